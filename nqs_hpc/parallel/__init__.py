@@ -1,0 +1,1 @@
+"""Ranks, collectives, random keys and chunks: everything that knows a computation is distributed."""

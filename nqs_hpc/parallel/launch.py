@@ -1,0 +1,78 @@
+"""Threads and device of this rank: set before jax is imported, for jax reads them once.
+
+Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
+a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. With
+GPUs, rank i of a host sees its i-th device and no other.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+from nqs_hpc.parallel.world import World
+
+
+class Placement(NamedTuple):
+    """Where this rank computes."""
+
+    host: str
+    cpus: tuple[int, ...]
+    threads: int
+    gpu: str | None  # the id it was given, where there are GPUs
+
+
+def place(world: World) -> Placement:
+    """Bind this rank and set the environment that jax and BLAS will read. Collective.
+
+    A number of threads already in PJRT_NPROC is obeyed; without it there is one thread for each core of this rank, or
+    SLURM_CPUS_PER_TASK where that is less.
+    """
+    host = socket.gethostname()
+    mask = tuple(sorted(os.sched_getaffinity(0)))
+    neighbours = [other for name, other in world.allgather((host, mask)) if name == host]
+    cpus = mask
+    if world.local_size > 1 and all(other == mask for other in neighbours):
+        cpus = share(mask, world.local_rank, world.local_size)
+        os.sched_setaffinity(0, cpus)
+
+    threads = min(len(cpus), _positive_int("SLURM_CPUS_PER_TASK") or len(cpus))
+    threads = _positive_int("PJRT_NPROC") or threads
+    os.environ["PJRT_NPROC"] = str(threads)
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(name, str(threads))
+
+    gpu = None
+    visible = _gpus()
+    if visible:
+        gpu = visible[world.local_rank % len(visible)]
+        os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    os.environ["JAX_ENABLE_X64"] = "1"  # energies need float64 whatever the precision of the network
+    # CUDA-aware MPI crashes on some systems; through host memory it always works.
+    os.environ.setdefault("MPI4JAX_USE_CUDA_MPI", "0")
+    return Placement(host, cpus, threads, gpu)
+
+
+def share(mask: tuple[int, ...], local_rank: int, local_size: int) -> tuple[int, ...]:
+    """The cores of one of ``local_size`` ranks on ``mask``: a contiguous part, or one core each where ranks outnumber them."""
+    if local_size >= len(mask):
+        return (mask[local_rank % len(mask)],)
+    first = local_rank * len(mask) // local_size
+    last = (local_rank + 1) * len(mask) // local_size
+    return mask[first:last]
+
+
+def _gpus() -> list[str]:
+    """The ids of the NVIDIA devices this process may use, none where there are none."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    devices = [path.name.removeprefix("nvidia") for path in Path("/dev").glob("nvidia[0-9]*")]
+    return sorted(devices, key=int)
+
+
+def _positive_int(name: str) -> int | None:
+    value = os.environ.get(name, "")
+    return int(value) if value.isdigit() and int(value) > 0 else None

@@ -1,0 +1,1 @@
+"""Estimates with honest errors, and diagnostics of Markov chains."""

@@ -1,0 +1,283 @@
+"""Lattices: where the sites are, which pairs are neighbours of which order, and whether these are bipartite.
+
+A site is r = x a_1 + y a_2 + z a_3 + b: cell (x, y, z), primitive vectors a, basis vector b. Its number is
+``cell * n_basis + basis`` with ``cell = x + Lx y + Lx Ly z``, so on the square lattice site = x + Lx y. Nearest
+neighbours are 1 apart on every lattice. A lattice from a user's edges has sites and bonds, and no geometry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nqs_hpc.system.edges import read_edges
+
+__all__ = [
+    "DIMENSIONS",
+    "FACTORIES",
+    "Lattice",
+    "bipartition",
+    "cells",
+    "distance",
+    "edges_lattice",
+    "neighbours",
+    "read_edges",
+    "sites_at",
+]
+
+TOLERANCE = 1e-6  # lengths closer than this are the same length; different ones here are at least 1 / (2 r) apart
+
+
+class Lattice(NamedTuple):
+    """The sites of a finite lattice; the same on every rank."""
+
+    name: str
+    n_sites: int
+    extent: tuple[int, ...]  # unit cells along each direction; (n_sites,) for edges
+    pbc: tuple[bool, ...]  # whether each direction closes on itself
+    positions: NDArray[np.float64]  # (N, D), in nearest-neighbour distances; (N, 0) for edges
+    vectors: NDArray[np.float64]  # (D, D), a row for each primitive vector
+    basis: NDArray[np.float64]  # (n_basis, D), Cartesian
+    edges: dict[int, NDArray[np.int32]] | None = None  # the given bonds by order, where the lattice is made of edges
+
+
+def _factory(name: str, vectors: ArrayLike, basis: ArrayLike) -> Callable[[Sequence[int], Sequence[bool]], Lattice]:
+    a_DD, basis_bD = np.array(vectors, dtype=np.float64), np.array(basis, dtype=np.float64)
+    dim = len(a_DD)
+
+    def lattice(extent: Sequence[int], pbc: Sequence[bool]) -> Lattice:
+        """Of ``extent`` unit cells, periodic where ``pbc``, both (D,); ValueError where no such lattice exists."""
+        size = tuple(int(length) for length in extent)
+        closed = tuple(bool(side) for side in pbc)
+        for key, given in (("extent", size), ("pbc", closed)):
+            if len(given) != dim:
+                raise ValueError(f"lattice.{key}={list(given)}: {name} needs {dim} values, one per direction")
+        if min(size) < 1:
+            raise ValueError(f"lattice.extent={list(size)}: every extent must be at least 1")
+        for length, side in zip(size, closed, strict=True):
+            if length == 1 and side:
+                raise ValueError(f"lattice.extent={list(size)}: a periodic direction needs an extent of at least 2")
+        n_cells = int(np.prod(size))
+        if n_cells * len(basis_bD) < 2:
+            raise ValueError(f"lattice.extent={list(size)}: {name} needs at least 2 sites")
+        corners = np.stack(np.unravel_index(np.arange(n_cells), size, order="F"), axis=1) @ a_DD
+        positions = (corners[:, None, :] + basis_bD[None, :, :]).reshape(-1, dim)
+        return Lattice(name, len(positions), size, closed, positions, a_DD, basis_bD)
+
+    return lattice
+
+
+_ROOT3 = np.sqrt(3.0)
+_HEXAGONAL = np.array([[1.0, 0.0], [0.5, _ROOT3 / 2]])
+
+FACTORIES: dict[str, Callable[[Sequence[int], Sequence[bool]], Lattice]] = {
+    "chain": _factory("chain", np.eye(1), np.zeros((1, 1))),
+    "square": _factory("square", np.eye(2), np.zeros((1, 2))),
+    "cubic": _factory("cubic", np.eye(3), np.zeros((1, 3))),
+    "triangular": _factory("triangular", _HEXAGONAL, np.zeros((1, 2))),
+    "honeycomb": _factory("honeycomb", _ROOT3 * _HEXAGONAL, [[0.0, 0.0], [_ROOT3 / 2, 0.5]]),
+    "kagome": _factory("kagome", 2 * _HEXAGONAL, [[0.0, 0.0], [1.0, 0.0], [0.5, _ROOT3 / 2]]),
+}
+DIMENSIONS: dict[str, int] = {
+    "chain": 1,
+    "square": 2,
+    "cubic": 3,
+    "triangular": 2,
+    "honeycomb": 2,
+    "kagome": 2,
+}
+
+
+def edges_lattice(n_sites: int | None, edges: Mapping[int, ArrayLike]) -> Lattice:
+    """A lattice of given bonds, ``{order: (n_bonds, 2)}`` as ``read_edges`` returns them.
+
+    ``n_sites`` None means one more than the largest site named; a number must equal that, since a site past it would be
+    joined to nothing. ValueError for that, and for bonds that are no bonds: negative sites, self-loops, repeats.
+    """
+    bonds: dict[int, NDArray[np.int32]] = {}
+    for order in sorted(edges):
+        pairs = np.sort(np.asarray(edges[order]), axis=-1)
+        right = order >= 1 and pairs.dtype.kind in "iu" and pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs) > 0
+        if not right or pairs.min() < 0 or (pairs[:, 0] == pairs[:, 1]).any():
+            raise ValueError(f"edges of order {order}: valid are pairs of two different sites >= 0 and orders >= 1")
+        bonds[order] = np.unique(pairs, axis=0).astype(np.int32)
+        if len(bonds[order]) != len(pairs):
+            raise ValueError(f"edges of order {order}: a pair is given twice")
+    if 1 not in bonds:
+        raise ValueError("edges: none of order 1, the nearest neighbours")
+    named = 1 + int(max(pairs.max() for pairs in bonds.values()))
+    if n_sites is not None and n_sites != named:
+        raise ValueError(f"lattice.n_sites={n_sites}: the edges name sites 0 to {named - 1}, that is {named} sites")
+    nowhere = np.zeros((named, 0))
+    return Lattice("edges", named, (named,), (False,), nowhere, np.zeros((0, 0)), np.zeros((1, 0)), bonds)
+
+
+def cells(lattice: Lattice) -> NDArray[np.int64]:
+    """The cell coordinates (N, D) of every site."""
+    cell = np.arange(lattice.n_sites) // len(lattice.basis)
+    return np.stack(np.unravel_index(cell, lattice.extent, order="F"), axis=1)
+
+
+def sites_at(lattice: Lattice, cell: NDArray[np.int64], sublattice: NDArray[np.int64] | int) -> NDArray[np.int64]:
+    """The sites in ``cell`` (..., D) on ``sublattice`` (...): wrapped on periodic sides, -1 outside open ones."""
+    extent = np.broadcast_to(lattice.extent, cell.shape)
+    wrapped = np.where(np.broadcast_to(lattice.pbc, cell.shape), cell % extent, cell)
+    inside = ((wrapped >= 0) & (wrapped < extent)).all(axis=-1)
+    strides = np.cumprod((1, *lattice.extent[:-1]))
+    return np.where(inside, wrapped @ strides * len(lattice.basis) + sublattice, -1)
+
+
+class _Shell(NamedTuple):
+    """All displacements of one length from the sites of a cell of the infinite lattice."""
+
+    start: NDArray[np.int64]  # (n,) sublattice here
+    end: NDArray[np.int64]  # (n,) sublattice there
+    cell: NDArray[np.int64]  # (n, D) cell there, counted from here
+
+
+def _box(reach: NDArray[np.int64]) -> NDArray[np.int64]:
+    """All integer vectors n with |n_i| <= reach_i, (n, D)."""
+    return np.indices(tuple(2 * reach + 1)).reshape(len(reach), -1).T - reach[None, :]
+
+
+def _shells(lattice: Lattice) -> Iterator[_Shell]:
+    """The shells of neighbours on the infinite lattice, nearest first, without end."""
+    # n = x inv(A) bounds the integer coordinates of a vector of given length by the columns of inv(A)
+    slope = np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0)
+    spread = np.linalg.norm(lattice.basis, axis=1).max()
+    radius, done = 2.2, 0
+    while True:
+        box = _box(np.floor((radius + spread) * slope + TOLERANCE).astype(np.int64))
+        ends = (box @ lattice.vectors)[:, None, :] + lattice.basis[None, :, :]
+        length = np.linalg.norm(ends[None, :, :, :] - lattice.basis[:, None, None, :], axis=-1)
+        near = np.nonzero((length > TOLERANCE) & (length <= radius))
+        by_length = np.argsort(length[near], kind="stable")
+        start, cell, end = (index[by_length] for index in near)
+        steps = np.nonzero(np.diff(length[near][by_length]) > TOLERANCE)[0] + 1
+        # the last shell may be cut by rounding at the radius itself: leave it to the next, larger one
+        for low, high in list(pairwise((0, *steps)))[done:]:
+            yield _Shell(start[low:high], end[low:high], box[cell[low:high]])
+            done += 1
+        radius *= 1.5
+
+
+def _bonds(lattice: Lattice, shell: _Shell) -> NDArray[np.int32]:
+    n_basis = len(lattice.basis)
+    here = cells(lattice)[::n_basis]  # (cells, D)
+    first = np.arange(len(here))[:, None] * n_basis + shell.start[None, :]
+    second = sites_at(lattice, here[:, None, :] + shell.cell[None, :, :], shell.end[None, :])
+    real = (second >= 0) & (second != first)  # not past an open side, not an image of the site itself
+    pairs = np.sort(np.stack([first[real], second[real]], axis=1), axis=1)
+    return np.unique(pairs, axis=0).astype(np.int32)
+
+
+def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
+    """The bonds (n_bonds, 2) of neighbours of ``order``, i < j in each, sorted, each pair once.
+
+    Orders count the distances on the infinite lattice, 1 the nearest; on kagome order 3 is both the pairs across a
+    hexagon and those along a line. Sites i and j are joined at an order if *some* translation by periodic sides brings
+    j to that distance of i; where several do, they are joined once; a site's own image is dropped. So on a side of
+    extent 2 the two sites are joined once, not twice. On small tori a pair can appear at several orders: on a ring of
+    3 orders 1 and 2 are the same three bonds; on a ring of 4 order 2 has two bonds, order 3 repeats order 1, and order
+    4 has none; on the 4x4 square torus orders 1 to 5 share no pair, and order 6 repeats order 1.
+
+    ValueError where the finite lattice has no bond of that order.
+    """
+    if order < 1:
+        raise ValueError(f"neighbour order {order}: orders count from 1, the nearest neighbours")
+    if lattice.edges is not None:
+        if order not in lattice.edges:
+            raise ValueError(f"neighbour order {order}: the edges have orders {_ranges(sorted(lattice.edges))}")
+        return lattice.edges[order]
+    shells = _shells(lattice)
+    for _ in range(order - 1):
+        next(shells)
+    bonds = _bonds(lattice, next(shells))
+    if not len(bonds):
+        valid = _orders(lattice)
+        size = "x".join(str(length) for length in lattice.extent)
+        images = f" (above {valid[-1]} images only repeat these pairs)" if any(lattice.pbc) else ""
+        raise ValueError(
+            f"neighbour order {order}: no bonds on {lattice.name} {size}, which has orders {_ranges(valid)}, "
+            f"the largest {valid[-1]}{images}"
+        )
+    return bonds
+
+
+def _orders(lattice: Lattice) -> list[int]:
+    """The orders that have bonds, up to the one by which every pair of sites was joined at least once."""
+    joined = np.zeros((lattice.n_sites, lattice.n_sites), dtype=bool)
+    left = lattice.n_sites * (lattice.n_sites - 1) // 2
+    orders = []
+    for order, shell in enumerate(_shells(lattice), start=1):
+        bonds = _bonds(lattice, shell)
+        if len(bonds):
+            orders.append(order)
+        left -= int((~joined[bonds[:, 0], bonds[:, 1]]).sum())
+        joined[bonds[:, 0], bonds[:, 1]] = True
+        if left == 0:
+            break
+    return orders
+
+
+def _ranges(orders: Sequence[int]) -> str:
+    """[1, 2, 3, 5] as '1-3, 5'."""
+    runs: list[list[int]] = []
+    for order in orders:
+        if runs and order == runs[-1][-1] + 1:
+            runs[-1].append(order)
+        else:
+            runs.append([order])
+    return ", ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else f"{run[0]}" for run in runs)
+
+
+def bipartition(lattice: Lattice) -> NDArray[np.int8] | None:
+    """The sublattice (N,) of each site, +1 or -1, so that nearest neighbours differ; None where that cannot be.
+
+    The first site of every connected part is +1, and so is a site that has no neighbour.
+    """
+    adjacent: list[list[int]] = [[] for _ in range(lattice.n_sites)]
+    for i, j in neighbours(lattice, 1).tolist():
+        adjacent[i].append(j)
+        adjacent[j].append(i)
+    colour = [0] * lattice.n_sites
+    for first in range(lattice.n_sites):
+        if colour[first]:
+            continue
+        colour[first], stack = 1, [first]
+        while stack:
+            i = stack.pop()
+            for j in adjacent[i]:
+                if not colour[j]:
+                    colour[j] = -colour[i]
+                    stack.append(j)
+                elif colour[j] == colour[i]:
+                    return None
+    return np.array(colour, dtype=np.int8)
+
+
+def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64]:
+    """The distance of sites i and j (any shapes that broadcast), that of the nearest image along periodic sides.
+
+    In nearest-neighbour distances. ValueError for a lattice from edges, which has no geometry.
+    """
+    if lattice.edges is not None:
+        raise ValueError("lattice=edges: a lattice from edges carries no geometry, so its sites have no distance")
+    apart = lattice.positions[np.asarray(j)] - lattice.positions[np.asarray(i)]
+    periodic = np.array(lattice.pbc)
+    sides = (np.array(lattice.extent)[:, None] * lattice.vectors)[periodic]
+    if not len(sides):
+        return np.asarray(np.linalg.norm(apart, axis=-1))
+    # Rounding the coordinates leaves at most half of each side, but on skew tori a shorter image can lie further off.
+    inverse = np.linalg.pinv(sides)  # (D, sides)
+    apart = apart - np.rint(apart @ inverse) @ sides
+    half = np.linalg.norm(sides, axis=1).sum() / 2
+    images = _box(np.floor(half * np.linalg.norm(inverse, axis=0) + 0.5 + TOLERANCE).astype(np.int64)) @ sides
+    nearest: NDArray[np.float64] = np.asarray(np.linalg.norm(apart, axis=-1))
+    for image in images:
+        nearest = np.minimum(nearest, np.linalg.norm(apart + image, axis=-1))
+    return nearest

@@ -1,0 +1,121 @@
+"""Space-group symmetries of a finite lattice, as permutations of its sites.
+
+A permutation says where sites go: ``perm[i]`` is the site that site i is carried to. It acts on configurations by
+carrying the values along, ``s'[perm[i]] = s[i]``, that is ``s' = s[np.argsort(perm)]``; ``s[perm]`` is the action of
+the inverse. First g then h is the permutation ``h[g]``. Sets of permutations are groups, the same on every rank, with
+the identity first.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.system.lattice import TOLERANCE, Lattice, cells, sites_at
+
+
+def translations(lattice: Lattice) -> NDArray[np.int32]:
+    """All translations along the periodic directions, (T, N) int32 with T the product of their extents.
+
+    They are numbered as cells are, the first periodic direction fastest: row ``tx + Lx ty`` moves by tx a_1 + ty a_2. A
+    lattice without periodic directions has the identity alone. ValueError for a lattice from edges.
+    """
+    _check(lattice)
+    steps = [range(length) if side else range(1) for length, side in zip(lattice.extent, lattice.pbc, strict=True)]
+    shifts = np.array(list(product(*reversed(steps))))[:, ::-1]
+    sublattice = np.arange(lattice.n_sites) % len(lattice.basis)
+    moved = sites_at(lattice, cells(lattice)[None, :, :] + shifts[:, None, :], sublattice[None, :])
+    return moved.astype(np.int32)
+
+
+def point_group(lattice: Lattice) -> NDArray[np.int32]:
+    """Rotations and reflections about one centre that map the finite lattice onto itself, (G, N) int32.
+
+    Of all centres the one with most elements is taken: site 0 where that is enough, else a hexagon's or a cell's
+    centre, or the middle of the cluster along open directions. Elements are distinct as permutations and sorted as
+    such: on tori of extent 2 different rotations can be the same permutation, and count once. Each maps the bonds of
+    every order onto themselves. ValueError for a lattice from edges.
+    """
+    _check(lattice)
+    matrices = _isometries(lattice)
+    best = np.arange(lattice.n_sites)[None, :]
+    for centre in _centres(lattice):
+        found = [perm for matrix in matrices if (perm := _permutation(lattice, matrix, centre)) is not None]
+        group = np.unique(found, axis=0)  # sorted, and the identity is the smallest permutation
+        if len(group) > len(best):
+            best = group
+        if len(best) == len(matrices):
+            break
+    return best.astype(np.int32)
+
+
+def is_symmetry(perm: NDArray[np.integer], edges: NDArray[np.integer]) -> bool:
+    """Whether ``perm`` (N,) is a permutation that maps the bonds ``edges`` (n_bonds, 2) onto themselves."""
+    if not np.array_equal(np.sort(perm), np.arange(len(perm))):
+        return False
+    moved = {(min(i, j), max(i, j)) for i, j in perm[edges].tolist()}
+    return moved == {(min(i, j), max(i, j)) for i, j in edges.tolist()}
+
+
+def _check(lattice: Lattice) -> None:
+    if lattice.edges is not None:
+        raise ValueError("lattice=edges: a lattice from edges carries no geometry, so no translations or point group")
+
+
+def _isometries(lattice: Lattice) -> list[NDArray[np.int64]]:
+    """Integer matrices M of the orthogonal maps a_i -> sum_j M_ij a_j that keep the lattice and its periodic sides."""
+    gram = lattice.vectors @ lattice.vectors.T
+    longest = np.sqrt(gram.diagonal().max())
+    reach = int(longest * np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0).max() + TOLERANCE)
+    box = np.array(list(product(range(-reach, reach + 1), repeat=len(gram))))
+    norms = np.einsum("ni,ij,nj->n", box, gram, box)
+    images = [box[np.abs(norms - norm) < TOLERANCE] for norm in gram.diagonal()]
+    extent, pbc = lattice.extent, lattice.pbc
+    matrices = []
+    for rows in product(*images):
+        matrix = np.array(rows)
+        if np.abs(matrix @ gram @ matrix.T - gram).max() > TOLERANCE:
+            continue
+        # side i, L_i a_i, must arrive at a whole number of the sides of the torus
+        if all(
+            extent[i] * matrix[i, j] % extent[j] == 0 if pbc[j] else matrix[i, j] == 0
+            for i, j in np.ndindex(matrix.shape)
+            if pbc[i]
+        ):
+            matrices.append(matrix)
+    return matrices
+
+
+def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
+    """Where a group could be centred, site 0 first: fractional coordinates (D,).
+
+    Each two-fold rotation has the middle of two sites for its centre, and the largest groups contain one. Along open
+    directions the centre is that of the cluster, at a right angle to the periodic ones.
+    """
+    sides = lattice.vectors[np.array(lattice.pbc)]
+    along = np.linalg.pinv(sides) @ sides if len(sides) else np.zeros((sides.shape[1],) * 2)
+    middle = lattice.positions.mean(axis=0)
+    n_basis = len(lattice.basis)
+    halves = [np.array(half) / 2 @ lattice.vectors for half in product((0, 1), repeat=len(lattice.vectors))]
+    points = [(lattice.basis[a] + lattice.basis[b]) / 2 + h for a, b in np.ndindex(n_basis, n_basis) for h in halves]
+    distinct: dict[tuple[float, ...], NDArray[np.float64]] = {}
+    for point in points:
+        centre = (middle + (point - middle) @ along) @ np.linalg.inv(lattice.vectors)
+        distinct.setdefault(tuple(np.round(centre, 6).tolist()), centre)
+    return list(distinct.values())
+
+
+def _permutation(lattice: Lattice, matrix: NDArray[np.int64], centre: NDArray[np.float64]) -> NDArray[np.int64] | None:
+    """Where r -> (r - centre) M + centre carries the sites; None where one of them would leave the lattice."""
+    offsets = lattice.basis @ np.linalg.inv(lattice.vectors)
+    sites = cells(lattice) + np.tile(offsets, (lattice.n_sites // len(offsets), 1))
+    moved = (sites - centre[None, :]) @ matrix + centre[None, :]
+    perm = np.full(lattice.n_sites, -1)
+    for sublattice, offset in enumerate(offsets):
+        corner = moved - offset[None, :]
+        cell = np.rint(corner).astype(np.int64)
+        hit = np.abs(corner - cell).max(axis=1) < TOLERANCE
+        perm[hit] = sites_at(lattice, cell[hit], sublattice)
+    return None if (perm < 0).any() else perm

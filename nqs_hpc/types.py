@@ -1,0 +1,151 @@
+"""The contracts between the layers: what an ansatz, an operator, a sampler and an update are.
+
+Every piece is a NamedTuple of pure functions; what evolves is a NamedTuple of arrays. Functions are written for one
+configuration and mapped by their caller. Argument order: key, params, state, data.
+
+Legend of the shape letters that end the names of tensors:
+
+    B  samples on this rank              N  sites of the lattice
+    C  Markov chains on this rank        L  samples of one chain
+    K  connected configurations          F  sites that one move can change
+    P  parameters, as one flat vector    R  ranks
+    M  hidden units                      A  samples of all ranks
+
+Configurations ``s_N`` are int8: spins +1 and -1, occupation numbers for particles.
+This file loads nothing but the standard library, so every layer may import it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from jax import Array
+
+Tree = Any  # a pytree of arrays
+
+Kind = Literal["real", "signed", "complex", "holomorphic"]
+
+
+class Move(NamedTuple):
+    """A change of a few sites: ``s' = s.at[sites].add(deltas)``.
+
+    F is static. A pad is (site 0, delta 0): a no-op for every s, harmless when repeated. Entries with a non-zero delta
+    name distinct sites. With a leading axis K the same tuple holds K moves.
+    """
+
+    sites: Array  # (F,) int32
+    deltas: Array  # (F,) int8
+
+
+class Ansatz(NamedTuple):
+    """A wave function psi(s; theta), reached through its logarithm and through ratios.
+
+    ``frozen = freeze(params)`` holds what all ratios of one step share (tables of exponentials of the weights, say), so
+    that loops over proposals and connected states compute it once. ``log_ratio`` may be -inf, never NaN.
+
+    Kinds: ``real``, log psi is real; ``signed``, Im log psi is 0 or pi and the parameters see only the modulus;
+    ``complex``, log psi is complex and the parameters real or mixed; ``holomorphic``, all parameters are complex and
+    log psi is holomorphic in them.
+    """
+
+    init: Callable[[Array], Tree]  # key -> params
+    log_psi: Callable[[Tree, Array], Array]  # params, s_N -> scalar
+    kind: Kind
+    freeze: Callable[[Tree], Tree]  # params -> frozen
+    prepare: Callable[[Tree, Array], Tree]  # frozen, s_N -> cache
+    log_ratio: Callable[[Tree, Array, Tree, Move], Array]  # frozen, s_N, cache, move -> log psi(s') - log psi(s)
+    log_ratios: Callable[[Tree, Array, Tree, Move], Array]  # the same for K moves of one configuration -> (K,)
+    advance: Callable[[Tree, Array, Tree, Move], Tree]  # frozen, s_N, cache, move -> the cache of s'
+
+
+class Operator(NamedTuple):
+    """A Hermitian operator: <s|H|s> and, for s' != s, moves with their elements <s|H|s'>.
+
+    ``connected(s_N) -> (moves_KF, elements_K)`` with static K. Elements that vanish for this s come with a move whose
+    deltas are all 0. Elements are real where ``is_real``, else complex.
+    """
+
+    diagonal: Callable[[Array], Array]  # s_N -> real scalar
+    connected: Callable[[Array], tuple[Move, Array]]
+    n_connected: int
+    is_real: bool
+    e_infinity: float  # Tr H / dim over the full space, the energy at infinite temperature
+
+
+class Samples(NamedTuple):
+    """Weighted configurations of this rank; the weights of all ranks together sum to 1."""
+
+    s_BN: Array  # int8; the samples of one chain follow each other
+    w_B: Array
+
+
+class Sampler(NamedTuple):
+    """``init(key, params) -> state``; ``sample(key, params, state) -> (state, Samples, info)``.
+
+    The key is the same on every rank: a sampler folds in the global index of each chain, so that a chain's numbers do not
+    depend on where it runs. Every leaf of ``state`` leads with the axis of this rank's chains. ``info`` holds numbers of
+    this rank, each to be summed over ranks.
+    """
+
+    init: Callable[[Array, Tree], Tree]
+    sample: Callable[[Array, Tree, Tree], tuple[Tree, Samples, dict[str, Array]]]
+    n_samples: int  # over all ranks, pads included
+    chain_length: int  # samples a chain in one call; 0 where the sum is exact and has no statistical error
+
+
+class Estimate(NamedTuple):
+    """The mean of an observable over the samples of all ranks, the same on every rank."""
+
+    mean: Array
+    error: Array  # standard error of the mean, from the means of the chains; 0 where the sum is exact
+    variance: Array
+
+
+class Batch(NamedTuple):
+    """What an update sees of one step; per rank but for ``estimate`` and ``e_loc_A``."""
+
+    samples: Samples
+    e_loc_B: Array
+    e_loc_A: Array  # of all ranks, in the global order of chains
+    w_A: Array
+    estimate: Estimate
+
+
+class Update(NamedTuple):
+    """``init(params) -> state``; ``step(params, state, batch, step, scale) -> (delta, state, info)``.
+
+    The new parameters are ``params + delta``; ``delta`` is a pytree like ``params`` with the learning rate and ``scale``
+    (the lowering after rejected steps) already in it, the same on every rank.
+    """
+
+    init: Callable[[Tree], Tree]
+    step: Callable[[Tree, Tree, Batch, Array, Array], tuple[Tree, Tree, dict[str, Array]]]
+
+
+class Good(NamedTuple):
+    """The newest parameters whose energies and update were finite: where a rejected step returns to."""
+
+    params: Tree
+    update: Tree
+
+
+class Average(NamedTuple):
+    """An exponential running mean of the parameters; ``weight`` is the sum of the weights so far, at most 1."""
+
+    params: Tree
+    weight: Array
+
+
+class RunState(NamedTuple):
+    """All that evolves in a run: exactly what a checkpoint holds. Only ``sampler`` differs between ranks."""
+
+    step: Array  # updates made so far
+    params: Tree
+    sampler: Tree  # leaves lead with this rank's chains
+    update: Tree
+    good: Good
+    average: Average | None
+    scale: Array  # factor on the step size, below 1 after rejected steps
+    rejected: Array  # rejected steps in a row

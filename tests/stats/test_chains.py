@@ -1,0 +1,62 @@
+"""Diagnostics of chains against closed forms of autoregressive sequences and the definitions written out."""
+
+import numpy as np
+import pytest
+
+from nqs_hpc.stats.chains import autocorrelation_time, diagnostics, effective_sample_size, split_r_hat
+
+
+def autoregressive(phi: float, n_chains: int, length: int, seed: int) -> np.ndarray:
+    """x_t = phi x_(t-1) + noise, stationary from the start; rho(t) = phi^t, tau = (1 + phi) / (1 - phi)."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n_chains, length))
+    for t in range(1, length):
+        x[:, t] = phi * x[:, t - 1] + np.sqrt(1 - phi**2) * x[:, t]
+    return x
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
+def test_tau_of_autoregressive_chains(phi):
+    x = autoregressive(phi, 64, 2000, seed=3)
+    tau = (1 + phi) / (1 - phi)
+    assert autocorrelation_time(x + 7.0) == pytest.approx(tau, rel=0.06)
+    assert effective_sample_size(x) == pytest.approx(x.size / tau, rel=0.06)
+
+
+def test_tau_by_the_sum_written_out():
+    x = autoregressive(0.5, 3, 40, seed=4)
+    y, n = x - x.mean(), x.shape[1]
+    rho = [np.mean([np.sum(c[: n - t] * c[t:]) / (n - t) for c in y]) for t in range(n)]
+    rho = np.array(rho) / rho[0]
+    tau = 1 + 2 * np.cumsum(np.append(0.0, rho[1:]))
+    window = next(t for t in range(n) if t >= 5 * tau[t])
+    assert autocorrelation_time(x) == pytest.approx(tau[window], rel=1e-12)
+
+
+def test_split_r_hat_by_its_definition():
+    x = autoregressive(0.3, 5, 20, seed=5)
+    halves = np.array([part for chain in x for part in (chain[:10], chain[10:])])
+    w = np.mean([np.sum((h - h.mean()) ** 2) / 9 for h in halves])
+    b = 10 * np.sum((halves.mean(axis=1) - halves.mean()) ** 2) / (len(halves) - 1)
+    assert split_r_hat(x) == pytest.approx(np.sqrt((0.9 * w + b / 10) / w), rel=1e-12)
+
+
+def test_r_hat_sees_a_chain_elsewhere_and_a_drift():
+    x = autoregressive(0.0, 16, 200, seed=6)
+    assert split_r_hat(x) < 1.01
+    elsewhere = x.copy()
+    elsewhere[0] += 3.0
+    assert split_r_hat(elsewhere) > 1.05
+    assert split_r_hat(x + np.linspace(0, 2, 200)) > 1.05  # halves of one chain disagree
+
+
+def test_short_or_constant_chains_claim_nothing():
+    w = np.full(64, 1 / 64)
+    assert diagnostics(np.arange(64.0), w, 4) == {"r_hat": None, "tau": None, "n_eff": 64.0}
+    found = diagnostics(np.ones(64), w, 32)
+    assert np.isnan(found["r_hat"]) and np.isnan(found["tau"])
+
+
+def test_exact_sums_count_their_weights():
+    w = np.array([0.5, 0.25, 0.25])
+    assert diagnostics(np.ones(3), w, 0) == {"r_hat": None, "tau": None, "n_eff": 1 / (0.25 + 2 / 16)}

@@ -1,0 +1,85 @@
+"""Small systems that many tests share, and what is known of them exactly, built without the code under test."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nqs_hpc.ansatz.jastrow import jastrow
+from nqs_hpc.ansatz.mlp import mlp
+from nqs_hpc.ansatz.rbm import rbm
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.types import Ansatz, Tree
+
+SERIAL = Comm(rank=0, size=1, sum=lambda x: x, max=lambda x: x, gather=lambda x: x[None], all_to_all=lambda x: x)
+
+
+def ansatz_of(name: str, n_sites: int) -> Ansatz:
+    """One of each kind: real, holomorphic, complex."""
+    match name:
+        case "rbm-real":
+            return rbm(n_sites, n_hidden=n_sites, dtype="real", bias=True, init_scale=0.3)
+        case "rbm-complex":
+            return rbm(n_sites, n_hidden=n_sites + 1, dtype="complex", bias=True, init_scale=0.3)
+        case "jastrow":
+            return jastrow(n_sites, dtype="real", init_scale=0.3)
+        case "mlp-real":
+            return mlp(n_sites, widths=(n_sites,), activation="gelu", dtype="real", init_scale=1.0)
+        case "mlp-complex":
+            return mlp(n_sites, widths=(n_sites,), activation="tanh", dtype="complex", init_scale=1.0)
+    raise ValueError(name)
+
+
+KINDS = ("rbm-real", "rbm-complex", "mlp-complex")
+
+
+@functools.cache
+def all_states(n_sites: int, total: int | None = None) -> np.ndarray:
+    """(D, N) every configuration, bit 0 of the counter = up, site 0 the fastest; with ``total`` those that have it."""
+    states = np.array([[1 - 2 * (code >> i & 1) for i in range(n_sites)] for code in range(2**n_sites)], np.int8)
+    return states if total is None else states[states.sum(axis=1) == total]
+
+
+def amplitudes(ansatz: Ansatz, params: Tree, states: np.ndarray) -> np.ndarray:
+    """Normalised psi of all the states given, complex."""
+    log_psi = np.asarray(jax.vmap(ansatz.log_psi, in_axes=(None, 0))(params, jnp.asarray(states)), complex)
+    psi = np.exp(log_psi - log_psi.real.max())
+    return psi / np.linalg.norm(psi)
+
+
+PAULI = {
+    "I": np.eye(2),
+    "X": np.array([[0, 1], [1, 0]]),
+    "Y": np.array([[0, -1j], [1j, 0]]),
+    "Z": np.array([[1, 0], [0, -1]]),
+}
+
+
+def dense(n_sites: int, terms: list[tuple[float, dict[int, str]]]) -> np.ndarray:
+    """The matrix of sum_t c_t prod_i sigma_i by Kronecker products, in the order of `all_states`."""
+    total = np.zeros((2**n_sites, 2**n_sites), complex)
+    for coefficient, factors in terms:
+        matrix = np.eye(1)
+        for site in range(n_sites):  # site 0 is the fastest index, so it is the last factor
+            matrix = np.kron(PAULI[factors.get(site, "I")], matrix)
+        total += coefficient * matrix
+    return total
+
+
+def tfim_ring(n_sites: int, h: float) -> np.ndarray:
+    """H = -sum sz sz - h sum sx on a ring."""
+    bonds = [(-1.0, {i: "Z", (i + 1) % n_sites: "Z"}) for i in range(n_sites)]
+    return dense(n_sites, bonds + [(-h, {i: "X"}) for i in range(n_sites)])
+
+
+def heisenberg_ring(n_sites: int) -> np.ndarray:
+    """H = sum S.S on a ring."""
+    return dense(n_sites, [(0.25, {i: a, (i + 1) % n_sites: a}) for i in range(n_sites) for a in "XYZ"])
+
+
+def ring(n_sites: int) -> np.ndarray:
+    """The bonds of a ring, (N, 2) with i < j."""
+    return np.sort(np.stack([np.arange(n_sites), np.roll(np.arange(n_sites), -1)], axis=1), axis=1).astype(np.int32)
