@@ -82,17 +82,19 @@ class Samples(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """``init(key, params) -> state``; ``sample(key, params, state) -> (state, Samples, info)``.
+    """``init(key) -> state``; ``sample(key, params, state) -> (state, Samples, info)``.
 
-    The key is the same on every rank: a sampler folds in the global index of each chain, so that a chain's numbers do not
-    depend on where it runs. Every leaf of ``state`` leads with the axis of this rank's chains. ``info`` holds numbers of
-    this rank, each to be summed over ranks.
+    The key, (2,) uint32, is the same on every rank: a sampler counts with the global number of each chain
+    (`parallel.keys.words`), so that a chain's numbers do not depend on where it runs. Every leaf of ``state`` leads
+    with the axis of this rank's chains. A fresh state is fit for use after ``warmup_calls`` calls of ``sample`` whose
+    samples are thrown away. ``info`` holds numbers of this rank, each to be summed over ranks.
     """
 
-    init: Callable[[Array, Tree], Tree]
+    init: Callable[[Array], Tree]
     sample: Callable[[Array, Tree, Tree], tuple[Tree, Samples, dict[str, Array]]]
     n_samples: int  # over all ranks, pads included
     chain_length: int  # samples a chain in one call; 0 where the sum is exact and has no statistical error
+    warmup_calls: int
 
 
 class Estimate(NamedTuple):
@@ -116,8 +118,8 @@ class Batch(NamedTuple):
 class Update(NamedTuple):
     """``init(params) -> state``; ``step(params, state, batch, step, scale) -> (delta, state, info)``.
 
-    The new parameters are ``params + delta``; ``delta`` is a pytree like ``params`` with the learning rate and ``scale``
-    (the lowering after rejected steps) already in it, the same on every rank.
+    The new parameters are ``params + delta``; ``delta`` is a pytree like ``params`` with the learning rate and
+    ``scale`` (the lowering after rejected steps) already in it, the same on every rank.
     """
 
     init: Callable[[Tree], Tree]

@@ -2,7 +2,8 @@
 
 The only file that imports mpi4jax. Every function is called under jit, by every rank in the same order; never under
 `vmap`, `grad` or a condition that ranks may answer differently. The host side (`world.py`) talks on a duplicate of
-COMM_WORLD, so that the two never meet. Called eagerly a collective would compile anew each time: this package never does.
+COMM_WORLD, so that the two never meet. Called eagerly a collective would compile anew each time: this package never
+does.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ MAX_ELEMENTS = 2**31 - 1
 
 
 class Comm(NamedTuple):
-    """Reductions over ranks of arrays whose shapes agree; the results of all but `all_to_all` are equal on every rank."""
+    """Reductions over ranks of arrays whose shapes agree; results are equal on all ranks but for `all_to_all`."""
 
     rank: int
     size: int

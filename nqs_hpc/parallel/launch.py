@@ -56,7 +56,8 @@ def place(world: World) -> Placement:
 
 
 def share(mask: tuple[int, ...], local_rank: int, local_size: int) -> tuple[int, ...]:
-    """The cores of one of ``local_size`` ranks on ``mask``: a contiguous part, or one core each where ranks outnumber them."""
+    """The cores of one of ``local_size`` ranks on ``mask``: a contiguous part, or one core each where ranks outnumber
+    them."""
     if local_size >= len(mask):
         return (mask[local_rank % len(mask)],)
     first = local_rank * len(mask) // local_size

@@ -32,7 +32,7 @@ def autocorrelation_time(x_CL: np.ndarray) -> float:
 
 
 def split_r_hat(x_CL: np.ndarray) -> float:
-    """sqrt of (pooled variance / mean variance within), of chains cut in halves; 1 when they agree, NaN when constant."""
+    """sqrt of (pooled variance / mean variance within), of chains cut in halves; 1: they agree, NaN: constant."""
     half = x_CL.shape[1] // 2
     halves = np.concatenate([x_CL[:, :half], x_CL[:, -half:]])
     within = halves.var(axis=1, ddof=1).mean()

@@ -17,8 +17,8 @@ def estimate(values_A: Array, w_A: Array, chain_length: int) -> Estimate:
     """Mean ``sum w x``, variance ``sum w |x - mean|^2`` and error of the mean, from gathered values and weights.
 
     ``chain_length`` > 0: equal weights, samples chain by chain, and the error is that of the mean of the independent
-    chain means, ``sqrt(sum_c (m_c - m)^2 / (n (n - 1)))``, which holds whatever the correlation inside a chain; it needs
-    at least two chains, else it is NaN. 0: an exact sum, error 0.
+    chain means, ``sqrt(sum_c (m_c - m)^2 / (n (n - 1)))``, which holds whatever the correlation inside a chain; it
+    needs at least two chains, else it is NaN. 0: an exact sum, error 0.
     """
     mean = jnp.sum(w_A * values_A)
     variance = jnp.sum(w_A * jnp.abs(values_A - mean) ** 2)

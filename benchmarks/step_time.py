@@ -1,0 +1,97 @@
+"""Seconds of one step, split, and what the ratio path is worth: prints one JSON line.
+
+    python benchmarks/step_time.py [KEY=VALUE ...]
+
+Without arguments: RBM alpha=1, TFIM 10x10 periodic, h=3, 256 chains, 1024 samples, one sweep between samples, minSR,
+float64. The same configuration is run through the ansatz's own ratios and through `full_evaluation`, step by step in
+turn (A B A B ...), and medians are given. peak_rss_mb is that of the process before the full path is compiled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import statistics
+import time
+
+from nqs_hpc.config import compose
+from nqs_hpc.parallel.launch import place
+from nqs_hpc.parallel.world import world
+
+WORKLOAD = ("lattice=square", "lattice.length=10", "hamiltonian.h=3.0", "ansatz.alpha=1")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("overrides", nargs="*", default=list(WORKLOAD))
+    parser.add_argument("--steps", type=int, default=11)
+    parser.add_argument("--no-full", action="store_true", help="leave the full path out")
+    options = parser.parse_args()
+    here = world()
+    config = compose(options.overrides, here.size)
+    placement = place(here)
+
+    import jax
+
+    from nqs_hpc.ansatz.full_evaluation import full_evaluation
+    from nqs_hpc.build import Parts, build
+    from nqs_hpc.parallel.comm import comm
+
+    channel = comm(here)
+
+    def timed(parts: Parts, state):
+        begin = time.perf_counter()
+        chains, samples, counts = jax.block_until_ready(parts.driver.sample(state))
+        sampled = time.perf_counter()
+        batch, _ = jax.block_until_ready(parts.driver.evaluate(state.params, samples, counts))
+        evaluated = time.perf_counter()
+        state, _ = jax.block_until_ready(parts.driver.update(state, chains, batch))
+        updated = time.perf_counter()
+        return state, (sampled - begin, evaluated - sampled, updated - evaluated)
+
+    begin = time.perf_counter()
+    ratio = build(config, channel)
+    state, _ = timed(ratio, ratio.driver.init())
+    first_step = time.perf_counter() - begin
+    for _ in range(3):
+        state, _ = timed(ratio, state)
+    peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+    paths = {"ratio": ratio}
+    if not options.no_full:
+        plain = full_evaluation(ratio.ansatz.init, ratio.ansatz.log_psi, ratio.ansatz.kind)
+        paths["full"] = build(config, channel, ratio.plan, ansatz=plain)
+        timed(paths["full"], state)
+    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in paths}
+    for _ in range(options.steps):
+        for name, parts in paths.items():
+            after, split = timed(parts, state)
+            times[name].append(split)
+        state = after
+    medians = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in times.items()}
+
+    sample, local, solve = medians["ratio"]
+    result = {
+        "s_per_step": statistics.median(sum(row) for row in times["ratio"]),
+        "sample_s": sample,
+        "local_energy_s": local,
+        "solve_s": solve,
+        "first_step_s": first_step,
+        "peak_rss_mb": peak_rss,
+    }
+    if "full" in medians:
+        full_sample, full_local, _ = medians["full"]
+        pairs = [(f[0] + f[1]) / (r[0] + r[1]) for r, f in zip(times["ratio"], times["full"], strict=True)]
+        result |= {
+            "full_sample_s": full_sample,
+            "full_local_energy_s": full_local,
+            "full_over_ratio": statistics.median(pairs),
+        }
+    result |= {"n_ranks": here.size, "threads": placement.threads, "steps": options.steps}
+    if here.rank == 0:
+        print(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in result.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Wave functions: one file an ansatz, each a NamedTuple of pure functions."""

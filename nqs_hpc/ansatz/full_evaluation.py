@@ -1,0 +1,55 @@
+"""Ratios by evaluating the whole wave function: log psi(s') - log psi(s).
+
+The general path of the ansatz contract, for networks that have no cheaper way to follow a move, and the judge of those
+that have. One ratio costs one forward pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.types import Ansatz, Kind, Move, Tree
+
+
+def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Array], Array], kind: Kind) -> Ansatz:
+    """An ansatz from ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar`` alone.
+
+    The cache is log psi(s). From a state with psi(s) = 0 every ratio is 1: a Markov chain leaves it with its next
+    proposal, and a sum in which it has weight 0 stays finite. With ``a.init``, ``a.log_psi`` and ``a.kind`` of an
+    ansatz that has its own ratios, this is the reference for them.
+    """
+
+    def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
+        empty = jnp.isneginf(jnp.real(log_psi_old))
+        # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
+        return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))
+
+    def log_ratio(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
+        return ratio_to(log_psi(frozen, apply_move(s_N, move)), cache)
+
+    def log_ratios(frozen: Tree, s_N: Array, cache: Array, moves_KF: Move) -> Array:
+        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, cache, moves_KF)
+
+    def advance(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
+        del cache
+        return log_psi(frozen, apply_move(s_N, move))
+
+    return Ansatz(
+        init=init,
+        log_psi=log_psi,
+        kind=kind,
+        freeze=lambda params: params,
+        prepare=log_psi,
+        log_ratio=log_ratio,
+        log_ratios=log_ratios,
+        advance=advance,
+    )
+
+
+def apply_move(s_N: Array, move: Move) -> Array:
+    """The configuration s' after ``move``, in the dtype of ``s_N``."""
+    return s_N.at[move.sites].add(move.deltas.astype(s_N.dtype))

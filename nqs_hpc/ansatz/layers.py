@@ -1,0 +1,66 @@
+"""What several ansätze share: dense layers, activations, dtypes, complex normal numbers."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+from jax.typing import DTypeLike
+
+FloatName = Literal["float32", "float64"]
+NumberName = Literal["real", "complex"]
+
+LOG_2 = float(np.log(2.0))
+
+
+class Dense(NamedTuple):
+    """x -> x @ weight + bias."""
+
+    weight: Array  # (in, out)
+    bias: Array  # (out,)
+
+
+def parameter_dtype(dtype: NumberName, float_dtype: FloatName) -> np.dtype:
+    """The numpy dtype of parameters: float32, float64, complex64 or complex128.
+
+    Raises ValueError for other names, and for float64 where jax would silently make float32 of it.
+    """
+    names = {
+        ("real", "float32"): np.float32,
+        ("real", "float64"): np.float64,
+        ("complex", "float32"): np.complex64,
+        ("complex", "float64"): np.complex128,
+    }
+    if (dtype, float_dtype) not in names:
+        raise ValueError(f"dtype={dtype!r}, float_dtype={float_dtype!r}: real or complex, float32 or float64")
+    if float_dtype == "float64" and not jax.config.read("jax_enable_x64"):
+        raise ValueError("float_dtype='float64': jax_enable_x64 is off; turn it on, or take float32")
+    return np.dtype(names[dtype, float_dtype])
+
+
+def normal(key: Array, shape: tuple[int, ...], scale: float, dtype: DTypeLike) -> Array:
+    """Normal numbers of standard deviation ``scale``; complex ones have E|z|^2 = scale^2 (jax's convention)."""
+    return scale * jax.random.normal(key, shape, dtype)
+
+
+def dense_init(key: Array, n_in: int, n_out: int, *, scale: float, dtype: DTypeLike) -> Dense:
+    """LeCun-normal weights times ``scale`` (variance scale^2 / n_in; LeCun et al. 1998), biases zero."""
+    return Dense(normal(key, (n_in, n_out), scale / n_in**0.5, dtype), jnp.zeros(n_out, dtype))
+
+
+def dense_apply(layer: Dense, x: Array) -> Array:
+    """(in,) -> (out,)."""
+    return x @ layer.weight + layer.bias
+
+
+def log_cosh(x: Array) -> Array:
+    """log cosh x, elementwise, without overflow, for real or complex x.
+
+    With y = x or -x, whichever has Re y >= 0: log cosh x = y + log1p(exp(-2 y)) - log 2. At the zeros of cosh, which
+    lie on the imaginary axis, the result is -inf + i phase.
+    """
+    y = jnp.where(jnp.real(x) < 0, -x, x)
+    return y + jnp.log1p(jnp.exp(-2 * y)) - LOG_2

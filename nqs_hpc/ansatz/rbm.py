@@ -1,0 +1,245 @@
+"""Restricted Boltzmann machine.
+
+    log psi(s) = sum_i a_i s_i + sum_j log 2 cosh(theta_j),    theta_j = b_j + sum_i s_i w_ij
+
+Carleo and Troyer, Science 355, 602 (2017), arXiv:1606.02318. Real parameters give a positive wave function, complex
+ones a holomorphic log psi.
+
+How ratios are made. With z = exp(2 theta), log cosh(theta) = -theta + log(1 + z) - log 2, and a move that adds d to
+theta multiplies z by q = exp(2 d). The cache is z, q comes from a table of every site and every possible delta, and
+
+    log psi(s') - log psi(s) = sum_f const(f) + log prod_j (1 + z_j q_j) - log prod_j (1 + z_j):
+
+one multiplication per hidden unit to follow a move, no exponential in any loop, one logarithm a ratio, and for real
+parameters no cancellation, since all terms are positive. Two things keep the products in the range of the floats. Each
+factor is taken times exp(-bound_j), where bound_j = max over all s of |Re theta_j|, so that it lies between
+exp(-bound_j) and 2 exp(bound_j); and powers of two are split off (exactly, on the bits) after each group of ``_ROWS``
+factors. ``freeze`` finds out from the bounds whether this is enough. Where it is not, for weights so large that some
+bound is above 168 or the mean of a group above 41 (float32: both 18), the cache is theta itself and a ratio takes one
+exponential per hidden unit:
+
+    log cosh(theta) = y + log(1 + exp(-2 y)) - log 2,    y = +-theta with Re y >= 0.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal, parameter_dtype
+from nqs_hpc.types import Ansatz, Move
+
+# Hidden units are laid out as (rows, lanes): products run down the rows, all lanes at once in vector registers. Few
+# rows keep a group's product in range, many leave fewer lanes to the scalar end of the reduction.
+_ROWS = {"float64": 16, "float32": 4}
+_LANES = 8
+
+# (x,) where x is real, (Re x, Im x) where it is complex: XLA does not vectorise complex products.
+Planes = tuple[Array, ...]
+
+
+class RBMParams(NamedTuple):
+    """The visible bias ``a`` and the hidden bias ``b`` are None in a machine without biases."""
+
+    w: Array  # (N, M)
+    a: Array | None  # (N,)
+    b: Array | None  # (M,)
+
+
+class RBMFrozen(NamedTuple):
+    """Tables of one set of parameters; D differences of local values, hidden units as (rows, lanes)."""
+
+    wide: Array  # bool: some product may leave the range, so caches hold theta
+    q: Planes  # (N, D, rows, lanes): exp(2 d), d = w_i delta
+    const: Array  # (N, D): a_i delta - sum_j d_j
+    bound: Array  # (rows, lanes), real: no configuration has a larger |Re theta|
+    offset: Array  # (rows, lanes), real: exp(-bound)
+    w: Array  # (N, rows, lanes)
+    a: Array  # (N,)
+    b: Array  # (rows, lanes)
+
+
+def rbm(
+    n_sites: int,
+    *,
+    n_hidden: int,
+    dtype: NumberName = "real",
+    bias: bool = True,
+    init_scale: float = 0.01,
+    local_values: tuple[int, ...] = (1, -1),
+    float_dtype: FloatName = "float64",
+) -> Ansatz:
+    """A restricted Boltzmann machine of kind ``real`` or, with dtype="complex", ``holomorphic``.
+
+    Parameters start as normal numbers of standard deviation ``init_scale``. ``local_values`` are the values a site can
+    take; they must be evenly spaced, since the tables are indexed by differences. Raises ValueError for sizes below 1
+    and for local values that are not.
+    """
+    if n_sites < 1 or n_hidden < 1:
+        raise ValueError(f"n_sites={n_sites}, n_hidden={n_hidden}: both must be at least 1")
+    steps = set(np.diff(sorted(local_values)).tolist())
+    if len(steps) != 1 or 0 in steps:
+        raise ValueError(f"local_values={local_values}: at least two different values, evenly spaced")
+    (spacing,) = steps
+    n_local = len(local_values)
+    deltas_D = spacing * np.arange(1 - n_local, n_local)
+    largest = max(abs(v) for v in local_values)
+
+    param_dtype = parameter_dtype(dtype, float_dtype)
+    limits = jnp.finfo(param_dtype)
+    # A factor 1/eps is left free: near a zero of a complex cosh a factor can be that much smaller than its terms.
+    log_range = float(np.log(limits.max) + np.log(limits.eps))
+    lanes = _LANES * -(-n_hidden // (_LANES * _ROWS[float_dtype]))
+    rows = -(-n_hidden // lanes)
+
+    def fold(x: Array) -> Array:
+        """(..., M) -> (..., rows, lanes), padded with 0: a unit of theta 0 cancels from every ratio."""
+        pads = [(0, 0)] * (x.ndim - 1) + [(0, rows * lanes - n_hidden)]
+        return jnp.pad(x, pads).reshape((*x.shape[:-1], rows, lanes))
+
+    def init(key: Array) -> RBMParams:
+        key_w, key_a, key_b = jax.random.split(key, 3)
+        return RBMParams(
+            w=normal(key_w, (n_sites, n_hidden), init_scale, param_dtype),
+            a=normal(key_a, (n_sites,), init_scale, param_dtype) if bias else None,
+            b=normal(key_b, (n_hidden,), init_scale, param_dtype) if bias else None,
+        )
+
+    def log_psi(params: RBMParams, s_N: Array) -> Array:
+        s_N = s_N.astype(param_dtype)
+        theta_M = s_N @ params.w
+        if params.b is not None:
+            theta_M = theta_M + params.b
+        hidden = jnp.sum(log_cosh(theta_M)) + n_hidden * LOG_2
+        return hidden if params.a is None else hidden + s_N @ params.a
+
+    def freeze(params: RBMParams) -> RBMFrozen:
+        w = params.w
+        a = jnp.zeros(n_sites, param_dtype) if params.a is None else params.a
+        b = jnp.zeros(n_hidden, param_dtype) if params.b is None else params.b
+        bound = fold(jnp.abs(b.real) + largest * jnp.sum(jnp.abs(w.real), axis=0))
+        # A difference of theta between two configurations is at most 2 bound, and q its exponential times 2.
+        wide = (jnp.max(jnp.sum(bound + LOG_2, axis=0)) > log_range) | (4 * jnp.max(bound) > log_range)
+        deltas = jnp.asarray(deltas_D, param_dtype)
+        d = w[:, None, :] * deltas[None, :, None]
+        return RBMFrozen(
+            wide=wide,
+            q=_planes(jnp.exp(2 * fold(d))),
+            const=a[:, None] * deltas[None, :] - jnp.sum(d, axis=-1),
+            bound=bound,
+            offset=jnp.exp(-bound),
+            w=fold(w),
+            a=a,
+            b=fold(b),
+        )
+
+    def prepare(frozen: RBMFrozen, s_N: Array) -> Planes:
+        theta = frozen.b + jnp.tensordot(s_N.astype(param_dtype), frozen.w, axes=1)
+        return _planes(jnp.where(frozen.wide, theta, jnp.exp(2 * theta - frozen.bound)))
+
+    def index(deltas_F: Array) -> Array:
+        return deltas_F.astype(jnp.int32) // spacing + (n_local - 1)
+
+    def multiply(frozen: RBMFrozen, z: Planes, move: Move) -> Planes:
+        rows_F = index(move.deltas)
+        for f in range(rows_F.shape[0]):
+            q = tuple(x.at[move.sites[f], rows_F[f]].get(mode="promise_in_bounds") for x in frozen.q)
+            z = _times(z, q)
+        return z
+
+    def add(frozen: RBMFrozen, theta: Planes, move: Move) -> Planes:
+        w = frozen.w.at[move.sites].get(mode="promise_in_bounds")
+        return _planes(_join(theta) + jnp.tensordot(move.deltas.astype(param_dtype), w, axes=1))
+
+    def factors(frozen: RBMFrozen, z: Planes) -> Planes:
+        return frozen.offset + z[0], *z[1:]
+
+    def ratio_of_products(frozen: RBMFrozen, z: Planes, move: Move) -> Array:
+        const = frozen.const.at[move.sites, index(move.deltas)].get(mode="promise_in_bounds")
+        return _log_ratio(jnp.sum(const), factors(frozen, multiply(frozen, z, move)), factors(frozen, z))
+
+    def ratio_of_exponentials(frozen: RBMFrozen, theta: Planes, move: Move) -> Array:
+        y_old, y_new = _right_half(_join(theta)), _right_half(_join(add(frozen, theta, move)))
+        linear = jnp.sum(frozen.a[move.sites] * move.deltas.astype(param_dtype)) + jnp.sum(y_new - y_old)
+        return _log_ratio(linear, _planes(1 + jnp.exp(-2 * y_new)), _planes(1 + jnp.exp(-2 * y_old)))
+
+    # The predicate is one for all configurations: under vmap this stays a branch, and one side alone is run.
+    def log_ratio(frozen: RBMFrozen, s_N: Array, cache: Planes, move: Move) -> Array:
+        del s_N
+        return jax.lax.cond(frozen.wide, ratio_of_exponentials, ratio_of_products, frozen, cache, move)
+
+    def log_ratios(frozen: RBMFrozen, s_N: Array, cache: Planes, moves_KF: Move) -> Array:
+        # The product of the old factors has no axis K and is taken once.
+        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, cache, moves_KF)
+
+    def advance(frozen: RBMFrozen, s_N: Array, cache: Planes, move: Move) -> Planes:
+        del s_N
+        return jax.lax.cond(frozen.wide, add, multiply, frozen, cache, move)
+
+    return Ansatz(
+        init=init,
+        log_psi=log_psi,
+        kind="real" if dtype == "real" else "holomorphic",
+        freeze=freeze,
+        prepare=prepare,
+        log_ratio=log_ratio,
+        log_ratios=log_ratios,
+        advance=advance,
+    )
+
+
+def _planes(x: Array) -> Planes:
+    return (x,) if jnp.isrealobj(x) else (x.real, x.imag)
+
+
+def _join(x: Planes) -> Array:
+    return x[0] if len(x) == 1 else jax.lax.complex(*x)
+
+
+def _times(x: Planes, y: Planes) -> Planes:
+    if len(x) == 1:
+        return (x[0] * y[0],)
+    return x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]
+
+
+def _right_half(x: Array) -> Array:
+    return jnp.where(x.real < 0, -x, x)
+
+
+def _split(x: Planes) -> tuple[Planes, Array]:
+    """x = mantissa * 2**exponent exactly, elementwise; the largest plane of the mantissa is in [1, 2), or 0."""
+    size = functools.reduce(jnp.maximum, [jnp.abs(plane) for plane in x])
+    limits = jnp.finfo(size.dtype)
+    bias = limits.maxexp - 1
+    bits = jax.lax.bitcast_convert_type(size, jnp.uint64 if limits.bits == 64 else jnp.uint32)
+    biased = bits >> limits.nmant
+    scale = jax.lax.bitcast_convert_type((2 * bias - biased) << limits.nmant, size.dtype)
+    return tuple(plane * scale for plane in x), biased.astype(jnp.int32) - bias
+
+
+def _product(x: Planes) -> tuple[Planes, Array]:
+    """The product of (rows, lanes) factors as mantissa * 2**exponent."""
+    one = tuple(jnp.full((), v, x[0].dtype) for v in (1, 0)[: len(x)])
+    mantissa, exponent = _split(tuple(jax.lax.reduce(x, one, _times, (0,))))
+
+    def combine(left: tuple[Planes, Array], right: tuple[Planes, Array]) -> tuple[Planes, Array]:
+        product, excess = _split(_times(left[0], right[0]))
+        return product, left[1] + right[1] + excess
+
+    return jax.lax.reduce((mantissa, exponent), (one, jnp.int32(0)), combine, (0,))
+
+
+def _log_ratio(linear: Array, new: Planes, old: Planes) -> Array:
+    """linear + log(prod new / prod old) over (rows, lanes); 0 where prod old is 0: any move leads out of psi = 0."""
+    new_mantissa, new_exponent = _product(new)
+    old_mantissa, old_exponent = _product(old)
+    numerator, denominator = _join(new_mantissa), _join(old_mantissa)
+    empty = denominator == 0
+    # Exponents are subtracted as integers, so that a ratio near 1 of huge products keeps its digits.
+    quotient = jnp.log(numerator / jnp.where(empty, 1, denominator)) + (new_exponent - old_exponent) * LOG_2
+    return jnp.where(empty, 0, quotient + linear)

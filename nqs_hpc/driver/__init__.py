@@ -1,0 +1,1 @@
+"""Methods: what one step of a task computes."""

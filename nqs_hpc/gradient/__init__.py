@@ -1,0 +1,1 @@
+"""Derivatives of log psi over samples: Jacobian rows, forces."""

@@ -1,0 +1,59 @@
+"""Parameters as one flat vector, and back.
+
+Real, signed and complex ansätze see a real vector: complex leaves enter as their real parts, then their imaginary
+parts. A holomorphic ansatz sees a complex vector of half that length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.types import Kind, Tree
+
+
+class Flat(NamedTuple):
+    """``ravel(params) -> theta_P`` and its inverse; both linear, so they carry gradients and updates too."""
+
+    ravel: Callable[[Tree], Array]
+    unravel: Callable[[Array], Tree]
+    n_parameters: int  # length of the vector
+    n_real: int  # real degrees of freedom
+
+
+def flat(params: Tree, kind: Kind) -> Flat:
+    """The flat form of pytrees like ``params`` (arrays or their shapes).
+
+    A holomorphic kind needs complex leaves alone.
+    """
+    leaves, structure = jax.tree.flatten(params)
+    shapes = [leaf.shape for leaf in leaves]
+    dtypes = [jnp.dtype(leaf.dtype) for leaf in leaves]
+    complex_vector = kind == "holomorphic"
+    if complex_vector and not all(jnp.issubdtype(dtype, jnp.complexfloating) for dtype in dtypes):
+        raise ValueError("a holomorphic ansatz has complex parameters only")
+    is_split = [not complex_vector and jnp.issubdtype(dtype, jnp.complexfloating) for dtype in dtypes]
+    sizes = [int(leaf.size) * (2 if split else 1) for leaf, split in zip(leaves, is_split, strict=True)]
+
+    def ravel(tree: Tree) -> Array:
+        parts = []
+        for leaf, split in zip(jax.tree.leaves(tree), is_split, strict=True):
+            parts += [jnp.real(leaf).ravel(), jnp.imag(leaf).ravel()] if split else [jnp.ravel(leaf)]
+        return jnp.concatenate(parts)
+
+    def unravel(theta_P: Array) -> Tree:
+        out, start = [], 0
+        for shape, dtype, size, split in zip(shapes, dtypes, sizes, is_split, strict=True):
+            part = theta_P[start : start + size]
+            if split:
+                part = jax.lax.complex(part[: size // 2], part[size // 2 :])
+            out.append(part.reshape(shape).astype(dtype))
+            start += size
+        return jax.tree.unflatten(structure, out)
+
+    total = sum(sizes)
+    return Flat(ravel, unravel, n_parameters=total, n_real=2 * total if complex_vector else total)

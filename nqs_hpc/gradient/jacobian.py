@@ -1,0 +1,75 @@
+"""Log-derivatives of the wave function over samples, O_p(s) = d log psi(s) / d theta_p, as rows of a matrix.
+
+The rows of one sample depend on the kind of the ansatz: one real row (real, signed), two real rows Re O and Im O
+(complex), one complex row (holomorphic). With residuals cut the same way all estimators read alike:
+
+    X = sqrt(w) (O - <O>),  eps = sqrt(w) (E_loc - E):   force F = X^dagger eps,   QGT S = X^dagger X,
+
+which is F_p = Re sum w O_p^* (E_loc - E) = 1/2 dE/dtheta_p and S = Re <O^* O>_c for real parameters, and their complex
+forms for holomorphic ones. Becca & Sorella 2017, "Quantum Monte Carlo approaches for correlated systems", ch. 6.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.gradient.flat import Flat
+from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.types import Ansatz, Kind, Tree
+
+
+def rows_per_sample(kind: Kind) -> int:
+    """How many rows of the Jacobian belong to one sample."""
+    return 2 if kind == "complex" else 1
+
+
+def jacobian(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int | None) -> Array:
+    """(B * rows, P) uncentred, unweighted log-derivatives of this rank, the rows of a sample together."""
+    theta_P = flat.ravel(params)
+
+    def log_psi(theta_P: Array, s_N: Array) -> Array:
+        return ansatz.log_psi(flat.unravel(theta_P), s_N)
+
+    def rows(s_N: Array) -> Array:
+        if ansatz.kind == "holomorphic":
+            return jax.grad(log_psi, holomorphic=True)(theta_P, s_N)[None]
+        if ansatz.kind == "complex":
+            _, pullback = jax.vjp(lambda theta_P: _parts(log_psi(theta_P, s_N)), theta_P)
+            return jax.vmap(lambda row: pullback(row)[0])(jnp.eye(2, dtype=theta_P.dtype))
+        return jax.grad(lambda theta_P: jnp.real(log_psi(theta_P, s_N)))(theta_P)[None]
+
+    return chunked_map(rows, s_BN, chunk).reshape(-1, flat.n_parameters)
+
+
+def weigh(kind: Kind, w_B: Array) -> Array:
+    """The weight of each row: that of its sample."""
+    return jnp.repeat(w_B, rows_per_sample(kind))
+
+
+def residuals(kind: Kind, e_loc_B: Array, w_B: Array, mean: Array) -> Array:
+    """eps: the weighted, centred local energies, in rows like those of the Jacobian."""
+    eps_B = jnp.sqrt(w_B) * (e_loc_B - mean)
+    if kind == "holomorphic":
+        return eps_B.astype(jnp.result_type(eps_B, jnp.complex64))
+    if kind == "complex":
+        return jax.vmap(_parts)(eps_B).ravel()
+    return jnp.real(eps_B)
+
+
+def centre(jac_rows: Array, w_rows: Array, mean_rows_P: Array) -> Array:
+    """X = sqrt(w) (O - <O>), with the means given per row of a sample: (rows, P)."""
+    n = mean_rows_P.shape[0]
+    shaped = jac_rows.reshape(-1, n, jac_rows.shape[1]) - mean_rows_P[None]
+    return jnp.sqrt(w_rows).astype(jac_rows.real.dtype)[:, None] * shaped.reshape(jac_rows.shape)
+
+
+def row_means(jac_rows: Array, w_rows: Array, n: int) -> Array:
+    """(n, P) weighted sums of the rows of each kind over the samples given: means once summed over ranks."""
+    weighted = w_rows.astype(jac_rows.real.dtype)[:, None] * jac_rows
+    return jnp.sum(weighted.reshape(-1, n, jac_rows.shape[1]), axis=0)
+
+
+def _parts(z: Array) -> Array:
+    return jnp.stack([jnp.real(z), jnp.imag(z)])

@@ -1,0 +1,1 @@
+"""The life of a run folder: checkpoints, logs, signals, manifest."""

@@ -1,0 +1,225 @@
+"""Checkpoints: the whole RunState of all ranks in one HDF5 file, checksummed and atomic.
+
+``checkpoints/step_00000120.h5`` holds the state after 120 updates, one dataset a leaf, named by its path in the tree
+(``params/w``); the chains of all ranks follow each other in rank order, which is the order of their ids, so any rank
+count that divides them can go on. ``meta`` is a JSON text. The first 512 bytes, a user block which HDF5 leaves to us,
+hold the SHA-256 of everything behind them. It is compared before HDF5 sees the file: one flipped bit in HDF5's own
+structures can crash the library, and then no start would get past the damaged file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import h5py
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nqs_hpc.job.files import on_root, plain, sync_folder, write
+from nqs_hpc.parallel.world import World
+from nqs_hpc.types import RunState
+
+FORMAT_VERSION = 1
+BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
+
+Leaves = dict[str, np.ndarray]
+
+
+class CheckpointError(ValueError):
+    """There are checkpoints, but this program can use none of them."""
+
+
+class Loaded(NamedTuple):
+    """What a start goes on from; the same on every rank but for the chains in ``state.sampler``."""
+
+    state: RunState
+    meta: dict[str, Any]
+    path: Path
+    messages: tuple[str, ...]  # one line for each damaged newer checkpoint
+
+
+def save(folder: Path, state: RunState, world: World, *, meta: dict[str, Any], keep: int) -> Path:
+    """Write ``state`` as the checkpoint of its step; collective. Returns its path.
+
+    Leaves of ``state.sampler`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
+    is plain data; NaN becomes null. Once the new file is on the disk, older ones are deleted, all but the newest that
+    make ``keep`` (at least 2) with a right checksum. Raises on every rank: OSError if the disk refuses, ValueError for
+    a dtype that HDF5 does not have.
+    """
+    named, _ = _named(state)
+    parts = world.gather([np.asarray(leaf) for name, leaf in named.items() if _of_chains(name)])
+
+    def act() -> Path:
+        assert parts is not None
+        leaves = {name: np.asarray(leaf) for name, leaf in named.items() if not _of_chains(name)}
+        chains = (np.concatenate(ranks) for ranks in zip(*parts, strict=True))
+        leaves |= zip(filter(_of_chains, named), chains, strict=True)
+        path = folder / "checkpoints" / f"step_{int(leaves['step']):08d}.h5"
+        path.parent.mkdir(exist_ok=True)
+        sync_folder(folder)
+        write(path, _pack(leaves, meta))
+        _prune(path, max(keep, 2))
+        return path
+
+    return on_root(world, act)
+
+
+def load(folder: Path, template: RunState, world: World) -> Loaded | None:
+    """The newest checkpoint whose checksum is right, dealt to the ranks; None where there is none at all; collective.
+
+    ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of sampler leaves the first
+    axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on every
+    rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the chains
+    cannot be dealt to the ranks.
+    """
+    named, treedef = _named(template)
+
+    def act() -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]] | None:
+        paths = _newest_first(folder)
+        damaged: list[tuple[str, str]] = []
+        for path in paths:
+            try:
+                leaves, meta = _unpack(_verified(path))
+            except (OSError, _Damaged) as error:
+                damaged.append((path.name, str(error)))
+                continue
+            _match(path, leaves, named, world.size)
+            return leaves, meta, path, tuple(f"{name}: {what}; {path.name} is taken instead" for name, what in damaged)
+        if damaged:
+            what = "; ".join(f"{name}: {what}" for name, what in damaged)
+            raise CheckpointError(f"no checkpoint in {folder / 'checkpoints'} is usable: {what}")
+        return None
+
+    found = on_root(world, act)
+    if found is None:
+        return None
+    leaves, meta, path, messages = found
+    restored = []
+    for name in named:
+        leaf = leaves[name]
+        if _of_chains(name):  # (C of all ranks, ...) -> (#C, ...)
+            share = leaf.shape[0] // world.size
+            leaf = leaf[world.rank * share : (world.rank + 1) * share]
+        restored.append(jnp.array(leaf))
+    return Loaded(jax.tree_util.tree_unflatten(treedef, restored), meta, path, messages)
+
+
+def newest_step(folder: Path) -> int | None:
+    """The step of the newest checkpoint by name, unverified; None where there is none."""
+    paths = _newest_first(folder)
+    return _step(paths[0]) if paths else None
+
+
+class _Damaged(Exception):
+    pass
+
+
+def _named(state: RunState) -> tuple[dict[str, Any], Any]:
+    """Leaves by path in the order of the tree, and the tree's structure."""
+    pairs, treedef = jax.tree_util.tree_flatten_with_path(state)
+    return {"/".join(map(_key_name, path)): leaf for path, leaf in pairs}, treedef
+
+
+def _key_name(key: Any) -> str:
+    """One step of a path, free of what HDF5 gives a meaning to: slashes, lone dots, nothing at all."""
+    name = jax.tree_util.keystr((key,), simple=True).replace("%", "%25").replace("/", "%2F")
+    return "%" if name == "" else "%2E" if name == "." else name
+
+
+def _of_chains(name: str) -> bool:
+    return name == "sampler" or name.startswith("sampler/")
+
+
+def _pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
+    """The bytes of a checkpoint file; the same leaves and meta always give the same bytes."""
+    with h5py.File("image", "w", driver="core", backing_store=False, userblock_size=BLOCK) as file:
+        file.attrs["format_version"] = FORMAT_VERSION
+        for name, leaf in leaves.items():
+            if leaf.dtype.kind not in "biufc":
+                raise ValueError(f"checkpoint: {name} has dtype {leaf.dtype}; booleans and numbers can be stored")
+            file.create_dataset(name, data=leaf)
+        # A dataset, because an attribute cannot exceed 64 KiB and a composed config can.
+        file.create_dataset("meta", data=np.bytes_(json.dumps(plain(meta), allow_nan=False).encode()))
+        file.flush()
+        body = file.id.get_file_image()  # without the user block
+    return _header(body) + body
+
+
+def _header(body: bytes) -> bytes:
+    return f"nqs_hpc checkpoint\nsha256 {hashlib.sha256(body).hexdigest()}\n".encode().ljust(BLOCK, b"\n")
+
+
+def _verified(path: Path) -> bytes:
+    """The bytes of a checkpoint file whose every bit is as written, else _Damaged."""
+    data = path.read_bytes()
+    if len(data) <= BLOCK:
+        raise _Damaged(f"is only {len(data)} bytes long")
+    if data[:BLOCK] != _header(data[BLOCK:]):
+        raise _Damaged(f"its checksum does not fit its {len(data)} bytes")
+    return data
+
+
+def _unpack(data: bytes) -> tuple[Leaves, dict[str, Any]]:
+    leaves: Leaves = {}
+
+    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
+        if isinstance(item, h5py.Dataset) and name != "meta":
+            leaves[name] = np.asarray(item[()])
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
+            raise CheckpointError(f"the newest checkpoint has format {version}; this nqs_hpc reads {FORMAT_VERSION}")
+        file.visititems(visit)
+        return leaves, json.loads(bytes(file["meta"][()]))
+
+
+def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None:
+    """ValueError in one line unless ``leaves`` has the names, dtypes and shapes of the template."""
+    for name in sorted(leaves.keys() ^ named.keys()):
+        has, lacks = (path.name, "this run") if name in leaves else ("this run", path.name)
+        raise ValueError(f"checkpoint: {name} is in {has} but not in {lacks}")
+    n_chains = {name: leaf.shape[:1] for name, leaf in leaves.items() if _of_chains(name)}
+    for name, expected in named.items():
+        stored, skip = leaves[name], int(_of_chains(name))
+        if stored.dtype != expected.dtype or stored.shape[skip:] != tuple(expected.shape[skip:]):
+            free = ("chains", *expected.shape[1:]) if skip else tuple(expected.shape)
+            shape = str(free).replace("'", "")
+            raise ValueError(
+                f"checkpoint: {name} in {path.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {shape}"
+            )
+    for name, lead in n_chains.items():
+        if len(set(n_chains.values())) > 1 or len(lead) == 0 or lead[0] % size:
+            raise ValueError(
+                f"checkpoint: {name} in {path.name} leads with {lead} chains; {size} ranks cannot share them"
+            )
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    paths = (folder / "checkpoints").glob("step_*.h5")
+    return sorted((path for path in paths if re.fullmatch(r"step_\d{8,}\.h5", path.name)), key=_step, reverse=True)
+
+
+def _step(path: Path) -> int:
+    return int(path.stem.removeprefix("step_"))
+
+
+def _prune(new: Path, keep: int) -> None:
+    """Delete the checkpoints older than the newest ``keep`` good ones; ``new`` has just been written."""
+    n_good, paths = 0, _newest_first(new.parent.parent)
+    for path in paths:
+        if n_good == keep:
+            path.unlink(missing_ok=True)
+            continue
+        try:
+            if path != new:
+                _verified(path)
+            n_good += 1
+        except (OSError, _Damaged):  # a damaged one neither counts nor goes before enough good ones are there
+            continue
+    sync_folder(new.parent)

@@ -1,0 +1,76 @@
+"""metrics.jsonl: one JSON object a step, each step exactly once, whatever killed the run.
+
+A line reaches the operating system by one write, so a killed process leaves at most one broken tail. ``sync`` before a
+checkpoint makes the lines survive a power cut that the checkpoint survives; ``cut`` at a restart removes what came
+after the checkpoint. Floats keep every bit, NaN and infinities become null.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.job.files import plain, sync_folder, write
+
+
+class Log(NamedTuple):
+    """An open metrics.jsonl; rank 0 has it, the others have none."""
+
+    append: Callable[[dict[str, Any]], None]  # one line, flushed to the operating system
+    sync: Callable[[], None]  # all lines so far are on the disk; call it before a checkpoint is written
+    close: Callable[[], None]
+
+
+class Cut(NamedTuple):
+    """What ``cut`` removed and missed."""
+
+    n_cut: int  # lines removed, broken ones included
+    missing: bool  # whether some step up to the cut has no line
+
+
+def log(path: Path) -> Log:
+    """Open ``path`` for appending; it is created where it does not exist."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    sync_folder(path.parent)
+
+    def append(line: dict[str, Any]) -> None:
+        data = memoryview(json.dumps(plain(line), allow_nan=False).encode() + b"\n")
+        while data:  # the system may take a part only, when the disk is nearly full
+            data = data[os.write(descriptor, data) :]
+
+    return Log(append, lambda: os.fsync(descriptor), lambda: os.close(descriptor))
+
+
+def cut(path: Path, step: int) -> Cut:
+    """Keep one intact line for each step 1..``step``, in order; remove all else, atomically. Nothing is open meanwhile.
+
+    Of several lines of one step the first is kept. A missing file has no lines.
+    """
+    raw = path.read_bytes().splitlines() if path.exists() else []
+    kept: list[bytes] = []
+    last = 0
+    for text in raw:
+        line = _parse(text)
+        if line is not None and last < line["step"] <= step:
+            last = line["step"]
+            kept.append(text)
+    if raw and (len(kept) < len(raw) or not path.read_bytes().endswith(b"\n")):
+        write(path, b"".join(text + b"\n" for text in kept))
+    return Cut(len(raw) - len(kept), len(kept) < step)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The intact lines of ``path``, in the order of the file; none where it does not exist."""
+    lines = map(_parse, path.read_bytes().splitlines()) if path.exists() else ()
+    return [line for line in lines if line is not None]
+
+
+def _parse(text: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(text)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) and type(line.get("step")) is int else None

@@ -1,0 +1,109 @@
+"""manifest.json: what ran, on what, and every start of it.
+
+The top level describes the latest start (command, versions, git commit, MPI, ranks); ``starts`` lists all of them, each
+with UTC time, step, rank count, hosts and reason, and how it ended. ``exit`` is null for a start that was killed.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from nqs_hpc import __version__
+from nqs_hpc.job.files import on_root, read_json, write_json
+from nqs_hpc.parallel.world import World
+
+PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5py", "hydra-core")
+
+
+def start(folder: Path, world: World, *, step: int, reason: str, physics: dict[str, Any]) -> None:
+    """Note a start from ``step``, for a ``reason`` such as "new" or "resumed"; collective.
+
+    ``physics`` is what makes this run this run: a start with another is refused (`recorded_physics`).
+
+    Raises ValueError on every rank if there is a manifest that cannot be read.
+    """
+    cpus = sorted(os.sched_getaffinity(0))
+    # XLA's CPU client takes its thread count from these, else from the affinity mask.
+    threads = os.environ.get("PJRT_NPROC") or os.environ.get("NPROC") or len(cpus)
+    ranks = world.gather({"host": socket.gethostname(), "threads": int(threads), "cpus": cpus})
+
+    def act() -> None:
+        assert ranks is not None
+        path = folder / "manifest.json"
+        starts = _read(path)["starts"] if path.exists() else []
+        hosts = list(dict.fromkeys(rank["host"] for rank in ranks))
+        entry = {"time": _now(), "step": step, "n_ranks": world.size, "hosts": hosts, "reason": reason, "exit": None}
+        description = {
+            "command": shlex.join(sys.orig_argv),
+            "versions": versions(),
+            "git": git(Path(__file__).resolve().parents[2]),
+            "mpi": world.library,
+            "n_ranks": world.size,
+            "hosts": hosts,
+            "ranks": ranks,
+            "physics": physics,
+        }
+        write_json(path, description | {"starts": [*starts, entry]})
+
+    on_root(world, act)
+
+
+def end(folder: Path, *, step: int, reason: str) -> None:
+    """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read."""
+    manifest = _read(folder / "manifest.json")
+    manifest["starts"][-1]["exit"] = {"time": _now(), "step": step, "reason": reason}
+    write_json(folder / "manifest.json", manifest)
+
+
+def recorded_physics(folder: Path) -> dict[str, Any] | None:
+    """What the run in ``folder`` computes, as its first start wrote it; None where no run has started there."""
+    path = folder / "manifest.json"
+    return _read(path).get("physics") if path.exists() else None
+
+
+def versions() -> dict[str, str | None]:
+    """Versions of Python, this package and what it stands on, without importing them; null where not installed."""
+    found: dict[str, str | None] = {"nqs_hpc": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def git(root: Path) -> dict[str, Any] | None:
+    """Commit of the checkout whose top is ``root``, and whether tracked files differ from it; None if there is none."""
+    try:
+        # An installed package may sit in somebody else's checkout (a venv in it): only our own top counts.
+        if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
+            return None
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=no") != ""
+        return {"commit": _git(root, "rev-parse", "HEAD"), "dirty": dirty}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git(root: Path, *words: str) -> str:
+    command = ["git", "-C", str(root), *words]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+
+
+def _read(path: Path) -> dict[str, Any]:
+    manifest = read_json(path)
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("starts"), list):
+        raise ValueError(f"{path} is not a manifest of nqs_hpc: it lists no starts; move it away")
+    return manifest
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

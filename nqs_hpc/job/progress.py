@@ -1,0 +1,127 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere. Rank 0 has it, the others have none."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, TextIO
+
+from tqdm import tqdm
+
+FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
+
+
+class Progress(NamedTuple):
+    """``update`` takes the metrics of a step as metrics.jsonl has them."""
+
+    update: Callable[[dict[str, Any]], None]
+    say: Callable[[str], None]  # one line of text, without breaking the bar
+    close: Callable[[], None]
+
+
+def progress(mode: Literal["auto", "bar", "lines"], total: int, initial: int, stream: TextIO | None = None) -> Progress:
+    """Show steps ``initial`` to ``total`` on ``stream`` (default stderr); ``auto`` is a bar on a terminal."""
+    stream = sys.stderr if stream is None else stream
+    is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
+    eta = _eta(total)
+    return _bar(total, initial, stream, eta) if is_bar else _lines(total, stream, eta)
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """A number with its uncertainty in units of the last digits, two of them: -25.4906(12) is -25.4906 +- 0.0012.
+
+    Without an error, or with one beyond the precision of the number, six decimals; "n/a" where there is no number.
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    if error is None or not math.isfinite(error) or error <= 1e-12 * abs(value):
+        return f"{value:.6f}"
+    mantissa, exponent = f"{error:.1e}".split("e")
+    decimals = 1 - int(exponent)
+    if decimals <= 0:
+        return f"{round(value, decimals):.0f}({round(error, decimals):.0f})"
+    last_digits = mantissa if decimals == 1 else mantissa.replace(".", "")
+    return f"{value:.{decimals}f}({last_digits})"
+
+
+def _words(line: dict[str, Any]) -> str:
+    words = [f"E {with_error(line.get('energy'), line.get('energy_error'))}"]
+    for name, key, form in (
+        ("var", "energy_variance", ".3g"),
+        ("R-hat", "r_hat", ".3f"),
+        ("acc", "acceptance", ".2f"),
+    ):
+        if line.get(key) is not None:
+            words.append(f"{name} {line[key]:{form}}")
+    return " ".join(words)
+
+
+def _eta(total: int) -> Callable[[int], str]:
+    first: tuple[int, float] | None = None  # the first step of a start compiles: time runs from its end
+
+    def eta(step: int) -> str:
+        nonlocal first
+        if first is None or step <= first[0]:
+            first = (step, time.monotonic())
+            return "ETA --:--"
+        per_step = (time.monotonic() - first[1]) / (step - first[0])
+        return f"ETA {tqdm.format_interval(per_step * (total - step))}"
+
+    return eta
+
+
+def _bar(total: int, initial: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
+    try:
+        width = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):  # behind mpiexec the stream is a pipe and cannot tell its width
+        width = 0
+    columns = os.environ.get("COLUMNS", "")
+    tqdm.monitor_interval = 0  # no extra thread beside those of MPI and XLA
+    bar = tqdm(
+        total=total,
+        initial=initial,
+        file=stream,
+        bar_format="{n_fmt}/{total_fmt} |{bar}| {desc}",
+        ncols=(int(columns) if columns.isdigit() else 0) or 80,
+        dynamic_ncols=width > 0,  # a terminal may be resized; some (docker, script) claim to have no width
+        miniters=1,
+    )
+
+    def update(line: dict[str, Any]) -> None:
+        bar.set_description_str(f"{_words(line)} {eta(line['step'])}", refresh=False)
+        bar.update(line["step"] - bar.n)
+
+    def close() -> None:
+        bar.refresh()
+        bar.close()
+
+    return Progress(update, lambda message: bar.write(message, file=stream), close)
+
+
+def _lines(total: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
+    pause = 0.0
+    shown = -math.inf
+    waiting: str | None = None  # the newest step not shown yet
+
+    def say(message: str) -> None:
+        print(message, file=stream, flush=True)
+
+    def update(line: dict[str, Any]) -> None:
+        nonlocal pause, shown, waiting
+        step = line["step"]
+        waiting = f"step {step:{len(str(total))}d}/{total} {_words(line)} {eta(step)}"
+        if step >= total or time.monotonic() - shown >= pause:
+            say(waiting)
+            pause = min(max(FIRST_PAUSE, GROWTH * pause), LONGEST_PAUSE)
+            shown, waiting = time.monotonic(), None
+
+    def close() -> None:
+        nonlocal waiting
+        if waiting is not None:
+            say(waiting)
+            waiting = None
+
+    return Progress(update, say, close)

@@ -1,0 +1,111 @@
+"""The matrix of an operator in a sector of the Hilbert space, and its lowest states by exact diagonalisation.
+
+Rows are filled from ``connected`` chunk by chunk, straight into compressed rows: entries are counted first and then
+written in place, so that no second copy of the matrix ever exists. Lanczos: C. Lanczos, J. Res. Natl. Bur. Stand. 45,
+255 (1950), doi:10.6028/jres.045.026, as implemented in ARPACK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import jax
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import eigsh
+
+from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension
+from nqs_hpc.types import Move, Operator
+
+MAX_STATES = 2**20
+DENSE_BELOW = 256  # states; Lanczos needs more vectors than small sectors have
+TOLERANCE = 1e-12  # |H v - E v| / |E|; the energy's own error is of second order in it
+
+
+def sparse_matrix(operator: Operator, hilbert: Hilbert, *, chunk: int = 2**14) -> csr_matrix:
+    """<s|H|s'> with rows and columns in the order of ``codes(hilbert)``, float64 or, for complex operators, complex128.
+
+    ``chunk`` bounds the states worked on at once. Raises ValueError beyond ``MAX_STATES`` states, for an empty sector,
+    and if an element leads out of the sector.
+    """
+    n_states = dimension(hilbert)
+    if n_states > MAX_STATES:
+        raise ValueError(f"exact diagonalisation of {n_states} states: at most {MAX_STATES} are possible")
+    codes_n = codes(hilbert)
+    chunk = min(chunk, n_states)
+    row = jax.jit(jax.vmap(lambda s_N: (operator.diagonal(s_N), *operator.connected(s_N))))
+    row_sizes = [1 + np.count_nonzero(row(s_nN)[2], axis=1)[:n] for n, _, s_nN in chunks(hilbert, codes_n, chunk)]
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(row_sizes))])
+    n_entries = int(indptr[-1])
+    index_dtype = np.int32 if n_entries < 2**31 else np.int64
+    indices = np.empty(n_entries, dtype=index_dtype)
+    data = np.empty(n_entries, dtype=np.float64 if operator.is_real else np.complex128)
+
+    end = 0
+    for n, codes_c, s_nN in chunks(hilbert, codes_n, chunk):
+        diagonal_n, moves, elements_nK = jax.tree.map(np.asarray, row(s_nN))
+        targets = np.concatenate([codes_c[:, None], codes_c[:, None] + code_shifts(hilbert, s_nN, moves)], axis=1)
+        values = np.concatenate([diagonal_n[:, None], elements_nK], axis=1)
+        keep = np.concatenate([np.ones((chunk, 1), dtype=bool), elements_nK != 0], axis=1)
+        keep[n:] = False  # the copies that fill the last chunk
+        start, end = end, end + int(keep.sum())
+        indices[start:end] = targets[keep] if hilbert.total is None else positions(codes_n, targets[keep])
+        data[start:end] = values[keep]
+    matrix = csr_matrix((data, indices, indptr.astype(index_dtype)), shape=(n_states, n_states))
+    matrix.sum_duplicates()
+    return matrix
+
+
+def ground_state(operator: Operator, hilbert: Hilbert, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """The k lowest energies (k,), ascending, and their vectors (n_states, k) in the order of ``codes(hilbert)``.
+
+    Below ``DENSE_BELOW`` states the whole spectrum is computed, above it Lanczos runs from a fixed start vector. Of a
+    degenerate level Lanczos sees one vector at first: with k = 1 the energy is right and the vector one of the level,
+    with k > 1 a multiplicity can come out too small. Raises ValueError as ``sparse_matrix`` does, and if k is not in
+    1..n_states.
+    """
+    matrix = sparse_matrix(operator, hilbert)
+    n_states = matrix.shape[0]
+    if not 1 <= k <= n_states:
+        raise ValueError(f"k={k} lowest states: a sector of {n_states} states has from 1 to {n_states}")
+    if n_states < max(DENSE_BELOW, 4 * k):
+        energies, vectors = np.linalg.eigh(matrix.toarray())
+        return energies[:k], vectors[:, :k]
+    start = np.random.default_rng(0).standard_normal(n_states)
+    # 14 vectors need as few products as the default of 20, and at 2^20 states each is 8 MiB (16 where H is complex)
+    energies, vectors = eigsh(matrix, k, which="SA", v0=start, tol=TOLERANCE, ncv=2 * k + 12)
+    order = np.argsort(energies)
+    return energies[order], vectors[:, order]
+
+
+def chunks(hilbert: Hilbert, codes_n: np.ndarray, chunk: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """Codes and states in chunks of one size; n of them count, copies of the last state fill the last chunk."""
+    for start in range(0, len(codes_n), chunk):
+        codes_c = codes_n[start : start + chunk]
+        n = len(codes_c)
+        codes_c = np.pad(codes_c, (0, chunk - n), mode="edge")
+        yield n, codes_c, decode(hilbert, codes_c)
+
+
+def code_shifts(hilbert: Hilbert, s_nN: np.ndarray, moves: Move) -> np.ndarray:
+    """code(s') - code(s) of each move: sum over its sites of (new digit - old digit) d^site -> (n, K) int64."""
+    lowest = min(hilbert.local_values)
+    digits = np.full(max(hilbert.local_values) - lowest + 1, -1, dtype=np.int64)
+    digits[np.asarray(hilbert.local_values) - lowest] = np.arange(len(hilbert.local_values))
+    places_N = len(hilbert.local_values) ** np.arange(hilbert.n_sites, dtype=np.int64)
+    sites, deltas = np.asarray(moves.sites), np.asarray(moves.deltas)
+    shifts = np.zeros(sites.shape[:2], dtype=np.int64)
+    for f in range(sites.shape[2]):  # one site of the moves at a time: never (n, K, F) 8-byte integers
+        old = np.take_along_axis(s_nN, sites[:, :, f], axis=1) - lowest
+        new = digits[old + deltas[:, :, f]]
+        assert np.all(new >= 0), "a move leads to a value that no site can have"
+        shifts += (new - digits[old]) * places_N[sites[:, :, f]]
+    return shifts
+
+
+def positions(codes_n: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Where each target stands among the sorted codes of a sector; ValueError if one is not there."""
+    positions = np.minimum(np.searchsorted(codes_n, targets), len(codes_n) - 1)
+    if np.any(codes_n[positions] != targets):
+        raise ValueError("the operator leads out of the sector: it does not conserve the total that is fixed")
+    return positions

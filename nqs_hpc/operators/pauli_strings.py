@@ -1,0 +1,188 @@
+"""Sums of Pauli strings as data: reading, expanding, merging, and what they conserve.
+
+    H = sum_k c_k P_k,    P_k a product of Pauli matrices on distinct sites, c_k real, so H is Hermitian.
+
+Pure Python and NumPy: the check of the input runs here before JAX is loaded. Everything raises ValueError with one line
+that names the file and line, or the number of the term.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nqs_hpc.system.lattice import neighbours
+
+if TYPE_CHECKING:
+    from nqs_hpc.system.lattice import Lattice
+
+
+class PauliString(NamedTuple):
+    coefficient: float
+    operators: str  # letters X, Y, Z
+    sites: tuple[int, ...]  # one a letter; distinct, and ascending once expanded
+
+
+class Term(NamedTuple):
+    """What a user writes: one string, or the same string on every site or every bond of a neighbour order."""
+
+    coefficient: float
+    operators: str
+    sites: tuple[int, ...] | None  # None: every site, or every bond of the neighbour order
+    order: int | None
+    where: str  # names the term in error lines
+
+
+MAX_ORDER = 1000  # finding the bonds of an order takes time that grows with it
+
+_FORM = "{coefficient: NUMBER, operators: letters X, Y, Z, and one of sites: [..], sites: all, neighbours: ORDER}"
+
+
+def _coefficient(value: Any, where: str) -> float:
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        raise ValueError(f"{where}: coefficient {value!r} is not a finite real number")
+    return number
+
+
+def _whole(value: Any, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def term(entry: Any, where: str) -> Term:
+    """One term from its mapping; ValueError names ``where``."""
+    if not isinstance(entry, Mapping):
+        raise ValueError(f"{where}: {entry!r} is not a mapping; valid is {_FORM}")
+    odd = sorted(str(name) for name in set(entry) - {"coefficient", "operators", "sites", "neighbours"})
+    if odd:
+        raise ValueError(f"{where}: unknown key {odd[0]!r}; valid is {_FORM}")
+    for name in ("coefficient", "operators"):
+        if name not in entry:
+            raise ValueError(f"{where}: {name} is missing; valid is {_FORM}")
+    if ("sites" in entry) == ("neighbours" in entry):
+        raise ValueError(f"{where}: give either sites or neighbours; valid is {_FORM}")
+    coefficient, operators = _coefficient(entry["coefficient"], where), entry["operators"]
+    if not isinstance(operators, str) or not operators or set(operators) - set("XYZ"):
+        raise ValueError(f"{where}: operators {operators!r} are not letters out of X, Y, Z")
+    if "neighbours" in entry:
+        order = entry["neighbours"]
+        if not _whole(order, 1) or order > MAX_ORDER:
+            raise ValueError(f"{where}: neighbours {order!r} is not a neighbour order from 1 to {MAX_ORDER}")
+        if len(operators) != 2 or operators[0] != operators[1]:
+            # a bond has no direction, so XY on "every bond" would depend on how its ends are numbered
+            raise ValueError(f"{where}: with neighbours, operators are XX, YY or ZZ, not {operators!r}")
+        return Term(coefficient, operators, None, order, where)
+    sites = entry["sites"]
+    if sites == "all":
+        if len(operators) != 1:
+            raise ValueError(f"{where}: with sites: all, operators is one letter, not {operators!r}")
+        return Term(coefficient, operators, None, None, where)
+    if not isinstance(sites, list | tuple) or not all(_whole(site, 0) for site in sites):
+        raise ValueError(f"{where}: sites {sites!r} are not a list of site numbers from 0, and not the word all")
+    if len(sites) != len(operators):
+        raise ValueError(f"{where}: {len(operators)} operators {operators!r} for {len(sites)} sites {list(sites)}")
+    if len(set(sites)) != len(sites):
+        raise ValueError(f"{where}: sites {list(sites)} name one site twice")
+    return Term(coefficient, operators, tuple(sites), None, where)
+
+
+def _line(text: str, where: str) -> Term:
+    """One text line such as ``-1.0 Z0 Z1``."""
+    coefficient, *factors = text.split()
+    sites = []
+    for factor in factors:
+        if factor[0] not in "XYZ" or not (factor[1:].isascii() and factor[1:].isdigit()):
+            raise ValueError(f"{where}: {factor!r} is not a letter X, Y or Z with a site number, like Z0")
+        sites.append(int(factor[1:]))
+    if not factors:
+        raise ValueError(f"{where}: no operators in {text!r}; valid is a coefficient and operators, like -1.0 Z0 Z1")
+    return term(
+        {"coefficient": coefficient, "operators": "".join(factor[0] for factor in factors), "sites": sites}, where
+    )
+
+
+def read(path: str | Path) -> list[Term]:
+    """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one string a line."""
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not a text file") from None
+    if path.suffix in (".yaml", ".yml"):
+        import yaml
+
+        try:
+            entries = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())[:120]})") from None
+        if not isinstance(entries, list):
+            raise ValueError(f"{path} is not a list of {_FORM}")
+        terms = [term(entry, f"{path}, term {k}") for k, entry in enumerate(entries, 1)]
+    else:
+        lines = ((k, line.split("#")[0].strip()) for k, line in enumerate(text.splitlines(), 1))
+        terms = [_line(line, f"{path}, line {k}") for k, line in lines if line]
+    if not terms:
+        raise ValueError(f"{path} holds no terms")
+    return terms
+
+
+def expand(terms: Iterable[Any], lattice: Lattice) -> tuple[PauliString, ...]:
+    """All strings of the sum on a lattice: equal ones merged, vanishing ones dropped, sorted by length, sites, letters.
+
+    ``terms`` are what ``read`` returns, or mappings as in the configuration.
+    """
+    total: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
+    size: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
+    for k, entry in enumerate(terms, 1):
+        one = entry if isinstance(entry, Term) else term(entry, f"term {k}")
+        for sites in _places(one, lattice):
+            if max(sites) >= lattice.n_sites:
+                raise ValueError(
+                    f"{one.where}: site {max(sites)} is not one of the {lattice.n_sites} sites 0 to "
+                    f"{lattice.n_sites - 1}"
+                )
+            order = sorted(range(len(sites)), key=sites.__getitem__)
+            place = tuple(sites[i] for i in order), "".join(one.operators[i] for i in order)
+            total[place] += one.coefficient
+            size[place] += abs(one.coefficient)
+    strings = [
+        PauliString(coefficient, operators, sites)
+        for (sites, operators), coefficient in total.items()
+        if abs(coefficient) > 1e-14 * size[sites, operators]
+    ]
+    if not strings:
+        raise ValueError("the terms add up to nothing")
+    return tuple(sorted(strings, key=lambda s: (len(s.sites), s.sites, s.operators)))
+
+
+def _places(one: Term, lattice: Lattice) -> list[tuple[int, ...]]:
+    if one.sites is not None:
+        return [one.sites]
+    if one.order is None:
+        return [(site,) for site in range(lattice.n_sites)]
+    try:
+        bonds = neighbours(lattice, one.order)
+    except ValueError as error:
+        raise ValueError(f"{one.where}: {error}") from None
+    return [(int(i), int(j)) for i, j in bonds]
+
+
+def conserves_magnetisation(strings: Iterable[PauliString]) -> bool:
+    """Whether the sum commutes with sum_i Z_i, from [X, Z] = -2iY and [Y, Z] = 2iX, to 1e-12 of the largest term."""
+    commutator: dict[tuple[tuple[int, ...], str], complex] = defaultdict(complex)
+    largest = 0.0
+    for coefficient, operators, sites in strings:
+        largest = max(largest, abs(coefficient))
+        for k, letter in enumerate(operators):
+            if letter != "Z":
+                other, factor = ("Y", -2j) if letter == "X" else ("X", 2j)
+                commutator[sites, operators[:k] + other + operators[k + 1 :]] += factor * coefficient
+    return all(abs(value) <= 1e-12 * largest for value in commutator.values())

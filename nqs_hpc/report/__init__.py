@@ -1,0 +1,1 @@
+"""Readers of run folders: summaries and plots. Never imports jax."""

@@ -1,0 +1,122 @@
+"""energy.png: how the energy of a run came down, with its error, the reference and the final value.
+
+Reads metrics.jsonl and summary.json of a run folder and nothing else.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+UNIT = "units of the couplings"
+BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
+
+
+def energy_png(folder: Path) -> Path:
+    """Draw ``folder``/energy.png, atomically, and return its path.
+
+    Upper panel: energy of each step with its standard error, in the second half a running mean over a tenth of the
+    steps (at most 50), the exact reference where summary.json has one, the final value of a finished run. Lower panel,
+    logarithmic: the distance to the reference, else the variance. Broken lines and steps without an energy are left
+    out.
+    Raises ValueError in one line if there is no energy to draw or matplotlib is missing.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
+    except ImportError:
+        raise ValueError("plots need matplotlib: install the extra `plot`, pip install 'nqs_hpc[plot]'") from None
+
+    folder = Path(folder)
+    step, energy, error, variance = _columns(folder / "metrics.jsonl")
+    summary = _summary(folder / "summary.json")
+    reference = (summary.get("reference") or {}).get("energy")
+    final = (summary.get("energy") or {}) if summary.get("final") else {}
+
+    figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    upper.set_title(folder.resolve().name)
+    upper.fill_between(step, energy - error, energy + error, color=BLUE, alpha=0.3, linewidth=0)
+    upper.plot(step, energy, color=BLUE, linewidth=0.8, marker="." if len(step) < 30 else "", label="energy of a step")
+    window = min(50, len(step) // 10)
+    if window > 1:
+        mean = np.convolve(energy, np.full(window, 1 / window), mode="valid")
+        half = len(step) // 2  # earlier the mean lags behind the descent and says nothing
+        upper.plot(
+            step[half:],
+            mean[half - window + 1 :],
+            color=ORANGE,
+            linewidth=1.6,
+            label=f"mean of the last {window} steps",
+        )
+    shown = [*np.percentile(energy, [1, 90])]
+    if reference is not None:
+        upper.axhline(reference, color=GREY, linestyle="--", linewidth=1, label=f"reference {reference:.8g}")
+        shown.append(reference)
+    if final.get("mean") is not None:
+        bar = final.get("error") or 0.0
+        label = f"final {final['mean']:.8g} ± {bar:.1g}"
+        upper.errorbar(step[-1], final["mean"], yerr=bar, color=GREY, fmt="o", markersize=4, capsize=4, label=label)
+        shown.append(final["mean"])
+    low, high = min(shown), max(shown)
+    margin = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
+    upper.set_ylim(low - margin, high + margin)  # the first steps lie far above everything of interest
+    upper.set_ylabel(f"energy [{UNIT}]")
+    upper.legend(loc="upper right")
+
+    if reference is None:
+        curve, label = variance, f"variance\n[({UNIT})²]"
+    elif reference == 0:
+        curve, label = np.abs(energy), f"|E − E₀| [{UNIT}]"
+    else:
+        curve, label = np.abs(energy - reference) / abs(reference), "|E − E₀| / |E₀|"
+    positive = curve > 0
+    lower.plot(step[positive], curve[positive], color=BLUE, linewidth=0.8, marker="." if len(step) < 30 else "")
+    if positive.any():
+        lower.set_yscale("log")
+    lower.set_ylabel(label)
+    lower.set_xlabel("step")
+    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+    for axes in (upper, lower):
+        axes.grid(alpha=0.25)
+
+    image = io.BytesIO()
+    figure.savefig(image, format="png")
+    goal = folder / "energy.png"
+    temporary = folder / f".energy.png.{socket.gethostname()}.{os.getpid()}.tmp"  # as job/files.py names its own
+    temporary.write_bytes(image.getvalue())
+    os.replace(temporary, goal)
+    return goal
+
+
+def _columns(path: Path) -> tuple[np.ndarray, ...]:
+    """step, energy, error, variance of the lines that have an energy; absent errors are 0, absent variances NaN."""
+    rows: list[Sequence[float]] = []
+    for text in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            line = json.loads(text)
+            step, energy, error, variance = (line[key] for key in ("step", "energy", "energy_error", "energy_variance"))
+            if energy is not None:
+                rows.append((int(step), float(energy), float(error or 0), np.nan if variance is None else variance))
+        except (ValueError, TypeError, KeyError):  # a line cut short by a kill
+            continue
+    if not rows:
+        raise ValueError(f"{path} holds no energies to plot")
+    return tuple(np.array(rows, dtype=float).T)
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return summary if isinstance(summary, dict) else {}

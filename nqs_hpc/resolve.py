@@ -1,0 +1,231 @@
+"""From checked single values to a whole that fits together: ``auto`` resolved, combinations checked.
+
+Everything raises InputError with one line. Builds the lattice (the only place where site numbers can be checked) but
+loads neither JAX nor MPI.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from nqs_hpc import schema
+from nqs_hpc.checks import InputError, bad, lowest, show
+from nqs_hpc.operators import pauli_strings
+from nqs_hpc.schema import Config
+from nqs_hpc.system import lattice as lattices
+from nqs_hpc.system.hilbert import spin_half
+from nqs_hpc.system.lattice import Lattice
+
+T = TypeVar("T")
+
+MAX_SITES = 2**16  # 256 x 256: a slip of the finger, not a lattice, is above it, and would not fit into memory
+MAX_STATES = 2**22  # of enumerate
+
+
+def resolve(config: Config, n_ranks: int) -> Config:
+    """The configuration with every ``auto`` replaced; raises InputError where its parts do not fit together."""
+    config = dataclasses.replace(config, lattice=_lattice(config.lattice))
+    lattice = make_lattice(config.lattice)
+    hamiltonian = _hamiltonian(config.hamiltonian, lattice)
+    config = dataclasses.replace(config, hamiltonian=hamiltonian)
+    config = dataclasses.replace(config, sector=_sector(config, lattice.n_sites))
+    config = dataclasses.replace(config, sampler=_sampler(config, lattice.n_sites, n_ranks))
+    _ansatz(config.ansatz, lattice.n_sites)
+    _optimizer(config, lattice.n_sites)
+    return config
+
+
+def make_lattice(lattice: schema.RegularLattice | schema.EdgesLattice) -> Lattice:
+    """The lattice of a resolved configuration."""
+    if isinstance(lattice, schema.EdgesLattice):
+        orders = sorted({order for _, _, order in lattice.edges})
+        return lattices.edges_lattice(
+            lattice.n_sites, {n: [(i, j) for i, j, order in lattice.edges if order == n] for n in orders}
+        )
+    return lattices.FACTORIES[lattice.name](lattice.extent, lattice.pbc)
+
+
+def _one_line(key: str, value: Any, make: Callable[[], T]) -> T:
+    """What ``make`` returns; its ValueError becomes the one line of ``key``."""
+    try:
+        return make()
+    except ValueError as error:
+        reason = " ".join(str(error).split())
+        whole = reason.startswith(f"{key}=")
+        raise InputError(reason if whole else f"{key}={show(value)} is not valid: {reason}") from None
+
+
+def _lattice(given: schema.RegularLattice | schema.EdgesLattice) -> schema.RegularLattice | schema.EdgesLattice:
+    if isinstance(given, schema.EdgesLattice):
+        bonds = _one_line("lattice.file", given.file, lambda: lattices.read_edges(given.file))
+        n_sites = 1 + max(int(pairs.max()) for pairs in bonds.values())
+        if n_sites > MAX_SITES:
+            raise bad("lattice.file", given.file, f"at most {MAX_SITES} sites, and this names site {n_sites - 1}")
+        edges = tuple((i, j, order) for order, pairs in sorted(bonds.items()) for i, j in pairs.tolist())
+        return dataclasses.replace(given, n_sites=n_sites, edges=edges)
+
+    dimensions = lattices.DIMENSIONS[given.name]
+    key, value = ("lattice.length", given.length) if given.extent is None else ("lattice.extent", given.extent)
+    if value is None:
+        raise bad("lattice.length", None, "a whole number, at least 1, where lattice.extent is not given")
+    extent = value if isinstance(value, tuple) else (value,) * dimensions
+    per_direction = f"one entry for each direction; lattice={given.name} has {dimensions}"
+    if len(extent) != dimensions:
+        raise bad(key, value, per_direction)
+    pbc = given.pbc if isinstance(given.pbc, tuple) else (given.pbc,) * dimensions
+    if len(pbc) != dimensions:
+        raise bad("lattice.pbc", given.pbc, f"true, false, or {per_direction}")
+    if math.prod(extent) > MAX_SITES:
+        raise bad(key, value, f"at most {MAX_SITES} unit cells in all")
+    full = dataclasses.replace(given, length=None, extent=tuple(extent), pbc=tuple(pbc))
+    _one_line(key, value, lambda: make_lattice(full))
+    return full
+
+
+def _hamiltonian(
+    given: schema.Ising | schema.Heisenberg | schema.Pauli, lattice: Lattice
+) -> schema.Ising | schema.Heisenberg | schema.Pauli:
+    if isinstance(given, schema.Ising):
+        if given.J == given.h == given.g == 0:
+            raise bad("hamiltonian.J", given.J, "another number than 0 for one of hamiltonian.J, .h, .g")
+        return given
+
+    if isinstance(given, schema.Heisenberg):
+        couplings = given.J if isinstance(given.J, tuple) else (given.J,)
+        while couplings and couplings[-1] == 0:
+            couplings = couplings[:-1]
+        if not couplings:
+            raise bad("hamiltonian.J", given.J, "a number other than 0, or a list with one")
+        for order, coupling in enumerate(couplings, 1):
+            if coupling:
+                _one_line("hamiltonian.J", given.J, lambda order=order: lattices.neighbours(lattice, order))  # type: ignore[misc]
+        marshall: Any = given.marshall
+        if marshall == "auto":
+            # the rule makes the off-diagonal elements negative for an antiferromagnet and positive for a ferromagnet
+            marshall = couplings[0] > 0 and lattices.bipartition(lattice) is not None
+        elif marshall and lattices.bipartition(lattice) is None:
+            raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
+        return dataclasses.replace(given, J=couplings, marshall=marshall)
+
+    if (given.terms is None) == (given.file is None):
+        what = "neither is" if given.terms is None else "both are"
+        raise InputError(
+            f"hamiltonian.terms={show(given.terms)} with hamiltonian.file={show(given.file)} is not valid: {what} "
+            "given; valid: exactly one of them"
+        )
+    if given.file is not None:
+        file = given.file
+        strings = _one_line("hamiltonian.file", file, lambda: pauli_strings.expand(pauli_strings.read(file), lattice))
+    else:
+        strings = _one_line("hamiltonian.terms", given.terms, lambda: pauli_strings.expand(given.terms, lattice))
+    return dataclasses.replace(given, terms=strings)
+
+
+def _conserves(hamiltonian: schema.Ising | schema.Heisenberg | schema.Pauli) -> bool:
+    """Whether the Hamiltonian conserves the total magnetisation."""
+    if isinstance(hamiltonian, schema.Ising):
+        return hamiltonian.h == 0
+    if isinstance(hamiltonian, schema.Pauli):
+        return pauli_strings.conserves_magnetisation(hamiltonian.terms)
+    return True
+
+
+def _sector(config: Config, n_sites: int) -> int | None:
+    given: Any = config.sector
+    conserved = _conserves(config.hamiltonian)
+    if given == "auto":
+        return n_sites % 2 if conserved else None
+    if given is None or given == "none":
+        return None
+    if not conserved:
+        why = " with h other than 0" if config.hamiltonian.name == "ising" else ""
+        raise bad(
+            "sector",
+            given,
+            f"auto or none: hamiltonian={config.hamiltonian.name}{why} does not conserve the total magnetisation",
+        )
+    _one_line("sector", given, lambda: spin_half(n_sites, given))
+    return int(given)
+
+
+def _n_states(n_sites: int, sector: int | None) -> int:
+    """States of spin 1/2; as hilbert.dimension, which for thousands of sites would take numbers of n_sites^2 bits."""
+    return 2**n_sites if sector is None else math.comb(n_sites, (n_sites + sector) // 2)
+
+
+def _sampler(config: Config, n_sites: int, n_ranks: int) -> schema.Metropolis | schema.Enumerate:
+    given, sector = config.sampler, config.sector
+    states = _n_states(n_sites, sector)
+    if isinstance(given, schema.Enumerate):
+        if states > MAX_STATES:
+            raise bad(
+                "sampler",
+                "enumerate",
+                f"metropolis: {n_sites} sites have more than the {MAX_STATES} states of enumerate",
+            )
+        return given
+
+    if states == 1:
+        raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
+    move: Any = given.move
+    if move == "auto":
+        move = "flip" if sector is None else "exchange"
+    elif move == "exchange" and sector is None:
+        raise bad("sampler.move", move, "auto or flip: an exchange of spins needs a sector, and sector is none")
+    elif move == "flip" and sector is not None:
+        raise bad("sampler.move", move, f"auto or exchange: flipping single spins would leave sector={sector}")
+    if given.n_chains % n_ranks:
+        raise bad("sampler.n_chains", given.n_chains, f"a multiple of the {n_ranks} ranks")
+    if given.n_samples % given.n_chains:
+        raise bad("sampler.n_samples", given.n_samples, f"a multiple of sampler.n_chains={given.n_chains}")
+    sweep: Any = given.sweep
+    return dataclasses.replace(given, move=move, sweep=n_sites if sweep == "auto" else sweep)
+
+
+def _ansatz(given: schema.Rbm | schema.Jastrow | schema.Mlp, n_sites: int) -> None:
+    if isinstance(given, schema.Rbm) and round(given.alpha * n_sites) < 1:
+        raise bad("ansatz.alpha", given.alpha, f"a number that gives at least one hidden unit on {n_sites} sites")
+    if isinstance(given, schema.Mlp) and min(round(alpha * n_sites) for alpha in given.alphas) < 1:
+        raise bad("ansatz.alphas", given.alphas, f"numbers that give at least one hidden unit on {n_sites} sites")
+
+
+def _optimizer(config: Config, n_sites: int) -> None:
+    given = config.optimizer
+    if isinstance(given, schema.Sr | schema.Minsr) and given.solver != "eigh" and lowest(given.diag_shift) == 0:
+        value: Any = dict(given.diag_shift.arguments)
+        if given.diag_shift.kind == "constant":
+            value = value["value"]
+        raise bad("optimizer.diag_shift", value, f"above 0 throughout, or optimizer.solver=eigh (it is {given.solver})")
+    if isinstance(given, schema.Minsr):
+        # every rank holds the kernel of all samples; a slip here would end in the machine running out of memory
+        width = 8 if config.precision.solve == "float64" else 4
+        most = int((config.memory_gib * 2**30 / width) ** 0.5)
+        too_many = (
+            f"at most {most}: optimizer=minsr holds the square of it in numbers, and memory_gib={config.memory_gib:g}"
+        )
+        if isinstance(config.sampler, schema.Metropolis) and config.sampler.n_samples > most:
+            raise bad("sampler.n_samples", config.sampler.n_samples, too_many)
+        states = _n_states(n_sites, config.sector)
+        if isinstance(config.sampler, schema.Enumerate) and states > most:
+            raise bad("sampler", "enumerate", f"metropolis, or fewer than these {states} states ({too_many})")
+
+
+def check_folder(folder: Path, key: str, value: Any) -> None:
+    """Raise InputError where ``folder`` cannot be made or written. Makes nothing."""
+    place = folder
+    try:
+        while not place.exists():
+            if place.is_symlink():
+                raise bad(key, value, f"a folder: {place} is a link to nothing")
+            place = place.parent
+    except OSError as error:
+        raise bad(key, value, f"a folder one can write to: {place} is not ({error.strerror})") from None
+    if not place.is_dir():
+        raise bad(key, value, f"a folder: {place} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise bad(key, value, f"a folder one can write to: {place} is not")

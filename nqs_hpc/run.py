@@ -1,0 +1,375 @@
+"""The loop of a run: steps, log, checkpoints, the final evaluation, the summary. The only caller of job/.
+
+All ranks go through the same calls in the same order; what only rank 0 does (files, the terminal) contains no
+collective.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import yaml
+
+from nqs_hpc.build import Parts, Plan, build, final_chain_length
+from nqs_hpc.config import physics, to_plain
+from nqs_hpc.driver.ground_state import averaged
+from nqs_hpc.job import checkpoint, files, lifecycle, log, manifest, progress
+from nqs_hpc.operators.exact import MAX_STATES, ground_state
+from nqs_hpc.parallel.comm import comm
+from nqs_hpc.parallel.launch import Placement
+from nqs_hpc.parallel.world import World
+from nqs_hpc.report.plots import energy_png
+from nqs_hpc.schema import Config
+from nqs_hpc.stats.chains import diagnostics
+from nqs_hpc.system.hilbert import dimension
+from nqs_hpc.types import Batch, RunState
+
+DONE, FAULT, STOPPED = 0, 1, 85
+SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
+
+
+class Outcome(NamedTuple):
+    """How the loop ended."""
+
+    state: RunState
+    status: str  # running (all steps made) | stopped | failed
+    reason: str
+    last: dict[str, Any] | None  # the metrics of the last step made, None where there was none to make
+
+
+def run(config: Config, folder: Path, world: World, placement: Placement, *, started: float) -> int:
+    """Run, or go on with, the job of ``config`` in ``folder`` to its end; returns the exit code, equal on all ranks."""
+    root = world.rank == 0
+    if root:
+        for place in (folder, folder / "checkpoints"):
+            files.clean(place)
+    channel = comm(world)
+    parts = build(config, channel)
+    template = jax.eval_shape(parts.driver.init)
+    loaded = checkpoint.load(folder, template, world)
+    messages = list(loaded.messages) if loaded else []
+    if loaded:
+        stored = Plan(**loaded.meta["plan"])
+        plan, changed = merge_plans(config, stored, parts.plan)
+        messages += changed
+        if plan != parts.plan:
+            parts = build(config, channel, plan)
+        messages += differences_of_machine(loaded.meta, world, placement)
+    state = loaded.state if loaded else parts.driver.warmed(parts.driver.init())
+    first = int(state.step)
+    book = Book(config, folder, world, placement, parts, started, loaded.meta["seconds"] if loaded else 0.0)
+
+    reason = f"resumed from {loaded.path.name}" if loaded else "new"
+    manifest.start(folder, world, step=first, reason=reason, physics=physics(config))
+    show = None
+    if root:
+        files.write(folder / "config.yaml", config_text(config, parts.plan))
+        (folder / "DONE").unlink(missing_ok=True)
+        cut = log.cut(folder / "metrics.jsonl", first)
+        if cut.missing:
+            messages.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
+        show = progress.progress(config.log.progress, config.task.n_steps, first)
+        show.say(headline(config, folder, world, placement, parts, first, reason))
+        for message in messages:
+            show.say(message)
+    book.reference = reference(parts, folder, world)
+
+    outcome = loop(config, folder, world, parts, state, book, show)
+    if outcome.status == "running":
+        outcome = finish(config, world, parts, outcome, book, show)
+    elif root:
+        book.write(outcome.state, outcome.last, status=outcome.status, reason=outcome.reason)
+    code = {"done": DONE, "stopped": STOPPED, "failed": FAULT}[outcome.status]
+    if root:
+        assert show is not None
+        show.close()
+        try:
+            energy_png(folder)
+        except ValueError as error:  # no matplotlib here: the run does not need it
+            show.say(str(error))
+        manifest.end(folder, step=int(outcome.state.step), reason=outcome.reason)
+        if code == DONE:
+            lifecycle.write_done(folder, int(outcome.state.step))
+        show.say(f"{outcome.status}: {outcome.reason}; {folder}")
+    world.barrier()  # no rank leaves before the last file is written
+    return code
+
+
+def loop(
+    config: Config,
+    folder: Path,
+    world: World,
+    parts: Parts,
+    state: RunState,
+    book: Book,
+    show: progress.Progress | None,
+) -> Outcome:
+    """Steps until there are ``n_steps``, or a stop is asked for, or too many steps in a row were rejected."""
+    root = world.rank == 0
+    journal = log.log(folder / "metrics.jsonl") if root else None
+    watch = lifecycle.lifecycle(folder, world, max_seconds=config.max_seconds, started=book.started)
+    save_seconds, last_save, last_summary = 0.0, time.monotonic(), -math.inf
+    line: dict[str, Any] | None = None
+    outcome = None
+
+    while outcome is None and int(state.step) < config.task.n_steps:
+        begin = time.monotonic()
+        chains, samples, counts = jax.block_until_ready(parts.driver.sample(state))
+        sampled = time.monotonic()
+        batch, shared = jax.block_until_ready(parts.driver.evaluate(state.params, samples, counts))
+        evaluated = time.monotonic()
+        check_hashes(np.asarray(shared.hash_R), int(state.step))
+        state, info = jax.block_until_ready(parts.driver.update(state, chains, batch))
+        updated = time.monotonic()
+
+        step, rejections = int(state.step), int(state.rejected)
+        if root:
+            assert journal is not None and show is not None
+            times = {
+                "seconds": updated - begin,
+                "sample_s": sampled - begin,
+                "local_energy_s": evaluated - sampled,
+                "solve_s": updated - evaluated,
+            }
+            line = metrics(step, batch, shared.counts, info, times, parts.sampler.chain_length)
+            journal.append(line)
+            show.update(line)
+            if rejections:
+                show.say(
+                    f"step {step} rejected: the {rejected_part(line)} is not finite; back to the last good parameters, "
+                    f"steps scaled by {float(state.scale):g} ({rejections} in a row of {config.optimizer.max_rejected})"
+                )
+            if time.monotonic() - last_summary > SUMMARY_SECONDS:
+                book.write(state, line, status="running", reason="")
+                last_summary = time.monotonic()
+
+        if rejections >= config.optimizer.max_rejected:
+            reason = (
+                f"{rejections} steps in a row were not finite, optimizer.max_rejected={config.optimizer.max_rejected}"
+            )
+            outcome = Outcome(state, "failed", reason, line)
+        every = config.checkpoint
+        overdue = every.every_seconds is not None and time.monotonic() - last_save >= every.every_seconds
+        verdict = watch.check(updated - begin, save_seconds, overdue)
+        if outcome is None and verdict.stop and step < config.task.n_steps:
+            outcome = Outcome(state, "stopped", verdict.reason, line)
+        on_count = every.every_steps is not None and step % every.every_steps == 0
+        if outcome is not None or verdict.save or on_count or step == config.task.n_steps:
+            save_begin = time.monotonic()
+            if journal is not None:
+                journal.sync()  # a checkpoint never outlives its lines
+            checkpoint.save(folder, state, world, meta=book.meta(), keep=every.keep)
+            watch.saved()
+            last_save = time.monotonic()
+            save_seconds = last_save - save_begin
+
+    watch.close()
+    if journal is not None:
+        journal.close()
+    return outcome or Outcome(state, "running", "", line)
+
+
+def finish(
+    config: Config, world: World, parts: Parts, outcome: Outcome, book: Book, show: progress.Progress | None
+) -> Outcome:
+    """The energy of the final parameters, frozen, from fresh samples."""
+    state = outcome.state
+    if show is not None:
+        show.say("final evaluation: fresh chains, frozen parameters")
+    final = parts.driver.final(averaged(state), final_chain_length(config))
+    diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length)
+    line = {
+        "energy": final.mean.real,
+        "energy_error": final.error,
+        "energy_variance": final.variance,
+        "acceptance": acceptance(final.counts),
+        "n_samples": len(final.e_loc_A),
+    } | diagnosis
+    if not math.isfinite(final.variance):
+        reason = "the energy of the final parameters is not finite"
+        outcome = Outcome(state, "failed", reason, line)
+    else:
+        error = progress.with_error(final.mean.real, final.error)
+        outcome = Outcome(state, "done", f"{int(state.step)} steps, energy {error}", line)
+    if world.rank == 0:
+        book.write(state, line, status=outcome.status, reason=outcome.reason, final=True)
+    return outcome
+
+
+class Book:
+    """What the summary and the checkpoints say of a run beside its state."""
+
+    def __init__(
+        self,
+        config: Config,
+        folder: Path,
+        world: World,
+        placement: Placement,
+        parts: Parts,
+        started: float,
+        seconds_before: float,
+    ) -> None:
+        self.config, self.folder, self.world, self.parts = config, folder, world, parts
+        self.threads = placement.threads
+        self.started, self.seconds_before = started, seconds_before
+        self.reference: dict[str, Any] | None = None
+
+    def seconds(self) -> float:
+        """Wall time of the run, all starts together."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def meta(self) -> dict[str, Any]:
+        """What a checkpoint says beside the state."""
+        return {
+            "physics": physics(self.config),
+            "plan": self.parts.plan._asdict(),
+            "n_ranks": self.world.size,
+            "threads": self.threads,
+            "versions": manifest.versions(),
+            "seconds": self.seconds(),
+        }
+
+    def write(
+        self, state: RunState, line: dict[str, Any] | None, *, status: str, reason: str, final: bool = False
+    ) -> None:
+        """summary.json; rank 0 calls it. ``line`` holds the energy it reports: a step's, or the final evaluation's."""
+        line = line or {}
+        n, energy, variance = self.parts.lattice.n_sites, line.get("energy"), line.get("energy_variance")
+        exact = self.reference["energy"] if self.reference else None
+        v_score = None
+        if energy is not None and variance is not None and (gap := energy - self.parts.operator.e_infinity):
+            v_score = n * variance / gap**2
+        files.write_json(
+            self.folder / "summary.json",
+            {
+                "status": status,
+                "reason": reason,
+                "step": int(state.step),
+                "energy": {"mean": energy, "error": line.get("energy_error"), "variance": variance},
+                "final": final,
+                "energy_per_site": energy / n if energy is not None else None,
+                "v_score": v_score,
+                "reference": self.reference,
+                "relative_error": (energy - exact) / abs(exact) if exact and energy is not None else None,
+                "r_hat": line.get("r_hat"),
+                "tau": line.get("tau"),
+                "n_eff": line.get("n_eff"),
+                "acceptance": line.get("acceptance"),
+                "n_samples": line.get("n_samples", self.parts.sampler.n_samples),
+                "n_parameters": self.parts.n_parameters,
+                "n_sites": n,
+                "sector": self.config.sector,
+                "n_ranks": self.world.size,
+                "threads": self.threads,
+                "seconds": self.seconds(),
+            },
+        )
+
+
+def metrics(
+    step: int, batch: Batch, counts: dict[str, Any], info: dict[str, Any], times: dict[str, float], chain_length: int
+) -> dict[str, Any]:
+    """The line of metrics.jsonl of one step: the energy before update number ``step``."""
+    e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
+    mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
+    sigma = math.sqrt(variance) if variance > 0 else math.nan
+    line = {
+        "step": step,
+        "energy": mean.real,
+        "energy_error": float(batch.estimate.error),
+        "energy_variance": variance,
+        "acceptance": acceptance({name: float(value) for name, value in counts.items()}),
+        **diagnostics(e_loc_A, w_A, chain_length),
+        "max_deviation": float(np.max(np.abs(e_loc_A - mean) * (w_A > 0))) / sigma,
+    }
+    line |= {name: float(value) for name, value in info.items() if name != "rejected"}
+    return line | times | {"rejected": bool(info["rejected"])}
+
+
+def acceptance(counts: dict[str, float]) -> float | None:
+    """The share of proposals accepted; None for samplers that propose nothing."""
+    return counts["accepted"] / counts["proposed"] if counts.get("proposed") else None
+
+
+def rejected_part(line: dict[str, Any]) -> str:
+    """What of a rejected step was not finite."""
+    return "update" if math.isfinite(line["energy_variance"]) else "energy"
+
+
+def check_hashes(hash_R: np.ndarray, step: int) -> None:
+    """All ranks hold the same parameters, else the run is worth nothing: a fault that names the ranks."""
+    odd = np.flatnonzero(hash_R != hash_R[0])
+    if len(odd):
+        raise RuntimeError(
+            f"after {step} steps the parameters of ranks {odd.tolist()} differ from those of rank 0; "
+            "on mixed nodes set optimizer.broadcast=true"
+        )
+
+
+def reference(parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
+    """The exact lowest energy of the sector where it is small enough; computed once, kept in reference.json.
+
+    Collective.
+    """
+
+    def on_rank_0() -> dict[str, Any] | None:
+        path = folder / "reference.json"
+        if path.exists():
+            return files.read_json(path)
+        if dimension(parts.hilbert) > MAX_STATES:
+            return None
+        energies, _ = ground_state(parts.operator, parts.hilbert)
+        found = {"energy": float(energies[0]), "method": "exact diagonalisation of the sector sampled"}
+        files.write_json(path, found)
+        return found
+
+    return files.on_root(world, on_rank_0)
+
+
+def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
+    """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
+    chosen, messages = {}, []
+    asked = {"solver": getattr(config.optimizer, "solver", None), "chunk_size": config.chunk_size}
+    for name, before in stored._asdict().items():
+        now = getattr(fresh, name)
+        chosen[name] = before if asked[name] == "auto" else now
+        if chosen[name] != before:
+            messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")
+    return Plan(**chosen), messages
+
+
+def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
+    """One line where ranks or threads are not those of the checkpoint."""
+    before = (meta["n_ranks"], meta["threads"])
+    now = (world.size, placement.threads)
+    if before == now:
+        return []
+    return [
+        f"{now[0]} ranks x {now[1]} threads, before {before[0]} x {before[1]}: the same chains, dealt anew; "
+        "the run goes on within rounding"
+    ]
+
+
+def headline(
+    config: Config, folder: Path, world: World, placement: Placement, parts: Parts, first: int, reason: str
+) -> str:
+    """One line on what starts."""
+    where = f"{world.size} ranks x {placement.threads} threads" if world.size > 1 else f"{placement.threads} threads"
+    return (
+        f"{folder}: {reason}, step {first} of {config.task.n_steps}; {parts.lattice.n_sites} sites, "
+        f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step, {where}"
+    )
+
+
+def config_text(config: Config, plan: Plan) -> str:
+    """config.yaml: the composed configuration, with what ``auto`` chose in its place."""
+    plain = to_plain(config)
+    plain["chunk_size"] = plan.chunk_size
+    if plan.solver is not None:
+        plain["optimizer"]["solver"] = plan.solver
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,1 @@
+"""Samplers of |psi|^2: Markov chains and exact enumeration."""

@@ -1,0 +1,346 @@
+"""What a configuration is: one frozen dataclass a choice of each group, every key with its check and one line of doc.
+
+Defaults live in conf/ alone: a key that is missing there is an error. A new choice is one YAML in conf/GROUP/ and one
+dataclass here. Fields hold what the key means once resolved: ``auto`` is replaced by its value before a Config leaves
+config.compose (but for ``solver`` and ``chunk_size``, which are planned once the number of parameters is known).
+Loads nothing heavy: the check of the input comes before JAX and MPI.
+"""
+# ruff: noqa: RUF009 - key() and its like return dataclasses.field
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from nqs_hpc import checks
+from nqs_hpc.checks import Check, InputError, Schedule, bad, unknown
+from nqs_hpc.operators.pauli_strings import PauliString
+
+T = TypeVar("T")
+Auto = Literal["auto"]
+
+# group -> choice -> its dataclass
+CHOICES: dict[str, dict[str, type[Any]]] = {}
+
+
+def _choice(group: str, *names: str) -> Callable[[type[T]], type[T]]:
+    def register(cls: type[T]) -> type[T]:
+        CHOICES.setdefault(group, {}).update(dict.fromkeys(names, cls))
+        return cls
+
+    return register
+
+
+def key(check: Check, doc: str, *, physics: bool = True) -> Any:
+    """A key of the configuration. ``physics``: whether another value makes it another run."""
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics})
+
+
+def _derived() -> Any:
+    """A field that no key sets: it is read from a file or worked out."""
+    return dataclasses.field(default=(), metadata={"physics": True})
+
+
+# --- lattices ---------------------------------------------------------------------------------------------------------
+
+
+@_choice("lattice", "chain", "square", "cubic", "triangular", "honeycomb", "kagome")
+@dataclass(frozen=True)
+class RegularLattice:
+    """Resolved: ``extent`` and ``pbc`` have one entry a dimension, ``length`` is None."""
+
+    name: str
+    length: int | None = key(checks.optional(checks.integer()), "unit cells in every direction", physics=False)
+    extent: tuple[int, ...] = key(
+        checks.optional(checks.list_of(checks.integer())), "unit cells by direction, instead of length"
+    )
+    pbc: tuple[bool, ...] = key(checks.one_or_list(checks.boolean), "periodic boundaries, or a list by direction")
+
+
+@_choice("lattice", "edges")
+@dataclass(frozen=True)
+class EdgesLattice:
+    name: str
+    file: str = key(
+        checks.path,
+        "text file of bonds, one a line: two sites from 0, and a neighbour order where not 1",
+        physics=False,
+    )
+    n_sites: int = _derived()
+    edges: tuple[tuple[int, int, int], ...] = _derived()  # site, site, neighbour order
+
+
+# --- Hamiltonians -----------------------------------------------------------------------------------------------------
+
+
+@_choice("hamiltonian", "ising")
+@dataclass(frozen=True)
+class Ising:
+    name: str
+    J: float = key(checks.number(), "coupling of nearest neighbours; positive is ferromagnetic")
+    h: float = key(checks.number(), "transverse field")
+    g: float = key(checks.number(), "longitudinal field")
+
+
+@_choice("hamiltonian", "heisenberg")
+@dataclass(frozen=True)
+class Heisenberg:
+    """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean."""
+
+    name: str
+    J: tuple[float, ...] = key(
+        checks.one_or_list(checks.number()), "coupling, or a list by neighbour order: [1, 0.5] is J1-J2"
+    )
+    delta: float = key(checks.number(), "anisotropy of the z part (XXZ)")
+    marshall: bool = key(
+        checks.either("auto", checks.boolean), "Marshall sign rule; auto: on a bipartite lattice with J_1 > 0"
+    )
+
+
+def _pauli_terms(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value:
+        raise checks.Invalid
+    return value
+
+
+@_choice("hamiltonian", "pauli")
+@dataclass(frozen=True)
+class Pauli:
+    """Resolved: ``terms`` are the strings of the whole sum, sorted and merged, wherever they came from."""
+
+    name: str
+    terms: tuple[PauliString, ...] = key(
+        checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _pauli_terms)),
+        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}",
+    )
+    file: str | None = key(
+        checks.optional(checks.path), "the terms in a .yaml file, or text lines like -1.0 Z0 Z1", physics=False
+    )
+
+
+# --- ansätze ----------------------------------------------------------------------------------------------------------
+
+
+@_choice("ansatz", "rbm")
+@dataclass(frozen=True)
+class Rbm:
+    name: str
+    alpha: float = key(checks.positive, "hidden units, in units of the number of sites")
+    dtype: Literal["real", "complex"] = key(checks.choice("real", "complex"), "real or complex parameters")
+    bias: bool = key(checks.boolean, "whether visible and hidden units have a bias")
+    init_scale: float = key(checks.positive, "standard deviation of the initial parameters")
+
+
+@_choice("ansatz", "jastrow")
+@dataclass(frozen=True)
+class Jastrow:
+    name: str
+    dtype: Literal["real", "complex"] = key(checks.choice("real", "complex"), "real or complex parameters")
+    init_scale: float = key(checks.positive, "standard deviation of the initial parameters")
+
+
+@_choice("ansatz", "mlp")
+@dataclass(frozen=True)
+class Mlp:
+    name: str
+    alphas: tuple[float, ...] = key(
+        checks.list_of(checks.positive), "widths of the hidden layers, in units of the number of sites"
+    )
+    activation: str = key(checks.choice("gelu", "tanh", "relu", "silu", "log_cosh"), "activation of the hidden layers")
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "complex: real parameters, two outputs, log |psi| and the phase"
+    )
+    init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
+
+
+# --- samplers ---------------------------------------------------------------------------------------------------------
+
+
+@_choice("sampler", "metropolis")
+@dataclass(frozen=True)
+class Metropolis:
+    name: str
+    n_chains: int = key(checks.integer(), "Markov chains over all ranks")
+    n_samples: int = key(checks.integer(), "samples a step over all ranks, a multiple of n_chains")
+    sweep: int = key(
+        checks.either("auto", checks.integer()), "proposals between two samples of a chain; auto: the number of sites"
+    )
+    warmup: int = key(checks.integer(least=0), "sweeps before the first sample of a fresh chain")
+    move: Literal["flip", "exchange"] = key(
+        checks.choice("auto", "flip", "exchange"), "proposal; auto: exchange in a sector, flip otherwise"
+    )
+
+
+@_choice("sampler", "enumerate")
+@dataclass(frozen=True)
+class Enumerate:
+    name: str
+
+
+# --- optimizers -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """What all optimizers share."""
+
+    name: str
+    learning_rate: Schedule = key(checks.schedule(), "step size, a number or a schedule", physics=False)
+    max_norm: float | None = key(
+        checks.optional(checks.positive), "bound on the Euclidean norm of one step of the parameters", physics=False
+    )
+    average: float | None = key(
+        checks.optional(checks.number(above=0, below=1)),
+        "decay of a running mean of the parameters, used by the final evaluation",
+    )
+    max_rejected: int = key(checks.integer(), "rejected steps in a row before the run fails", physics=False)
+    broadcast: bool = key(checks.boolean, "take rank 0's update on every rank, for mixed hardware", physics=False)
+
+
+@_choice("optimizer", "sgd")
+@dataclass(frozen=True)
+class Sgd(Optimizer):
+    pass
+
+
+@_choice("optimizer", "adam")
+@dataclass(frozen=True)
+class Adam(Optimizer):
+    b1: float = key(checks.number(least=0, below=1), "decay of the mean of the gradient")
+    b2: float = key(checks.number(least=0, below=1), "decay of the mean of its square")
+    eps: float = key(checks.positive, "added to the denominator")
+
+
+_SHIFT = "added to the diagonal, a number or a schedule; 0 needs solver=eigh"
+_RCOND = "eigh drops eigenvalues below this times the largest"
+
+
+@_choice("optimizer", "sr")
+@dataclass(frozen=True)
+class Sr(Optimizer):
+    diag_shift: Schedule = key(checks.schedule(zero=True), _SHIFT, physics=False)
+    solver: Literal["auto", "cholesky", "eigh", "cg"] = key(
+        checks.choice("auto", "cholesky", "eigh", "cg"), "linear solver; auto is decided at step 0", physics=False
+    )
+    rcond: float = key(checks.number(above=0, below=1), _RCOND)
+    cg_tolerance: float = key(checks.number(above=0, below=1), "relative residual at which cg stops")
+    cg_max_iterations: int = key(checks.integer(), "iterations after which cg stops")
+
+
+@_choice("optimizer", "minsr")
+@dataclass(frozen=True)
+class Minsr(Optimizer):
+    diag_shift: Schedule = key(checks.schedule(zero=True), _SHIFT, physics=False)
+    solver: Literal["auto", "cholesky", "eigh"] = key(
+        checks.choice("auto", "cholesky", "eigh"), "linear solver; auto is decided at step 0", physics=False
+    )
+    rcond: float = key(checks.number(above=0, below=1), _RCOND)
+    momentum: float | None = key(
+        checks.optional(checks.number(least=0, below=1)), "SPRING's mu (Goldshlager et al. 2024, arXiv:2401.10190)"
+    )
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+@_choice("task", "ground_state")
+@dataclass(frozen=True)
+class GroundState:
+    name: str
+    n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
+    final_samples: int = key(
+        checks.integer(), "samples of the final evaluation, rounded up to whole chains of at least 64", physics=False
+    )
+
+
+# --- keys outside the groups ------------------------------------------------------------------------------------------
+
+Float = Literal["float32", "float64"]
+
+
+@dataclass(frozen=True)
+class Precision:
+    network: Float = key(checks.choice("float32", "float64"), "parameters, sampling and energies")
+    solve: Float = key(checks.choice("float32", "float64"), "linear solve of sr and minsr")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    every_steps: int | None = key(checks.optional(checks.integer()), "updates between checkpoints", physics=False)
+    every_seconds: float | None = key(checks.optional(checks.positive), "seconds between checkpoints", physics=False)
+    keep: int = key(checks.integer(least=2), "newest checkpoints that are kept", physics=False)
+
+
+@dataclass(frozen=True)
+class Log:
+    progress: Literal["auto", "bar", "lines"] = key(
+        checks.choice("auto", "bar", "lines"), "bar or plain lines; auto: a bar on a terminal", physics=False
+    )
+
+
+def _group(name: str) -> Any:
+    return dataclasses.field(metadata={"group": name})
+
+
+def _section(cls: type[Any]) -> Any:
+    return dataclasses.field(metadata={"section": cls})
+
+
+def _label() -> Any:
+    return dataclasses.field(metadata={"physics": False})
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole job, checked and resolved."""
+
+    lattice: RegularLattice | EdgesLattice = _group("lattice")
+    hamiltonian: Ising | Heisenberg | Pauli = _group("hamiltonian")
+    ansatz: Rbm | Jastrow | Mlp = _group("ansatz")
+    sampler: Metropolis | Enumerate = _group("sampler")
+    optimizer: Sgd | Adam | Sr | Minsr = _group("optimizer")
+    task: GroundState = _group("task")
+    sector: int | None = key(
+        checks.optional(checks.either("auto", checks.either("none", checks.integer(least=None)))),
+        "conserved total 2Sz; auto: 0 (1 for an odd number of spins) where H conserves it, else none",
+    )
+    seed: int = key(checks.integer(least=0, below=2**63), "seed of all random numbers")
+    run_dir: str | None = key(
+        checks.optional(checks.path), "folder of the run; null: runs/NAME-HASH under the current folder", physics=False
+    )
+    precision: Precision = _section(Precision)
+    chunk_size: int | Auto | None = key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "samples handled at once on a rank; null: all; auto: what memory_gib allows",
+        physics=False,
+    )
+    memory_gib: float = key(checks.positive, "memory of a rank that auto plans with, in GiB", physics=False)
+    max_seconds: float | None = key(
+        checks.optional(checks.positive), "stop with a checkpoint after this wall time", physics=False
+    )
+    checkpoint: Checkpoint = _section(Checkpoint)
+    log: Log = _section(Log)
+    experiment: str | None = _label()
+
+
+def read(cls: type[T], data: Any, prefix: str, **fixed: Any) -> T:
+    """The dataclass of a group or section from its mapping; every key checked, none missing, none unknown."""
+    fields = {f.name: f.metadata["check"] for f in dataclasses.fields(cls) if "check" in f.metadata}  # type: ignore[arg-type]
+    if not isinstance(data, Mapping):
+        raise bad(prefix, data, f"its keys: {_keys(prefix, fields)}")
+    for name, value in data.items():
+        if name not in fields:
+            owner = f"{prefix}={fixed['name']}" if "name" in fixed else prefix
+            raise unknown(f"{prefix}.{name}", value, str(name), owner, fields)
+    values = {}
+    for name, check in fields.items():
+        if name not in data:
+            raise InputError(f"{prefix}.{name} is missing from the configuration; valid: {check.valid}")
+        values[name] = checks.apply(check, f"{prefix}.{name}", data[name])
+    return cls(**fixed, **values)
+
+
+def _keys(prefix: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{prefix}.{name}" for name in names) or "none"

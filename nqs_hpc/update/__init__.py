@@ -1,0 +1,1 @@
+"""Optimisers: first order, stochastic reconfiguration in parameter and in sample space."""

@@ -1,0 +1,53 @@
+"""First-order methods from optax on the force F = 1/2 dE/dtheta: gradient descent, Adam (Kingma & Ba 2015,
+arXiv:1412.6980)."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.force import force
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.types import Ansatz, Batch, Tree, Update
+from nqs_hpc.update.step_size import Schedule, scaled
+
+
+def first_order(
+    ansatz: Ansatz,
+    comm: Comm,
+    transformation: optax.GradientTransformation,
+    *,
+    learning_rate: Schedule,
+    max_norm: float | None = None,
+    chunk: int | None = None,
+) -> Update:
+    """Any optax transformation of the force that points uphill; the learning rate is applied here. One reduction a
+    step.
+
+    Gradient descent is ``optax.identity()``, Adam ``optax.scale_by_adam(...)``. All see one real vector.
+    """
+
+    def init(params: Tree) -> Tree:
+        return transformation.init(flat(params, "real").ravel(params))
+
+    def step(params: Tree, state: Tree, batch: Batch, step: Array, scale: Array):
+        real = flat(params, "real")
+        force_P = comm.sum(force(ansatz, real, params, batch, chunk))
+        direction_P, state = transformation.update(force_P, state, real.ravel(params))
+        delta_P, info = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
+        info["grad_norm"] = jnp.linalg.norm(force_P).astype(jnp.float64)
+        return real.unravel(delta_P), state, info
+
+    return Update(init, step)
+
+
+def sgd(ansatz: Ansatz, comm: Comm, **options) -> Update:
+    """theta <- theta - eta F."""
+    return first_order(ansatz, comm, optax.identity(), **options)
+
+
+def adam(ansatz: Ansatz, comm: Comm, *, b1: float, b2: float, eps: float, **options) -> Update:
+    """Adam with the moments of F."""
+    return first_order(ansatz, comm, optax.scale_by_adam(b1=b1, b2=b2, eps=eps), **options)

@@ -1,0 +1,73 @@
+"""Stochastic reconfiguration in parameter space: theta <- theta - eta (S + lambda)^-1 F.
+
+Sorella 1998 (doi:10.1103/PhysRevLett.80.4558), Sorella, Casula & Rocca 2007 (arXiv:0705.3979); the natural gradient of
+Amari 1998 in Hilbert space. For fewer parameters than samples; `minsr` is the same step computed in sample space.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.qgt import dense_qgt, qgt_product
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.types import Ansatz, Batch, Tree, Update
+from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
+from nqs_hpc.update.step_size import Schedule, scaled, value
+
+
+def sr(
+    ansatz: Ansatz,
+    comm: Comm,
+    *,
+    learning_rate: Schedule,
+    diag_shift: Schedule,
+    solver: Literal["cholesky", "eigh", "cg"],
+    rcond: float = 1e-12,
+    cg_tolerance: float = 1e-8,
+    cg_max_iterations: int = 500,
+    max_norm: float | None = None,
+    chunk: int | None = None,
+    solve_dtype: str = "float64",
+) -> Update:
+    """SR with the dense S (cholesky, eigh) or matrix-free (cg).
+
+    Reductions a step: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
+    """
+
+    def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):
+        form = flat(params, ansatz.kind)
+        samples = batch.samples
+        w_rows = weigh(ansatz.kind, samples.w_B)
+        jac = jacobian(ansatz, form, params, samples.s_BN, chunk)
+        mean_rows_P = comm.sum(row_means(jac, w_rows, rows_per_sample(ansatz.kind)))
+        x_BP = centre(jac, w_rows, mean_rows_P)
+        eps_B = residuals(ansatz.kind, batch.e_loc_B, samples.w_B, batch.estimate.mean).astype(x_BP.dtype)
+        local_force_P = x_BP.conj().T @ eps_B
+        shift = value(diag_shift, step)
+
+        if solver == "cg":
+            force_P = comm.sum(local_force_P)
+            dtype = force_P.dtype
+            direction_P, info = conjugate_gradient(
+                lambda v_P: qgt_product(x_BP, v_P, comm) + shift.astype(dtype) * v_P,
+                force_P,
+                tolerance=cg_tolerance,
+                max_iterations=cg_max_iterations,
+            )
+        else:
+            s_PP, force_P = dense_qgt(x_BP, local_force_P, comm)
+            wide = jnp.result_type(solve_dtype, jnp.complex64) if jnp.iscomplexobj(s_PP) else jnp.dtype(solve_dtype)
+            solve = cholesky if solver == "cholesky" else pseudo_inverse
+            direction_P, info = solve(s_PP.astype(wide), force_P.astype(wide), shift.astype(solve_dtype), rcond)
+
+        direction_P = direction_P.astype(x_BP.dtype)
+        delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
+        info |= sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)}
+        return form.unravel(delta_P), state, info
+
+    return Update(lambda params: (), step)

@@ -1,0 +1,146 @@
+"""What ``--help`` prints and what the README lists: groups, choices and keys, out of schema and conf/."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.checks import OPTIONAL, SCHEDULES, show
+from nqs_hpc.config import choices, conf_dir
+from nqs_hpc.schema import CHOICES, Config
+
+WIDTH = 100
+
+_USAGE = """\
+nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks.
+
+usage
+  python -m nqs_hpc [KEY=VALUE ...]                 the job; the same command again continues it
+  mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]    on four ranks; srun likewise
+  python -m nqs_hpc --help                          this page
+
+  python -m nqs_hpc experiment=tfim_square
+  python -m nqs_hpc lattice=square lattice.length=6 hamiltonian.h=3.0 ansatz.alpha=2 seed=1
+  python -m nqs_hpc 'optimizer.learning_rate={schedule: cosine, init_value: 0.1, decay_steps: 300}'
+
+"""
+
+_ENDING = """\
+
+null switches a thing off; 0 where it means nothing is bad input.
+
+exit codes
+  0   done: summary.json holds the energy, DONE the step reached
+  85  stopped with a checkpoint (signal, max_seconds, STOP): the same command goes on
+  2   bad input: one line with the key, the value and what is valid; nothing was made
+  1   a fault
+"""
+
+
+class Row(NamedTuple):
+    """A key of a section or group."""
+
+    key: str
+    default: str
+    choices: str  # the choices of the group that have it; empty for all of them, and outside the groups
+    doc: str
+
+
+def rows() -> dict[str, list[Row]]:
+    """Every key by group, with its default; the keys outside the groups under ''."""
+    table: dict[str, list[Row]] = {group: _group_rows(group) for group in CHOICES}
+    table[""] = []
+    defaults = _load(conf_dir() / "config.yaml")
+    for field in dataclasses.fields(Config):
+        if "check" in field.metadata:
+            table[""].append(Row(field.name, show(defaults[field.name]), "", field.metadata["doc"]))
+        elif "section" in field.metadata:
+            for below in dataclasses.fields(field.metadata["section"]):
+                value = show(defaults[field.name][below.name])
+                table[""].append(Row(f"{field.name}.{below.name}", value, "", below.metadata["doc"]))
+    return table
+
+
+def _group_rows(group: str) -> list[Row]:
+    # a key whose doc is the same in several choices is one row
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name in choices(group):
+        defaults = _load(conf_dir() / group / f"{name}.yaml")
+        for field in dataclasses.fields(CHOICES[group][name]):
+            if "check" in field.metadata:
+                place = (field.name, field.metadata["doc"])
+                found.setdefault(place, {})[name] = show(defaults[field.name])
+    table = []
+    for (key, doc), values in found.items():
+        usual = max(values.values(), key=list(values.values()).count)
+        odd = [f"{value} ({name})" for name, value in values.items() if value != usual]
+        without = [name for name in choices(group) if name not in values]
+        having = ", ".join(values) if len(values) <= len(without) + 2 else f"all but {', '.join(without)}"
+        if not without:
+            having = ""
+        table.append(Row(f"{group}.{key}", ", ".join([usual, *odd]), having, doc))
+    return table
+
+
+def help_text() -> str:
+    """The page ``python -m nqs_hpc --help`` prints, at most 100 columns wide."""
+    parts = [_USAGE, "groups, the default first: GROUP=CHOICE\n"]
+    chosen = _chosen()
+    for group in CHOICES:
+        names = sorted(choices(group), key=lambda name, group=group: name != chosen[group])  # type: ignore[misc]
+        parts += [_wrap(f"  {group + '=' + name:<24}", _about(group, name)) for name in names]
+    parts.append("\nready-made combinations; what the command line sets beats them\n")
+    parts += [_wrap(f"  {'experiment=' + name:<32}", _about("experiment", name)) for name in choices("experiment")]
+    for group, table in rows().items():
+        if table:
+            parts.append(f"\nkeys of {group}\n" if group else "\nkeys outside the groups\n")
+            for row in table:
+                doc = f"{row.doc} [{row.choices}]" if row.choices else row.doc
+                head = f"  {row.key + '=' + row.default:<36}"
+                parts.append(_wrap(head, doc) if len(head) <= 40 else head + "\n" + _wrap(" " * 38, doc))
+    parts.append("\nschedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n")
+    for kind, arguments in SCHEDULES.items():
+        names = [f"[{name}]" if name in OPTIONAL.get(kind, ()) else name for name in arguments]
+        parts.append(f"  {kind:<16}{', '.join(names)}\n")
+    parts.append(_ENDING)
+    return "".join(parts)
+
+
+def key_table() -> str:
+    """The groups and keys as markdown, for the README."""
+    chosen = _chosen()
+    lines = ["| group | choices |", "|---|---|"]
+    for group in [*CHOICES, "experiment"]:
+        names = [f"**{name}**" if name == chosen[group] else name for name in choices(group)]
+        lines.append(f"| `{group}` | {', '.join(names)} |")
+    lines += ["", "| key | default | meaning |", "|---|---|---|"]
+    for table in rows().values():
+        for row in table:
+            doc = f"{row.doc} ({row.choices})" if row.choices else row.doc
+            lines.append(f"| `{row.key}` | `{row.default}` | {doc.replace('|', chr(92) + '|')} |")
+    return "\n".join(lines) + "\n"
+
+
+def _load(file: Path) -> dict[str, Any]:
+    import yaml
+
+    data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return data
+
+
+def _chosen() -> dict[str, str | None]:
+    """The default choice of every group, from the defaults list."""
+    entries = _load(conf_dir() / "config.yaml")["defaults"]
+    return {group: name for entry in entries if entry != "_self_" for group, name in entry.items()}
+
+
+def _about(group: str, name: str) -> str:
+    """The comment a YAML file begins with."""
+    lines = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line)
+
+
+def _wrap(head: str, text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) + "\n"

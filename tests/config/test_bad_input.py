@@ -1,0 +1,229 @@
+"""Every kind of bad input ends in one line with the key, the value and what is valid, and makes nothing."""
+
+import pytest
+
+from nqs_hpc.config import InputError, compose
+
+HEISENBERG = "hamiltonian=heisenberg"
+
+# overrides, then what the line must hold: the key, the value, what is valid
+BAD = [
+    # the form of an override
+    (["lattice"], "lattice", "lattice", "KEY=VALUE"),
+    (["--lattice=chain"], "lattice", "chain", "KEY=VALUE"),
+    (["lattice.extent=[4"], "lattice.extent", "[4", "KEY=VALUE"),
+    (["run_dir=a=b"], "run_dir", "a=b", "quote"),
+    (["~ansatz"], "ansatz", "~ansatz", "KEY=null"),
+    (["seed=1", "seed=2"], "seed", "1 and 2", "one value"),
+    (["lattice=chain", "lattice=square"], "lattice", "chain and square", "one value"),
+    (["seed=1,2"], "seed", "1,2", "one value"),
+    (["seed=range(1,4)"], "seed", "range(1,4)", "one value"),
+    (["run_dir=${oc.env:HOME}"], "run_dir", "${oc.env:HOME}", "plain values"),
+    (["ansatz._target_=os.system"], "ansatz._target_", "os.system", "plain values"),
+    (
+        ["optimizer.learning_rate={_target_: os.system}"],
+        "optimizer.learning_rate._target_",
+        "os.system",
+        "plain values",
+    ),
+    (["hydra.run.dir=x"], "hydra.run.dir", "x", "lattice"),
+    (["+experiment=tfim_chain"], "experiment", "+experiment", "experiment=tfim_chain"),
+    # names
+    (["latice=chain"], "latice", "chain", "did you mean lattice?"),
+    (["lattice@here=chain"], "lattice@here", "chain", "hamiltonian"),
+    (["lattice=squair"], "lattice", "squair", "did you mean square?"),
+    (["lattice=null"], "lattice", "null", "chain, square"),
+    (["lattice=[chain]"], "lattice", "[chain]", "kagome"),
+    (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
+    (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
+    (["hamiltonian=hubbard"], "hamiltonian", "hubbard", "ising, heisenberg, pauli"),
+    (["ansatz=cnn"], "ansatz", "cnn", "rbm, jastrow, mlp"),
+    (["sampler=gibbs"], "sampler", "gibbs", "metropolis, enumerate"),
+    (["optimizer=lbfgs"], "optimizer", "lbfgs", "sgd, adam, sr, minsr"),
+    (["task=dynamics"], "task", "dynamics", "ground_state"),
+    (["experiment=tfim_ring"], "experiment", "tfim_ring", "tfim_chain"),
+    (["ansatz.alpa=2"], "ansatz.alpa", "2", "did you mean alpha?"),
+    (["++ansatz.bogus=1"], "ansatz.bogus", "1", "alpha, dtype, bias, init_scale"),
+    (["+checkpoint.evry_steps=1"], "checkpoint.evry_steps", "1", "did you mean every_steps?"),
+    ([HEISENBERG, "hamiltonian.h=1.5"], "hamiltonian.h", "1.5", "J, delta, marshall"),
+    (["sampler=enumerate", "sampler.n_chains=16"], "sampler.n_chains", "16", "no keys at all"),
+    (["lattice.name=square"], "lattice.name", "square", "length, extent, pbc"),
+    (["seed.x=1"], "seed.x", "1", "seed itself"),
+    (["experiment.x=1"], "experiment.x", "1", "experiment itself"),
+    # types
+    (["precision=float32"], "precision", "float32", "precision.network, precision.solve"),
+    (["seed=true"], "seed", "true", "a whole number, at least 0"),
+    (["seed=1.5"], "seed", "1.5", "a whole number"),
+    (["hamiltonian.J=true"], "hamiltonian.J", "true", "a number"),
+    (["hamiltonian.h=strong"], "hamiltonian.h", "strong", "a number"),
+    (["hamiltonian.h=null"], "hamiltonian.h", "null", "a number"),
+    (["hamiltonian.h=nan"], "hamiltonian.h", "nan", "a number"),
+    (["hamiltonian.h=[1,2]"], "hamiltonian.h", "[1, 2]", "a number"),
+    ([HEISENBERG, "hamiltonian.J=[1,inf]"], "hamiltonian.J", "[1, inf]", "a list of such"),
+    ([HEISENBERG, "hamiltonian.J=[]"], "hamiltonian.J", "[]", "a list of such"),
+    (["lattice.pbc=1"], "lattice.pbc", "1", "true or false"),
+    (["lattice.length=four"], "lattice.length", "four", "a whole number"),
+    (["lattice.extent=6"], "lattice.extent", "6", "a list"),
+    (["ansatz.bias=yes_please"], "ansatz.bias", "yes_please", "true or false"),
+    (["ansatz.dtype=float"], "ansatz.dtype", "float", "real, complex"),
+    (["ansatz=mlp", "ansatz.alphas=2"], "ansatz.alphas", "2", "a list"),
+    (["ansatz=mlp", "ansatz.alphas=[]"], "ansatz.alphas", "[]", "a list"),
+    (["ansatz=mlp", "ansatz.activation=gellu"], "ansatz.activation", "gellu", "did you mean gelu?"),
+    (["run_dir=2024"], "run_dir", "2024", "a path"),
+    (["run_dir=''"], "run_dir", "''", "a path"),
+    (["log.progress=loud"], "log.progress", "loud", "auto, bar, lines"),
+    (["precision.solve=float16"], "precision.solve", "float16", "float32, float64"),
+    (["sector=half"], "sector", "half", "auto, or none, or a whole number"),
+    # ranges
+    (["seed=-1"], "seed", "-1", "at least 0"),
+    ([f"seed={2**63}"], "seed", str(2**63), "below"),
+    (["lattice.length=0"], "lattice.length", "0", "at least 1"),
+    (["ansatz.alpha=0"], "ansatz.alpha", "0", "above 0"),
+    (["ansatz.init_scale=-0.1"], "ansatz.init_scale", "-0.1", "above 0"),
+    (["sampler.n_chains=0"], "sampler.n_chains", "0", "at least 1"),
+    (["sampler.warmup=-1"], "sampler.warmup", "-1", "at least 0"),
+    (["sampler.sweep=0"], "sampler.sweep", "0", "auto, or a whole number, at least 1"),
+    (["optimizer.learning_rate=0"], "optimizer.learning_rate", "0", "above 0"),
+    (["optimizer.max_norm=0"], "optimizer.max_norm", "0", "null, or a number above 0"),
+    (["optimizer.average=1"], "optimizer.average", "1", "below 1"),
+    (["optimizer.momentum=1.0"], "optimizer.momentum", "1.0", "below 1"),
+    (["optimizer=adam", "optimizer.b1=1.0"], "optimizer.b1", "1.0", "below 1"),
+    (["optimizer.solver=cg"], "optimizer.solver", "cg", "auto, cholesky, eigh"),
+    (["task.n_steps=0"], "task.n_steps", "0", "at least 1"),
+    (["task.final_samples=0"], "task.final_samples", "0", "at least 1"),
+    (["checkpoint.keep=1"], "checkpoint.keep", "1", "at least 2"),
+    (["checkpoint.every_steps=0"], "checkpoint.every_steps", "0", "null, or a whole number"),
+    (["max_seconds=0"], "max_seconds", "0", "null, or a number above 0"),
+    (["memory_gib=0"], "memory_gib", "0", "above 0"),
+    (["chunk_size=0"], "chunk_size", "0", "null, or auto, or a whole number"),
+    # schedules
+    (["optimizer.learning_rate={schedule: steps}"], "optimizer.learning_rate.schedule", "steps", "constant, linear"),
+    (["optimizer.learning_rate={value: 1}"], "optimizer.learning_rate.schedule", "null", "constant, linear"),
+    (
+        ["optimizer.learning_rate={schedule: linear, init_value: 1, end_value: 0}"],
+        "optimizer.learning_rate.transition_steps",
+        "null",
+        "a whole number",
+    ),
+    (
+        ["optimizer.learning_rate={schedule: constant, value: 1, decay_rate: 2}"],
+        "optimizer.learning_rate.decay_rate",
+        "2",
+        "for schedule constant: value",
+    ),
+    (["optimizer.diag_shift={schedule: constant, value: -1}"], "optimizer.diag_shift.value", "-1", "at least 0"),
+    (["optimizer.learning_rate={schedule: constant, value: 0}"], "optimizer.learning_rate", "0", "not 0 throughout"),
+    (
+        [
+            "optimizer.learning_rate={schedule: warmup_cosine, init_value: 0, peak_value: 1, "
+            "warmup_steps: 9, decay_steps: 9}"
+        ],
+        "optimizer.learning_rate.decay_steps",
+        "9",
+        "above warmup_steps",
+    ),
+    (["optimizer.diag_shift=0"], "optimizer.diag_shift", "0", "solver=eigh"),
+    (
+        ["optimizer.diag_shift={schedule: cosine, init_value: 1, decay_steps: 9}"],
+        "optimizer.diag_shift",
+        "init_value: 1",
+        "above 0 throughout",
+    ),
+    # combinations
+    (["lattice.length=1"], "lattice.length", "1", "at least 2"),
+    (["lattice.extent=[1]"], "lattice.extent", "[1]", "at least 2"),
+    (["lattice=square", "lattice.extent=[4]"], "lattice.extent", "[4]", "lattice=square has 2"),
+    (["lattice.extent=[4,4]"], "lattice.extent", "[4, 4]", "lattice=chain has 1"),
+    (["lattice.pbc=[true,false]"], "lattice.pbc", "[true, false]", "lattice=chain has 1"),
+    (["lattice.length=null"], "lattice.length", "null", "lattice.extent"),
+    (["lattice=cubic", "lattice.length=1000"], "lattice.length", "1000", "at most 65536"),
+    ([HEISENBERG, "sector=21"], "sector", "21", "steps of 2"),
+    ([HEISENBERG, "sector=22"], "sector", "22", "from -20 to 20"),
+    ([HEISENBERG, "sector=20"], "sector", "20", "sampler=enumerate"),
+    (["sector=0"], "sector", "0", "hamiltonian=ising with h other than 0"),
+    (
+        ["hamiltonian=pauli", "hamiltonian.terms=[{coefficient: 1, operators: X, sites: all}]", "sector=0"],
+        "sector",
+        "0",
+        "none",
+    ),
+    (["sampler.move=exchange"], "sampler.move", "exchange", "auto or flip"),
+    ([HEISENBERG, "sampler.move=flip"], "sampler.move", "flip", "auto or exchange"),
+    (["sampler.n_chains=255", "sampler.n_samples=510"], "sampler.n_chains", "255", "a multiple of the 2 ranks"),
+    (["sampler.n_samples=1000"], "sampler.n_samples", "1000", "a multiple of sampler.n_chains=256"),
+    (["sampler.n_samples=65536"], "sampler.n_samples", "65536", "memory_gib"),
+    (["sampler=enumerate", "lattice.length=23"], "sampler", "enumerate", "4194304 states"),
+    (["sampler=enumerate"], "sampler", "enumerate", "memory_gib"),
+    (
+        [HEISENBERG, "hamiltonian.J=[1,0,0,7]", "lattice.length=4"],
+        "hamiltonian.J",
+        "[1.0, 0.0, 0.0, 7.0]",
+        "orders 1-2",
+    ),
+    ([HEISENBERG, "hamiltonian.J=0"], "hamiltonian.J", "0", "other than 0"),
+    (["hamiltonian.J=0", "hamiltonian.h=0"], "hamiltonian.J", "0", "hamiltonian.J, .h, .g"),
+    ([HEISENBERG, "hamiltonian.marshall=true", "lattice=triangular"], "hamiltonian.marshall", "true", "sublattices"),
+    (["ansatz.alpha=0.01"], "ansatz.alpha", "0.01", "one hidden unit"),
+    (["ansatz=mlp", "ansatz.alphas=[2,0.01]"], "ansatz.alphas", "[2.0, 0.01]", "one hidden unit"),
+    # files and Pauli strings
+    (["lattice=edges"], "lattice.file", "null", "a path"),
+    (["lattice=edges", "lattice.file=nowhere.txt"], "lattice.file", "nowhere.txt", "No such file"),
+    (["lattice=edges", "lattice.file=loop.txt"], "lattice.file", "loop.txt, line 2", "two different sites"),
+    (["lattice=edges", "lattice.file=far.txt"], "lattice.file", "far.txt", "at most 65536 sites"),
+    (["hamiltonian=pauli"], "hamiltonian.terms", "null", "exactly one"),
+    (
+        [
+            "hamiltonian=pauli",
+            "hamiltonian.file=h.txt",
+            "hamiltonian.terms=[{coefficient: 1, operators: X, sites: all}]",
+        ],
+        "hamiltonian.file",
+        "h.txt",
+        "exactly one",
+    ),
+    (["hamiltonian=pauli", "hamiltonian.terms=X0"], "hamiltonian.terms", "X0", "a list of"),
+    (["hamiltonian=pauli", "hamiltonian.terms=[X0]"], "hamiltonian.terms", "X0", "coefficient: NUMBER"),
+    (
+        ["hamiltonian=pauli", "hamiltonian.terms=[{coefficient: 1, operators: ZZ, sites: [0,20]}]"],
+        "hamiltonian.terms",
+        "site 20",
+        "0 to 19",
+    ),
+    (["hamiltonian=pauli", "hamiltonian.file=h.txt"], "hamiltonian.file", "line 3", "letter X, Y or Z"),
+    # the folder
+    (["run_dir=h.txt"], "run_dir", "h.txt", "a folder"),
+    (["run_dir=h.txt/run"], "run_dir", "h.txt/run", "a folder"),
+    ([f"run_dir={'x' * 300}"], "run_dir", "xxx", "a folder"),
+]
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "loop.txt").write_text("0 1\n2 2\n")
+    (tmp_path / "far.txt").write_text("0 1\n0 2000000000\n")
+    (tmp_path / "h.txt").write_text("# a comment\n1.0 Z0 Z1\n1.0 Q3\n")
+    yield
+    assert {path.name for path in tmp_path.iterdir()} == {"loop.txt", "far.txt", "h.txt"}, "bad input made something"
+
+
+@pytest.mark.parametrize(("overrides", "key", "value", "valid"), BAD, ids=[" ".join(row[0])[:80] for row in BAD])
+def test_one_line(overrides, key, value, valid):
+    with pytest.raises(InputError) as caught:
+        compose(overrides, n_ranks=2)
+    line = str(caught.value)
+    assert len(line.splitlines()) == 1
+    assert all(part in line for part in (key, value, valid)), line
+    assert caught.value.__cause__ is None and "Traceback" not in line
+
+
+def test_runs_that_is_a_file(tmp_path, monkeypatch):
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "runs").write_text("")
+    monkeypatch.chdir(inside)
+    with pytest.raises(InputError, match="runs is a file"):
+        compose([], n_ranks=1)
+    (inside / "runs").unlink()
+    inside.rmdir()
+    monkeypatch.chdir(tmp_path)

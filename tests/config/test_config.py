@@ -1,0 +1,323 @@
+"""Good input: what auto becomes, what the command line beats, which runs are the same run."""
+
+import json
+import pickle
+import re
+import shutil
+import subprocess
+import sys
+
+import optax
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from nqs_hpc import config as config_module
+from nqs_hpc import schema
+from nqs_hpc.checks import InputError, Schedule
+from nqs_hpc.config import (
+    choices,
+    compose,
+    conf_dir,
+    differences,
+    make_lattice,
+    physics,
+    run_folder,
+    run_name,
+    to_plain,
+)
+
+HEISENBERG = "hamiltonian=heisenberg"
+TFIM = (
+    "hamiltonian=pauli",
+    "hamiltonian.terms=[{coefficient: -1, operators: ZZ, neighbours: 1}, {coefficient: -1, operators: X, sites: all}]",
+)
+
+
+@pytest.fixture(autouse=True)
+def somewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    yield
+    assert not any(path.is_dir() for path in tmp_path.iterdir()), "composing made a folder"
+
+
+def one(*overrides, n_ranks=1):
+    return compose(list(overrides), n_ranks)
+
+
+def test_defaults():
+    config = one()
+    assert (config.lattice.name, config.hamiltonian.name, config.ansatz.name) == ("chain", "ising", "rbm")
+    assert (config.sampler.name, config.optimizer.name, config.task.name) == ("metropolis", "minsr", "ground_state")
+    assert config.lattice.extent == (20,) and config.lattice.pbc == (True,) and config.lattice.length is None
+    assert config.sector is None and config.sampler.move == "flip" and config.sampler.sweep == 20
+    assert config.optimizer.solver == "auto" and config.chunk_size == "auto" and config.experiment is None
+    assert make_lattice(config.lattice).n_sites == 20
+
+
+EXTRA = {"edges": ["lattice.file=ring.txt"], "pauli": [TFIM[1]], "enumerate": ["lattice.length=10"]}
+
+
+@pytest.mark.parametrize("group", schema.CHOICES)
+def test_every_choice_composes(group, tmp_path):
+    (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
+    assert set(choices(group)) == {file.stem for file in (conf_dir() / group).glob("*.yaml")}
+    for name in choices(group):
+        config = one(f"{group}={name}", *EXTRA.get(name, []))
+        part = getattr(config, group)
+        assert part.name == name and type(part) is schema.CHOICES[group][name]
+        assert pickle.loads(pickle.dumps(config)) == config
+        assert json.loads(json.dumps(to_plain(config), allow_nan=False)) == to_plain(config)
+
+
+@pytest.mark.parametrize("name", choices("experiment"))
+def test_every_experiment_composes(name):
+    config = one(f"experiment={name}")
+    assert config.experiment == name and run_name(config).startswith(f"{name}-")
+    assert one(f"experiment={name}", "lattice.length=6", "seed=7").lattice.extent[0] == 6
+
+
+def test_every_yaml_begins_with_a_comment():
+    for file in conf_dir().glob("**/*.yaml"):
+        assert file.read_text().startswith("# "), file
+
+
+def test_command_line_beats_experiment():
+    assert one("experiment=tfim_chain", "ansatz.alpha=3").ansatz.alpha == 3.0
+    # another choice of a group leaves out what the experiment set for its own
+    swapped = one("experiment=tfim_chain", "lattice=square", HEISENBERG)
+    assert swapped.lattice.extent == (4, 4) and swapped.hamiltonian.J == (1.0,) and swapped.ansatz.alpha == 2.0
+    assert one("experiment=tfim_square", "lattice=square", "lattice.extent=[4,6]").lattice.extent == (4, 6)
+
+
+@pytest.fixture
+def own_conf(tmp_path_factory, monkeypatch):
+    """conf/ with one more experiment, which sets an extent and a schedule, and one that would execute something."""
+    folder = tmp_path_factory.mktemp("own") / "conf"
+    shutil.copytree(conf_dir(), folder)
+    (folder / "experiment" / "own.yaml").write_text(
+        "# @package _global_\n# A strip.\ndefaults:\n  - override /lattice: square\nlattice:\n  extent: [2, 6]\n"
+        "optimizer:\n  learning_rate: {schedule: exponential, init_value: 1, transition_steps: 9, decay_rate: 0.5}\n"
+    )
+    (folder / "experiment" / "evil.yaml").write_text("# @package _global_\nansatz:\n  alpha: {_target_: os.getcwd}\n")
+    (folder / "experiment" / "sly.yaml").write_text("# @package _global_\nansatz:\n  alpha: ${seed}\n")
+    monkeypatch.setattr(config_module, "conf_dir", lambda: folder)
+    for cached in (config_module._composed, config_module.choices):
+        cached.cache_clear()
+    yield
+    for cached in (config_module._composed, config_module.choices):
+        cached.cache_clear()
+
+
+def test_an_experiment_with_extent_and_schedule(own_conf):
+    config = one("experiment=own")
+    assert config.lattice.extent == (2, 6) and config.optimizer.learning_rate.kind == "exponential"
+    assert one("experiment=own", "lattice.length=4").lattice.extent == (4, 4)
+    assert one("experiment=own", "optimizer.learning_rate=0.1").optimizer.learning_rate.kind == "constant"
+    # a schedule on the command line replaces the experiment's whole
+    given = "optimizer.learning_rate={schedule: cosine, init_value: 1, decay_steps: 9}"
+    assert one("experiment=own", given).optimizer.learning_rate.kind == "cosine"
+    # a single argument of it can be set as well
+    changed = one("experiment=own", "optimizer.learning_rate.decay_rate=0.9").optimizer.learning_rate
+    assert dict(changed.arguments) == {"init_value": 1.0, "transition_steps": 9, "decay_rate": 0.9}
+
+
+def test_a_file_cannot_execute_anything(own_conf):
+    with pytest.raises(InputError, match=r"ansatz.alpha._target_=os.getcwd is not valid"):
+        one("experiment=evil")
+    with pytest.raises(InputError, match=r"ansatz.alpha=\$\{seed\} is not valid"):
+        one("experiment=sly")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sector", "move"),
+    [
+        (["hamiltonian.h=0"], 0, "exchange"),
+        (["hamiltonian.h=0", "hamiltonian.g=0.5", "lattice.length=5"], 1, "exchange"),
+        ([HEISENBERG], 0, "exchange"),
+        ([HEISENBERG, "lattice.length=9"], 1, "exchange"),
+        ([HEISENBERG, "sector=none"], None, "flip"),
+        ([HEISENBERG, "sector=null"], None, "flip"),
+        ([HEISENBERG, "sector=-4"], -4, "exchange"),
+        ([HEISENBERG, "sector=4", "sampler.move=exchange"], 4, "exchange"),
+        (list(TFIM), None, "flip"),
+        (
+            [
+                "hamiltonian=pauli",
+                "hamiltonian.terms=[{coefficient: 1, operators: XX, neighbours: 1}, "
+                "{coefficient: 1, operators: YY, neighbours: 1}]",
+            ],
+            0,
+            "exchange",
+        ),
+    ],
+)
+def test_sector_and_move(overrides, sector, move):
+    config = one(*overrides)
+    assert config.sector == sector and config.sampler.move == move
+
+
+@pytest.mark.parametrize(
+    ("overrides", "marshall"),
+    [
+        ([], True),
+        (["lattice.length=9"], False),  # an odd ring
+        (["lattice=triangular"], False),
+        (["lattice=honeycomb"], True),
+        (["hamiltonian.J=[1,0.5]"], True),
+        (["hamiltonian.J=-1"], False),  # a ferromagnet is free of signs as it is
+        (["hamiltonian.J=[0,1]"], False),
+        (["hamiltonian.marshall=false"], False),
+    ],
+)
+def test_marshall(overrides, marshall):
+    assert one(HEISENBERG, *overrides).hamiltonian.marshall is marshall
+
+
+def test_values_have_one_form():
+    config = one("ansatz.alpha='2'", "optimizer.learning_rate='1e-3'", "sampler.n_samples=1e3", "sampler.n_chains=10")
+    assert config.ansatz.alpha == 2.0 and config.optimizer.learning_rate.arguments == (("value", 0.001),)
+    assert config.sampler.n_samples == 1000 and type(config.sampler.n_samples) is int
+    assert one("seed=9007199254740993").seed == one("seed='9007199254740993'").seed == 2**53 + 1
+    config = one("precision={network: float32}", "checkpoint={every_steps: null, keep: 5}", "chunk_size=null")
+    assert config.precision == schema.Precision("float32", "float64") and config.chunk_size is None
+    assert config.checkpoint == schema.Checkpoint(None, 300.0, 5)
+    assert one("+seed=3").seed == one("++seed=3").seed == one("seed=3", "seed=3").seed == 3
+
+
+SCHEDULES = {
+    "constant, value: 0.2": optax.constant_schedule,
+    "linear, init_value: 0.1, end_value: 0.01, transition_steps: 300": optax.linear_schedule,
+    "exponential, init_value: 0.1, transition_steps: 10, decay_rate: 0.9, end_value: 0.01": optax.exponential_decay,
+    "cosine, init_value: 0.1, decay_steps: 100, alpha: 0.1": optax.cosine_decay_schedule,
+    "polynomial, init_value: 0.1, end_value: 0.01, power: 2, transition_steps: 9": optax.polynomial_schedule,
+    "warmup_cosine, init_value: 0.001, peak_value: 0.1, warmup_steps: 10, decay_steps: 100, end_value: 0.01": (
+        optax.warmup_cosine_decay_schedule
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SCHEDULES)
+def test_schedules(text):
+    given = f"{{schedule: {text}}}"
+    config = one(f"optimizer.learning_rate={given}", f"optimizer.diag_shift={given}")
+    schedule = config.optimizer.learning_rate
+    assert isinstance(schedule, Schedule) and schedule == config.optimizer.diag_shift
+    assert list(schedule.arguments) == sorted(schedule.arguments)
+    assert float(SCHEDULES[text](**dict(schedule.arguments))(0)) > 0  # the names are optax's own
+    hash(config)
+
+
+def test_a_plain_rate_is_a_constant_schedule():
+    plain, long = one("optimizer.learning_rate=0.2"), one("optimizer.learning_rate={schedule: constant, value: 0.2}")
+    assert plain == long and to_plain(plain)["optimizer"]["learning_rate"] == 0.2
+
+
+def test_zero_shift_needs_eigh():
+    assert one("optimizer.diag_shift=0", "optimizer.solver=eigh").optimizer.diag_shift.arguments == (("value", 0.0),)
+
+
+SAME = [
+    (["lattice=square", "lattice.length=4"], ["lattice=square", "lattice.extent=[4,4]"]),
+    (["lattice=square", "lattice.pbc=true"], ["lattice=square", "lattice.pbc=[true,true]"]),
+    (["hamiltonian.J=1"], ["hamiltonian.J=1.0"]),
+    ([HEISENBERG, "hamiltonian.J=1"], [HEISENBERG, "hamiltonian.J=[1.0,0]"]),
+    (["hamiltonian.g=0"], ["hamiltonian.g=-0.0"]),
+    ([], ["sampler.sweep=20", "sampler.move=flip", "sector=none"]),
+    ([], ["task.n_steps=7", "task.final_samples=64"]),
+    ([], ["optimizer.learning_rate=0.3", "optimizer.diag_shift=0.1", "optimizer.max_norm=1"]),
+    ([], ["optimizer.max_rejected=3", "optimizer.solver=eigh", "optimizer.broadcast=true"]),
+    ([], ["chunk_size=32", "memory_gib=1", "max_seconds=9", "checkpoint.keep=5", "log.progress=lines"]),
+    (["hamiltonian=pauli", "hamiltonian.file=a.txt"], ["hamiltonian=pauli", "hamiltonian.file=b.yaml"]),
+    (["lattice=edges", "lattice.file=e1.txt"], ["lattice=edges", "lattice.file=e2.txt"]),
+]
+OTHER = [
+    ["seed=1"],
+    ["lattice.length=18"],
+    ["lattice.pbc=false"],
+    ["hamiltonian.h=1.1"],
+    ["ansatz.alpha=2"],
+    ["ansatz=jastrow"],
+    ["sampler.n_samples=2048"],
+    ["sampler.warmup=0"],
+    ["optimizer=sr"],
+    ["optimizer.momentum=0.9"],
+    ["precision.solve=float32"],
+    ["hamiltonian=pauli", "hamiltonian.file=a.txt"],
+    ["lattice=edges", "lattice.file=e1.txt"],
+]
+
+
+@pytest.fixture
+def files(tmp_path):
+    (tmp_path / "a.txt").write_text("-1.0 Z0 Z1 # one bond\n\n0.5 X3\n")
+    (tmp_path / "b.yaml").write_text(
+        "- {coefficient: 0.5, operators: X, sites: [3]}\n- {coefficient: -1, operators: ZZ, sites: [1, 0]}\n"
+    )
+    (tmp_path / "e1.txt").write_text("0 1\n1 2\n2 0\n")
+    (tmp_path / "e2.txt").write_text("# a triangle\n2 1\n0 2\n1 0\n")
+
+
+@pytest.mark.parametrize(("left", "right"), SAME)
+def test_same_run(left, right, files):
+    assert run_folder(one(*left)) == run_folder(one(*right))
+    assert differences(physics(one(*left)), physics(one(*right))) == []
+
+
+def test_other_runs(files):
+    names = {run_name(one(*overrides)).rsplit("-", 1)[1] for overrides in [[], *OTHER]}
+    assert len(names) == 1 + len(OTHER)
+
+
+def test_names_and_folders(tmp_path):
+    assert re.fullmatch("chain-ising-rbm-[0-9a-f]{8}", run_name(one()))
+    assert run_folder(one()) == tmp_path / "runs" / run_name(one())
+    assert run_folder(one("run_dir=here/there")) == tmp_path / "here" / "there"
+    assert run_folder(one(f"run_dir={tmp_path}/x")) == tmp_path / "x"
+
+
+def test_what_counts_as_physics():
+    assert {name: sorted(part) for name, part in physics(one()).items() if isinstance(part, dict)} == {
+        "lattice": ["extent", "name", "pbc"],
+        "hamiltonian": ["J", "g", "h", "name"],
+        "ansatz": ["alpha", "bias", "dtype", "init_scale", "name"],
+        "sampler": ["move", "n_chains", "n_samples", "name", "sweep", "warmup"],
+        "optimizer": ["momentum", "name", "rcond"],
+        "task": ["name"],
+        "precision": ["network", "solve"],
+    }
+    assert [name for name, part in physics(one()).items() if not isinstance(part, dict)] == ["sector", "seed"]
+
+
+def test_differences():
+    before, after = physics(one()), physics(one("ansatz.alpha=2", HEISENBERG, "lattice.length=4"))
+    assert "ansatz.alpha: 1.0 -> 2.0" in differences(before, after)
+    assert "hamiltonian.h: 1.0 -> (absent)" in differences(before, after)
+    assert "lattice.extent: [20] -> [4]" in differences(before, after)
+
+
+def test_edges_and_terms_are_carried_in_the_config(tmp_path, files):
+    config = one("lattice=edges", "lattice.file=e2.txt")
+    (tmp_path / "e2.txt").unlink()  # the other ranks have no need of the file
+    assert make_lattice(config.lattice).n_sites == 3 and config.lattice.edges == ((0, 1, 1), (0, 2, 1), (1, 2, 1))
+    config = one("hamiltonian=pauli", "hamiltonian.file=b.yaml")
+    assert to_plain(config)["hamiltonian"]["terms"][1] == {"coefficient": -1.0, "operators": "ZZ", "sites": [0, 1]}
+
+
+def test_hydra_is_left_as_it_was():
+    config_module._composed.cache_clear()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3"):
+        outer = GlobalHydra.instance().hydra
+        assert one("ansatz=mlp", "ansatz.alphas=[1]").ansatz.alphas == (1.0,)
+        assert GlobalHydra.instance().hydra is outer and hydra_compose("config").seed == 0
+
+
+def test_nothing_heavy_is_loaded():
+    code = (
+        "import sys; from nqs_hpc.config import compose; from nqs_hpc.usage import help_text; help_text(); "
+        "assert 'hydra' not in sys.modules; compose(['experiment=heisenberg_chain'], 2); "
+        "assert not {'jax', 'mpi4py', 'scipy', 'matplotlib'} & set(sys.modules)"
+    )
+    package = str(conf_dir().parent)
+    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r}); {code}"], check=True)

@@ -1,0 +1,287 @@
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import h5py
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from nqs_hpc.job import checkpoint, files
+from nqs_hpc.types import Average, Good, RunState
+
+META = {"n_chains": 8, "solver": "cholesky", "note": "ψ" * 50_000, "x": 1 / 3}  # above HDF5's 64 KiB for attributes
+
+
+def params(seed):
+    rng = np.random.default_rng(seed)
+    w = rng.normal(size=(3, 2))
+    w[0] = [np.nan, -0.0]
+    return {
+        "w": jnp.asarray(w),
+        "c": jnp.asarray(rng.normal(size=3) + 1j * rng.normal(size=3)),
+        "layers": [(jnp.asarray(rng.normal(size=4), jnp.float32), jnp.zeros((0, 2)))],
+        "odd/na.me": {".": jnp.asarray(True), "": jnp.asarray(rng.normal(), jnp.float16), "%": jnp.asarray(5e-324)},
+    }
+
+
+OPTIMIZER = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(optax.linear_schedule(1e-2, 1e-3, 10)))
+
+
+def state_of(step, chains, *, average=False):
+    """A state whose every leaf depends on the step; ``chains`` are the ids of this rank's chains."""
+    theta = params(step)
+    ids = jnp.asarray(chains, jnp.int32)
+    configurations = jnp.where((ids[:, None] * 7 + jnp.arange(5)[None, :] * (step + 3)) % 3 == 0, 1, -1)
+    return RunState(
+        step=jnp.asarray(step, jnp.int64),
+        params=theta,
+        sampler={"s": configurations.astype(jnp.int8), "id": ids, "phase": (ids * 0.1 + step).astype(complex)},
+        update=OPTIMIZER.init(theta),
+        good=Good(params(step + 1), ()),
+        average=Average(theta, jnp.asarray(0.5)) if average else None,
+        scale=jnp.asarray(0.25),
+        rejected=jnp.asarray(step % 3, jnp.int32),
+    )
+
+
+def assert_same(a, b):
+    """The same tree, dtypes, shapes and bits."""
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    for x, y in zip(jax.tree.leaves(a), jax.tree.leaves(b), strict=True):
+        assert isinstance(x, jax.Array) and not x.weak_type
+        assert x.dtype == y.dtype and x.shape == y.shape and np.asarray(x).tobytes() == np.asarray(y).tobytes()
+
+
+def save(folder, step, world, *, keep=3, **options):
+    return checkpoint.save(folder, state_of(step, range(8), **options), world, meta=META, keep=keep)
+
+
+def names(folder):
+    return sorted(path.name for path in (folder / "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize("average", [False, True])
+def test_round_trip_is_bitwise(tmp_path, serial, average):
+    assert checkpoint.load(tmp_path, state_of(0, range(8), average=average), serial) is None
+    assert checkpoint.newest_step(tmp_path) is None
+    path = save(tmp_path, 5, serial, average=average)
+    assert path == tmp_path / "checkpoints" / "step_00000005.h5" and names(tmp_path) == [path.name]
+    template = jax.eval_shape(lambda: state_of(0, range(2), average=average))
+    loaded = checkpoint.load(tmp_path, template, serial)
+    assert_same(loaded.state, state_of(5, range(8), average=average))
+    assert (loaded.meta, loaded.path, loaded.messages) == (META, path, ())
+    assert checkpoint.newest_step(tmp_path) == 5
+    image = path.read_bytes()
+    assert save(tmp_path, 5, serial, average=average).read_bytes() == image
+
+
+def test_file_is_plain_hdf5_with_readable_names(tmp_path, serial):
+    path = save(tmp_path, 5, serial)
+    with h5py.File(path) as file:
+        np.testing.assert_array_equal(file["params/w"][()], params(5)["w"])
+        assert file["params/layers/0/0"].dtype == np.float32
+        assert "update/1/0/mu/w" in file and "good/params/c" in file
+        kinds = set()
+        file.visititems(lambda name, item: kinds.add(item.dtype.kind) if isinstance(item, h5py.Dataset) else None)
+        assert "O" not in kinds
+    assert b"pickle" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_chains_are_dealt_anew(tmp_path, run_ranks, size):
+    def first(world):
+        return checkpoint.save(tmp_path, state_of(7, range(4 * world.rank, 4 * world.rank + 4)), world, meta={}, keep=2)
+
+    assert set(run_ranks(2, first)) == {tmp_path / "checkpoints" / "step_00000007.h5"}
+    for rank, loaded in enumerate(run_ranks(size, lambda w: checkpoint.load(tmp_path, state_of(0, range(3)), w))):
+        assert_same(loaded.state, state_of(7, range(8 * rank // size, 8 * (rank + 1) // size)))
+
+
+def test_every_flipped_bit_is_found(tmp_path, serial):
+    """One bit in each dataset in turn, in the header, in HDF5's structures: the checkpoint before is taken."""
+    save(tmp_path, 4, serial)
+    path = save(tmp_path, 5, serial)
+    image = path.read_bytes()
+    places = {"header": 3, "checksum": 30, "last byte": len(image) - 1}
+
+    def visit(name, item):
+        if isinstance(item, h5py.Dataset) and item.size:
+            places[name] = item.id.get_offset() + random.randrange(item.id.get_storage_size())
+
+    with h5py.File(path) as file:
+        file.visititems(visit)
+    assert {"meta", "step", "params/w", "sampler/s", "update/1/0/nu/c", "good/params/w"} < places.keys()
+    places |= {f"structure {i}": random.randrange(len(image)) for i in range(8)}
+    template = state_of(0, range(8))
+    for name, place in places.items():
+        damaged = bytearray(image)
+        damaged[place] ^= 1 << random.randrange(8)
+        path.write_bytes(damaged)
+        loaded = checkpoint.load(tmp_path, template, serial)
+        assert int(loaded.state.step) == 4, name
+        (message,) = loaded.messages
+        assert message.startswith("step_00000005.h5: ") and message.endswith("step_00000004.h5 is taken instead")
+        assert "\n" not in message
+    path.write_bytes(image)
+    assert_same(checkpoint.load(tmp_path, template, serial).state, state_of(5, range(8)))
+
+
+def test_other_damage(tmp_path, run_ranks, serial):
+    save(tmp_path, 4, serial)
+    path = save(tmp_path, 5, serial)
+    image = path.read_bytes()
+    template = state_of(0, range(4))
+
+    def load(world):
+        return checkpoint.load(tmp_path, template, world)
+
+    for content in (b"", image[:100], image[:-1], image[: len(image) // 2], image + b"x", b"garbage" * 1000):
+        path.write_bytes(content)
+        for loaded in run_ranks(2, load):
+            assert int(loaded.state.step) == 4 and len(loaded.messages) == 1
+    path.unlink()
+    path.mkdir()  # cannot be read at all
+    assert "Is a directory" in load(serial).messages[0]
+    path.rmdir()
+    assert load(serial).messages == ()
+    (tmp_path / "checkpoints" / "step_00000004.h5").write_bytes(b"")
+    for error in run_ranks(2, load):
+        assert isinstance(error, checkpoint.CheckpointError)
+        assert "step_00000004.h5: is only 0 bytes long" in str(error) and "\n" not in str(error)
+
+
+def test_keep(tmp_path, serial):
+    """The newest ``keep`` good ones stay, at least two, and damaged ones do not count."""
+    for step in range(1, 5):
+        save(tmp_path, step, serial, keep=2)
+    assert names(tmp_path) == ["step_00000003.h5", "step_00000004.h5"]
+    for step in (3, 5):
+        (tmp_path / "checkpoints" / f"step_{step:08d}.h5").write_bytes(b"damaged")
+    (tmp_path / "checkpoints" / "step_mine.h5").touch()
+    save(tmp_path, 6, serial, keep=1)
+    assert names(tmp_path) == [*(f"step_0000000{i}.h5" for i in (4, 5, 6)), "step_mine.h5"]
+    save(tmp_path, 7, serial, keep=3)
+    save(tmp_path, 8, serial, keep=2)
+    assert names(tmp_path)[:-1] == ["step_00000007.h5", "step_00000008.h5"]
+
+
+def test_nothing_is_deleted_before_the_new_one_is_safe(tmp_path, run_ranks, serial, monkeypatch):
+    save(tmp_path, 1, serial)
+    save(tmp_path, 2, serial)
+
+    def full(path, data):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(checkpoint, "write", full)
+    for error in run_ranks(2, lambda world: save(tmp_path, 3, world, keep=2)):
+        assert isinstance(error, OSError) and "No space" in str(error)
+    assert names(tmp_path) == ["step_00000001.h5", "step_00000002.h5"]
+
+
+def _with(state, **leaves):
+    return state._replace(**leaves)
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        (lambda s: _with(s, scale=jnp.asarray(1.0, jnp.float32)), ("scale", "float64 ()", "expected float32 ()")),
+        (lambda s: _with(s, params=s.params | {"w": jnp.zeros((2, 3))}), ("params/w", "(3, 2)", "(2, 3)")),
+        (lambda s: _with(s, params=s.params | {"b": jnp.zeros(1)}), ("params/b is in this run but not in step_",)),
+        (lambda s: _with(s, sampler={"s": s.sampler["s"], "id": s.sampler["id"]}), ("sampler/phase is in step_",)),
+        (lambda s: _with(s, sampler=s.sampler | {"s": jnp.zeros((8, 6), jnp.int8)}), ("(8, 5)", "int8 (chains, 6)")),
+        (lambda s: _with(s, average=Average(s.params, s.scale)), ("average/params/", "is in this run but not in")),
+    ],
+)
+def test_another_run_is_refused_in_one_line(tmp_path, run_ranks, serial, template, words):
+    save(tmp_path, 1, serial)
+    save(tmp_path, 5, serial)
+    for error in run_ranks(2, lambda world: checkpoint.load(tmp_path, template(state_of(0, range(8))), world)):
+        assert type(error) is ValueError and "\n" not in str(error)
+        assert all(word in str(error) for word in words), str(error)
+
+
+def test_chains_that_cannot_be_dealt(tmp_path, run_ranks, serial):
+    save(tmp_path, 5, serial)
+    for error in run_ranks(3, lambda world: checkpoint.load(tmp_path, state_of(0, range(8)), world)):
+        assert type(error) is ValueError and "(8,) chains; 3 ranks cannot share them" in str(error)
+
+
+def test_refuses_what_hdf5_cannot_hold_and_unknown_formats(tmp_path, serial, monkeypatch):
+    bad = state_of(1, range(8))._replace(scale=jnp.asarray(1.0, jnp.bfloat16))
+    with pytest.raises(ValueError, match="scale has dtype bfloat16"):
+        checkpoint.save(tmp_path, bad, serial, meta={}, keep=2)
+    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    save(tmp_path, 1, serial)
+    monkeypatch.undo()
+    with pytest.raises(checkpoint.CheckpointError, match="format 2"):
+        checkpoint.load(tmp_path, state_of(0, range(8)), serial)
+
+
+# A process that forks a writer for each line it reads: JAX is imported once, and no backend is started in it.
+WRITERS = """
+import os, pickle, signal, sys
+from pathlib import Path
+import numpy as np
+from nqs_hpc.job import checkpoint
+from nqs_hpc.parallel.world import World
+from nqs_hpc.types import Good, RunState
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+ident = lambda obj: obj
+world = World(0, 1, 0, 1, ident, lambda obj: [obj], lambda obj: [obj], ident, lambda: None, ident, "by hand")
+folder = Path(sys.argv[1])
+for _ in sys.stdin:
+    pid = os.fork()
+    if pid == 0:
+        step = checkpoint.newest_step(folder) or 0
+        while True:
+            step += 1
+            big = np.full((50_000,), float(step))
+            state = RunState(np.asarray(step), {"w": big}, {"s": np.full((4, 9), step)}, (), Good(big, ()), None,
+                             np.asarray(1.0), np.asarray(0))
+            checkpoint.save(folder, state, world, meta={"step": step}, keep=2)
+    print(pid, flush=True)
+"""
+
+
+def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path, serial):
+    template = jax.eval_shape(
+        lambda: RunState(
+            *(jnp.zeros((), int), {"w": jnp.zeros(50_000)}, {"s": jnp.zeros((4, 9), int)}, ()),
+            *(Good(jnp.zeros(50_000), ()), None, jnp.ones(()), jnp.zeros((), int)),
+        )
+    )
+    last = 0
+    with subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", WRITERS, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(checkpoint.__file__).parents[2])},
+    ) as writers:
+        for _ in range(12):
+            print("go", file=writers.stdin, flush=True)
+            pid = int(writers.stdout.readline())
+            start = time.monotonic()
+            while (checkpoint.newest_step(tmp_path) or 0) <= last:
+                time.sleep(0.001)
+            time.sleep(random.uniform(0, 2) * (time.monotonic() - start))  # a moment of the next one or two writes
+            os.kill(pid, signal.SIGKILL)
+            while os.path.exists(f"/proc/{pid}"):
+                time.sleep(0.001)
+            loaded = checkpoint.load(tmp_path, template, serial)
+            step = int(loaded.state.step)
+            assert loaded.messages == () and loaded.meta == {"step": step} and step > last
+            assert np.all(loaded.state.params["w"] == step) and np.all(loaded.state.sampler["s"] == step)
+            last = step
+            files.clean(tmp_path / "checkpoints")
+            assert all(name.startswith("step_") for name in names(tmp_path)) and len(names(tmp_path)) <= 3
+        writers.stdin.close()
+    assert last >= 12

@@ -1,0 +1,91 @@
+"""What a wheel carries is enough: built, installed in an environment of its own, and run far from any checkout.
+
+The new environment sees the dependencies of this one through a .pth file. A folder that a .pth adds is searched, but
+the .pth files in it are not read, so an editable install of this package stays out of sight.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def command(*words: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
+    done = subprocess.run(
+        [*map(str, words)], cwd=cwd, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    build = ("wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--wheel-dir", folder, ROOT)
+    command(sys.executable, "-m", "pip", *build, cwd=folder)
+    (path,) = folder.glob("nqs_hpc-*.whl")
+    return path
+
+
+@pytest.fixture(scope="module")
+def python(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a new environment that holds the wheel."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    command(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent)
+    path = folder / "bin" / "python"
+    (site,) = folder.glob("lib/python*/site-packages")
+    parents = dict.fromkeys(sysconfig.get_path(name) for name in ("purelib", "platlib"))
+    (site / "parent.pth").write_text("\n".join(parents) + "\n", encoding="utf-8")
+    install = ("--python", path, "install", "--quiet", "--no-deps", "--no-index", wheel)
+    command(sys.executable, "-m", "pip", *install, cwd=folder)
+    return path
+
+
+@pytest.fixture
+def environment() -> dict[str, str]:
+    """Without PYTHONPATH; mpi4py looks for the MPICH wheel in its own prefix, which is a new one, so it is told."""
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    library = Path(sys.prefix, "lib")
+    return env | {"MPI4PY_LIBMPI": str(library)} if any(library.glob("libmpi.so*")) else env
+
+
+def test_wheel_carries_what_the_checkout_has(wheel: Path) -> None:
+    """Every source file and every YAML and batch template of the checkout, and nothing of tests or other folders."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    carried = {name for name in names if ".dist-info/" not in name}
+    here = {file for folder in ("nqs_hpc", "conf", "slurm") for file in (ROOT / folder).rglob("*") if file.is_file()}
+    relative = {file.relative_to(ROOT) for file in here if "__pycache__" not in file.parts}
+    expected = {str(file if file.parts[0] == "nqs_hpc" else "nqs_hpc" / file) for file in relative}
+    assert carried == expected
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_installed_package_answers_from_anywhere(python: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    where = command(python, "-c", "import nqs_hpc; print(nqs_hpc.__file__)", cwd=tmp_path, env=environment)
+    assert Path(where.strip()).is_relative_to(python.parents[1])
+    text = command(python, "-m", "nqs_hpc", "--help", cwd=tmp_path, env=environment)
+    assert "lattice" in text and "tfim_square" in text  # groups and choices are read from the conf/ of the wheel
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_installed_package_runs_a_job(python: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    small = (
+        "lattice.length=6",
+        "sampler.n_chains=8",
+        "sampler.n_samples=64",
+        "task.n_steps=2",
+        "task.final_samples=512",
+    )
+    command(python, "-m", "nqs_hpc", *small, cwd=tmp_path, env=environment)
+    (run,) = (tmp_path / "runs").iterdir()
+    assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+    summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))
+    assert (summary["status"], summary["step"], summary["n_sites"]) == ("done", 2, 6)
+    assert len((run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()) == 2
