@@ -148,7 +148,9 @@ class Mlp:
     alphas: tuple[float, ...] = key(
         checks.list_of(checks.positive), "widths of the hidden layers, in units of the number of sites"
     )
-    activation: str = key(checks.choice("gelu", "tanh", "relu", "silu", "log_cosh"), "activation of the hidden layers")
+    activation: Literal["gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice("gelu", "tanh", "relu", "silu", "log_cosh"), "activation of the hidden layers"
+    )
     dtype: Literal["real", "complex"] = key(
         checks.choice("real", "complex"), "complex: real parameters, two outputs, log |psi| and the phase"
     )

@@ -35,7 +35,7 @@ from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal
 from nqs_hpc.types import Ansatz, Move
 
 # Hidden units are laid out as (rows, lanes): products run down the rows, all lanes at once in vector registers. Few
-# rows keep a group's product in range, many leave fewer lanes to the scalar end of the reduction.
+# rows keep a group's product in range, many leave fewer lanes to the slower end of the reduction.
 _ROWS = {"float64": 16, "float32": 4}
 _LANES = 8
 
@@ -223,14 +223,18 @@ def _split(x: Planes) -> tuple[Planes, Array]:
 
 
 def _product(x: Planes) -> tuple[Planes, Array]:
-    """The product of (rows, lanes) factors as mantissa * 2**exponent."""
+    """The product of (rows, lanes) factors as mantissa * 2**exponent, for any number of factors."""
     one = tuple(jnp.full((), v, x[0].dtype) for v in (1, 0)[: len(x)])
+    # Split before the lanes meet: a reduction may join them in any order, and two raw products can leave the range.
     mantissa, exponent = _split(tuple(jax.lax.reduce(x, one, _times, (0,))))
 
     def combine(left: tuple[Planes, Array], right: tuple[Planes, Array]) -> tuple[Planes, Array]:
         product, excess = _split(_times(left[0], right[0]))
         return product, left[1] + right[1] + excess
 
+    if exponent.size > _LANES:  # down to one set of vector registers
+        mantissa, exponent = jax.tree.map(lambda y: y.reshape(-1, _LANES), (mantissa, exponent))
+        mantissa, exponent = jax.lax.reduce((mantissa, exponent), (one, jnp.int32(0)), combine, (0,))
     return jax.lax.reduce((mantissa, exponent), (one, jnp.int32(0)), combine, (0,))
 
 

@@ -44,7 +44,7 @@ def comm(world: World) -> Comm:
     def reduce_pieces(x: Array, op) -> Array:
         if x.size <= MAX_ELEMENTS:
             return mpi4jax.allreduce(x, op=op, comm=channel)
-        pieces = jnp.split(x.ravel(), range(MAX_ELEMENTS, x.size, MAX_ELEMENTS))
+        pieces = jnp.split(x.ravel(), list(range(MAX_ELEMENTS, x.size, MAX_ELEMENTS)))
         return jnp.concatenate([mpi4jax.allreduce(piece, op=op, comm=channel) for piece in pieces]).reshape(x.shape)
 
     def all_to_all(x: Array) -> Array:
@@ -52,7 +52,7 @@ def comm(world: World) -> Comm:
         row = math.prod(x.shape[1:])
         if row <= limit:
             return mpi4jax.alltoall(x, comm=channel)
-        pieces = jnp.split(x.reshape(world.size, row), range(limit, row, limit), axis=1)
+        pieces = jnp.split(x.reshape(world.size, row), list(range(limit, row, limit)), axis=1)
         return jnp.concatenate([mpi4jax.alltoall(piece, comm=channel) for piece in pieces], axis=1).reshape(x.shape)
 
     return Comm(

@@ -1,4 +1,4 @@
-"""Tests of several ranks start many jobs that compile the same programs: they share a compile cache, made on the way."""
+"""Tests of several ranks start many jobs that compile the same programs: they share a compile cache."""
 
 import os
 

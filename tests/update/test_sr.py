@@ -65,7 +65,10 @@ def test_sr_and_minsr_are_the_textbook_step(name, n_samples):
     batch = batch_of(ansatz, params, n_samples)
     expected, force = textbook_step(ansatz, params, batch)
     scale = np.abs(expected).max()
-    updates = [sr(ansatz, SERIAL, solver="cholesky", **RATES), minsr(ansatz, SERIAL, solver="cholesky", chunk=7, **RATES)]
+    updates = [
+        sr(ansatz, SERIAL, solver="cholesky", **RATES),
+        minsr(ansatz, SERIAL, solver="cholesky", chunk=7, **RATES),
+    ]
     if name == "rbm-complex":  # the other solvers see a matrix and no kind: one, and the complex one, will do
         updates += [
             sr(ansatz, SERIAL, solver="eigh", rcond=1e-15, **RATES),

@@ -1,0 +1,90 @@
+"""Started under mpiexec by test_ranks.py: many checks in one start, the results as JSON from rank 0."""
+
+import json
+import sys
+
+import jax
+
+jax.config.update("jax_enable_x64", True)
+
+import jax.numpy as jnp  # noqa: E402
+import numpy as np  # noqa: E402
+
+from nqs_hpc.build import build  # noqa: E402
+from nqs_hpc.config import compose  # noqa: E402
+from nqs_hpc.driver.evaluate import parameter_hash  # noqa: E402
+from nqs_hpc.gradient.flat import flat  # noqa: E402
+from nqs_hpc.parallel import comm as comm_module  # noqa: E402
+from nqs_hpc.parallel.world import world  # noqa: E402
+
+here = world()
+comm = comm_module.comm(here)
+found = {}
+
+# the collectives, against what every rank's numbers say
+mine = jnp.arange(6.0).reshape(2, 3) * (here.rank + 1)
+everyone = [np.arange(6.0).reshape(2, 3) * (r + 1) for r in range(here.size)]
+blocks = jnp.arange(here.size)[:, None] * 10.0 + here.rank + jnp.zeros((1, 2))
+same = {
+    "sum": (jax.jit(comm.sum)(mine), sum(everyone)),
+    "sum_complex": (jax.jit(comm.sum)(mine * 1j), sum(everyone) * 1j),
+    "max": (jax.jit(comm.max)(mine), everyone[-1]),
+    "gather": (jax.jit(comm.gather)(mine), np.stack(everyone)),
+    "all_to_all": (
+        jax.jit(comm.all_to_all)(blocks),
+        here.rank * 10.0 + np.arange(here.size)[:, None] + np.zeros((1, 2)),
+    ),
+}
+comm_module.MAX_ELEMENTS = 4  # longer buffers go in pieces
+same["sum_in_pieces"] = (jax.jit(lambda x: comm.sum(x))(mine), sum(everyone))
+wide = jnp.concatenate([blocks, blocks + 0.5], axis=1)
+same["all_to_all_in_pieces"] = (
+    jax.jit(lambda x: comm.all_to_all(x))(wide),
+    np.repeat(here.rank * 10.0 + np.arange(here.size)[:, None], 4, 1) + np.array([[0, 0, 0.5, 0.5]]),
+)
+comm_module.MAX_ELEMENTS = 2**31 - 1
+found["collectives"] = here.allgather({k: float(np.abs(np.asarray(a) - b).max()) for k, (a, b) in same.items()})
+
+# the host's side
+found["bcast"] = here.allgather(here.bcast({"rank": here.rank}))
+found["flags"] = here.any_flags(1 << here.rank)
+found["gather"] = here.gather(here.rank)
+
+# three steps of every optimiser and kind
+RUNS = {
+    "minsr": ["optimizer=minsr"],
+    "minsr-complex-momentum": ["ansatz.dtype=complex", "optimizer.momentum=0.5", "chunk_size=5"],
+    "minsr-mlp-complex": ["ansatz=mlp", "ansatz.alphas=[1]", "ansatz.dtype=complex"],
+    "sr-broadcast": ["optimizer=sr", "optimizer.solver=cholesky", "optimizer.broadcast=true"],
+    "sr-cg-complex": ["optimizer=sr", "optimizer.solver=cg", "ansatz.dtype=complex"],
+    "adam": ["optimizer=adam", "chunk_size=7"],
+    "enumerate": ["sampler=enumerate", "lattice.length=5"],
+    "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
+}
+for name, overrides in RUNS.items():
+    keys = ["lattice.length=6"]
+    if not any(word.startswith("sampler=") for word in overrides):
+        keys += ["sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8"]
+    given = [key for key in keys if key.split("=")[0] not in {word.split("=")[0] for word in overrides}]
+    config = compose(given + overrides, here.size)
+    driver = build(config, comm).driver
+    state = driver.warmed(driver.init())
+    energies, chains = [], []
+    for _ in range(3):
+        moved, samples, counts = driver.sample(state)
+        batch, shared = driver.evaluate(state.params, samples, counts)
+        assert len(set(np.asarray(shared.hash_R).tolist())) == 1
+        state, info = driver.update(state, moved, batch)
+        energies.append(float(batch.estimate.mean.real))
+    parts = here.allgather(np.asarray(samples.s_BN))
+    theta = np.asarray(flat(state.params, "real").ravel(state.params))
+    found[name] = {
+        "energies": energies,
+        "grad_norm": float(info["grad_norm"]),
+        "theta": theta.tolist(),
+        "samples": np.concatenate(parts).tolist(),
+        "hashes": here.allgather(float(parameter_hash(state.params))),
+    }
+if here.rank == 0:
+    print("RESULT " + json.dumps(found))
+sys.stdout.flush()

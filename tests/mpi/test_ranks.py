@@ -1,0 +1,79 @@
+"""1, 2 and 4 ranks: collectives, chains and steps agree. One start a rank count does all of it."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.mpi.starts import job, metrics, run, summary
+
+pytestmark = pytest.mark.mpi
+PROGRAM = str(Path(__file__).with_name("ranks.py"))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> dict[int, dict]:
+    folder = tmp_path_factory.mktemp("ranks")
+    found = {}
+    for n_ranks in (1, 2, 4):
+        output = run(n_ranks, PROGRAM, cwd=folder)
+        (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
+        found[n_ranks] = json.loads(line.removeprefix("RESULT "))
+    return found
+
+
+@pytest.mark.parametrize("n_ranks", [1, 2, 4])
+def test_collectives(results, n_ranks):
+    found = results[n_ranks]
+    assert len(found["collectives"]) == n_ranks
+    assert all(difference == 0 for rank in found["collectives"] for difference in rank.values())
+    assert found["bcast"] == [{"rank": 0}] * n_ranks
+    assert found["flags"] == 2**n_ranks - 1 and found["gather"] == list(range(n_ranks))
+
+
+RUNS = (
+    "minsr",
+    "minsr-complex-momentum",
+    "minsr-mlp-complex",
+    "sr-broadcast",
+    "sr-cg-complex",
+    "adam",
+    "enumerate",
+    "heisenberg",
+)
+
+
+@pytest.mark.parametrize("name", RUNS)
+@pytest.mark.parametrize("n_ranks", [2, 4])
+def test_steps_do_not_know_the_rank_count(results, name, n_ranks):
+    """Identical chains; the first energy to 1e-12, the others and theta within rounding; one theta on all ranks."""
+    one, many = results[1][name], results[n_ranks][name]
+    n_states = len(one["samples"])
+    assert many["samples"][:n_states] == one["samples"]  # an enumeration may end in pads
+    assert many["energies"][0] == pytest.approx(one["energies"][0], rel=1e-12)
+    assert many["energies"] == pytest.approx(one["energies"], rel=1e-9)
+    assert many["grad_norm"] == pytest.approx(one["grad_norm"], rel=1e-7)
+    assert np.abs(np.array(many["theta"]) - one["theta"]).max() < 1e-7
+    assert len(set(many["hashes"])) == 1 and len(many["hashes"]) == n_ranks
+
+
+def test_jobs_on_one_two_and_four_ranks(tmp_path):
+    """The command itself: energies equal to 1e-12 after one step and 1e-8 after ten, the final one too."""
+    energies, finals = [], []
+    for n_ranks in (1, 2, 4):
+        output = job(n_ranks, "task.n_steps=10", f"run_dir=run{n_ranks}", cwd=tmp_path)
+        assert output.count("final evaluation") == 1  # rank 0 alone speaks
+        energies.append([line["energy"] for line in metrics(tmp_path / f"run{n_ranks}")])
+        finals.append(summary(tmp_path / f"run{n_ranks}")["energy"]["mean"])
+        assert summary(tmp_path / f"run{n_ranks}")["n_ranks"] == n_ranks
+    for other in (1, 2):
+        assert energies[other][0] == pytest.approx(energies[0][0], rel=1e-12)
+        assert energies[other] == pytest.approx(energies[0], rel=1e-8)
+        assert finals[other] == pytest.approx(finals[0], rel=1e-8)
+
+
+def test_bad_input_is_one_line_and_exit_code_2_on_all_ranks(tmp_path):
+    output = job(2, "ansatz.alpha=-1", cwd=tmp_path, code=2)
+    assert len(output.splitlines()) == 1 and "ansatz.alpha=-1" in output
+    assert not list(tmp_path.iterdir())
