@@ -17,7 +17,7 @@ from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, differences, physics, run_folder
 from nqs_hpc.job.lifecycle import done, stop_requested
 from nqs_hpc.job.manifest import recorded_physics
-from nqs_hpc.parallel.launch import place
+from nqs_hpc.parallel.launch import launched, place
 from nqs_hpc.parallel.world import World, world
 from nqs_hpc.schema import Config
 from nqs_hpc.usage import help_text
@@ -44,6 +44,17 @@ def main(argv: list[str] | None = None) -> int:
     started = time.monotonic()
     words = sys.argv[1:] if argv is None else argv
     here = world()
+    n_started, number = launched()
+    if here.size != n_started:
+        # Each would run the whole job, all of them in one folder.
+        if number == 0:
+            print(
+                f"{n_started} ranks were started, but MPI ({here.library}) sees {here.size}: the launcher is not of "
+                "this MPI; use the mpiexec beside this python, or the --mpi of srun that fits it",
+                file=sys.stderr,
+                flush=True,
+            )
+        return FAULT
     try:
         order = here.bcast(decide(words, here.size) if here.rank == 0 else None)
         if isinstance(order, Leave):

@@ -24,6 +24,22 @@ class Placement(NamedTuple):
     gpu: str | None  # the id it was given, where there are GPUs
 
 
+# Where a launcher says how many ranks it started and which this is; the innermost launcher first.
+LAUNCHERS = (
+    ("PMI_SIZE", "PMI_RANK"),
+    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
+    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
+)
+
+
+def launched() -> tuple[int, int]:
+    """How many ranks the launcher started and the number of this one; (1, 0) for a plain start."""
+    for size, rank in LAUNCHERS:
+        if (started := _positive_int(size)) is not None:
+            return started, int(os.environ.get(rank, "0"))
+    return 1, 0
+
+
 def place(world: World) -> Placement:
     """Bind this rank and set the environment that jax and BLAS will read. Collective.
 

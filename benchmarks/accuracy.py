@@ -1,0 +1,84 @@
+"""Accuracy against exact energies: runs experiments to their end on two ranks and prints a table.
+
+    python benchmarks/accuracy.py [NAME ...] [--ranks 2] [--folder runs]
+
+Each experiment is the job a user starts; figures are read from summary.json, whose energy is that of the frozen final
+parameters from fresh samples. Prints a Markdown table and one JSON line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+# name -> experiment and overrides, goal of |relative error|, seconds it may take
+EXPERIMENTS: dict[str, tuple[list[str], float | None, float]] = {
+    "tfim_chain": (["experiment=tfim_chain"], 1e-4, 120),
+    "tfim_square": (["experiment=tfim_square"], 1e-4, 120),
+    "heisenberg_chain": (["experiment=heisenberg_chain"], 3e-4, 180),
+    "heisenberg_square": (["experiment=heisenberg_square"], 1e-3, 180),
+    "tfim_square_10x10": (["experiment=tfim_square_10x10"], None, 900),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=list(EXPERIMENTS), metavar="NAME", help=", ".join(EXPERIMENTS))
+    parser.add_argument("--ranks", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, default=Path("runs/accuracy"))
+    options = parser.parse_args()
+    if unknown := set(options.names) - set(EXPERIMENTS):
+        parser.error(f"unknown {', '.join(sorted(unknown))}; valid: {', '.join(EXPERIMENTS)}")
+    beside = Path(sys.executable).parent / "mpiexec"
+    mpiexec = str(beside) if beside.exists() else "mpiexec"
+
+    rows = []
+    for name in options.names:
+        overrides, goal, limit = EXPERIMENTS[name]
+        folder = (options.folder / f"{name}-{options.seed}").resolve()
+        shutil.rmtree(folder, ignore_errors=True)
+        command = [mpiexec, "-n", str(options.ranks), sys.executable, "-m", "nqs_hpc", *overrides]
+        begin = time.monotonic()
+        subprocess.run([*command, f"seed={options.seed}", f"run_dir={folder}"], check=True, stdout=sys.stderr)
+        seconds = time.monotonic() - begin
+        summary = json.loads((folder / "summary.json").read_text())
+        energy, n = summary["energy"], summary["n_sites"]
+        rows.append(
+            {
+                "experiment": name,
+                "energy": energy["mean"],
+                "error": energy["error"],
+                "relative_error": summary["relative_error"],
+                "goal": goal,
+                "variance_per_site": energy["variance"] / n,
+                "v_score": summary["v_score"],
+                "r_hat": summary["r_hat"],
+                "tau": summary["tau"],
+                "n_parameters": summary["n_parameters"],
+                "steps": summary["step"],
+                "seconds": seconds,
+                "limit": limit,
+            }
+        )
+
+    print("| experiment | energy | relative error | goal | variance/site | V-score | R-hat | tau | seconds | limit |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        relative = "" if row["relative_error"] is None else f"{row['relative_error']:+.1e}"
+        goal = "" if row["goal"] is None else f"{row['goal']:.0e}"
+        print(
+            f"| {row['experiment']} | {row['energy']:.5f} ± {row['error']:.5f} | {relative} | {goal} "
+            f"| {row['variance_per_site']:.2e} | {row['v_score']:.1e} | {row['r_hat']:.4f} | {row['tau']:.2f} "
+            f"| {row['seconds']:.0f} | {row['limit']:.0f} |"
+        )
+    print(json.dumps({"ranks": options.ranks, "seed": options.seed, "rows": rows}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""Cores, threads and devices of a rank, and the launcher's word on how many there are."""
+
+import os
+
+import pytest
+
+from nqs_hpc.parallel import launch
+from nqs_hpc.parallel.world import World
+
+
+def world_of(local_rank: int, masks: list[tuple[int, ...]]) -> World:
+    """A world on this host whose ranks have the given affinity masks."""
+    host = launch.socket.gethostname()
+    return World(
+        rank=local_rank,
+        size=len(masks),
+        local_rank=local_rank,
+        local_size=len(masks),
+        bcast=lambda x: x,
+        gather=lambda x: [x],
+        allgather=lambda x: [(host, mask) for mask in masks],
+        any_flags=lambda x: x,
+        barrier=lambda: None,
+        abort=lambda x: None,
+        library="none",
+    )
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Eight cores, a clean environment; returns what the process was bound to."""
+    bound: list[tuple[int, ...]] = []
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
+    monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: bound.append(tuple(cpus)))
+    monkeypatch.setattr(launch, "_gpus", lambda: [])
+    for name in ("PJRT_NPROC", "SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    return bound
+
+
+def test_ranks_of_a_host_share_its_cores(machine):
+    found = launch.place(world_of(1, [tuple(range(8))] * 3))
+    assert machine == [(2, 3, 4)] and found.cpus == (2, 3, 4) and found.threads == 3
+    assert os.environ["PJRT_NPROC"] == "3" and os.environ["OMP_NUM_THREADS"] == "3"
+    shares = [launch.share(tuple(range(8)), rank, 3) for rank in range(3)]
+    assert sorted(core for part in shares for core in part) == list(range(8))
+
+
+def test_more_ranks_than_cores_take_one_each(machine):
+    assert [launch.share((4, 5), rank, 4) for rank in range(4)] == [(4,), (5,), (4,), (5,)]
+
+
+def test_a_binding_of_the_launcher_is_kept(machine):
+    found = launch.place(world_of(0, [tuple(range(8)), (0, 1)]))
+    assert machine == [] and found.threads == 8
+
+
+def test_threads_asked_for_are_obeyed(machine, monkeypatch):
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "2")
+    assert launch.place(world_of(0, [tuple(range(8))])).threads == 2
+    monkeypatch.setenv("PJRT_NPROC", "5")
+    assert launch.place(world_of(0, [tuple(range(8))])).threads == 5
+
+
+def test_each_rank_sees_its_own_gpu(machine, monkeypatch):
+    monkeypatch.setattr(launch, "_gpus", lambda: ["3", "7"])
+    assert launch.place(world_of(1, [(0,), (1,)])).gpu == "7"
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    monkeypatch.undo()
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 7")
+    assert launch._gpus() == ["3", "7"]
+
+
+def test_the_innermost_launcher_is_believed(monkeypatch):
+    for name in (name for pair in launch.LAUNCHERS for name in pair):
+        monkeypatch.delenv(name, raising=False)
+    assert launch.launched() == (1, 0)
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "4")
+    monkeypatch.setenv("SLURM_PROCID", "3")
+    assert launch.launched() == (4, 3)
+    monkeypatch.setenv("PMI_SIZE", "2")
+    monkeypatch.setenv("PMI_RANK", "1")
+    assert launch.launched() == (2, 1)

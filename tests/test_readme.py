@@ -1,0 +1,41 @@
+"""The README is true of the code: its table of keys is the generated one, its commands parse, its files exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nqs_hpc.config import compose
+from nqs_hpc.usage import key_table
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+
+
+def test_key_table_is_the_generated_one():
+    shown = README.split("<!-- keys -->\n")[1].split("<!-- /keys -->")[0]
+    assert shown.strip() == key_table().strip()  # else: paste what nqs_hpc.usage.key_table() returns
+
+
+def commands() -> list[list[str]]:
+    """The overrides of every `python -m nqs_hpc` line in the README."""
+    found = []
+    for line in README.splitlines():
+        if line.startswith("    ") and "python -m nqs_hpc" in line:
+            found.append(shlex.split(line.split("python -m nqs_hpc")[1], comments=True))
+    return found
+
+
+def test_commands_are_good_input(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (here_document,) = re.findall(r"cat > cluster.txt <<'END'\n(.*?)    END\n", README, flags=re.DOTALL)
+    (tmp_path / "cluster.txt").write_text(here_document)
+    assert len(commands()) >= 4
+    for words in commands():
+        if words != ["--help"]:
+            compose(words, 4 if "mpiexec" in " ".join(words) else 1)
+
+
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([\w./]+)\)", README))))
+def test_linked_files_exist(target):
+    assert (Path(__file__).parents[1] / target).exists()
