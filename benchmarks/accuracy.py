@@ -3,7 +3,7 @@
     python benchmarks/accuracy.py [NAME ...] [--ranks 2] [--folder runs]
 
 Each experiment is the job a user starts; figures are read from summary.json, whose energy is that of the frozen final
-parameters from fresh samples. Prints a Markdown table and one JSON line.
+parameters from fresh samples. Prints a Markdown table and one JSON line; exit code 1 where a goal was missed.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ EXPERIMENTS: dict[str, tuple[list[str], float | None, float]] = {
     "tfim_square_10x10": (["experiment=tfim_square_10x10"], None, 900),
 }
 
+VARIANCE_PER_SITE = 0.05  # the goal where no exact energy is known; R-hat must be below 1.02 everywhere
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -38,7 +40,9 @@ def main() -> None:
     beside = Path(sys.executable).parent / "mpiexec"
     mpiexec = str(beside) if beside.exists() else "mpiexec"
 
-    rows = []
+    print("| experiment | energy | relative error | goal | variance/site | V-score | R-hat | tau | seconds | limit |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
+    rows, missed = [], []
     for name in options.names:
         overrides, goal, limit = EXPERIMENTS[name]
         folder = (options.folder / f"{name}-{options.seed}").resolve()
@@ -49,35 +53,40 @@ def main() -> None:
         seconds = time.monotonic() - begin
         summary = json.loads((folder / "summary.json").read_text())
         energy, n = summary["energy"], summary["n_sites"]
-        rows.append(
-            {
-                "experiment": name,
-                "energy": energy["mean"],
-                "error": energy["error"],
-                "relative_error": summary["relative_error"],
-                "goal": goal,
-                "variance_per_site": energy["variance"] / n,
-                "v_score": summary["v_score"],
-                "r_hat": summary["r_hat"],
-                "tau": summary["tau"],
-                "n_parameters": summary["n_parameters"],
-                "steps": summary["step"],
-                "seconds": seconds,
-                "limit": limit,
-            }
-        )
-
-    print("| experiment | energy | relative error | goal | variance/site | V-score | R-hat | tau | seconds | limit |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    for row in rows:
+        row = {
+            "experiment": name,
+            "energy": energy["mean"],
+            "error": energy["error"],
+            "relative_error": summary["relative_error"],
+            "goal": goal,
+            "variance_per_site": energy["variance"] / n,
+            "v_score": summary["v_score"],
+            "r_hat": summary["r_hat"],
+            "tau": summary["tau"],
+            "n_parameters": summary["n_parameters"],
+            "steps": summary["step"],
+            "seconds": seconds,
+            "limit": limit,
+        }
+        rows.append(row)
+        if (
+            seconds > limit
+            or row["r_hat"] >= 1.02
+            or (goal is None and row["variance_per_site"] >= VARIANCE_PER_SITE)
+            or (goal is not None and abs(row["relative_error"]) >= goal)
+        ):
+            missed.append(name)
         relative = "" if row["relative_error"] is None else f"{row['relative_error']:+.1e}"
         goal = "" if row["goal"] is None else f"{row['goal']:.0e}"
         print(
             f"| {row['experiment']} | {row['energy']:.5f} ± {row['error']:.5f} | {relative} | {goal} "
             f"| {row['variance_per_site']:.2e} | {row['v_score']:.1e} | {row['r_hat']:.4f} | {row['tau']:.2f} "
-            f"| {row['seconds']:.0f} | {row['limit']:.0f} |"
+            f"| {row['seconds']:.0f} | {row['limit']:.0f} |",
+            flush=True,
         )
-    print(json.dumps({"ranks": options.ranks, "seed": options.seed, "rows": rows}))
+    print(json.dumps({"ranks": options.ranks, "seed": options.seed, "missed": missed, "rows": rows}))
+    if missed:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

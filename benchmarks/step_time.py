@@ -3,8 +3,9 @@
     python benchmarks/step_time.py [KEY=VALUE ...]
 
 Without arguments: RBM alpha=1, TFIM 10x10 periodic, h=3, 256 chains, 1024 samples, one sweep between samples, minSR,
-float64. The same configuration is run through the ansatz's own ratios and through `full_evaluation`, step by step in
-turn (A B A B ...), and medians are given. peak_rss_mb is that of the process before the full path is compiled.
+float64. First whole steps, timed as a run times them; then sampling and local energies of one state through the
+ansatz's own ratios and through `full_evaluation`, in turn (A B A B ...). Medians are given, and the median of the
+ratios pair by pair. peak_rss_mb is that of the process before the full path is compiled.
 """
 
 from __future__ import annotations
@@ -54,40 +55,41 @@ def main() -> None:
     ratio = build(config, channel)
     state, _ = timed(ratio, ratio.driver.init())
     first_step = time.perf_counter() - begin
-    for _ in range(3):
-        state, _ = timed(ratio, state)
+    steps = []
+    for _ in range(options.steps):
+        state, split = timed(ratio, state)
+        steps.append(split)
     peak_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
-    paths = {"ratio": ratio}
+    def drawn(parts: Parts) -> tuple[float, float]:
+        begin = time.perf_counter()
+        _, samples, counts = jax.block_until_ready(parts.driver.sample(state))
+        sampled = time.perf_counter()
+        jax.block_until_ready(parts.driver.evaluate(state.params, samples, counts))
+        return sampled - begin, time.perf_counter() - sampled
+
+    pairs = []
     if not options.no_full:
         plain = full_evaluation(ratio.ansatz.init, ratio.ansatz.log_psi, ratio.ansatz.kind)
-        paths["full"] = build(config, channel, ratio.plan, ansatz=plain)
-        timed(paths["full"], state)
-    times: dict[str, list[tuple[float, float, float]]] = {name: [] for name in paths}
-    for _ in range(options.steps):
-        for name, parts in paths.items():
-            after, split = timed(parts, state)
-            times[name].append(split)
-        state = after
-    medians = {name: [statistics.median(column) for column in zip(*rows, strict=True)] for name, rows in times.items()}
+        full = build(config, channel, ratio.plan, ansatz=plain)
+        drawn(full)
+        drawn(ratio)
+        pairs = [(drawn(ratio), drawn(full)) for _ in range(options.steps)]
 
-    sample, local, solve = medians["ratio"]
+    sample, local, solve = (statistics.median(column) for column in zip(*steps, strict=True))
     result = {
-        "s_per_step": statistics.median(sum(row) for row in times["ratio"]),
+        "s_per_step": statistics.median(sum(row) for row in steps),
         "sample_s": sample,
         "local_energy_s": local,
         "solve_s": solve,
         "first_step_s": first_step,
         "peak_rss_mb": peak_rss,
     }
-    if "full" in medians:
-        full_sample, full_local, _ = medians["full"]
-        pairs = [(f[0] + f[1]) / (r[0] + r[1]) for r, f in zip(times["ratio"], times["full"], strict=True)]
-        result |= {
-            "full_sample_s": full_sample,
-            "full_local_energy_s": full_local,
-            "full_over_ratio": statistics.median(pairs),
-        }
+    if pairs:
+        for path, name in enumerate(("ratio", "full")):
+            result[f"{name}_sample_s"] = statistics.median(pair[path][0] for pair in pairs)
+            result[f"{name}_local_energy_s"] = statistics.median(pair[path][1] for pair in pairs)
+        result["full_over_ratio"] = statistics.median(sum(full) / sum(own) for own, full in pairs)
     result |= {"n_ranks": here.size, "threads": placement.threads, "steps": options.steps}
     if here.rank == 0:
         print(json.dumps({k: round(v, 6) if isinstance(v, float) else v for k, v in result.items()}))

@@ -225,7 +225,8 @@ def make_plan(config: schema.Config, ansatz: Ansatz, operator: Operator, hilbert
 
     solver = getattr(config.optimizer, "solver", None)
     if solver == "auto":
-        dense = isinstance(config.optimizer, schema.Minsr) or 3 * form.n_parameters**2 * itemsize <= memory / 2
+        wide = max(itemsize, np.dtype(config.precision.solve).itemsize)
+        dense = isinstance(config.optimizer, schema.Minsr) or 3 * form.n_parameters**2 * wide <= memory / 2
         solver = "cholesky" if dense else "cg"
 
     chunk = config.chunk_size

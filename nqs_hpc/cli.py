@@ -15,14 +15,13 @@ from typing import NamedTuple
 from nqs_hpc import __version__
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, differences, physics, run_folder
-from nqs_hpc.job.lifecycle import done, stop_requested
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, done, stop_requested
+from nqs_hpc.job.lock import lock
 from nqs_hpc.job.manifest import recorded_physics
 from nqs_hpc.parallel.launch import launched, place
 from nqs_hpc.parallel.world import World, world
 from nqs_hpc.schema import Config
 from nqs_hpc.usage import help_text
-
-DONE, FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 85
 
 
 class Job(NamedTuple):
@@ -75,6 +74,8 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
         return Leave(DONE, help_text())
     if words == ["--version"]:
         return Leave(DONE, f"nqs_hpc {__version__}")
+    if any(word in ("-m", "--multirun") for word in words):
+        return Leave(BAD_INPUT, "-m: this version runs single jobs, no sweeps; valid: one value for each key")
     if flags := [word for word in words if word.startswith("-")]:
         return Leave(
             BAD_INPUT, f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, --help, --version"
@@ -92,6 +93,8 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
         if reached is not None and reached >= config.task.n_steps:
             return Leave(DONE, f"{folder} is done: {reached} of {config.task.n_steps} steps; nothing to do")
         (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+        if (owner := lock(folder)) is not None:
+            return Leave(FAULT, f"{folder} is in use by {owner}: one job a run folder")
     except InputError as error:
         return Leave(BAD_INPUT, str(error))
     except (OSError, ValueError) as error:

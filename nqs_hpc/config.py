@@ -114,7 +114,7 @@ def _parse(text: str) -> _Override:
     raw = text.partition("=")[2]
     top, dot, _ = key.partition(".")
     if top == "hydra" or top.startswith("hydra/"):
-        raise InputError(f"{given} is not valid: hydra's own settings are for -m alone; valid: {', '.join(_FIELDS)}")
+        raise InputError(f"{given} is not valid: hydra's own settings are not used; valid: {', '.join(_FIELDS)}")
     if "_target_" in key.split("."):
         raise InputError(f"{given} is not valid: a configuration executes nothing; valid: plain values")
     if override.package is not None or top not in _FIELDS:
@@ -123,7 +123,7 @@ def _parse(text: str) -> _Override:
     if top == "experiment" and dot:
         raise bad(key, raw, "experiment itself: it holds no keys")
     if several:
-        raise bad(key, raw, "one value (several, separated by commas, are a sweep and need -m)")
+        raise bad(key, raw, "one value")
     if not dot and (_is_group(key)):
         if text.startswith("+"):
             raise InputError(f"{given} is not valid: the group is always there; valid: {text.lstrip('+')}")

@@ -201,6 +201,11 @@ def _optimizer(config: Config, n_sites: int) -> None:
         if given.diag_shift.kind == "constant":
             value = value["value"]
         raise bad("optimizer.diag_shift", value, f"above 0 throughout, or optimizer.solver=eigh (it is {given.solver})")
+    if isinstance(given, schema.Sr) and given.solver == "cg" and given.broadcast:
+        # each rank counts its iterations from its own bits, and mixed nodes have not the same
+        raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
+    if not isinstance(given, schema.Sr | schema.Minsr) and config.precision.solve != "float64":
+        raise bad("precision.solve", config.precision.solve, f"float64: optimizer={given.name} solves nothing")
     if isinstance(given, schema.Minsr):
         # every rank holds the kernel of all samples; a slip here would end in the machine running out of memory
         width = 8 if config.precision.solve == "float64" else 4

@@ -7,6 +7,7 @@ collective.
 from __future__ import annotations
 
 import math
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 import yaml
 
 from nqs_hpc.build import Parts, Plan, build, final_chain_length
-from nqs_hpc.config import physics, to_plain
+from nqs_hpc.config import differences, physics, to_plain
 from nqs_hpc.driver.ground_state import averaged
 from nqs_hpc.job import checkpoint, files, lifecycle, log, manifest, progress
 from nqs_hpc.operators.exact import MAX_STATES, ground_state
@@ -29,7 +30,7 @@ from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.hilbert import dimension
 from nqs_hpc.types import Batch, RunState
 
-DONE, FAULT, STOPPED = 0, 1, 85
+WORST_R_HAT = 1.1  # beyond which the final evaluation warns
 SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
 
 
@@ -51,7 +52,15 @@ def run(config: Config, folder: Path, world: World, placement: Placement, *, sta
     channel = comm(world)
     parts = build(config, channel)
     template = jax.eval_shape(parts.driver.init)
-    loaded = checkpoint.load(folder, template, world)
+    watch = lifecycle.lifecycle(folder, world, max_seconds=config.max_seconds, started=started)
+    try:
+        loaded = checkpoint.load(folder, template, world)
+        if loaded and (changed := differences(loaded.meta["physics"], physics(config))):
+            raise ValueError(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
+    except ValueError as error:  # the same on all ranks
+        if root:
+            print(error, file=sys.stderr, flush=True)
+        return lifecycle.FAULT
     messages = list(loaded.messages) if loaded else []
     if loaded:
         stored = Plan(**loaded.meta["plan"])
@@ -71,20 +80,31 @@ def run(config: Config, folder: Path, world: World, placement: Placement, *, sta
         files.write(folder / "config.yaml", config_text(config, parts.plan))
         (folder / "DONE").unlink(missing_ok=True)
         cut = log.cut(folder / "metrics.jsonl", first)
+        if cut.n_cut:
+            messages.append(f"metrics.jsonl: {cut.n_cut} lines after step {first} removed, these steps are made again")
         if cut.missing:
             messages.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
         show = progress.progress(config.log.progress, config.task.n_steps, first)
         show.say(headline(config, folder, world, placement, parts, first, reason))
         for message in messages:
             show.say(message)
-    book.reference = reference(parts, folder, world)
+    book.reference = reference(config, parts, folder, world)
 
-    outcome = loop(config, folder, world, parts, state, book, show)
+    if int(state.rejected) >= config.optimizer.max_rejected:
+        # the run had failed: with steps left it gets another chance, at the step size it was lowered to
+        state = state._replace(rejected=jax.numpy.zeros_like(state.rejected))
+        if first >= config.task.n_steps:
+            reason = "its last steps were not finite; lower optimizer.learning_rate and raise task.n_steps to go on"
+            outcome = Outcome(state, "failed", reason, None)
+        else:
+            outcome = loop(config, folder, world, parts, state, book, watch, show)
+    else:
+        outcome = loop(config, folder, world, parts, state, book, watch, show)
     if outcome.status == "running":
-        outcome = finish(config, world, parts, outcome, book, show)
+        outcome = finish(config, world, parts, outcome, book, watch, show)
     elif root:
         book.write(outcome.state, outcome.last, status=outcome.status, reason=outcome.reason)
-    code = {"done": DONE, "stopped": STOPPED, "failed": FAULT}[outcome.status]
+    code = {"done": lifecycle.DONE, "stopped": lifecycle.STOPPED, "failed": lifecycle.FAULT}[outcome.status]
     if root:
         assert show is not None
         show.close()
@@ -92,10 +112,11 @@ def run(config: Config, folder: Path, world: World, placement: Placement, *, sta
             energy_png(folder)
         except ValueError as error:  # no matplotlib here: the run does not need it
             show.say(str(error))
-        manifest.end(folder, step=int(outcome.state.step), reason=outcome.reason)
-        if code == DONE:
+        manifest.end(folder, step=int(outcome.state.step), reason=f"{outcome.status}: {outcome.reason}")
+        if code == lifecycle.DONE:
             lifecycle.write_done(folder, int(outcome.state.step))
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
+    watch.close()
     world.barrier()  # no rank leaves before the last file is written
     return code
 
@@ -107,12 +128,12 @@ def loop(
     parts: Parts,
     state: RunState,
     book: Book,
+    watch: lifecycle.Lifecycle,
     show: progress.Progress | None,
 ) -> Outcome:
     """Steps until there are ``n_steps``, or a stop is asked for, or too many steps in a row were rejected."""
     root = world.rank == 0
     journal = log.log(folder / "metrics.jsonl") if root else None
-    watch = lifecycle.lifecycle(folder, world, max_seconds=config.max_seconds, started=book.started)
     save_seconds, last_save, last_summary = 0.0, time.monotonic(), -math.inf
     line: dict[str, Any] | None = None
     outcome = None
@@ -139,7 +160,7 @@ def loop(
             line = metrics(step, batch, shared.counts, info, times, parts.sampler.chain_length)
             journal.append(line)
             show.update(line)
-            if rejections:
+            if line["rejected"]:
                 show.say(
                     f"step {step} rejected: the {rejected_part(line)} is not finite; back to the last good parameters, "
                     f"steps scaled by {float(state.scale):g} ({rejections} in a row of {config.optimizer.max_rejected})"
@@ -168,21 +189,44 @@ def loop(
             last_save = time.monotonic()
             save_seconds = last_save - save_begin
 
-    watch.close()
     if journal is not None:
         journal.close()
     return outcome or Outcome(state, "running", "", line)
 
 
 def finish(
-    config: Config, world: World, parts: Parts, outcome: Outcome, book: Book, show: progress.Progress | None
+    config: Config,
+    world: World,
+    parts: Parts,
+    outcome: Outcome,
+    book: Book,
+    watch: lifecycle.Lifecycle,
+    show: progress.Progress | None,
 ) -> Outcome:
-    """The energy of the final parameters, frozen, from fresh samples."""
+    """The energy of the final parameters, frozen, from fresh samples. Stopped here, the next start repeats it."""
     state = outcome.state
+    verdict = lifecycle.Verdict(False, False, "")
+
+    def go_on() -> bool:
+        nonlocal verdict
+        verdict = watch.check(0.0, 0.0, False)
+        return not verdict.stop
+
     if show is not None:
         show.say("final evaluation: fresh chains, frozen parameters")
-    final = parts.driver.final(averaged(state), final_chain_length(config))
-    diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length)
+    length = final_chain_length(config)
+    final = parts.driver.final(averaged(state.params, state.average), length, go_on)
+    if final is not None and not math.isfinite(
+        final.variance
+    ):  # nobody has evaluated what the last update made: perhaps it went too far
+        if show is not None:
+            show.say("the energy after the last step is not finite: evaluating the last good parameters instead")
+        final = parts.driver.final(averaged(state.good.params, state.good.average), length, go_on)
+    if final is None:
+        if world.rank == 0:
+            book.write(state, outcome.last, status="stopped", reason=verdict.reason)
+        return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
+    diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
     line = {
         "energy": final.mean.real,
         "energy_error": final.error,
@@ -196,6 +240,10 @@ def finish(
     else:
         error = progress.with_error(final.mean.real, final.error)
         outcome = Outcome(state, "done", f"{int(state.step)} steps, energy {error}", line)
+    if show is not None and diagnosis["r_hat"] is not None and not diagnosis["r_hat"] < WORST_R_HAT:
+        show.say(
+            f"R-hat {diagnosis['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep"
+        )
     if world.rank == 0:
         book.write(state, line, status=outcome.status, reason=outcome.reason, final=True)
     return outcome
@@ -284,8 +332,8 @@ def metrics(
         "energy_error": float(batch.estimate.error),
         "energy_variance": variance,
         "acceptance": acceptance({name: float(value) for name, value in counts.items()}),
-        **diagnostics(e_loc_A, w_A, chain_length),
-        "max_deviation": float(np.max(np.abs(e_loc_A - mean) * (w_A > 0))) / sigma,
+        **diagnostics(e_loc_A, w_A, chain_length, error=float(batch.estimate.error)),
+        "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
     }
     line |= {name: float(value) for name, value in info.items() if name != "rejected"}
     return line | times | {"rejected": bool(info["rejected"])}
@@ -311,21 +359,26 @@ def check_hashes(hash_R: np.ndarray, step: int) -> None:
         )
 
 
-def reference(parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
-    """The exact lowest energy of the sector where it is small enough; computed once, kept in reference.json.
+def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
+    """The exact lowest energy of the sector, where that is small enough. Collective.
 
-    Collective.
+    Computed once, and kept in reference.json with the system it belongs to.
     """
+    system = {name: part for name, part in physics(config).items() if name in ("lattice", "hamiltonian", "sector")}
 
     def on_rank_0() -> dict[str, Any] | None:
         path = folder / "reference.json"
-        if path.exists():
-            return files.read_json(path)
+        try:
+            kept = files.read_json(path)
+            if kept["system"] == system:
+                return {"energy": float(kept["energy"]), "method": kept["method"]}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # not there yet, or not readable: it can be computed again
         if dimension(parts.hilbert) > MAX_STATES:
             return None
         energies, _ = ground_state(parts.operator, parts.hilbert)
         found = {"energy": float(energies[0]), "method": "exact diagonalisation of the sector sampled"}
-        files.write_json(path, found)
+        files.write_json(path, found | {"system": system})
         return found
 
     return files.on_root(world, on_rank_0)
@@ -345,14 +398,11 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
 
 def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
     """One line where ranks or threads are not those of the checkpoint."""
-    before = (meta["n_ranks"], meta["threads"])
-    now = (world.size, placement.threads)
-    if before == now:
-        return []
-    return [
-        f"{now[0]} ranks x {now[1]} threads, before {before[0]} x {before[1]}: the same chains, dealt anew; "
-        "the run goes on within rounding"
-    ]
+    if meta["n_ranks"] != world.size:
+        return [f"{world.size} ranks, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]
+    if meta["threads"] != placement.threads:
+        return [f"{placement.threads} threads a rank, before {meta['threads']}: the run goes on within rounding"]
+    return []
 
 
 def headline(

@@ -164,7 +164,7 @@ class Mlp:
 @dataclass(frozen=True)
 class Metropolis:
     name: str
-    n_chains: int = key(checks.integer(), "Markov chains over all ranks")
+    n_chains: int = key(checks.integer(least=2), "Markov chains over all ranks; the error comes from their spread")
     n_samples: int = key(checks.integer(), "samples a step over all ranks, a multiple of n_chains")
     sweep: int = key(
         checks.either("auto", checks.integer()), "proposals between two samples of a chain; auto: the number of sites"

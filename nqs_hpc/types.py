@@ -126,18 +126,19 @@ class Update(NamedTuple):
     step: Callable[[Tree, Tree, Batch, Array, Array], tuple[Tree, Tree, dict[str, Array]]]
 
 
-class Good(NamedTuple):
-    """The newest parameters whose energies and update were finite: where a rejected step returns to."""
-
-    params: Tree
-    update: Tree
-
-
 class Average(NamedTuple):
     """An exponential running mean of the parameters; ``weight`` is the sum of the weights so far, at most 1."""
 
     params: Tree
     weight: Array
+
+
+class Good(NamedTuple):
+    """The newest parameters whose energies were finite, with what belongs to them: where a rejected step returns to."""
+
+    params: Tree
+    update: Tree
+    average: Average | None
 
 
 class RunState(NamedTuple):
@@ -150,4 +151,5 @@ class RunState(NamedTuple):
     good: Good
     average: Average | None
     scale: Array  # factor on the step size, below 1 after rejected steps
-    rejected: Array  # rejected steps in a row
+    rejected: Array  # rejected steps since parameters that an update made last gave finite energies
+    untried: Array  # bool: an update made ``params`` and no energy of theirs is known yet

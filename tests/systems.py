@@ -7,9 +7,9 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
-
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Tree

@@ -20,7 +20,7 @@ def test_key_table_is_the_generated_one():
 def commands() -> list[list[str]]:
     """The overrides of every `python -m nqs_hpc` line in the README."""
     found = []
-    for line in README.splitlines():
+    for line in README.replace("\\\n", " ").splitlines():
         if line.startswith("    ") and "python -m nqs_hpc" in line:
             found.append(shlex.split(line.split("python -m nqs_hpc")[1], comments=True))
     return found

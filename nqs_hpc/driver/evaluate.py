@@ -82,7 +82,14 @@ def parameter_hash(params: Tree) -> Array:
     for i, leaf in enumerate(jax.tree.leaves(params)):
         for part in [jnp.real(leaf), jnp.imag(leaf)] if jnp.iscomplexobj(leaf) else [leaf]:
             words = jax.lax.bitcast_convert_type(part.ravel(), jnp.uint32).ravel()
-            # odd multipliers: a change of one word always changes the sum
-            multipliers = 2 * jnp.arange(words.size, dtype=jnp.uint32) + 1
-            total = total * jnp.uint32(2654435761) + jnp.sum(words * multipliers, dtype=jnp.uint32) + jnp.uint32(i)
+            places = jnp.arange(words.size, dtype=jnp.uint32) * jnp.uint32(0x9E3779B1)
+            mixed = _mix(_mix(words) ^ places)  # mixed twice, so that changes of several words do not cancel
+            total = _mix(total + jnp.uint32(i)) + jnp.sum(mixed, dtype=jnp.uint32)
     return total.astype(jnp.float64)
+
+
+def _mix(x: Array) -> Array:
+    """The finaliser of MurmurHash3: a permutation of 32-bit words in which every bit moves every other."""
+    x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
+    x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
+    return x ^ (x >> 16)

@@ -1,8 +1,8 @@
 """The ground state by variational Monte Carlo: what one step computes, in three compiled parts that can be timed.
 
 A step takes theta_t, samples |psi(theta_t)|^2, estimates the energy and moves to theta_(t+1). A step whose energies or
-update are not finite is not taken: the state goes back to the last parameters that gave a finite step, and the step
-size is halved; each good step then lets it grow by 2^(1/8) until it is what the learning rate says.
+update are not finite is not taken: the state goes back to the last parameters with finite energies, and the step size
+is halved; each step whose outcome proves finite then lets it grow by 2^(1/8) until it is what the learning rate says.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ LOWER = 0.5
 RAISE = 2.0 ** (1 / 8)
 
 
+estimate_jit = jax.jit(estimate, static_argnums=2)
+
+
 class Final(NamedTuple):
     """The evaluation of frozen parameters: gathered local energies and weights, the energy, the sampler's counts."""
 
@@ -46,7 +49,9 @@ class GroundState(NamedTuple):
     sample: Callable[[RunState], tuple[Tree, Samples, dict[str, Array]]]  # chains moved on, samples, counts
     evaluate: Callable[[Tree, Samples, dict[str, Array]], tuple[Batch, Shared]]
     update: Callable[[RunState, Tree, Batch], tuple[RunState, dict[str, Array]]]
-    final: Callable[[Tree, int], Final]  # params, samples a chain at least -> their energy from fresh chains
+    # params, samples a chain at least, whether to go on (asked before each part) -> their energy from fresh chains, or
+    # None where it was told to stop
+    final: Callable[[Tree, int, Callable[[], bool]], Final | None]
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
 
 
@@ -65,21 +70,23 @@ def ground_state(
     """The parts of one step, and the final evaluation.
 
     ``final`` draws chains anew and warms them up anew, with random numbers of their own, so that its samples are not
-    those that trained; it needs no compilation beyond that of a step. ``average``: decay of the running mean of theta.
-    ``broadcast``: every rank takes rank 0's step.
+    those that trained; they and their energies come from the compiled programs of a step. ``average``: decay of the
+    running mean of theta. ``broadcast``: every rank takes rank 0's step.
     """
 
     def init() -> RunState:
         params = ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS))))
+        mean = None if average is None else Average(jax.tree.map(jnp.zeros_like, params), jnp.float64(0.0))
         state = RunState(
             step=jnp.int32(0),
             params=params,
             sampler=sampler.init(jnp.asarray(purpose_key(seed, Purpose.CHAINS))),
             update=update.init(params),
-            good=Good(params, update.init(params)),
-            average=None if average is None else Average(jax.tree.map(jnp.zeros_like, params), jnp.float64(0.0)),
+            good=Good(params, update.init(params), mean),
+            average=mean,
             scale=jnp.float64(1.0),
             rejected=jnp.int32(0),
+            untried=jnp.bool_(False),
         )
         # no weak types: a restored state compiles to the same program, with the same bits
         return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), state)
@@ -97,12 +104,14 @@ def ground_state(
     def sample(state: RunState) -> tuple[Tree, Samples, dict[str, Array]]:
         return draw(purpose_key(seed, Purpose.SAMPLE, int(state.step)), state.params, state.sampler)
 
-    def final(params: Tree, samples_a_chain: int) -> Final:
+    def final(params: Tree, samples_a_chain: int, go_on: Callable[[], bool] = lambda: True) -> Final | None:
         chains = fresh_chains(purpose_key(seed, Purpose.FINAL_CHAINS))
         chains = warm_up(params, chains, Purpose.FINAL_WARMUP)
         n_calls = -(-samples_a_chain // sampler.chain_length) if sampler.chain_length else 1
         parts = []
         for call in range(n_calls):
+            if not go_on():
+                return None
             chains, samples, counts = draw(purpose_key(seed, Purpose.FINAL_SAMPLE, stage=call), params, chains)
             parts.append(evaluate(params, samples, counts))
         return joined(parts, sampler.chain_length)
@@ -116,10 +125,13 @@ def ground_state(
 
         energies_finite = jnp.isfinite(batch.estimate.variance) & jnp.all(jnp.isfinite(batch.e_loc_A))
         accepted = energies_finite & finite(delta) & finite(next_update)
-        good = choose(energies_finite, Good(state.params, state.update), state.good)
+        good = choose(energies_finite, Good(state.params, state.update, state.average), state.good)
+        # Going back and stepping again proves nothing: only finite energies of what an update made do.
+        proven = energies_finite & state.untried
+        rejected = jnp.where(proven, 0, state.rejected)
         moved = jax.tree.map(lambda p, d: p + d.astype(p.dtype), state.params, delta)
         params = choose(accepted, moved, good.params)
-        mean = state.average
+        mean = good.average
         if average is not None and mean is not None:
             fresh = 1 - average
             kept = Average(
@@ -130,12 +142,16 @@ def ground_state(
         new_state = RunState(
             step=state.step + 1,
             params=params,
-            sampler=chains,
+            # chains that walked under parameters without finite energies are of no use to those before
+            sampler=choose(energies_finite, chains, state.sampler),
             update=choose(accepted, next_update, good.update),
             good=good,
             average=mean,
-            scale=jnp.where(accepted, jnp.minimum(1.0, state.scale * RAISE), state.scale * LOWER),
-            rejected=jnp.where(accepted, 0, state.rejected + 1).astype(jnp.int32),
+            scale=jnp.where(
+                accepted, jnp.minimum(1.0, state.scale * jnp.where(proven, RAISE, 1.0)), state.scale * LOWER
+            ),
+            rejected=jnp.where(accepted, rejected, rejected + 1).astype(jnp.int32),
+            untried=accepted,
         )
         return new_state, info | {"rejected": ~accepted, "scale": state.scale}
 
@@ -147,7 +163,7 @@ def ground_state(
         evaluate=evaluate,
         update=update_step,
         final=final,
-        jitted=(start, draw, evaluate, update_step),
+        jitted=(start, fresh_chains, draw, evaluate, update_step),
     )
 
 
@@ -161,19 +177,16 @@ def joined(parts: list[tuple[Batch, Shared]], chain_length: int) -> Final:
         e_loc_A = np.concatenate(pieces, axis=1).ravel()
         w_A = np.full(len(e_loc_A), 1.0 / len(e_loc_A))
         chain_length *= len(parts)
-    found = jax.jit(estimate, static_argnums=2)(e_loc_A, w_A, chain_length)
+    found = estimate_jit(e_loc_A, w_A, chain_length)
     return Final(e_loc_A, w_A, complex(found.mean), float(found.error), float(found.variance), counts, chain_length)
 
 
-def averaged(state: RunState) -> Tree:
+def averaged(params: Tree, mean: Average | None) -> Tree:
     """The running mean of the parameters where there is one, else the parameters."""
-    mean = state.average
     if mean is None:
-        return state.params
+        return params
     # before the first good step the mean is empty
-    return choose(
-        mean.weight > 0, jax.tree.map(lambda m: m / jnp.maximum(mean.weight, 1e-300), mean.params), state.params
-    )
+    return choose(mean.weight > 0, jax.tree.map(lambda m: m / jnp.maximum(mean.weight, 1e-300), mean.params), params)
 
 
 def choose(condition: Array, yes: Tree, no: Tree) -> Tree:

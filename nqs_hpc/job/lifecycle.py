@@ -16,6 +16,8 @@ from typing import NamedTuple
 from nqs_hpc.job.files import write
 from nqs_hpc.parallel.world import World
 
+DONE, FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 85  # exit codes, the same on every rank
+
 REASONS = (
     "signal SIGTERM",
     "signal SIGUSR1",

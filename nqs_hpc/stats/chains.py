@@ -47,15 +47,23 @@ def effective_sample_size(x_CL: np.ndarray) -> float:
     return x_CL.size / max(autocorrelation_time(x_CL), 1.0)
 
 
-def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int) -> dict[str, float | None]:
+def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, error: float) -> dict[str, float | None]:
     """r_hat, tau and n_eff of one evaluation; r_hat and tau are None for exact sums and below 16 samples a chain.
 
-    n_eff is n / tau where tau is known, else the number of samples, or for exact sums 1 / sum w^2.
+    n_eff is n / tau where tau is known; else variance / error^2 by the ``error`` from chain means, at most n; for exact
+    sums 1 / sum w^2. None where values are not finite.
     """
+    if not np.all(np.isfinite(values_A)):
+        return {"r_hat": None, "tau": None, "n_eff": None}
     if chain_length == 0:
         return {"r_hat": None, "tau": None, "n_eff": float(1.0 / np.sum(w_A**2))}
     if chain_length < SHORTEST:
-        return {"r_hat": None, "tau": None, "n_eff": float(len(values_A))}
+        n = float(len(values_A))
+        n_eff = min(n, float(np.var(values_A)) / error**2) if error > 0 else None
+        return {"r_hat": None, "tau": None, "n_eff": n_eff}
     x_CL = np.real(values_A).reshape(-1, chain_length)
-    tau = autocorrelation_time(x_CL)
-    return {"r_hat": split_r_hat(x_CL), "tau": tau, "n_eff": x_CL.size / max(tau, 1.0)}
+    return {
+        "r_hat": split_r_hat(x_CL),
+        "tau": autocorrelation_time(x_CL),
+        "n_eff": effective_sample_size(x_CL),
+    }

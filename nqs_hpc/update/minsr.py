@@ -25,7 +25,7 @@ from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, ro
 from nqs_hpc.gradient.qgt import pack, unpack
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree, Update
-from nqs_hpc.update.solvers import cholesky, pseudo_inverse
+from nqs_hpc.update.solvers import cholesky, pseudo_inverse, widened
 from nqs_hpc.update.step_size import Schedule, scaled, value
 
 
@@ -81,10 +81,9 @@ def minsr(
         kernel = unpack(buffer[: n_rows * (n_rows + 1) // 2], n_rows)
         rhs = eps_A if momentum is None else eps_A - momentum * buffer[-n_rows:]
 
-        wide = jnp.result_type(solve_dtype, jnp.complex64) if jnp.iscomplexobj(kernel) else jnp.dtype(solve_dtype)
         solve = cholesky if solver == "cholesky" else pseudo_inverse
         shift = value(diag_shift, step).astype(solve_dtype)
-        y_A, info = solve(kernel.astype(wide), rhs.astype(wide), shift, rcond)
+        y_A, info = solve(widened(kernel, solve_dtype), widened(rhs, solve_dtype), shift, rcond)
 
         d_block = x_block.conj().T @ y_A.astype(x_block.dtype)
         if momentum is not None:

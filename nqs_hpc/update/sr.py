@@ -16,7 +16,7 @@ from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, ro
 from nqs_hpc.gradient.qgt import dense_qgt, qgt_product
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree, Update
-from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
+from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse, widened
 from nqs_hpc.update.step_size import Schedule, scaled, value
 
 
@@ -51,19 +51,20 @@ def sr(
         shift = value(diag_shift, step)
 
         if solver == "cg":
-            force_P = comm.sum(local_force_P)
-            dtype = force_P.dtype
+            force_P = widened(comm.sum(local_force_P), solve_dtype)
+            wide_BP = widened(x_BP, solve_dtype)
             direction_P, info = conjugate_gradient(
-                lambda v_P: qgt_product(x_BP, v_P, comm) + shift.astype(dtype) * v_P,
+                lambda v_P: qgt_product(wide_BP, v_P, comm) + shift.astype(solve_dtype) * v_P,
                 force_P,
                 tolerance=cg_tolerance,
                 max_iterations=cg_max_iterations,
             )
         else:
             s_PP, force_P = dense_qgt(x_BP, local_force_P, comm)
-            wide = jnp.result_type(solve_dtype, jnp.complex64) if jnp.iscomplexobj(s_PP) else jnp.dtype(solve_dtype)
             solve = cholesky if solver == "cholesky" else pseudo_inverse
-            direction_P, info = solve(s_PP.astype(wide), force_P.astype(wide), shift.astype(solve_dtype), rcond)
+            direction_P, info = solve(
+                widened(s_PP, solve_dtype), widened(force_P, solve_dtype), shift.astype(solve_dtype), rcond
+            )
 
         direction_P = direction_P.astype(x_BP.dtype)
         delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)

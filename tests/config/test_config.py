@@ -283,7 +283,7 @@ def test_what_counts_as_physics():
         "hamiltonian": ["J", "g", "h", "name"],
         "ansatz": ["alpha", "bias", "dtype", "init_scale", "name"],
         "sampler": ["move", "n_chains", "n_samples", "name", "sweep", "warmup"],
-        "optimizer": ["momentum", "name", "rcond"],
+        "optimizer": ["average", "momentum", "name", "rcond"],
         "task": ["name"],
         "precision": ["network", "solve"],
     }

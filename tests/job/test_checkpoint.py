@@ -44,10 +44,11 @@ def state_of(step, chains, *, average=False):
         params=theta,
         sampler={"s": configurations.astype(jnp.int8), "id": ids, "phase": (ids * 0.1 + step).astype(complex)},
         update=OPTIMIZER.init(theta),
-        good=Good(params(step + 1), ()),
+        good=Good(params(step + 1), (), Average(theta, jnp.asarray(0.25)) if average else None),
         average=Average(theta, jnp.asarray(0.5)) if average else None,
         scale=jnp.asarray(0.25),
         rejected=jnp.asarray(step % 3, jnp.int32),
+        untried=jnp.asarray(step % 2 == 1),
     )
 
 
@@ -244,8 +245,8 @@ for _ in sys.stdin:
         while True:
             step += 1
             big = np.full((50_000,), float(step))
-            state = RunState(np.asarray(step), {"w": big}, {"s": np.full((4, 9), step)}, (), Good(big, ()), None,
-                             np.asarray(1.0), np.asarray(0))
+            state = RunState(np.asarray(step), {"w": big}, {"s": np.full((4, 9), step)}, (), Good(big, (), None),
+                             None, np.asarray(1.0), np.asarray(0), np.asarray(True))
             checkpoint.save(folder, state, world, meta={"step": step}, keep=2)
     print(pid, flush=True)
 """
@@ -255,7 +256,7 @@ def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path, serial):
     template = jax.eval_shape(
         lambda: RunState(
             *(jnp.zeros((), int), {"w": jnp.zeros(50_000)}, {"s": jnp.zeros((4, 9), int)}, ()),
-            *(Good(jnp.zeros(50_000), ()), None, jnp.ones(()), jnp.zeros((), int)),
+            *(Good(jnp.zeros(50_000), (), None), None, jnp.ones(()), jnp.zeros((), int), jnp.zeros((), bool)),
         )
     )
     last = 0

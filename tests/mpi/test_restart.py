@@ -67,14 +67,14 @@ def test_another_rank_count_goes_on_with_the_same_chains(undisturbed, tmp_path, 
 
 def test_killed_twenty_times_at_random_moments(tmp_path):
     """SIGKILL of all ranks during start, steps, saves and the final evaluation; in the end nothing shows it."""
-    words = ("task.n_steps=120", "checkpoint.every_steps=3", "task.final_samples=65536")
+    words = ("task.n_steps=400", "checkpoint.every_steps=5", "task.final_samples=65536")
     job(2, *words, "run_dir=undisturbed", cwd=tmp_path)
     moments = random.Random(7)
     kills, started_steps = 0, []
-    for _ in range(20):
+    while kills < 20:
         mark = new_mark()
         process = start(2, *small(*words, "run_dir=killed"), cwd=tmp_path, mark=mark)
-        time.sleep(moments.uniform(0.5, 9.0))
+        time.sleep(moments.uniform(0.5, 7.0))
         kills += process.poll() is None
         kill_all(mark)
         output, _ = process.communicate()
@@ -83,13 +83,12 @@ def test_killed_twenty_times_at_random_moments(tmp_path):
         started_steps.append(int(checkpoints[-1].stem[5:]) if checkpoints else 0)
         if (tmp_path / "killed" / "DONE").exists():  # it got through: take its end away and go on being killed
             (tmp_path / "killed" / "DONE").unlink()
-    assert kills >= 12
     assert started_steps == sorted(started_steps) and len(set(started_steps)) > 3
     job(2, *words, "run_dir=killed", cwd=tmp_path)
     ours, theirs = tmp_path / "killed", tmp_path / "undisturbed"
-    assert [line["step"] for line in metrics(ours)] == list(range(1, 121))
+    assert [line["step"] for line in metrics(ours)] == list(range(1, 401))
     assert [numbers(line) for line in metrics(ours)] == [numbers(line) for line in metrics(theirs)]
     assert summary(ours)["energy"] == summary(theirs)["energy"]
-    newest = "checkpoints/step_00000120.h5"
+    newest = "checkpoints/step_00000400.h5"
     assert same_checkpoints(ours / newest, theirs / newest)
     assert not list(ours.glob("**/*.tmp"))

@@ -68,4 +68,4 @@ def test_lowest_levels(entry):
     n, operator = build(entry)
     expected = {level["level"]: level["energy"] for level in entry["levels"]}
     energies, _ = ground_state(operator, spin_half(n, entry["sector"]), k=1 + max(expected))
-    np.testing.assert_allclose(energies[list(expected)], list(expected.values()), rtol=1e-11)
+    np.testing.assert_allclose(energies[list(expected)], list(expected.values()), rtol=1e-12)

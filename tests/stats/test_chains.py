@@ -52,11 +52,16 @@ def test_r_hat_sees_a_chain_elsewhere_and_a_drift():
 
 def test_short_or_constant_chains_claim_nothing():
     w = np.full(64, 1 / 64)
-    assert diagnostics(np.arange(64.0), w, 4) == {"r_hat": None, "tau": None, "n_eff": 64.0}
-    found = diagnostics(np.ones(64), w, 32)
+    x = np.repeat(np.arange(16.0), 4)  # four equal samples a chain: 16 independent ones
+    error = x.reshape(16, 4).mean(axis=1).std(ddof=1) / 4
+    found = diagnostics(x, w, 4, error=error)
+    assert (found["r_hat"], found["tau"]) == (None, None) and found["n_eff"] == pytest.approx(15, rel=1e-12)
+    assert diagnostics(np.arange(64.0), w, 4, error=1e-9)["n_eff"] == 64.0
+    assert diagnostics(np.full(64, np.inf), w, 32, error=np.nan) == {"r_hat": None, "tau": None, "n_eff": None}
+    found = diagnostics(np.ones(64), w, 32, error=0.0)
     assert np.isnan(found["r_hat"]) and np.isnan(found["tau"])
 
 
 def test_exact_sums_count_their_weights():
     w = np.array([0.5, 0.25, 0.25])
-    assert diagnostics(np.ones(3), w, 0) == {"r_hat": None, "tau": None, "n_eff": 1 / (0.25 + 2 / 16)}
+    assert diagnostics(np.ones(3), w, 0, error=0.0) == {"r_hat": None, "tau": None, "n_eff": 1 / (0.25 + 2 / 16)}
