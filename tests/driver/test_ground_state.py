@@ -152,13 +152,13 @@ def test_running_mean_of_parameters():
 
 def test_energy_falls_to_the_ground_state():
     """Exact sums and natural gradient: TFIM ring of 6 to 1e-5 of exact diagonalisation."""
-    ansatz = ansatz_of("mlp-real", N)
+    ansatz = ansatz_of("rbm-real", N)
     operator = ising(N, ring(N), J=1.0, h=1.0)
     sampler = enumeration(ansatz, spin_half(N), SERIAL)
     update = minsr(ansatz, SERIAL, solver="cholesky", **rates(0.2, 1e-4))
     driver = ground_state(ansatz, operator, sampler, update, SERIAL, seed=1, chunk=None)
     state = driver.init()
-    for _ in range(150):
+    for _ in range(200):
         state, _, batch, _ = one_step(driver, state)
     exact = np.linalg.eigvalsh(tfim_ring(N, 1.0))[0]
     assert exact - 1e-12 <= batch.estimate.mean < exact + 1e-5 * abs(exact)
