@@ -5,6 +5,7 @@ A new lattice, Hamiltonian, ansatz, sampler or optimizer is one file of its own,
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import jax
@@ -18,9 +19,9 @@ from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.checks import Schedule
 from nqs_hpc.config import make_lattice
-from nqs_hpc.driver.evaluate import local_energy
 from nqs_hpc.driver.ground_state import GroundState, ground_state
 from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import rows_per_sample
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
@@ -28,9 +29,10 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import Proposal, exchange, flip
-from nqs_hpc.system.hilbert import Hilbert, spin_half
+from nqs_hpc.system.hilbert import Hilbert, dimension, spin_half
 from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
 from nqs_hpc.types import Ansatz, Operator, Sampler, Tree, Update
+from nqs_hpc.update.cost import Size, cheapest
 from nqs_hpc.update.first_order import adam, sgd
 from nqs_hpc.update.minsr import minsr
 from nqs_hpc.update.sr import sr
@@ -43,6 +45,7 @@ class Plan(NamedTuple):
 
     solver: str | None  # None for optimizers without one
     chunk_size: int | None
+    blocks: int | None  # of the Jacobian; None for optimizers without one
 
 
 class Parts(NamedTuple):
@@ -69,7 +72,7 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     hilbert = spin_half(lattice.n_sites, config.sector)
     operator = make_operator(config.hamiltonian, lattice)
     ansatz = ansatz or make_ansatz(config.ansatz, hilbert, config.precision.network)
-    plan = plan or make_plan(config, ansatz, operator, hilbert)
+    plan = plan or make_plan(config, ansatz, hilbert)
 
     sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, chunk=plan.chunk_size)
     update = make_update(config, ansatz, comm, plan)
@@ -182,21 +185,24 @@ def make_update(config: schema.Config, ansatz: Ansatz, comm: Comm, plan: Plan) -
             return adam(ansatz, comm, b1=optimizer.b1, b2=optimizer.b2, eps=optimizer.eps, **common)
     common |= {
         "diag_shift": make_schedule(optimizer.diag_shift),
-        "solver": plan.solver,
+        "blocks": plan.blocks,
         "rcond": optimizer.rcond,
         "solve_dtype": config.precision.solve,
     }
     match optimizer:
-        case schema.Sr():
+        case schema.Sr() if plan.solver != "minsr":
             return sr(
                 ansatz,
                 comm,
+                solver=plan.solver,  # type: ignore[arg-type]
                 cg_tolerance=optimizer.cg_tolerance,
                 cg_max_iterations=optimizer.cg_max_iterations,
                 **common,
             )
+        case schema.Sr():
+            return minsr(ansatz, comm, solver="cholesky", **common)
         case schema.Minsr():
-            return minsr(ansatz, comm, momentum=optimizer.momentum, **common)
+            return minsr(ansatz, comm, solver=plan.solver, momentum=optimizer.momentum, **common)  # type: ignore[arg-type]
 
 
 def make_schedule(schedule: Schedule) -> optax.Schedule:
@@ -211,44 +217,60 @@ def make_schedule(schedule: Schedule) -> optax.Schedule:
     return kinds[schedule.kind](**dict(schedule.arguments))
 
 
-def make_plan(config: schema.Config, ansatz: Ansatz, operator: Operator, hilbert: Hilbert) -> Plan:
+def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     """Decide what is ``auto`` from sizes and ``memory_gib`` alone: never from the rank count or a clock.
 
-    solver: sr takes Cholesky while three P x P matrices fit in half the memory, else matrix-free cg; minsr Cholesky.
-    chunk_size: the largest power of two of samples whose widest intermediate, four times over, and whose Jacobian rows,
-    twice over, fit in an eighth of the memory; null where that is all samples.
+    solver: sr takes the cheapest of parameter space, sample space and matrix-free whose matrices fit in half the memory
+    (`update.cost`); minsr Cholesky. blocks: as many as bring the Jacobian, twice over, down to half the memory; one
+    where the ansatz has factors. chunk_size: the largest power of two of samples whose activations, and Jacobian rows
+    where there are no factors, twice over, fit in an eighth of the memory; null where that is all samples.
     """
     memory = config.memory_gib * 2**30
+    optimizer, factors = config.optimizer, ansatz.factors
     params = parameter_shapes(ansatz)
     form = flat(params, ansatz.kind)
-    itemsize = max(leaf.dtype.itemsize for leaf in jax.tree.leaves(params))
+    itemsize = form.dtype.itemsize
+    s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
+    n_samples = dimension(hilbert)
+    if isinstance(config.sampler, schema.Metropolis):
+        n_samples = config.sampler.n_samples
+    n_rows = n_samples * rows_per_sample(ansatz.kind)
 
-    solver = getattr(config.optimizer, "solver", None)
-    if solver == "auto":
+    solver = getattr(optimizer, "solver", None)
+    if solver == "auto" and isinstance(optimizer, schema.Sr):
+        width = None
+        if factors is not None:
+            width = sum(part.size for part in jax.eval_shape(factors.parts, params, s_N))
+        size = Size(n_rows, form.n_parameters, width, ansatz.kind == "holomorphic")
         wide = max(itemsize, np.dtype(config.precision.solve).itemsize)
-        dense = isinstance(config.optimizer, schema.Minsr) or 3 * form.n_parameters**2 * wide <= memory / 2
-        solver = "cholesky" if dense else "cg"
+        # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
+        solver = cheapest(size, wide, memory / 2, matrix_free=not optimizer.broadcast)
+    elif solver == "auto":
+        solver = "cholesky"
+
+    blocks = getattr(optimizer, "blocks", None)
+    if blocks == "auto":
+        whole = 2 * n_rows * form.n_parameters * itemsize
+        blocks = 1 if factors is not None else max(1, math.ceil(whole / (memory / 2)))
 
     chunk = config.chunk_size
     if chunk == "auto":
-        s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
-        frozen = jax.eval_shape(ansatz.freeze, params)
-        width = widest(jax.make_jaxpr(local_energy(ansatz, operator))(frozen, s_N).jaxpr) * itemsize
-        each = max(4 * width, 2 * 2 * form.n_parameters * itemsize)
-        chunk = 2 ** int(np.log2(max(1, memory / 8 / each)))
-        if isinstance(config.sampler, schema.Metropolis) and chunk >= config.sampler.n_samples:
+        numbers = 2 * activations(jax.make_jaxpr(ansatz.log_psi)(params, s_N).jaxpr)
+        if factors is None:
+            numbers += 2 * rows_per_sample(ansatz.kind) * form.n_parameters
+        chunk = 2 ** int(np.log2(max(1, memory / 8 / (numbers * itemsize))))
+        if chunk >= n_samples:
             chunk = None
-    return Plan(solver, chunk)
+    return Plan(solver, chunk, blocks)
 
 
-def widest(jaxpr: Any) -> int:
-    """The number of elements of the largest intermediate that depends on the sample, in a jaxpr and those inside it."""
-    sizes = [1]
+def activations(jaxpr: Any) -> int:
+    """The number of elements of all intermediates of a jaxpr and of those inside it."""
+    total = 1
     for equation in jaxpr.eqns:
-        sizes += [variable.aval.size for variable in equation.outvars if hasattr(variable.aval, "size")]
-        for inner in jaxprs_in_params(equation.params):
-            sizes.append(widest(inner))
-    return max(sizes)
+        total += sum(variable.aval.size for variable in equation.outvars if hasattr(variable.aval, "size"))
+        total += sum(activations(inner) for inner in jaxprs_in_params(equation.params))
+    return total
 
 
 def parameter_shapes(ansatz: Ansatz) -> Tree:

@@ -6,6 +6,7 @@ what to run, or the one line and the exit code with which all of them leave.
 
 from __future__ import annotations
 
+import gc
 import sys
 import time
 import traceback
@@ -18,8 +19,10 @@ from nqs_hpc.config import compose, differences, physics, run_folder
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, done, stop_requested
 from nqs_hpc.job.lock import lock
 from nqs_hpc.job.manifest import recorded_physics
+from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.launch import launched, place
 from nqs_hpc.parallel.world import World, world
+from nqs_hpc.resolve import check_folder
 from nqs_hpc.schema import Config
 from nqs_hpc.usage import help_text
 
@@ -29,6 +32,8 @@ class Job(NamedTuple):
 
     config: Config
     folder: Path
+    programs: Path | None  # where compiled programs are kept
+    warning: str  # what the user should know before it starts; empty where there is nothing
 
 
 class Leave(NamedTuple):
@@ -40,7 +45,9 @@ class Leave(NamedTuple):
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code, the same on every rank: 0 done, 1 fault, 2 bad input, 85 stopped."""
-    started = time.monotonic()
+    begun = time.monotonic()
+    # A start makes millions of objects and nearly all of them stay: searching them for garbage takes a tenth of it.
+    gc.disable()
     words = sys.argv[1:] if argv is None else argv
     here = world()
     n_started, number = launched()
@@ -60,10 +67,15 @@ def main(argv: list[str] | None = None) -> int:
             if here.rank == 0:
                 print(order.line, file=sys.stdout if order.code == DONE else sys.stderr, flush=True)
             return order.code
+        if here.rank == 0 and order.warning:
+            print(order.warning, file=sys.stderr, flush=True)
+        checked = time.monotonic()
         placement = place(here)
-        from nqs_hpc.run import run  # loads jax, which reads the threads and the device just set
+        compile_cache.use(order.programs, placement.threads, here)
+        from nqs_hpc.run import run  # loads jax, which reads what was just set
 
-        return run(order.config, order.folder, here, placement, started=started)
+        start = {"begun": begun, "checked": checked, "imported": time.monotonic()}
+        return run(order.config, order.folder, here, placement, start)
     except BaseException as error:
         return fail(here, error)
 
@@ -82,6 +94,7 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
         )
     try:
         config = compose(words, n_ranks)
+        programs, warning = kept_programs(config)
         folder = run_folder(config)
         if stop_requested(folder):
             return Leave(STOPPED, f"{folder / 'STOP'} is there: the run stays stopped until you remove that file")
@@ -99,7 +112,23 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
         return Leave(BAD_INPUT, str(error))
     except (OSError, ValueError) as error:
         return Leave(FAULT, f"cannot start: {error}")
-    return Job(config, folder)
+    return Job(config, folder, programs, warning)
+
+
+def kept_programs(config: Config) -> tuple[Path | None, str]:
+    """Where compiled programs are kept, and a line for the user where ``auto`` finds no place for them.
+
+    Raises InputError for a folder that the user named and nobody can write to.
+    """
+    try:
+        kept = compile_cache.folder(config.compile_cache)
+        if kept is not None:
+            check_folder(kept, "compile_cache", str(kept))
+        return kept, ""
+    except ValueError as error:
+        if config.compile_cache != "auto":
+            raise
+        return None, f"compiled programs cannot be kept, so every start compiles them: {error}"
 
 
 def fail(here: World, error: BaseException) -> int:

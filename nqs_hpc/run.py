@@ -6,6 +6,7 @@ collective.
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
 import time
@@ -14,21 +15,20 @@ from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-import yaml
 
 from nqs_hpc.build import Parts, Plan, build, final_chain_length
-from nqs_hpc.config import differences, physics, to_plain
+from nqs_hpc.config import differences, physics
 from nqs_hpc.driver.ground_state import averaged
 from nqs_hpc.job import checkpoint, files, lifecycle, log, manifest, progress
-from nqs_hpc.operators.exact import MAX_STATES, ground_state
 from nqs_hpc.parallel.comm import comm
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
+from nqs_hpc.record import Book, acceptance, config_text, differences_of_machine, metrics, rejected_part
 from nqs_hpc.report.plots import energy_png
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.hilbert import dimension
-from nqs_hpc.types import Batch, RunState
+from nqs_hpc.types import RunState
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
 SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
@@ -43,8 +43,11 @@ class Outcome(NamedTuple):
     last: dict[str, Any] | None  # the metrics of the last step made, None where there was none to make
 
 
-def run(config: Config, folder: Path, world: World, placement: Placement, *, started: float) -> int:
-    """Run, or go on with, the job of ``config`` in ``folder`` to its end; returns the exit code, equal on all ranks."""
+def run(config: Config, folder: Path, world: World, placement: Placement, start: dict[str, float]) -> int:
+    """Run, or go on with, the job of ``config`` in ``folder`` to its end; returns the exit code, equal on all ranks.
+
+    ``start``: the moments (``time.monotonic()``) of this start so far: begun, checked, imported.
+    """
     root = world.rank == 0
     if root:
         for place in (folder, folder / "checkpoints"):
@@ -52,7 +55,7 @@ def run(config: Config, folder: Path, world: World, placement: Placement, *, sta
     channel = comm(world)
     parts = build(config, channel)
     template = jax.eval_shape(parts.driver.init)
-    watch = lifecycle.lifecycle(folder, world, max_seconds=config.max_seconds, started=started)
+    watch = lifecycle.lifecycle(folder, world, max_seconds=config.max_seconds, started=start["begun"])
     try:
         loaded = checkpoint.load(folder, template, world)
         if loaded and (changed := differences(loaded.meta["physics"], physics(config))):
@@ -71,7 +74,16 @@ def run(config: Config, folder: Path, world: World, placement: Placement, *, sta
         messages += differences_of_machine(loaded.meta, world, placement)
     state = loaded.state if loaded else parts.driver.warmed(parts.driver.init())
     first = int(state.step)
-    book = Book(config, folder, world, placement, parts, started, loaded.meta["seconds"] if loaded else 0.0)
+    start["built"] = time.monotonic()
+    book = Book(
+        config,
+        world,
+        placement,
+        parts,
+        versions=manifest.versions(),
+        started=start["begun"],
+        seconds_before=loaded.meta["seconds"] if loaded else 0.0,
+    )
 
     reason = f"resumed from {loaded.path.name}" if loaded else "new"
     manifest.start(folder, world, step=first, reason=reason, physics=physics(config))
@@ -85,25 +97,25 @@ def run(config: Config, folder: Path, world: World, placement: Placement, *, sta
         if cut.missing:
             messages.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
         show = progress.progress(config.log.progress, config.task.n_steps, first)
-        show.say(headline(config, folder, world, placement, parts, first, reason))
+        show.say(book.headline(folder, first, reason))
         for message in messages:
             show.say(message)
-    book.reference = reference(config, parts, folder, world)
 
-    if int(state.rejected) >= config.optimizer.max_rejected:
-        # the run had failed: with steps left it gets another chance, at the step size it was lowered to
+    had_failed = int(state.rejected) >= config.optimizer.max_rejected
+    if had_failed:  # with steps left it gets another chance, at the step size it was lowered to
         state = state._replace(rejected=jax.numpy.zeros_like(state.rejected))
-        if first >= config.task.n_steps:
-            reason = "its last steps were not finite; lower optimizer.learning_rate and raise task.n_steps to go on"
-            outcome = Outcome(state, "failed", reason, None)
-        else:
-            outcome = loop(config, folder, world, parts, state, book, watch, show)
+    if had_failed and first >= config.task.n_steps:
+        reason = "its last steps were not finite; lower optimizer.learning_rate and raise task.n_steps to go on"
+        outcome = Outcome(state, "failed", reason, None)
     else:
-        outcome = loop(config, folder, world, parts, state, book, watch, show)
+        outcome = loop(config, folder, world, parts, state, book, watch, show, start)
+    if int(outcome.state.step) == first:
+        settle(config, folder, world, parts, book)
     if outcome.status == "running":
-        outcome = finish(config, world, parts, outcome, book, watch, show)
+        outcome = finish(config, folder, world, parts, outcome, book, watch, show)
     elif root:
-        book.write(outcome.state, outcome.last, status=outcome.status, reason=outcome.reason)
+        summary = book.summary(outcome.state, outcome.last, status=outcome.status, reason=outcome.reason)
+        files.write_json(folder / "summary.json", summary)
     code = {"done": lifecycle.DONE, "stopped": lifecycle.STOPPED, "failed": lifecycle.FAULT}[outcome.status]
     if root:
         assert show is not None
@@ -130,6 +142,7 @@ def loop(
     book: Book,
     watch: lifecycle.Lifecycle,
     show: progress.Progress | None,
+    start: dict[str, float],
 ) -> Outcome:
     """Steps until there are ``n_steps``, or a stop is asked for, or too many steps in a row were rejected."""
     root = world.rank == 0
@@ -137,6 +150,7 @@ def loop(
     save_seconds, last_save, last_summary = 0.0, time.monotonic(), -math.inf
     line: dict[str, Any] | None = None
     outcome = None
+    first = int(state.step)
 
     while outcome is None and int(state.step) < config.task.n_steps:
         begin = time.monotonic()
@@ -165,9 +179,13 @@ def loop(
                     f"step {step} rejected: the {rejected_part(line)} is not finite; back to the last good parameters, "
                     f"steps scaled by {float(state.scale):g} ({rejections} in a row of {config.optimizer.max_rejected})"
                 )
-            if time.monotonic() - last_summary > SUMMARY_SECONDS:
-                book.write(state, line, status="running", reason="")
-                last_summary = time.monotonic()
+        if step == first + 1:
+            if root:
+                manifest.first_step(folder, start | {"first_step": time.monotonic()})
+            settle(config, folder, world, parts, book)
+        if root and time.monotonic() - last_summary > SUMMARY_SECONDS:
+            files.write_json(folder / "summary.json", book.summary(state, line, status="running", reason=""))
+            last_summary = time.monotonic()
 
         if rejections >= config.optimizer.max_rejected:
             reason = (
@@ -194,8 +212,16 @@ def loop(
     return outcome or Outcome(state, "running", "", line)
 
 
+def settle(config: Config, folder: Path, world: World, parts: Parts, book: Book) -> None:
+    """What can wait until the first step is made. Collective."""
+    book.reference = reference(config, parts, folder, world)
+    gc.enable()
+    gc.freeze()  # what the start made stays, and need not be looked at again
+
+
 def finish(
     config: Config,
+    folder: Path,
     world: World,
     parts: Parts,
     outcome: Outcome,
@@ -224,7 +250,8 @@ def finish(
         final = parts.driver.final(averaged(state.good.params, state.good.average), length, go_on)
     if final is None:
         if world.rank == 0:
-            book.write(state, outcome.last, status="stopped", reason=verdict.reason)
+            summary = book.summary(state, outcome.last, status="stopped", reason=verdict.reason)
+            files.write_json(folder / "summary.json", summary)
         return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
     diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
     line = {
@@ -245,108 +272,9 @@ def finish(
             f"R-hat {diagnosis['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep"
         )
     if world.rank == 0:
-        book.write(state, line, status=outcome.status, reason=outcome.reason, final=True)
+        summary = book.summary(state, line, status=outcome.status, reason=outcome.reason, final=True)
+        files.write_json(folder / "summary.json", summary)
     return outcome
-
-
-class Book:
-    """What the summary and the checkpoints say of a run beside its state."""
-
-    def __init__(
-        self,
-        config: Config,
-        folder: Path,
-        world: World,
-        placement: Placement,
-        parts: Parts,
-        started: float,
-        seconds_before: float,
-    ) -> None:
-        self.config, self.folder, self.world, self.parts = config, folder, world, parts
-        self.threads = placement.threads
-        self.started, self.seconds_before = started, seconds_before
-        self.reference: dict[str, Any] | None = None
-
-    def seconds(self) -> float:
-        """Wall time of the run, all starts together."""
-        return self.seconds_before + time.monotonic() - self.started
-
-    def meta(self) -> dict[str, Any]:
-        """What a checkpoint says beside the state."""
-        return {
-            "physics": physics(self.config),
-            "plan": self.parts.plan._asdict(),
-            "n_ranks": self.world.size,
-            "threads": self.threads,
-            "versions": manifest.versions(),
-            "seconds": self.seconds(),
-        }
-
-    def write(
-        self, state: RunState, line: dict[str, Any] | None, *, status: str, reason: str, final: bool = False
-    ) -> None:
-        """summary.json; rank 0 calls it. ``line`` holds the energy it reports: a step's, or the final evaluation's."""
-        line = line or {}
-        n, energy, variance = self.parts.lattice.n_sites, line.get("energy"), line.get("energy_variance")
-        exact = self.reference["energy"] if self.reference else None
-        v_score = None
-        if energy is not None and variance is not None and (gap := energy - self.parts.operator.e_infinity):
-            v_score = n * variance / gap**2
-        files.write_json(
-            self.folder / "summary.json",
-            {
-                "status": status,
-                "reason": reason,
-                "step": int(state.step),
-                "energy": {"mean": energy, "error": line.get("energy_error"), "variance": variance},
-                "final": final,
-                "energy_per_site": energy / n if energy is not None else None,
-                "v_score": v_score,
-                "reference": self.reference,
-                "relative_error": (energy - exact) / abs(exact) if exact and energy is not None else None,
-                "r_hat": line.get("r_hat"),
-                "tau": line.get("tau"),
-                "n_eff": line.get("n_eff"),
-                "acceptance": line.get("acceptance"),
-                "n_samples": line.get("n_samples", self.parts.sampler.n_samples),
-                "n_parameters": self.parts.n_parameters,
-                "n_sites": n,
-                "sector": self.config.sector,
-                "n_ranks": self.world.size,
-                "threads": self.threads,
-                "seconds": self.seconds(),
-            },
-        )
-
-
-def metrics(
-    step: int, batch: Batch, counts: dict[str, Any], info: dict[str, Any], times: dict[str, float], chain_length: int
-) -> dict[str, Any]:
-    """The line of metrics.jsonl of one step: the energy before update number ``step``."""
-    e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
-    mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
-    sigma = math.sqrt(variance) if variance > 0 else math.nan
-    line = {
-        "step": step,
-        "energy": mean.real,
-        "energy_error": float(batch.estimate.error),
-        "energy_variance": variance,
-        "acceptance": acceptance({name: float(value) for name, value in counts.items()}),
-        **diagnostics(e_loc_A, w_A, chain_length, error=float(batch.estimate.error)),
-        "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
-    }
-    line |= {name: float(value) for name, value in info.items() if name != "rejected"}
-    return line | times | {"rejected": bool(info["rejected"])}
-
-
-def acceptance(counts: dict[str, float]) -> float | None:
-    """The share of proposals accepted; None for samplers that propose nothing."""
-    return counts["accepted"] / counts["proposed"] if counts.get("proposed") else None
-
-
-def rejected_part(line: dict[str, Any]) -> str:
-    """What of a rejected step was not finite."""
-    return "update" if math.isfinite(line["energy_variance"]) else "energy"
 
 
 def check_hashes(hash_R: np.ndarray, step: int) -> None:
@@ -367,6 +295,8 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
     system = {name: part for name, part in physics(config).items() if name in ("lattice", "hamiltonian", "sector")}
 
     def on_rank_0() -> dict[str, Any] | None:
+        from nqs_hpc.operators.exact import MAX_STATES, ground_state  # loads SciPy, which other ranks do not need
+
         path = folder / "reference.json"
         try:
             kept = files.read_json(path)
@@ -387,39 +317,15 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
 def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
     """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
     chosen, messages = {}, []
-    asked = {"solver": getattr(config.optimizer, "solver", None), "chunk_size": config.chunk_size}
+    optimizer = config.optimizer
+    asked = {
+        "solver": getattr(optimizer, "solver", None),
+        "chunk_size": config.chunk_size,
+        "blocks": getattr(optimizer, "blocks", None),
+    }
     for name, before in stored._asdict().items():
         now = getattr(fresh, name)
         chosen[name] = before if asked[name] == "auto" else now
         if chosen[name] != before:
             messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")
     return Plan(**chosen), messages
-
-
-def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
-    """One line where ranks or threads are not those of the checkpoint."""
-    if meta["n_ranks"] != world.size:
-        return [f"{world.size} ranks, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]
-    if meta["threads"] != placement.threads:
-        return [f"{placement.threads} threads a rank, before {meta['threads']}: the run goes on within rounding"]
-    return []
-
-
-def headline(
-    config: Config, folder: Path, world: World, placement: Placement, parts: Parts, first: int, reason: str
-) -> str:
-    """One line on what starts."""
-    where = f"{world.size} ranks x {placement.threads} threads" if world.size > 1 else f"{placement.threads} threads"
-    return (
-        f"{folder}: {reason}, step {first} of {config.task.n_steps}; {parts.lattice.n_sites} sites, "
-        f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step, {where}"
-    )
-
-
-def config_text(config: Config, plan: Plan) -> str:
-    """config.yaml: the composed configuration, with what ``auto`` chose in its place."""
-    plain = to_plain(config)
-    plain["chunk_size"] = plan.chunk_size
-    if plan.solver is not None:
-        plain["optimizer"]["solver"] = plan.solver
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

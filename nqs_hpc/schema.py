@@ -216,6 +216,7 @@ class Adam(Optimizer):
 
 
 _SHIFT = "added to the diagonal, a number or a schedule; 0 needs solver=eigh"
+_BLOCKS = "parts the Jacobian is made in, of networks that need one (not rbm, mlp); auto: what memory_gib allows"
 _RCOND = "eigh drops eigenvalues below this times the largest"
 
 
@@ -223,9 +224,12 @@ _RCOND = "eigh drops eigenvalues below this times the largest"
 @dataclass(frozen=True)
 class Sr(Optimizer):
     diag_shift: Schedule = key(checks.schedule(zero=True), _SHIFT, physics=False)
-    solver: Literal["auto", "cholesky", "eigh", "cg"] = key(
-        checks.choice("auto", "cholesky", "eigh", "cg"), "linear solver; auto is decided at step 0", physics=False
+    solver: Literal["auto", "cholesky", "eigh", "cg", "minsr"] = key(
+        checks.choice("auto", "cholesky", "eigh", "cg", "minsr"),
+        "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
+        physics=False,
     )
+    blocks: int | Auto = key(checks.either("auto", checks.integer()), _BLOCKS, physics=False)
     rcond: float = key(checks.number(above=0, below=1), _RCOND)
     cg_tolerance: float = key(checks.number(above=0, below=1), "relative residual at which cg stops")
     cg_max_iterations: int = key(checks.integer(), "iterations after which cg stops")
@@ -236,8 +240,9 @@ class Sr(Optimizer):
 class Minsr(Optimizer):
     diag_shift: Schedule = key(checks.schedule(zero=True), _SHIFT, physics=False)
     solver: Literal["auto", "cholesky", "eigh"] = key(
-        checks.choice("auto", "cholesky", "eigh"), "linear solver; auto is decided at step 0", physics=False
+        checks.choice("auto", "cholesky", "eigh"), "linear solver; auto is cholesky", physics=False
     )
+    blocks: int | Auto = key(checks.either("auto", checks.integer()), _BLOCKS, physics=False)
     rcond: float = key(checks.number(above=0, below=1), _RCOND)
     momentum: float | None = key(
         checks.optional(checks.number(least=0, below=1)), "SPRING's mu (Goldshlager et al. 2024, arXiv:2401.10190)"
@@ -319,6 +324,11 @@ class Config:
         physics=False,
     )
     memory_gib: float = key(checks.positive, "memory of a rank that auto plans with, in GiB", physics=False)
+    compile_cache: str | None = key(
+        checks.optional(checks.either("auto", checks.path)),
+        "folder of compiled programs; auto: JAX_COMPILATION_CACHE_DIR, else nqs_hpc/xla in the user's cache folder",
+        physics=False,
+    )
     max_seconds: float | None = key(
         checks.optional(checks.positive), "stop with a checkpoint after this wall time", physics=False
     )

@@ -39,11 +39,26 @@ class Move(NamedTuple):
     deltas: Array  # (F,) int8
 
 
+class Factors(NamedTuple):
+    """Log-derivatives as products of few vectors, for networks of dense layers (`gradient.factored`).
+
+    ``leaves`` lists, for each leaf of the parameters in the order of ``jax.tree.leaves``, the parts whose outer product
+    is d log psi / d leaf: (i,) is part i itself, (i, j) the matrix part_i[:, None] * part_j[None, :]. For an ansatz of
+    kind ``complex`` exactly one part of each leaf is complex.
+    """
+
+    parts: Callable[[Tree, Array], tuple[Array, ...]]  # params, s_N -> vectors
+    leaves: tuple[tuple[int, ...], ...]
+
+
 class Ansatz(NamedTuple):
     """A wave function psi(s; theta), reached through its logarithm and through ratios.
 
     ``frozen = freeze(params)`` holds what all ratios of one step share (tables of exponentials of the weights, say), so
     that loops over proposals and connected states compute it once. ``log_ratio`` may be -inf, never NaN.
+
+    A Markov chain makes of one move two calls: ``attempt``, then ``advance`` with what it brought and whether the move
+    was ``accepted`` (else the cache stays), so that no work is done twice.
 
     Kinds: ``real``, log psi is real; ``signed``, Im log psi is 0 or pi and the parameters see only the modulus;
     ``complex``, log psi is complex and the parameters real or mixed; ``holomorphic``, all parameters are complex and
@@ -57,7 +72,9 @@ class Ansatz(NamedTuple):
     prepare: Callable[[Tree, Array], Tree]  # frozen, s_N -> cache
     log_ratio: Callable[[Tree, Array, Tree, Move], Array]  # frozen, s_N, cache, move -> log psi(s') - log psi(s)
     log_ratios: Callable[[Tree, Array, Tree, Move], Array]  # the same for K moves of one configuration -> (K,)
-    advance: Callable[[Tree, Array, Tree, Move], Tree]  # frozen, s_N, cache, move -> the cache of s'
+    attempt: Callable[[Tree, Array, Tree, Move], tuple[Array, Tree]]  # the log ratio, and what `advance` takes of it
+    advance: Callable[..., Tree]  # frozen, s_N, cache, move, attempted=None, accepted=True -> the cache of s'
+    factors: Factors | None = None  # where the log-derivatives are products
 
 
 class Operator(NamedTuple):
@@ -72,6 +89,7 @@ class Operator(NamedTuple):
     n_connected: int
     is_real: bool
     e_infinity: float  # Tr H / dim over the full space, the energy at infinite temperature
+    may_vanish: bool = True  # whether elements can be 0 for some s
 
 
 class Samples(NamedTuple):
@@ -82,15 +100,16 @@ class Samples(NamedTuple):
 
 
 class Sampler(NamedTuple):
-    """``init(key) -> state``; ``sample(key, params, state) -> (state, Samples, info)``.
+    """``init(key, rank=own) -> state``; ``sample(key, params, state) -> (state, Samples, info)``.
 
     The key, (2,) uint32, is the same on every rank: a sampler counts with the global number of each chain
-    (`parallel.keys.words`), so that a chain's numbers do not depend on where it runs. Every leaf of ``state`` leads
-    with the axis of this rank's chains. A fresh state is fit for use after ``warmup_calls`` calls of ``sample`` whose
-    samples are thrown away. ``info`` holds numbers of this rank, each to be summed over ranks.
+    (`parallel.keys.words`), so that a chain's numbers do not depend on where it runs. ``rank`` can be given as data, so
+    that all ranks share one program. Every leaf of ``state`` leads with the axis of this rank's chains. A fresh state
+    is fit for use after ``warmup_calls`` calls of ``sample`` whose samples are thrown away. ``info`` holds numbers of
+    this rank, each to be summed over ranks.
     """
 
-    init: Callable[[Array], Tree]
+    init: Callable[..., Tree]
     sample: Callable[[Array, Tree, Tree], tuple[Tree, Samples, dict[str, Array]]]
     n_samples: int  # over all ranks, pads included
     chain_length: int  # samples a chain in one call; 0 where the sum is exact and has no statistical error
@@ -106,8 +125,12 @@ class Estimate(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What an update sees of one step; per rank but for ``estimate`` and ``e_loc_A``."""
+    """What an update sees of one step; per rank but for ``estimate`` and what ends in A.
 
+    ``rank`` is data, not a constant of the program: all ranks run one and the same, and find it in one compile cache.
+    """
+
+    rank: Array  # int32
     samples: Samples
     e_loc_B: Array
     e_loc_A: Array  # of all ranks, in the global order of chains

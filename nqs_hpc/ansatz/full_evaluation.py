@@ -34,9 +34,20 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
     def log_ratios(frozen: Tree, s_N: Array, cache: Array, moves_KF: Move) -> Array:
         return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, cache, moves_KF)
 
-    def advance(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
-        del cache
-        return log_psi(frozen, apply_move(s_N, move))
+    def attempt(frozen: Tree, s_N: Array, cache: Array, move: Move) -> tuple[Array, Array]:
+        new = log_psi(frozen, apply_move(s_N, move))
+        return ratio_to(new, cache), new
+
+    def advance(
+        frozen: Tree,
+        s_N: Array,
+        cache: Array,
+        move: Move,
+        attempted: Array | None = None,
+        accepted: Array | bool = True,
+    ) -> Array:
+        new = log_psi(frozen, apply_move(s_N, move)) if attempted is None else attempted
+        return jnp.where(accepted, new, cache)
 
     return Ansatz(
         init=init,
@@ -46,6 +57,7 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
         prepare=log_psi,
         log_ratio=log_ratio,
         log_ratios=log_ratios,
+        attempt=attempt,
         advance=advance,
     )
 

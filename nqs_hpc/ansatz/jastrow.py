@@ -77,9 +77,20 @@ def jastrow(
     def log_ratios(frozen: JastrowFrozen, s_N: Array, h_N: Array, moves_KF: Move) -> Array:
         return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, h_N, moves_KF)
 
-    def advance(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> Array:
-        del s_N
-        return h_N + move.deltas.astype(param_dtype) @ frozen.w[move.sites]
+    def attempt(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> tuple[Array, tuple[()]]:
+        return log_ratio(frozen, s_N, h_N, move), ()
+
+    def advance(
+        frozen: JastrowFrozen,
+        s_N: Array,
+        h_N: Array,
+        move: Move,
+        attempted: tuple[()] = (),
+        accepted: Array | bool = True,
+    ) -> Array:
+        del s_N, attempted
+        d = jnp.where(accepted, move.deltas, 0).astype(param_dtype)
+        return h_N + d @ frozen.w[move.sites]
 
     return Ansatz(
         init=init,
@@ -89,5 +100,6 @@ def jastrow(
         prepare=prepare,
         log_ratio=log_ratio,
         log_ratios=log_ratios,
+        attempt=attempt,
         advance=advance,
     )

@@ -64,3 +64,13 @@ def log_cosh(x: Array) -> Array:
     """
     y = jnp.where(jnp.real(x) < 0, -x, x)
     return y + jnp.log1p(jnp.exp(-2 * y)) - LOG_2
+
+
+def tanh(x: Array) -> Array:
+    """The derivative of `log_cosh`, elementwise, without overflow, for real or complex x."""
+    if jnp.isrealobj(x):
+        return jnp.tanh(x)
+    left = jnp.real(x) < 0
+    e = jnp.exp(jnp.where(left, 2 * x, -2 * x))
+    quotient = (1 - e) / (1 + e)
+    return jnp.where(left, -quotient, quotient)

@@ -6,22 +6,21 @@ with one output (real: psi > 0) or two (complex: log |psi| and the phase, from r
 state: Cai and Liu, Phys. Rev. B 97, 035116 (2018), arXiv:1704.05148; a linear layer to the output as in NetKet's MLP
 (Vicentini et al., SciPost Phys. Codebases 7 (2022), arXiv:2112.10526).
 
-The general path: a ratio is a forward pass. A flip could save the first layer alone, a small part of the work in any
-network with more than one hidden layer.
+A move changes the input of the first layer at few sites: the cache holds that layer's output before the nonlinearity,
+and a ratio adds some rows of W_0 to it in place of a matrix product. The other layers are evaluated anew.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.layers import Dense, FloatName, NumberName, dense_apply, dense_init, log_cosh, parameter_dtype
-from nqs_hpc.types import Ansatz
+from nqs_hpc.types import Ansatz, Factors, Move
 
 Activation = Literal["gelu", "tanh", "relu", "silu", "log_cosh"]
 
@@ -32,6 +31,11 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "silu": jax.nn.silu,
     "log_cosh": log_cosh,
 }
+
+
+class MLPCache(NamedTuple):
+    first: Array  # W_0 s + b_0
+    log_psi: Array
 
 
 def mlp(
@@ -64,11 +68,79 @@ def mlp(
             for k, n_in, n_out in zip(keys, sizes[:-1], sizes[1:], strict=True)
         )
 
-    def log_psi(params: tuple[Dense, ...], s_N: Array) -> Array:
-        x = s_N.astype(param_dtype)
-        for layer in params[:-1]:
-            x = nonlinear(dense_apply(layer, x))
-        out = dense_apply(params[-1], x)
-        return jax.lax.complex(out[0], out[1]) if is_complex else out[0]
+    def from_first(params: tuple[Dense, ...], first: Array) -> Array:
+        """log psi from the first layer's output before its nonlinearity."""
+        x = first
+        for layer in params[1:]:
+            x = dense_apply(layer, nonlinear(x))
+        return jax.lax.complex(x[0], x[1]) if is_complex else x[0]
 
-    return full_evaluation(init, log_psi, "complex" if is_complex else "real")
+    def first_layer(params: tuple[Dense, ...], s_N: Array) -> Array:
+        return dense_apply(params[0], s_N.astype(param_dtype))
+
+    def log_psi(params: tuple[Dense, ...], s_N: Array) -> Array:
+        return from_first(params, first_layer(params, s_N))
+
+    def prepare(params: tuple[Dense, ...], s_N: Array) -> MLPCache:
+        first = first_layer(params, s_N)
+        return MLPCache(first, from_first(params, first))
+
+    def moved(params: tuple[Dense, ...], first: Array, move: Move) -> Array:
+        rows = params[0].weight.at[move.sites].get(mode="promise_in_bounds")
+        return first + move.deltas.astype(param_dtype) @ rows
+
+    def attempt(params: tuple[Dense, ...], s_N: Array, cache: MLPCache, move: Move) -> tuple[Array, Array]:
+        del s_N
+        new = from_first(params, moved(params, cache.first, move))
+        return new - cache.log_psi, new
+
+    def log_ratio(params: tuple[Dense, ...], s_N: Array, cache: MLPCache, move: Move) -> Array:
+        return attempt(params, s_N, cache, move)[0]
+
+    def log_ratios(params: tuple[Dense, ...], s_N: Array, cache: MLPCache, moves_KF: Move) -> Array:
+        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(params, s_N, cache, moves_KF)
+
+    def advance(
+        params: tuple[Dense, ...],
+        s_N: Array,
+        cache: MLPCache,
+        move: Move,
+        attempted: Array | None = None,
+        accepted: Array | bool = True,
+    ) -> MLPCache:
+        new = attempt(params, s_N, cache, move)[1] if attempted is None else attempted
+        taken = Move(move.sites, jnp.where(accepted, move.deltas, 0))
+        return MLPCache(moved(params, cache.first, taken), jnp.where(accepted, new, cache.log_psi))
+
+    def parts(params: tuple[Dense, ...], s_N: Array) -> tuple[Array, ...]:
+        """The inputs x_l of all layers, then what d log psi / d output_l is for each of them."""
+
+        def forward(shifts: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
+            x, inputs = s_N.astype(param_dtype), []
+            for layer, shift in zip(params[:-1], shifts, strict=True):
+                inputs.append(x)
+                x = nonlinear(dense_apply(layer, x) + shift)
+            return dense_apply(params[-1], x), (*inputs, x)
+
+        zeros = tuple(jnp.zeros_like(layer.bias) for layer in params[:-1])
+        out, pullback, inputs = jax.vjp(forward, zeros, has_aux=True)
+        rows = jnp.eye(len(out), dtype=param_dtype)
+        back = [(*pullback(row)[0], row) for row in rows]
+        if is_complex:
+            back = [tuple(jax.lax.complex(re, im) for re, im in zip(*back, strict=True))]
+        return (*inputs, *back[0])
+
+    n_layers = len(sizes) - 1
+    leaves = tuple(leaf for i in range(n_layers) for leaf in ((i, n_layers + i), (n_layers + i,)))
+    return Ansatz(
+        init=init,
+        log_psi=log_psi,
+        kind="complex" if is_complex else "real",
+        freeze=lambda params: params,
+        prepare=prepare,
+        log_ratio=log_ratio,
+        log_ratios=log_ratios,
+        attempt=attempt,
+        advance=advance,
+        factors=Factors(parts, leaves),
+    )

@@ -6,12 +6,14 @@ Carleo and Troyer, Science 355, 602 (2017), arXiv:1606.02318. Real parameters gi
 ones a holomorphic log psi.
 
 How ratios are made. With z = exp(2 theta), log cosh(theta) = -theta + log(1 + z) - log 2, and a move that adds d to
-theta multiplies z by q = exp(2 d). The cache is z, q comes from a table of every site and every possible delta, and
+theta multiplies z by q = exp(2 d). The cache is z with its product over j, q comes from a table of every site and every
+possible delta, and
 
     log psi(s') - log psi(s) = sum_f const(f) + log prod_j (1 + z_j q_j) - log prod_j (1 + z_j):
 
-one multiplication per hidden unit to follow a move, no exponential in any loop, one logarithm a ratio, and for real
-parameters no cancellation, since all terms are positive. Two things keep the products in the range of the floats. Each
+two multiplications per hidden unit a ratio, no exponential in any loop, one logarithm a ratio, and for real
+parameters no cancellation, since all terms are positive. Products are formed anew from each z, so that their rounding
+does not grow along a chain. Two things keep the products in the range of the floats. Each
 factor is taken times exp(-bound_j), where bound_j = max over all s of |Re theta_j|, so that it lies between
 exp(-bound_j) and 2 exp(bound_j); and powers of two are split off (exactly, on the bits) after each group of ``_ROWS``
 factors. ``freeze`` finds out from the bounds whether this is enough. Where it is not, for weights so large that some
@@ -31,13 +33,15 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal, parameter_dtype
-from nqs_hpc.types import Ansatz, Move
+from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal, parameter_dtype, tanh
+from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 # Hidden units are laid out as (rows, lanes): products run down the rows, all lanes at once in vector registers. Few
 # rows keep a group's product in range, many leave fewer lanes to the slower end of the reduction.
 _ROWS = {"float64": 16, "float32": 4}
 _LANES = 8
+# So many mantissas, each below 2 sqrt(2) in modulus, can be multiplied as they are: 2**96 is a float32.
+_MANTISSAS = 64
 
 # (x,) where x is real, (Re x, Im x) where it is complex: XLA does not vectorise complex products.
 Planes = tuple[Array, ...]
@@ -55,13 +59,25 @@ class RBMFrozen(NamedTuple):
     """Tables of one set of parameters; D differences of local values, hidden units as (rows, lanes)."""
 
     wide: Array  # bool: some product may leave the range, so caches hold theta
-    q: Planes  # (N, D, rows, lanes): exp(2 d), d = w_i delta
-    const: Array  # (N, D): a_i delta - sum_j d_j
+    q: Planes  # (N D, rows, lanes): exp(2 d), d = w_i delta
+    const: Array  # (N D,): a_i delta - sum_j d_j
     bound: Array  # (rows, lanes), real: no configuration has a larger |Re theta|
     offset: Array  # (rows, lanes), real: exp(-bound)
     w: Array  # (N, rows, lanes)
     a: Array  # (N,)
     b: Array  # (rows, lanes)
+
+
+class Product(NamedTuple):
+    """mantissa * 2**exponent, for products of any number of factors."""
+
+    mantissa: Planes
+    exponent: Array  # int32
+
+
+class RBMCache(NamedTuple):
+    units: Planes  # (rows, lanes): z exp(-bound), or theta where products would leave the range
+    product: Product  # of the factors of all units
 
 
 def rbm(
@@ -129,8 +145,8 @@ def rbm(
         d = w[:, None, :] * deltas[None, :, None]
         return RBMFrozen(
             wide=wide,
-            q=_planes(jnp.exp(2 * fold(d))),
-            const=a[:, None] * deltas[None, :] - jnp.sum(d, axis=-1),
+            q=_planes(jnp.exp(2 * fold(d.reshape(-1, n_hidden)))),
+            const=(a[:, None] * deltas[None, :] - jnp.sum(d, axis=-1)).ravel(),
             bound=bound,
             offset=jnp.exp(-bound),
             w=fold(w),
@@ -138,48 +154,76 @@ def rbm(
             b=fold(b),
         )
 
-    def prepare(frozen: RBMFrozen, s_N: Array) -> Planes:
+    def prepare(frozen: RBMFrozen, s_N: Array) -> RBMCache:
         theta = frozen.b + jnp.tensordot(s_N.astype(param_dtype), frozen.w, axes=1)
-        return _planes(jnp.where(frozen.wide, theta, jnp.exp(2 * theta - frozen.bound)))
+        units = _planes(jnp.where(frozen.wide, theta, jnp.exp(2 * theta - frozen.bound)))
+        return RBMCache(units, jax.lax.cond(frozen.wide, exponential_factors, factors, frozen, _rows(units)))
 
-    def index(deltas_F: Array) -> Array:
-        return deltas_F.astype(jnp.int32) // spacing + (n_local - 1)
+    def index(move: Move) -> Array:
+        """The places of a move's entries in the tables."""
+        return move.sites * len(deltas_D) + move.deltas.astype(jnp.int32) // spacing + (n_local - 1)
+
+    def factors(frozen: RBMFrozen, z_rows: list[Planes]) -> Product:
+        return _product([(frozen.offset[r] + z[0], *z[1:]) for r, z in enumerate(z_rows)])
+
+    def exponential_factors(frozen: RBMFrozen, theta_rows: list[Planes]) -> Product:
+        del frozen
+        return _product([_planes(1 + jnp.exp(-2 * _right_half(_join(theta)))) for theta in theta_rows])
 
     def multiply(frozen: RBMFrozen, z: Planes, move: Move) -> Planes:
-        rows_F = index(move.deltas)
-        for f in range(rows_F.shape[0]):
-            q = tuple(x.at[move.sites[f], rows_F[f]].get(mode="promise_in_bounds") for x in frozen.q)
-            z = _times(z, q)
-        return z
+        return functools.reduce(_times, [_at(frozen.q, place) for place in index(move)], z)
 
     def add(frozen: RBMFrozen, theta: Planes, move: Move) -> Planes:
         w = frozen.w.at[move.sites].get(mode="promise_in_bounds")
         return _planes(_join(theta) + jnp.tensordot(move.deltas.astype(param_dtype), w, axes=1))
 
-    def factors(frozen: RBMFrozen, z: Planes) -> Planes:
-        return frozen.offset + z[0], *z[1:]
+    def try_product(frozen: RBMFrozen, z: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
+        del move
+        # row by row: XLA vectorises the lanes of an elementwise expression, and not those of a reduction over rows
+        columns = zip(*map(_rows, [z, *(_at(frozen.q, place) for place in place_F)]), strict=True)
+        return jnp.sum(_at(frozen.const, place_F)), factors(frozen, [functools.reduce(_times, row) for row in columns])
 
-    def ratio_of_products(frozen: RBMFrozen, z: Planes, move: Move) -> Array:
-        const = frozen.const.at[move.sites, index(move.deltas)].get(mode="promise_in_bounds")
-        return _log_ratio(jnp.sum(const), factors(frozen, multiply(frozen, z, move)), factors(frozen, z))
-
-    def ratio_of_exponentials(frozen: RBMFrozen, theta: Planes, move: Move) -> Array:
-        y_old, y_new = _right_half(_join(theta)), _right_half(_join(add(frozen, theta, move)))
-        linear = jnp.sum(frozen.a[move.sites] * move.deltas.astype(param_dtype)) + jnp.sum(y_new - y_old)
-        return _log_ratio(linear, _planes(1 + jnp.exp(-2 * y_new)), _planes(1 + jnp.exp(-2 * y_old)))
+    def try_exponentials(frozen: RBMFrozen, theta: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
+        del place_F
+        new = add(frozen, theta, move)
+        linear = jnp.sum(frozen.a[move.sites] * move.deltas.astype(param_dtype))
+        linear = linear + jnp.sum(_right_half(_join(new)) - _right_half(_join(theta)))
+        return linear, exponential_factors(frozen, _rows(new))
 
     # The predicate is one for all configurations: under vmap this stays a branch, and one side alone is run.
-    def log_ratio(frozen: RBMFrozen, s_N: Array, cache: Planes, move: Move) -> Array:
+    def attempt(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> tuple[Array, Product]:
         del s_N
-        return jax.lax.cond(frozen.wide, ratio_of_exponentials, ratio_of_products, frozen, cache, move)
+        # places are an operand, or XLA would compute each of them anew for every unit
+        linear, new = jax.lax.cond(frozen.wide, try_exponentials, try_product, frozen, cache.units, move, index(move))
+        return _log_ratio(linear, new, cache.product), new
 
-    def log_ratios(frozen: RBMFrozen, s_N: Array, cache: Planes, moves_KF: Move) -> Array:
-        # The product of the old factors has no axis K and is taken once.
+    def advance(
+        frozen: RBMFrozen,
+        s_N: Array,
+        cache: RBMCache,
+        move: Move,
+        attempted: Product | None = None,
+        accepted: Array | bool = True,
+    ) -> RBMCache:
+        product = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
+        # A move of delta 0 multiplies by 1: cheaper than a choice between two sets of units, one of them in memory.
+        taken = Move(move.sites, jnp.where(accepted, move.deltas, 0))
+        units = jax.lax.cond(frozen.wide, add, multiply, frozen, cache.units, taken)
+        return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
+
+    def log_ratio(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> Array:
+        return attempt(frozen, s_N, cache, move)[0]
+
+    def log_ratios(frozen: RBMFrozen, s_N: Array, cache: RBMCache, moves_KF: Move) -> Array:
         return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, cache, moves_KF)
 
-    def advance(frozen: RBMFrozen, s_N: Array, cache: Planes, move: Move) -> Planes:
-        del s_N
-        return jax.lax.cond(frozen.wide, add, multiply, frozen, cache, move)
+    # O by w is s (x) tanh(theta), by a it is s, by b it is tanh(theta).
+    leaves = ((0, 1), (0,), (1,)) if bias else ((0, 1),)
+
+    def parts(params: RBMParams, s_N: Array) -> tuple[Array, ...]:
+        s_N = s_N.astype(limits.dtype)
+        theta_M = s_N.astype(param_dtype) @ params.w
+        return s_N, tanh(theta_M if params.b is None else theta_M + params.b)
 
     return Ansatz(
         init=init,
@@ -189,7 +233,9 @@ def rbm(
         prepare=prepare,
         log_ratio=log_ratio,
         log_ratios=log_ratios,
+        attempt=attempt,
         advance=advance,
+        factors=Factors(parts, leaves),
     )
 
 
@@ -207,6 +253,10 @@ def _times(x: Planes, y: Planes) -> Planes:
     return x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]
 
 
+def _at(table: Tree, place: Array) -> Tree:
+    return jax.tree.map(lambda x: x.at[place].get(mode="promise_in_bounds"), table)
+
+
 def _right_half(x: Array) -> Array:
     return jnp.where(x.real < 0, -x, x)
 
@@ -222,28 +272,43 @@ def _split(x: Planes) -> tuple[Planes, Array]:
     return tuple(plane * scale for plane in x), biased.astype(jnp.int32) - bias
 
 
-def _product(x: Planes) -> tuple[Planes, Array]:
-    """The product of (rows, lanes) factors as mantissa * 2**exponent, for any number of factors."""
-    one = tuple(jnp.full((), v, x[0].dtype) for v in (1, 0)[: len(x)])
+def _rows(x: Planes) -> list[Planes]:
+    """(rows, lanes) as a list over rows."""
+    return [tuple(plane[r] for plane in x) for r in range(x[0].shape[0])]
+
+
+def _product(rows: list[Planes]) -> Product:
+    """The product of all factors, given as rows of lanes."""
     # Split before the lanes meet: a reduction may join them in any order, and two raw products can leave the range.
-    mantissa, exponent = _split(tuple(jax.lax.reduce(x, one, _times, (0,))))
+    mantissa, exponent = _split(_tree(rows))
+    while exponent.size > _MANTISSAS:
+        n_rows = -(-exponent.size // _MANTISSAS)
+        pads = -exponent.size % n_rows
+        padded = (jnp.pad(plane, (0, pads), constant_values=v) for plane, v in zip(mantissa, (1, 0), strict=False))
+        mantissa, excess = _split(_tree(_rows(tuple(plane.reshape(n_rows, -1) for plane in padded))))
+        exponent = jnp.sum(jnp.pad(exponent, (0, pads)).reshape(n_rows, -1), axis=0, dtype=jnp.int32) + excess
+    one = tuple(jnp.full((), v, mantissa[0].dtype) for v in (1, 0)[: len(mantissa)])
 
-    def combine(left: tuple[Planes, Array], right: tuple[Planes, Array]) -> tuple[Planes, Array]:
-        product, excess = _split(_times(left[0], right[0]))
-        return product, left[1] + right[1] + excess
+    def combine(left: Product, right: Product) -> Product:
+        return Product(_times(left.mantissa, right.mantissa), left.exponent + right.exponent)
 
-    if exponent.size > _LANES:  # down to one set of vector registers
-        mantissa, exponent = jax.tree.map(lambda y: y.reshape(-1, _LANES), (mantissa, exponent))
-        mantissa, exponent = jax.lax.reduce((mantissa, exponent), (one, jnp.int32(0)), combine, (0,))
-    return jax.lax.reduce((mantissa, exponent), (one, jnp.int32(0)), combine, (0,))
+    # One reduction of both: XLA would compute all factors anew, lane by lane, inside each of two.
+    mantissa, exponent = jax.lax.reduce(Product(mantissa, exponent), Product(one, jnp.int32(0)), combine, (0,))
+    mantissa, excess = _split(mantissa)
+    return Product(mantissa, exponent + excess)
 
 
-def _log_ratio(linear: Array, new: Planes, old: Planes) -> Array:
-    """linear + log(prod new / prod old) over (rows, lanes); 0 where prod old is 0: any move leads out of psi = 0."""
-    new_mantissa, new_exponent = _product(new)
-    old_mantissa, old_exponent = _product(old)
-    numerator, denominator = _join(new_mantissa), _join(old_mantissa)
+def _tree(rows: list[Planes]) -> Planes:
+    """The product of rows, pairwise."""
+    while len(rows) > 1:
+        rows = [functools.reduce(_times, rows[i : i + 2]) for i in range(0, len(rows), 2)]
+    return rows[0]
+
+
+def _log_ratio(linear: Array, new: Product, old: Product) -> Array:
+    """linear + log(new / old); 0 where old is 0: any move leads out of psi = 0."""
+    numerator, denominator = _join(new.mantissa), _join(old.mantissa)
     empty = denominator == 0
     # Exponents are subtracted as integers, so that a ratio near 1 of huge products keeps its digits.
-    quotient = jnp.log(numerator / jnp.where(empty, 1, denominator)) + (new_exponent - old_exponent) * LOG_2
+    quotient = jnp.log(numerator / jnp.where(empty, 1, denominator)) + (new.exponent - old.exponent) * LOG_2
     return jnp.where(empty, 0, quotient + linear)

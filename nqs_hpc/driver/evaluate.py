@@ -1,8 +1,6 @@
 """One evaluation of the wave function: samples, local energies, the energy with its error, the same on every rank.
 
-    E_loc(s) = <s|H|psi> / <s|psi> = H_ss + sum_s' H_ss' psi(s') / psi(s),      E = sum_s w(s) E_loc(s)
-
-The matrix elements come with moves, and psi(s') / psi(s) is asked of the ansatz as a ratio.
+E = sum_s w(s) E_loc(s)
 """
 
 from __future__ import annotations
@@ -14,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.driver.local_energy import local_energies
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.estimate import estimate
 from nqs_hpc.types import Ansatz, Batch, Operator, Samples, Tree
@@ -27,34 +25,21 @@ class Shared(NamedTuple):
     hash_R: Array  # of the parameters each rank used
 
 
-def local_energy(ansatz: Ansatz, operator: Operator) -> Callable[[Tree, Array], Array]:
-    """``(frozen, s_N) -> E_loc(s)``: complex where the ansatz or the operator is."""
-
-    def e_loc(frozen: Tree, s_N: Array) -> Array:
-        diagonal = operator.diagonal(s_N)
-        if operator.n_connected == 0:
-            return diagonal
-        moves, elements_K = operator.connected(s_N)
-        cache = ansatz.prepare(frozen, s_N)
-        ratios_K = jnp.exp(ansatz.log_ratios(frozen, s_N, cache, moves))
-        return diagonal + jnp.sum(elements_K * ratios_K)
-
-    return e_loc
-
-
 def evaluation(
     ansatz: Ansatz, operator: Operator, comm: Comm, *, chain_length: int, chunk: int | None
-) -> Callable[[Tree, Samples, dict[str, Array]], tuple[Batch, Shared]]:
-    """``(params, samples, counts) -> (Batch, Shared)``, one collective: a gather of all local energies and scalars.
+) -> Callable[..., tuple[Batch, Shared]]:
+    """``(params, samples, counts, rank=own) -> (Batch, Shared)``; one gather of all local energies and scalars.
 
     The energies are accumulated in float64 or complex128 whatever the precision of the network. States of weight 0 (the
     pads of an enumeration, zeros of psi) count as 0.
     """
-    e_loc = local_energy(ansatz, operator)
+    e_loc = local_energies(ansatz, operator, chunk=chunk)
 
-    def evaluate(params: Tree, samples: Samples, counts: dict[str, Array]) -> tuple[Batch, Shared]:
+    def evaluate(
+        params: Tree, samples: Samples, counts: dict[str, Array], rank: Array | int = comm.rank
+    ) -> tuple[Batch, Shared]:
         frozen = ansatz.freeze(params)
-        e_loc_B = chunked_map(lambda s_N: e_loc(frozen, s_N), samples.s_BN, chunk)
+        e_loc_B = e_loc(frozen, samples.s_BN)
         e_loc_B = jnp.where(samples.w_B > 0, e_loc_B, 0)
         is_complex = jnp.iscomplexobj(e_loc_B)
         e_loc_B = e_loc_B.astype(jnp.complex128 if is_complex else jnp.float64)
@@ -70,7 +55,9 @@ def evaluation(
         w_A = columns[0]
         e_loc_A = jax.lax.complex(columns[1], columns[2]) if is_complex else columns[1]
         totals = {name: jnp.sum(gathered[:, 1 + i]) for i, name in enumerate(names)}
-        batch = Batch(samples, e_loc_B, e_loc_A, w_A, estimate(e_loc_A, w_A, chain_length))
+        batch = Batch(
+            jnp.asarray(rank, jnp.int32), samples, e_loc_B, e_loc_A, w_A, estimate(e_loc_A, w_A, chain_length)
+        )
         return batch, Shared(totals, gathered[:, 0])
 
     return evaluate

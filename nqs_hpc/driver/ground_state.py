@@ -74,13 +74,15 @@ def ground_state(
     running mean of theta. ``broadcast``: every rank takes rank 0's step.
     """
 
-    def init() -> RunState:
+    rank = np.int32(comm.rank)  # data of every program, a constant of none: all ranks compile the same ones
+
+    def first_state(rank: Array) -> RunState:
         params = ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS))))
         mean = None if average is None else Average(jax.tree.map(jnp.zeros_like, params), jnp.float64(0.0))
         state = RunState(
             step=jnp.int32(0),
             params=params,
-            sampler=sampler.init(jnp.asarray(purpose_key(seed, Purpose.CHAINS))),
+            sampler=sampler.init(jnp.asarray(purpose_key(seed, Purpose.CHAINS)), rank),
             update=update.init(params),
             good=Good(params, update.init(params), mean),
             average=mean,
@@ -94,7 +96,10 @@ def ground_state(
     # One compiled program draws all samples: those of a step, of a warm-up and of the final evaluation.
     draw = jax.jit(sampler.sample)
     fresh_chains = jax.jit(sampler.init)
-    evaluate = jax.jit(evaluation(ansatz, operator, comm, chain_length=sampler.chain_length, chunk=chunk))
+    evaluate_jit = jax.jit(evaluation(ansatz, operator, comm, chain_length=sampler.chain_length, chunk=chunk))
+
+    def evaluate(params: Tree, samples: Samples, counts: dict[str, Array]) -> tuple[Batch, Shared]:
+        return evaluate_jit(params, samples, counts, rank)
 
     def warm_up(params: Tree, chains: Tree, purpose: Purpose) -> Tree:
         for call in range(sampler.warmup_calls):
@@ -105,7 +110,7 @@ def ground_state(
         return draw(purpose_key(seed, Purpose.SAMPLE, int(state.step)), state.params, state.sampler)
 
     def final(params: Tree, samples_a_chain: int, go_on: Callable[[], bool] = lambda: True) -> Final | None:
-        chains = fresh_chains(purpose_key(seed, Purpose.FINAL_CHAINS))
+        chains = fresh_chains(purpose_key(seed, Purpose.FINAL_CHAINS), rank)
         chains = warm_up(params, chains, Purpose.FINAL_WARMUP)
         n_calls = -(-samples_a_chain // sampler.chain_length) if sampler.chain_length else 1
         parts = []
@@ -121,7 +126,7 @@ def ground_state(
         if broadcast:
             form = flat(delta, "real")
             vector_P = form.ravel(delta)
-            delta = form.unravel(comm.sum(jnp.where(comm.rank == 0, vector_P, jnp.zeros_like(vector_P))))
+            delta = form.unravel(comm.sum(jnp.where(batch.rank == 0, vector_P, jnp.zeros_like(vector_P))))
 
         energies_finite = jnp.isfinite(batch.estimate.variance) & jnp.all(jnp.isfinite(batch.e_loc_A))
         accepted = energies_finite & finite(delta) & finite(next_update)
@@ -155,15 +160,15 @@ def ground_state(
         )
         return new_state, info | {"rejected": ~accepted, "scale": state.scale}
 
-    update_step, start = jax.jit(take), jax.jit(init)
+    update_step, start = jax.jit(take), jax.jit(first_state)
     return GroundState(
-        init=start,
+        init=lambda: start(rank),
         warmed=lambda state: state._replace(sampler=warm_up(state.params, state.sampler, Purpose.WARMUP)),
         sample=sample,
         evaluate=evaluate,
         update=update_step,
         final=final,
-        jitted=(start, fresh_chains, draw, evaluate, update_step),
+        jitted=(start, fresh_chains, draw, evaluate_jit, update_step),
     )
 
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from nqs_hpc.types import Kind, Tree
@@ -23,6 +24,7 @@ class Flat(NamedTuple):
     unravel: Callable[[Array], Tree]
     n_parameters: int  # length of the vector
     n_real: int  # real degrees of freedom
+    dtype: np.dtype  # of the vector
 
 
 def flat(params: Tree, kind: Kind) -> Flat:
@@ -56,4 +58,5 @@ def flat(params: Tree, kind: Kind) -> Flat:
         return jax.tree.unflatten(structure, out)
 
     total = sum(sizes)
-    return Flat(ravel, unravel, n_parameters=total, n_real=2 * total if complex_vector else total)
+    dtype = np.result_type(*(d if complex_vector else np.finfo(d).dtype for d in dtypes))
+    return Flat(ravel, unravel, total, n_real=2 * total if complex_vector else total, dtype=dtype)

@@ -25,8 +25,19 @@ def rows_per_sample(kind: Kind) -> int:
     return 2 if kind == "complex" else 1
 
 
-def jacobian(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int | None) -> Array:
-    """(B * rows, P) uncentred, unweighted log-derivatives of this rank, the rows of a sample together."""
+def jacobian(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    s_BN: Array,
+    chunk: int | None,
+    *,
+    block: tuple[Array, int] | None = None,
+) -> Array:
+    """(B * rows, P) uncentred, unweighted log-derivatives of this rank, the rows of a sample together.
+
+    ``block``: only so many columns from the one given on, 0 beyond the last.
+    """
     theta_P = flat.ravel(params)
 
     def log_psi(theta_P: Array, s_N: Array) -> Array:
@@ -40,6 +51,14 @@ def jacobian(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int |
             return jax.vmap(lambda row: pullback(row)[0])(jnp.eye(2, dtype=theta_P.dtype))
         return jax.grad(lambda theta_P: jnp.real(log_psi(theta_P, s_N)))(theta_P)[None]
 
+    def block_rows(s_N: Array) -> Array:
+        assert block is not None
+        start, width = block
+        padded = jnp.pad(rows(s_N), ((0, 0), (0, width)))
+        return jax.lax.dynamic_slice_in_dim(padded, start, width, axis=1)
+
+    if block is not None:
+        return chunked_map(block_rows, s_BN, chunk).reshape(-1, block[1])
     return chunked_map(rows, s_BN, chunk).reshape(-1, flat.n_parameters)
 
 

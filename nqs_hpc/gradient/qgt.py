@@ -1,4 +1,4 @@
-"""The quantum geometric tensor S = X^dagger X in parameter space, summed over ranks, dense or as a product.
+"""The quantum geometric tensor S = X^dagger X in parameter space, summed over ranks; Hermitian matrices made small.
 
 Stokes et al. 2020, "Quantum natural gradient" (arXiv:1909.02108); Sorella 1998 (doi:10.1103/PhysRevLett.80.4558).
 """
@@ -11,16 +11,13 @@ from jax import Array
 from nqs_hpc.parallel.comm import Comm
 
 
-def dense_qgt(x_BP: Array, force_P: Array, comm: Comm) -> tuple[Array, Array]:
-    """S (P, P) and F (P,) over all ranks, from this rank's X and its part of F, in one reduction of packed S and F."""
-    n = x_BP.shape[1]
-    total = comm.sum(jnp.concatenate([pack(x_BP.conj().T @ x_BP), force_P]))
+def dense_qgt(s_PP: Array, force_P: Array, comm: Comm) -> tuple[Array, Array]:
+    """S (P, P) and F (P,) over all ranks from this rank's parts of them, in one reduction of packed S and F."""
+    if comm.size == 1:
+        return s_PP, force_P
+    n = len(force_P)
+    total = comm.sum(jnp.concatenate([pack(s_PP), force_P]))
     return unpack(total[:-n], n), total[-n:]
-
-
-def qgt_product(x_BP: Array, v_P: Array, comm: Comm) -> Array:
-    """S v over all ranks without S: one reduction of P numbers."""
-    return comm.sum(x_BP.conj().T @ (x_BP @ v_P))
 
 
 def pack(matrix: Array) -> Array:

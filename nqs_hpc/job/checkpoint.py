@@ -14,16 +14,17 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import h5py
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nqs_hpc.job.files import on_root, plain, sync_folder, write
 from nqs_hpc.parallel.world import World
 from nqs_hpc.types import RunState
+
+if TYPE_CHECKING:
+    import h5py
 
 FORMAT_VERSION = 1
 BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
@@ -106,7 +107,7 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
         if _of_chains(name):  # (C of all ranks, ...) -> (#C, ...)
             share = leaf.shape[0] // world.size
             leaf = leaf[world.rank * share : (world.rank + 1) * share]
-        restored.append(jnp.array(leaf))
+        restored.append(jax.device_put(leaf))  # no program to compile, unlike jnp.array
     return Loaded(jax.tree_util.tree_unflatten(treedef, restored), meta, path, messages)
 
 
@@ -138,6 +139,8 @@ def _of_chains(name: str) -> bool:
 
 def _pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
     """The bytes of a checkpoint file; the same leaves and meta always give the same bytes."""
+    import h5py  # not before the first checkpoint: a start does not wait for it
+
     with h5py.File("image", "w", driver="core", backing_store=False, userblock_size=BLOCK) as file:
         file.attrs["format_version"] = FORMAT_VERSION
         for name, leaf in leaves.items():
@@ -166,6 +169,8 @@ def _verified(path: Path) -> bytes:
 
 
 def _unpack(data: bytes) -> tuple[Leaves, dict[str, Any]]:
+    import h5py
+
     leaves: Leaves = {}
 
     def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:

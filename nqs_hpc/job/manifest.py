@@ -1,7 +1,8 @@
 """manifest.json: what ran, on what, and every start of it.
 
 The top level describes the latest start (command, versions, git commit, MPI, ranks); ``starts`` lists all of them, each
-with UTC time, step, rank count, hosts and reason, and how it ended. ``exit`` is null for a start that was killed.
+with UTC time, step, rank count, hosts and reason, the seconds until its first step was made, and how it ended. ``exit``
+is null for a start that was killed, ``seconds`` for one that made no step.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import shlex
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +44,7 @@ def start(folder: Path, world: World, *, step: int, reason: str, physics: dict[s
         path = folder / "manifest.json"
         starts = _read(path)["starts"] if path.exists() else []
         hosts = list(dict.fromkeys(rank["host"] for rank in ranks))
-        entry = {"time": _now(), "step": step, "n_ranks": world.size, "hosts": hosts, "reason": reason, "exit": None}
+        entry = {"time": _now(), "step": step, "n_ranks": world.size, "hosts": hosts, "reason": reason}
         description = {
             "command": shlex.join(sys.orig_argv),
             "versions": versions(),
@@ -52,9 +55,20 @@ def start(folder: Path, world: World, *, step: int, reason: str, physics: dict[s
             "ranks": ranks,
             "physics": physics,
         }
-        write_json(path, description | {"starts": [*starts, entry]})
+        write_json(path, description | {"starts": [*starts, entry | {"seconds": None, "exit": None}]})
 
     on_root(world, act)
+
+
+def first_step(folder: Path, moments: Mapping[str, float]) -> None:
+    """Note how long the latest start took to its first step, part by part; rank 0 calls it.
+
+    ``moments``: clock readings by name, from the beginning on; each part is named by the moment that ends it.
+    """
+    manifest = _read(folder / "manifest.json")
+    parts = {name: round(then - before, 3) for (_, before), (name, then) in pairwise(moments.items())}
+    manifest["starts"][-1]["seconds"] = parts
+    write_json(folder / "manifest.json", manifest)
 
 
 def end(folder: Path, *, step: int, reason: str) -> None:

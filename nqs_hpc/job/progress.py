@@ -9,8 +9,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TextIO
 
-from tqdm import tqdm
-
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 
 
@@ -67,6 +65,8 @@ def _eta(total: int) -> Callable[[int], str]:
         if first is None or step <= first[0]:
             first = (step, time.monotonic())
             return "ETA --:--"
+        from tqdm import tqdm
+
         per_step = (time.monotonic() - first[1]) / (step - first[0])
         return f"ETA {tqdm.format_interval(per_step * (total - step))}"
 
@@ -74,6 +74,8 @@ def _eta(total: int) -> Callable[[int], str]:
 
 
 def _bar(total: int, initial: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
+    from tqdm import tqdm
+
     try:
         width = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):  # behind mpiexec the stream is a pipe and cannot tell its width

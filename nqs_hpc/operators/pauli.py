@@ -71,7 +71,8 @@ def pauli(n_sites: int, strings: Sequence[PauliString]) -> Operator:
         return flip_moves(sites_KF, real_KF, s_N, alive_K), jnp.where(alive_K, elements_K, 0.0)
 
     e_infinity = sum(string.coefficient for string in strings if not string.operators)
-    return Operator(diagonal, connected, n_connected, is_real, e_infinity=float(e_infinity))
+    may_vanish = any(len(terms) > 1 for terms in groups.values())  # one string alone has an element of one size
+    return Operator(diagonal, connected, n_connected, is_real, float(e_infinity), may_vanish)
 
 
 def read_string(string: PauliString) -> tuple[tuple[int, ...], tuple[int, ...], complex]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 
 from nqs_hpc.types import Tree
 
@@ -18,3 +19,17 @@ def chunked_map(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -
     if chunk is None or chunk >= n:
         return jax.vmap(function)(xs)
     return jax.lax.map(function, xs, batch_size=chunk)
+
+
+def chunked(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -> Tree:
+    """``function(xs)`` of a function of whole batches, in pieces of ``chunk`` entries of the leading axis, in order."""
+    n = jax.tree.leaves(xs)[0].shape[0]
+    if chunk is None or chunk >= n:
+        return function(xs)
+    whole = n - n % chunk
+    out = jax.lax.map(function, jax.tree.map(lambda x: x[:whole].reshape(-1, chunk, *x.shape[1:]), xs))
+    out = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), out)
+    if whole == n:
+        return out
+    last = function(jax.tree.map(lambda x: x[whole:], xs))
+    return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), out, last)

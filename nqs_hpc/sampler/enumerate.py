@@ -29,8 +29,8 @@ def enumeration(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, chunk: int | No
     codes_B = np.concatenate([mine, np.full(n_pads, all_codes[0])])
     is_state_B = np.arange(share) < len(mine)
 
-    def init(key: Array) -> tuple[()]:
-        del key
+    def init(key: Array, rank: Array | int = comm.rank) -> tuple[()]:
+        del key, rank
         return ()
 
     def sample(key: Array, params: Tree, state: tuple[()]) -> tuple[tuple[()], Samples, dict[str, Array]]:

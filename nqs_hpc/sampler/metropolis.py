@@ -19,7 +19,7 @@ from nqs_hpc.sampler.moves import Proposal, below
 from nqs_hpc.system.hilbert import Hilbert, base_state
 from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
 
-# The cache is built anew at least every so many proposals; it also bounds the random words held at a time.
+# A cache follows so many proposals before it is built anew; it also bounds the random words held at a time.
 REFRESH = 1024
 
 
@@ -52,10 +52,13 @@ def metropolis(
     c_local = n_chains // comm.size
     n_blocks = -(-sweep // REFRESH)
     block = -(-sweep // n_blocks)
+    refresh = REFRESH // block
     n_words = proposal.n_words + 1
 
-    def proposals(frozen: Tree, key: Array, chain: Array, s_N: Array, index: Array) -> tuple[Array, Array]:
-        """Block number ``index`` of the proposals of one chain: the new state and how many were accepted."""
+    def proposals(
+        frozen: Tree, key: Array, chain: Array, s_N: Array, cache: Tree, index: Array
+    ) -> tuple[Array, Tree, Array]:
+        """Block number ``index`` of the proposals of one chain: the new state, its cache, how many were accepted."""
         first = (
             index % n_blocks * block
         )  # in its sweep, whose last block is filled up with pads that are never accepted
@@ -65,31 +68,37 @@ def metropolis(
             s_N, cache, accepted = carry
             words_W, place = inputs
             move = proposal.propose(words_W[1:], s_N)
-            log_ratio = ansatz.log_ratio(frozen, s_N, cache, move)
+            log_ratio, attempted = ansatz.attempt(frozen, s_N, cache, move)
             u = (words_W[0].astype(jnp.float64) + 0.5) * 2.0**-32
             accept = (u < acceptance(log_ratio)) & (place < sweep)
-            moved = ansatz.advance(frozen, s_N, cache, move)
-            cache = jax.tree.map(lambda new, old: jnp.where(accept, new, old), moved, cache)
+            cache = ansatz.advance(frozen, s_N, cache, move, attempted, accept)
             s_N = s_N.at[move.sites].add(jnp.where(accept, move.deltas, 0))
             return (s_N, cache, accepted + accept), None
 
-        carry = (s_N, ansatz.prepare(frozen, s_N), jnp.int32(0))
-        (s_N, _, accepted), _ = jax.lax.scan(propose, carry, (drawn, first + jnp.arange(block)))
-        return s_N, accepted
+        carry = (s_N, cache, jnp.int32(0))
+        (s_N, cache, accepted), _ = jax.lax.scan(propose, carry, (drawn, first + jnp.arange(block)))
+        return s_N, cache, accepted
 
-    def init(key: Array) -> MetropolisState:
-        chain_C = comm.rank * c_local + jnp.arange(c_local, dtype=jnp.int32)
+    def init(key: Array, rank: Array | int = comm.rank) -> MetropolisState:
+        chain_C = rank * c_local + jnp.arange(c_local, dtype=jnp.int32)
         return MetropolisState(chain_C, jax.vmap(lambda chain: random_state(hilbert, key, chain))(chain_C))
 
     def sample(key: Array, params: Tree, state: MetropolisState) -> tuple[MetropolisState, Samples, dict[str, Array]]:
         frozen = ansatz.freeze(params)
         chain_C = state.chain_C
+        prepare = jax.vmap(ansatz.prepare, in_axes=(None, 0))
+        walk = jax.vmap(proposals, in_axes=(None, None, 0, 0, 0, None))
 
-        def next_block(s_CN: Array, index: Array):
-            s_CN, accepted_C = jax.vmap(proposals, in_axes=(None, None, 0, 0, None))(frozen, key, chain_C, s_CN, index)
-            return s_CN, (s_CN, jnp.sum(accepted_C))
+        def next_block(carry: tuple[Array, Tree], index: Array):
+            s_CN, cache_C = carry
+            if refresh < chain_length * n_blocks:
+                stale = (index > 0) & (index % refresh == 0)
+                cache_C = jax.lax.cond(stale, prepare, lambda frozen, s_CN: cache_C, frozen, s_CN)
+            s_CN, cache_C, accepted_C = walk(frozen, key, chain_C, s_CN, cache_C, index)
+            return (s_CN, cache_C), (s_CN, jnp.sum(accepted_C))
 
-        s_CN, (s_TCN, accepted_T) = jax.lax.scan(next_block, state.s_CN, jnp.arange(chain_length * n_blocks))
+        start = (state.s_CN, prepare(frozen, state.s_CN))
+        (s_CN, _), (s_TCN, accepted_T) = jax.lax.scan(next_block, start, jnp.arange(chain_length * n_blocks))
         s_LCN = s_TCN[n_blocks - 1 :: n_blocks]  # the state after the last block of each sweep
         s_BN = s_LCN.transpose(1, 0, 2).reshape(-1, hilbert.n_sites)  # chain by chain
         w_B = jnp.full(len(s_BN), 1.0 / n_samples)

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient.flat import flat
-from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
-from nqs_hpc.gradient.qgt import dense_qgt, qgt_product
+from nqs_hpc.gradient.jacobian import residuals
+from nqs_hpc.gradient.qgt import dense_qgt
+from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree, Update
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse, widened
@@ -32,41 +33,39 @@ def sr(
     cg_max_iterations: int = 500,
     max_norm: float | None = None,
     chunk: int | None = None,
+    blocks: int = 1,
     solve_dtype: str = "float64",
 ) -> Update:
-    """SR with the dense S (cholesky, eigh) or matrix-free (cg).
+    """SR with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg).
 
     Reductions a step: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
+    ``blocks`` above 1: cg makes each product anew from the network where there are no factors, and holds no Jacobian.
     """
 
     def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):
         form = flat(params, ansatz.kind)
         samples = batch.samples
-        w_rows = weigh(ansatz.kind, samples.w_B)
-        jac = jacobian(ansatz, form, params, samples.s_BN, chunk)
-        mean_rows_P = comm.sum(row_means(jac, w_rows, rows_per_sample(ansatz.kind)))
-        x_BP = centre(jac, w_rows, mean_rows_P)
-        eps_B = residuals(ansatz.kind, batch.e_loc_B, samples.w_B, batch.estimate.mean).astype(x_BP.dtype)
-        local_force_P = x_BP.conj().T @ eps_B
-        shift = value(diag_shift, step)
+        eps_B = residuals(ansatz.kind, batch.e_loc_B, samples.w_B, batch.estimate.mean).astype(form.dtype)
+        shift = value(diag_shift, step).astype(solve_dtype)
 
         if solver == "cg":
-            force_P = widened(comm.sum(local_force_P), solve_dtype)
-            wide_BP = widened(x_BP, solve_dtype)
+            rows = centred_rows(ansatz, form, params, samples, comm, chunk=chunk, stored=blocks == 1)
+
+            def product(v_P: Array) -> Array:
+                s_v = comm.sum(rows.adjoint(rows.times(v_P.astype(form.dtype))))
+                return widened(s_v, solve_dtype) + shift * v_P
+
+            force_P = widened(comm.sum(rows.adjoint(eps_B)), solve_dtype)
             direction_P, info = conjugate_gradient(
-                lambda v_P: qgt_product(wide_BP, v_P, comm) + shift.astype(solve_dtype) * v_P,
-                force_P,
-                tolerance=cg_tolerance,
-                max_iterations=cg_max_iterations,
+                product, force_P, tolerance=cg_tolerance, max_iterations=cg_max_iterations
             )
         else:
-            s_PP, force_P = dense_qgt(x_BP, local_force_P, comm)
+            local = gram_of_parameters(ansatz, form, params, samples, comm, eps_B, chunk=chunk)
+            s_PP, force_P = dense_qgt(*local, comm)
             solve = cholesky if solver == "cholesky" else pseudo_inverse
-            direction_P, info = solve(
-                widened(s_PP, solve_dtype), widened(force_P, solve_dtype), shift.astype(solve_dtype), rcond
-            )
+            direction_P, info = solve(widened(s_PP, solve_dtype), widened(force_P, solve_dtype), shift, rcond)
 
-        direction_P = direction_P.astype(x_BP.dtype)
+        direction_P = direction_P.astype(form.dtype)
         delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
         info |= sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)}
         return form.unravel(delta_P), state, info

@@ -9,7 +9,7 @@ from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.force import force
 from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
-from nqs_hpc.gradient.qgt import dense_qgt, pack, qgt_product, unpack
+from nqs_hpc.gradient.qgt import dense_qgt, pack, unpack
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.hilbert import spin_half
@@ -93,7 +93,7 @@ def test_qgt_is_the_metric_of_fidelity(name):
     real = flat(params, "real")
     batch = exact_batch(ansatz, params)
     x, eps = rows_of(ansatz, params, batch)
-    s, f = dense_qgt(x, x.conj().T @ eps, SERIAL)
+    s, f = dense_qgt(x.conj().T @ x, x.conj().T @ eps, SERIAL)
     theta, states = real.ravel(params), all_states(N)
     psi = amplitudes(ansatz, params, states)
     for seed in range(3):
@@ -101,7 +101,6 @@ def test_qgt_is_the_metric_of_fidelity(name):
         infidelity = 1 - abs(np.vdot(psi, amplitudes(ansatz, real.unravel(theta + delta), states))) ** 2
         v = flat(params, ansatz.kind).ravel(real.unravel(delta))
         assert float(jnp.real(jnp.vdot(v, s @ v))) == pytest.approx(infidelity, rel=1e-3)
-        assert np.abs(qgt_product(x, v, SERIAL) - s @ v).max() < 1e-15
     assert np.abs(f - x.conj().T @ eps).max() == 0
 
 

@@ -1,0 +1,71 @@
+"""Local energies through ratios:  E_loc(s) = <s|H|psi> / <s|psi> = H_ss + sum_s' H_ss' psi(s') / psi(s).
+
+The matrix elements come with moves, and psi(s') / psi(s) is asked of the ansatz as a ratio, some pairs (s, s') at a
+time. Where elements can vanish (parallel bonds under exchange), the pairs of many samples whose elements do not are put
+together first, in batches of one size: the network is asked for nothing that is then multiplied by 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.parallel.chunk import chunked, chunked_map
+from nqs_hpc.types import Ansatz, Operator, Tree
+
+# Pairs (s, s') asked for at a time: their activations stay in a core's cache.
+PAIRS = 4096
+
+
+def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> Callable[[Tree, Array], Array]:
+    """``(frozen, s_BN) -> (B,)``: complex where the ansatz or the operator is.
+
+    ``chunk`` bounds how many configurations the network sees at a time, samples and pairs.
+    """
+    pairs_at_once = min(PAIRS, chunk or PAIRS)
+
+    def all_pairs(frozen: Tree, s_N: Array) -> Array:
+        diagonal = operator.diagonal(s_N)
+        if operator.n_connected == 0:
+            return diagonal
+        moves, elements_K = operator.connected(s_N)
+        cache = ansatz.prepare(frozen, s_N)
+        ratios_K = jnp.exp(ansatz.log_ratios(frozen, s_N, cache, moves))
+        return diagonal + jnp.sum(elements_K * ratios_K)
+
+    def compacted(frozen: Tree, s_bN: Array) -> Array:
+        moves_bKF, elements_bK = jax.vmap(operator.connected)(s_bN)
+        cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
+        n_pairs, size = elements_bK.size, min(pairs_at_once, elements_bK.size)
+        moves = jax.tree.map(lambda x: x.reshape(n_pairs, x.shape[-1]), moves_bKF)
+        alive = elements_bK.ravel() != 0
+        # the places of the living pairs in front; behind them, places beyond the last, which read and write nothing
+        places = jnp.nonzero(alive, size=n_pairs + size, fill_value=n_pairs)[0]
+
+        def ask(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            start, ratios = carry
+            place = jax.lax.dynamic_slice(places, (start,), (size,))
+            known = jnp.minimum(place, n_pairs - 1)
+            sample = known // operator.n_connected
+            cache = jax.tree.map(lambda x: x[sample], cache_b)
+            move = jax.tree.map(lambda x: x[known], moves)
+            log_ratios = jax.vmap(ansatz.log_ratio, in_axes=(None, 0, 0, 0))(frozen, s_bN[sample], cache, move)
+            return start + size, ratios.at[place].set(jnp.exp(log_ratios), mode="drop", unique_indices=True)
+
+        one = jax.tree.map(lambda x: x[0], (s_bN, cache_b, moves))
+        dtype = jax.eval_shape(ansatz.log_ratio, frozen, *one).dtype
+        nothing = (jnp.int32(0), jnp.zeros(n_pairs, dtype))
+        _, ratios = jax.lax.while_loop(lambda carry: carry[0] < jnp.sum(alive), ask, nothing)
+        sums_b = jnp.sum(elements_bK * ratios.reshape(elements_bK.shape), axis=1)
+        return jax.vmap(operator.diagonal)(s_bN) + sums_b
+
+    def local_energies(frozen: Tree, s_BN: Array) -> Array:
+        if operator.may_vanish:
+            return chunked(lambda s_bN: compacted(frozen, s_bN), s_BN, chunk)
+        samples_at_once = max(1, pairs_at_once // max(1, operator.n_connected))
+        return chunked_map(lambda s_N: all_pairs(frozen, s_N), s_BN, samples_at_once)
+
+    return local_energies

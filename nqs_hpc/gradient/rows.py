@@ -1,0 +1,109 @@
+"""X = sqrt(w) (O - <O>) of this rank's samples as a linear map, for methods in parameter space.
+
+``factored``    from the parts of an ansatz whose log-derivatives are products; no array of samples times parameters.
+``stored``      from the Jacobian of this rank's samples, held.
+``recomputed``  from a forward and a backward pass of the network for each product, where the Jacobian does not fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.gradient import factored
+from nqs_hpc.gradient.flat import Flat
+from nqs_hpc.gradient.jacobian import centre, jacobian, rows_per_sample, weigh
+from nqs_hpc.gradient.pullback import pullback_rows
+from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.types import Ansatz, Samples, Tree
+
+# Samples whose rows the dense QGT takes in at a time, where chunk_size is not smaller: enough for a fast product.
+QGT_ROWS = 256
+
+
+class Rows(NamedTuple):
+    """``times(v_P)`` is X v, (rows,) of this rank; ``adjoint(y_rows)`` its part of X^dagger y, (P,)."""
+
+    times: Callable[[Array], Array]
+    adjoint: Callable[[Array], Array]
+
+
+def uncentred(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int | None) -> Rows:
+    """O of this rank's samples in place of X, without a Jacobian."""
+    if ansatz.factors is not None:
+        leaves = ansatz.factors.leaves
+        parts = factored.part_rows(ansatz, params, s_BN, chunk)
+        return Rows(
+            times=lambda v_P: factored.times(leaves, flat, parts, v_P),
+            adjoint=lambda y_rows: factored.adjoint(leaves, parts, y_rows),
+        )
+    theta_P = flat.ravel(params)
+
+    def times(v_P: Array) -> Array:
+        def one(s_N: Array) -> Array:
+            change = jax.jvp(lambda theta: ansatz.log_psi(flat.unravel(theta), s_N), (theta_P,), (v_P,))[1]
+            if ansatz.kind == "complex":
+                return jnp.stack([jnp.real(change), jnp.imag(change)])
+            return change[None] if ansatz.kind == "holomorphic" else jnp.real(change)[None]
+
+        return chunked_map(one, s_BN, chunk).ravel()
+
+    return Rows(times, lambda y_rows: pullback_rows(ansatz, flat, params, s_BN, y_rows, chunk))
+
+
+def mean_rows(ansatz: Ansatz, raw: Rows, w_B: Array, comm: Comm) -> Array:
+    """(n, P): <O> over all ranks, for each of the n kinds of rows of a sample. One reduction."""
+    n = rows_per_sample(ansatz.kind)
+    of_kind = [jnp.zeros((len(w_B), n), w_B.dtype).at[:, r].set(w_B).ravel() for r in range(n)]
+    return comm.sum(jnp.stack([raw.adjoint(w_rows).conj() for w_rows in of_kind]))
+
+
+def centred_rows(
+    ansatz: Ansatz, flat: Flat, params: Tree, samples: Samples, comm: Comm, *, chunk: int | None, stored: bool
+) -> Rows:
+    """X of this rank's samples; ``stored`` where there are no factors and its Jacobian fits. One reduction."""
+    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk)
+    w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
+    mean_nP = mean_rows(ansatz, raw, w_B, comm)
+    w_rows, n = weigh(ansatz.kind, w_B), rows_per_sample(ansatz.kind)
+    if stored and ansatz.factors is None:
+        x = centre(jacobian(ansatz, flat, params, samples.s_BN, chunk), w_rows, mean_nP)
+        return Rows(lambda v_P: x @ v_P, lambda y_rows: x.conj().T @ y_rows)
+    root = jnp.sqrt(w_rows)
+
+    def times(v_P: Array) -> Array:
+        return root * (raw.times(v_P).reshape(-1, n) - (mean_nP @ v_P)[None]).ravel()
+
+    def adjoint(y_rows: Array) -> Array:
+        scaled = root * y_rows
+        return raw.adjoint(scaled) - jnp.sum(scaled.reshape(-1, n), axis=0) @ mean_nP.conj()
+
+    return Rows(times, adjoint)
+
+
+def gram_of_parameters(
+    ansatz: Ansatz, flat: Flat, params: Tree, samples: Samples, comm: Comm, eps_rows: Array, *, chunk: int | None
+) -> tuple[Array, Array]:
+    """This rank's part of S = X^dagger X (P, P) and F = X^dagger eps (P,), some samples at a time. One reduction."""
+    w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
+    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk)
+    mean_nP = mean_rows(ansatz, raw, w_B, comm)
+    n, n_samples = rows_per_sample(ansatz.kind), len(w_B)
+    size = min(n_samples, chunk or QGT_ROWS, QGT_ROWS)
+    pads = -n_samples % size
+    s_BN = jnp.concatenate([samples.s_BN, jnp.repeat(samples.s_BN[:1], pads, axis=0)])
+    w_B, eps_rows = jnp.pad(w_B, (0, pads)), jnp.pad(eps_rows, (0, n * pads))
+
+    def add(total: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
+        s_bN, w_b, eps_r = inputs
+        x = centre(jacobian(ansatz, flat, params, s_bN, None), weigh(ansatz.kind, w_b), mean_nP)
+        return (total[0] + x.conj().T @ x, total[1] + x.conj().T @ eps_r), None
+
+    zero = (jnp.zeros((flat.n_parameters,) * 2, flat.dtype), jnp.zeros(flat.n_parameters, flat.dtype))
+    inputs = (s_BN.reshape(-1, size, s_BN.shape[1]), w_B.reshape(-1, size), eps_rows.reshape(-1, n * size))
+    return jax.lax.scan(add, zero, inputs)[0]

@@ -1,0 +1,215 @@
+"""The sample-space side of X = sqrt(w) (O - <O>) over all ranks: its kernel X X^dagger and its products.
+
+Three ways to the same numbers, each with its traffic:
+
+``factored_space``  from the parts of an ansatz whose log-derivatives are products: a gather of the parts, each rank
+                    makes the rows of its samples, a gather of the rows.
+``stored_space``    from the Jacobian of this rank's samples. Each rank has all parameters of its samples and needs all
+                    samples of its share of the parameters, (#samples, P) -> (samples, #P): one all-to-all, after which
+                    means and kernels are local sums over parameters, reduced once.
+``blocked_space``   as before in blocks of parameters, one after the other, where the Jacobian does not fit: each block
+                    is differentiated anew, one all-to-all a block.
+
+Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.gradient import factored
+from nqs_hpc.gradient.flat import Flat
+from nqs_hpc.gradient.jacobian import centre, jacobian, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.pullback import pullback_rows
+from nqs_hpc.gradient.qgt import pack, unpack
+from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.types import Ansatz, Batch, Tree
+
+# Rows of a kernel made at a time: their Gram matrices stay in the cache, and bound what is held beside the kernel.
+KERNEL_ROWS = 256
+
+
+class SampleSpace(NamedTuple):
+    """The same on every rank; rows of all ranks."""
+
+    kernel: Array  # (rows, rows) X X^dagger
+    image: Array | None  # (rows,) X v, where a v was given
+    adjoint: Callable[[Array], Array]  # (k, rows) -> (k, P): X^dagger y, the one collective that is still to come
+
+
+def sample_space(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    batch: Batch,
+    comm: Comm,
+    *,
+    v_P: Array | None = None,
+    chunk: int | None,
+    blocks: int,
+) -> SampleSpace:
+    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors.
+
+    Collectives: two from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks; and one in ``adjoint``.
+    """
+    arguments = (ansatz, flat, params, batch, comm, v_P, chunk)
+    if ansatz.factors is not None:
+        return factored_space(*arguments)
+    return stored_space(*arguments) if blocks == 1 else blocked_space(*arguments, blocks)
+
+
+def factored_space(
+    ansatz: Ansatz, flat: Flat, params: Tree, batch: Batch, comm: Comm, v_P: Array | None, chunk: int | None
+) -> SampleSpace:
+    assert ansatz.factors is not None
+    leaves, n = ansatz.factors.leaves, rows_per_sample(ansatz.kind)
+    parts = factored.part_rows(ansatz, params, batch.samples.s_BN, chunk)
+    parts_A = gather_columns(comm, parts)
+    w_rows = weigh(ansatz.kind, batch.w_A).astype(parts[0].real.dtype)
+    shifts = [jnp.sum(w_rows[:, None] * part, axis=0) / n for part in parts_A]
+
+    def kernel_rows(rows: tuple[Array, ...]) -> Array:
+        return factored.gram(leaves, [part[None] for part in rows], parts_A, shifts)[0]
+
+    raw = chunked_map(kernel_rows, parts, KERNEL_ROWS)
+    # Centring from both sides takes the weighted means of rows and columns away, those of Re O and Im O apart; each is
+    # the conjugate of the other, and travels with the rows.
+    means = jnp.sum((raw * w_rows[None]).reshape(len(raw), -1, n), axis=1)
+    columns = [raw, means] if v_P is None else [raw, means, factored.times(leaves, flat, parts, v_P)[:, None]]
+    raw_A, means_A, *image = gather_columns(comm, columns)
+    root = jnp.sqrt(w_rows)
+    kernel = centred_kernel(raw_A, means_A, w_rows, n) * (root[:, None] * root[None])
+    image_A = None
+    if image:
+        o_v = image[0][:, 0].reshape(-1, n)
+        image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
+
+    def adjoint(y_kA: Array) -> Array:
+        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, n))
+        return comm.sum(jnp.stack([factored.adjoint(leaves, parts, y_rows) for y_rows in y]))
+
+    return SampleSpace(kernel, image_A, adjoint)
+
+
+def stored_space(
+    ansatz: Ansatz, flat: Flat, params: Tree, batch: Batch, comm: Comm, v_P: Array | None, chunk: int | None
+) -> SampleSpace:
+    jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk)
+    x_block = exchanged(ansatz, jac, batch, comm)
+    share = x_block.shape[1]
+    v_block = None if v_P is None else comm_share(v_P, batch.rank, share, comm.size)
+    kernel, image = reduced_kernel(x_block @ x_block.conj().T, None if v_block is None else x_block @ v_block, comm)
+
+    def adjoint(y_kA: Array) -> Array:
+        gathered = comm.gather(y_kA @ x_block.conj())
+        return gathered.transpose(1, 0, 2).reshape(len(y_kA), -1)[:, : flat.n_parameters]
+
+    return SampleSpace(kernel, image, adjoint)
+
+
+def blocked_space(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    batch: Batch,
+    comm: Comm,
+    v_P: Array | None,
+    chunk: int | None,
+    blocks: int,
+) -> SampleSpace:
+    n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
+    share = -(-flat.n_parameters // (blocks * comm.size))
+    width = share * comm.size
+    padded = jnp.zeros(0, flat.dtype) if v_P is None else jnp.pad(v_P, (0, blocks * width - flat.n_parameters))
+
+    def add_block(total: tuple[Array, Array], block: Array) -> tuple[tuple[Array, Array], None]:
+        jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk, block=(block * width, width))
+        x_block = exchanged(ansatz, jac, batch, comm)
+        kernel, image = total[0] + x_block @ x_block.conj().T, total[1]
+        if v_P is not None:
+            v_block = jax.lax.dynamic_slice(padded, (block * width + batch.rank * share,), (share,))
+            image = image + x_block @ v_block
+        return (kernel, image), None
+
+    zero = (jnp.zeros((n_rows, n_rows), flat.dtype), jnp.zeros(n_rows, flat.dtype))
+    (kernel, image), _ = jax.lax.scan(add_block, zero, jnp.arange(blocks, dtype=jnp.int32))
+    kernel, image_A = reduced_kernel(kernel, None if v_P is None else image, comm)
+
+    def adjoint(y_kA: Array) -> Array:
+        w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.real.dtype)
+        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, rows_per_sample(ansatz.kind)))
+        return comm.sum(
+            jnp.stack([pullback_rows(ansatz, flat, params, batch.samples.s_BN, y_rows, chunk) for y_rows in y])
+        )
+
+    return SampleSpace(kernel, image_A, adjoint)
+
+
+def exchanged(ansatz: Ansatz, jac: Array, batch: Batch, comm: Comm) -> Array:
+    """(rows of all ranks, this rank's share of the columns): X from the Jacobian rows of this rank, padded with 0."""
+    share = -(-jac.shape[1] // comm.size)
+    jac = jnp.pad(jac, ((0, 0), (0, share * comm.size - jac.shape[1])))
+    # (#rows, P) -> (rows, #P)
+    blocks = comm.all_to_all(jac.reshape(-1, comm.size, share).transpose(1, 0, 2))
+    jac_block = blocks.reshape(-1, share)
+    w_rows = weigh(ansatz.kind, batch.w_A)
+    return centre(jac_block, w_rows, row_means(jac_block, w_rows, rows_per_sample(ansatz.kind)))
+
+
+def comm_share(v_P: Array, rank: Array, share: int, size: int) -> Array:
+    """This rank's part of a vector that all ranks hold, padded with 0."""
+    padded = jnp.pad(v_P, (0, share * size - len(v_P)))
+    return jax.lax.dynamic_slice(padded, (rank * share,), (share,))
+
+
+def reduced_kernel(kernel: Array, image: Array | None, comm: Comm) -> tuple[Array, Array | None]:
+    """The sums over ranks of parts of the kernel and of the image, in one reduction of packed numbers."""
+    if comm.size == 1:
+        return kernel, image
+    n = len(kernel)
+    buffer = pack(kernel) if image is None else jnp.concatenate([pack(kernel), image])
+    buffer = comm.sum(buffer)
+    return unpack(buffer[: n * (n + 1) // 2], n), None if image is None else buffer[-n:]
+
+
+def centred_kernel(raw: Array, means: Array, w_rows: Array, n: int) -> Array:
+    """(1 - 1 w^T) raw (1 - w 1^T), given raw w as ``means`` (rows, n): apart for the n kinds of rows of a sample."""
+    size = len(raw)
+    whole = jnp.sum((w_rows[:, None] * means).reshape(-1, n, n), axis=0)  # (n, n): kind of row, kind of column
+    by_sample = means.reshape(-1, n, n)  # sample, kind of row, kind of column
+    centred = raw.reshape(size // n, n, size // n, n) - by_sample[:, :, None, :]
+    centred = centred - by_sample.conj().transpose(2, 0, 1)[None] + whole[None, :, None, :]
+    return centred.reshape(size, size)
+
+
+def centred_coefficients(y_kA: Array, w_rows: Array, n: int) -> Array:
+    """c with O^dagger c = X^dagger y: sqrt(w) y with its sum over samples taken out, for each kind of row."""
+    scaled = (jnp.sqrt(w_rows)[None] * y_kA).reshape(len(y_kA), -1, n)
+    return (scaled - w_rows.reshape(1, -1, n) * jnp.sum(scaled, axis=1, keepdims=True)).reshape(y_kA.shape)
+
+
+def mine(batch: Batch, comm: Comm, y_kA: Array) -> Array:
+    """This rank's rows of what all ranks hold."""
+    n_local = y_kA.shape[1] // comm.size
+    return jax.lax.dynamic_slice_in_dim(y_kA, batch.rank * n_local, n_local, axis=1)
+
+
+def gather_columns(comm: Comm, columns: list[Array] | tuple[Array, ...]) -> list[Array]:
+    """Arrays (#rows, width) of all ranks as (rows, width), in one gather."""
+    if comm.size == 1:
+        return list(columns)
+    dtype = jnp.result_type(*columns)
+    gathered = comm.gather(jnp.concatenate([column.astype(dtype) for column in columns], axis=1))
+    whole = gathered.reshape(-1, gathered.shape[-1])
+    out, start = [], 0
+    for column in columns:
+        part = whole[:, start : start + column.shape[1]]
+        out.append(part if jnp.iscomplexobj(column) else part.real.astype(column.dtype))
+        start += column.shape[1]
+    return out

@@ -1,0 +1,151 @@
+"""What a run says of itself: the lines of metrics.jsonl, summary.json, and what a checkpoint says beside the state.
+
+Plain data and text, made from what a step or a final evaluation returned; the loop writes them where they belong.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nqs_hpc.build import Parts, Plan
+from nqs_hpc.config import physics, to_plain
+from nqs_hpc.parallel.launch import Placement
+from nqs_hpc.parallel.world import World
+from nqs_hpc.schema import Config
+from nqs_hpc.stats.chains import diagnostics
+from nqs_hpc.types import Batch, RunState
+
+
+class Book:
+    """What the summary and the checkpoints say of a run beside its state."""
+
+    def __init__(
+        self,
+        config: Config,
+        world: World,
+        placement: Placement,
+        parts: Parts,
+        *,
+        versions: dict[str, str | None],
+        started: float,
+        seconds_before: float,
+    ) -> None:
+        """``started``: the ``time.monotonic()`` of this start; ``seconds_before``: of all earlier starts together."""
+        self.config, self.world, self.parts, self.versions = config, world, parts, versions
+        self.threads = placement.threads
+        self.started, self.seconds_before = started, seconds_before
+        self.reference: dict[str, Any] | None = None
+
+    def seconds(self) -> float:
+        """Wall time of the run, all starts together."""
+        return self.seconds_before + time.monotonic() - self.started
+
+    def meta(self) -> dict[str, Any]:
+        """What a checkpoint says beside the state."""
+        return {
+            "physics": physics(self.config),
+            "plan": self.parts.plan._asdict(),
+            "n_ranks": self.world.size,
+            "threads": self.threads,
+            "versions": self.versions,
+            "seconds": self.seconds(),
+        }
+
+    def summary(
+        self, state: RunState, line: dict[str, Any] | None, *, status: str, reason: str, final: bool = False
+    ) -> dict[str, Any]:
+        """The content of summary.json. ``line`` holds the energy it reports: a step's, or the final evaluation's."""
+        line = line or {}
+        n, energy, variance = self.parts.lattice.n_sites, line.get("energy"), line.get("energy_variance")
+        exact = self.reference["energy"] if self.reference else None
+        v_score = None
+        if energy is not None and variance is not None and (gap := energy - self.parts.operator.e_infinity):
+            v_score = n * variance / gap**2
+        return {
+            "status": status,
+            "reason": reason,
+            "step": int(state.step),
+            "energy": {"mean": energy, "error": line.get("energy_error"), "variance": variance},
+            "final": final,
+            "energy_per_site": energy / n if energy is not None else None,
+            "v_score": v_score,
+            "reference": self.reference,
+            "relative_error": (energy - exact) / abs(exact) if exact and energy is not None else None,
+            "r_hat": line.get("r_hat"),
+            "tau": line.get("tau"),
+            "n_eff": line.get("n_eff"),
+            "acceptance": line.get("acceptance"),
+            "n_samples": line.get("n_samples", self.parts.sampler.n_samples),
+            "n_parameters": self.parts.n_parameters,
+            "n_sites": n,
+            "sector": self.config.sector,
+            "n_ranks": self.world.size,
+            "threads": self.threads,
+            "seconds": self.seconds(),
+        }
+
+    def headline(self, folder: Path, first: int, reason: str) -> str:
+        """One line on what starts, at step ``first``."""
+        ranks, parts = self.world.size, self.parts
+        where = f"{ranks} ranks x {self.threads} threads" if ranks > 1 else f"{self.threads} threads"
+        return (
+            f"{folder}: {reason}, step {first} of {self.config.task.n_steps}; {parts.lattice.n_sites} sites, "
+            f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step, {where}"
+        )
+
+
+def metrics(
+    step: int, batch: Batch, counts: dict[str, Any], info: dict[str, Any], times: dict[str, float], chain_length: int
+) -> dict[str, Any]:
+    """The line of metrics.jsonl of one step: the energy before update number ``step``."""
+    e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
+    mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
+    sigma = math.sqrt(variance) if variance > 0 else math.nan
+    line = {
+        "step": step,
+        "energy": mean.real,
+        "energy_error": float(batch.estimate.error),
+        "energy_variance": variance,
+        "acceptance": acceptance({name: float(value) for name, value in counts.items()}),
+        **diagnostics(e_loc_A, w_A, chain_length, error=float(batch.estimate.error)),
+        "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
+    }
+    line |= {name: float(value) for name, value in info.items() if name != "rejected"}
+    return line | times | {"rejected": bool(info["rejected"])}
+
+
+def acceptance(counts: dict[str, float]) -> float | None:
+    """The share of proposals accepted; None for samplers that propose nothing."""
+    return counts["accepted"] / counts["proposed"] if counts.get("proposed") else None
+
+
+def rejected_part(line: dict[str, Any]) -> str:
+    """What of a rejected step was not finite."""
+    return "update" if math.isfinite(line["energy_variance"]) else "energy"
+
+
+def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
+    """One line where ranks or threads are not those of the checkpoint."""
+    if meta["n_ranks"] != world.size:
+        return [f"{world.size} ranks, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]
+    if meta["threads"] != placement.threads:
+        return [f"{placement.threads} threads a rank, before {meta['threads']}: the run goes on within rounding"]
+    return []
+
+
+def config_text(config: Config, plan: Plan) -> str:
+    """config.yaml: the composed configuration, with what ``auto`` chose in its place."""
+    import yaml  # only rank 0 writes it
+
+    plain = to_plain(config)
+    plain["chunk_size"] = plan.chunk_size
+    if plan.solver is not None:
+        plain["optimizer"]["solver"] = plan.solver
+    if plan.blocks is not None:
+        plain["optimizer"]["blocks"] = plan.blocks
+    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)

@@ -1,0 +1,124 @@
+"""The sample space and the rows of X, each in all its ways, against X itself as a matrix."""
+
+import functools
+
+import jax
+import jax.extend.core
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nqs_hpc.driver.evaluate import evaluation
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters
+from nqs_hpc.gradient.sample_space import blocked_space, factored_space, stored_space
+from nqs_hpc.operators.heisenberg import heisenberg
+from nqs_hpc.types import Samples
+from tests.systems import SERIAL, ansatz_of, ring
+
+N = 6
+FACTORED = ("rbm-real", "rbm-complex", "mlp-real", "mlp-complex")
+NAMES = (*FACTORED, "jastrow")
+
+
+@functools.cache
+def case(name: str):
+    """Random samples of random weights, one of them 0, and X as a matrix."""
+    ansatz = ansatz_of(name, N)
+    params = ansatz.init(jax.random.key(1))
+    form = flat(params, ansatz.kind)
+    keys = jax.random.split(jax.random.key(2), 4)
+    s_BN = jax.random.choice(keys[0], jnp.array([1, -1], jnp.int8), (14, N))
+    w_B = jax.random.uniform(keys[1], (14,)).at[3].set(0.0)
+    samples = Samples(s_BN, w_B / w_B.sum())
+    batch = evaluation(ansatz, heisenberg(N, [ring(N)], [1.0]), SERIAL, chain_length=0, chunk=None)(
+        params, samples, {}
+    )[0]
+    jac = jacobian(ansatz, form, params, s_BN, None)
+    w = weigh(ansatz.kind, samples.w_B)
+    x = np.asarray(centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind))))
+
+    def draw(key, shape):
+        parts = jax.random.normal(key, (2, *shape))
+        return parts[0] + 1j * parts[1] if form.dtype.kind == "c" else parts[0]
+
+    return ansatz, form, params, batch, x, draw(keys[2], (form.n_parameters,)), draw(keys[3], (2, len(x)))
+
+
+def differ(found, expected) -> float:
+    return float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [("factored", name) for name in FACTORED] + [(way, name) for way in ("stored", "blocked") for name in NAMES],
+)
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_sample_space_is_that_of_the_matrix(way, name, chunk):
+    ansatz, form, params, batch, x, v_P, y_kA = case(name)
+    make = {"factored": factored_space, "stored": stored_space, "blocked": functools.partial(blocked_space, blocks=3)}
+    space = make[way](ansatz, form, params, batch, SERIAL, v_P, chunk)
+    assert differ(space.kernel, x @ x.conj().T) < 1e-12
+    assert differ(space.image, x @ v_P) < 1e-12
+    assert differ(space.adjoint(y_kA), y_kA @ x.conj()) < 1e-12
+    assert make[way](ansatz, form, params, batch, SERIAL, None, chunk).image is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_rows_are_those_of_the_matrix(name, stored, chunk):
+    ansatz, form, params, batch, x, v_P, y_kA = case(name)
+    rows = centred_rows(ansatz, form, params, batch.samples, SERIAL, chunk=chunk, stored=stored)
+    assert differ(rows.times(v_P), x @ v_P) < 1e-12
+    assert differ(rows.adjoint(y_kA[0]), x.conj().T @ y_kA[0]) < 1e-12
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("chunk", [None, 5])
+def test_dense_tensor_in_parameter_space(name, chunk):
+    ansatz, form, params, batch, x, _, _ = case(name)
+    eps = residuals(ansatz.kind, batch.e_loc_B, batch.samples.w_B, batch.estimate.mean).astype(form.dtype)
+    s_PP, f_P = gram_of_parameters(ansatz, form, params, batch.samples, SERIAL, eps, chunk=chunk)
+    assert differ(s_PP, x.conj().T @ x) < 1e-12
+    assert differ(f_P, x.conj().T @ eps) < 1e-12
+
+
+@pytest.mark.parametrize("name", FACTORED)
+def test_no_array_of_samples_times_parameters_where_there_are_factors(name):
+    """The largest array of the factored sample space is the kernel: no Jacobian hides in it."""
+    ansatz, form, params, batch, _, v_P, y_kA = case(name)
+
+    def both(v_P, y_kA):
+        space = factored_space(ansatz, form, params, batch, SERIAL, v_P, None)
+        return space.kernel, space.image, space.adjoint(y_kA)
+
+    def sizes(jaxpr):
+        for equation in jaxpr.eqns:
+            yield from (variable.aval.size for variable in equation.outvars)
+            for inner in jax.extend.core.jaxprs_in_params(equation.params):
+                yield from sizes(inner)
+
+    largest = max(sizes(jax.make_jaxpr(both)(v_P, y_kA).jaxpr))
+    n_rows = y_kA.shape[1]
+    assert n_rows * form.n_parameters > 2 * max(n_rows**2, 2 * form.n_parameters)
+    assert largest <= max(n_rows**2, 2 * form.n_parameters)
+
+
+def test_factors_in_float32_keep_their_digits():
+    """The kernel of a float32 network far from 0, where centring cancels most of it, against float64."""
+    from nqs_hpc.ansatz.rbm import RBMParams, rbm
+
+    rng = np.random.default_rng(0)
+    n, s_BN = 16, jnp.asarray(1 - 2 * rng.integers(0, 2, (40, 16)), jnp.int8)
+    params = RBMParams(0.05 * rng.normal(size=(n, n)), np.zeros(n), np.full(n, 1.5))  # all tanh near 0.9
+    w_A = jnp.full(40, 1 / 40)
+    kernels = []
+    for dtype in ("float32", "float64"):
+        ansatz = rbm(n, n_hidden=n, float_dtype=dtype)
+        cast = jax.tree.map(lambda leaf, dtype=dtype: jnp.asarray(leaf, dtype), params)
+        batch = case("rbm-real")[3]._replace(samples=Samples(s_BN, w_A), w_A=w_A)
+        kernels.append(factored_space(ansatz, flat(cast, "real"), cast, batch, SERIAL, None, None).kernel)
+    assert kernels[0].dtype == jnp.float32
+    assert differ(kernels[0], np.asarray(kernels[1])) < 5e-6
