@@ -17,7 +17,7 @@ from nqs_hpc.parallel.chunk import chunked, chunked_map
 from nqs_hpc.types import Ansatz, Operator, Tree
 
 # Pairs (s, s') asked for at a time: their activations stay in a core's cache.
-PAIRS = 4096
+PAIRS = 1024
 
 
 def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> Callable[[Tree, Array], Array]:

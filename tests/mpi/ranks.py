@@ -1,5 +1,6 @@
 """Started under mpiexec by test_ranks.py: many checks in one start, the results as JSON from rank 0."""
 
+import ctypes
 import json
 import re
 import sys
@@ -10,12 +11,14 @@ jax.config.update("jax_enable_x64", True)
 
 import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
+from mpi4jax._src import xla_bridge  # noqa: E402
 
 from nqs_hpc.build import build  # noqa: E402
 from nqs_hpc.config import compose  # noqa: E402
 from nqs_hpc.driver.evaluate import parameter_hash  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
+from nqs_hpc.parallel.traffic import collectives  # noqa: E402
 from nqs_hpc.parallel.world import world  # noqa: E402
 
 here = world()
@@ -60,7 +63,19 @@ RUNS = {
     "adam": ["optimizer=adam", "chunk_size=7"],
     "enumerate": ["sampler=enumerate", "lattice.length=5"],
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
+    "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
+    "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
 }
+
+
+def count_at_run_time(on: bool) -> None:
+    """mpi4jax says on stdout what it sends, between two marks; its buffer is that of C, not of Python."""
+    ctypes.CDLL(None).fflush(None)
+    if here.rank == 0:
+        print("COUNTING" if on else "COUNTED", flush=True)
+    xla_bridge.set_logging(on and here.size > 1)
+
+
 on_four = ("minsr-complex-momentum", "sr-broadcast", "enumerate")  # four ranks on two cores take their time
 for name, overrides in RUNS.items():
     if here.size == 4 and name not in on_four:
@@ -73,12 +88,15 @@ for name, overrides in RUNS.items():
     driver = build(config, comm).driver
     state = driver.warmed(driver.init())
     energies, chains = [], []
-    for _ in range(3):
+    for step in range(3):
+        if step == 2:
+            count_at_run_time(True)
         moved, samples, counts = driver.sample(state)
         batch, shared = driver.evaluate(state.params, samples, counts)
         assert len(set(np.asarray(shared.hash_R).tolist())) == 1
         state, info = driver.update(state, moved, batch)
         energies.append(float(batch.estimate.mean.real))
+    count_at_run_time(False)
     traced = (
         jax.make_jaxpr(driver.jitted[2])(np.zeros(2, np.uint32), state.params, state.sampler),
         jax.make_jaxpr(driver.evaluate)(state.params, samples, counts),
@@ -89,6 +107,8 @@ for name, overrides in RUNS.items():
     found[name] = {
         "energies": energies,
         "collectives": [len(re.findall(r"(?:allreduce|allgather|alltoall)_mpi\[", str(jaxpr))) for jaxpr in traced],
+        "executed": [collective._asdict() for jaxpr in traced for collective in collectives(jaxpr.jaxpr)],
+        "cg_iterations": float(info.get("cg_iterations", 0)),
         "grad_norm": float(info["grad_norm"]),
         "theta": theta.tolist(),
         "samples": np.concatenate(parts).tolist(),

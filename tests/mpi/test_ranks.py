@@ -1,6 +1,7 @@
 """1, 2 and 4 ranks: collectives, chains and steps agree. One start a rank count does all of it."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,8 @@ def results(tmp_path_factory) -> dict[int, dict]:
         output = run(n_ranks, PROGRAM, cwd=folder)
         (line,) = [line for line in output.splitlines() if line.startswith("RESULT ")]
         found[n_ranks] = json.loads(line.removeprefix("RESULT "))
+        counted = re.findall(r"COUNTING\n(.*?)COUNTED\n", output, re.DOTALL)
+        found[n_ranks]["counted"] = [len(re.findall(r"r0 \| \w+ \| MPI_\w+ done", part)) for part in counted]
     return found
 
 
@@ -41,6 +44,8 @@ RUNS = {
     "adam": [0, 1, 1],
     "enumerate": [2, 1, 3],
     "heisenberg": [0, 1, 3],
+    "minsr-blocks": [0, 1, 3],
+    "sr-cg-recomputed": [0, 1, 3],
 }
 
 
@@ -61,6 +66,19 @@ def test_steps_do_not_know_the_rank_count(results, name, n_ranks):
     assert np.abs(np.array(many["theta"]) - one["theta"]).max() < 1e-7
     assert len(set(many["hashes"])) == 1 and len(many["hashes"]) == n_ranks
     assert many["collectives"] == RUNS[name] and one["collectives"] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(RUNS)))
+def test_collectives_executed_in_a_step(results, name, number):
+    """At most 6, and one more for each block of the Jacobian or iteration of CG: in the program and as it runs."""
+    two = results[2][name]
+    outside = sum(c["times"] for c in two["executed"] if not c["in_while"])
+    inside = sum(c["times"] for c in two["executed"] if c["in_while"])
+    assert inside == (1 if "cg" in name else 0)
+    assert outside <= 6 and (outside == 6) == (name in ("enumerate", "minsr-blocks"))
+    assert results[2]["counted"][number] == outside + inside * two["cg_iterations"]
+    assert results[1][name]["executed"] == [] and results[1]["counted"][number] == 0
+    assert all(c["n_bytes"] > 0 for c in two["executed"])
 
 
 def test_jobs_on_one_two_and_four_ranks(tmp_path):
