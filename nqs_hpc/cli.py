@@ -46,7 +46,6 @@ class Leave(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code, the same on every rank: 0 done, 1 fault, 2 bad input, 85 stopped."""
     begun = time.monotonic()
-    # A start makes millions of objects and nearly all of them stay: searching them for garbage takes a tenth of it.
     gc.disable()
     words = sys.argv[1:] if argv is None else argv
     here = world()
@@ -74,6 +73,9 @@ def main(argv: list[str] | None = None) -> int:
         compile_cache.use(order.programs, placement.threads, here)
         from nqs_hpc.run import run  # loads jax, which reads what was just set
 
+        # What is loaded stays. Searching it for garbage again and again took a quarter of a second to the first step.
+        gc.freeze()
+        gc.enable()
         start = {"begun": begun, "checked": checked, "imported": time.monotonic()}
         return run(order.config, order.folder, here, placement, start)
     except BaseException as error:

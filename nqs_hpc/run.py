@@ -6,7 +6,6 @@ collective.
 
 from __future__ import annotations
 
-import gc
 import math
 import sys
 import time
@@ -109,8 +108,8 @@ def run(config: Config, folder: Path, world: World, placement: Placement, start:
         outcome = Outcome(state, "failed", reason, None)
     else:
         outcome = loop(config, folder, world, parts, state, book, watch, show, start)
-    if int(outcome.state.step) == first:
-        settle(config, folder, world, parts, book)
+    if int(outcome.state.step) == first:  # no step was made, after which it is computed
+        book.reference = reference(config, parts, folder, world)
     if outcome.status == "running":
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
     elif root:
@@ -179,10 +178,10 @@ def loop(
                     f"step {step} rejected: the {rejected_part(line)} is not finite; back to the last good parameters, "
                     f"steps scaled by {float(state.scale):g} ({rejections} in a row of {config.optimizer.max_rejected})"
                 )
-        if step == first + 1:
+        if step == first + 1:  # what can take longer than a step, now that one sees the run go
             if root:
                 manifest.first_step(folder, start | {"first_step": time.monotonic()})
-            settle(config, folder, world, parts, book)
+            book.reference = reference(config, parts, folder, world)
         if root and time.monotonic() - last_summary > SUMMARY_SECONDS:
             files.write_json(folder / "summary.json", book.summary(state, line, status="running", reason=""))
             last_summary = time.monotonic()
@@ -210,13 +209,6 @@ def loop(
     if journal is not None:
         journal.close()
     return outcome or Outcome(state, "running", "", line)
-
-
-def settle(config: Config, folder: Path, world: World, parts: Parts, book: Book) -> None:
-    """What can wait until the first step is made. Collective."""
-    book.reference = reference(config, parts, folder, world)
-    gc.enable()
-    gc.freeze()  # what the start made stays, and need not be looked at again
 
 
 def finish(

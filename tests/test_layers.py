@@ -54,6 +54,7 @@ ALLOWED: dict[str, set[str]] = {
 }
 # The only file that knows every family by name; it reads and writes no files.
 ALLOWED["build"] = set(ALLOWED) - {"job", "report", "usage"}
+ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to be written; run writes it
 ALLOWED["run"] = set(ALLOWED)  # the only caller of job
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = set(ALLOWED)
@@ -64,7 +65,8 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # jax and what imports it. Reading input or a run folder must not cost the seconds that loading it takes, and threads
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
-NEVER_JAX = ("system", "report", "checks", "schema", "resolve", "config", "usage", "parallel.world", "parallel.launch")
+NEVER_JAX = ("system", "report", "checks", "schema", "resolve", "config", "usage")
+NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache")
 LATE_JAX = ("cli", "__main__")
 
 

@@ -157,18 +157,18 @@ def rbm(
     def prepare(frozen: RBMFrozen, s_N: Array) -> RBMCache:
         theta = frozen.b + jnp.tensordot(s_N.astype(param_dtype), frozen.w, axes=1)
         units = _planes(jnp.where(frozen.wide, theta, jnp.exp(2 * theta - frozen.bound)))
-        return RBMCache(units, jax.lax.cond(frozen.wide, exponential_factors, factors, frozen, _rows(units)))
+        return RBMCache(units, jax.lax.cond(frozen.wide, exponential_factors, factors, frozen, units))
 
     def index(move: Move) -> Array:
         """The places of a move's entries in the tables."""
         return move.sites * len(deltas_D) + move.deltas.astype(jnp.int32) // spacing + (n_local - 1)
 
-    def factors(frozen: RBMFrozen, z_rows: list[Planes]) -> Product:
-        return _product([(frozen.offset[r] + z[0], *z[1:]) for r, z in enumerate(z_rows)])
+    def factors(frozen: RBMFrozen, z: Planes) -> Product:
+        return _product((frozen.offset + z[0], *z[1:]))
 
-    def exponential_factors(frozen: RBMFrozen, theta_rows: list[Planes]) -> Product:
+    def exponential_factors(frozen: RBMFrozen, theta: Planes) -> Product:
         del frozen
-        return _product([_planes(1 + jnp.exp(-2 * _right_half(_join(theta)))) for theta in theta_rows])
+        return _product(_planes(1 + jnp.exp(-2 * _right_half(_join(theta)))))
 
     def multiply(frozen: RBMFrozen, z: Planes, move: Move) -> Planes:
         return functools.reduce(_times, [_at(frozen.q, place) for place in index(move)], z)
@@ -179,16 +179,22 @@ def rbm(
 
     def try_product(frozen: RBMFrozen, z: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
         del move
-        # row by row: XLA vectorises the lanes of an elementwise expression, and not those of a reduction over rows
-        columns = zip(*map(_rows, [z, *(_at(frozen.q, place) for place in place_F)]), strict=True)
-        return jnp.sum(_at(frozen.const, place_F)), factors(frozen, [functools.reduce(_times, row) for row in columns])
+        # Row by row: XLA vectorises the lanes of an elementwise expression, and not those of a reduction over rows.
+        # Here alone, for each row is a handful of operations to trace and compile.
+        old_and_q = [z, *(_at(frozen.q, place) for place in place_F)]
+        new_rows = []
+        for r in range(rows):
+            offset, *parts = (_row(x, r) for x in ((frozen.offset,), *old_and_q))
+            new = functools.reduce(_times, parts)
+            new_rows.append((jax.lax.add(offset[0], new[0]), *new[1:]))
+        return jnp.sum(_at(frozen.const, place_F)), _product_of_lanes(_tree(new_rows))
 
     def try_exponentials(frozen: RBMFrozen, theta: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
         del place_F
         new = add(frozen, theta, move)
         linear = jnp.sum(frozen.a[move.sites] * move.deltas.astype(param_dtype))
         linear = linear + jnp.sum(_right_half(_join(new)) - _right_half(_join(theta)))
-        return linear, exponential_factors(frozen, _rows(new))
+        return linear, exponential_factors(frozen, new)
 
     # The predicate is one for all configurations: under vmap this stays a branch, and one side alone is run.
     def attempt(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> tuple[Array, Product]:
@@ -248,9 +254,10 @@ def _join(x: Planes) -> Array:
 
 
 def _times(x: Planes, y: Planes) -> Planes:
+    mul = jax.lax.mul
     if len(x) == 1:
-        return (x[0] * y[0],)
-    return x[0] * y[0] - x[1] * y[1], x[0] * y[1] + x[1] * y[0]
+        return (mul(x[0], y[0]),)
+    return jax.lax.sub(mul(x[0], y[0]), mul(x[1], y[1])), jax.lax.add(mul(x[0], y[1]), mul(x[1], y[0]))
 
 
 def _at(table: Tree, place: Array) -> Tree:
@@ -272,22 +279,27 @@ def _split(x: Planes) -> tuple[Planes, Array]:
     return tuple(plane * scale for plane in x), biased.astype(jnp.int32) - bias
 
 
-def _rows(x: Planes) -> list[Planes]:
-    """(rows, lanes) as a list over rows."""
-    return [tuple(plane[r] for plane in x) for r in range(x[0].shape[0])]
+def _row(x: Planes, r: int) -> Planes:
+    return tuple(jax.lax.index_in_dim(plane, r, keepdims=False) for plane in x)
 
 
-def _product(rows: list[Planes]) -> Product:
-    """The product of all factors, given as rows of lanes."""
+def _product(x: Planes) -> Product:
+    """The product of (rows, lanes) factors."""
+    return _product_of_lanes(tuple(jax.lax.reduce(x, _one(x), _times, (0,))))
+
+
+def _product_of_lanes(lanes: Planes) -> Product:
+    """The product over lanes, each of them a product over its rows."""
     # Split before the lanes meet: a reduction may join them in any order, and two raw products can leave the range.
-    mantissa, exponent = _split(_tree(rows))
+    mantissa, exponent = _split(lanes)
+    one = _one(mantissa)
     while exponent.size > _MANTISSAS:
-        n_rows = -(-exponent.size // _MANTISSAS)
-        pads = -exponent.size % n_rows
+        rows = -(-exponent.size // _MANTISSAS)
+        pads = -exponent.size % rows
         padded = (jnp.pad(plane, (0, pads), constant_values=v) for plane, v in zip(mantissa, (1, 0), strict=False))
-        mantissa, excess = _split(_tree(_rows(tuple(plane.reshape(n_rows, -1) for plane in padded))))
-        exponent = jnp.sum(jnp.pad(exponent, (0, pads)).reshape(n_rows, -1), axis=0, dtype=jnp.int32) + excess
-    one = tuple(jnp.full((), v, mantissa[0].dtype) for v in (1, 0)[: len(mantissa)])
+        grouped = tuple(plane.reshape(rows, -1) for plane in padded)
+        mantissa, excess = _split(tuple(jax.lax.reduce(grouped, one, _times, (0,))))
+        exponent = jnp.sum(jnp.pad(exponent, (0, pads)).reshape(rows, -1), axis=0, dtype=jnp.int32) + excess
 
     def combine(left: Product, right: Product) -> Product:
         return Product(_times(left.mantissa, right.mantissa), left.exponent + right.exponent)
@@ -296,6 +308,10 @@ def _product(rows: list[Planes]) -> Product:
     mantissa, exponent = jax.lax.reduce(Product(mantissa, exponent), Product(one, jnp.int32(0)), combine, (0,))
     mantissa, excess = _split(mantissa)
     return Product(mantissa, exponent + excess)
+
+
+def _one(x: Planes) -> Planes:
+    return tuple(jnp.full((), v, x[0].dtype) for v in (1, 0)[: len(x)])
 
 
 def _tree(rows: list[Planes]) -> Planes:

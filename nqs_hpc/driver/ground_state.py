@@ -76,13 +76,13 @@ def ground_state(
 
     rank = np.int32(comm.rank)  # data of every program, a constant of none: all ranks compile the same ones
 
-    def first_state(rank: Array) -> RunState:
+    def first_state(chains: Tree) -> RunState:
         params = ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS))))
         mean = None if average is None else Average(jax.tree.map(jnp.zeros_like, params), jnp.float64(0.0))
         state = RunState(
             step=jnp.int32(0),
             params=params,
-            sampler=sampler.init(jnp.asarray(purpose_key(seed, Purpose.CHAINS)), rank),
+            sampler=chains,
             update=update.init(params),
             good=Good(params, update.init(params), mean),
             average=mean,
@@ -162,7 +162,7 @@ def ground_state(
 
     update_step, start = jax.jit(take), jax.jit(first_state)
     return GroundState(
-        init=lambda: start(rank),
+        init=lambda: start(fresh_chains(purpose_key(seed, Purpose.CHAINS), rank)),
         warmed=lambda state: state._replace(sampler=warm_up(state.params, state.sampler, Purpose.WARMUP)),
         sample=sample,
         evaluate=evaluate,

@@ -70,24 +70,21 @@ def factored_space(
     assert ansatz.factors is not None
     leaves, n = ansatz.factors.leaves, rows_per_sample(ansatz.kind)
     parts = factored.part_rows(ansatz, params, batch.samples.s_BN, chunk)
-    parts_A = gather_columns(comm, parts)
+    columns = [*parts] if v_P is None else [*parts, factored.times(leaves, flat, parts, v_P)[:, None]]
+    gathered = gather_columns(comm, columns)
+    parts_A, image_A = gathered[: len(parts)], None
     w_rows = weigh(ansatz.kind, batch.w_A).astype(parts[0].real.dtype)
+    root = jnp.sqrt(w_rows)
     shifts = [jnp.sum(w_rows[:, None] * part, axis=0) / n for part in parts_A]
 
     def kernel_rows(rows: tuple[Array, ...]) -> Array:
         return factored.gram(leaves, [part[None] for part in rows], parts_A, shifts)[0]
 
     raw = chunked_map(kernel_rows, parts, KERNEL_ROWS)
-    # Centring from both sides takes the weighted means of rows and columns away, those of Re O and Im O apart; each is
-    # the conjugate of the other, and travels with the rows.
-    means = jnp.sum((raw * w_rows[None]).reshape(len(raw), -1, n), axis=1)
-    columns = [raw, means] if v_P is None else [raw, means, factored.times(leaves, flat, parts, v_P)[:, None]]
-    raw_A, means_A, *image = gather_columns(comm, columns)
-    root = jnp.sqrt(w_rows)
-    kernel = centred_kernel(raw_A, means_A, w_rows, n) * (root[:, None] * root[None])
-    image_A = None
-    if image:
-        o_v = image[0][:, 0].reshape(-1, n)
+    raw_A = comm.gather(raw).reshape(-1, raw.shape[1])
+    kernel = centred_kernel(raw_A, w_rows, n) * (root[:, None] * root[None])
+    if v_P is not None:
+        o_v = gathered[-1][:, 0].reshape(-1, n)
         image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
 
     def adjoint(y_kA: Array) -> Array:
@@ -178,10 +175,14 @@ def reduced_kernel(kernel: Array, image: Array | None, comm: Comm) -> tuple[Arra
     return unpack(buffer[: n * (n + 1) // 2], n), None if image is None else buffer[-n:]
 
 
-def centred_kernel(raw: Array, means: Array, w_rows: Array, n: int) -> Array:
-    """(1 - 1 w^T) raw (1 - w 1^T), given raw w as ``means`` (rows, n): apart for the n kinds of rows of a sample."""
+def centred_kernel(raw: Array, w_rows: Array, n: int) -> Array:
+    """(1 - 1 w^T) raw (1 - w 1^T) of a Hermitian matrix, apart for the n kinds of rows of a sample (Re O and Im O)."""
     size = len(raw)
-    whole = jnp.sum((w_rows[:, None] * means).reshape(-1, n, n), axis=0)  # (n, n): kind of row, kind of column
+    of_kind = jnp.zeros((size // n, n, n), w_rows.dtype)
+    kinds = jnp.arange(n)
+    of_kind = of_kind.at[:, kinds, kinds].set(w_rows.reshape(-1, n)).reshape(size, n)
+    means = raw @ of_kind.astype(raw.dtype)  # (rows, kind of column); those of the columns are their conjugates
+    whole = of_kind.T.astype(raw.dtype) @ means  # kind of row, kind of column
     by_sample = means.reshape(-1, n, n)  # sample, kind of row, kind of column
     centred = raw.reshape(size // n, n, size // n, n) - by_sample[:, :, None, :]
     centred = centred - by_sample.conj().transpose(2, 0, 1)[None] + whole[None, :, None, :]

@@ -1,11 +1,14 @@
 """Compiled programs kept from start to start: jax's compilation cache, set up before jax is imported.
 
 XLA spends seconds on the programs of a run; a start that finds them on the disk spends none. jax names an entry by the
-program, the versions and the compiler's options, but not by two things the machine code depends on: the threads, for
-which loops are cut, and the processor. Each pair of these has a folder of its own.
+program, the versions and the compiler's options, but not by the threads, for which XLA cuts its loops: a program made
+for one thread would be read, and run on one, by a start with sixty-four. A home folder also serves processors of many
+kinds. Each pair of these has a folder of its own.
 
 jax writes an entry in place and never again, and each rank takes itself for the only process. So one rank a folder
-writes, and an entry that cannot be read, cut short by a kill, is removed by that rank and so written anew.
+writes, and an entry that cannot be read, cut short by a kill, is removed by that rank and so written anew. It also
+removes entries a month after they were made: those of former versions, and of MPI libraries whose handles, which are
+part of a program, differ from start to start (Open MPI).
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ import hashlib
 import os
 import re
 import sys
+import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -22,6 +27,7 @@ from nqs_hpc.parallel.world import World
 
 LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # programs that compile faster are not written
 NEVER = "1e9"
+MONTH = 30 * 86400.0  # seconds
 # The lines of /proc/cpuinfo that say what a processor can run and what code is tuned for: x86, Arm, POWER.
 KIND = ("vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU variant", "CPU part", "Features", "cpu")
 
@@ -58,6 +64,10 @@ def use(kept: Path | None, threads: int, world: World) -> None:
     os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
     if writes:
         os.environ.setdefault(LEAST_SECONDS, "0")
+        for entry in own.glob("*-cache"):
+            with suppress(OSError):  # another job may remove it meanwhile
+                if time.time() - entry.stat().st_mtime > MONTH:
+                    entry.unlink()
     else:
         os.environ[LEAST_SECONDS] = NEVER
     _speak(own, world.rank, writes)
@@ -65,7 +75,8 @@ def use(kept: Path | None, threads: int, world: World) -> None:
 
 def processor() -> str:
     """A short name for this kind of processor: equal names run each other's machine code."""
-    first = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+    with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        first = file.read(2**14).split("\n\n")[0]  # one processor, not hundreds: each costs the kernel time
     kind = [line for line in first.splitlines() if line.partition(":")[0].strip() in KIND]
     return hashlib.sha256("\n".join(kind).encode()).hexdigest()[:8]
 
@@ -91,6 +102,7 @@ def _speak(own: Path, rank: int, writes: bool) -> None:
         print(f"rank {rank}: {program} could not be {what} ({reason}): {own}", file=sys.stderr, flush=True)
         if act == "reading" and writes:
             for entry in own.glob(f"{program}-*"):
-                entry.unlink(missing_ok=True)
+                with suppress(OSError):
+                    entry.unlink()
 
     warnings.showwarning = show

@@ -7,6 +7,7 @@ GPUs, rank i of a host sees its i-th device and no other.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 from pathlib import Path
@@ -65,10 +66,24 @@ def place(world: World) -> Placement:
     if visible:
         gpu = visible[world.local_rank % len(visible)]
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+    keep_freed_memory()
     os.environ["JAX_ENABLE_X64"] = "1"  # energies need float64 whatever the precision of the network
     # CUDA-aware MPI crashes on some systems; through host memory it always works.
     os.environ.setdefault("MPI4JAX_USE_CUDA_MPI", "0")
     return Placement(host, cpus, threads, gpu)
+
+
+def keep_freed_memory() -> None:
+    """Tell glibc to keep the memory of freed arrays: every call of a program would fault its temporaries in anew.
+
+    Nothing where the C library is another one.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD
+        mallopt(mmap_threshold, 32 * 2**20)  # the largest there is: larger arrays are mapped, and given back
+        mallopt(trim_threshold, 256 * 2**20)
+        mallopt(top_pad, 16 * 2**20)
 
 
 def share(mask: tuple[int, ...], local_rank: int, local_size: int) -> tuple[int, ...]:

@@ -3,8 +3,9 @@ arXiv:1412.6980)."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import jax.numpy as jnp
-import optax
 from jax import Array
 
 from nqs_hpc.gradient.flat import flat
@@ -12,6 +13,9 @@ from nqs_hpc.gradient.force import force
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree, Update
 from nqs_hpc.update.step_size import Schedule, scaled
+
+if TYPE_CHECKING:
+    import optax
 
 
 def first_order(
@@ -45,9 +49,13 @@ def first_order(
 
 def sgd(ansatz: Ansatz, comm: Comm, **options) -> Update:
     """theta <- theta - eta F."""
+    import optax  # here, for SR starts without it
+
     return first_order(ansatz, comm, optax.identity(), **options)
 
 
 def adam(ansatz: Ansatz, comm: Comm, *, b1: float, b2: float, eps: float, **options) -> Update:
     """Adam with the moments of F."""
+    import optax
+
     return first_order(ansatz, comm, optax.scale_by_adam(b1=b1, b2=b2, eps=eps), **options)

@@ -22,7 +22,11 @@ def widened(x: Array, solve_dtype: str) -> Array:
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
     shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-    x = jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(shifted, lower=True), rhs)
+    # LAPACK wants columns: the transpose, which is the conjugate, goes in as it lies, so all else is conjugated too.
+    factor = jax.lax.linalg.cholesky(shifted.T, symmetrize_input=False)
+    triangle = {"left_side": True, "lower": True}
+    half = jax.lax.linalg.triangular_solve(factor, rhs.conj()[:, None], **triangle)
+    x = jax.lax.linalg.triangular_solve(factor, half, transpose_a=True, conjugate_a=True, **triangle)[:, 0].conj()
     failed = ~jnp.all(jnp.isfinite(x))
     # A right-hand side that is not finite has no solution: then the step is rejected, not solved again.
     again = failed & jnp.all(jnp.isfinite(rhs)) & jnp.all(jnp.isfinite(matrix))

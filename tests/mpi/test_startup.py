@@ -1,0 +1,47 @@
+"""A second start compiles nothing, on any rank; an entry cut short by a kill costs one compilation and no run."""
+
+import json
+import re
+import zlib
+
+import pytest
+
+from tests.mpi.starts import job, summary
+
+pytestmark = pytest.mark.mpi
+
+
+def program(name: str) -> str:
+    """The program of an entry or of its key, which ends in a hash."""
+    return name.split("-")[0]
+
+
+def test_a_second_start_compiles_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_EXPLAIN_CACHE_MISSES", "1")  # jax says what it compiles and what it writes
+
+    def start(*words: str) -> tuple[str, list[str], list[str]]:
+        output = job(2, "compile_cache=programs", "task.final_samples=64", *words, cwd=tmp_path)
+        compiled = re.findall(r"PERSISTENT COMPILATION CACHE MISS for '(\w+)'", output)
+        return output, compiled, re.findall(r"Writing (\w+) to persistent compilation cache", output)
+
+    _, compiled, written = start("run_dir=run", "task.n_steps=1")
+    (programs,) = (tmp_path / "programs").iterdir()
+    entries = sorted(programs.iterdir())
+    assert sorted(written) == sorted(program(path.name) for path in entries)  # each once: one rank writes
+    assert len(compiled) > len(written)  # the other compiles the same meanwhile
+
+    _, compiled, _ = start("run_dir=again", "task.n_steps=1")
+    assert compiled == []
+    assert sorted(programs.iterdir()) == entries
+    (begun,) = json.loads((tmp_path / "again" / "manifest.json").read_text())["starts"]
+    assert list(begun["seconds"]) == ["checked", "imported", "built", "first_step"]
+    assert all(seconds > 0 for seconds in begun["seconds"].values())
+    # compiled or read, the same bits
+    assert summary(tmp_path / "again")["energy"] == summary(tmp_path / "run")["energy"]
+
+    torn = next(path for path in entries if program(path.name) == "jit_estimate")
+    torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
+    output, compiled, written = start("run_dir=again", "task.n_steps=2")  # resumed
+    assert "jit_estimate could not be read" in output and "Traceback" not in output
+    assert set(compiled) == {"jit_estimate"} and written == ["jit_estimate"]
+    assert zlib.decompress(torn.read_bytes())
