@@ -201,6 +201,8 @@ def peer_command(python: str, *words: Any) -> list[str]:
 
 def screening(work: Workload, options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """NetKet's settings to measure, "best" and "ntk" (None where none fits), and every way it tried or left out."""
+    if options.settings:
+        return options.settings, []
     with contextlib.ExitStack() as stack:
         command = peer_command(options.peer_python, "screen", work.peer, options.memory_gib)
         server = Server("NetKet's screening", command, folder)
@@ -261,6 +263,7 @@ def measured(work: Workload, options: argparse.Namespace, folder: Path) -> dict[
         "work": contenders[0].ready["work"],
         "contenders": rows,
         "ratios": [{"ours": own["name"]} | ratios(own, peers) for own in ours],
+        "settings": settings,
         "screening": ways,
     }
 
@@ -370,6 +373,9 @@ def main() -> int:
     parser.add_argument("--ranks", type=lambda text: [int(word) for word in text.split(",")], default=[1, 2])
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--memory-gib", type=float, default=12.0, help="what a setting of NetKet may need")
+    parser.add_argument(
+        "--settings", type=json.loads, help='{"best": {...}, "ntk": null}: those of an earlier screening, in its place'
+    )
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()

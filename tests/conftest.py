@@ -1,6 +1,17 @@
-"""Settings all tests share: float64, no silent broadcasting of ranks."""
+"""What all tests share: float64, no silent broadcasting of ranks, a compile cache of their own."""
+
+import os
 
 import jax
+import pytest
 
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def compile_cache(tmp_path_factory):
+    """Where jobs that tests start keep compiled programs: many compile the same ones, and none writes to a home."""
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path_factory.mktemp("compiled"))
+    yield
+    del os.environ["JAX_COMPILATION_CACHE_DIR"]

@@ -50,37 +50,48 @@ def differ(found, expected) -> float:
     return float(np.abs(np.asarray(found) - expected).max() / np.abs(expected).max())
 
 
-@pytest.mark.parametrize(
-    ("way", "name"),
-    [("factored", name) for name in FACTORED] + [(way, name) for way in ("stored", "blocked") for name in NAMES],
+# every ansatz in chunks, and of each way one that is not
+WAYS = (
+    [("factored", name, 5) for name in FACTORED]
+    + [(way, name, 5) for way in ("stored", "blocked") for name in NAMES]
+    + [("factored", "rbm-complex", None), ("stored", "mlp-complex", None), ("blocked", "jastrow", None)]
 )
-@pytest.mark.parametrize("chunk", [None, 5])
+
+
+@pytest.mark.parametrize(("way", "name", "chunk"), WAYS)
 def test_sample_space_is_that_of_the_matrix(way, name, chunk):
     ansatz, form, params, batch, x, v_P, y_kA = case(name)
     make = {"factored": factored_space, "stored": stored_space, "blocked": functools.partial(blocked_space, blocks=3)}
-    space = make[way](ansatz, form, params, batch, SERIAL, v_P, chunk)
-    assert differ(space.kernel, x @ x.conj().T) < 1e-12
-    assert differ(space.image, x @ v_P) < 1e-12
-    assert differ(space.adjoint(y_kA), y_kA @ x.conj()) < 1e-12
-    assert make[way](ansatz, form, params, batch, SERIAL, None, chunk).image is None
+
+    @jax.jit
+    def found(params, batch, v_P, y_kA):
+        space = make[way](ansatz, form, params, batch, SERIAL, v_P, chunk)
+        return space.kernel, space.image, space.adjoint(y_kA)
+
+    kernel, image, adjoint = found(params, batch, v_P, y_kA)
+    assert differ(kernel, x @ x.conj().T) < 1e-12
+    assert differ(image, x @ v_P) < 1e-12
+    assert differ(adjoint, y_kA @ x.conj()) < 1e-12
 
 
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("stored", [True, False])
-@pytest.mark.parametrize("chunk", [None, 5])
-def test_rows_are_those_of_the_matrix(name, stored, chunk):
+@pytest.mark.parametrize(
+    ("name", "stored", "chunk"),
+    [(name, False, 5) for name in NAMES]
+    + [("jastrow", True, 5), ("jastrow", True, None), ("rbm-complex", False, None)],
+)
+def test_rows_and_dense_tensor_are_those_of_the_matrix(name, stored, chunk):
     ansatz, form, params, batch, x, v_P, y_kA = case(name)
-    rows = centred_rows(ansatz, form, params, batch.samples, SERIAL, chunk=chunk, stored=stored)
-    assert differ(rows.times(v_P), x @ v_P) < 1e-12
-    assert differ(rows.adjoint(y_kA[0]), x.conj().T @ y_kA[0]) < 1e-12
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("chunk", [None, 5])
-def test_dense_tensor_in_parameter_space(name, chunk):
-    ansatz, form, params, batch, x, _, _ = case(name)
     eps = residuals(ansatz.kind, batch.e_loc_B, batch.samples.w_B, batch.estimate.mean).astype(form.dtype)
-    s_PP, f_P = gram_of_parameters(ansatz, form, params, batch.samples, SERIAL, eps, chunk=chunk)
+
+    @jax.jit
+    def found(params, samples, v_P, y_rows):
+        rows = centred_rows(ansatz, form, params, samples, SERIAL, chunk=chunk, stored=stored)
+        dense = gram_of_parameters(ansatz, form, params, samples, SERIAL, eps, chunk=chunk)
+        return rows.times(v_P), rows.adjoint(y_rows), *dense
+
+    times, adjoint, s_PP, f_P = found(params, batch.samples, v_P, y_kA[0])
+    assert differ(times, x @ v_P) < 1e-12
+    assert differ(adjoint, x.conj().T @ y_kA[0]) < 1e-12
     assert differ(s_PP, x.conj().T @ x) < 1e-12
     assert differ(f_P, x.conj().T @ eps) < 1e-12
 
@@ -119,6 +130,9 @@ def test_factors_in_float32_keep_their_digits():
         ansatz = rbm(n, n_hidden=n, float_dtype=dtype)
         cast = jax.tree.map(lambda leaf, dtype=dtype: jnp.asarray(leaf, dtype), params)
         batch = case("rbm-real")[3]._replace(samples=Samples(s_BN, w_A), w_A=w_A)
-        kernels.append(factored_space(ansatz, flat(cast, "real"), cast, batch, SERIAL, None, None).kernel)
+        form = flat(cast, "real")
+        kernels.append(
+            jax.jit(lambda p, b, a=ansatz, f=form: factored_space(a, f, p, b, SERIAL, None, None).kernel)(cast, batch)
+        )
     assert kernels[0].dtype == jnp.float32
     assert differ(kernels[0], np.asarray(kernels[1])) < 5e-6
