@@ -383,6 +383,8 @@ def main() -> int:
         parser.error(f"unknown {', '.join(sorted(unknown))}; valid: {', '.join(WORKLOADS)}")
     if min(options.ranks) < 1 or options.rounds < 1:
         parser.error("--ranks and --rounds are at least 1")
+    if options.settings and len(options.workloads) > 1:
+        parser.error("--settings are those of one workload")
     try:
         versions = peer_versions(options.peer_python)
     except ImportError as error:
@@ -393,7 +395,8 @@ def main() -> int:
     report: dict[str, Any] = {
         "date": datetime.date.today().isoformat(),
         "command": f"python benchmarks/ladder.py --workloads {','.join(options.workloads)} --rounds {options.rounds} "
-        f"--ranks {','.join(map(str, options.ranks))} --memory-gib {options.memory_gib:g}",
+        f"--ranks {','.join(map(str, options.ranks))} --memory-gib {options.memory_gib:g}"
+        + (f" --settings '{json.dumps(options.settings)}'" if options.settings else ""),
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),
         "workloads": {},

@@ -25,6 +25,7 @@ import argparse
 import contextlib
 import json
 import math
+import os
 import statistics
 import subprocess
 import sys
@@ -40,7 +41,8 @@ TIMES = ("step_s", "sample_s", "local_energy_s", "update_s")
 
 def pinned(command: list[str], ranks: int) -> list[str]:
     """One rank on one core: two are bound to one each by the program itself."""
-    return ["taskset", "-c", "0", *command] if ranks == 1 else command
+    core = str(min(os.sched_getaffinity(0)))
+    return ["taskset", "-c", core, *command] if ranks == 1 else command
 
 
 def doubled(words: tuple[str, ...]) -> tuple[str, ...]:
@@ -82,13 +84,19 @@ def measure(name: str, rounds: int, folder: Path) -> dict[str, Any]:
     return found | {"work": ready["work"]}
 
 
-def count(name: str, ranks: int) -> dict[str, Any]:
+def asked(ranks: int, *words: str) -> dict[str, Any]:
+    """What this program, started on so many ranks, answers; it ends with its words where it fails."""
+    command = our_command(WORKLOADS["W1"], ranks)
+    command = [*command[: command.index(sys.executable)], sys.executable, __file__, *words]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(command)} ended with code {done.returncode}:\n{done.stderr}")
+    return json.loads(next(line for line in done.stdout.splitlines() if line.startswith("{")))
+
+
+def count(words: tuple[str, ...], ranks: int) -> dict[str, Any]:
     """Collectives of one step, as the traced programs on so many ranks have them."""
-    command = our_command(WORKLOADS[name], ranks)
-    place = command.index(sys.executable)
-    command = [*command[:place], sys.executable, __file__, "--trace", *WORKLOADS[name].ours]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+    return asked(ranks, "--trace", *words)
 
 
 def trace(overrides: list[str]) -> None:
@@ -134,13 +142,8 @@ def trace(overrides: list[str]) -> None:
 
 
 def machine() -> dict[str, float]:
-    """Latency and bandwidth between two ranks, and the rates of products and Cholesky factors on one core."""
-    command = our_command(WORKLOADS["W1"], 2)
-    place = command.index(sys.executable)
-    output = subprocess.run(
-        [*command[:place], sys.executable, __file__, "--machine"], capture_output=True, text=True, check=True
-    ).stdout
-    return json.loads(next(line for line in output.splitlines() if line.startswith("{")))
+    """Latency and bandwidth between two ranks; the rates of products and Cholesky factors with both cores at work."""
+    return asked(2, "--machine")
 
 
 def measure_machine() -> None:
@@ -186,7 +189,8 @@ def measure_machine() -> None:
 
 
 def messages(collectives: list[dict[str, Any]], ranks: int, rates: dict[str, float]) -> float:
-    """Seconds of a step's collectives: a rank receives (R - 1) parts of a gather, and its buffer twice in a sum."""
+    """Seconds of a step's collectives: a rank receives R - 1 parts of a gather, all but its own part of an exchange,
+    and a buffer nearly twice in a sum."""
     if ranks == 1:
         return 0.0
     total = 0.0
@@ -194,7 +198,8 @@ def messages(collectives: list[dict[str, Any]], ranks: int, rates: dict[str, flo
         kind = "allreduce" if c["kind"] == "allreduce" else "allgather"
         # the rates were measured between two ranks: one part of a gather, one exchange of a sum
         steps = math.log2(ranks)
-        volume = c["n_bytes"] * (ranks - 1 if c["kind"] != "allreduce" else 2 * (ranks - 1) / ranks)
+        received = {"allgather": ranks - 1, "alltoall": (ranks - 1) / ranks, "allreduce": 2 * (ranks - 1) / ranks}
+        volume = c["n_bytes"] * received[c["kind"]]
         total += c["times"] * (rates[f"{kind}_latency_s"] * steps + volume / rates[f"{kind}_bytes_per_s"])
     return total
 
@@ -202,12 +207,12 @@ def messages(collectives: list[dict[str, Any]], ranks: int, rates: dict[str, flo
 class Model:
     """t(n, R) of one workload from one rank's measured step."""
 
-    def __init__(self, one: dict[str, float], solve_s: float, size: dict[str, Any], rates: dict[str, float]) -> None:
+    def __init__(self, one: dict[str, float], size: dict[str, Any], rates: dict[str, float]) -> None:
         self.rows, self.rates = size["rows"], rates
         kernel = size["real_operations"] * 2 * self.rows**2 * size["width"] / rates["product_flops"]
         self.kernel = min(kernel, max(0.0, one["update_s"] - one["solve_s"]))
         self.linear = one["step_s"] - one["solve_s"] - self.kernel
-        self.solve = solve_s
+        self.solve = one["solve_s"]
 
     def seconds(self, growth: float, ranks: int, collectives: list[dict[str, Any]]) -> dict[str, float]:
         """The parts of a step with ``growth`` times the rows."""
@@ -219,33 +224,53 @@ class Model:
         }
 
 
+N_SITES, N_HIDDEN = 400, 2494
+N_PARAMETERS = N_SITES * N_HIDDEN + N_SITES + N_HIDDEN  # 10^6
+
+
+def far_step(
+    samples: int, ranks: int, rates: dict[str, float], one: dict[str, float], size: dict[str, Any]
+) -> dict[str, float]:
+    """The parts of a step of an RBM of 10^6 parameters on 400 sites.
+
+    Proposals and local energies cost sites times hidden units a sample, as many as there are parameters: the linear
+    part is the measured one scaled by these.
+    """
+    rows, width = samples / ranks, N_SITES + N_HIDDEN
+    per_row = Model(one, size, rates).linear / size["rows"] * N_PARAMETERS / size["parameters"]
+    sent = [
+        {"kind": "allgather", "n_bytes": 16 * rows, "times": 1},
+        {"kind": "allgather", "n_bytes": 8 * rows * width, "times": 1},
+        {"kind": "allgather", "n_bytes": 8 * rows * samples, "times": 1},
+        {"kind": "allreduce", "n_bytes": 16 * N_PARAMETERS, "times": 1},
+    ]
+    return {
+        "sampling, energies, derivatives": per_row * rows,
+        "kernel": 2 * samples**2 * width / rates["product_flops"] / ranks,
+        "solve": samples**3 / 3 / rates["factor_flops"],
+        "messages": messages(sent, ranks, rates),
+    }
+
+
 def run_out(rates: dict[str, float], one: dict[str, float], size: dict[str, Any]) -> list[dict[str, Any]]:
-    """An RBM of 10^6 parameters on 400 sites: the measured workload's linear part scaled by its hidden units."""
-    n_sites, n_hidden = 400, 2494
-    width, n_parameters = n_sites + n_hidden, n_sites * n_hidden + n_sites + n_hidden
-    measured = Model(one, one["solve_s"], size, rates)
-    # samplings and local energies: proposals times hidden units; the measured RBM has as many of each as sites times M
-    per_row = measured.linear / size["rows"] * n_parameters / size["parameters"]
     table = []
     for samples in (1024, 4096, 16384):
         for ranks in (1, 4, 16, 64, 256, 1024):
-            if samples // ranks < 1:
-                continue
-            rows = samples // ranks
-            sent = [
-                {"kind": "allgather", "n_bytes": 16 * rows, "times": 1},
-                {"kind": "allgather", "n_bytes": 8 * rows * width, "times": 1},
-                {"kind": "allgather", "n_bytes": 8 * rows * samples, "times": 1},
-                {"kind": "allreduce", "n_bytes": 16 * n_parameters, "times": 1},
-            ]
-            parts = {
-                "sampling, energies, derivatives": per_row * rows,
-                "kernel": 2 * samples**2 * width / rates["product_flops"] / ranks,
-                "solve": samples**3 / 3 / rates["factor_flops"],
-                "messages": messages(sent, ranks, rates),
-            }
+            parts = far_step(samples, ranks, rates, one, size)
             table.append({"samples": samples, "ranks": ranks, "step_s": sum(parts.values()), "parts": parts})
     return table
+
+
+def solve_limits(rates: dict[str, float], one: dict[str, float], size: dict[str, Any]) -> list[dict[str, int]]:
+    """For each rank count the samples, a power of two, from which the replicated solve is half of a step."""
+    found = []
+    for ranks in (1, 4, 16, 64, 256, 1024):
+        for exponent in range(6, 24):
+            parts = far_step(2**exponent, ranks, rates, one, size)
+            if 2 * parts["solve"] >= sum(parts.values()):
+                found.append({"ranks": ranks, "samples": 2**exponent})
+                break
+    return found
 
 
 def markdown(result: dict[str, Any]) -> str:
@@ -270,6 +295,15 @@ def markdown(result: dict[str, Any]) -> str:
             volume = sum(c["times"] * c["n_bytes"] for c in sent) / 1e6
             cells.append(", ".join(f"{n} {kind}" for kind, n in sorted(kinds.items())) + f"; {volume:.2f} MB a rank")
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    far_off = [
+        f"{name} {point} {found['model'][point]:.2f}"
+        for name, found in result["workloads"].items()
+        for point in ("two", "weak")
+        if abs(found["model"][point] - 1) > 0.2
+    ]
+    lines += ["", f"Off by more than 20 %: {', '.join(far_off) or 'none'}."]
+    limits = ", ".join(f"{row['ranks']} ranks {row['samples']}" for row in result["limits"])
+    lines += ["", f"Samples from which the replicated solve is half of a step: {limits}."]
     lines += ["", "| samples | ranks | step, s | largest part | its share |", "|---|---|---|---|---|"]
     for row in result["far"]:
         part = max(row["parts"], key=row["parts"].get)
@@ -298,19 +332,20 @@ def main() -> None:
         return
 
     counts = [int(word) for word in options.count.split(",")]
+    if options.workloads.split(",")[0] not in ("W1", "W5"):
+        parser.error("the first workload is run out as a real RBM: it must be W1 or W5")
     rates = machine()
     result: dict[str, Any] = {"machine": rates, "count": counts, "workloads": {}}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.workloads.split(","):
             found = measure(name, options.rounds, Path(folder))
-            sizes = {ranks: count(name, ranks) for ranks in sorted({2, *counts})}
+            words = WORKLOADS[name].ours
+            sizes = {ranks: count(words, ranks) for ranks in sorted({2, *counts})}
             found["collectives"] = {str(ranks): size["collectives"] for ranks, size in sizes.items()}
             size = {key: value for key, value in sizes[2].items() if key != "collectives"}
-            model = Model(found["one"], found["two"]["solve_s"], size, rates)
+            model = Model(found["one"], size, rates)
             two = model.seconds(1, 2, sizes[2]["collectives"])
-            # twice the rows on twice the ranks: a gathered row is twice as long, all else a rank sends is the same
-            sent = [dict(c, n_bytes=2 * c["n_bytes"]) for c in sizes[2]["collectives"]]
-            weak = model.seconds(2, 2, sent)
+            weak = model.seconds(2, 2, count(doubled(words), 2)["collectives"])
             found["model"] = {
                 "two": sum(two.values()) / found["two"]["step_s"],
                 "weak": sum(weak.values()) / found["weak"]["step_s"],
@@ -322,8 +357,9 @@ def main() -> None:
     for kind in ("allgather", "allreduce"):
         far[f"{kind}_latency_s"] = options.latency or rates[f"{kind}_latency_s"]
         far[f"{kind}_bytes_per_s"] = options.bandwidth or rates[f"{kind}_bytes_per_s"]
-    measured = next(found for found in result["workloads"].values())
+    measured = result["workloads"][options.workloads.split(",")[0]]
     result["far"] = run_out(far, measured["one"], measured["size"])
+    result["limits"] = solve_limits(far, measured["one"], measured["size"])
     table = markdown(result)
     print(table)
     if options.json:

@@ -45,7 +45,7 @@ class Plan(NamedTuple):
 
     solver: str | None  # None for optimizers without one
     chunk_size: int | None
-    blocks: int | None  # of the Jacobian; None for optimizers without one
+    blocks: int | None = None  # of the Jacobian; None for optimizers without one
 
 
 class Parts(NamedTuple):
@@ -246,7 +246,7 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
         if factors is not None:
             width = sum(part.size for part in jax.eval_shape(factors.parts, params, s_N))
         size = Size(n_rows, form.n_parameters, width, ansatz.kind == "holomorphic")
-        wide = max(itemsize, np.dtype(config.precision.solve).itemsize)
+        wide = max(itemsize, np.dtype(config.precision.solve).itemsize * (2 if form.dtype.kind == "c" else 1))
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
         solver = cheapest(size, wide, memory / 2, matrix_free=not optimizer.broadcast)
     elif solver == "auto":

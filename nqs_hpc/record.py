@@ -91,11 +91,14 @@ class Book:
 
     def headline(self, folder: Path, first: int, reason: str) -> str:
         """One line on what starts, at step ``first``."""
-        ranks, parts = self.world.size, self.parts
+        ranks, parts, plan = self.world.size, self.parts, self.parts.plan
+        chosen = "" if plan.solver is None else f", solver {plan.solver}"
+        chosen += "" if plan.blocks in (None, 1) else f", Jacobian in {plan.blocks} blocks"
+        chosen += "" if plan.chunk_size is None else f", chunks of {plan.chunk_size}"
         where = f"{ranks} ranks x {self.threads} threads" if ranks > 1 else f"{self.threads} threads"
         return (
             f"{folder}: {reason}, step {first} of {self.config.task.n_steps}; {parts.lattice.n_sites} sites, "
-            f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step, {where}"
+            f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step{chosen}, {where}"
         )
 
 

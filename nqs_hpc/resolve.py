@@ -206,13 +206,13 @@ def _optimizer(config: Config, n_sites: int) -> None:
         raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
     if not isinstance(given, schema.Sr | schema.Minsr) and config.precision.solve != "float64":
         raise bad("precision.solve", config.precision.solve, f"float64: optimizer={given.name} solves nothing")
-    if isinstance(given, schema.Minsr):
+    if isinstance(given, schema.Minsr) or (isinstance(given, schema.Sr) and given.solver == "minsr"):
         # every rank holds the kernel of all samples; a slip here would end in the machine running out of memory
         width = 8 if config.precision.solve == "float64" else 4
+        if getattr(config.ansatz, "dtype", "real") == "complex":
+            width *= 4 if isinstance(config.ansatz, schema.Mlp) else 2  # two rows a sample, or complex numbers
         most = int((config.memory_gib * 2**30 / width) ** 0.5)
-        too_many = (
-            f"at most {most}: optimizer=minsr holds the square of it in numbers, and memory_gib={config.memory_gib:g}"
-        )
+        too_many = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={config.memory_gib:g}"
         if isinstance(config.sampler, schema.Metropolis) and config.sampler.n_samples > most:
             raise bad("sampler.n_samples", config.sampler.n_samples, too_many)
         states = _n_states(n_sites, config.sector)

@@ -317,7 +317,10 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
     }
     for name, before in stored._asdict().items():
         now = getattr(fresh, name)
-        chosen[name] = before if asked[name] == "auto" else now
-        if chosen[name] != before:
+        # checkpoints older than blocks have none; mixed nodes do not share the bits by which cg counts its iterations
+        is_new = name == "blocks" and before is None
+        unfit = name == "solver" and before == "cg" and getattr(optimizer, "broadcast", False)
+        chosen[name] = before if asked[name] == "auto" and not is_new and not unfit else now
+        if chosen[name] != before and not is_new:
             messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")
     return Plan(**chosen), messages

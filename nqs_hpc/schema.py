@@ -2,7 +2,8 @@
 
 Defaults live in conf/ alone: a key that is missing there is an error. A new choice is one YAML in conf/GROUP/ and one
 dataclass here. Fields hold what the key means once resolved: ``auto`` is replaced by its value before a Config leaves
-config.compose (but for ``solver`` and ``chunk_size``, which are planned once the number of parameters is known).
+config.compose (but for ``solver``, ``blocks`` and ``chunk_size``, which are planned once the number of parameters is
+known).
 Loads nothing heavy: the check of the input comes before JAX and MPI.
 """
 # ruff: noqa: RUF009 - key() and its like return dataclasses.field
@@ -216,7 +217,8 @@ class Adam(Optimizer):
 
 
 _SHIFT = "added to the diagonal, a number or a schedule; 0 needs solver=eigh"
-_BLOCKS = "parts the Jacobian is made in, of networks that need one (not rbm, mlp); auto: what memory_gib allows"
+_BLOCKS = "parts the Jacobian of minsr is made in, in networks that need one (not rbm, mlp); auto: by memory_gib"
+_STORED = "above 1, cg holds no Jacobian and asks the network anew (not rbm, mlp, which need none); auto: by memory_gib"
 _RCOND = "eigh drops eigenvalues below this times the largest"
 
 
@@ -229,7 +231,7 @@ class Sr(Optimizer):
         "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
         physics=False,
     )
-    blocks: int | Auto = key(checks.either("auto", checks.integer()), _BLOCKS, physics=False)
+    blocks: int | Auto = key(checks.either("auto", checks.integer()), _STORED, physics=False)
     rcond: float = key(checks.number(above=0, below=1), _RCOND)
     cg_tolerance: float = key(checks.number(above=0, below=1), "relative residual at which cg stops")
     cg_max_iterations: int = key(checks.integer(), "iterations after which cg stops")

@@ -43,8 +43,8 @@ class Factors(NamedTuple):
     """Log-derivatives as products of few vectors, for networks of dense layers (`gradient.factored`).
 
     ``leaves`` lists, for each leaf of the parameters in the order of ``jax.tree.leaves``, the parts whose outer product
-    is d log psi / d leaf: (i,) is part i itself, (i, j) the matrix part_i[:, None] * part_j[None, :]. For an ansatz of
-    kind ``complex`` exactly one part of each leaf is complex.
+    is d log psi / d leaf: (i,) is part i itself, (i, j) the matrix part_i[:, None] * part_j[None, :]. An ansatz of kind
+    ``complex`` has real parameters here, and exactly one part of each leaf is complex.
     """
 
     parts: Callable[[Tree, Array], tuple[Array, ...]]  # params, s_N -> vectors

@@ -63,7 +63,8 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> 
         return jax.vmap(operator.diagonal)(s_bN) + sums_b
 
     def local_energies(frozen: Tree, s_BN: Array) -> Array:
-        if operator.may_vanish:
+        # More elements a sample than pairs at once are cut as well.
+        if operator.n_connected and (operator.may_vanish or operator.n_connected > pairs_at_once):
             return chunked(lambda s_bN: compacted(frozen, s_bN), s_BN, chunk)
         samples_at_once = max(1, pairs_at_once // max(1, operator.n_connected))
         return chunked_map(lambda s_N: all_pairs(frozen, s_N), s_BN, samples_at_once)

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -74,7 +73,7 @@ def gram(leaves: Leaves, rows: Sequence[Array], columns: Sequence[Array], shifts
 def times(leaves: Leaves, flat: Flat, parts: Sequence[Array], v_P: Array) -> Array:
     """(rows,): O v, for v in the flat form of the parameters."""
     total: Array | float = 0.0
-    for leaf, v in zip(leaves, jax.tree.leaves(flat.unravel(v_P)), strict=True):
+    for leaf, v in zip(leaves, flat.split(v_P), strict=True):
         if len(leaf) == 1:
             total = total + parts[leaf[0]] @ v
         else:

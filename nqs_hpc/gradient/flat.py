@@ -22,6 +22,7 @@ class Flat(NamedTuple):
 
     ravel: Callable[[Tree], Array]
     unravel: Callable[[Array], Tree]
+    split: Callable[[Array], list[Array]]  # the leaves, in the vector's own dtype; where none is cut in two
     n_parameters: int  # length of the vector
     n_real: int  # real degrees of freedom
     dtype: np.dtype  # of the vector
@@ -57,6 +58,16 @@ def flat(params: Tree, kind: Kind) -> Flat:
             start += size
         return jax.tree.unflatten(structure, out)
 
+    def split(theta_P: Array) -> list[Array]:
+        assert not any(is_split)
+        ends = np.cumsum(sizes)
+        return [theta_P[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)]
+
     total = sum(sizes)
     dtype = np.result_type(*(d if complex_vector else np.finfo(d).dtype for d in dtypes))
-    return Flat(ravel, unravel, total, n_real=2 * total if complex_vector else total, dtype=dtype)
+    return Flat(ravel, unravel, split, total, n_real=2 * total if complex_vector else total, dtype=dtype)
+
+
+def widened(x: Array, solve_dtype: str) -> Array:
+    """``x`` in the precision given, of a solve, complex where it is complex."""
+    return x.astype(jnp.result_type(solve_dtype, jnp.complex64) if jnp.iscomplexobj(x) else solve_dtype)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient import factored
-from nqs_hpc.gradient.flat import Flat
+from nqs_hpc.gradient.flat import Flat, widened
 from nqs_hpc.gradient.jacobian import centre, jacobian, rows_per_sample, weigh
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.parallel.chunk import chunked_map
@@ -33,11 +33,11 @@ class Rows(NamedTuple):
     adjoint: Callable[[Array], Array]
 
 
-def uncentred(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int | None) -> Rows:
-    """O of this rank's samples in place of X, without a Jacobian."""
+def uncentred(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int | None, dtype: str) -> Rows:
+    """O of this rank's samples in place of X, without a Jacobian; its products in ``dtype`` where there are factors."""
     if ansatz.factors is not None:
         leaves = ansatz.factors.leaves
-        parts = factored.part_rows(ansatz, params, s_BN, chunk)
+        parts = tuple(widened(part, dtype) for part in factored.part_rows(ansatz, params, s_BN, chunk))
         return Rows(
             times=lambda v_P: factored.times(leaves, flat, parts, v_P),
             adjoint=lambda y_rows: factored.adjoint(leaves, parts, y_rows),
@@ -46,7 +46,8 @@ def uncentred(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int 
 
     def times(v_P: Array) -> Array:
         def one(s_N: Array) -> Array:
-            change = jax.jvp(lambda theta: ansatz.log_psi(flat.unravel(theta), s_N), (theta_P,), (v_P,))[1]
+            v = v_P.astype(theta_P.dtype)
+            change = jax.jvp(lambda theta: ansatz.log_psi(flat.unravel(theta), s_N), (theta_P,), (v,))[1]
             if ansatz.kind == "complex":
                 return jnp.stack([jnp.real(change), jnp.imag(change)])
             return change[None] if ansatz.kind == "holomorphic" else jnp.real(change)[None]
@@ -64,15 +65,26 @@ def mean_rows(ansatz: Ansatz, raw: Rows, w_B: Array, comm: Comm) -> Array:
 
 
 def centred_rows(
-    ansatz: Ansatz, flat: Flat, params: Tree, samples: Samples, comm: Comm, *, chunk: int | None, stored: bool
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    samples: Samples,
+    comm: Comm,
+    *,
+    chunk: int | None,
+    stored: bool,
+    dtype: str = "float64",
 ) -> Rows:
-    """X of this rank's samples; ``stored`` where there are no factors and its Jacobian fits. One reduction."""
-    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk)
+    """X of this rank's samples; ``stored`` where there are no factors and its Jacobian fits. One reduction.
+
+    Products are in ``dtype``, complex where X is, but for those that are made anew from the network.
+    """
+    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk, dtype)
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
     mean_nP = mean_rows(ansatz, raw, w_B, comm)
     w_rows, n = weigh(ansatz.kind, w_B), rows_per_sample(ansatz.kind)
     if stored and ansatz.factors is None:
-        x = centre(jacobian(ansatz, flat, params, samples.s_BN, chunk), w_rows, mean_nP)
+        x = widened(centre(jacobian(ansatz, flat, params, samples.s_BN, chunk), w_rows, mean_nP), dtype)
         return Rows(lambda v_P: x @ v_P, lambda y_rows: x.conj().T @ y_rows)
     root = jnp.sqrt(w_rows)
 
@@ -91,7 +103,7 @@ def gram_of_parameters(
 ) -> tuple[Array, Array]:
     """This rank's part of S = X^dagger X (P, P) and F = X^dagger eps (P,), some samples at a time. One reduction."""
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
-    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk)
+    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk, w_B.dtype.name)
     mean_nP = mean_rows(ansatz, raw, w_B, comm)
     n, n_samples = rows_per_sample(ansatz.kind), len(w_B)
     size = min(n_samples, chunk or QGT_ROWS, QGT_ROWS)

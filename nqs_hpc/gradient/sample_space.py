@@ -121,6 +121,9 @@ def blocked_space(
     blocks: int,
 ) -> SampleSpace:
     n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
+    # A whole row is differentiated before its block is taken: so many samples at a time that both need as much.
+    n_local = len(batch.samples.s_BN)
+    chunk = min(chunk or n_local, max(1, n_local // blocks))
     share = -(-flat.n_parameters // (blocks * comm.size))
     width = share * comm.size
     padded = jnp.zeros(0, flat.dtype) if v_P is None else jnp.pad(v_P, (0, blocks * width - flat.n_parameters))

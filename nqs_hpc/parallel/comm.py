@@ -55,12 +55,20 @@ def comm(world: World) -> Comm:
         pieces = jnp.split(x.reshape(world.size, row), list(range(limit, row, limit)), axis=1)
         return jnp.concatenate([mpi4jax.alltoall(piece, comm=channel) for piece in pieces], axis=1).reshape(x.shape)
 
+    def gather(x: Array) -> Array:
+        limit = MAX_ELEMENTS // world.size
+        if x.size <= limit:
+            return mpi4jax.allgather(x, comm=channel)
+        pieces = jnp.split(x.ravel(), list(range(limit, x.size, limit)))
+        whole = jnp.concatenate([mpi4jax.allgather(piece, comm=channel) for piece in pieces], axis=1)
+        return whole.reshape(world.size, *x.shape)
+
     return Comm(
         rank=world.rank,
         size=world.size,
         sum=lambda x: reduce_pieces(x, mpi_sum),
         max=lambda x: reduce_pieces(x, mpi_max),
-        gather=lambda x: mpi4jax.allgather(x, comm=channel),
+        gather=gather,
         all_to_all=all_to_all,
     )
 

@@ -19,12 +19,12 @@ from typing import Literal
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.flat import flat, widened
 from nqs_hpc.gradient.jacobian import residuals
 from nqs_hpc.gradient.sample_space import sample_space
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree, Update
-from nqs_hpc.update.solvers import cholesky, pseudo_inverse, widened
+from nqs_hpc.update.solvers import cholesky, pseudo_inverse
 from nqs_hpc.update.step_size import Schedule, scaled, value
 
 

@@ -14,11 +14,6 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def widened(x: Array, solve_dtype: str) -> Array:
-    """``x`` in the precision of the solve, complex where it is complex."""
-    return x.astype(jnp.result_type(solve_dtype, jnp.complex64) if jnp.iscomplexobj(x) else solve_dtype)
-
-
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
     shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)

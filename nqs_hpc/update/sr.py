@@ -11,13 +11,13 @@ from typing import Literal
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.flat import flat, widened
 from nqs_hpc.gradient.jacobian import residuals
 from nqs_hpc.gradient.qgt import dense_qgt
 from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree, Update
-from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse, widened
+from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
 from nqs_hpc.update.step_size import Schedule, scaled, value
 
 
@@ -49,11 +49,10 @@ def sr(
         shift = value(diag_shift, step).astype(solve_dtype)
 
         if solver == "cg":
-            rows = centred_rows(ansatz, form, params, samples, comm, chunk=chunk, stored=blocks == 1)
+            rows = centred_rows(ansatz, form, params, samples, comm, chunk=chunk, stored=blocks == 1, dtype=solve_dtype)
 
             def product(v_P: Array) -> Array:
-                s_v = comm.sum(rows.adjoint(rows.times(v_P.astype(form.dtype))))
-                return widened(s_v, solve_dtype) + shift * v_P
+                return widened(comm.sum(rows.adjoint(rows.times(v_P))), solve_dtype) + shift * v_P
 
             force_P = widened(comm.sum(rows.adjoint(eps_B)), solve_dtype)
             direction_P, info = conjugate_gradient(

@@ -113,7 +113,7 @@ def test_no_array_of_samples_times_parameters_where_there_are_factors(name):
 
     largest = max(sizes(jax.make_jaxpr(both)(v_P, y_kA).jaxpr))
     n_rows = y_kA.shape[1]
-    assert n_rows * form.n_parameters > 2 * max(n_rows**2, 2 * form.n_parameters)
+    assert n_rows * form.n_parameters > 1.5 * max(n_rows**2, 2 * form.n_parameters)  # else this would show nothing
     assert largest <= max(n_rows**2, 2 * form.n_parameters)
 
 

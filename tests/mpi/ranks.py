@@ -40,6 +40,7 @@ same = {
     ),
 }
 comm_module.MAX_ELEMENTS = 4  # longer buffers go in pieces
+same["gather_in_pieces"] = (jax.jit(lambda x: comm.gather(x))(mine), np.stack(everyone))
 same["sum_in_pieces"] = (jax.jit(lambda x: comm.sum(x))(mine), sum(everyone))
 wide = jnp.concatenate([blocks, blocks + 0.5], axis=1)
 same["all_to_all_in_pieces"] = (
