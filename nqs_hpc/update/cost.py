@@ -8,8 +8,8 @@ With n rows of samples, P parameters, W numbers in the parts of a factored row, 
 
 A product of matrices and a Cholesky factor run at the speed of the arithmetic, a product with a vector at that of the
 memory. The rates below are those of one core, float64; `benchmarks/solvers.py` holds the model against measured steps
-and fits them anew. Only their ratios matter, and they are constants of the program, never measured at run time: the choice must be the same on every machine, for
-another solver means other bits.
+and fits them anew. Only their ratios matter, and they are constants of the program, never measured at run time: the
+choice must be the same on every machine, for another solver means other bits.
 """
 
 from __future__ import annotations
