@@ -53,7 +53,7 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> 
             cache = jax.tree.map(lambda x: x[sample], cache_b)
             move = jax.tree.map(lambda x: x[known], moves)
             log_ratios = jax.vmap(ansatz.log_ratio, in_axes=(None, 0, 0, 0))(frozen, s_bN[sample], cache, move)
-            return start + size, ratios.at[place].set(jnp.exp(log_ratios), mode="drop", unique_indices=True)
+            return start + size, ratios.at[place].set(jnp.exp(log_ratios), mode="drop")
 
         one = jax.tree.map(lambda x: x[0], (s_bN, cache_b, moves))
         dtype = jax.eval_shape(ansatz.log_ratio, frozen, *one).dtype
