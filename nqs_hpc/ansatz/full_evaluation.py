@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 
@@ -30,9 +30,6 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
 
     def log_ratio(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
         return ratio_to(log_psi(frozen, apply_move(s_N, move)), cache)
-
-    def log_ratios(frozen: Tree, s_N: Array, cache: Array, moves_KF: Move) -> Array:
-        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, cache, moves_KF)
 
     def attempt(frozen: Tree, s_N: Array, cache: Array, move: Move) -> tuple[Array, Array]:
         new = log_psi(frozen, apply_move(s_N, move))
@@ -56,7 +53,7 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
         freeze=lambda params: params,
         prepare=log_psi,
         log_ratio=log_ratio,
-        log_ratios=log_ratios,
+        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
     )

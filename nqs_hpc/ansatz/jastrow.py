@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
+from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, over_moves, parameter_dtype
 from nqs_hpc.types import Ansatz, Move
 
 
@@ -74,9 +74,6 @@ def jastrow(
         w = frozen.w[move.sites[:, None], move.sites[None, :]]
         return d @ (h_N[move.sites] + w @ d / 2)
 
-    def log_ratios(frozen: JastrowFrozen, s_N: Array, h_N: Array, moves_KF: Move) -> Array:
-        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, h_N, moves_KF)
-
     def attempt(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> tuple[Array, tuple[()]]:
         return log_ratio(frozen, s_N, h_N, move), ()
 
@@ -99,7 +96,7 @@ def jastrow(
         freeze=freeze,
         prepare=prepare,
         log_ratio=log_ratio,
-        log_ratios=log_ratios,
+        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
     )

@@ -1,7 +1,8 @@
-"""What several ansätze share: dense layers, activations, dtypes, complex normal numbers."""
+"""What several ansätze share: dense layers, activations, dtypes, complex normal numbers, ratios of several moves."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import jax
@@ -9,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from jax.typing import DTypeLike
+
+from nqs_hpc.types import Move, Tree
 
 FloatName = Literal["float32", "float64"]
 NumberName = Literal["real", "complex"]
@@ -74,3 +77,8 @@ def tanh(x: Array) -> Array:
     e = jnp.exp(jnp.where(left, 2 * x, -2 * x))
     quotient = (1 - e) / (1 + e)
     return jnp.where(left, -quotient, quotient)
+
+
+def over_moves(log_ratio: Callable[[Tree, Array, Tree, Move], Array]) -> Callable[[Tree, Array, Tree, Move], Array]:
+    """``log_ratios`` of an ansatz whose moves share no more than the cache: ``log_ratio`` of each of K moves."""
+    return jax.vmap(log_ratio, in_axes=(None, None, None, 0))

@@ -19,7 +19,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.layers import Dense, FloatName, NumberName, dense_apply, dense_init, log_cosh, parameter_dtype
+from nqs_hpc.ansatz.layers import (
+    Dense,
+    FloatName,
+    NumberName,
+    dense_apply,
+    dense_init,
+    log_cosh,
+    over_moves,
+    parameter_dtype,
+)
 from nqs_hpc.types import Ansatz, Factors, Move
 
 Activation = Literal["gelu", "tanh", "relu", "silu", "log_cosh"]
@@ -97,9 +106,6 @@ def mlp(
     def log_ratio(params: tuple[Dense, ...], s_N: Array, cache: MLPCache, move: Move) -> Array:
         return attempt(params, s_N, cache, move)[0]
 
-    def log_ratios(params: tuple[Dense, ...], s_N: Array, cache: MLPCache, moves_KF: Move) -> Array:
-        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(params, s_N, cache, moves_KF)
-
     def advance(
         params: tuple[Dense, ...],
         s_N: Array,
@@ -139,7 +145,7 @@ def mlp(
         freeze=lambda params: params,
         prepare=prepare,
         log_ratio=log_ratio,
-        log_ratios=log_ratios,
+        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal, parameter_dtype, tanh
+from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal, over_moves, parameter_dtype, tanh
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 # Hidden units are laid out as (rows, lanes): products run down the rows, all lanes at once in vector registers. Few
@@ -220,9 +220,6 @@ def rbm(
     def log_ratio(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> Array:
         return attempt(frozen, s_N, cache, move)[0]
 
-    def log_ratios(frozen: RBMFrozen, s_N: Array, cache: RBMCache, moves_KF: Move) -> Array:
-        return jax.vmap(log_ratio, in_axes=(None, None, None, 0))(frozen, s_N, cache, moves_KF)
-
     # O by w is s (x) tanh(theta), by a it is s, by b it is tanh(theta).
     leaves = ((0, 1), (0,), (1,)) if bias else ((0, 1),)
 
@@ -238,7 +235,7 @@ def rbm(
         freeze=freeze,
         prepare=prepare,
         log_ratio=log_ratio,
-        log_ratios=log_ratios,
+        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
