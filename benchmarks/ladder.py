@@ -5,8 +5,8 @@
 
 Each contender is a process of its own (ladder_side.py, netket_side.py) that is built, warm, and then asked for one
 whole step after the other, a round being one step of each: a drift of the machine meets all of them. Between its steps
-a contender sleeps. Ours runs once for each number of ranks, bound by `parallel.launch` as in any run (one rank: all
-cores as threads). NetKet runs in one process with all threads, first in the fastest of its settings that a screening
+a contender sleeps, and before each step all do, for threads of a library that spin a while after their work. Ours runs
+once for each number of ranks, bound by `parallel.launch` as in any run (one rank: all cores as threads). NetKet runs in one process with all threads, first in the fastest of its settings that a screening
 finds, then in the one that solves in sample space with a stored Jacobian, as minSR here does; where that does not fit
 into --memory-gib, in the one that does not store it. That an update of both is for the same number of parameters,
 samples, chains and proposals is checked; both are in float64 and go on with the chains of the step before.
@@ -42,6 +42,7 @@ from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
 WARM_STEPS = 2  # asked for after the first step and thrown away: some programs compile again on their second
+SETTLE_SECONDS = 0.2
 PARTS = ("step_s", "sample_s", "local_energy_s", "update_s")
 
 
@@ -238,7 +239,10 @@ def measured(work: Workload, options: argparse.Namespace, folder: Path) -> dict[
                 )
         rounds: list[list[dict[str, float]]] = []
         for number in range(-WARM_STEPS, options.rounds):
-            steps = [one.server.ask("step") for one in contenders]
+            steps = []
+            for one in contenders:
+                time.sleep(SETTLE_SECONDS)
+                steps.append(one.server.ask("step"))
             say("; ".join(f"{c.server.name} {s['step_s']:.3f} s" for c, s in zip(contenders, steps, strict=True)))
             if number >= 0:
                 rounds.append(steps)

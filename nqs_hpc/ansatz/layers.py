@@ -70,13 +70,25 @@ def log_cosh(x: Array) -> Array:
 
 
 def tanh(x: Array) -> Array:
-    """The derivative of `log_cosh`, elementwise, without overflow, for real or complex x."""
+    """The derivative of `log_cosh`, elementwise, without overflow, for real or complex x.
+
+    With a = |Re x|, b = Im x and e = exp(-2 a), cosh and sinh of twice a times 2 e: tanh(a + i b) =
+    ((1 - e) (1 + e) + 4 i e sin b cos b) / ((1 - e)^2 + 4 e cos^2 b). Real functions are several times as fast as XLA's
+    complex ones on CPUs.
+    """
     if jnp.isrealobj(x):
         return jnp.tanh(x)
-    left = jnp.real(x) < 0
-    e = jnp.exp(jnp.where(left, 2 * x, -2 * x))
-    quotient = (1 - e) / (1 + e)
-    return jnp.where(left, -quotient, quotient)
+    a, b = jnp.abs(x.real), x.imag
+    rest = -jnp.expm1(-2 * a)  # 1 - e, also where e is near 1
+    e, sine, cosine = 1 - rest, jnp.sin(b), jnp.cos(b)
+    scale = 1 / (rest * rest + 4 * e * cosine * cosine)
+    return jax.lax.complex(jnp.copysign(rest * (1 + e), x.real) * scale, 4 * e * sine * cosine * scale)
+
+
+def times_weight(s_N: Array, w: Array) -> Array:
+    """s @ w for real s: of a complex w the parts apart, which XLA would multiply with a complex s."""
+    s_N = s_N.astype(w.real.dtype)
+    return s_N @ w if jnp.isrealobj(w) else jax.lax.complex(s_N @ w.real, s_N @ w.imag)
 
 
 def over_moves(log_ratio: Callable[[Tree, Array, Tree, Move], Array]) -> Callable[[Tree, Array, Tree, Move], Array]:

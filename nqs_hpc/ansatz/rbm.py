@@ -33,11 +33,22 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import LOG_2, FloatName, NumberName, log_cosh, normal, over_moves, parameter_dtype, tanh
+from nqs_hpc.ansatz.layers import (
+    LOG_2,
+    FloatName,
+    NumberName,
+    log_cosh,
+    normal,
+    over_moves,
+    parameter_dtype,
+    tanh,
+    times_weight,
+)
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
-# Hidden units are laid out as (rows, lanes): products run down the rows, all lanes at once in vector registers. Few
-# rows keep a group's product in range, many leave fewer lanes to the slower end of the reduction.
+# Products run over rows of hidden units, all lanes of a row at once in vector registers. Few rows keep a group's
+# product in range, many leave fewer lanes to the slower end of the reduction. Arrays keep the units in one axis, row
+# after row: XLA makes a vector loop of a long last axis, and none of one as short as the lanes.
 _ROWS = {"float64": 16, "float32": 4}
 _LANES = 8
 # So many mantissas, each below 2 sqrt(2) in modulus, can be multiplied as they are: 2**96 is a float32.
@@ -56,16 +67,16 @@ class RBMParams(NamedTuple):
 
 
 class RBMFrozen(NamedTuple):
-    """Tables of one set of parameters; D differences of local values, hidden units as (rows, lanes)."""
+    """Tables of one set of parameters; D differences of local values, U hidden units with their pads."""
 
     wide: Array  # bool: some product may leave the range, so caches hold theta
-    q: Planes  # (N D, rows, lanes): exp(2 d), d = w_i delta
+    step: Planes  # (N D, U): q = exp(2 d), d = w_i delta; d itself where caches hold theta
     const: Array  # (N D,): a_i delta - sum_j d_j
-    bound: Array  # (rows, lanes), real: no configuration has a larger |Re theta|
-    offset: Array  # (rows, lanes), real: exp(-bound)
-    w: Array  # (N, rows, lanes)
+    bound: Array  # (U,), real: no configuration has a larger |Re theta|
+    offset: Array  # (U,), real: exp(-bound)
+    w: Array  # (N, U)
     a: Array  # (N,)
-    b: Array  # (rows, lanes)
+    b: Array  # (U,)
 
 
 class Product(NamedTuple):
@@ -76,7 +87,7 @@ class Product(NamedTuple):
 
 
 class RBMCache(NamedTuple):
-    units: Planes  # (rows, lanes): z exp(-bound), or theta where products would leave the range
+    units: Planes  # (U,): z exp(-bound), or theta where products would leave the range
     product: Product  # of the factors of all units
 
 
@@ -113,10 +124,9 @@ def rbm(
     lanes = _LANES * -(-n_hidden // (_LANES * _ROWS[float_dtype]))
     rows = -(-n_hidden // lanes)
 
-    def fold(x: Array) -> Array:
-        """(..., M) -> (..., rows, lanes), padded with 0: a unit of theta 0 cancels from every ratio."""
-        pads = [(0, 0)] * (x.ndim - 1) + [(0, rows * lanes - n_hidden)]
-        return jnp.pad(x, pads).reshape((*x.shape[:-1], rows, lanes))
+    def pad(x: Array) -> Array:
+        """(..., M) -> (..., U), padded with 0: a unit of theta 0 cancels from every ratio."""
+        return jnp.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, rows * lanes - n_hidden)])
 
     def init(key: Array) -> RBMParams:
         key_w, key_a, key_b = jax.random.split(key, 3)
@@ -127,36 +137,41 @@ def rbm(
         )
 
     def log_psi(params: RBMParams, s_N: Array) -> Array:
-        s_N = s_N.astype(param_dtype)
-        theta_M = s_N @ params.w
+        theta_M = times_weight(s_N, params.w)
         if params.b is not None:
             theta_M = theta_M + params.b
         hidden = jnp.sum(log_cosh(theta_M)) + n_hidden * LOG_2
-        return hidden if params.a is None else hidden + s_N @ params.a
+        return hidden if params.a is None else hidden + times_weight(s_N, params.a)
 
     def freeze(params: RBMParams) -> RBMFrozen:
         w = params.w
         a = jnp.zeros(n_sites, param_dtype) if params.a is None else params.a
         b = jnp.zeros(n_hidden, param_dtype) if params.b is None else params.b
-        bound = fold(jnp.abs(b.real) + largest * jnp.sum(jnp.abs(w.real), axis=0))
+        bound = pad(jnp.abs(b.real) + largest * jnp.sum(jnp.abs(w.real), axis=0))
         # A difference of theta between two configurations is at most 2 bound, and q its exponential times 2.
-        wide = (jnp.max(jnp.sum(bound + LOG_2, axis=0)) > log_range) | (4 * jnp.max(bound) > log_range)
+        wide = (jnp.max(jnp.sum((bound + LOG_2).reshape(rows, lanes), axis=0)) > log_range) | (
+            4 * jnp.max(bound) > log_range
+        )
         deltas = jnp.asarray(deltas_D, param_dtype)
-        d = w[:, None, :] * deltas[None, :, None]
+        d = pad((w[:, None, :] * deltas[None, :, None]).reshape(-1, n_hidden))
         return RBMFrozen(
             wide=wide,
-            q=_planes(jnp.exp(2 * fold(d.reshape(-1, n_hidden)))),
-            const=(a[:, None] * deltas[None, :] - jnp.sum(d, axis=-1)).ravel(),
+            step=tuple(
+                jnp.where(wide, *pair)
+                for pair in zip(_planes(d), _exp(*(2 * plane for plane in _planes(d))), strict=True)
+            ),
+            const=(a[:, None] * deltas[None, :]).ravel() - jnp.sum(d, axis=-1),
             bound=bound,
             offset=jnp.exp(-bound),
-            w=fold(w),
+            w=pad(w),
             a=a,
-            b=fold(b),
+            b=pad(b),
         )
 
     def prepare(frozen: RBMFrozen, s_N: Array) -> RBMCache:
-        theta = frozen.b + jnp.tensordot(s_N.astype(param_dtype), frozen.w, axes=1)
-        units = _planes(jnp.where(frozen.wide, theta, jnp.exp(2 * theta - frozen.bound)))
+        theta = _planes(frozen.b + times_weight(s_N, frozen.w))
+        z = _exp(2 * theta[0] - frozen.bound, *(2 * phase for phase in theta[1:]))
+        units = tuple(jnp.where(frozen.wide, *pair) for pair in zip(theta, z, strict=True))
         return RBMCache(units, jax.lax.cond(frozen.wide, exponential_factors, factors, frozen, units))
 
     def index(move: Move) -> Array:
@@ -164,34 +179,36 @@ def rbm(
         return move.sites * len(deltas_D) + move.deltas.astype(jnp.int32) // spacing + (n_local - 1)
 
     def factors(frozen: RBMFrozen, z: Planes) -> Product:
-        return _product((frozen.offset + z[0], *z[1:]))
+        return _product((frozen.offset + z[0], *z[1:]), lanes)
 
     def exponential_factors(frozen: RBMFrozen, theta: Planes) -> Product:
         del frozen
-        return _product(_planes(1 + jnp.exp(-2 * _right_half(_join(theta)))))
+        return _product(_planes(1 + jnp.exp(-2 * _right_half(_join(theta)))), lanes)
 
-    def multiply(frozen: RBMFrozen, z: Planes, move: Move) -> Planes:
-        return functools.reduce(_times, [_at(frozen.q, place) for place in index(move)], z)
-
-    def add(frozen: RBMFrozen, theta: Planes, move: Move) -> Planes:
-        w = frozen.w.at[move.sites].get(mode="promise_in_bounds")
-        return _planes(_join(theta) + jnp.tensordot(move.deltas.astype(param_dtype), w, axes=1))
+    def moved(frozen: RBMFrozen, units: Planes, place_F: Array) -> Planes:
+        # Both ways from one table, and a choice between two numbers: a branch would cost a copy of the units.
+        for place in place_F:
+            step = _at(frozen.step, place)
+            units = tuple(
+                jnp.where(frozen.wide, unit + d, product)
+                for unit, d, product in zip(units, step, _times(units, step), strict=True)
+            )
+        return units
 
     def try_product(frozen: RBMFrozen, z: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
         del move
         # Row by row: XLA vectorises the lanes of an elementwise expression, and not those of a reduction over rows.
         # Here alone, for each row is a handful of operations to trace and compile.
-        old_and_q = [z, *(_at(frozen.q, place) for place in place_F)]
+        old_and_q = [z, *(_at(frozen.step, place) for place in place_F)]
         new_rows = []
         for r in range(rows):
-            offset, *parts = (_row(x, r) for x in ((frozen.offset,), *old_and_q))
+            offset, *parts = (_row(x, r, lanes) for x in ((frozen.offset,), *old_and_q))
             new = functools.reduce(_times, parts)
             new_rows.append((jax.lax.add(offset[0], new[0]), *new[1:]))
         return jnp.sum(_at(frozen.const, place_F)), _product_of_lanes(_tree(new_rows))
 
     def try_exponentials(frozen: RBMFrozen, theta: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
-        del place_F
-        new = add(frozen, theta, move)
+        new = moved(frozen, theta, place_F)
         linear = jnp.sum(frozen.a[move.sites] * move.deltas.astype(param_dtype))
         linear = linear + jnp.sum(_right_half(_join(new)) - _right_half(_join(theta)))
         return linear, exponential_factors(frozen, new)
@@ -214,7 +231,7 @@ def rbm(
         product = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
         # A move of delta 0 multiplies by 1: cheaper than a choice between two sets of units, one of them in memory.
         taken = Move(move.sites, jnp.where(accepted, move.deltas, 0))
-        units = jax.lax.cond(frozen.wide, add, multiply, frozen, cache.units, taken)
+        units = moved(frozen, cache.units, index(taken))
         return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
 
     def log_ratio(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> Array:
@@ -225,7 +242,7 @@ def rbm(
 
     def parts(params: RBMParams, s_N: Array) -> tuple[Array, ...]:
         s_N = s_N.astype(limits.dtype)
-        theta_M = s_N.astype(param_dtype) @ params.w
+        theta_M = times_weight(s_N, params.w)
         return s_N, tanh(theta_M if params.b is None else theta_M + params.b)
 
     return Ansatz(
@@ -248,6 +265,12 @@ def _planes(x: Array) -> Planes:
 
 def _join(x: Planes) -> Array:
     return x[0] if len(x) == 1 else jax.lax.complex(*x)
+
+
+def _exp(size: Array, phase: Array | None = None) -> Planes:
+    """exp(size + i phase): with real functions, for XLA's complex exponential takes several times as long."""
+    modulus = jnp.exp(size)
+    return (modulus,) if phase is None else (modulus * jnp.cos(phase), modulus * jnp.sin(phase))
 
 
 def _times(x: Planes, y: Planes) -> Planes:
@@ -276,13 +299,14 @@ def _split(x: Planes) -> tuple[Planes, Array]:
     return tuple(plane * scale for plane in x), biased.astype(jnp.int32) - bias
 
 
-def _row(x: Planes, r: int) -> Planes:
-    return tuple(jax.lax.index_in_dim(plane, r, keepdims=False) for plane in x)
+def _row(x: Planes, r: int, lanes: int) -> Planes:
+    return tuple(jax.lax.slice_in_dim(plane, r * lanes, (r + 1) * lanes) for plane in x)
 
 
-def _product(x: Planes) -> Product:
-    """The product of (rows, lanes) factors."""
-    return _product_of_lanes(tuple(jax.lax.reduce(x, _one(x), _times, (0,))))
+def _product(x: Planes, lanes: int) -> Product:
+    """The product of (U,) factors."""
+    rows = tuple(plane.reshape(-1, lanes) for plane in x)
+    return _product_of_lanes(tuple(jax.lax.reduce(rows, _one(rows), _times, (0,))))
 
 
 def _product_of_lanes(lanes: Planes) -> Product:

@@ -28,13 +28,9 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> 
     pairs_at_once = min(PAIRS, chunk or PAIRS)
 
     def all_pairs(frozen: Tree, s_N: Array) -> Array:
-        diagonal = operator.diagonal(s_N)
-        if operator.n_connected == 0:
-            return diagonal
         moves, elements_K = operator.connected(s_N)
         cache = ansatz.prepare(frozen, s_N)
-        ratios_K = jnp.exp(ansatz.log_ratios(frozen, s_N, cache, moves))
-        return diagonal + jnp.sum(elements_K * ratios_K)
+        return jnp.sum(elements_K * jnp.exp(ansatz.log_ratios(frozen, s_N, cache, moves)))
 
     def compacted(frozen: Tree, s_bN: Array) -> Array:
         moves_bKF, elements_bK = jax.vmap(operator.connected)(s_bN)
@@ -59,14 +55,17 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> 
         dtype = jax.eval_shape(ansatz.log_ratio, frozen, *one).dtype
         nothing = (jnp.int32(0), jnp.zeros(n_pairs, dtype))
         _, ratios = jax.lax.while_loop(lambda carry: carry[0] < jnp.sum(alive), ask, nothing)
-        sums_b = jnp.sum(elements_bK * ratios.reshape(elements_bK.shape), axis=1)
-        return jax.vmap(operator.diagonal)(s_bN) + sums_b
+        return jnp.sum(elements_bK * ratios.reshape(elements_bK.shape), axis=1)
 
     def local_energies(frozen: Tree, s_BN: Array) -> Array:
+        # Many samples at once: sums over bonds are gathers, which a few samples do not fill.
+        diagonal_B = chunked_map(operator.diagonal, s_BN, chunk)
+        if operator.n_connected == 0:
+            return diagonal_B
         # More elements a sample than pairs at once are cut as well.
-        if operator.n_connected and (operator.may_vanish or operator.n_connected > pairs_at_once):
-            return chunked(lambda s_bN: compacted(frozen, s_bN), s_BN, chunk)
-        samples_at_once = max(1, pairs_at_once // max(1, operator.n_connected))
-        return chunked_map(lambda s_N: all_pairs(frozen, s_N), s_BN, samples_at_once)
+        if operator.may_vanish or operator.n_connected > pairs_at_once:
+            return diagonal_B + chunked(lambda s_bN: compacted(frozen, s_bN), s_BN, chunk)
+        samples_at_once = max(1, pairs_at_once // operator.n_connected)
+        return diagonal_B + chunked_map(lambda s_N: all_pairs(frozen, s_N), s_BN, samples_at_once)
 
     return local_energies

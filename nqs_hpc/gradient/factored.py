@@ -22,6 +22,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient.flat import Flat
+from nqs_hpc.gradient.planes import product
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.types import Ansatz, Tree
 
@@ -56,7 +57,7 @@ def gram(leaves: Leaves, rows: Sequence[Array], columns: Sequence[Array], shifts
         d_row, d_column = row - shift[None], column - shift[None]
         row_terms.append(d_row @ shift.conj())
         column_terms.append((d_column @ shift.conj()).conj())
-        grams.append(d_row @ d_column.conj().T)
+        grams.append(product(d_row, d_column.conj().T))
         lows.append(row_terms[-1][:, None] + column_terms[-1][None, :] + jnp.vdot(shift, shift).real)
     total: Array | float = 0.0
     for leaf in leaves:
@@ -75,10 +76,10 @@ def times(leaves: Leaves, flat: Flat, parts: Sequence[Array], v_P: Array) -> Arr
     total: Array | float = 0.0
     for leaf, v in zip(leaves, flat.split(v_P), strict=True):
         if len(leaf) == 1:
-            total = total + parts[leaf[0]] @ v
+            total = total + product(parts[leaf[0]], v)
         else:
             a, b = leaf
-            total = total + jnp.sum((parts[a] @ v) * parts[b], axis=1)
+            total = total + jnp.sum(product(parts[a], v) * parts[b], axis=1)
     return jnp.asarray(total)
 
 
@@ -87,8 +88,8 @@ def adjoint(leaves: Leaves, parts: Sequence[Array], y_rows: Array) -> Array:
     out = []
     for leaf in leaves:
         if len(leaf) == 1:
-            out.append(parts[leaf[0]].conj().T @ y_rows)
+            out.append(product(parts[leaf[0]].conj().T, y_rows))
         else:
             a, b = leaf
-            out.append((parts[a].conj().T @ (y_rows[:, None] * parts[b].conj())).ravel())
+            out.append(product(parts[a].conj().T, y_rows[:, None] * parts[b].conj()).ravel())
     return jnp.concatenate(out)

@@ -1,5 +1,7 @@
 """The quantum geometric tensor S = X^dagger X in parameter space, summed over ranks; Hermitian matrices made small.
 
+Of each matrix here the upper triangle counts alone (`gradient.rank_k`).
+
 Stokes et al. 2020, "Quantum natural gradient" (arXiv:1909.02108); Sorella 1998 (doi:10.1103/PhysRevLett.80.4558).
 """
 
@@ -21,8 +23,8 @@ def dense_qgt(s_PP: Array, force_P: Array, comm: Comm) -> tuple[Array, Array]:
 
 
 def pack(matrix: Array) -> Array:
-    """n (n + 1) / 2 numbers of a Hermitian (n, n) matrix: the off-diagonal block, and both diagonal blocks in one
-    square.
+    """n (n + 1) / 2 numbers of an upper triangle (n, n): the off-diagonal block, and both diagonal blocks in one
+    square, the second with its rows and columns turned round.
 
     Half the traffic of the matrix, by copies alone (rectangular full packed format: Gustavson et al. 2010,
     doi:10.1145/1731022.1731028).
@@ -30,23 +32,20 @@ def pack(matrix: Array) -> Array:
     n = matrix.shape[0]
     h = n // 2
     first, second = matrix[:h, :h], matrix[h : 2 * h, h : 2 * h]
-    square = jnp.tril(first) + jnp.triu(second, 1)
-    rest = matrix[2 * h :, :].ravel()  # the last row where n is odd
-    return jnp.concatenate([square.ravel(), matrix[h : 2 * h, :h].ravel(), jnp.diagonal(second), rest])
+    square = jnp.triu(first) + jnp.tril(jnp.flip(second), -1)
+    rest = matrix[:, 2 * h :].ravel()  # the last column where n is odd
+    return jnp.concatenate([square.ravel(), matrix[:h, h : 2 * h].ravel(), jnp.diagonal(second), rest])
 
 
 def unpack(packed: Array, n: int) -> Array:
-    """The Hermitian matrix that `pack` made small."""
+    """The upper triangle that `pack` made small, 0 below it."""
     h = n // 2
     square = packed[: h * h].reshape(h, h)
     block = packed[h * h : 2 * h * h].reshape(h, h)
-    diagonal = packed[2 * h * h : 2 * h * h + h]
-    lower, upper = jnp.tril(square, -1), jnp.triu(square, 1)
-    first = lower + lower.conj().T + jnp.diag(jnp.diagonal(square))
-    second = upper + upper.conj().T + jnp.diag(diagonal)
-    matrix = jnp.block([[first, block.conj().T], [block, second]])
+    second = jnp.flip(jnp.tril(square, -1)) + jnp.diag(packed[2 * h * h : 2 * h * h + h])
+    above = jnp.concatenate([jnp.triu(square), block], axis=1)
+    matrix = jnp.concatenate([above, jnp.concatenate([jnp.zeros_like(block), second], axis=1)])
     if n == 2 * h:
         return matrix
-    last = packed[2 * h * h + h :]
-    matrix = jnp.concatenate([matrix, last[None, :-1]])
-    return jnp.concatenate([matrix, jnp.append(last[:-1].conj(), last[-1])[:, None]], axis=1)
+    matrix = jnp.pad(matrix, ((0, 1), (0, 0)))
+    return jnp.concatenate([matrix, packed[2 * h * h + h :][:, None]], axis=1)

@@ -18,6 +18,7 @@ from nqs_hpc.gradient import factored
 from nqs_hpc.gradient.flat import Flat, widened
 from nqs_hpc.gradient.jacobian import centre, jacobian, rows_per_sample, weigh
 from nqs_hpc.gradient.pullback import pullback_rows
+from nqs_hpc.gradient.rank_k import add_of_columns
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Samples, Tree
@@ -101,7 +102,10 @@ def centred_rows(
 def gram_of_parameters(
     ansatz: Ansatz, flat: Flat, params: Tree, samples: Samples, comm: Comm, eps_rows: Array, *, chunk: int | None
 ) -> tuple[Array, Array]:
-    """This rank's part of S = X^dagger X (P, P) and F = X^dagger eps (P,), some samples at a time. One reduction."""
+    """This rank's part of S = X^dagger X (P, P) and F = X^dagger eps (P,), some samples at a time. One reduction.
+
+    Of S the upper triangle counts.
+    """
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
     raw = uncentred(ansatz, flat, params, samples.s_BN, chunk, w_B.dtype.name)
     mean_nP = mean_rows(ansatz, raw, w_B, comm)
@@ -114,7 +118,7 @@ def gram_of_parameters(
     def add(total: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
         s_bN, w_b, eps_r = inputs
         x = centre(jacobian(ansatz, flat, params, s_bN, None), weigh(ansatz.kind, w_b), mean_nP)
-        return (total[0] + x.conj().T @ x, total[1] + x.conj().T @ eps_r), None
+        return (add_of_columns(total[0], x), total[1] + x.conj().T @ eps_r), None
 
     zero = (jnp.zeros((flat.n_parameters,) * 2, flat.dtype), jnp.zeros(flat.n_parameters, flat.dtype))
     inputs = (s_BN.reshape(-1, size, s_BN.shape[1]), w_B.reshape(-1, size), eps_rows.reshape(-1, n * size))

@@ -27,7 +27,8 @@ from nqs_hpc.gradient.flat import Flat
 from nqs_hpc.gradient.jacobian import centre, jacobian, row_means, rows_per_sample, weigh
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.gradient.qgt import pack, unpack
-from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.gradient.rank_k import add_of_rows
+from nqs_hpc.parallel.chunk import chunked
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Tree
 
@@ -38,7 +39,7 @@ KERNEL_ROWS = 256
 class SampleSpace(NamedTuple):
     """The same on every rank; rows of all ranks."""
 
-    kernel: Array  # (rows, rows) X X^dagger
+    kernel: Array  # (rows, rows) X X^dagger; its upper triangle counts
     image: Array | None  # (rows,) X v, where a v was given
     adjoint: Callable[[Array], Array]  # (k, rows) -> (k, P): X^dagger y, the one collective that is still to come
 
@@ -77,12 +78,12 @@ def factored_space(
     root = jnp.sqrt(w_rows)
     shifts = [jnp.sum(w_rows[:, None] * part, axis=0) / n for part in parts_A]
 
-    def kernel_rows(rows: tuple[Array, ...]) -> Array:
-        return factored.gram(leaves, [part[None] for part in rows], parts_A, shifts)[0]
-
-    raw = chunked_map(kernel_rows, parts, KERNEL_ROWS)
-    raw_A = comm.gather(raw).reshape(-1, raw.shape[1])
-    kernel = centred_kernel(raw_A, w_rows, n) * (root[:, None] * root[None])
+    # real and imaginary part apart to the end: XLA's loops over complex numbers are several times as slow
+    raw = chunked(lambda rows: split(factored.gram(leaves, rows, parts_A, shifts)), parts, KERNEL_ROWS)
+    raw_A = comm.gather(jnp.stack(raw)).transpose(1, 0, 2, 3).reshape(len(raw), len(w_rows), -1)
+    weight = root[:, None] * root[None]
+    planes = [weight * centred_kernel(*plane, w_rows, n) for plane in zip(raw_A, (1, -1), strict=False)]
+    kernel = planes[0] if len(planes) == 1 else jax.lax.complex(*planes)
     if v_P is not None:
         o_v = gathered[-1][:, 0].reshape(-1, n)
         image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
@@ -101,7 +102,8 @@ def stored_space(
     x_block = exchanged(ansatz, jac, batch, comm)
     share = x_block.shape[1]
     v_block = None if v_P is None else comm_share(v_P, batch.rank, share, comm.size)
-    kernel, image = reduced_kernel(x_block @ x_block.conj().T, None if v_block is None else x_block @ v_block, comm)
+    kernel = add_of_rows(jnp.zeros((len(x_block),) * 2, flat.dtype), x_block)
+    kernel, image = reduced_kernel(kernel, None if v_block is None else x_block @ v_block, comm)
 
     def adjoint(y_kA: Array) -> Array:
         gathered = comm.gather(y_kA @ x_block.conj())
@@ -131,7 +133,7 @@ def blocked_space(
     def add_block(total: tuple[Array, Array], block: Array) -> tuple[tuple[Array, Array], None]:
         jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk, block=(block * width, width))
         x_block = exchanged(ansatz, jac, batch, comm)
-        kernel, image = total[0] + x_block @ x_block.conj().T, total[1]
+        kernel, image = add_of_rows(total[0], x_block), total[1]
         if v_P is not None:
             v_block = jax.lax.dynamic_slice(padded, (block * width + batch.rank * share,), (share,))
             image = image + x_block @ v_block
@@ -178,17 +180,24 @@ def reduced_kernel(kernel: Array, image: Array | None, comm: Comm) -> tuple[Arra
     return unpack(buffer[: n * (n + 1) // 2], n), None if image is None else buffer[-n:]
 
 
-def centred_kernel(raw: Array, w_rows: Array, n: int) -> Array:
-    """(1 - 1 w^T) raw (1 - w 1^T) of a Hermitian matrix, apart for the n kinds of rows of a sample (Re O and Im O)."""
+def split(x: Array) -> tuple[Array, ...]:
+    """(x,) of a real x, its two parts of a complex one."""
+    return (x,) if jnp.isrealobj(x) else (x.real, x.imag)
+
+
+def centred_kernel(raw: Array, sign: int, w_rows: Array, n: int) -> Array:
+    """(1 - 1 w^T) raw (1 - w 1^T) of a real matrix that its transpose is ``sign`` times: the real part of a Hermitian
+    one, or its imaginary part; apart for the n kinds of rows of a sample (Re O and Im O).
+    """
     size = len(raw)
     of_kind = jnp.zeros((size // n, n, n), w_rows.dtype)
     kinds = jnp.arange(n)
     of_kind = of_kind.at[:, kinds, kinds].set(w_rows.reshape(-1, n)).reshape(size, n)
-    means = raw @ of_kind.astype(raw.dtype)  # (rows, kind of column); those of the columns are their conjugates
-    whole = of_kind.T.astype(raw.dtype) @ means  # kind of row, kind of column
+    means = raw @ of_kind  # (rows, kind of column); those of the columns are ``sign`` times these
+    whole = of_kind.T @ means  # kind of row, kind of column
     by_sample = means.reshape(-1, n, n)  # sample, kind of row, kind of column
     centred = raw.reshape(size // n, n, size // n, n) - by_sample[:, :, None, :]
-    centred = centred - by_sample.conj().transpose(2, 0, 1)[None] + whole[None, :, None, :]
+    centred = centred - sign * by_sample.transpose(2, 0, 1)[None] + whole[None, :, None, :]
     return centred.reshape(size, size)
 
 

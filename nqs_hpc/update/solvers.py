@@ -1,37 +1,75 @@
 """Solutions of (A + shift) x = b with A Hermitian and positive semidefinite, the same on every rank.
 
-A is a sum over ranks, so each rank solves the same system and gets the same bits. Three ways: Cholesky, which hands
+A is a sum over ranks, so each rank solves the same system and gets the same bits; of a matrix the upper triangle is
+read alone. Three ways: Cholesky, which hands
 over to the pseudo-inverse when a factor is not finite; the pseudo-inverse from eigenvalues, cut off below ``rcond``
 times the largest; conjugate gradients (Hestenes & Stiefel 1952) for an A known by its products.
 """
 
 from __future__ import annotations
 
+import ctypes
+import math
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.parallel import foreign
+from nqs_hpc.parallel.foreign import PREFIXES, View
+
+POSV = "nqs_hpc_posv"
+
 
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
     shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
+    x = _posv(shifted, rhs) if foreign.available() else _factor_and_solve(shifted, rhs)
+
+    def failed() -> tuple[Array, Array]:
+        # A system that is not finite has no solution: then the step is rejected, not solved again.
+        again = jnp.all(jnp.isfinite(rhs)) & jnp.all(jnp.isfinite(matrix))
+        return jax.lax.cond(again, lambda: pseudo_inverse(matrix, rhs, shift, rcond)[0], lambda: x), again
+
+    x, again = jax.lax.cond(jnp.all(jnp.isfinite(x)), lambda: (x, jnp.bool_(False)), failed)
+    return x, {"fallback": again.astype(jnp.float64)}
+
+
+def _factor_and_solve(matrix: Array, rhs: Array) -> Array:
+    """By XLA; not finite where there is no factor."""
     # LAPACK wants columns: the transpose, which is the conjugate, goes in as it lies, so all else is conjugated too.
-    factor = jax.lax.linalg.cholesky(shifted.T, symmetrize_input=False)
+    factor = jax.lax.linalg.cholesky(matrix.T, symmetrize_input=False)
     triangle = {"left_side": True, "lower": True}
     half = jax.lax.linalg.triangular_solve(factor, rhs.conj()[:, None], **triangle)
-    x = jax.lax.linalg.triangular_solve(factor, half, transpose_a=True, conjugate_a=True, **triangle)[:, 0].conj()
-    failed = ~jnp.all(jnp.isfinite(x))
-    # A right-hand side that is not finite has no solution: then the step is rejected, not solved again.
-    again = failed & jnp.all(jnp.isfinite(rhs)) & jnp.all(jnp.isfinite(matrix))
-    x = jax.lax.cond(again, lambda: pseudo_inverse(matrix, rhs, shift, rcond)[0], lambda: x)
-    return x, {"fallback": again.astype(jnp.float64)}
+    return jax.lax.linalg.triangular_solve(factor, half, transpose_a=True, conjugate_a=True, **triangle)[:, 0].conj()
+
+
+def _posv(matrix: Array, rhs: Array) -> Array:
+    """By LAPACK's ?posv, in place: XLA around its own factor and solutions copies the matrix three times."""
+    # To LAPACK, which counts by columns, the upper triangle is the lower one of the conjugate matrix.
+    results = (jax.ShapeDtypeStruct(matrix.shape, matrix.dtype), jax.ShapeDtypeStruct(rhs.shape, rhs.dtype))
+    call = jax.ffi.ffi_call(POSV, results, input_output_aliases={0: 0, 1: 1})
+    return call(matrix, rhs.conj())[1].conj()
+
+
+@foreign.register(POSV)
+def _solve_in_place(arguments: list[View], results: list[View]) -> None:
+    del arguments
+    matrix, x = results
+    n, one, info = ctypes.c_int(x.shape[0]), ctypes.c_int(1), ctypes.c_int(0)
+    if n.value == 0:
+        return
+    name = f"{PREFIXES[matrix.dtype]}posv"
+    foreign.call("cython_lapack", name, b"L", n, one, matrix.address, n, x.address, n, info)
+    if info.value:  # no factor: a first number that is none says so
+        real = ctypes.c_float if matrix.dtype in ("float32", "complex64") else ctypes.c_double
+        real.from_address(x.address).value = math.nan
 
 
 def pseudo_inverse(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x = sum_i v_i (v_i . b) / (a_i + shift) over eigenvalues a_i > rcond * max a; info: rank, how many those are."""
-    values, vectors = jnp.linalg.eigh(matrix)
+    values, vectors = jnp.linalg.eigh(matrix, UPLO="U", symmetrize_input=False)
     kept = values > rcond * values[-1]
     inverse = jnp.where(kept, 1.0 / jnp.where(kept, values + shift, 1.0), 0.0)
     return vectors @ (inverse * (vectors.conj().T @ rhs)), {"rank": jnp.sum(kept).astype(jnp.float64)}

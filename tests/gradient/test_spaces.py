@@ -69,7 +69,7 @@ def test_sample_space_is_that_of_the_matrix(way, name, chunk):
         return space.kernel, space.image, space.adjoint(y_kA)
 
     kernel, image, adjoint = found(params, batch, v_P, y_kA)
-    assert differ(kernel, x @ x.conj().T) < 1e-12
+    assert differ(np.triu(kernel), np.triu(x @ x.conj().T)) < 1e-12
     assert differ(image, x @ v_P) < 1e-12
     assert differ(adjoint, y_kA @ x.conj()) < 1e-12
 
@@ -92,7 +92,7 @@ def test_rows_and_dense_tensor_are_those_of_the_matrix(name, stored, chunk):
     times, adjoint, s_PP, f_P = found(params, batch.samples, v_P, y_kA[0])
     assert differ(times, x @ v_P) < 1e-12
     assert differ(adjoint, x.conj().T @ y_kA[0]) < 1e-12
-    assert differ(s_PP, x.conj().T @ x) < 1e-12
+    assert differ(np.triu(s_PP), np.triu(x.conj().T @ x)) < 1e-12
     assert differ(f_P, x.conj().T @ eps) < 1e-12
 
 
@@ -107,14 +107,14 @@ def test_no_array_of_samples_times_parameters_where_there_are_factors(name):
 
     def sizes(jaxpr):
         for equation in jaxpr.eqns:
-            yield from (variable.aval.size for variable in equation.outvars)
+            yield from (variable.aval.size * variable.aval.dtype.itemsize for variable in equation.outvars)
             for inner in jax.extend.core.jaxprs_in_params(equation.params):
                 yield from sizes(inner)
 
     largest = max(sizes(jax.make_jaxpr(both)(v_P, y_kA).jaxpr))
     n_rows = y_kA.shape[1]
     assert n_rows * form.n_parameters > 1.5 * max(n_rows**2, 2 * form.n_parameters)  # else this would show nothing
-    assert largest <= max(n_rows**2, 2 * form.n_parameters)
+    assert largest <= max(n_rows**2, 2 * form.n_parameters) * form.dtype.itemsize
 
 
 def test_factors_in_float32_keep_their_digits():

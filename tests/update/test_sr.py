@@ -10,6 +10,7 @@ from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.operators.heisenberg import heisenberg
+from nqs_hpc.parallel import foreign
 from nqs_hpc.types import Samples
 from nqs_hpc.update.first_order import adam, sgd
 from nqs_hpc.update.minsr import minsr
@@ -155,6 +156,27 @@ def test_cholesky_hands_over_where_it_fails():
     assert info["fallback"] == 0 and np.abs(good - 0.5).max() < 1e-15
     nothing, info = cholesky(jnp.eye(3), jnp.full(3, jnp.nan), jnp.float64(1.0), 1e-12)
     assert info["fallback"] == 0 and np.isnan(nothing).all()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("blas", [True, False])
+def test_solvers_read_the_upper_triangle_alone(monkeypatch, dtype, blas):
+    """Below the diagonal stands anything; LAPACK and XLA agree with NumPy, and leave the matrix as it was."""
+    monkeypatch.setattr(foreign, "available", lambda: blas)
+    rng = np.random.default_rng(1)
+    parts = rng.normal(size=(2, 30, 40))
+    x = (parts[0] + 1j * parts[1] if "complex" in dtype else parts[0]) / np.sqrt(40)
+    matrix, rhs = x @ x.conj().T, x[:, 0]
+    expected = np.linalg.solve(matrix + 0.1 * np.eye(30), rhs)
+    half = np.where(np.tri(30, k=-1), 1e6, matrix).astype(dtype)
+    for solve in (cholesky, pseudo_inverse):
+        found, _ = jax.jit(lambda a, b, solve=solve: solve(a, b, jnp.asarray(0.1, a.real.dtype), 1e-12))(
+            half, rhs.astype(dtype)
+        )
+        assert found.dtype == dtype and np.abs(found - expected).max() < 1e3 * np.finfo(dtype).eps
+    indefinite = np.diag([1.0, -2.0, 3.0]).astype(dtype)
+    x, info = jax.jit(lambda a: cholesky(a, jnp.ones(3, dtype), jnp.asarray(0.0, a.real.dtype), 1e-12))(indefinite)
+    assert info["fallback"] == 1 and np.abs(x - np.array([1, 0, 1 / 3])).max() < 1e-6
 
 
 def test_pseudo_inverse_cuts_off_null_directions():

@@ -1,0 +1,182 @@
+"""Routines of BLAS and LAPACK inside compiled programs: those of SciPy, on which XLA's own factorisations already run.
+
+XLA reaches a routine of C through its foreign-function interface. The functions registered here are Python's: called
+with the addresses of the buffers, they hand them on to a routine by its address, which works without the interpreter's
+lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
+XLA's own products and factors.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+
+INTERFACE = (0, 3)  # the version of the interface whose structures stand below
+PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+# How XLA numbers the types of a buffer.
+TYPES = {4: "int32", 11: "float32", 12: "float64", 15: "complex64", 18: "complex128"}
+
+
+class View(NamedTuple):
+    """A row-major array in memory that belongs to XLA."""
+
+    dtype: str
+    address: int
+    shape: tuple[int, ...]
+
+
+Function = Callable[[list[View], list[View]], None]  # arguments, results
+
+
+def available() -> bool:
+    """Whether XLA computes on CPUs and takes functions from here."""
+    return jax.default_backend() == "cpu" and _accepted()
+
+
+def register(name: str) -> Callable[[Function], Function]:
+    """A decorator: XLA knows the function as ``name`` once ``available`` was asked."""
+
+    def keep(function: Function) -> Function:
+        def handle(frame: Any) -> None:
+            try:
+                _handle(frame.contents, function)
+            except BaseException:  # nothing can be raised through XLA, and nothing wrong may go on
+                traceback.print_exc()
+                sys.stderr.flush()
+                os.abort()
+
+        _handlers[name] = _Handler(handle)
+        return function
+
+    return keep
+
+
+@functools.cache
+def routine(module: str, name: str, n_arguments: int) -> Any:
+    """A routine of ``scipy.linalg.cython_blas`` or ``cython_lapack`` that takes so many addresses."""
+    import importlib
+
+    capsule = importlib.import_module(f"scipy.linalg.{module}").__pyx_capi__[name]
+    name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)
+    return prototype(pointer_of(capsule, name_of(capsule)))
+
+
+def call(module: str, name: str, *arguments: Any) -> None:
+    """A Fortran routine: numbers of ctypes and bytes go in by reference, ints are addresses."""
+    addresses = [
+        argument
+        if isinstance(argument, int)
+        else ctypes.cast(ctypes.c_char_p(argument), ctypes.c_void_p)
+        if isinstance(argument, bytes)
+        else ctypes.addressof(argument)
+        for argument in arguments
+    ]
+    routine(module, name, len(arguments))(*addresses)
+
+
+@functools.cache
+def _accepted() -> bool:
+    try:
+        for name, handler in _handlers.items():
+            jax.ffi.register_ffi_target(name, _capsule(handler), platform="cpu")
+        for prefix in PREFIXES.values():
+            routine("cython_lapack", f"{prefix}posv", 8)
+    except Exception as error:
+        print(f"BLAS is out of reach, XLA multiplies and factorises, more slowly: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
+
+
+# --- XLA's foreign-function interface, xla/ffi/api/c_api.h, as far as it is read here ---
+
+
+class _Buffer(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("extension", ctypes.c_void_p),
+        ("dtype", ctypes.c_int),
+        ("data", ctypes.c_void_p),
+        ("rank", ctypes.c_int64),
+        ("dims", ctypes.POINTER(ctypes.c_int64)),
+    )
+
+
+class _Buffers(ctypes.Structure):
+    """XLA_FFI_Args and XLA_FFI_Rets."""
+
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("extension", ctypes.c_void_p),
+        ("size", ctypes.c_int64),
+        ("types", ctypes.c_void_p),
+        ("buffers", ctypes.POINTER(ctypes.POINTER(_Buffer))),
+    )
+
+
+class _Metadata(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("version_size", ctypes.c_size_t),
+        ("version_extension", ctypes.c_void_p),
+        ("major", ctypes.c_int),
+        ("minor", ctypes.c_int),
+        ("traits", ctypes.c_uint32),
+        ("state_type_id", ctypes.c_int64),
+    )
+
+
+class _Extension(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("type", ctypes.c_int),
+        ("next", ctypes.c_void_p),
+        ("metadata", ctypes.POINTER(_Metadata)),
+    )
+
+
+class _Frame(ctypes.Structure):
+    _fields_ = (
+        ("struct_size", ctypes.c_size_t),
+        ("extension", ctypes.POINTER(_Extension)),
+        ("api", ctypes.c_void_p),
+        ("context", ctypes.c_void_p),
+        ("stage", ctypes.c_int),
+        ("arguments", _Buffers),
+        ("results", _Buffers),
+    )
+
+
+_METADATA = 1  # the type of an extension that asks for the version
+_Handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.POINTER(_Frame))
+_handlers: dict[str, Any] = {}  # kept alive as long as XLA may call them
+
+
+def _handle(frame: _Frame, function: Function) -> None:
+    extension = frame.extension
+    if extension and extension.contents.type == _METADATA:
+        metadata = extension.contents.metadata.contents
+        metadata.major, metadata.minor = INTERFACE
+        metadata.traits = 0
+        return
+    function(_views(frame.arguments), _views(frame.results))
+
+
+def _views(found: _Buffers) -> list[View]:
+    buffers = [found.buffers[i].contents for i in range(found.size)]
+    return [View(TYPES[b.dtype], b.data or 0, tuple(b.dims[i] for i in range(b.rank))) for b in buffers]
+
+
+def _capsule(function: Any) -> Any:
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return new(ctypes.cast(function, ctypes.c_void_p).value, None, None)

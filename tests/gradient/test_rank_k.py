@@ -1,0 +1,67 @@
+"""Symmetric rank-k updates and products by planes against NumPy; without BLAS they are XLA's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nqs_hpc.gradient.planes import product
+from nqs_hpc.gradient.rank_k import add_of_columns, add_of_rows
+from nqs_hpc.parallel import foreign
+
+DTYPES = ("float32", "float64", "complex64", "complex128")
+
+
+def draw(seed: int, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=shape) + (1j * rng.normal(size=shape) if "complex" in dtype else 0)
+    return x.astype(dtype)
+
+
+@pytest.fixture(params=[True, False], ids=["blas", "xla"])
+def with_blas(request, monkeypatch):
+    """BLAS is there; and the products that stand in for it elsewhere."""
+    assert foreign.available()
+    if not request.param:
+        monkeypatch.setattr(foreign, "available", lambda: False)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_rank_k_updates(with_blas, dtype):
+    """In a loop, as they are used: total is carried on and updated in place, and what was handed in stays."""
+    x, total = draw(0, (3, 5, 7), dtype), draw(1, (5, 5), dtype)
+    wide = draw(2, (7, 7), dtype)
+
+    @jax.jit
+    def found(total, wide, x):
+        rows = jax.lax.scan(lambda t, x: (add_of_rows(t, x), None), total, x)[0]
+        columns = jax.lax.scan(lambda t, x: (add_of_columns(t, x), None), wide, x)[0]
+        return rows, columns, total, wide
+
+    rows, columns, total_after, wide_after = map(np.asarray, found(total, wide, x))
+    exact = total + sum(m @ m.conj().T for m in x.astype(np.clongdouble))
+    eps = np.finfo(dtype).eps
+    assert rows.dtype == columns.dtype == dtype
+    assert np.abs(np.triu(rows - exact)).max() < 100 * eps
+    exact = wide + sum(m.conj().T @ m for m in x.astype(np.clongdouble))
+    assert np.abs(np.triu(columns - exact)).max() < 100 * eps
+    assert np.array_equal(total_after, total) and np.array_equal(wide_after, wide)
+
+
+@pytest.mark.parametrize("right", [(7, 4), (7,)])
+@pytest.mark.parametrize("pair", [("float64", "complex128"), ("complex128", "float64"), ("complex64", "complex64")])
+def test_product_by_planes(pair, right):
+    x, y = draw(3, (5, 7), pair[0]), draw(4, right, pair[1])
+    found = np.asarray(product(jnp.asarray(x), jnp.asarray(y)))
+    assert found.dtype == np.result_type(x, y) and found.shape == (x @ y).shape
+    assert np.abs(found - x.astype(np.clongdouble) @ y).max() < 50 * np.finfo(found.dtype).eps
+
+
+def test_an_interface_of_another_version_is_refused_and_said(monkeypatch, capfd):
+    """XLA asks each function for its version: one that does not fit leaves XLA's own products, with a line."""
+    foreign._accepted.cache_clear()
+    monkeypatch.setattr(foreign, "INTERFACE", (0, 999))
+    monkeypatch.setitem(foreign._handlers, "nqs_hpc_of_another_time", foreign._handlers["nqs_hpc_posv"])
+    assert not foreign.available()
+    assert "more slowly" in capfd.readouterr().err
+    foreign._accepted.cache_clear()
