@@ -6,10 +6,11 @@
 Each contender is a process of its own (ladder_side.py, netket_side.py) that is built, warm, and then asked for one
 whole step after the other, a round being one step of each: a drift of the machine meets all of them. Between its steps
 a contender sleeps, and before each step all do, for threads of a library that spin a while after their work. Ours runs
-once for each number of ranks, bound by `parallel.launch` as in any run (one rank: all cores as threads). NetKet runs in one process with all threads, first in the fastest of its settings that a screening
-finds, then in the one that solves in sample space with a stored Jacobian, as minSR here does; where that does not fit
-into --memory-gib, in the one that does not store it. That an update of both is for the same number of parameters,
-samples, chains and proposals is checked; both are in float64 and go on with the chains of the step before.
+once for each number of ranks, bound by `parallel.launch` as in any run (one rank: all cores as threads). NetKet runs in
+one process with all threads, first in the fastest of its settings that a screening finds, then in the one that solves
+in sample space with a stored Jacobian, as minSR here does; where that does not fit into --memory-gib, in the one that
+does not store it. That an update of both is for the same number of parameters, samples, chains and proposals is
+checked; both are in float64 and go on with the chains of the step before.
 
 Figures are medians over rounds, ratios medians of the ratios round by round. The parts of our step are timed in the
 step; the solve (shift, Cholesky factor, solution of a kernel of that size) is timed alone, and the Jacobian with the

@@ -29,8 +29,8 @@ def with_blas(request, monkeypatch):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_rank_k_updates(with_blas, dtype):
     """In a loop, as they are used: total is carried on and updated in place, and what was handed in stays."""
-    x, total = draw(0, (3, 5, 7), dtype), draw(1, (5, 5), dtype)
-    wide = draw(2, (7, 7), dtype)
+    x, total, wide = draw(0, (3, 5, 7), dtype), draw(1, (5, 5), dtype), draw(2, (7, 7), dtype)
+    total, wide = total + total.conj().T, wide + wide.conj().T
 
     @jax.jit
     def found(total, wide, x):
