@@ -3,20 +3,22 @@
     python benchmarks/scaling.py [--workloads W1,W5,W6,W7] [--rounds 5] [--count 2,4,8] [--json FILE] [--markdown FILE]
 
 Measured: one rank bound to one core against two ranks bound to a core each, a round being one step of each in turn:
-strong (the same samples) and weak (twice the chains and samples on two ranks). Efficiency is t1 / (2 t2) for the same
+strong (the same samples) and weak (twice the chains and samples on two ranks); one rank with half the chains and
+samples goes along, for the model. Efficiency is t1 / (2 t2) for the same
 samples and t1 / t2 for twice as many, the median over rounds; without the solve, which every rank makes for itself,
 and whole. Collectives and bytes of a step come from the traced programs at each rank count (more ranks than cores are
 started for that alone: nothing is timed).
 
 The model of a step of n samples on R ranks, with everything that it takes from the workload measured on one rank:
 
-    t(n, R) = (a n + k n^2) / R + s n^3 + sum over collectives of (latency log2 R + bytes a rank receives / bandwidth)
+    t(n, R) = f + (a n + k n^2) / R + s n^3 + sum of the collectives (latency log2 R + bytes received / bandwidth)
 
-a n: sampling, local energies, parts and adjoint; k n^2: the kernel, as its share of the update that its operations take
-at the machine's product rate; s n^3: the solve. Latency and bandwidth are fitted to gathers and sums between two
-ranks of this machine. It is held against the measured steps on two ranks, and then run out for an RBM of 10^6
-parameters on 400 sites, whose linear part is that of the first workload scaled by the parameters; another network
-between the ranks can be put in by --latency and --bandwidth.
+k n^2: the kernel, as its share of the update that its operations take at the machine's product rate; s n^3: the solve.
+What is left of the steps with n and with n / 2 samples gives f, which does not shrink with the samples (tables, the
+overhead of each iteration of a loop), and a n: sampling, local energies, parts and adjoint. Latency and bandwidth are
+fitted to gathers and sums between two ranks of this machine. It is held against the measured steps on two ranks, and
+then run out for an RBM of 10^6 parameters on 400 sites, whose linear part is that of the first workload scaled by the
+parameters; another network between the ranks can be put in by --latency and --bandwidth.
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ladder import WORKLOADS, our_command, started
+from ladder import SETTLE_SECONDS, WARM_STEPS, WORKLOADS, our_command, started
 
 TIMES = ("step_s", "sample_s", "local_energy_s", "update_s")
 
@@ -45,27 +47,34 @@ def pinned(command: list[str], ranks: int) -> list[str]:
     return ["taskset", "-c", core, *command] if ranks == 1 else command
 
 
-def doubled(words: tuple[str, ...]) -> tuple[str, ...]:
+def grown(words: tuple[str, ...], factor: float) -> tuple[str, ...]:
+    """The same with so many times the chains and samples."""
     out = []
     for word in words:
         key, _, value = word.partition("=")
-        out.append(f"{key}={2 * int(value)}" if key in ("sampler.n_chains", "sampler.n_samples") else word)
+        out.append(f"{key}={int(factor * int(value))}" if key in ("sampler.n_chains", "sampler.n_samples") else word)
     return tuple(out)
 
 
 def measure(name: str, rounds: int, folder: Path) -> dict[str, Any]:
-    """Medians of one rank, of two, and of two with twice the samples; and the efficiencies, round by round."""
+    """Medians of one rank, of one with half the samples, of two, and of two with twice the samples; and the
+    efficiencies, round by round."""
     work = WORKLOADS[name]
     contenders = {
         "one": pinned(our_command(work, 1), 1),
+        "half": pinned(our_command(work._replace(ours=grown(work.ours, 0.5)), 1), 1),
         "two": our_command(work, 2),
-        "weak": our_command(work._replace(ours=doubled(work.ours)), 2),
+        "weak": our_command(work._replace(ours=grown(work.ours, 2)), 2),
     }
     with contextlib.ExitStack() as stack:
         running = {key: started(f"{name} {key}", command, folder, stack) for key, command in contenders.items()}
         steps: dict[str, list[dict[str, float]]] = {key: [] for key in running}
+        for _ in range(WARM_STEPS):
+            for contender in running.values():
+                contender.server.ask("step")
         for _ in range(rounds):
             for key, contender in running.items():
+                time.sleep(SETTLE_SECONDS)
                 steps[key].append(contender.server.ask("step"))
         ends = {key: contender.server.ask("end") for key, contender in running.items()}
         ready = running["one"].ready
@@ -205,18 +214,24 @@ def messages(collectives: list[dict[str, Any]], ranks: int, rates: dict[str, flo
 
 
 class Model:
-    """t(n, R) of one workload from one rank's measured step."""
+    """t(n, R) of one workload from one rank's measured steps, with all its samples and with half of them."""
 
-    def __init__(self, one: dict[str, float], size: dict[str, Any], rates: dict[str, float]) -> None:
+    def __init__(
+        self, one: dict[str, float], half: dict[str, float], size: dict[str, Any], rates: dict[str, float]
+    ) -> None:
         self.rows, self.rates = size["rows"], rates
         kernel = size["real_operations"] * 2 * self.rows**2 * size["width"] / rates["product_flops"]
         self.kernel = min(kernel, max(0.0, one["update_s"] - one["solve_s"]))
-        self.linear = one["step_s"] - one["solve_s"] - self.kernel
+        rest = one["step_s"] - one["solve_s"] - self.kernel
+        rest_of_half = half["step_s"] - half["solve_s"] - self.kernel / 4
+        self.linear = min(rest, max(0.0, 2 * (rest - rest_of_half)))
+        self.fixed = rest - self.linear
         self.solve = one["solve_s"]
 
     def seconds(self, growth: float, ranks: int, collectives: list[dict[str, Any]]) -> dict[str, float]:
         """The parts of a step with ``growth`` times the rows."""
         return {
+            "fixed": self.fixed,
             "sampling, energies, derivatives": self.linear * growth / ranks,
             "kernel": self.kernel * growth**2 / ranks,
             "solve": self.solve * growth**3,
@@ -228,16 +243,15 @@ N_SITES, N_HIDDEN = 400, 2494
 N_PARAMETERS = N_SITES * N_HIDDEN + N_SITES + N_HIDDEN  # 10^6
 
 
-def far_step(
-    samples: int, ranks: int, rates: dict[str, float], one: dict[str, float], size: dict[str, Any]
-) -> dict[str, float]:
+def far_step(samples: int, ranks: int, rates: dict[str, float], model: Model, size: dict[str, Any]) -> dict[str, float]:
     """The parts of a step of an RBM of 10^6 parameters on 400 sites.
 
     Proposals and local energies cost sites times hidden units a sample, as many as there are parameters: the linear
-    part is the measured one scaled by these.
+    part is the measured one scaled by these, and the fixed part too: tables of the parameters are most of it.
     """
     rows, width = samples / ranks, N_SITES + N_HIDDEN
-    per_row = Model(one, size, rates).linear / size["rows"] * N_PARAMETERS / size["parameters"]
+    growth = N_PARAMETERS / size["parameters"]
+    per_row = model.linear / size["rows"] * growth
     sent = [
         {"kind": "allgather", "n_bytes": 16 * rows, "times": 1},
         {"kind": "allgather", "n_bytes": 8 * rows * width, "times": 1},
@@ -245,6 +259,7 @@ def far_step(
         {"kind": "allreduce", "n_bytes": 16 * N_PARAMETERS, "times": 1},
     ]
     return {
+        "fixed": model.fixed * growth,
         "sampling, energies, derivatives": per_row * rows,
         "kernel": 2 * samples**2 * width / rates["product_flops"] / ranks,
         "solve": samples**3 / 3 / rates["factor_flops"],
@@ -252,21 +267,21 @@ def far_step(
     }
 
 
-def run_out(rates: dict[str, float], one: dict[str, float], size: dict[str, Any]) -> list[dict[str, Any]]:
+def run_out(rates: dict[str, float], model: Model, size: dict[str, Any]) -> list[dict[str, Any]]:
     table = []
     for samples in (1024, 4096, 16384):
         for ranks in (1, 4, 16, 64, 256, 1024):
-            parts = far_step(samples, ranks, rates, one, size)
+            parts = far_step(samples, ranks, rates, model, size)
             table.append({"samples": samples, "ranks": ranks, "step_s": sum(parts.values()), "parts": parts})
     return table
 
 
-def solve_limits(rates: dict[str, float], one: dict[str, float], size: dict[str, Any]) -> list[dict[str, int]]:
+def solve_limits(rates: dict[str, float], model: Model, size: dict[str, Any]) -> list[dict[str, int]]:
     """For each rank count the samples, a power of two, from which the replicated solve is half of a step."""
     found = []
     for ranks in (1, 4, 16, 64, 256, 1024):
         for exponent in range(6, 24):
-            parts = far_step(2**exponent, ranks, rates, one, size)
+            parts = far_step(2**exponent, ranks, rates, model, size)
             if 2 * parts["solve"] >= sum(parts.values()):
                 found.append({"ranks": ranks, "samples": 2**exponent})
                 break
@@ -336,6 +351,7 @@ def main() -> None:
         parser.error("the first workload is run out as a real RBM: it must be W1 or W5")
     rates = machine()
     result: dict[str, Any] = {"machine": rates, "count": counts, "workloads": {}}
+    models: dict[str, Model] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.workloads.split(","):
             found = measure(name, options.rounds, Path(folder))
@@ -343,9 +359,9 @@ def main() -> None:
             sizes = {ranks: count(words, ranks) for ranks in sorted({2, *counts})}
             found["collectives"] = {str(ranks): size["collectives"] for ranks, size in sizes.items()}
             size = {key: value for key, value in sizes[2].items() if key != "collectives"}
-            model = Model(found["one"], size, rates)
+            model = models[name] = Model(found["one"], found["half"], size, rates)
             two = model.seconds(1, 2, sizes[2]["collectives"])
-            weak = model.seconds(2, 2, count(doubled(words), 2)["collectives"])
+            weak = model.seconds(2, 2, count(grown(words, 2), 2)["collectives"])
             found["model"] = {
                 "two": sum(two.values()) / found["two"]["step_s"],
                 "weak": sum(weak.values()) / found["weak"]["step_s"],
@@ -357,9 +373,10 @@ def main() -> None:
     for kind in ("allgather", "allreduce"):
         far[f"{kind}_latency_s"] = options.latency or rates[f"{kind}_latency_s"]
         far[f"{kind}_bytes_per_s"] = options.bandwidth or rates[f"{kind}_bytes_per_s"]
-    measured = result["workloads"][options.workloads.split(",")[0]]
-    result["far"] = run_out(far, measured["one"], measured["size"])
-    result["limits"] = solve_limits(far, measured["one"], measured["size"])
+    first = options.workloads.split(",")[0]
+    size = result["workloads"][first]["size"]
+    result["far"] = run_out(far, models[first], size)
+    result["limits"] = solve_limits(far, models[first], size)
     table = markdown(result)
     print(table)
     if options.json:

@@ -70,14 +70,14 @@ def main(argv: list[str] | None = None) -> int:
             print(order.warning, file=sys.stderr, flush=True)
         checked = time.monotonic()
         placement = place(here)
-        compile_cache.use(order.programs, placement.threads, here)
+        share = compile_cache.use(order.programs, placement.threads, here)
         from nqs_hpc.run import run  # loads jax, which reads what was just set
 
         # What is loaded stays. Searching it for garbage again and again took a quarter of a second to the first step.
         gc.freeze()
         gc.enable()
         start = {"begun": begun, "checked": checked, "imported": time.monotonic()}
-        return run(order.config, order.folder, here, placement, start)
+        return run(order.config, order.folder, here, placement, share, start)
     except BaseException as error:
         return fail(here, error)
 

@@ -19,7 +19,9 @@ from nqs_hpc.build import Parts, Plan, build, final_chain_length
 from nqs_hpc.config import differences, physics
 from nqs_hpc.driver.ground_state import averaged
 from nqs_hpc.job import checkpoint, files, lifecycle, log, manifest, progress
+from nqs_hpc.parallel.ahead import compile_ahead
 from nqs_hpc.parallel.comm import comm
+from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.record import Book, acceptance, config_text, differences_of_machine, metrics, rejected_part
@@ -42,10 +44,13 @@ class Outcome(NamedTuple):
     last: dict[str, Any] | None  # the metrics of the last step made, None where there was none to make
 
 
-def run(config: Config, folder: Path, world: World, placement: Placement, start: dict[str, float]) -> int:
+def run(
+    config: Config, folder: Path, world: World, placement: Placement, share: Share | None, start: dict[str, float]
+) -> int:
     """Run, or go on with, the job of ``config`` in ``folder`` to its end; returns the exit code, equal on all ranks.
 
-    ``start``: the moments (``time.monotonic()``) of this start so far: begun, checked, imported.
+    ``share``: this rank's part in compiling. ``start``: the moments (``time.monotonic()``) of this start so far: begun,
+    checked, imported.
     """
     root = world.rank == 0
     if root:
@@ -71,6 +76,7 @@ def run(config: Config, folder: Path, world: World, placement: Placement, start:
         if plan != parts.plan:
             parts = build(config, channel, plan)
         messages += differences_of_machine(loaded.meta, world, placement)
+    compile_ahead(parts.driver.programs(fresh=loaded is None), share, world)
     state = loaded.state if loaded else parts.driver.warmed(parts.driver.init())
     first = int(state.step)
     start["built"] = time.monotonic()

@@ -17,6 +17,7 @@ from jax import Array
 
 from nqs_hpc.driver.evaluate import Shared, evaluation
 from nqs_hpc.gradient.flat import flat
+from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.stats.estimate import estimate
@@ -53,6 +54,7 @@ class GroundState(NamedTuple):
     # None where it was told to stop
     final: Callable[[Tree, int, Callable[[], bool]], Final | None]
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
+    programs: Callable[..., list[Program]]  # fresh: bool -> the large ones with their arguments, largest first
 
 
 def ground_state(
@@ -161,6 +163,20 @@ def ground_state(
         return new_state, info | {"rejected": ~accepted, "scale": state.scale}
 
     update_step, start = jax.jit(take), jax.jit(first_state)
+
+    def programs(*, fresh: bool) -> list[Program]:
+        key = jax.ShapeDtypeStruct((2,), np.uint32)
+        chains = jax.eval_shape(fresh_chains, key, rank)
+        state = jax.eval_shape(start, chains)
+        moved, samples, counts = jax.eval_shape(draw, key, state.params, state.sampler)
+        evaluated = (state.params, samples, counts, rank)
+        batch, _ = jax.eval_shape(evaluate_jit, *evaluated)
+        return [
+            Program(update_step, (state, moved, batch)),
+            Program(evaluate_jit, evaluated),
+            Program(draw, (key, state.params, state.sampler)),
+        ] + [Program(start, (chains,))] * fresh
+
     return GroundState(
         init=lambda: start(fresh_chains(purpose_key(seed, Purpose.CHAINS), rank)),
         warmed=lambda state: state._replace(sampler=warm_up(state.params, state.sampler, Purpose.WARMUP)),
@@ -169,6 +185,7 @@ def ground_state(
         update=update_step,
         final=final,
         jitted=(start, fresh_chains, draw, evaluate_jit, update_step),
+        programs=programs,
     )
 
 

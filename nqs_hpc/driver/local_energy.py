@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.parallel.chunk import chunked, chunked_map
+from nqs_hpc.parallel.chunk import chunked, chunked_map, even_part
 from nqs_hpc.types import Ansatz, Operator, Tree
 
 # Pairs (s, s') asked for at a time: their activations stay in a core's cache.
@@ -65,7 +65,7 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> 
         # More elements a sample than pairs at once are cut as well.
         if operator.may_vanish or operator.n_connected > pairs_at_once:
             return diagonal_B + chunked(lambda s_bN: compacted(frozen, s_bN), s_BN, chunk)
-        samples_at_once = max(1, pairs_at_once // operator.n_connected)
+        samples_at_once = even_part(len(s_BN), max(1, pairs_at_once // operator.n_connected))
         return diagonal_B + chunked_map(lambda s_N: all_pairs(frozen, s_N), s_BN, samples_at_once)
 
     return local_energies

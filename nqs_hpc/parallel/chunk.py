@@ -33,3 +33,11 @@ def chunked(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -> Tr
         return out
     last = function(jax.tree.map(lambda x: x[whole:], xs))
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), out, last)
+
+
+def even_part(n: int, most: int) -> int:
+    """The largest divisor of n up to ``most``, where it is at least half of that, else ``most``: chunks of this size
+    leave no rest, for which a program would hold all of the function's code once more.
+    """
+    divisors = (size for size in range(min(n, most), (most + 1) // 2 - 1, -1) if n % size == 0)
+    return next(divisors, most)

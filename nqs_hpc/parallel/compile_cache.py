@@ -6,9 +6,9 @@ for one thread would be read, and run on one, by a start with sixty-four. A home
 kinds. Each pair of these has a folder of its own.
 
 jax writes an entry in place and never again, and each rank takes itself for the only process. So one rank a folder
-writes, and an entry that cannot be read, cut short by a kill, is removed by that rank and so written anew. It also
-removes entries a month after they were made: those of former versions, and of MPI libraries whose handles, which are
-part of a program, differ from start to start (Open MPI).
+writes (but for the large programs, which are shared out: `parallel.ahead`), and an entry that cannot be read, cut short
+by a kill, is removed by that rank and so written anew. It also removes entries a month after they were made: those of
+former versions, and of MPI libraries whose handles, which are part of a program, differ from start to start (Open MPI).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import time
 import warnings
 from contextlib import suppress
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from nqs_hpc.parallel.world import World
 
@@ -30,6 +30,14 @@ NEVER = "1e9"
 MONTH = 30 * 86400.0  # seconds
 # The lines of /proc/cpuinfo that say what a processor can run and what code is tuned for: x86, Arm, POWER.
 KIND = ("vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU variant", "CPU part", "Features", "cpu")
+
+
+class Share(NamedTuple):
+    """This rank's place among the ranks that share a folder of programs."""
+
+    number: int
+    size: int
+    least_seconds: float  # programs that compile faster are not written
 
 
 def folder(setting: str | None) -> Path | None:
@@ -48,16 +56,19 @@ def folder(setting: str | None) -> Path | None:
     return Path(home, "nqs_hpc", "xla")
 
 
-def use(kept: Path | None, threads: int, world: World) -> None:
+def use(kept: Path | None, threads: int, world: World) -> Share | None:
     """Have jax keep its programs under ``kept``, every one of them, or none where that is None. Collective.
 
-    A least time of compilation that the user set is obeyed by the rank that writes.
+    A least time of compilation that the user set is obeyed by the rank that writes. Returns this rank's place among
+    those that read and write the same folder.
     """
     if kept is None:
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
-        return
+        return None
     own = kept / f"{processor()}-{threads}"
-    writes = world.allgather(own).index(own) == world.rank
+    sharing = [rank for rank, folder in enumerate(world.allgather(own)) if folder == own]
+    writes = sharing[0] == world.rank
+    share = Share(sharing.index(world.rank), len(sharing), float(os.environ.get(LEAST_SECONDS, "0")))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     # XLA's own caches for GPUs: every rank would write them, and their path would be part of every entry's name.
@@ -71,6 +82,7 @@ def use(kept: Path | None, threads: int, world: World) -> None:
     else:
         os.environ[LEAST_SECONDS] = NEVER
     _speak(own, world.rank, writes)
+    return share
 
 
 def processor() -> str:

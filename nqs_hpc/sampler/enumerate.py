@@ -2,7 +2,7 @@
 tests.
 
 The states are dealt to the ranks in equal parts, padded with a valid state of weight 0. The normalisation is a
-log-sum-exp over ranks.
+log-sum-exp over ranks, in one gather.
 """
 
 from __future__ import annotations
@@ -38,9 +38,11 @@ def enumeration(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, chunk: int | No
         s_BN = digits(hilbert, jnp.asarray(codes_B))
         log_w_B = 2.0 * jnp.real(chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, chunk)).astype(jnp.float64)
         log_w_B = jnp.where(jnp.asarray(is_state_B), log_w_B, -jnp.inf)
-        top = comm.max(jnp.max(log_w_B))
-        w_B = jnp.exp(log_w_B - top)
-        return state, Samples(s_BN, w_B / comm.sum(jnp.sum(w_B))), {}
+        own = jnp.max(log_w_B)
+        total = jnp.sum(jnp.exp(log_w_B - jnp.where(jnp.isneginf(own), 0.0, own)))
+        top_R, total_R = comm.gather(jnp.stack([own, total])).T
+        top = jnp.max(top_R)
+        return state, Samples(s_BN, jnp.exp(log_w_B - top) / jnp.sum(total_R * jnp.exp(top_R - top))), {}
 
     return Sampler(init, sample, n_samples=share * comm.size, chain_length=0, warmup_calls=0)
 

@@ -62,7 +62,7 @@ RUNS = {
     "sr-broadcast": ["optimizer=sr", "optimizer.solver=cholesky", "optimizer.broadcast=true"],
     "sr-cg-complex": ["optimizer=sr", "optimizer.solver=cg", "ansatz.dtype=complex"],
     "adam": ["optimizer=adam", "chunk_size=7"],
-    "enumerate": ["sampler=enumerate", "lattice.length=5"],
+    "enumerate": ["sampler=enumerate", "lattice.length=5", "optimizer.broadcast=true"],
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
