@@ -22,6 +22,7 @@ import numpy as np
 
 from nqs_hpc import __version__
 from nqs_hpc.config import compose
+from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import World, world
 
@@ -62,13 +63,13 @@ def main() -> None:
     here = world()
     config = compose(sys.argv[1:], here.size)
     placement = place(here)
-    if folder := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = f"{folder}/{here.rank}"  # its files are not written atomically
+    share = compile_cache.use(compile_cache.folder(config.compile_cache), placement.threads, here)
 
     import jax
     import jax.numpy as jnp
 
     from nqs_hpc.build import build
+    from nqs_hpc.parallel.ahead import compile_ahead
     from nqs_hpc.parallel.comm import comm
     from nqs_hpc.update.solvers import cholesky
 
@@ -116,6 +117,7 @@ def main() -> None:
         return statistics.median(times)
 
     optimizer = type(config.optimizer).__name__.lower()
+    compile_ahead(driver.programs(fresh=True), share, here)
     state, _ = step(driver.warmed(driver.init()))
     answer(
         {

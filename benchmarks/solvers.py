@@ -47,7 +47,7 @@ def main() -> None:
 
     from nqs_hpc.build import build
     from nqs_hpc.parallel.comm import comm
-    from nqs_hpc.update.cost import Size, cheapest, seconds
+    from nqs_hpc.update.cost import Size, cheapest, operations, seconds
 
     terms: list[dict[str, float]] = []
     times: list[float] = []
@@ -74,14 +74,7 @@ def main() -> None:
                 s_N = jax.ShapeDtypeStruct((length,), np.int8)
                 width = sum(part.size for part in jax.eval_shape(factors.parts, state.params, s_N))
             size = Size(n_samples, parts.n_parameters, width, False)
-            n, p, w = size.n_rows, size.n_parameters, width or parts.n_parameters
-            terms.append(
-                {
-                    "cholesky": {"PRODUCT": 2 * n * p**2, "FACTOR": p**3 / 3},
-                    "minsr": {"PRODUCT": 2 * n**2 * w, "FACTOR": n**3 / 3},
-                    "cg": {"FACTORED_VECTOR" if width else "VECTOR": iterations * 4 * n * p},
-                }[solver]
-            )
+            terms.append(operations(size, iterations)[solver])
             times.append(measured[solver])
         row = {
             "case": " ".join((f"lattice.length={length}", *words)),

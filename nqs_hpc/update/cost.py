@@ -2,26 +2,32 @@
 
 With n rows of samples, P parameters, W numbers in the parts of a factored row, in floating-point operations of one rank
 
-    parameter space   2 n P^2           + P^3 / 3            S = X^dagger X, its Cholesky factor
-    sample space      2 n^2 (P or W)    + n^3 / 3            X X^dagger, its Cholesky factor
-    matrix-free       4 n P a product, ITERATIONS products   X^dagger (X v)
+    parameter space   2 n P^2 (rank-k)        + P^3 / 3     S = X^dagger X, its Cholesky factor
+    sample space      2 n^2 P (rank-k)        + n^3 / 3     X X^dagger, its Cholesky factor
+                      2 n^2 W (product) + n^2 + n^3 / 3     the same from factors: Gram matrices, then entry by entry
+    matrix-free       4 n P a product, ITERATIONS products  X^dagger (X v)
 
-A product of matrices and a Cholesky factor run at the speed of the arithmetic, a product with a vector at that of the
-memory. The rates below are those of one core, float64; `benchmarks/solvers.py` holds the model against measured steps
-and fits them anew. Only their ratios matter, and they are constants of the program, never measured at run time: the
-choice must be the same on every machine, for another solver means other bits.
+and n P entries of a Jacobian, wherever one is made. Products of matrices and Cholesky factors run at the speed of the
+arithmetic, products with a vector and entries at that of the memory. The rates are those of one core, float64, fitted
+by `benchmarks/solvers.py`, which holds the model against measured steps. Only their ratios matter, and they are
+constants of the program, never measured at run time: the choice must be the same on every machine, for another solver
+means other bits.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-PRODUCT = 35e9  # operations a second: matrix times matrix
-FACTOR = 18e9  # Cholesky
-VECTOR = 2.5e9  # matrix times vector
-# A factored product of a matrix and a vector is a product of matrices, one for each layer.
-FACTORED_VECTOR = 20e9
-ITERATIONS = 60  # of conjugate gradients, at shifts from 1e-2 to 1e-4
+RATES = {  # a second
+    "rank_k": 120e9,
+    "product": 105e9,
+    "factor": 44e9,
+    "vector": 2.6e9,
+    "factored_vector": 21e9,  # a factored product of a matrix and a vector is one of matrices for each layer
+    "jacobian_entry": 0.13e9,
+    "kernel_entry": 0.1e9,
+}
+ITERATIONS = 60.0  # of conjugate gradients, at shifts from 1e-2 to 1e-4
 
 
 class Size(NamedTuple):
@@ -31,15 +37,26 @@ class Size(NamedTuple):
     is_complex: bool  # four real operations for one
 
 
+def operations(size: Size, iterations: float = ITERATIONS) -> dict[str, dict[str, float]]:
+    """By solver (``cholesky`` in parameter space, ``minsr``, ``cg``) how much of each of RATES a step takes."""
+    n, p, width = float(size.n_rows), float(size.n_parameters), size.factored_width
+    work = 4 if size.is_complex else 1
+    entries = {"jacobian_entry": work * n * p}
+    cholesky = {"rank_k": work * 2 * n * p**2, "factor": work * p**3 / 3} | entries
+    minsr = {"factor": work * n**3 / 3}
+    product = work * iterations * 4 * n * p
+    if width is None:
+        minsr |= entries | {"rank_k": work * 2 * n**2 * p}
+        return {"cholesky": cholesky, "minsr": minsr, "cg": {"vector": product} | entries}
+    minsr |= {"product": work * 2 * n**2 * width, "kernel_entry": work * n**2}
+    return {"cholesky": cholesky, "minsr": minsr, "cg": {"factored_vector": product}}
+
+
 def seconds(size: Size) -> dict[str, float]:
-    """The modelled time of one step by solver: ``cholesky`` in parameter space, ``minsr``, ``cg``."""
-    n, p, work = size.n_rows, size.n_parameters, 4 if size.is_complex else 1
-    width = p if size.factored_width is None else size.factored_width
-    rate = VECTOR if size.factored_width is None else FACTORED_VECTOR
+    """The modelled time of one step by solver."""
     return {
-        "cholesky": work * (2 * n * p**2 / PRODUCT + p**3 / 3 / FACTOR),
-        "minsr": work * (2 * n**2 * width / PRODUCT + n**3 / 3 / FACTOR),
-        "cg": work * ITERATIONS * 4 * n * p / rate,
+        solver: sum(amount / RATES[name] for name, amount in terms.items())
+        for solver, terms in operations(size).items()
     }
 
 
