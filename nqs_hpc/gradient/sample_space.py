@@ -3,7 +3,7 @@
 Three ways to the same numbers, each with its traffic:
 
 ``factored_space``  from the parts of an ansatz whose log-derivatives are products: a gather of the parts, each rank
-                    makes the rows of its samples, a gather of the rows.
+                    makes the rows of its samples, a gather of their means, by which it centres them, and of the rows.
 ``stored_space``    from the Jacobian of this rank's samples. Each rank has all parameters of its samples and needs all
                     samples of its share of the parameters, (#samples, P) -> (samples, #P): one all-to-all, after which
                     means and kernels are local sums over parameters, reduced once.
@@ -57,7 +57,7 @@ def sample_space(
 ) -> SampleSpace:
     """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors.
 
-    Collectives: two from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks; and one in ``adjoint``.
+    Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks; and one in ``adjoint``.
     """
     arguments = (ansatz, flat, params, batch, comm, v_P, chunk)
     if ansatz.factors is not None:
@@ -80,10 +80,8 @@ def factored_space(
 
     # real and imaginary part apart to the end: XLA's loops over complex numbers are several times as slow
     raw = chunked(lambda rows: split(factored.gram(leaves, rows, parts_A, shifts)), parts, KERNEL_ROWS)
-    raw_A = comm.gather(jnp.stack(raw)).transpose(1, 0, 2, 3).reshape(len(raw), len(w_rows), -1)
-    weight = root[:, None] * root[None]
-    planes = [weight * centred_kernel(*plane, w_rows, n) for plane in zip(raw_A, (1, -1), strict=False)]
-    kernel = planes[0] if len(planes) == 1 else jax.lax.complex(*planes)
+    kernel_rows = centred_kernel_rows(raw, w_rows, n, batch.rank, comm)
+    kernel = comm.gather(kernel_rows).reshape(len(w_rows), -1)
     if v_P is not None:
         o_v = gathered[-1][:, 0].reshape(-1, n)
         image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
@@ -185,20 +183,27 @@ def split(x: Array) -> tuple[Array, ...]:
     return (x,) if jnp.isrealobj(x) else (x.real, x.imag)
 
 
-def centred_kernel(raw: Array, sign: int, w_rows: Array, n: int) -> Array:
-    """(1 - 1 w^T) raw (1 - w 1^T) of a real matrix that its transpose is ``sign`` times: the real part of a Hermitian
-    one, or its imaginary part; apart for the n kinds of rows of a sample (Re O and Im O).
+def centred_kernel_rows(raw: tuple[Array, ...], w_rows: Array, n: int, rank: Array, comm: Comm) -> Array:
+    """This rank's rows of sqrt(w) (1 - 1 w^T) raw (1 - w 1^T) sqrt(w) for a Hermitian ``raw``, apart for the n kinds of
+    rows of a sample (Re O and Im O). ``raw``: this rank's rows, the real part and, where there is one, the imaginary
+    part. One gather, of means.
     """
-    size = len(raw)
-    of_kind = jnp.zeros((size // n, n, n), w_rows.dtype)
+    m, size = raw[0].shape
     kinds = jnp.arange(n)
+    of_kind = jnp.zeros((size // n, n, n), w_rows.dtype)
     of_kind = of_kind.at[:, kinds, kinds].set(w_rows.reshape(-1, n)).reshape(size, n)
-    means = raw @ of_kind  # (rows, kind of column); those of the columns are ``sign`` times these
-    whole = of_kind.T @ means  # kind of row, kind of column
-    by_sample = means.reshape(-1, n, n)  # sample, kind of row, kind of column
-    centred = raw.reshape(size // n, n, size // n, n) - by_sample[:, :, None, :]
-    centred = centred - sign * by_sample.transpose(2, 0, 1)[None] + whole[None, :, None, :]
-    return centred.reshape(size, size)
+    means = jnp.stack([part @ of_kind for part in raw])  # (part, row, kind of column)
+    means_A = comm.gather(means).transpose(1, 0, 2, 3).reshape(len(raw), size, n)
+    root = jnp.sqrt(w_rows)
+    weight = jax.lax.dynamic_slice_in_dim(root, rank * m, m)[:, None] * root[None]
+    centred = []
+    for part, own, every, sign in zip(raw, means, means_A, (1, -1), strict=False):
+        whole = of_kind.T @ every  # kind of row, kind of column
+        # the means of the columns are those of the rows, of the imaginary part with the other sign
+        of_columns = sign * every.reshape(-1, n, n).transpose(2, 0, 1)
+        shaped = part.reshape(m // n, n, size // n, n) - own.reshape(-1, n, n)[:, :, None, :] - of_columns[None]
+        centred.append(weight * (shaped + whole[None, :, None, :]).reshape(m, size))
+    return centred[0] if len(centred) == 1 else jax.lax.complex(*centred)
 
 
 def centred_coefficients(y_kA: Array, w_rows: Array, n: int) -> Array:

@@ -42,7 +42,7 @@ def minsr(
     blocks: int = 1,
     solve_dtype: str = "float64",
 ) -> Update:
-    """minSR. Three collectives a step, and one more for each of ``blocks`` above 1 of an ansatz without factors.
+    """minSR. Collectives a step: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one.
 
     The state is the last direction, () without momentum.
     """

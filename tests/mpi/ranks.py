@@ -58,11 +58,11 @@ found["gather"] = here.gather(here.rank)
 # three steps of every optimiser and kind
 RUNS = {
     "minsr-complex-momentum": ["ansatz.dtype=complex", "optimizer.momentum=0.5", "chunk_size=5"],
-    "minsr-mlp-complex": ["ansatz=mlp", "ansatz.alphas=[1]", "ansatz.dtype=complex"],
+    "minsr-mlp-complex": ["ansatz=mlp", "ansatz.alphas=[1]", "ansatz.dtype=complex", "optimizer.broadcast=true"],
     "sr-broadcast": ["optimizer=sr", "optimizer.solver=cholesky", "optimizer.broadcast=true"],
     "sr-cg-complex": ["optimizer=sr", "optimizer.solver=cg", "ansatz.dtype=complex"],
     "adam": ["optimizer=adam", "chunk_size=7"],
-    "enumerate": ["sampler=enumerate", "lattice.length=5", "optimizer.broadcast=true"],
+    "enumerate": ["sampler=enumerate", "lattice.length=5"],
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],

@@ -37,8 +37,8 @@ def test_collectives(results, n_ranks):
 
 # run -> collectives in the programs that sample, evaluate and update; one of sr-cg's stands in its loop
 RUNS = {
-    "minsr-complex-momentum": [0, 1, 3],
-    "minsr-mlp-complex": [0, 1, 3],
+    "minsr-complex-momentum": [0, 1, 4],
+    "minsr-mlp-complex": [0, 1, 5],  # with broadcast
     "sr-broadcast": [0, 1, 3],
     "sr-cg-complex": [0, 1, 3],
     "adam": [0, 1, 1],
@@ -75,7 +75,7 @@ def test_collectives_executed_in_a_step(results, name, number):
     outside = sum(c["times"] for c in two["executed"] if not c["in_while"])
     inside = sum(c["times"] for c in two["executed"] if c["in_while"])
     assert inside == (1 if "cg" in name else 0)
-    assert outside <= 6 and (outside == 6) == (name in ("enumerate", "minsr-blocks"))  # broadcast; three blocks
+    assert outside <= 6 and (outside == 6) == (name in ("enumerate", "minsr-mlp-complex", "minsr-blocks"))
     assert results[2]["counted"][number] == outside + inside * two["cg_iterations"]
     assert results[1][name]["executed"] == [] and results[1]["counted"][number] == 0
     assert all(c["n_bytes"] > 0 for c in two["executed"])
