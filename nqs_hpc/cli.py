@@ -7,6 +7,7 @@ what to run, or the one line and the exit code with which all of them leave.
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import time
 import traceback
@@ -120,8 +121,13 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
 def kept_programs(config: Config) -> tuple[Path | None, str]:
     """Where compiled programs are kept, and a line for the user where ``auto`` finds no place for them.
 
-    Raises InputError for a folder that the user named and nobody can write to.
+    Raises InputError for a folder that the user named and nobody can write to, and for a least time that is none.
     """
+    least = os.environ.get(compile_cache.LEAST_SECONDS, "0")
+    try:
+        float(least)
+    except ValueError:
+        raise InputError(f"{compile_cache.LEAST_SECONDS}={least} is not valid; valid: a number of seconds") from None
     try:
         kept = compile_cache.folder(config.compile_cache)
         if kept is not None:

@@ -7,8 +7,8 @@ kinds. Each pair of these has a folder of its own.
 
 jax writes an entry in place and never again, and each rank takes itself for the only process. So one rank a folder
 writes (but for the large programs, which are shared out: `parallel.ahead`), and an entry that cannot be read, cut short
-by a kill, is removed by that rank and so written anew. It also removes entries a month after they were made: those of
-former versions, and of MPI libraries whose handles, which are part of a program, differ from start to start (Open MPI).
+by a kill, is removed and so written anew. That rank also removes entries a month after they were made: those of former
+versions, and of MPI libraries whose handles, which are part of a program, differ from start to start (Open MPI).
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def use(kept: Path | None, threads: int, world: World) -> Share | None:
                     entry.unlink()
     else:
         os.environ[LEAST_SECONDS] = NEVER
-    _speak(own, world.rank, writes)
+    _speak(own, world.rank)
     return share
 
 
@@ -93,8 +93,10 @@ def processor() -> str:
     return hashlib.sha256("\n".join(kind).encode()).hexdigest()[:8]
 
 
-def _speak(own: Path, rank: int, writes: bool) -> None:
-    """One line on stderr, in place of jax's warning, for an entry that it could not read or write."""
+def _speak(own: Path, rank: int) -> None:
+    """One line on stderr, in place of jax's warning, for an entry that it could not read or write. One that could not
+    be read is removed, for jax writes none anew while it is there.
+    """
     warnings.filterwarnings("always", r"Error (reading|writing) persistent compilation cache entry")
     usual = warnings.showwarning
 
@@ -112,7 +114,7 @@ def _speak(own: Path, rank: int, writes: bool) -> None:
         act, program, reason = found.groups()
         what = "read and is compiled anew" if act == "reading" else "written"
         print(f"rank {rank}: {program} could not be {what} ({reason}): {own}", file=sys.stderr, flush=True)
-        if act == "reading" and writes:
+        if act == "reading":
             for entry in own.glob(f"{program}-*"):
                 with suppress(OSError):
                     entry.unlink()

@@ -4,6 +4,11 @@ XLA reaches a routine of C through its foreign-function interface. The functions
 with the addresses of the buffers, they hand them on to a routine by its address, which works without the interpreter's
 lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
 XLA's own products and factors.
+
+Python runs the handler of a signal on the main thread, between any two of its instructions, and what a handler raises
+inside a function called by XLA has nowhere to go. So these functions must not run there. XLA runs a program on the
+thread that calls it where that is cheap (below a thousand operations) or where dispatch is not asynchronous. Matrices
+of fewer than SMALLEST rows, whose programs may be cheap, are left to XLA, and all where dispatch is not asynchronous.
 """
 
 from __future__ import annotations
@@ -17,11 +22,15 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+from jax import Array
 
 INTERFACE = (0, 3)  # the version of the interface whose structures stand below
 PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 # How XLA numbers the types of a buffer.
 TYPES = {4: "int32", 11: "float32", 12: "float64", 15: "complex64", 18: "complex128"}
+
+
+SMALLEST = 64
 
 
 class View(NamedTuple):
@@ -35,13 +44,28 @@ class View(NamedTuple):
 Function = Callable[[list[View], list[View]], None]  # arguments, results
 
 
-def available() -> bool:
-    """Whether XLA computes on CPUs and takes functions from here."""
-    return jax.default_backend() == "cpu" and _accepted()
+def available(n: int) -> bool:
+    """Whether XLA computes on CPUs and takes functions from here, for a matrix of n rows."""
+    if n < SMALLEST or jax.default_backend() != "cpu" or not jax.config.values["jax_cpu_enable_async_dispatch"]:
+        return False
+    return _accepted(frozenset(_handlers))
+
+
+def call_in_place(name: str, changed: tuple[Array, ...], read: tuple[Array, ...] = ()) -> list[Array]:
+    """What the function ``name`` makes of the arrays ``changed`` and ``read``, all of one type: the former, in place
+    where XLA can. Raises TypeError for arrays that BLAS does not know.
+    """
+    dtypes = {array.dtype.name for array in (*changed, *read)}
+    if len(dtypes) != 1 or not dtypes <= set(PREFIXES):
+        raise TypeError(f"{name}: arrays of {', '.join(sorted(dtypes))}; valid: all of one of {', '.join(PREFIXES)}")
+    results = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in changed]
+    aliases = {i: i for i in range(len(changed))}
+    call = jax.ffi.ffi_call(name, results, input_output_aliases=aliases, vmap_method="sequential")
+    return list(call(*changed, *read))
 
 
 def register(name: str) -> Callable[[Function], Function]:
-    """A decorator: XLA knows the function as ``name`` once ``available`` was asked."""
+    """A decorator: XLA knows the function as ``name`` once ``available`` was asked after it."""
 
     def keep(function: Function) -> Function:
         def handle(frame: Any) -> None:
@@ -64,9 +88,10 @@ def routine(module: str, name: str, n_arguments: int) -> Any:
     import importlib
 
     capsule = importlib.import_module(f"scipy.linalg.{module}").__pyx_capi__[name]
-    name_of, pointer_of = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    name_of = ctypes.PYFUNCTYPE(ctypes.c_char_p, ctypes.py_object)(("PyCapsule_GetName", ctypes.pythonapi))
+    pointer_of = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
+        ("PyCapsule_GetPointer", ctypes.pythonapi)
+    )
     prototype = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * n_arguments)
     return prototype(pointer_of(capsule, name_of(capsule)))
 
@@ -85,10 +110,11 @@ def call(module: str, name: str, *arguments: Any) -> None:
 
 
 @functools.cache
-def _accepted() -> bool:
+def _accepted(names: frozenset[str]) -> bool:
     try:
-        for name, handler in _handlers.items():
-            jax.ffi.register_ffi_target(name, _capsule(handler), platform="cpu")
+        for name in names - _registered:
+            jax.ffi.register_ffi_target(name, _capsule(_handlers[name]), platform="cpu")
+            _registered.add(name)
         for prefix in PREFIXES.values():
             routine("cython_lapack", f"{prefix}posv", 8)
     except Exception as error:
@@ -159,6 +185,7 @@ class _Frame(ctypes.Structure):
 _METADATA = 1  # the type of an extension that asks for the version
 _Handler = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.POINTER(_Frame))
 _handlers: dict[str, Any] = {}  # kept alive as long as XLA may call them
+_registered: set[str] = set()
 
 
 def _handle(frame: _Frame, function: Function) -> None:
@@ -177,6 +204,6 @@ def _views(found: _Buffers) -> list[View]:
 
 
 def _capsule(function: Any) -> Any:
-    new = ctypes.pythonapi.PyCapsule_New
-    new.restype, new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    prototype = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+    new = prototype(("PyCapsule_New", ctypes.pythonapi))
     return new(ctypes.cast(function, ctypes.c_void_p).value, None, None)

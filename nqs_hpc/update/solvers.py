@@ -1,9 +1,9 @@
 """Solutions of (A + shift) x = b with A Hermitian and positive semidefinite, the same on every rank.
 
 A is a sum over ranks, so each rank solves the same system and gets the same bits; of a matrix the upper triangle is
-read alone. Three ways: Cholesky, which hands
-over to the pseudo-inverse when a factor is not finite; the pseudo-inverse from eigenvalues, cut off below ``rcond``
-times the largest; conjugate gradients (Hestenes & Stiefel 1952) for an A known by its products.
+read alone. Three ways: Cholesky (by LAPACK in place, on CPUs), which hands over to the pseudo-inverse when a solution
+is not finite; the pseudo-inverse from eigenvalues, cut off below ``rcond`` times the largest; conjugate gradients
+(Hestenes & Stiefel 1952) for an A known by its products.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ POSV = "nqs_hpc_posv"
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
     shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-    x = _posv(shifted, rhs) if foreign.available() else _factor_and_solve(shifted, rhs)
+    x = _posv(shifted, rhs) if foreign.available(len(rhs)) else _factor_and_solve(shifted, rhs)
 
     def failed() -> tuple[Array, Array]:
         # A system that is not finite has no solution: then the step is rejected, not solved again.
@@ -48,9 +48,9 @@ def _factor_and_solve(matrix: Array, rhs: Array) -> Array:
 def _posv(matrix: Array, rhs: Array) -> Array:
     """By LAPACK's ?posv, in place: XLA around its own factor and solutions copies the matrix three times."""
     # To LAPACK, which counts by columns, the upper triangle is the lower one of the conjugate matrix.
-    results = (jax.ShapeDtypeStruct(matrix.shape, matrix.dtype), jax.ShapeDtypeStruct(rhs.shape, rhs.dtype))
-    call = jax.ffi.ffi_call(POSV, results, input_output_aliases={0: 0, 1: 1})
-    return call(matrix, rhs.conj())[1].conj()
+    assert matrix.shape == rhs.shape * 2
+    _, x = foreign.call_in_place(POSV, (matrix, rhs.conj()))
+    return x.conj()
 
 
 @foreign.register(POSV)

@@ -75,6 +75,7 @@ def spins(n_b, n):
         (7, 1.0, 1.0, False),
         (7, 10.0, 1.0, False),  # theta up to 150
         (7, 1.0, 500.0, True),  # a hidden unit that never turns
+        (1, 20.0, 0.0, True),  # theta up to 265: its exponentials are floats, their products are not
         (7, 30.0, 30.0, True),  # q = e^{+-120} and more, theta beyond 500
         (1000, 0.1, 0.1, False),
         (1000, 1.0, 1.0, False),  # the plain product is about e^4000
