@@ -7,8 +7,9 @@ XLA's own products and factors.
 
 Python runs the handler of a signal on the main thread, between any two of its instructions, and what a handler raises
 inside a function called by XLA has nowhere to go. So these functions must not run there. XLA runs a program on the
-thread that calls it where that is cheap (below a thousand operations) or where dispatch is not asynchronous. Matrices
-of fewer than SMALLEST rows, whose programs may be cheap, are left to XLA, and all where dispatch is not asynchronous.
+thread that calls it where dispatch is not asynchronous, or where the program is cheap, below a thousand operations,
+calls like these not counted. So all is left to XLA without asynchronous dispatch, and so are matrices of fewer than
+SMALLEST rows; the programs of this package that hold larger ones compute thousands of numbers besides.
 """
 
 from __future__ import annotations
