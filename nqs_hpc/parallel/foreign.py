@@ -29,9 +29,7 @@ INTERFACE = (0, 3)  # the version of the interface whose structures stand below
 PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 # How XLA numbers the types of a buffer.
 TYPES = {4: "int32", 11: "float32", 12: "float64", 15: "complex64", 18: "complex128"}
-
-
-SMALLEST = 64
+SMALLEST = 64  # rows of a matrix
 
 
 class View(NamedTuple):
