@@ -1,0 +1,99 @@
+"""What Slurm knows and does: the time a job has left, what is in the queue, a new job.
+
+Slurm's commands are called by name with their arguments, never through a shell. Nothing is cached: each call asks.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+ASK_SECONDS = 20.0  # for an answer; a busy controller takes seconds
+# Whose processes are gone for good. Every other state may still have some, or get some.
+ENDED = {
+    *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
+    *("REVOKED", "TIMEOUT"),
+}
+
+
+class SlurmError(RuntimeError):
+    """Slurm could not be asked, or refused; one line, with Slurm's own words where it has any."""
+
+
+def job_id() -> str | None:
+    """The Slurm job this process runs in, None outside of one."""
+    return os.environ.get("SLURM_JOB_ID") or None
+
+
+def end_time() -> float | None:
+    """The Unix time at which the limit of this job is reached; None without a job, or without a limit.
+
+    From SLURM_JOB_END_TIME (Slurm 23.02 and newer), else from squeue. Raises SlurmError where there is a job and
+    neither answers.
+    """
+    job = job_id()
+    if job is None:
+        return None
+    given = os.environ.get("SLURM_JOB_END_TIME", "")
+    if given.isdigit():
+        return float(given) if int(given) < 2**31 - 1 else None  # Slurm's word for no limit is a time beyond all others
+    left = seconds(ask("squeue", "--noheader", "--jobs", job, "--format=%L"))
+    return None if left is None else time.time() + left
+
+
+def seconds(text: str) -> float | None:
+    """A duration as Slurm prints it (``1:58``, ``2-03:04:05``) in seconds; None for UNLIMITED and its like."""
+    found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
+    if found is None:
+        return None
+    days, hours, minutes, rest = (int(part or 0) for part in found.groups())
+    return float(((days * 24 + hours) * 60 + minutes) * 60 + rest)
+
+
+def state(job: str) -> str | None:
+    """The state of a job in the queue, such as RUNNING; None where Slurm no longer knows it, or knows it has ended.
+
+    Raises SlurmError where Slurm cannot be asked.
+    """
+    try:
+        answer = ask("squeue", "--noheader", "--states=all", "--jobs", job, "--format=%T")
+    except SlurmError as error:
+        if "Invalid job id" in str(error):
+            return None
+        raise
+    # an array answers with a line an element: it lives as long as one of them
+    alive = [name for name in answer.split() if name not in ENDED]
+    return alive[0] if alive else None
+
+
+def job_in(folder: Path) -> tuple[str, str] | None:
+    """Number and state of a living job of this user that works in ``folder``, None where there is none."""
+    answer = ask("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%i|%T|%Z")
+    for line in answer.splitlines():
+        job, name, place = line.split("|", 2)
+        if name not in ENDED and Path(place) == folder:
+            return job, name
+    return None
+
+
+def submit(script: str, folder: Path) -> str:
+    """Hand ``script`` to sbatch as a job that works in ``folder``, which exists; returns the job's number."""
+    # --parsable prints NUMBER, or NUMBER;CLUSTER
+    return ask("sbatch", "--parsable", stdin=script, cwd=folder).partition(";")[0]
+
+
+def ask(*words: str, stdin: str = "", cwd: Path | None = None) -> str:
+    """What a Slurm command prints, stripped; SlurmError if it is not there, fails, or takes longer than a while."""
+    if shutil.which(words[0]) is None:
+        raise SlurmError(f"{words[0]} is not on PATH")
+    try:
+        done = subprocess.run(words, input=stdin, cwd=cwd, capture_output=True, text=True, timeout=ASK_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SlurmError(f"{words[0]} does not answer: {error}") from None
+    if done.returncode:
+        raise SlurmError(" ".join(done.stderr.split()) or f"{words[0]} failed with code {done.returncode}")
+    return done.stdout.strip()
