@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -157,6 +158,26 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Invalid
     return value
+
+
+def _duration(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = 60 * value
+    else:
+        found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)", value) if isinstance(value, str) else None
+        if found is None:
+            raise Invalid
+        days, hours, minutes, rest = (int(part or 0) for part in found.groups())
+        if minutes > 59 or rest > 59:
+            raise Invalid
+        seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if seconds < 60:
+        raise Invalid
+    days, rest = divmod(seconds, 86400)
+    return (f"{days}-" if days else "") + f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+
+
+duration = Check("a duration of a minute at least: HH:MM:SS, D-HH:MM:SS, or whole minutes", _duration)
 
 
 path = Check("a path that is not empty (quote a name that looks like a number)", _text)

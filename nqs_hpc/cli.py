@@ -15,17 +15,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc import __version__
+from nqs_hpc.admission import Leave, refusal
 from nqs_hpc.checks import InputError
-from nqs_hpc.config import compose, differences, physics, run_folder
-from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, done, stop_requested
-from nqs_hpc.job.lock import lock
-from nqs_hpc.job.manifest import recorded_physics
+from nqs_hpc.config import compose, run_folder
+from nqs_hpc.job import files
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, Signals, listen
+from nqs_hpc.job.lock import Lost, lock, release
+from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel import compile_cache
+from nqs_hpc.parallel.agreement import disagreement, settings
 from nqs_hpc.parallel.launch import launched, place
 from nqs_hpc.parallel.world import World, world
 from nqs_hpc.resolve import check_folder
 from nqs_hpc.schema import Config
 from nqs_hpc.usage import help_text
+
+MULTIRUN = ("-m", "--multirun")
 
 
 class Job(NamedTuple):
@@ -35,52 +40,111 @@ class Job(NamedTuple):
     folder: Path
     programs: Path | None  # where compiled programs are kept
     warning: str  # what the user should know before it starts; empty where there is nothing
-
-
-class Leave(NamedTuple):
-    """Nothing to run: a line for the user, and the exit code."""
-
-    code: int
-    line: str
+    made: list[Path]  # the folders that were made for it
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code, the same on every rank: 0 done, 1 fault, 2 bad input, 85 stopped."""
     begun = time.monotonic()
-    gc.disable()
     words = sys.argv[1:] if argv is None else argv
-    here = world()
-    n_started, number = launched()
-    if here.size != n_started:
-        # Each would run the whole job, all of them in one folder.
-        if number == 0:
-            print(
-                f"{n_started} ranks were started, but MPI ({here.library}) sees {here.size}: the launcher is not of "
-                "this MPI; use the mpiexec beside this python, or the --mpi of srun that fits it",
-                file=sys.stderr,
-                flush=True,
-            )
-        return FAULT
+    if words[:1] == ["doctor"]:
+        from nqs_hpc.doctor import doctor
+
+        return doctor(words[1:])
+    multirun = any(word in MULTIRUN for word in words)
+    if words[:1] == ["submit"] or multirun:
+        # These start jobs and are none: MPI stays unloaded, for a child that inherited it could not start its own.
+        what = "-m" if multirun else "submit"
+        n_started, number = launched()
+        if n_started > 1:
+            line = f"{what} inside a step of {n_started} tasks: each would start all jobs; start it outside of srun"
+            return _leave(Leave(BAD_INPUT, line), speaks=number == 0)
+        if multirun:
+            line = "-m: this version runs single jobs, no sweeps; valid: one value for each key"
+            return _leave(Leave(BAD_INPUT, line), speaks=True)
+        from nqs_hpc.submit import submit
+
+        return submit(words[1:])
+    return _job(words, begun)
+
+
+def _job(words: list[str], begun: float) -> int:
+    """One job on all ranks."""
+    gc.disable()
+    here: World | None = None
+
+    def abort(code: int) -> None:
+        if here is not None:
+            here.abort(code)
+
+    signals = listen(abort)  # a signal that comes during the start is obeyed before the first step
     try:
+        here = world()
+        n_started, number = launched()
+        if here.size != n_started:
+            # Each would run the whole job, all of them in one folder.
+            return _leave(Leave(FAULT, singletons(here, n_started)), speaks=number == 0)
+        facts = {**versions(), "MPI": here.library, **settings()} if here.size > 1 else {}
+        if odd := disagreement(facts, here):
+            return _leave(Leave(FAULT, odd), speaks=here.rank == 0)
         order = here.bcast(decide(words, here.size) if here.rank == 0 else None)
         if isinstance(order, Leave):
-            if here.rank == 0:
-                print(order.line, file=sys.stdout if order.code == DONE else sys.stderr, flush=True)
-            return order.code
+            return _leave(order, speaks=here.rank == 0)
         if here.rank == 0 and order.warning:
             print(order.warning, file=sys.stderr, flush=True)
-        checked = time.monotonic()
-        placement = place(here)
-        share = compile_cache.use(order.programs, placement.threads, here)
-        from nqs_hpc.run import run  # loads jax, which reads what was just set
-
-        # What is loaded stays. Searching it for garbage again and again took a quarter of a second to the first step.
-        gc.freeze()
-        gc.enable()
-        start = {"begun": begun, "checked": checked, "imported": time.monotonic()}
-        return run(order.config, order.folder, here, placement, share, start)
+        return _run(order, here, signals, begun)
     except BaseException as error:
         return fail(here, error)
+    finally:
+        signals.close()
+
+
+def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
+    """Load jax and run; what all ranks cannot do alike ends in one line."""
+    checked = time.monotonic()
+    placement = place(here)
+    share = compile_cache.use(job.programs, placement.threads, here)
+    from nqs_hpc.resume import Refused  # loads jax, which reads what was just set
+    from nqs_hpc.run import run, why
+
+    # What is loaded stays. Searching it for garbage again and again took a quarter of a second to the first step.
+    gc.freeze()
+    gc.enable()
+    start = {"begun": begun, "checked": checked, "imported": time.monotonic()}
+    try:
+        code = run(job.config, job.folder, here, placement, share, signals, start)
+        if here.rank == 0:
+            release(job.folder)
+        return code
+    except InputError as error:  # known only once the network was built; the same on all ranks
+        if here.rank == 0:
+            release(job.folder)
+            (job.folder / ".lock").unlink()
+            files.unmake(job.made)
+        return _leave(Leave(BAD_INPUT, str(error)), speaks=here.rank == 0)
+    except Refused as error:
+        return _leave(Leave(FAULT, str(error)), speaks=here.rank == 0)
+    except (OSError, Lost) as error:
+        if not files.on_all_ranks(error):
+            raise
+        return _leave(Leave(FAULT, why(error)), speaks=here.rank == 0)
+
+
+def _leave(left: Leave, *, speaks: bool) -> int:
+    """The exit code of ``left``, whose line one rank prints."""
+    if speaks:
+        print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    return left.code
+
+
+def singletons(here: World, n_started: int) -> str:
+    """What to say where MPI does not see the ranks that the launcher started."""
+    kind = "pmix" if "Open MPI" in here.library else "pmi2"
+    return (
+        f"{n_started} ranks were started, but MPI ({here.library}) sees {here.size}: the launcher does not speak with "
+        f"this MPI. With srun: --mpi={kind} (`srun --mpi=list` shows what it has; site.yaml keeps it for submit); "
+        f"else: the mpiexec beside {sys.executable}"
+    )
 
 
 def decide(words: list[str], n_ranks: int) -> Job | Leave:
@@ -89,33 +153,25 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
         return Leave(DONE, help_text())
     if words == ["--version"]:
         return Leave(DONE, f"nqs_hpc {__version__}")
-    if any(word in ("-m", "--multirun") for word in words):
-        return Leave(BAD_INPUT, "-m: this version runs single jobs, no sweeps; valid: one value for each key")
     if flags := [word for word in words if word.startswith("-")]:
         return Leave(
-            BAD_INPUT, f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, --help, --version"
+            BAD_INPUT,
+            f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, submit, doctor, --help, --version",
         )
     try:
         config = compose(words, n_ranks)
         programs, warning = kept_programs(config)
         folder = run_folder(config)
-        if stop_requested(folder):
-            return Leave(STOPPED, f"{folder / 'STOP'} is there: the run stays stopped until you remove that file")
-        known = recorded_physics(folder)
-        if known is not None and (changed := differences(known, physics(config))):
-            line = f"run_dir={folder} holds a run of another physics: {'; '.join(changed)}; choose another run_dir"
-            return Leave(BAD_INPUT, line)
-        reached = done(folder)
-        if reached is not None and reached >= config.task.n_steps:
-            return Leave(DONE, f"{folder} is done: {reached} of {config.task.n_steps} steps; nothing to do")
-        (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
-        if (owner := lock(folder)) is not None:
-            return Leave(FAULT, f"{folder} is in use by {owner}: one job a run folder")
+        if (left := refusal(config, folder)) is not None:
+            return left
+        made = files.make(folder / "checkpoints")
+        if (reason := lock(folder)) is not None:
+            return Leave(FAULT, reason)
     except InputError as error:
         return Leave(BAD_INPUT, str(error))
     except (OSError, ValueError) as error:
         return Leave(FAULT, f"cannot start: {error}")
-    return Job(config, folder, programs, warning)
+    return Job(config, folder, programs, warning, made)
 
 
 def kept_programs(config: Config) -> tuple[Path | None, str]:
@@ -139,15 +195,17 @@ def kept_programs(config: Config) -> tuple[Path | None, str]:
         return None, f"compiled programs cannot be kept, so every start compiles them: {error}"
 
 
-def fail(here: World, error: BaseException) -> int:
+def fail(here: World | None, error: BaseException) -> int:
     """A fault: its traceback once, and the end of all ranks, for the others may wait for this one in a collective."""
-    if here.rank > 0:
+    several = here is not None and here.size > 1
+    rank = here.rank if here is not None else 0
+    if rank > 0:
         time.sleep(0.5)  # where all ranks fail alike, rank 0 speaks and ends the job before the others do
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        print(f"rank {here.rank}: stopped at once by {type(error).__name__}", file=sys.stderr, flush=True)
+        print(f"rank {rank}: stopped at once by {type(error).__name__}", file=sys.stderr, flush=True)
     else:
-        where = f"rank {here.rank} of {here.size} failed:\n" if here.size > 1 else ""
+        where = f"rank {rank} of {here.size} failed:\n" if here is not None and several else ""
         print(where + "".join(traceback.format_exception(error)), file=sys.stderr, end="", flush=True)
-    if here.size > 1:
+    if here is not None and several:
         here.abort(FAULT)
     return FAULT

@@ -53,8 +53,11 @@ def choices(group: str) -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")))
 
 
-def compose(overrides: list[str], n_ranks: int) -> Config:
-    """The checked configuration of a command line; raises InputError, one line, and nothing else for bad input."""
+def compose(overrides: list[str], n_ranks: int | None) -> Config:
+    """The checked configuration of a command line; raises InputError, one line, and nothing else for bad input.
+
+    ``n_ranks`` will run it; None: as many as resources.ranks asks the queue for.
+    """
     parsed = [_parse(text) for text in overrides]
     given: dict[str, str] = {}
     for one in parsed:
@@ -241,7 +244,7 @@ def physics(config: Config) -> dict[str, Any]:
             below = getattr(value, field.name)
             if dataclasses.is_dataclass(below):
                 kept |= {field.name: inside} if (inside := part(below)) else {}
-            elif field.metadata.get("physics", True):
+            elif (counts := field.metadata.get("physics", True)) is True or (counts == "given" and below is not None):
                 kept[field.name] = to_plain(below)
         return kept
 

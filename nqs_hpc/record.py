@@ -135,20 +135,26 @@ def rejected_part(line: dict[str, Any]) -> str:
 def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
     """One line where ranks or threads are not those of the checkpoint."""
     if meta["n_ranks"] != world.size:
-        return [f"{world.size} ranks, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]
+        ranks = f"{world.size} rank{'s' * (world.size > 1)}"
+        return [f"{ranks}, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]
     if meta["threads"] != placement.threads:
         return [f"{placement.threads} threads a rank, before {meta['threads']}: the run goes on within rounding"]
     return []
 
 
-def config_text(config: Config, plan: Plan) -> str:
-    """config.yaml: the composed configuration, with what ``auto`` chose in its place."""
-    import yaml  # only rank 0 writes it
-
+def planned(config: Config, plan: Plan) -> dict[str, Any]:
+    """The composed configuration as plain data, with what ``auto`` chose in its place."""
     plain = to_plain(config)
     plain["chunk_size"] = plan.chunk_size
     if plan.solver is not None:
         plain["optimizer"]["solver"] = plan.solver
     if plan.blocks is not None:
         plain["optimizer"]["blocks"] = plan.blocks
-    return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+    return plain
+
+
+def config_text(config: Config, plan: Plan) -> str:
+    """The content of config.yaml."""
+    import yaml  # only rank 0 writes it
+
+    return yaml.safe_dump(planned(config, plan), sort_keys=False, allow_unicode=True)

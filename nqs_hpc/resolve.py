@@ -27,8 +27,15 @@ MAX_SITES = 2**16  # 256 x 256: a slip of the finger, not a lattice, is above it
 MAX_STATES = 2**22  # of enumerate
 
 
-def resolve(config: Config, n_ranks: int) -> Config:
-    """The configuration with every ``auto`` replaced; raises InputError where its parts do not fit together."""
+def resolve(config: Config, n_ranks: int | None) -> Config:
+    """The configuration with every ``auto`` replaced; raises InputError where its parts do not fit together.
+
+    ``n_ranks`` None stands for resources.ranks.
+    """
+    config = dataclasses.replace(config, resources=_resources(config.resources))
+    n_ranks = config.resources.ranks if n_ranks is None else n_ranks
+    if config.init_from is not None:
+        config = dataclasses.replace(config, init_from=os.path.normpath(config.init_from))
     config = dataclasses.replace(config, lattice=_lattice(config.lattice))
     lattice = make_lattice(config.lattice)
     hamiltonian = _hamiltonian(config.hamiltonian, lattice)
@@ -218,6 +225,24 @@ def _optimizer(config: Config, n_sites: int) -> None:
         states = _n_states(n_sites, config.sector)
         if isinstance(config.sampler, schema.Enumerate) and states > most:
             raise bad("sampler", "enumerate", f"metropolis, or fewer than these {states} states ({too_many})")
+
+
+def _resources(given: schema.Resources) -> schema.Resources:
+    if given.nodes is not None and given.nodes > given.ranks:
+        raise bad("resources.nodes", given.nodes, f"at most resources.ranks={given.ranks}")
+    if given.device == "gpu":
+        nodes = given.nodes or 1
+        if given.ranks % nodes:  # Slurm is asked for the same number of devices on every node
+            raise bad("resources.nodes", nodes, f"a divisor of resources.ranks={given.ranks} with device=gpu")
+        given = dataclasses.replace(given, nodes=nodes)
+    return given
+
+
+def check_source(init_from: str) -> None:
+    """Raise InputError where ``init_from`` holds no checkpoint. Whether it fits is known once the network is built."""
+    place = Path.cwd() / init_from
+    if not (place.is_file() and place.suffix == ".h5") and not any((place / "checkpoints").glob("step_*.h5")):
+        raise bad("init_from", init_from, "null, or a run folder with checkpoints, or a checkpoint file step_….h5")
 
 
 def check_folder(folder: Path, key: str, value: Any) -> None:

@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.build import Parts, Plan, build, final_chain_length
-from nqs_hpc.config import differences, physics
+from nqs_hpc.build import Parts, Plan, final_chain_length
+from nqs_hpc.config import physics
 from nqs_hpc.driver.ground_state import averaged
-from nqs_hpc.job import checkpoint, files, lifecycle, log, manifest, progress
-from nqs_hpc.parallel.ahead import compile_ahead
-from nqs_hpc.parallel.comm import comm
+from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm
+from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
-from nqs_hpc.record import Book, acceptance, config_text, differences_of_machine, metrics, rejected_part
+from nqs_hpc.record import Book, acceptance, config_text, metrics, rejected_part
 from nqs_hpc.report.plots import energy_png
+from nqs_hpc.resume import begin, changes
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.hilbert import dimension
@@ -41,43 +41,31 @@ class Outcome(NamedTuple):
     state: RunState
     status: str  # running (all steps made) | stopped | failed
     reason: str
-    last: dict[str, Any] | None  # the metrics of the last step made, None where there was none to make
+    last: dict[str, Any] | None  # the metrics of the last step made, None where there was none; the final evaluation's
+    final: bool = False  # whether ``last`` is that of the final evaluation
 
 
 def run(
-    config: Config, folder: Path, world: World, placement: Placement, share: Share | None, start: dict[str, float]
+    config: Config,
+    folder: Path,
+    world: World,
+    placement: Placement,
+    share: Share | None,
+    signals: lifecycle.Signals,
+    start: dict[str, float],
 ) -> int:
     """Run, or go on with, the job of ``config`` in ``folder`` to its end; returns the exit code, equal on all ranks.
 
     ``share``: this rank's part in compiling. ``start``: the moments (``time.monotonic()``) of this start so far: begun,
-    checked, imported.
+    checked, imported. Raises what `resume.begin` raises, on every rank; OSError and lock.Lost, on every rank, where the
+    run folder cannot be written.
     """
     root = world.rank == 0
     if root:
         for place in (folder, folder / "checkpoints"):
             files.clean(place)
-    channel = comm(world)
-    parts = build(config, channel)
-    template = jax.eval_shape(parts.driver.init)
-    watch = lifecycle.lifecycle(folder, world, max_seconds=config.max_seconds, started=start["begun"])
-    try:
-        loaded = checkpoint.load(folder, template, world)
-        if loaded and (changed := differences(loaded.meta["physics"], physics(config))):
-            raise ValueError(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
-    except ValueError as error:  # the same on all ranks
-        if root:
-            print(error, file=sys.stderr, flush=True)
-        return lifecycle.FAULT
-    messages = list(loaded.messages) if loaded else []
-    if loaded:
-        stored = Plan(**loaded.meta["plan"])
-        plan, changed = merge_plans(config, stored, parts.plan)
-        messages += changed
-        if plan != parts.plan:
-            parts = build(config, channel, plan)
-        messages += differences_of_machine(loaded.meta, world, placement)
-    compile_ahead(parts.driver.programs(fresh=loaded is None), share, world)
-    state = loaded.state if loaded else parts.driver.warmed(parts.driver.init())
+    beginning = begin(config, folder, world, placement, share)
+    parts, state = beginning.parts, beginning.state
     first = int(state.step)
     start["built"] = time.monotonic()
     book = Book(
@@ -87,24 +75,43 @@ def run(
         parts,
         versions=manifest.versions(),
         started=start["begun"],
-        seconds_before=loaded.meta["seconds"] if loaded else 0.0,
+        seconds_before=beginning.seconds_before,
     )
+    if config.init_from is not None and beginning.is_new:
+        # from here on the run no longer depends on the other's folder
+        checkpoint.save(folder, state, world, meta=book.meta(), keep=config.checkpoint.keep)
+    changed = files.on_root(world, lambda: changes_since(folder, config, parts.plan))
+    manifest.start(folder, world, step=first, reason=beginning.reason, changed=changed.lines, physics=physics(config))
+    messages = [*beginning.messages, *changed.messages]
 
-    reason = f"resumed from {loaded.path.name}" if loaded else "new"
-    manifest.start(folder, world, step=first, reason=reason, physics=physics(config))
-    show = None
-    if root:
+    def prepare() -> tuple[list[str], float | None]:
+        """The files of a start; what more there is to say, and when Slurm ends the job."""
         files.write(folder / "config.yaml", config_text(config, parts.plan))
         (folder / "DONE").unlink(missing_ok=True)
+        said = []
         cut = log.cut(folder / "metrics.jsonl", first)
         if cut.n_cut:
-            messages.append(f"metrics.jsonl: {cut.n_cut} lines after step {first} removed, these steps are made again")
+            why = "there is no checkpoint" if beginning.is_new else f"after step {first}"
+            said.append(f"metrics.jsonl: {cut.n_cut} lines removed ({why}), these steps are made again")
         if cut.missing:
-            messages.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
+            said.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
+        try:
+            ends = slurm.end_time()
+        except slurm.SlurmError as error:
+            ends = None
+            said.append(f"the time limit of this job is not known ({error}): max_seconds can stand in for it")
+        return said, ends
+
+    said, ends = files.on_root(world, prepare)
+    show = None
+    if root:
         show = progress.progress(config.log.progress, config.task.n_steps, first)
-        show.say(book.headline(folder, first, reason))
-        for message in messages:
+        show.say(book.headline(folder, first, beginning.reason))
+        for message in [*messages, *said]:
             show.say(message)
+    watch = lifecycle.lifecycle(
+        folder, world, signals, max_seconds=config.max_seconds, started=start["begun"], ends=ends
+    )
 
     had_failed = int(state.rejected) >= config.optimizer.max_rejected
     if had_failed:  # with steps left it gets another chance, at the step size it was lowered to
@@ -114,16 +121,19 @@ def run(
         outcome = Outcome(state, "failed", reason, None)
     else:
         outcome = loop(config, folder, world, parts, state, book, watch, show, start)
-    if int(outcome.state.step) == first:  # no step was made, after which it is computed
+    if int(outcome.state.step) == first and outcome.status != "stopped":  # no step was made, after which it is computed
         book.reference = reference(config, parts, folder, world)
     if outcome.status == "running":
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
-    elif root:
-        summary = book.summary(outcome.state, outcome.last, status=outcome.status, reason=outcome.reason)
-        files.write_json(folder / "summary.json", summary)
     code = {"done": lifecycle.DONE, "stopped": lifecycle.STOPPED, "failed": lifecycle.FAULT}[outcome.status]
-    if root:
+
+    def close() -> None:
         assert show is not None
+        lock.check_held(folder)
+        summary = book.summary(
+            outcome.state, outcome.last, status=outcome.status, reason=outcome.reason, final=outcome.final
+        )
+        files.write_json(folder / "summary.json", summary)
         show.close()
         try:
             energy_png(folder)
@@ -133,9 +143,40 @@ def run(
         if code == lifecycle.DONE:
             lifecycle.write_done(folder, int(outcome.state.step))
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
-    watch.close()
-    world.barrier()  # no rank leaves before the last file is written
+
+    try:
+        files.on_root(world, close)  # no rank leaves before the last file is written
+    except (OSError, lock.Lost):
+        if code != lifecycle.FAULT:
+            raise
+        # what made the run fail, a full disk perhaps, keeps it from saying so in its folder
+        if root:
+            print(f"failed: {outcome.reason}", file=sys.stderr, flush=True)
     return code
+
+
+class Changes(NamedTuple):
+    """What the configuration has that the last start had not."""
+
+    lines: list[str]
+    messages: list[str]
+
+
+def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
+    """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
+    import yaml
+
+    path = folder / "config.yaml"
+    try:
+        before = yaml.safe_load(path.read_bytes()) if path.exists() else None
+    except (OSError, yaml.YAMLError):
+        before = False
+    if before is None:
+        return Changes([], [])
+    if not isinstance(before, dict):
+        return Changes([], [f"{path} cannot be read: what changed since the last start is not known"])
+    lines = changes(before, config, plan)
+    return Changes(lines, [f"changed since the last start: {'; '.join(lines)}"] if lines else [])
 
 
 def loop(
@@ -151,14 +192,25 @@ def loop(
 ) -> Outcome:
     """Steps until there are ``n_steps``, or a stop is asked for, or too many steps in a row were rejected."""
     root = world.rank == 0
-    journal = log.log(folder / "metrics.jsonl") if root else None
-    save_seconds, last_save, last_summary = 0.0, time.monotonic(), -math.inf
+    first = int(state.step)
+    if first >= config.task.n_steps:
+        return Outcome(state, "running", "", None)
+    if (verdict := watch.check()).stop:  # asked for during the start; what is not saved yet is cheap to make again
+        return Outcome(state, "stopped", verdict.reason, None)
+    journal: log.Log | None = None
+
+    def open_journal() -> None:
+        nonlocal journal
+        journal = log.log(folder / "metrics.jsonl")
+
+    files.on_root(world, open_journal)
+    saves = pace(config.checkpoint.every_steps, config.checkpoint.every_seconds, started=start["begun"])
+    save_seconds, last_summary = 0.0, -math.inf
     line: dict[str, Any] | None = None
     outcome = None
-    first = int(state.step)
 
     while outcome is None and int(state.step) < config.task.n_steps:
-        begin = time.monotonic()
+        begun = time.monotonic()
         chains, samples, counts = jax.block_until_ready(parts.driver.sample(state))
         sampled = time.monotonic()
         batch, shared = jax.block_until_ready(parts.driver.evaluate(state.params, samples, counts))
@@ -168,52 +220,65 @@ def loop(
         updated = time.monotonic()
 
         step, rejections = int(state.step), int(state.rejected)
+        trouble = ""
         if root:
             assert journal is not None and show is not None
             times = {
-                "seconds": updated - begin,
-                "sample_s": sampled - begin,
+                "seconds": updated - begun,
+                "sample_s": sampled - begun,
                 "local_energy_s": evaluated - sampled,
                 "solve_s": updated - evaluated,
             }
             line = metrics(step, batch, shared.counts, info, times, parts.sampler.chain_length)
-            journal.append(line)
             show.update(line)
             if line["rejected"]:
                 show.say(
                     f"step {step} rejected: the {rejected_part(line)} is not finite; back to the last good parameters, "
                     f"steps scaled by {float(state.scale):g} ({rejections} in a row of {config.optimizer.max_rejected})"
                 )
+            try:
+                lock.check_held(folder)
+                journal.append(line)
+                if step == first + 1:
+                    manifest.first_step(folder, start | {"first_step": time.monotonic()})
+                if time.monotonic() - last_summary > SUMMARY_SECONDS:
+                    files.write_json(folder / "summary.json", book.summary(state, line, status="running", reason=""))
+                    last_summary = time.monotonic()
+            except (OSError, lock.Lost) as error:
+                trouble = why(error)
         if step == first + 1:  # what can take longer than a step, now that one sees the run go
-            if root:
-                manifest.first_step(folder, start | {"first_step": time.monotonic()})
             book.reference = reference(config, parts, folder, world)
-        if root and time.monotonic() - last_summary > SUMMARY_SECONDS:
-            files.write_json(folder / "summary.json", book.summary(state, line, status="running", reason=""))
-            last_summary = time.monotonic()
 
-        if rejections >= config.optimizer.max_rejected:
+        verdict = watch.check(updated - begun, save_seconds, root and saves.due(step), trouble != "")
+        save_seconds = 0.0
+        broken = verdict.stop and not verdict.save  # rank 0 could not log the step: no checkpoint outlives its lines
+        if broken:
+            outcome = Outcome(state, "failed", trouble, line)
+        elif rejections >= config.optimizer.max_rejected:
             reason = (
                 f"{rejections} steps in a row were not finite, optimizer.max_rejected={config.optimizer.max_rejected}"
             )
             outcome = Outcome(state, "failed", reason, line)
-        every = config.checkpoint
-        overdue = every.every_seconds is not None and time.monotonic() - last_save >= every.every_seconds
-        verdict = watch.check(updated - begin, save_seconds, overdue)
-        if outcome is None and verdict.stop and step < config.task.n_steps:
+        elif verdict.stop and step < config.task.n_steps:
             outcome = Outcome(state, "stopped", verdict.reason, line)
-        on_count = every.every_steps is not None and step % every.every_steps == 0
-        if outcome is not None or verdict.save or on_count or step == config.task.n_steps:
+        if not broken and (verdict.save or outcome is not None or step == config.task.n_steps):
             save_begin = time.monotonic()
-            if journal is not None:
-                journal.sync()  # a checkpoint never outlives its lines
-            checkpoint.save(folder, state, world, meta=book.meta(), keep=every.keep)
-            watch.saved()
-            last_save = time.monotonic()
-            save_seconds = last_save - save_begin
+            flush = journal.sync if journal is not None else None
+            try:
+                checkpoint.save(folder, state, world, meta=book.meta(), keep=config.checkpoint.keep, flush=flush)
+            except (OSError, lock.Lost) as error:  # the same on all ranks
+                outcome = Outcome(state, "failed", why(error), line)
+            else:
+                watch.saved()
+            save_seconds = time.monotonic() - save_begin
+            saves.saved(save_seconds)
+            if show is not None and (excess := saves.excess()):
+                show.say(excess)
 
     if journal is not None:
         journal.close()
+    if show is not None and (excess := saves.excess(final=True)):
+        show.say(excess)
     return outcome or Outcome(state, "running", "", line)
 
 
@@ -233,7 +298,7 @@ def finish(
 
     def go_on() -> bool:
         nonlocal verdict
-        verdict = watch.check(0.0, 0.0, False)
+        verdict = watch.check()
         return not verdict.stop
 
     if show is not None:
@@ -247,9 +312,6 @@ def finish(
             show.say("the energy after the last step is not finite: evaluating the last good parameters instead")
         final = parts.driver.final(averaged(state.good.params, state.good.average), length, go_on)
     if final is None:
-        if world.rank == 0:
-            summary = book.summary(state, outcome.last, status="stopped", reason=verdict.reason)
-            files.write_json(folder / "summary.json", summary)
         return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
     diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
     line = {
@@ -261,17 +323,14 @@ def finish(
     } | diagnosis
     if not math.isfinite(final.variance):
         reason = "the energy of the final parameters is not finite"
-        outcome = Outcome(state, "failed", reason, line)
+        outcome = Outcome(state, "failed", reason, line, final=True)
     else:
         error = progress.with_error(final.mean.real, final.error)
-        outcome = Outcome(state, "done", f"{int(state.step)} steps, energy {error}", line)
+        outcome = Outcome(state, "done", f"{int(state.step)} steps, energy {error}", line, final=True)
     if show is not None and diagnosis["r_hat"] is not None and not diagnosis["r_hat"] < WORST_R_HAT:
         show.say(
             f"R-hat {diagnosis['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep"
         )
-    if world.rank == 0:
-        summary = book.summary(state, line, status=outcome.status, reason=outcome.reason, final=True)
-        files.write_json(folder / "summary.json", summary)
     return outcome
 
 
@@ -312,21 +371,8 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
     return files.on_root(world, on_rank_0)
 
 
-def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
-    """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
-    chosen, messages = {}, []
-    optimizer = config.optimizer
-    asked = {
-        "solver": getattr(optimizer, "solver", None),
-        "chunk_size": config.chunk_size,
-        "blocks": getattr(optimizer, "blocks", None),
-    }
-    for name, before in stored._asdict().items():
-        now = getattr(fresh, name)
-        # checkpoints older than blocks have none; mixed nodes do not share the bits by which cg counts its iterations
-        is_new = name == "blocks" and before is None
-        unfit = name == "solver" and before == "cg" and getattr(optimizer, "broadcast", False)
-        chosen[name] = before if asked[name] == "auto" and not is_new and not unfit else now
-        if chosen[name] != before and not is_new:
-            messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")
-    return Plan(**chosen), messages
+def why(error: Exception) -> str:
+    """What kept a run from going on, in one line."""
+    if isinstance(error, OSError):
+        return f"{error.filename} cannot be written: {error.strerror}; the checkpoints so far are intact"
+    return str(error)

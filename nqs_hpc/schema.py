@@ -34,8 +34,8 @@ def _choice(group: str, *names: str) -> Callable[[type[T]], type[T]]:
     return register
 
 
-def key(check: Check, doc: str, *, physics: bool = True) -> Any:
-    """A key of the configuration. ``physics``: whether another value makes it another run."""
+def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True) -> Any:
+    """A key of the configuration. ``physics``: whether another value makes it another run; "given": where not null."""
     return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics})
 
 
@@ -277,8 +277,16 @@ class Precision:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    every_steps: int | None = key(checks.optional(checks.integer()), "updates between checkpoints", physics=False)
-    every_seconds: float | None = key(checks.optional(checks.positive), "seconds between checkpoints", physics=False)
+    every_steps: int | Auto | None = key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "updates between checkpoints; auto: 50, or more where saving would take over 2 % of the time",
+        physics=False,
+    )
+    every_seconds: float | Auto | None = key(
+        checks.optional(checks.either("auto", checks.positive)),
+        "seconds between checkpoints; auto: 300, or more where saving would take over 2 % of the time",
+        physics=False,
+    )
     keep: int = key(checks.integer(least=2), "newest checkpoints that are kept", physics=False)
 
 
@@ -286,6 +294,31 @@ class Checkpoint:
 class Log:
     progress: Literal["auto", "bar", "lines"] = key(
         checks.choice("auto", "bar", "lines"), "bar or plain lines; auto: a bar on a terminal", physics=False
+    )
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What ``submit`` asks the queue for; a job that has started takes what it finds."""
+
+    ranks: int = key(checks.integer(), "MPI ranks of a submitted job", physics=False)
+    nodes: int | None = key(
+        checks.optional(checks.integer()),
+        "nodes they share; null: as the queue likes (gpu: one)",
+        physics=False,
+    )
+    threads: int = key(checks.integer(), "cores of a rank", physics=False)
+    device: Literal["cpu", "gpu"] = key(
+        checks.choice("cpu", "gpu"), "what a rank computes on; gpu: one device a rank", physics=False
+    )
+    memory_gib: float | None = key(
+        checks.optional(checks.positive), "memory of a rank to reserve; null: the queue's default", physics=False
+    )
+    time: str = key(checks.duration, "time limit, HH:MM:SS, D-HH:MM:SS or minutes", physics=False)
+    site: str | None = key(
+        checks.optional(checks.path),
+        "file like slurm/site.yaml; null: that one, where it is here",
+        physics=False,
     )
 
 
@@ -319,6 +352,11 @@ class Config:
     run_dir: str | None = key(
         checks.optional(checks.path), "folder of the run; null: runs/NAME-HASH under the current folder", physics=False
     )
+    init_from: str | None = key(
+        checks.optional(checks.path),
+        "run folder or checkpoint file whose parameters the run begins with; null: random ones",
+        physics="given",
+    )
     precision: Precision = _section(Precision)
     chunk_size: int | Auto | None = key(
         checks.optional(checks.either("auto", checks.integer())),
@@ -336,6 +374,7 @@ class Config:
     )
     checkpoint: Checkpoint = _section(Checkpoint)
     log: Log = _section(Log)
+    resources: Resources = _section(Resources)
     experiment: str | None = _label()
 
 

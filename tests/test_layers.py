@@ -55,7 +55,13 @@ ALLOWED: dict[str, set[str]] = {
 # The only file that knows every family by name; it reads and writes no files.
 ALLOWED["build"] = set(ALLOWED) - {"job", "report", "usage"}
 ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to be written; run writes it
-ALLOWED["run"] = set(ALLOWED)  # the only caller of job
+# What a job and `submit` ask before anything heavy is loaded.
+ALLOWED["admission"] = {"checks", "schema", "resolve", "config", "job"}
+ALLOWED["site"] = {"checks", "schema"}
+ALLOWED["submit"] = {"checks", "schema", "config", "job", "admission", "site"}
+ALLOWED["resume"] = set(ALLOWED) - {"report", "usage", "admission", "site", "submit"}  # loads; run saves
+ALLOWED["run"] = set(ALLOWED) - {"admission", "site", "submit"}  # the loop: it starts no other jobs
+ALLOWED["doctor"] = {"types", "parallel", "job", "checks"}  # looks at the machine, knows no physics
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = set(ALLOWED)
 
@@ -66,8 +72,9 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
 NEVER_JAX = ("system", "report", "checks", "schema", "resolve", "config", "usage")
-NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache")
-LATE_JAX = ("cli", "__main__")
+NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
+NEVER_JAX += ("admission", "site", "submit", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
+LATE_JAX = ("cli", "doctor", "__main__")
 
 
 class Import(NamedTuple):

@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,7 @@ import jax
 import numpy as np
 
 from nqs_hpc.job.files import on_root, plain, sync_folder, write
+from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
 from nqs_hpc.types import RunState
 
@@ -45,19 +47,31 @@ class Loaded(NamedTuple):
     messages: tuple[str, ...]  # one line for each damaged newer checkpoint
 
 
-def save(folder: Path, state: RunState, world: World, *, meta: dict[str, Any], keep: int) -> Path:
+def save(
+    folder: Path,
+    state: RunState,
+    world: World,
+    *,
+    meta: dict[str, Any],
+    keep: int,
+    flush: Callable[[], None] | None = None,
+) -> Path:
     """Write ``state`` as the checkpoint of its step; collective. Returns its path.
 
     Leaves of ``state.sampler`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
-    is plain data; NaN becomes null. Once the new file is on the disk, older ones are deleted, all but the newest that
-    make ``keep`` (at least 2) with a right checksum. Raises on every rank: OSError if the disk refuses, ValueError for
-    a dtype that HDF5 does not have.
+    is plain data; NaN becomes null. ``flush``, on rank 0, puts what must be on the disk first there. Once the new file
+    is on the disk, older ones are deleted, all but the newest that make ``keep`` (at least 2) with a right checksum.
+    Raises on every rank: OSError if the disk refuses, lock.Lost if another start has taken the folder over, ValueError
+    for a dtype that HDF5 does not have.
     """
     named, _ = _named(state)
     parts = world.gather([np.asarray(leaf) for name, leaf in named.items() if _of_chains(name)])
 
     def act() -> Path:
         assert parts is not None
+        check_held(folder)
+        if flush is not None:
+            flush()
         leaves = {name: np.asarray(leaf) for name, leaf in named.items() if not _of_chains(name)}
         chains = (np.concatenate(ranks) for ranks in zip(*parts, strict=True))
         leaves |= zip(filter(_of_chains, named), chains, strict=True)
@@ -82,20 +96,11 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
     named, treedef = _named(template)
 
     def act() -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]] | None:
-        paths = _newest_first(folder)
-        damaged: list[tuple[str, str]] = []
-        for path in paths:
-            try:
-                leaves, meta = _unpack(_verified(path))
-            except (OSError, _Damaged) as error:
-                damaged.append((path.name, str(error)))
-                continue
-            _match(path, leaves, named, world.size)
-            return leaves, meta, path, tuple(f"{name}: {what}; {path.name} is taken instead" for name, what in damaged)
-        if damaged:
-            what = "; ".join(f"{name}: {what}" for name, what in damaged)
-            raise CheckpointError(f"no checkpoint in {folder / 'checkpoints'} is usable: {what}")
-        return None
+        if not (paths := _newest_first(folder)):
+            return None
+        leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints")
+        _match(path, leaves, named, world.size)
+        return leaves, meta, path, damaged
 
     found = on_root(world, act)
     if found is None:
@@ -111,6 +116,45 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
     return Loaded(jax.tree_util.tree_unflatten(treedef, restored), meta, path, messages)
 
 
+class Parameters(NamedTuple):
+    """The parameters of another run."""
+
+    params: Any
+    path: Path  # the checkpoint they come from
+    messages: tuple[str, ...]  # one line for each damaged newer checkpoint
+
+
+def load_parameters(place: Path, template: Any, world: World) -> Parameters:
+    """The parameters in a checkpoint file, or in the newest good checkpoint of a run folder; collective.
+
+    ``template`` gives the tree, shapes and dtypes expected. Numbers are converted where that keeps their kind (real to
+    complex, float32 to float64 and back). Raises ValueError, one line, on every rank where there is no good checkpoint
+    or its parameters are of other names, shapes or kinds.
+    """
+    named, treedef = _named(template, "params/")
+
+    def act() -> tuple[Leaves, Path, tuple[str, ...]]:
+        leaves, _, path, damaged = _newest_good([place] if place.is_file() else _newest_first(place), place)
+        found = {name: leaf for name, leaf in leaves.items() if name.startswith("params/")}
+        for name in sorted(found.keys() ^ named.keys()):
+            has, lacks = (path.name, "this run") if name in found else ("this run", path.name)
+            raise ValueError(f"{name} is in {has} but not in {lacks}")
+        for name, expected in named.items():
+            stored = found[name]
+            fits = stored.shape == tuple(expected.shape) and np.can_cast(stored.dtype, expected.dtype, "same_kind")
+            if not fits:
+                raise ValueError(
+                    f"{name} in {path.name} is {stored.dtype} {stored.shape}, "
+                    f"this run has {expected.dtype} {tuple(expected.shape)}"
+                )
+            found[name] = stored.astype(expected.dtype)
+        return found, path, damaged
+
+    found, path, messages = on_root(world, act)
+    leaves = [jax.device_put(found[name]) for name in named]
+    return Parameters(jax.tree_util.tree_unflatten(treedef, leaves), path, messages)
+
+
 def newest_step(folder: Path) -> int | None:
     """The step of the newest checkpoint by name, unverified; None where there is none."""
     paths = _newest_first(folder)
@@ -121,10 +165,27 @@ class _Damaged(Exception):
     pass
 
 
-def _named(state: RunState) -> tuple[dict[str, Any], Any]:
+def _named(tree: Any, prefix: str = "") -> tuple[dict[str, Any], Any]:
     """Leaves by path in the order of the tree, and the tree's structure."""
-    pairs, treedef = jax.tree_util.tree_flatten_with_path(state)
-    return {"/".join(map(_key_name, path)): leaf for path, leaf in pairs}, treedef
+    pairs, treedef = jax.tree_util.tree_flatten_with_path(tree)
+    return {prefix + "/".join(map(_key_name, path)): leaf for path, leaf in pairs}, treedef
+
+
+def _newest_good(paths: list[Path], where: Path) -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]]:
+    """Leaves, meta and path of the first of ``paths`` whose checksum is right, and a line for each before it.
+
+    Raises CheckpointError where there is none.
+    """
+    damaged: list[tuple[str, str]] = []
+    for path in paths:
+        try:
+            leaves, meta = _unpack(path, _verified(path))
+        except (OSError, _Damaged) as error:
+            damaged.append((path.name, str(error)))
+            continue
+        return leaves, meta, path, tuple(f"{name}: {what}; {path.name} is taken instead" for name, what in damaged)
+    what = "; ".join(f"{name}: {what}" for name, what in damaged) or "there is none"
+    raise CheckpointError(f"no checkpoint in {where} is usable: {what}")
 
 
 def _key_name(key: Any) -> str:
@@ -168,7 +229,7 @@ def _verified(path: Path) -> bytes:
     return data
 
 
-def _unpack(data: bytes) -> tuple[Leaves, dict[str, Any]]:
+def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
     import h5py
 
     leaves: Leaves = {}
@@ -179,7 +240,10 @@ def _unpack(data: bytes) -> tuple[Leaves, dict[str, Any]]:
 
     with h5py.File(io.BytesIO(data), "r") as file:
         if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
-            raise CheckpointError(f"the newest checkpoint has format {version}; this nqs_hpc reads {FORMAT_VERSION}")
+            raise CheckpointError(
+                f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version that "
+                "wrote it, or choose another run_dir"
+            )
         file.visititems(visit)
         return leaves, json.loads(bytes(file["meta"][()]))
 

@@ -13,6 +13,7 @@ import pickle
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,10 +33,18 @@ def write(path: Path, data: bytes | str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` takes it away later
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise named(error, path) from None
         raise
     sync_folder(path.parent)
+
+
+def named(error: OSError, path: Path) -> OSError:
+    """The same error with the file a user knows: system calls on an open file name none."""
+    return type(error)(error.errno, error.strerror, str(path))
 
 
 def sync_folder(folder: Path) -> None:
@@ -80,6 +89,20 @@ def _alive(pid: int) -> bool:
     return True
 
 
+def make(folder: Path) -> list[Path]:
+    """Make ``folder`` and the parents it lacks; returns what was made, outermost first."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    return missing[::-1]
+
+
+def unmake(made: list[Path]) -> None:
+    """Remove those of the folders that ``make`` made which are empty."""
+    for place in reversed(made):
+        with suppress(OSError):  # not empty: it has become somebody's
+            place.rmdir()
+
+
 def plain(value: Any) -> Any:
     """``value`` as JSON can hold it: arrays and their scalars become lists and numbers, NaN and infinities None."""
     if isinstance(value, dict):
@@ -112,14 +135,27 @@ def on_root(world: World, act: Callable[[], T]) -> T:
         good, value = world.bcast(None)
         if good:
             return value
-        raise value
+        raise _marked(value)
     try:
         value = act()
     except Exception as error:
         world.bcast((False, _portable(error)))
-        raise
+        raise _marked(error)  # noqa: B904 - it is the same exception
     world.bcast((True, value))
     return value
+
+
+def on_all_ranks(error: BaseException) -> bool:
+    """Whether every rank holds this exception, so that all can leave in order."""
+    return getattr(error, _MARK, False)
+
+
+_MARK = "_nqs_hpc_on_all_ranks"
+
+
+def _marked(error: Exception) -> Exception:
+    setattr(error, _MARK, True)
+    return error
 
 
 def _portable(error: Exception) -> Exception:

@@ -1,4 +1,4 @@
-"""When a run stops or saves: signals, the files STOP and SAVE, a limit on its wall time.
+"""When a run stops or saves: signals, the files STOP and SAVE, limits on its wall time.
 
 A Python signal handler does not run while its rank waits in a collective, and one rank alone may get the signal. So a
 handler only sets a flag, and once a step the flags of all ranks are reduced: all stop after the same step.
@@ -6,7 +6,10 @@ handler only sets a flag, and once a step the flags of all ranks are reduced: al
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,40 +29,46 @@ REASONS = (
     "max_seconds",
     "SAVE file",
     "due",
-)  # by bit
+    "time limit of Slurm",
+    "fault",
+)  # by bit; the templates in slurm/ read them in summary.json
 SIGNALS = {signal.SIGTERM: 1, signal.SIGUSR1: 2, signal.SIGINT: 4}
-STOP, TIME, SAVE, DUE = 8, 16, 32, 64
+STOP, TIME, SAVE, DUE, LIMIT, TROUBLE = 8, 16, 32, 64, 128, 256
+CLOSING_SECONDS = 10.0  # left under Slurm's limit for the summary, the plot and the end of all ranks
+GRACE_SECONDS = 2.0  # for the main thread to end the job itself at a second SIGINT
+
+
+class Signals(NamedTuple):
+    """Signals that came to this process."""
+
+    flags: Callable[[], int]  # the bits of those that came so far
+    close: Callable[[], None]  # give the signals back to their former handlers
 
 
 class Verdict(NamedTuple):
     """What to do after this step, the same on every rank."""
 
     stop: bool
-    save: bool  # write a checkpoint now; always set with ``stop``
+    save: bool  # write a checkpoint now; set with ``stop`` but where a fault forbids it
     reason: str  # in words, several joined by "and"; empty where there is nothing to do
 
 
 class Lifecycle(NamedTuple):
-    """``check`` is collective, one small reduction; the others are this rank's."""
+    """``check`` is collective, one small reduction; ``saved`` is this rank's."""
 
-    check: Callable[[float, float, bool], Verdict]  # seconds of the last step and save, whether a save is due here
+    # seconds of the last step and save, 0 where there was none; rank 0's word on whether a save is due, and whether it
+    # cannot go on
+    check: Callable[..., Verdict]
     saved: Callable[[], None]  # the checkpoint a verdict asked for is on the disk
-    close: Callable[[], None]  # give the signals back to their former handlers
 
 
-def lifecycle(folder: Path, world: World, *, max_seconds: float | None, started: float | None = None) -> Lifecycle:
-    """Watch over the run in ``folder``; to be called in the main thread.
+def listen(abort: Callable[[int], None]) -> Signals:
+    """Take SIGTERM, SIGUSR1 and SIGINT as requests to stop, from now on; to be called in the main thread.
 
-    The run stops as soon as what is left of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) has
-    no room for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
-    only until there is a second. SIGTERM, SIGUSR1 and SIGINT stop it after the current step; a second SIGINT raises
-    KeyboardInterrupt at once.
+    A second SIGINT raises KeyboardInterrupt at once. Where the main thread does not come to see it, for it waits in a
+    collective for a rank that is gone, a thread calls ``abort(1)``, which ends all ranks.
     """
-    start = time.monotonic() if started is None else started
     flags = 0
-    obeyed = 0
-    steps: list[float] = []  # the first, and the longest of the others
-    longest_save = 0.0
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal flags
@@ -69,31 +78,81 @@ def lifecycle(folder: Path, world: World, *, max_seconds: float | None, started:
             raise KeyboardInterrupt
         flags |= bit
 
-    former = {number: signal.signal(number, handle) for number in SIGNALS}
+    # The C part of Python's handlers writes each signal's number here even while the main thread is stuck.
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    closed = threading.Event()
 
-    def check(step_seconds: float, save_seconds: float, due: bool) -> Verdict:
+    def watch() -> None:
+        interrupts = 0
+        while data := os.read(reader, 64):
+            interrupts += data.count(signal.SIGINT)
+            if interrupts > 1 and not closed.wait(GRACE_SECONDS):
+                print("stopped at once by a second SIGINT", file=sys.stderr, flush=True)
+                abort(FAULT)
+                os._exit(FAULT)
+        os.close(reader)
+
+    former_writer = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    former = {number: signal.signal(number, handle) for number in SIGNALS}
+    threading.Thread(target=watch, name="signals", daemon=True).start()
+
+    def close() -> None:
+        closed.set()
+        for number, handler in former.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
+        signal.set_wakeup_fd(former_writer)
+        os.close(writer)  # ends the thread
+
+    return Signals(lambda: flags, close)
+
+
+def lifecycle(
+    folder: Path,
+    world: World,
+    signals: Signals,
+    *,
+    max_seconds: float | None,
+    started: float | None = None,
+    ends: float | None = None,
+) -> Lifecycle:
+    """Watch over the run in ``folder``.
+
+    The run stops as soon as what is left of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) has
+    no room for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
+    only until there is a second. So it does under ``ends``, the Unix time of Slurm's limit as rank 0 knows it, with
+    CLOSING_SECONDS more.
+    """
+    start = time.monotonic() if started is None else started
+    obeyed = 0
+    steps: list[float] = []  # the first, and the longest of the others
+    longest_save = 0.0
+
+    def check(
+        step_seconds: float = 0.0, save_seconds: float = 0.0, due: bool = False, trouble: bool = False
+    ) -> Verdict:
         nonlocal obeyed, steps, longest_save
-        steps = [steps[0], max(step_seconds, *steps[1:])] if len(steps) > 1 else [*steps, step_seconds]
+        if step_seconds > 0:
+            steps = [steps[0], max(step_seconds, *steps[1:])] if len(steps) > 1 else [*steps, step_seconds]
         longest_save = max(longest_save, save_seconds)
-        bits = flags
+        needed = (steps[-1] if steps else 0.0) + longest_save
+        bits = signals.flags()
         if world.rank == 0:
-            bits |= DUE * due  # clocks differ: rank 0's counts
+            bits |= DUE * due | TROUBLE * trouble  # clocks and disks differ: rank 0's count
             bits |= STOP * (folder / "STOP").exists() | SAVE * (folder / "SAVE").exists()
-        if max_seconds is not None and time.monotonic() - start + steps[-1] + longest_save > max_seconds:
+            if ends is not None and time.time() + needed + CLOSING_SECONDS > ends:
+                bits |= LIMIT
+        if max_seconds is not None and time.monotonic() - start + needed > max_seconds:
             bits |= TIME
         obeyed = world.any_flags(bits)
         reason = " and ".join(words for i, words in enumerate(REASONS) if obeyed >> i & 1)
-        return Verdict(stop=obeyed & ~(SAVE | DUE) != 0, save=obeyed != 0, reason=reason)
+        return Verdict(obeyed & ~(SAVE | DUE) != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
 
     def saved() -> None:
         if world.rank == 0 and obeyed & SAVE:
             (folder / "SAVE").unlink(missing_ok=True)
 
-    def close() -> None:
-        for number, handler in former.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)  # None: not set from Python
-
-    return Lifecycle(check, saved, close)
+    return Lifecycle(check, saved)
 
 
 def stop_requested(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.job.files import plain, sync_folder, write
+from nqs_hpc.job.files import named, plain, sync_folder, write
 
 
 class Log(NamedTuple):
@@ -38,10 +38,19 @@ def log(path: Path) -> Log:
 
     def append(line: dict[str, Any]) -> None:
         data = memoryview(json.dumps(plain(line), allow_nan=False).encode() + b"\n")
-        while data:  # the system may take a part only, when the disk is nearly full
-            data = data[os.write(descriptor, data) :]
+        try:
+            while data:  # the system may take a part only, when the disk is nearly full
+                data = data[os.write(descriptor, data) :]
+        except OSError as error:
+            raise named(error, path) from None
 
-    return Log(append, lambda: os.fsync(descriptor), lambda: os.close(descriptor))
+    def sync() -> None:
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            raise named(error, path) from None
+
+    return Log(append, sync, lambda: os.close(descriptor))
 
 
 def cut(path: Path, step: int) -> Cut:

@@ -1,8 +1,9 @@
 """manifest.json: what ran, on what, and every start of it.
 
 The top level describes the latest start (command, versions, git commit, MPI, ranks); ``starts`` lists all of them, each
-with UTC time, step, rank count, hosts and reason, the seconds until its first step was made, and how it ended. ``exit``
-is null for a start that was killed, ``seconds`` for one that made no step.
+with UTC time, step, rank count, hosts and reason, what of the configuration changed, the Slurm job and how often Slurm
+had restarted it, the seconds until its first step was made, and how it ended. ``exit`` is null for a start that was
+killed, ``seconds`` for one that made no step.
 """
 
 from __future__ import annotations
@@ -21,16 +22,18 @@ from pathlib import Path
 from typing import Any
 
 from nqs_hpc import __version__
+from nqs_hpc.job import slurm
 from nqs_hpc.job.files import on_root, read_json, write_json
 from nqs_hpc.parallel.world import World
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5py", "hydra-core")
 
 
-def start(folder: Path, world: World, *, step: int, reason: str, physics: dict[str, Any]) -> None:
+def start(folder: Path, world: World, *, step: int, reason: str, changed: list[str], physics: dict[str, Any]) -> None:
     """Note a start from ``step``, for a ``reason`` such as "new" or "resumed"; collective.
 
-    ``physics`` is what makes this run this run: a start with another is refused (`recorded_physics`).
+    ``changed`` lists what its configuration has that the last start's had not, ``key: a -> b``. ``physics`` is what
+    makes this run this run: a start with another is refused (`recorded_physics`).
 
     Raises ValueError on every rank if there is a manifest that cannot be read.
     """
@@ -45,6 +48,7 @@ def start(folder: Path, world: World, *, step: int, reason: str, physics: dict[s
         starts = _read(path)["starts"] if path.exists() else []
         hosts = list(dict.fromkeys(rank["host"] for rank in ranks))
         entry = {"time": _now(), "step": step, "n_ranks": world.size, "hosts": hosts, "reason": reason}
+        entry |= {"changed": changed, "slurm_job": slurm.job_id(), "restart_count": _restart_count()}
         description = {
             "command": shlex.join(sys.orig_argv),
             "versions": versions(),
@@ -117,6 +121,11 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(manifest, dict) or not isinstance(manifest.get("starts"), list):
         raise ValueError(f"{path} is not a manifest of nqs_hpc: it lists no starts; move it away")
     return manifest
+
+
+def _restart_count() -> int | None:
+    count = os.environ.get("SLURM_RESTART_COUNT", "")
+    return int(count) if count.isdigit() else None
 
 
 def _now() -> str:

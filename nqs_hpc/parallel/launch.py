@@ -2,7 +2,8 @@
 
 Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
 a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. With
-GPUs, rank i of a host sees its i-th device and no other.
+GPUs, rank i of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started
+the ranks, else their order on the host.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def place(world: World) -> Placement:
     """
     host = socket.gethostname()
     mask = tuple(sorted(os.sched_getaffinity(0)))
-    neighbours = [other for name, other in world.allgather((host, mask)) if name == host]
+    every = world.allgather((host, mask, slurm_local_id(world)))
+    neighbours = [other for name, other, _ in every if name == host]
     cpus = mask
     if world.local_size > 1 and all(other == mask for other in neighbours):
         cpus = share(mask, world.local_rank, world.local_size)
@@ -64,13 +66,25 @@ def place(world: World) -> Placement:
     gpu = None
     visible = _gpus()
     if visible:
-        gpu = visible[world.local_rank % len(visible)]
+        by_slurm = [local_id for _, _, local_id in every]
+        local = world.local_rank if None in by_slurm else by_slurm[world.rank]
+        gpu = visible[local % len(visible)]
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     keep_freed_memory()
     os.environ["JAX_ENABLE_X64"] = "1"  # energies need float64 whatever the precision of the network
     # CUDA-aware MPI crashes on some systems; through host memory it always works.
     os.environ.setdefault("MPI4JAX_USE_CUDA_MPI", "0")
     return Placement(host, cpus, threads, gpu)
+
+
+def slurm_local_id(world: World) -> int | None:
+    """The number of this rank on its node, where srun started it; None for another launcher, also inside a Slurm job.
+
+    There the variables are those of the batch script, or of the launcher's own daemons.
+    """
+    here = (os.environ.get("SLURM_STEP_NUM_TASKS"), os.environ.get("SLURM_PROCID"))
+    local_id = os.environ.get("SLURM_LOCALID", "")
+    return int(local_id) if here == (str(world.size), str(world.rank)) and local_id.isdigit() else None
 
 
 def keep_freed_memory() -> None:

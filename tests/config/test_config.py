@@ -182,7 +182,7 @@ def test_values_have_one_form():
     assert one("seed=9007199254740993").seed == one("seed='9007199254740993'").seed == 2**53 + 1
     config = one("precision={network: float32}", "checkpoint={every_steps: null, keep: 5}", "chunk_size=null")
     assert config.precision == schema.Precision("float32", "float64") and config.chunk_size is None
-    assert config.checkpoint == schema.Checkpoint(None, 300.0, 5)
+    assert config.checkpoint == schema.Checkpoint(None, "auto", 5)
     assert one("+seed=3").seed == one("++seed=3").seed == one("seed=3", "seed=3").seed == 3
 
 

@@ -2,27 +2,22 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
 
 from nqs_hpc.job import lifecycle as module
-from nqs_hpc.job.lifecycle import Verdict, done, lifecycle, stop_requested, write_done
+from nqs_hpc.job.lifecycle import Verdict, done, lifecycle, listen, stop_requested, write_done
 
 GO_ON = Verdict(stop=False, save=False, reason="")
 
 
 @pytest.fixture
 def watch(tmp_path, serial):
-    opened = []
-
-    def start(world=serial, **options):
-        opened.append(lifecycle(tmp_path, world, **{"max_seconds": None} | options))
-        return opened[-1]
-
-    yield start
-    for life in reversed(opened):
-        life.close()
+    signals = listen(lambda code: None)
+    yield lambda world=serial, **options: lifecycle(tmp_path, world, signals, **{"max_seconds": None} | options)
+    signals.close()
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGUSR1", "SIGINT"])
@@ -105,14 +100,39 @@ def test_max_seconds_leaves_room_for_a_step_and_a_save(watch, monkeypatch):
     assert life.check(25.0, 0.0, False).reason == "max_seconds"  # with one step known, it is all we have to go by
 
 
-def test_close_restores_the_handlers(watch):
+def test_slurms_limit_leaves_room_to_close_as_well(watch, monkeypatch, serial):
+    now, wall = 1000.0, 5e8
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: wall)
+    life = watch(ends=wall + 100.0)
+    assert life.check() == GO_ON
+    wall += 84.0
+    assert life.check(3.0, 2.0) == GO_ON  # 84 + 3 + 2 + 10 <= 100
+    wall += 1.5
+    assert life.check(3.0, 1.0) == Verdict(True, True, "time limit of Slurm")
+    assert watch(serial._replace(rank=1, size=2), ends=wall).check() == GO_ON  # rank 0 looks at the clock
+    assert watch(ends=wall + 5.0).check().stop  # before the first step, of which nothing is known yet
+
+
+def test_a_fault_of_rank_0_stops_all_and_forbids_the_checkpoint(watch, serial):
+    assert watch().check(0.1, 0.0, False, True) == Verdict(True, False, "fault")
+    other = watch(serial._replace(rank=1, size=2, any_flags=lambda bits: bits | module.TROUBLE | module.DUE))
+    assert other.check(0.1) == Verdict(True, False, "due and fault")
+
+
+def test_close_restores_the_handlers():
     mine = signal.signal(signal.SIGUSR1, lambda *_: None)
     try:
         before = [signal.getsignal(number) for number in module.SIGNALS]
-        life = watch()
+        threads = set(threading.enumerate())
+        signals = listen(lambda code: None)
         assert all(signal.getsignal(n) != old for n, old in zip(module.SIGNALS, before, strict=True))
-        life.close()
+        (thread,) = set(threading.enumerate()) - threads
+        signals.close()
         assert [signal.getsignal(number) for number in module.SIGNALS] == before
+        assert signal.set_wakeup_fd(-1) == -1
+        thread.join(timeout=10)
+        assert not thread.is_alive()
     finally:
         signal.signal(signal.SIGUSR1, mine)
 
@@ -120,17 +140,40 @@ def test_close_restores_the_handlers(watch):
 LOOP = """
 import sys, time
 from pathlib import Path
-from nqs_hpc.job.lifecycle import lifecycle
+from nqs_hpc.job.lifecycle import lifecycle, listen
 from nqs_hpc.parallel.world import World
 ident = lambda obj: obj
 world = World(0, 1, 0, 1, ident, lambda obj: [obj], lambda obj: [obj], ident, lambda: None, ident, "by hand")
-life = lifecycle(Path(sys.argv[1]), world, max_seconds=None)
+life = lifecycle(Path(sys.argv[1]), world, listen(ident), max_seconds=None)
 print("ready", flush=True)
 while not (verdict := life.check(0.01, 0.0, False)).stop:
     time.sleep(0.01)
 print(verdict.reason)
 sys.exit(85)
 """
+
+# The main thread is where a rank is that waits for another which is gone: in C code that lets no handler run.
+STUCK = """
+import ctypes, os, threading
+from nqs_hpc.job.lifecycle import listen
+listen(lambda code: print("abort", code, flush=True))
+mutex = ctypes.create_string_buffer(128)
+lock = ctypes.CDLL(None).pthread_mutex_lock
+lock(mutex)
+print("ready", flush=True)
+lock(mutex)
+"""
+
+
+def test_second_interrupt_ends_a_rank_that_is_stuck(monkeypatch):
+    with subprocess.Popen([sys.executable, "-c", STUCK], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.2)
+        assert process.poll() is None  # one is a request
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == "abort 1\n"
+    assert process.returncode == 1
 
 
 def test_a_real_process_stops_with_its_reason(tmp_path):

@@ -12,16 +12,23 @@ from nqs_hpc.job.files import read_json
 
 def test_starts_are_listed_with_their_ends(tmp_path, run_ranks, monkeypatch):
     monkeypatch.setenv("PJRT_NPROC", "1")
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
+        monkeypatch.delenv(name, raising=False)
     physics = {"lattice": {"length": [4, 6]}, "seed": 0}
     assert manifest.recorded_physics(tmp_path) is None
-    run_ranks(2, lambda world: manifest.start(tmp_path, world, step=0, reason="new", physics=physics))
-    run_ranks(4, lambda world: manifest.start(tmp_path, world, step=20, reason="resumed", physics=physics))
+    run_ranks(2, lambda world: manifest.start(tmp_path, world, step=0, reason="new", changed=[], physics=physics))
+    monkeypatch.setenv("SLURM_JOB_ID", "42")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "3")
+    lines = ["task.n_steps: 20 -> 30"]
+    run_ranks(4, lambda w: manifest.start(tmp_path, w, step=20, reason="resumed", changed=lines, physics=physics))
     assert manifest.recorded_physics(tmp_path) == physics
     manifest.end(tmp_path, step=30, reason="signal SIGTERM")
     found = read_json(tmp_path / "manifest.json")
     killed, stopped = found["starts"]
     assert (killed["step"], killed["n_ranks"], killed["reason"], killed["exit"]) == (0, 2, "new", None)
     assert (stopped["step"], stopped["n_ranks"], stopped["reason"]) == (20, 4, "resumed")
+    assert (killed["changed"], killed["slurm_job"], killed["restart_count"]) == ([], None, None)
+    assert (stopped["changed"], stopped["slurm_job"], stopped["restart_count"]) == (lines, "42", 3)
     assert stopped["exit"]["step"] == 30 and stopped["exit"]["reason"] == "signal SIGTERM"
     assert abs((datetime.now(UTC) - datetime.fromisoformat(stopped["time"])).total_seconds()) < 3600
     assert found["mpi"] == "by hand" and found["n_ranks"] == 4 and len(found["hosts"]) == 1
@@ -32,7 +39,7 @@ def test_starts_are_listed_with_their_ends(tmp_path, run_ranks, monkeypatch):
 
 def test_a_foreign_manifest_is_refused_on_every_rank(tmp_path, run_ranks):
     (tmp_path / "manifest.json").write_text("[]")
-    for error in run_ranks(2, lambda world: manifest.start(tmp_path, world, step=0, reason="new", physics={})):
+    for error in run_ranks(2, lambda w: manifest.start(tmp_path, w, step=0, reason="new", changed=[], physics={})):
         assert isinstance(error, ValueError) and "not a manifest" in str(error)
 
 

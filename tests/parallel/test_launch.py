@@ -1,6 +1,7 @@
 """Cores, threads and devices of a rank, and the launcher's word on how many there are."""
 
 import os
+from itertools import zip_longest
 
 import pytest
 
@@ -8,9 +9,10 @@ from nqs_hpc.parallel import launch
 from nqs_hpc.parallel.world import World
 
 
-def world_of(local_rank: int, masks: list[tuple[int, ...]]) -> World:
-    """A world on this host whose ranks have the given affinity masks."""
+def world_of(local_rank: int, masks: list[tuple[int, ...]], local_ids: tuple[int | None, ...] = ()) -> World:
+    """A world on this host whose ranks have the given affinity masks, and numbers on their node from srun."""
     host = launch.socket.gethostname()
+    every = [(host, mask, local_id) for mask, local_id in zip_longest(masks, local_ids)]
     return World(
         rank=local_rank,
         size=len(masks),
@@ -18,7 +20,7 @@ def world_of(local_rank: int, masks: list[tuple[int, ...]]) -> World:
         local_size=len(masks),
         bcast=lambda x: x,
         gather=lambda x: [x],
-        allgather=lambda x: [(host, mask) for mask in masks],
+        allgather=lambda x: every,
         any_flags=lambda x: x,
         barrier=lambda: None,
         abort=lambda x: None,
@@ -67,9 +69,24 @@ def test_each_rank_sees_its_own_gpu(machine, monkeypatch):
     monkeypatch.setattr(launch, "_gpus", lambda: ["3", "7"])
     assert launch.place(world_of(1, [(0,), (1,)])).gpu == "7"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    # two nodes of one GPU each, which the ranks take for one host: Slurm knows better
+    assert launch.place(world_of(1, [(0,), (1,)], local_ids=(0, 0))).gpu == "3"
+    assert launch.place(world_of(1, [(0,), (1,)], local_ids=(0, None))).gpu == "7"  # not all are srun's
     monkeypatch.undo()
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 7")
     assert launch._gpus() == ["3", "7"]
+
+
+def test_sruns_word_counts_for_its_own_ranks_alone(monkeypatch):
+    monkeypatch.setenv("SLURM_LOCALID", "0")
+    monkeypatch.delenv("SLURM_STEP_NUM_TASKS", raising=False)
+    world = world_of(1, [(0,), (1,)])
+    assert launch.slurm_local_id(world) is None  # mpiexec in a batch script, whose SLURM_LOCALID all ranks inherit
+    monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    assert launch.slurm_local_id(world) is None  # rank 1 under the number of another task: a launcher's daemon
+    monkeypatch.setenv("SLURM_PROCID", "1")
+    assert launch.slurm_local_id(world) == 0
 
 
 def test_the_innermost_launcher_is_believed(monkeypatch):

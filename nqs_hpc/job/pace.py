@@ -1,0 +1,55 @@
+"""When a checkpoint is due, and what checkpoints cost: under SHARE of the time unless the user's numbers forbid it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Literal, NamedTuple
+
+SHARE = 0.02  # of the wall time of a start, for saving
+EVERY_STEPS, EVERY_SECONDS = 50, 300.0  # what auto aims at
+FIRST_MINUTE = 60.0
+Every = float | Literal["auto"] | None  # auto: as above, but less often where SHARE forbids it; None: never
+
+
+class Pace(NamedTuple):
+    """Rank 0 asks ``due`` after each step, and says by ``saved`` how many seconds a checkpoint took."""
+
+    due: Callable[[int], bool]
+    saved: Callable[[float], None]
+    # a line where saving costs more than SHARE, once a start; empty otherwise, and unless ``final`` in the first minute
+    excess: Callable[..., str]
+
+
+def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
+    """A schedule for a start that began at ``started``, a ``time.monotonic()``."""
+    n_saves, spent, longest, told = 0, 0.0, 0.0, False
+    last = time.monotonic()
+
+    def due(step: int) -> bool:
+        now = time.monotonic()
+        by_step, by_time = every_steps not in ("auto", None), every_seconds not in ("auto", None)
+        if by_step and step % int(every_steps) == 0:  # type: ignore[arg-type]
+            return True
+        if by_time and now - last >= float(every_seconds):  # type: ignore[arg-type]
+            return True
+        wanted = every_steps == "auto" and step % EVERY_STEPS == 0
+        wanted |= every_seconds == "auto" and now - last >= EVERY_SECONDS
+        return wanted and spent + longest <= SHARE * (now - started)
+
+    def saved(seconds: float) -> None:
+        nonlocal n_saves, spent, longest, last
+        n_saves, spent, longest, last = n_saves + 1, spent + seconds, max(longest, seconds), time.monotonic()
+
+    def excess(*, final: bool = False) -> str:
+        nonlocal told
+        total = time.monotonic() - started
+        if told or spent <= SHARE * total or (total < FIRST_MINUTE and not final):
+            return ""
+        told = True
+        return (
+            f"saving takes {100 * spent / total:.1f} % of the time ({n_saves} checkpoints in {total:.1f} s, "
+            f"{longest:.2g} s the longest): checkpoint.every_steps and .every_seconds say how often"
+        )
+
+    return Pace(due, saved, excess)

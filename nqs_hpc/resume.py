@@ -1,0 +1,119 @@
+"""What a start begins from: the run's own checkpoint, the parameters of another run, or nothing.
+
+All ranks go through the same calls in the same order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from nqs_hpc.build import Parts, Plan, build
+from nqs_hpc.checks import bad
+from nqs_hpc.config import differences, physics
+from nqs_hpc.job import checkpoint
+from nqs_hpc.parallel.ahead import compile_ahead
+from nqs_hpc.parallel.comm import comm
+from nqs_hpc.parallel.compile_cache import Share
+from nqs_hpc.parallel.launch import Placement
+from nqs_hpc.parallel.world import World
+from nqs_hpc.record import differences_of_machine, planned
+from nqs_hpc.schema import Config
+from nqs_hpc.types import RunState
+
+
+class Beginning(NamedTuple):
+    """Where a start begins; the same on every rank but for the chains in ``state.sampler``."""
+
+    parts: Parts
+    state: RunState
+    reason: str  # new | resumed from step_….h5 | parameters of …
+    messages: list[str]  # what the user should know, a line each
+    seconds_before: float  # wall time of all earlier starts
+    is_new: bool  # without a checkpoint of its own
+
+
+class Refused(ValueError):
+    """The run cannot go on from its checkpoints; one line, the same on every rank."""
+
+
+def begin(config: Config, folder: Path, world: World, placement: Placement, share: Share | None) -> Beginning:
+    """Build the parts and load, or make, the state they begin with. Collective.
+
+    Raises on every rank, in one line: Refused where the checkpoints are damaged, of another run or of another version;
+    InputError where the parameters of ``init_from`` do not fit.
+    """
+    channel = comm(world)
+    parts = build(config, channel)
+    template = jax.eval_shape(parts.driver.init)
+    try:
+        loaded = checkpoint.load(folder, template, world)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if loaded is not None:
+        return _resumed(config, loaded, parts, world, placement, share)
+
+    given, reason = None, "new"
+    messages: list[str] = []
+    if config.init_from is not None:
+        try:
+            given = checkpoint.load_parameters(Path.cwd() / config.init_from, template.params, world)
+        except ValueError as error:
+            raise bad("init_from", config.init_from, f"a run whose parameters fit: {error}") from None
+        messages += given.messages
+        reason = f"new, with the parameters of {given.path}"
+    compile_ahead(parts.driver.programs(fresh=True), share, world)
+    state = parts.driver.init()
+    if given is not None:
+        state = state._replace(params=given.params, good=state.good._replace(params=given.params))
+    return Beginning(parts, parts.driver.warmed(state), reason, messages, 0.0, True)
+
+
+def _resumed(
+    config: Config,
+    loaded: checkpoint.Loaded,
+    parts: Parts,
+    world: World,
+    placement: Placement,
+    share: Share | None,
+) -> Beginning:
+    if changed := differences(loaded.meta["physics"], physics(config)):
+        raise Refused(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
+    plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
+    if plan != parts.plan:
+        parts = build(config, comm(world), plan)
+    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement)]
+    compile_ahead(parts.driver.programs(fresh=False), share, world)
+    reason = f"resumed from {loaded.path.name}"
+    return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)
+
+
+def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
+    """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
+    chosen, messages = {}, []
+    optimizer = config.optimizer
+    asked = {
+        "solver": getattr(optimizer, "solver", None),
+        "chunk_size": config.chunk_size,
+        "blocks": getattr(optimizer, "blocks", None),
+    }
+    for name, before in stored._asdict().items():
+        now = getattr(fresh, name)
+        # checkpoints older than blocks have none; mixed nodes do not share the bits by which cg counts its iterations
+        is_new = name == "blocks" and before is None
+        unfit = name == "solver" and before == "cg" and getattr(optimizer, "broadcast", False)
+        chosen[name] = before if asked[name] == "auto" and not is_new and not unfit else now
+        if chosen[name] != before and not is_new:
+            messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")
+    return Plan(**chosen), messages
+
+
+def changes(before: dict[str, Any], config: Config, plan: Plan) -> list[str]:
+    """What of the configuration differs from the ``before`` of the last start (its config.yaml): ``key: a -> b``."""
+    return [line for line in differences(before, planned(config, plan)) if not line.startswith(_SAID_ELSEWHERE)]
+
+
+# `merge_plans` says these; a start elsewhere is no change of the run
+_SAID_ELSEWHERE = ("chunk_size:", "optimizer.solver:", "optimizer.blocks:", "run_dir:", "compile_cache:", "resources.")

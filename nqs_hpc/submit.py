@@ -1,0 +1,128 @@
+"""``python -m nqs_hpc submit``: one job to Slurm, rendered from the templates in slurm/, and at most once in the queue.
+
+The input is checked before anything is made. Values of the user reach the script through `shlex.quote`, or have been
+held to what needs none. The job works in its run folder, and by that the queue is asked whether it is there already.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nqs_hpc.admission import Leave, refusal
+from nqs_hpc.checks import InputError
+from nqs_hpc.config import compose, run_folder
+from nqs_hpc.job import files, slurm
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.schema import Config
+from nqs_hpc.site import Found, load_site
+
+DRY_RUN = "--dry-run"
+
+
+def submit(words: list[str]) -> int:
+    """Submit the job of the overrides ``words``, or print its script where they hold --dry-run; the exit code."""
+    overrides = [word for word in words if word != DRY_RUN]
+    if flags := [word for word in overrides if word.startswith("-")]:
+        left = Leave(BAD_INPUT, f"{flags[0]} is not an option of submit; valid: key=value overrides, {DRY_RUN}")
+    else:
+        left = _submit(overrides, dry_run=DRY_RUN in words)
+    print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    return left.code
+
+
+def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
+    try:
+        config = compose(overrides, None)
+        folder = run_folder(config)
+        script = render(config, load_site(config.resources.site), overrides, folder)
+        if dry_run:
+            return Leave(DONE, script.rstrip("\n"))
+        if (left := refusal(config, folder)) is not None:
+            return left
+        made = files.make(folder)
+        try:
+            with _alone(folder):
+                return _hand_over(script, folder)
+        except slurm.SlurmError:
+            (folder / ".submit").unlink(missing_ok=True)
+            files.unmake(made)
+            raise
+    except InputError as error:
+        return Leave(BAD_INPUT, str(error))
+    except slurm.SlurmError as error:
+        return Leave(BAD_INPUT, f"not submitted: {error}; submit runs where Slurm's commands are, {DRY_RUN} anywhere")
+    except (OSError, ValueError) as error:
+        return Leave(FAULT, f"cannot submit: {error}")
+
+
+def _hand_over(script: str, folder: Path) -> Leave:
+    if (queued := slurm.job_in(folder)) is not None:
+        job, state = queued
+        return Leave(DONE, f"job {job} is {state} already: {folder}")
+    job = slurm.submit(script, folder)
+    files.write(folder / "job.sbatch", script)
+    return Leave(DONE, f"submitted job {job}: {folder}")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One submit at a time for a folder: between asking the queue and joining it nobody else may join."""
+    with open(folder / ".submit", "w", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def render(config: Config, found: Found, overrides: list[str], folder: Path) -> str:
+    """The batch script of one job; raises InputError where a template of the site cannot be filled in."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+
+    site, wanted = found.site, config.resources
+    environment = Environment(
+        loader=FileSystemLoader(found.folders),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["quote"] = shlex.quote
+    memory = wanted.memory_gib
+    limit = _seconds(wanted.time)
+    values = {
+        "name": re.sub(r"[^\w.-]+", "_", folder.name, flags=re.ASCII)[:100],
+        "ranks": wanted.ranks,
+        "nodes": wanted.nodes,
+        "threads": wanted.threads,
+        "memory_mib": None if memory is None else math.ceil(1024 * memory / wanted.threads),
+        "time": wanted.time,
+        "partition": (wanted.device == "gpu" and site.gpu_partition) or site.partition,
+        "account": site.account,
+        "qos": site.qos,
+        "options": site.options,
+        "mpi": site.mpi,
+        "preamble": site.preamble,
+        "requeue_limit": site.requeue_limit,
+        # a short job would spend much of its time warned; Slurm may be a minute early on top of it
+        "signal_seconds": min(site.signal_seconds, limit // 10),
+        "folder": str(folder),
+        "cwd": os.getcwd(),
+        "command": shlex.join([site.python or sys.executable, "-m", "nqs_hpc", *overrides]),
+    }
+    try:
+        return environment.get_template(f"{wanted.device}.sbatch").render(values)
+    except TemplateError as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"{found.folders[0] / (wanted.device + '.sbatch')} cannot be filled in: {reason}") from None
+
+
+def _seconds(time: str) -> int:
+    seconds = slurm.seconds(time)
+    assert seconds is not None  # the check of resources.time lets nothing else pass
+    return int(seconds)
