@@ -2,6 +2,9 @@
 #
 #   make run  [RANKS=2] [EXPERIMENT=tfim_square] [ARGS="task.n_steps=50"]     the main job
 #   make test [ARGS="tests/sampler -x"]     the tests; those of several ranks start mpiexec themselves
+#   make test-slurm                         as root on Debian: the tests on a throw-away Slurm cluster of two nodes
+#   make test-faults                        as root: broken checkpoints, full disks, kills; FAULTS="faults and not table"
+#                                           for the first of each kind
 #   make lint | types | wheel | clean       (clean leaves runs/ and sweeps/ alone)
 #
 #   MPI=mpich     the MPICH wheel, inside .venv (the default)
@@ -26,7 +29,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test lint types wheel clean FORCE
+.PHONY: run test test-slurm test-faults lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -70,6 +73,16 @@ run: $(VENV)/.installed
 
 test: $(VENV)/.installed
 	$(PY) -m pytest $(ARGS)
+
+# Whoever runs this is root in a container or on a machine of its own: the packages of the cluster are installed there.
+test-slurm: $(VENV)/.installed
+	@for tool in slurmctld slurmd munged shellcheck; do command -v $$tool; done >/dev/null || \
+		{ apt-get -q update && apt-get -qy install --no-install-recommends slurm-wlm munge shellcheck; }
+	$(PY) -m pytest -m slurm tests/slurm tests/submit $(ARGS)
+
+FAULTS ?= faults
+test-faults: $(VENV)/.installed
+	$(PY) -m pytest -m "$(FAULTS)" tests/faults $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -286,3 +286,53 @@ def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path, serial):
             assert all(name.startswith("step_") for name in names(tmp_path)) and len(names(tmp_path)) <= 3
         writers.stdin.close()
     assert last >= 12
+
+
+def test_parameters_alone_come_from_the_newest_good_one(tmp_path, serial, run_ranks):
+    save(tmp_path, 4, serial)
+    path = save(tmp_path, 5, serial)
+    template = jax.eval_shape(lambda: params(0))
+    found = checkpoint.load_parameters(tmp_path, template, serial)
+    assert_same(found.params, params(5))
+    assert found.path == path and found.messages == ()
+    older = tmp_path / "checkpoints" / "step_00000004.h5"
+    assert_same(checkpoint.load_parameters(older, template, serial).params, params(4))
+    path.write_bytes(b"")
+    for found in run_ranks(2, lambda world: checkpoint.load_parameters(tmp_path, template, world)):
+        assert_same(found.params, params(4))
+        assert found.path == older and "step_00000004.h5 is taken instead" in found.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"w": jnp.zeros((4, 2))}, ("params/w in step_00000005.h5 is float64 (3, 2), this run has float64 (4, 2)",)),
+        ({"c": jnp.zeros(3)}, ("params/c", "complex128 (3,), this run has float64 (3,)")),
+        ({"new": jnp.zeros(3)}, ("params/new is in this run but not in step_00000005.h5",)),
+    ],
+)
+def test_parameters_that_do_not_fit(tmp_path, serial, change, words):
+    save(tmp_path, 5, serial)
+    with pytest.raises(ValueError) as caught:
+        checkpoint.load_parameters(tmp_path, params(0) | change, serial)
+    assert all(word in str(caught.value) for word in words) and "\n" not in str(caught.value)
+
+
+def test_parameters_of_another_precision_are_converted(tmp_path, serial):
+    save(tmp_path, 5, serial)
+    template = params(0) | {"w": jnp.zeros((3, 2), jnp.complex128), "c": jnp.zeros(3, jnp.complex64)}
+    found = checkpoint.load_parameters(tmp_path, template, serial).params
+    np.testing.assert_array_equal(found["w"], np.asarray(params(5)["w"]).astype(complex))
+    np.testing.assert_array_equal(found["c"], np.asarray(params(5)["c"]).astype(np.complex64))
+
+
+def test_a_folder_without_checkpoints_has_no_parameters(tmp_path, serial):
+    with pytest.raises(checkpoint.CheckpointError, match="there is none"):
+        checkpoint.load_parameters(tmp_path, params(0), serial)
+
+
+def test_lines_are_flushed_before_the_checkpoint(tmp_path, serial, monkeypatch):
+    order = []
+    monkeypatch.setattr(checkpoint, "write", lambda path, data: order.append("checkpoint") or path.touch())
+    checkpoint.save(tmp_path, state_of(1, range(8)), serial, meta={}, keep=2, flush=lambda: order.append("lines"))
+    assert order == ["lines", "checkpoint"]
