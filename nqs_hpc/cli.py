@@ -105,7 +105,7 @@ def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
     placement = place(here)
     share = compile_cache.use(job.programs, placement.threads, here)
     from nqs_hpc.resume import Refused  # loads jax, which reads what was just set
-    from nqs_hpc.run import run, why
+    from nqs_hpc.run import run
 
     # What is loaded stays. Searching it for garbage again and again took a quarter of a second to the first step.
     gc.freeze()
@@ -127,7 +127,7 @@ def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
     except (OSError, Lost) as error:
         if not files.on_all_ranks(error):
             raise
-        return _leave(Leave(FAULT, why(error)), speaks=here.rank == 0)
+        return _leave(Leave(FAULT, files.why(error)), speaks=here.rank == 0)
 
 
 def _leave(left: Leave, *, speaks: bool) -> int:
@@ -170,7 +170,7 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
     except InputError as error:
         return Leave(BAD_INPUT, str(error))
     except (OSError, ValueError) as error:
-        return Leave(FAULT, f"cannot start: {error}")
+        return Leave(FAULT, f"cannot start: {files.why(error)}")
     return Job(config, folder, programs, warning, made)
 
 

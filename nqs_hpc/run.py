@@ -245,7 +245,7 @@ def loop(
                     files.write_json(folder / "summary.json", book.summary(state, line, status="running", reason=""))
                     last_summary = time.monotonic()
             except (OSError, lock.Lost) as error:
-                trouble = why(error)
+                trouble = files.why(error)
         if step == first + 1:  # what can take longer than a step, now that one sees the run go
             book.reference = reference(config, parts, folder, world)
 
@@ -267,7 +267,7 @@ def loop(
             try:
                 checkpoint.save(folder, state, world, meta=book.meta(), keep=config.checkpoint.keep, flush=flush)
             except (OSError, lock.Lost) as error:  # the same on all ranks
-                outcome = Outcome(state, "failed", why(error), line)
+                outcome = Outcome(state, "failed", files.why(error), line)
             else:
                 watch.saved()
             save_seconds = time.monotonic() - save_begin
@@ -369,10 +369,3 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
         return found
 
     return files.on_root(world, on_rank_0)
-
-
-def why(error: Exception) -> str:
-    """What kept a run from going on, in one line."""
-    if isinstance(error, OSError):
-        return f"{error.filename} cannot be written: {error.strerror}; the checkpoints so far are intact"
-    return str(error)

@@ -89,6 +89,13 @@ def _alive(pid: int) -> bool:
     return True
 
 
+def why(error: Exception) -> str:
+    """What kept a run from going on, in one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename} cannot be written: {error.strerror}; the checkpoints so far are intact"
+    return str(error)
+
+
 def make(folder: Path) -> list[Path]:
     """Make ``folder`` and the parents it lacks; returns what was made, outermost first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]

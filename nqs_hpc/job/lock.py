@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.job import slurm
+from nqs_hpc.job.files import named
 from nqs_hpc.job.mounts import shared
 
 
@@ -69,9 +70,13 @@ def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> s
         return reason
     own = Owner(socket.gethostname(), os.getpid(), slurm.job_id())
     text = json.dumps(own._asdict()).encode() + b"\n"
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, text, 0)
-    os.fsync(descriptor)
+    try:
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, text, 0)
+        os.fsync(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise named(error, folder / ".lock") from None
     _held[folder] = _Held(descriptor, text, shared(folder))
     return None
 

@@ -39,7 +39,7 @@ def test_full_during_logging(disk, n_ranks):
 @table
 def test_full_at_the_start(disk):
     disk.fill(leave=0)
-    one_line(disk.run.go_on(code=1), "cannot be written: No space left on device; the checkpoints so far are intact")
+    one_line(disk.run.go_on(code=1), "cannot start: ", "cannot be written: No space left on device; the checkpoints")
     assert disk.run.whole() == [10, 20, 30]
     disk.empty()
     disk.run.go_on()
