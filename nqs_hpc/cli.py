@@ -19,7 +19,7 @@ from nqs_hpc.admission import Leave, refusal
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.job import files
-from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, Signals, listen
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, Signals, leave, listen
 from nqs_hpc.job.lock import Lost, lock, release
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel import compile_cache
@@ -50,7 +50,9 @@ def main(argv: list[str] | None = None) -> int:
     if words[:1] == ["doctor"]:
         from nqs_hpc.doctor import doctor
 
-        return doctor(words[1:])
+        code = doctor(words[1:])
+        leave()
+        return code
     multirun = any(word in MULTIRUN for word in words)
     if words[:1] == ["submit"] or multirun:
         # These start jobs and are none: MPI stays unloaded, for a child that inherited it could not start its own.
@@ -96,7 +98,7 @@ def _job(words: list[str], begun: float) -> int:
     except BaseException as error:
         return fail(here, error)
     finally:
-        signals.close()
+        leave()
 
 
 def _run(job: Job, here: World, signals: Signals, begun: float) -> int:

@@ -61,7 +61,10 @@ ALLOWED["site"] = {"checks", "schema"}
 ALLOWED["submit"] = {"checks", "schema", "config", "job", "admission", "site"}
 ALLOWED["resume"] = set(ALLOWED) - {"report", "usage", "admission", "site", "submit"}  # loads; run saves
 ALLOWED["run"] = set(ALLOWED) - {"admission", "site", "submit"}  # the loop: it starts no other jobs
-ALLOWED["doctor"] = {"types", "parallel", "job", "checks"}  # looks at the machine, knows no physics
+# They look at the machine and know no physics.
+ALLOWED["doctor_checks"] = {"types", "parallel", "job"}
+ALLOWED["doctor_site"] = {"types", "parallel", "job", "doctor_checks"}
+ALLOWED["doctor"] = {"types", "parallel", "job", "checks", "doctor_checks", "doctor_site"}
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = set(ALLOWED)
 
@@ -74,7 +77,7 @@ JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
 NEVER_JAX = ("system", "report", "checks", "schema", "resolve", "config", "usage")
 NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
 NEVER_JAX += ("admission", "site", "submit", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
-LATE_JAX = ("cli", "doctor", "__main__")
+LATE_JAX = ("cli", "doctor", "doctor_checks", "doctor_site", "__main__")
 
 
 class Import(NamedTuple):

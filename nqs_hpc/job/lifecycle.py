@@ -107,6 +107,16 @@ def listen(abort: Callable[[int], None]) -> Signals:
     return Signals(lambda: flags, close)
 
 
+def leave() -> None:
+    """Ignore the signals from now on: the process is about to end by itself.
+
+    srun --kill-on-bad-exit sends SIGTERM to all as soon as the first rank leaves with another code than 0. Their code
+    would be that of the signal, and the largest of all codes is the job's.
+    """
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
 def lifecycle(
     folder: Path,
     world: World,
