@@ -40,6 +40,7 @@ class Book:
         self.threads = placement.threads
         self.started, self.seconds_before = started, seconds_before
         self.reference: dict[str, Any] | None = None
+        self.saves = (0, 0.0)  # checkpoints of this start, and the seconds they took
 
     def seconds(self) -> float:
         """Wall time of the run, all starts together."""

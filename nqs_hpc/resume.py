@@ -6,7 +6,7 @@ All ranks go through the same calls in the same order.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 
@@ -110,9 +110,28 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
     return Plan(**chosen), messages
 
 
-def changes(before: dict[str, Any], config: Config, plan: Plan) -> list[str]:
-    """What of the configuration differs from the ``before`` of the last start (its config.yaml): ``key: a -> b``."""
-    return [line for line in differences(before, planned(config, plan)) if not line.startswith(_SAID_ELSEWHERE)]
+class Changes(NamedTuple):
+    """What the configuration has that the last start had not."""
+
+    lines: list[str]
+    messages: list[str]
+
+
+def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
+    """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
+    import yaml
+
+    path = folder / "config.yaml"
+    try:
+        before = yaml.safe_load(path.read_bytes()) if path.exists() else None
+    except (OSError, yaml.YAMLError):
+        before = False
+    if before is None:
+        return Changes([], [])
+    if not isinstance(before, dict):
+        return Changes([], [f"{path} cannot be read: what changed since the last start is not known"])
+    lines = [line for line in differences(before, planned(config, plan)) if not line.startswith(_SAID_ELSEWHERE)]
+    return Changes(lines, [f"changed since the last start: {'; '.join(lines)}"] if lines else [])
 
 
 # `merge_plans` says these; a start elsewhere is no change of the run

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.build import Parts, Plan, final_chain_length
+from nqs_hpc.build import Parts, final_chain_length
 from nqs_hpc.config import physics
 from nqs_hpc.driver.ground_state import averaged
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm
@@ -25,7 +25,7 @@ from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.record import Book, acceptance, config_text, metrics, rejected_part
 from nqs_hpc.report.plots import energy_png
-from nqs_hpc.resume import begin, changes
+from nqs_hpc.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.hilbert import dimension
@@ -130,16 +130,18 @@ def run(
     def close() -> None:
         assert show is not None
         lock.check_held(folder)
-        summary = book.summary(
-            outcome.state, outcome.last, status=outcome.status, reason=outcome.reason, final=outcome.final
-        )
+        last = outcome.last or log.last(folder / "metrics.jsonl")  # this start's, else that of an earlier one
+        book.reference = book.reference or kept_reference(config, folder)
+        summary = book.summary(outcome.state, last, status=outcome.status, reason=outcome.reason, final=outcome.final)
         files.write_json(folder / "summary.json", summary)
         show.close()
         try:
             energy_png(folder)
         except ValueError as error:  # no matplotlib here: the run does not need it
             show.say(str(error))
-        manifest.end(folder, step=int(outcome.state.step), reason=f"{outcome.status}: {outcome.reason}")
+        manifest.end(
+            folder, step=int(outcome.state.step), reason=f"{outcome.status}: {outcome.reason}", saves=book.saves
+        )
         if code == lifecycle.DONE:
             lifecycle.write_done(folder, int(outcome.state.step))
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
@@ -153,30 +155,6 @@ def run(
         if root:
             print(f"failed: {outcome.reason}", file=sys.stderr, flush=True)
     return code
-
-
-class Changes(NamedTuple):
-    """What the configuration has that the last start had not."""
-
-    lines: list[str]
-    messages: list[str]
-
-
-def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
-    """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
-    import yaml
-
-    path = folder / "config.yaml"
-    try:
-        before = yaml.safe_load(path.read_bytes()) if path.exists() else None
-    except (OSError, yaml.YAMLError):
-        before = False
-    if before is None:
-        return Changes([], [])
-    if not isinstance(before, dict):
-        return Changes([], [f"{path} cannot be read: what changed since the last start is not known"])
-    lines = changes(before, config, plan)
-    return Changes(lines, [f"changed since the last start: {'; '.join(lines)}"] if lines else [])
 
 
 def loop(
@@ -275,6 +253,7 @@ def loop(
             if show is not None and (excess := saves.excess()):
                 show.say(excess)
 
+    book.saves = saves.spent()
     if journal is not None:
         journal.close()
     if show is not None and (excess := saves.excess(final=True)):
@@ -295,10 +274,13 @@ def finish(
     """The energy of the final parameters, frozen, from fresh samples. Stopped here, the next start repeats it."""
     state = outcome.state
     verdict = lifecycle.Verdict(False, False, "")
+    asked: float | None = None
 
     def go_on() -> bool:
-        nonlocal verdict
-        verdict = watch.check()
+        nonlocal verdict, asked
+        now = time.monotonic()
+        verdict = watch.check(now - asked if asked is not None else 0.0)  # a part may take longer than a step
+        asked = now
         return not verdict.stop
 
     if show is not None:
@@ -344,28 +326,38 @@ def check_hashes(hash_R: np.ndarray, step: int) -> None:
         )
 
 
+def system_of(config: Config) -> dict[str, Any]:
+    """What an exact energy belongs to."""
+    return {name: part for name, part in physics(config).items() if name in ("lattice", "hamiltonian", "sector")}
+
+
+def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:
+    """The exact energy that an earlier start left in reference.json, None where it left none of this system."""
+    try:
+        kept = files.read_json(folder / "reference.json")
+        if kept["system"] == system_of(config):
+            return {"energy": float(kept["energy"]), "method": kept["method"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # not there yet, or not readable: it can be computed again
+    return None
+
+
 def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
     """The exact lowest energy of the sector, where that is small enough. Collective.
 
     Computed once, and kept in reference.json with the system it belongs to.
     """
-    system = {name: part for name, part in physics(config).items() if name in ("lattice", "hamiltonian", "sector")}
 
     def on_rank_0() -> dict[str, Any] | None:
         from nqs_hpc.operators.exact import MAX_STATES, ground_state  # loads SciPy, which other ranks do not need
 
-        path = folder / "reference.json"
-        try:
-            kept = files.read_json(path)
-            if kept["system"] == system:
-                return {"energy": float(kept["energy"]), "method": kept["method"]}
-        except (OSError, ValueError, KeyError, TypeError):
-            pass  # not there yet, or not readable: it can be computed again
+        if (kept := kept_reference(config, folder)) is not None:
+            return kept
         if dimension(parts.hilbert) > MAX_STATES:
             return None
         energies, _ = ground_state(parts.operator, parts.hilbert)
         found = {"energy": float(energies[0]), "method": "exact diagonalisation of the sector sampled"}
-        files.write_json(path, found | {"system": system})
+        files.write_json(folder / "reference.json", found | {"system": system_of(config)})
         return found
 
     return files.on_root(world, on_rank_0)

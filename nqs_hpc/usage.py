@@ -19,6 +19,8 @@ nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on 
 usage
   python -m nqs_hpc [KEY=VALUE ...]                 the job; the same command again continues it
   mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]    on four ranks; srun likewise
+  python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...]    the job to Slurm, resources.* for the queue
+  python -m nqs_hpc doctor [--json] [FOLDER]        whether this machine can run jobs, and what to do where not
   python -m nqs_hpc --help                          this page
 
   python -m nqs_hpc experiment=tfim_square
@@ -33,7 +35,7 @@ null switches a thing off; 0 where it means nothing is bad input.
 
 exit codes
   0   done: summary.json holds the energy, DONE the step reached
-  85  stopped with a checkpoint (signal, max_seconds, STOP): the same command goes on
+  85  stopped with a checkpoint (signal, time limit, STOP): the same command goes on
   2   bad input: one line with the key, the value and what is valid; nothing was made
   1   a fault
 """

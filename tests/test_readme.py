@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from nqs_hpc.config import compose
 from nqs_hpc.usage import key_table
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 
 
 def test_key_table_is_the_generated_one():
@@ -22,7 +25,11 @@ def commands() -> list[list[str]]:
     found = []
     for line in README.replace("\\\n", " ").splitlines():
         if line.startswith("    ") and "python -m nqs_hpc" in line:
-            found.append(shlex.split(line.split("python -m nqs_hpc")[1], comments=True))
+            words = shlex.split(line.split("python -m nqs_hpc")[1], comments=True)
+            if words[:1] == ["submit"]:  # its options are its own, its keys those of a job
+                words = [word for word in words[1:] if not word.startswith("--")]
+            if words[:1] != ["doctor"]:
+                found.append(words)
     return found
 
 
@@ -34,6 +41,13 @@ def test_commands_are_good_input(tmp_path, monkeypatch):
     for words in commands():
         if words != ["--help"]:
             compose(words, 4 if "mpiexec" in " ".join(words) else 1)
+
+
+def test_faults_are_counted():
+    words = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-m", "faults", "tests/faults"]
+    collected = subprocess.run(words, cwd=ROOT, capture_output=True, text=True).stdout
+    (count,) = re.findall(r"<!-- faults -->(\d+)<!-- /faults -->", README)
+    assert int(count) == sum("::test_" in line for line in collected.splitlines()), collected[-500:]
 
 
 @pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([\w./]+)\)", README))))

@@ -77,6 +77,12 @@ def read(path: Path) -> list[dict[str, Any]]:
     return [line for line in lines if line is not None]
 
 
+def last(path: Path) -> dict[str, Any] | None:
+    """The last intact line of ``path``; None where there is none."""
+    lines = read(path)
+    return lines[-1] if lines else None
+
+
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)

@@ -75,10 +75,14 @@ def first_step(folder: Path, moments: Mapping[str, float]) -> None:
     write_json(folder / "manifest.json", manifest)
 
 
-def end(folder: Path, *, step: int, reason: str) -> None:
-    """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read."""
+def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float]) -> None:
+    """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read.
+
+    ``saves``: how many checkpoints it wrote, and the seconds that took.
+    """
     manifest = _read(folder / "manifest.json")
-    manifest["starts"][-1]["exit"] = {"time": _now(), "step": step, "reason": reason}
+    last = {"time": _now(), "step": step, "reason": reason, "saves": saves[0], "save_seconds": round(saves[1], 3)}
+    manifest["starts"][-1]["exit"] = last
     write_json(folder / "manifest.json", manifest)
 
 

@@ -19,6 +19,7 @@ class Pace(NamedTuple):
     saved: Callable[[float], None]
     # a line where saving costs more than SHARE, once a start; empty otherwise, and unless ``final`` in the first minute
     excess: Callable[..., str]
+    spent: Callable[[], tuple[int, float]]  # checkpoints of this start so far, and the seconds they took
 
 
 def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
@@ -52,4 +53,4 @@ def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
             f"{longest:.2g} s the longest): checkpoint.every_steps and .every_seconds say how often"
         )
 
-    return Pace(due, saved, excess)
+    return Pace(due, saved, excess, lambda: (n_saves, spent))

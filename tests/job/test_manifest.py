@@ -22,13 +22,14 @@ def test_starts_are_listed_with_their_ends(tmp_path, run_ranks, monkeypatch):
     lines = ["task.n_steps: 20 -> 30"]
     run_ranks(4, lambda w: manifest.start(tmp_path, w, step=20, reason="resumed", changed=lines, physics=physics))
     assert manifest.recorded_physics(tmp_path) == physics
-    manifest.end(tmp_path, step=30, reason="signal SIGTERM")
+    manifest.end(tmp_path, step=30, reason="signal SIGTERM", saves=(3, 0.1234))
     found = read_json(tmp_path / "manifest.json")
     killed, stopped = found["starts"]
     assert (killed["step"], killed["n_ranks"], killed["reason"], killed["exit"]) == (0, 2, "new", None)
     assert (stopped["step"], stopped["n_ranks"], stopped["reason"]) == (20, 4, "resumed")
     assert (killed["changed"], killed["slurm_job"], killed["restart_count"]) == ([], None, None)
     assert (stopped["changed"], stopped["slurm_job"], stopped["restart_count"]) == (lines, "42", 3)
+    assert (stopped["exit"]["saves"], stopped["exit"]["save_seconds"]) == (3, 0.123)
     assert stopped["exit"]["step"] == 30 and stopped["exit"]["reason"] == "signal SIGTERM"
     assert abs((datetime.now(UTC) - datetime.fromisoformat(stopped["time"])).total_seconds()) < 3600
     assert found["mpi"] == "by hand" and found["n_ranks"] == 4 and len(found["hosts"]) == 1

@@ -57,4 +57,5 @@ def test_what_numbers_cost_is_said_once(clock):
     assert saves.excess() == ""  # the first minute is no measure
     simulate(clock, saves, steps=60, step_seconds=1.0, save_seconds=1.0)
     assert saves.excess().startswith("saving takes 9.1 % of the time (7 checkpoints in 77.0 s, 1 s the longest)")
+    assert saves.spent() == (7, 7.0)
     assert saves.excess() == "" and saves.excess(final=True) == ""

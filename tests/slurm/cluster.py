@@ -120,8 +120,13 @@ class Cluster:
     def kill_node(self, node: str) -> None:
         """End the node's daemon, its steps and all that they started, as a power cut would."""
         self.kill_slurmd(node)
-        for pid in self.processes_of(node):
+        killed = self.processes_of(node)
+        for pid in killed:
             kill(pid)
+        begun = time.monotonic()
+        while alive := [pid for pid in killed if command_line(pid)]:  # a dead one that nobody waited for has none
+            assert time.monotonic() - begun < 20, f"SIGKILL does not end {alive}"
+            time.sleep(0.02)
 
     def processes_of(self, node: str) -> list[int]:
         """The daemons of the node's steps, and all processes below them."""
