@@ -17,11 +17,11 @@ _USAGE = """\
 nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks.
 
 usage
-  python -m nqs_hpc [KEY=VALUE ...]                 the job; the same command again continues it
-  mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]    on four ranks; srun likewise
-  python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...]    the job to Slurm, resources.* for the queue
-  python -m nqs_hpc doctor [--json] [FOLDER]        whether this machine can run jobs, and what to do where not
-  python -m nqs_hpc --help                          this page
+  python -m nqs_hpc [KEY=VALUE ...]                    the job; the same command again continues it
+  mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]       on four ranks; srun likewise
+  python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
+  python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
+  python -m nqs_hpc --help                             this page
 
   python -m nqs_hpc experiment=tfim_square
   python -m nqs_hpc lattice=square lattice.length=6 hamiltonian.h=3.0 ansatz.alpha=2 seed=1

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from nqs_hpc.parallel.leftovers import remove_leftovers
+
 
 class World(NamedTuple):
     """Every function but ``abort`` is collective: all ranks call it, in the same order."""
@@ -29,7 +31,8 @@ class World(NamedTuple):
 
 def world() -> World:
     """Start MPI and return this process's place in it. A plain ``python`` start is a world of size 1."""
-    from mpi4py import MPI
+    remove_leftovers()
+    from mpi4py import MPI  # starts MPI
 
     comm = MPI.COMM_WORLD.Dup()
     local = comm.Split_type(MPI.COMM_TYPE_SHARED)
