@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc import submit as module
+from nqs_hpc.batch import Entry, job_script
 from nqs_hpc.config import InputError, compose, run_folder
 from nqs_hpc.site import load_site, slurm_dir
 
@@ -29,9 +29,9 @@ preamble: |
 HOSTILE = ["run_dir='a b'", 'run_dir="it\'s $(touch pwned) `touch pwned` $HOME \\\\ ;&| *"', 'run_dir="two\nlines"']
 
 
-def script_of(*words: str, site: str | None = None) -> str:
+def script_of(*words: str) -> str:
     config = compose(list(words), None)
-    return module.render(config, load_site(site), list(words), run_folder(config))
+    return job_script(config.resources, load_site(config.resources.site), Entry(run_folder(config), list(words)))
 
 
 @pytest.mark.parametrize(

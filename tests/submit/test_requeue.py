@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from nqs_hpc.batch import Entry, job_script
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.site import load_site
-from nqs_hpc.submit import render
 
 # A step that ends with what SIGNAL said it was sent: 85 after one of the two signals, else after a while 0.
 STEP = """\
@@ -30,7 +30,7 @@ def script(work, queue, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     queue.answer("squeue", "RUNNING\n")
     queue.answer("scontrol", "", 1)  # it would end the script; where it fails, the script ends by itself
-    return render(config, load_site(None), ["run_dir=run"], run_folder(config))
+    return job_script(config.resources, load_site(None), Entry(run_folder(config), ["run_dir=run"]))
 
 
 def summary(work, status, reason):
