@@ -46,13 +46,22 @@ def ranks(launcher: Local, config: Config) -> int:
     return launcher.n_ranks or config.resources.ranks
 
 
+def check(launcher: Local, todos: list[Todo]) -> None:
+    """Raise InputError where several ranks are wanted and there is no mpiexec."""
+    most = max((ranks(launcher, todo.config) for todo in todos), default=1)
+    if most > 1 and mpiexec() is None:
+        raise bad(
+            "resources.ranks" if launcher.n_ranks is None else "hydra.launcher.n_ranks",
+            most,
+            "1: no mpiexec is on PATH",
+        )
+
+
 def run(launcher: Local, todos: list[Todo], book: Book) -> None:
     """Run ``todos`` to their end, or until this process is asked to stop (SIGINT, SIGTERM, SIGUSR1).
 
-    How each ended is in ``book``. Raises InputError where ranks are wanted and there is no mpiexec.
+    How each ended is in ``book``.
     """
-    if any(ranks(launcher, todo.config) > 1 for todo in todos) and mpiexec() is None:
-        raise bad("resources.ranks", max(ranks(launcher, todo.config) for todo in todos), "1: no mpiexec is on PATH")
     free = slots(launcher, todos)
     waiting, running, n_asked, last_signal = list(todos), list[_Running](), 0, 0.0
     with _signals() as asked:

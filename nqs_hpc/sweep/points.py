@@ -54,15 +54,7 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
     keys = [key for key in given[0] if len({one[key] for one in given}) > 1]
     if chain is not None and chain not in keys:
         raise bad("chain", chain, f"a key with several values; here: {', '.join(keys) or 'none has'}")
-    configs = []
-    for one in given:
-        try:
-            configs.append(compose(list(one.values()), n_ranks))
-        except InputError as error:
-            where = " ".join(one[key] for key in keys)
-            raise InputError(
-                f"{where}: {error}" if where and where != str(error).split(" is ")[0] else str(error)
-            ) from None
+    configs = _composed(given, keys, n_ranks)
     before = _chained(given, chain)
     kept = _beside_physics(given, keys, configs)
     identities: list[str] = []
@@ -86,6 +78,21 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
         )
         for one, config, identity, previous in zip(given, configs, identities, before, strict=True)
     ]
+
+
+def _composed(given: list[dict[str, str]], keys: list[str], n_ranks: int | None) -> list[Config]:
+    """The configuration of every point; InputError for the first that is not valid."""
+    configs, errors = [], []
+    for one in given:
+        try:
+            configs.append(compose(list(one.values()), n_ranks))
+        except InputError as error:
+            errors.append((" ".join(one[key] for key in keys), str(error)))
+    if errors:
+        where, line = errors[0]
+        everywhere = len(errors) == len(given) and len({text for _, text in errors}) == 1
+        raise InputError(line if everywhere or not where else f"{where}: {line}")
+    return configs
 
 
 def _key(word: str) -> str:

@@ -60,11 +60,16 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
     ]
     if order.launcher.dry_run:
         return _dry_run(order, left), ["waiting"] * len(left)
-    batches = queue.batches(order.launcher, order.folder, left) if isinstance(order.launcher, Slurm) else []
+    batches = []
+    if isinstance(order.launcher, Slurm):
+        batches = queue.batches(order.launcher, order.folder, left)
+    else:
+        local.check(order.launcher, left)
     made = files.make(order.folder)
     with _alone(order.folder) as mine:
         if not mine:
-            return Leave(FAULT, f"{order.folder} is being launched by another process: wait for it, or stop it"), []
+            line = f"{order.folder} is being launched by another process: wait for it, or stop it"
+            return Leave(FAULT, line), ["waiting"] * len(left)
         others = [] if before is None else before.points
         names = {todo.point.name for todo in left}
         points = [point for point in others if point.name not in names] + [todo.point for todo in left]
