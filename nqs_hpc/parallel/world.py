@@ -6,10 +6,16 @@ mpi4jax sends its own messages on COMM_WORLD and the two must not meet.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import faulthandler
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from nqs_hpc.parallel.heap import fresh_memory
 from nqs_hpc.parallel.leftovers import remove_leftovers
+
+START_SECONDS = 300  # for MPI to come up: thousands of ranks take minutes, a start that hangs takes a job's whole time
 
 
 class World(NamedTuple):
@@ -32,10 +38,11 @@ class World(NamedTuple):
 def world() -> World:
     """Start MPI and return this process's place in it. A plain ``python`` start is a world of size 1."""
     remove_leftovers()
-    from mpi4py import MPI  # starts MPI
+    with _watched(), fresh_memory():
+        from mpi4py import MPI  # starts MPI
 
-    comm = MPI.COMM_WORLD.Dup()
-    local = comm.Split_type(MPI.COMM_TYPE_SHARED)
+        comm = MPI.COMM_WORLD.Dup()
+        local = comm.Split_type(MPI.COMM_TYPE_SHARED)
     return World(
         rank=comm.rank,
         size=comm.size,
@@ -50,3 +57,17 @@ def world() -> World:
         library=MPI.Get_library_version().splitlines()[0].strip(" \x00"),
         mpi=MPI,
     )
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """End this process, with a traceback, where the block does not end in START_SECONDS.
+
+    A rank that waits in MPI_Init for one that is gone sees no signal and no exception; a thread without Python does.
+    """
+    if sys.__stderr__ is not None:
+        faulthandler.dump_traceback_later(START_SECONDS, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
