@@ -5,6 +5,7 @@ Values of the user reach a script through `shlex.quote`, or have been held to wh
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import re
@@ -13,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.checks import InputError
+from nqs_hpc.checks import InputError, bad
 from nqs_hpc.job import slurm
 from nqs_hpc.schema import Resources
 from nqs_hpc.site import Found
@@ -31,8 +32,9 @@ class Entry(NamedTuple):
 
 def job_script(wanted: Resources, found: Found, entry: Entry) -> str:
     """The script of one job. Raises InputError where a template of the site cannot be filled in."""
-    name = entry.folder.name
-    return _render(wanted, found, {"name": name, "log": ONE_LOG, "array": None, "entries": [_plain(entry)]})
+    return _render(
+        wanted, found, {"name": job_name(entry.folder), "log": ONE_LOG, "array": None, "entries": [_plain(entry)]}
+    )
 
 
 def array_script(wanted: Resources, found: Found, entries: list[Entry], *, name: str, parallelism: int | None) -> str:
@@ -44,6 +46,25 @@ def array_script(wanted: Resources, found: Found, entries: list[Entry], *, name:
     array = f"0-{len(entries) - 1}{bound}"
     log = f"{ARRAY_LOGS}/%A_%a.log"
     return _render(wanted, found, {"name": name, "log": log, "array": array, "entries": list(map(_plain, entries))})
+
+
+def job_name(folder: Path) -> str:
+    """The name of the job of a run folder, by which the queue is asked whether it is there: no two folders share it."""
+    tag = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:8]
+    return f"{_plain_name(folder.name)[:80]}-{tag}"
+
+
+def check_place(folder: Path, key: str) -> None:
+    """Raise InputError for a folder that a job of Slurm cannot work in.
+
+    Slurm reads the path of a job's log as a pattern, and takes white space from its ends.
+    """
+    if str(folder) != str(folder).strip() or re.search(r"[%\\\n\r]", str(folder)):
+        raise bad(key, str(folder), "a folder without %, backslashes, line breaks, or blanks at its end, for Slurm")
+
+
+def _plain_name(text: str) -> str:
+    return re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII)
 
 
 def _plain(entry: Entry) -> dict[str, str]:
@@ -66,7 +87,7 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
     limit = slurm.seconds(wanted.time)
     assert limit is not None  # the check of resources.time lets nothing else pass
     values |= {
-        "name": re.sub(r"[^\w.-]+", "_", str(values["name"]), flags=re.ASCII)[:100],
+        "name": _plain_name(str(values["name"])),
         "ranks": wanted.ranks,
         "nodes": wanted.nodes,
         "threads": wanted.threads,

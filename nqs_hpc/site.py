@@ -23,10 +23,17 @@ def _word(value: Any) -> str:
     return value
 
 
+# What the templates say themselves: said twice, the last one counts, and a job would lose its log or its way back.
+_OURS = {"array", "chdir", "job-name", "no-requeue", "ntasks", "open-mode", "output", "requeue", "signal", "time"}
+
+
 def _option(value: Any) -> str:
-    if not isinstance(value, str) or not re.fullmatch(rf"--[a-z][a-z-]*(={_SAFE})?", value):
+    found = re.fullmatch(rf"--([a-z][a-z-]*)(={_SAFE})?", value) if isinstance(value, str) else None
+    if found is None:
         raise Invalid
-    return value
+    if found[1] in _OURS:
+        raise Invalid(valid=f"options other than --{found[1]}, which the templates set")
+    return str(value)
 
 
 def _lines(value: Any) -> str:

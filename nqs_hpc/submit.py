@@ -1,7 +1,7 @@
 """``python -m nqs_hpc submit``: one job to Slurm, rendered from the templates in slurm/, and at most once in the queue.
 
-The input is checked before anything is made. The job works in its run folder, and by that the queue is asked whether
-it is there already.
+The input is checked before anything is made. The job's name tells its run folder, and by that the queue is asked
+whether it is there already.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from nqs_hpc.admission import Leave, refusal
-from nqs_hpc.batch import Entry, job_script
+from nqs_hpc.batch import Entry, check_place, job_name, job_script
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.site import load_site
+from nqs_hpc.usage import help_text
 
 DRY_RUN = "--dry-run"
 
@@ -26,7 +27,9 @@ DRY_RUN = "--dry-run"
 def submit(words: list[str]) -> int:
     """Submit the job of the overrides ``words``, or print its script where they hold --dry-run; the exit code."""
     overrides = [word for word in words if word != DRY_RUN]
-    if flags := [word for word in overrides if word.startswith("-")]:
+    if any(word in ("-h", "--help") for word in words):
+        left = Leave(DONE, help_text())
+    elif flags := [word for word in overrides if word.startswith("-")]:
         left = Leave(BAD_INPUT, f"{flags[0]} is not an option of submit; valid: key=value overrides, {DRY_RUN}")
     else:
         left = _submit(overrides, dry_run=DRY_RUN in words)
@@ -38,6 +41,7 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
     try:
         config = compose(overrides, None)
         folder = run_folder(config)
+        check_place(folder, "run_dir")
         script = job_script(config.resources, load_site(config.resources.site), Entry(folder, overrides))
         if dry_run:
             return Leave(DONE, script.rstrip("\n"))
@@ -47,21 +51,28 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
         try:
             with _alone(folder):
                 return _hand_over(script, folder)
-        except slurm.SlurmError:
-            (folder / ".submit").unlink(missing_ok=True)
-            files.unmake(made)
+        except BaseException:
+            if made:
+                (folder / ".submit").unlink(missing_ok=True)
+                files.unmake(made)
             raise
     except InputError as error:
         return Leave(BAD_INPUT, str(error))
-    except slurm.SlurmError as error:
+    except slurm.NoSlurm as error:
         return Leave(BAD_INPUT, f"not submitted: {error}; submit runs where Slurm's commands are, {DRY_RUN} anywhere")
+    except slurm.SlurmError as error:
+        return Leave(BAD_INPUT, f"not submitted: {error}")
     except (OSError, ValueError) as error:
         return Leave(FAULT, f"cannot submit: {error}")
 
 
 def _hand_over(script: str, folder: Path) -> Leave:
-    if (queued := slurm.job_in(folder)) is not None:
+    if (queued := slurm.job_named(job_name(folder))) is not None:
         job, state = queued
+        kept = folder / "job.sbatch"
+        if kept.exists() and kept.read_text(encoding="utf-8") != script:
+            line = f"job {job} is {state} already, with other values than now: scancel {job} to change them"
+            return Leave(DONE, f"{line}; {kept}")
         return Leave(DONE, f"job {job} is {state} already: {folder}")
     job = slurm.submit(script, folder)
     files.write(folder / "job.sbatch", script)

@@ -59,7 +59,7 @@ ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to
 ALLOWED["admission"] = {"checks", "schema", "resolve", "config", "job"}
 ALLOWED["site"] = {"checks", "schema"}
 ALLOWED["batch"] = {"checks", "schema", "site", "job"}
-ALLOWED["submit"] = {"checks", "schema", "config", "job", "admission", "site", "batch"}
+ALLOWED["submit"] = {"checks", "schema", "config", "usage", "job", "admission", "site", "batch"}
 ALLOWED["sweep"] = {
     "checks",
     "schema",

@@ -24,6 +24,10 @@ class SlurmError(RuntimeError):
     """Slurm could not be asked, or refused; one line, with Slurm's own words where it has any."""
 
 
+class NoSlurm(SlurmError):
+    """Slurm's commands are not here."""
+
+
 def job_id() -> str | None:
     """The Slurm job this process runs in, None outside of one; NUMBER_ELEMENT in an array.
 
@@ -74,13 +78,13 @@ def state(job: str) -> str | None:
     return alive[0] if alive else None
 
 
-def job_in(folder: Path) -> tuple[str, str] | None:
-    """Number and state of a living job of this user that works in ``folder``, None where there is none."""
-    answer = ask("squeue", "--noheader", f"--user={os.getuid()}", "--states=all", "--format=%i|%T|%Z")
+def job_named(name: str) -> tuple[str, str] | None:
+    """Number and state of a living job of this user with this name, None where there is none."""
+    answer = ask("squeue", "--noheader", f"--user={os.getuid()}", f"--name={name}", "--states=all", "--format=%i|%T")
     for line in answer.splitlines():
-        job, name, place = line.split("|", 2)
-        if name not in ENDED and Path(place) == folder:
-            return job, name
+        job, _, state = line.partition("|")
+        if state not in ENDED:
+            return job, state
     return None
 
 
@@ -108,7 +112,7 @@ def submit(script: str, folder: Path, *options: str) -> str:
 def ask(*words: str, stdin: str = "", cwd: Path | None = None) -> str:
     """What a Slurm command prints, stripped; SlurmError if it is not there, fails, or takes longer than a while."""
     if shutil.which(words[0]) is None:
-        raise SlurmError(f"{words[0]} is not on PATH")
+        raise NoSlurm(f"{words[0]} is not on PATH")
     try:
         done = subprocess.run(words, input=stdin, cwd=cwd, capture_output=True, text=True, timeout=ASK_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc.admission import Leave, refusal
+from nqs_hpc.batch import check_place
 from nqs_hpc.checks import InputError, bad
 from nqs_hpc.config import check_folder
 from nqs_hpc.job import files, slurm
@@ -48,6 +49,8 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
     refuses, OSError where the folder cannot be written. Before the first of them is launched nothing has been made.
     """
     check_folder(order.folder, "study", order.study)
+    if isinstance(order.launcher, Slurm):
+        check_place(order.folder, "hydra.sweep.dir")
     before = _before(order)
     todos = _todos(order, combined, before)
     queued = slurm.states() if isinstance(order.launcher, Slurm) and not order.launcher.dry_run else {}

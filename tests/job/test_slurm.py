@@ -87,11 +87,33 @@ def test_a_job_that_slurm_has_forgotten(command):
     assert slurm.state("41") is None
 
 
-def test_the_job_of_a_folder(command, tmp_path):
-    place = tmp_path / "a|b run"
-    command("squeue", f"7|RUNNING|/other\n8|CANCELLED|{place}\n9_1|PENDING|{place}")
-    assert slurm.job_in(place) == ("9_1", "PENDING")
-    assert slurm.job_in(tmp_path / "a") is None
+def test_the_job_of_a_name(command):
+    asked = command("squeue", "8|CANCELLED\n9_1|PENDING")
+    assert slurm.job_named("run-01234567") == ("9_1", "PENDING")
+    assert "--name=run-01234567" in asked.read_text().split()
+    command("squeue", "8|CANCELLED")
+    assert slurm.job_named("run-01234567") is None
+
+
+def test_states_of_all_jobs_and_elements(command):
+    asked = command("squeue", "7|RUNNING\n8_0|PENDING\n8_1|COMPLETED\n9|FAILED")
+    assert slurm.states() == {"7": "RUNNING", "8_0": "PENDING"}
+    assert "--array" in asked.read_text().split()
+
+
+def test_how_large_arrays_may_be(command):
+    command("scontrol", "MailProg = x\nMaxArraySize            = 1001\nMaxJobCount = 5")
+    assert slurm.max_array_size() == 1001
+    command("scontrol", "nothing")
+    with pytest.raises(slurm.SlurmError, match="MaxArraySize"):
+        slurm.max_array_size()
+
+
+def test_an_element_of_an_array_has_its_own_number(monkeypatch):
+    monkeypatch.setenv("SLURM_JOB_ID", "42")  # the array's own number, on one of its elements
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "42")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert slurm.job_id() == "42_3"
 
 
 def test_a_script_goes_in_by_stdin_and_its_number_comes_back(command, tmp_path):

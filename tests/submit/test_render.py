@@ -1,5 +1,6 @@
 """The batch scripts: as recorded, sound shell, and every value of the user's arriving as itself."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -56,12 +57,18 @@ def test_scripts_are_as_recorded(work, monkeypatch, name, words, site):
         (work / "site.yaml").write_text(site)
         words = [*words, "resources.site=site.yaml"]
     monkeypatch.setattr(sys, "executable", "/home/ada/.venv/bin/python")
-    found = script_of(*words).replace(str(work), "/home/ada/work")
+    found = anywhere(script_of(*words), work)
     golden = GOLDEN / f"{name}.sbatch"
     if not golden.exists():
         golden.write_text(found)
         pytest.fail(f"recorded {golden.name}: look at it")
     assert found == golden.read_text()
+
+
+def anywhere(script: str, work: Path) -> str:
+    """A script without the place of this test, which is in the name of a job too."""
+    script = re.sub(r"(?m)^(#SBATCH --job-name=.*)-[0-9a-f]{8}$", r"\1-01234567", script)
+    return script.replace(str(work), "/home/ada/work")
 
 
 def array_of(*lists: list[str]) -> str:
@@ -73,7 +80,8 @@ def array_of(*lists: list[str]) -> str:
 
 def test_an_array_is_as_recorded(work, monkeypatch):
     monkeypatch.setattr(sys, "executable", "/home/ada/.venv/bin/python")
-    found = array_of(["seed=1", "run_dir=one"], ["seed=2", "run_dir=two"]).replace(str(work), "/home/ada/work")
+    found = array_of(["seed=1", "run_dir=one"], ["seed=2", "run_dir=two"])
+    found = anywhere(found, work)
     golden = GOLDEN / "array.sbatch"
     if not golden.exists():
         golden.write_text(found)
@@ -85,7 +93,7 @@ def test_an_array_is_as_recorded(work, monkeypatch):
 def test_scripts_are_sound_shell(golden):
     assert subprocess.run(["bash", "-n", golden], capture_output=True).stderr == b""
     # Slurm reads options up to the first line that is neither empty nor a comment
-    head = golden.read_text().split("\nstep=")[0]
+    head = golden.read_text().split("\nnqs_step=")[0]
     assert all(line.startswith("#") or not line for line in head.splitlines())
 
 
@@ -111,6 +119,14 @@ def test_values_arrive_as_themselves_and_run_nothing(work, queue, word):
         assert not line.startswith("#SBATCH") or "touch" not in line.replace("touch_pwned", "")
 
 
+def test_a_preamble_may_go_elsewhere_and_has_its_own_names(work, queue):
+    (work / "site.yaml").write_text("preamble: |\n  cd /\n  set -- a b\n  folder=x step=y code=z job=1 cwd=/\n")
+    script = script_of("resources.site=site.yaml", "seed=3")
+    assert subprocess.run(["bash"], input=script, text=True, capture_output=True, cwd=work).returncode == 0
+    ((_, arguments, _, folder),) = queue.calls("srun")
+    assert arguments[-1] == "seed=3" and folder == str(work)
+
+
 @pytest.mark.parametrize("word", HOSTILE)
 def test_values_of_an_element_arrive_as_themselves(work, queue, monkeypatch, word):
     script = array_of(["seed=1"], [word, "resources.ranks=2"], ["seed=3"])
@@ -132,6 +148,8 @@ def test_values_of_an_element_arrive_as_themselves(work, queue, monkeypatch, wor
         ("account: $(id)", ("site.account=$(id)", "without spaces")),
         ("options: [exclusive]", ("site.options", "--exclusive")),
         ('options: ["--comment=a b"]', ("site.options", "--exclusive")),
+        ("options: [--output=x]", ("site.options", "options other than --output, which the templates set")),
+        ("options: [--no-requeue]", ("site.options", "options other than --no-requeue")),
         ("requeue_limit: -1", ("site.requeue_limit=-1", "at least 0")),
         ("partitoin: x", ("site.partitoin", "did you mean partition?")),
         ("[1, 2]", ("keys and values",)),
@@ -152,9 +170,9 @@ def test_the_site_of_the_current_folder_and_its_templates_come_first(work):
     (work / "slurm").mkdir()
     (work / "slurm" / "site.yaml").write_text("partition: here\n")
     assert load_site(None).site.partition == "here" and load_site(None).site.mpi == "pmi2"
-    own = (slurm_dir() / "cpu.sbatch").read_text().replace("srun ", "srun --verbose ")
+    own = (slurm_dir() / "cpu.sbatch").read_text().replace("exec srun ", "exec srun --verbose ")
     (work / "slurm" / "cpu.sbatch").write_text(own)
-    assert "srun --verbose --mpi=pmi2" in script_of() and "requeue_limit=20" in script_of()
+    assert "srun --verbose --mpi=pmi2" in script_of() and "nqs_limit=20" in script_of()
     (work / "slurm" / "cpu.sbatch").write_text("{{ partitoin }}")
     with pytest.raises(InputError, match=r"cpu.sbatch cannot be filled in: 'partitoin' is undefined"):
         script_of()

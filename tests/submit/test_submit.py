@@ -27,12 +27,34 @@ def test_submits_once_while_it_is_queued(work, queue, submit):
     ((_, arguments, script, cwd),) = queue.calls("sbatch")
     assert arguments == ["--parsable"] and cwd == str(folder)
     assert script == (folder / "job.sbatch").read_text() and "'run_dir=my run'" in script
-    queue.answer("squeue", f"41|RUNNING|/elsewhere\n42|PENDING|{folder}\n")
+    (name,) = re.findall(r"--job-name=(my_run-[0-9a-f]{8})\n", script)
+    queue.answer("squeue", "42|PENDING\n")
     assert submit(*SMALL) == (0, f"job 42 is PENDING already: {folder}\n")
-    queue.answer("squeue", f"42|COMPLETED|{folder}\n")
+    assert f"--name={name}" in queue.calls("squeue")[-1][1]
+    code, text = submit(*SMALL, "optimizer.learning_rate=0.01")
+    assert code == 0 and "with other values than now: scancel 42 to change them" in text
+    queue.answer("squeue", "42|COMPLETED\n")
     queue.answer("sbatch", "43;cluster\n")
     assert submit(*SMALL) == (0, f"submitted job 43: {folder}\n")
     assert len(queue.calls("sbatch")) == 2
+
+
+def test_a_folder_has_one_name_in_the_queue(work, queue, submit):
+    """However it is written, and another one than every other folder's."""
+    (work / "real").mkdir()
+    (work / "link").symlink_to(work / "real")
+    names = []
+    for word in ("run_dir=real/run", "run_dir=link/run", f"run_dir={work}/real/run", "run_dir=real/other"):
+        code, text = submit("experiment=tfim_square", word, "--dry-run")
+        assert code == 0
+        names += re.findall(r"--job-name=(\S+)", text)
+    assert names[0] == names[1] == names[2] != names[3]
+
+
+@pytest.mark.parametrize("name", ["a%j", "a\\\\b", "tr "])
+def test_a_folder_that_slurm_would_read_otherwise_is_refused(work, queue, submit, name):
+    code, text = submit("experiment=tfim_square", f'run_dir="{name}"')
+    assert code == 2 and "for Slurm" in text and text.count("\n") == 1 and list(work.iterdir()) == []
 
 
 def test_dry_run_prints_and_makes_nothing(work, queue, submit):
@@ -65,6 +87,11 @@ def test_without_slurm_it_says_so(work, submit, monkeypatch):
     monkeypatch.setenv("PATH", str(work))
     code, text = submit(*SMALL)
     assert code == 2 and "squeue is not on PATH" in text and "--dry-run" in text
+
+
+def test_help(work, submit):
+    code, text = submit("--help")
+    assert code == 0 and "resources.ranks" in text
     assert list(work.iterdir()) == []
 
 
