@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.build import Parts, final_chain_length
 from nqs_hpc.config import physics
 from nqs_hpc.driver.ground_state import averaged
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm
@@ -23,6 +22,7 @@ from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts, final_chain_length
 from nqs_hpc.record import Book, acceptance, config_text, metrics, rejected_part
 from nqs_hpc.report.plots import energy_png
 from nqs_hpc.resume import begin, changes_since

@@ -53,7 +53,7 @@ ALLOWED: dict[str, set[str]] = {
     "usage": {"checks", "schema", "config"},
 }
 # The only file that knows every family by name; it reads and writes no files.
-ALLOWED["build"] = set(ALLOWED) - {"job", "report", "usage"}
+ALLOWED["parts"] = set(ALLOWED) - {"job", "report", "usage"}
 ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to be written; run writes it
 # What a job and `submit` ask before anything heavy is loaded.
 ALLOWED["admission"] = {"checks", "schema", "resolve", "config", "job"}
