@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ from nqs_hpc.parts import Parts, final_chain_length, parameter_shapes
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.lattice import bipartition
-from nqs_hpc.types import Average, Samples, Tree
+from nqs_hpc.types import Average, Operator, Samples, Tree
 
 
 class Expectation(NamedTuple):
@@ -67,6 +68,10 @@ def wave_function(config: Config, parts: Parts, params: Tree) -> Wave:
     most = chunk or sampler.n_samples
     log_psi_of = jax.jit(lambda params, s_BN: chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, most))
     fresh, draw = jax.jit(sampler.init), jax.jit(sampler.sample)
+
+    @functools.lru_cache(maxsize=8)  # the same operator again is not compiled again
+    def evaluation_of(operator: Operator) -> Callable[..., Any]:
+        return jax.jit(evaluation(ansatz, operator, serial(), chain_length=sampler.chain_length, chunk=chunk))
 
     def log_psi(s: ArrayLike) -> np.ndarray:
         s = np.asarray(s)
@@ -115,7 +120,7 @@ def wave_function(config: Config, parts: Parts, params: Tree) -> Wave:
             if n_samples is not None:
                 wanted = checks.apply(checks.integer(), "n_samples", n_samples)
             n_calls = -(-wanted // sampler.n_samples)
-        evaluate = jax.jit(evaluation(ansatz, found, serial(), chain_length=length, chunk=chunk))
+        evaluate = evaluation_of(found)
         pieces = [evaluate(params, *one) for one in itertools.islice(calls(seed), n_calls)]
         total = joined(pieces, length)
         judged = diagnostics(total.e_loc_A, total.w_A, total.chain_length, error=total.error)
