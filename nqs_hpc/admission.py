@@ -22,9 +22,10 @@ class Leave(NamedTuple):
     line: str
 
 
-def refusal(config: Config, folder: Path) -> Leave | None:
+def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Leave | None:
     """Why ``config`` is not to start in ``folder``; None where it is.
 
+    ``source_is_there``: whether the run that ``init_from`` names must be there already.
     Raises InputError for an ``init_from`` without checkpoints, ValueError for files of the folder that cannot be read.
     """
     if stop_requested(folder):
@@ -36,6 +37,6 @@ def refusal(config: Config, folder: Path) -> Leave | None:
     reached = done(folder)
     if reached is not None and reached >= config.task.n_steps:
         return Leave(DONE, f"{folder} is done: {reached} of {config.task.n_steps} steps; nothing to do")
-    if config.init_from is not None and not any((folder / "checkpoints").glob("step_*.h5")):
+    if source_is_there and config.init_from is not None and not any((folder / "checkpoints").glob("step_*.h5")):
         check_source(config.init_from)  # a run with checkpoints of its own needs the other's no more
     return None

@@ -183,6 +183,17 @@ duration = Check("a duration of a minute at least: HH:MM:SS, D-HH:MM:SS, or whol
 path = Check("a path that is not empty (quote a name that looks like a number)", _text)
 
 
+def _name(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value):
+        raise Invalid
+    return value
+
+
+name = Check("a name of letters, digits and _ . + -", _name)
+
+
 def optional(check: Check) -> Check:
     """null, or what ``check`` takes."""
     return Check(f"null, or {check.valid}", lambda value: None if value is None else check.read(value))
@@ -212,6 +223,26 @@ def one_or_list(check: Check) -> Check:
         return several.read(value) if isinstance(value, list | tuple) else check.read(value)
 
     return Check(f"{check.valid}, or a list of such", read)
+
+
+class BySize(NamedTuple):
+    """A value as a function of the number of sites: that of the largest entry which is not above it."""
+
+    entries: tuple[tuple[int, Any], ...]  # (number of sites, value), sorted
+
+
+def by_size(check: Check) -> Check:
+    """A value, or a table {number of sites: value}; a table comes back as BySize."""
+    sites = integer()
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return check.read(value)
+        if not value:
+            raise Invalid
+        return BySize(tuple(sorted((sites.read(size), check.read(entry)) for size, entry in value.items())))
+
+    return Check(f"{check.valid}, or a table {{number of sites: value}} of such", read)
 
 
 class Schedule(NamedTuple):

@@ -62,8 +62,9 @@ def main(argv: list[str] | None = None) -> int:
             line = f"{what} inside a step of {n_started} tasks: each would start all jobs; start it outside of srun"
             return _leave(Leave(BAD_INPUT, line), speaks=number == 0)
         if multirun:
-            line = "-m: this version runs single jobs, no sweeps; valid: one value for each key"
-            return _leave(Leave(BAD_INPUT, line), speaks=True)
+            from nqs_hpc.sweep.command import sweep
+
+            return sweep(words)
         from nqs_hpc.submit import submit
 
         return submit(words[1:])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nqs_hpc import schema
-from nqs_hpc.checks import InputError, bad, lowest, show
+from nqs_hpc.checks import BySize, InputError, bad, lowest, show
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.schema import Config
 from nqs_hpc.system import lattice as lattices
@@ -33,12 +33,15 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
 
     ``n_ranks`` None stands for resources.ranks.
     """
-    config = dataclasses.replace(config, resources=_resources(config.resources))
-    n_ranks = config.resources.ranks if n_ranks is None else n_ranks
+    for name in ("study", "chain"):
+        if (value := getattr(config, name)) is not None:
+            raise bad(name, value, "null for a single job; a sweep is python -m nqs_hpc -m study=NAME KEY=A,B ...")
     if config.init_from is not None:
         config = dataclasses.replace(config, init_from=os.path.normpath(config.init_from))
     config = dataclasses.replace(config, lattice=_lattice(config.lattice))
     lattice = make_lattice(config.lattice)
+    config = dataclasses.replace(config, resources=_resources(config.resources, lattice.n_sites))
+    n_ranks = config.resources.ranks if n_ranks is None else n_ranks
     hamiltonian = resolve_hamiltonian(config.hamiltonian, lattice)
     config = dataclasses.replace(config, hamiltonian=hamiltonian)
     config = dataclasses.replace(config, sector=_sector(config, lattice.n_sites))
@@ -237,7 +240,17 @@ def _optimizer(config: Config, n_sites: int) -> None:
             raise bad("sampler", "enumerate", f"metropolis, or fewer than these {states} states ({too_many})")
 
 
-def _resources(given: schema.Resources) -> schema.Resources:
+def _resources(given: schema.Resources, n_sites: int) -> schema.Resources:
+    chosen = {}
+    for field in dataclasses.fields(given):
+        value = getattr(given, field.name)
+        if isinstance(value, BySize):
+            fitting = [entry for size, entry in value.entries if size <= n_sites]
+            if not fitting:
+                valid = f"a table that begins at {n_sites} sites at most, the size of this lattice"
+                raise bad(f"resources.{field.name}", dict(value.entries), valid)
+            chosen[field.name] = fitting[-1]
+    given = dataclasses.replace(given, **chosen)
     if given.nodes is not None and given.nodes > given.ranks:
         raise bad("resources.nodes", given.nodes, f"at most resources.ranks={given.ranks}")
     if given.device == "gpu":

@@ -300,26 +300,56 @@ class Log:
 
 @dataclass(frozen=True)
 class Resources:
-    """What ``submit`` asks the queue for; a job that has started takes what it finds."""
+    """What ``submit`` and sweeps ask for; a job that has started takes what it finds. Resolved: single values."""
 
-    ranks: int = key(checks.integer(), "MPI ranks of a submitted job", physics=False)
+    ranks: int = key(checks.by_size(checks.integer()), "MPI ranks of a job that is submitted", physics=False)
     nodes: int | None = key(
-        checks.optional(checks.integer()),
+        checks.by_size(checks.optional(checks.integer())),
         "nodes they share; null: as the queue likes (gpu: one)",
         physics=False,
     )
-    threads: int = key(checks.integer(), "cores of a rank", physics=False)
+    threads: int = key(checks.by_size(checks.integer()), "cores of a rank", physics=False)
     device: Literal["cpu", "gpu"] = key(
         checks.choice("cpu", "gpu"), "what a rank computes on; gpu: one device a rank", physics=False
     )
     memory_gib: float | None = key(
-        checks.optional(checks.positive), "memory of a rank to reserve; null: the queue's default", physics=False
+        checks.by_size(checks.optional(checks.positive)),
+        "memory of a rank to reserve; null: the queue's default",
+        physics=False,
     )
-    time: str = key(checks.duration, "time limit, HH:MM:SS, D-HH:MM:SS or minutes", physics=False)
+    time: str = key(checks.by_size(checks.duration), "time limit, HH:MM:SS, D-HH:MM:SS or minutes", physics=False)
     site: str | None = key(
         checks.optional(checks.path),
         "file like slurm/site.yaml; null: that one, where it is here",
         physics=False,
+    )
+
+
+# --- launchers of a sweep (-m), which are Hydra's: no part of a Config ------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Launcher:
+    name: str
+    dry_run: bool = key(checks.boolean, "print what would be started, and make nothing", physics=False)
+
+
+@_choice("hydra/launcher", "local")
+@dataclass(frozen=True)
+class Local(Launcher):
+    n_jobs: int | Auto = key(
+        checks.either("auto", checks.integer()), "points at a time; auto: as many as the cores hold", physics=False
+    )
+    n_ranks: int | None = key(
+        checks.optional(checks.integer()), "MPI ranks of each; null: resources.ranks", physics=False
+    )
+
+
+@_choice("hydra/launcher", "slurm")
+@dataclass(frozen=True)
+class Slurm(Launcher):
+    array_parallelism: int | None = key(
+        checks.optional(checks.integer()), "points of an array that run at a time; null: no bound", physics=False
     )
 
 
@@ -357,6 +387,14 @@ class Config:
         checks.optional(checks.path),
         "run folder or checkpoint file whose parameters the run begins with; null: random ones",
         physics="given",
+    )
+    study: str | None = key(
+        checks.optional(checks.name), "name of a sweep (-m), whose folder is sweeps/NAME", physics=False
+    )
+    chain: str | None = key(
+        checks.optional(checks.path),
+        "a swept key (-m) whose points run in order, each beginning with the parameters of the one before",
+        physics=False,
     )
     precision: Precision = _section(Precision)
     chunk_size: int | Auto | None = key(

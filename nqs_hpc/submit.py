@@ -1,28 +1,24 @@
 """``python -m nqs_hpc submit``: one job to Slurm, rendered from the templates in slurm/, and at most once in the queue.
 
-The input is checked before anything is made. Values of the user reach the script through `shlex.quote`, or have been
-held to what needs none. The job works in its run folder, and by that the queue is asked whether it is there already.
+The input is checked before anything is made. The job works in its run folder, and by that the queue is asked whether
+it is there already.
 """
 
 from __future__ import annotations
 
 import fcntl
-import math
-import os
-import re
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from nqs_hpc.admission import Leave, refusal
+from nqs_hpc.batch import Entry, job_script
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from nqs_hpc.schema import Config
-from nqs_hpc.site import Found, load_site
+from nqs_hpc.site import load_site
 
 DRY_RUN = "--dry-run"
 
@@ -42,7 +38,7 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
     try:
         config = compose(overrides, None)
         folder = run_folder(config)
-        script = render(config, load_site(config.resources.site), overrides, folder)
+        script = job_script(config.resources, load_site(config.resources.site), Entry(folder, overrides))
         if dry_run:
             return Leave(DONE, script.rstrip("\n"))
         if (left := refusal(config, folder)) is not None:
@@ -78,51 +74,3 @@ def _alone(folder: Path) -> Iterator[None]:
     with open(folder / ".submit", "w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def render(config: Config, found: Found, overrides: list[str], folder: Path) -> str:
-    """The batch script of one job; raises InputError where a template of the site cannot be filled in."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
-
-    site, wanted = found.site, config.resources
-    environment = Environment(
-        loader=FileSystemLoader(found.folders),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["quote"] = shlex.quote
-    memory = wanted.memory_gib
-    limit = _seconds(wanted.time)
-    values = {
-        "name": re.sub(r"[^\w.-]+", "_", folder.name, flags=re.ASCII)[:100],
-        "ranks": wanted.ranks,
-        "nodes": wanted.nodes,
-        "threads": wanted.threads,
-        "memory_mib": None if memory is None else math.ceil(1024 * memory / wanted.threads),
-        "time": wanted.time,
-        "partition": (wanted.device == "gpu" and site.gpu_partition) or site.partition,
-        "account": site.account,
-        "qos": site.qos,
-        "options": site.options,
-        "mpi": site.mpi,
-        "preamble": site.preamble,
-        "requeue_limit": site.requeue_limit,
-        # a short job would spend much of its time warned; Slurm may be a minute early on top of it
-        "signal_seconds": min(site.signal_seconds, limit // 10),
-        "folder": str(folder),
-        "cwd": os.getcwd(),
-        "command": shlex.join([site.python or sys.executable, "-m", "nqs_hpc", *overrides]),
-    }
-    try:
-        return environment.get_template(f"{wanted.device}.sbatch").render(values)
-    except TemplateError as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"{found.folders[0] / (wanted.device + '.sbatch')} cannot be filled in: {reason}") from None
-
-
-def _seconds(time: str) -> int:
-    seconds = slurm.seconds(time)
-    assert seconds is not None  # the check of resources.time lets nothing else pass
-    return int(seconds)

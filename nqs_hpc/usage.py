@@ -19,6 +19,8 @@ nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on 
 usage
   python -m nqs_hpc [KEY=VALUE ...]                    the job; the same command again continues it
   mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]       on four ranks; srun likewise
+  python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep over all combinations, on this machine or with
+                                                       hydra/launcher=slurm; again: what is left of it
   python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
   python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
   python -m nqs_hpc --help                             this page
@@ -82,7 +84,7 @@ def _group_rows(group: str) -> list[Row]:
         having = ", ".join(values) if len(values) <= len(without) + 2 else f"all but {', '.join(without)}"
         if not without:
             having = ""
-        table.append(Row(f"{group}.{key}", ", ".join([usual, *odd]), having, doc))
+        table.append(Row(f"{group.replace('/', '.')}.{key}", ", ".join([usual, *odd]), having, doc))
     return table
 
 
@@ -97,10 +99,12 @@ def help_text() -> str:
     parts += [_wrap(f"  {'experiment=' + name:<32}", _about("experiment", name)) for name in choices("experiment")]
     for group, table in rows().items():
         if table:
-            parts.append(f"\nkeys of {group}\n" if group else "\nkeys outside the groups\n")
+            parts.append(
+                f"\nkeys of {group}{' (sweeps, -m)' * ('/' in group)}\n" if group else "\nkeys outside the groups\n"
+            )
             for row in table:
                 doc = f"{row.doc} [{row.choices}]" if row.choices else row.doc
-                head = f"  {row.key + '=' + row.default:<36}"
+                head = f"  {row.key + '=' + row.default + ' ':<36}"
                 parts.append(_wrap(head, doc) if len(head) <= 40 else head + "\n" + _wrap(" " * 38, doc))
     parts.append("\nschedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n")
     for kind, arguments in SCHEDULES.items():
@@ -135,7 +139,9 @@ def _load(file: Path) -> dict[str, Any]:
 def _chosen() -> dict[str, str | None]:
     """The default choice of every group, from the defaults list."""
     entries = _load(conf_dir() / "config.yaml")["defaults"]
-    return {group: name for entry in entries if entry != "_self_" for group, name in entry.items()}
+    return {
+        group.removeprefix("override "): name for entry in entries if entry != "_self_" for group, name in entry.items()
+    }
 
 
 def _about(group: str, name: str) -> str:

@@ -60,9 +60,28 @@ ALLOWED["library"] = set(ALLOWED) - {"report", "usage", "record"}
 # What a job and `submit` ask before anything heavy is loaded.
 ALLOWED["admission"] = {"checks", "schema", "resolve", "config", "job"}
 ALLOWED["site"] = {"checks", "schema"}
-ALLOWED["submit"] = {"checks", "schema", "config", "job", "admission", "site"}
-ALLOWED["resume"] = set(ALLOWED) - {"report", "usage", "library", "admission", "site", "submit"}  # loads; run saves
-ALLOWED["run"] = set(ALLOWED) - {"library", "admission", "site", "submit"}  # the loop: it starts no other jobs
+ALLOWED["batch"] = {"checks", "schema", "site", "job"}
+ALLOWED["submit"] = {"checks", "schema", "config", "job", "admission", "site", "batch"}
+ALLOWED["sweep"] = {
+    "checks",
+    "schema",
+    "config",
+    "job",
+    "admission",
+    "site",
+    "batch",
+}  # many jobs, each a `submit` or a start
+ALLOWED["resume"] = set(ALLOWED) - {
+    "report",
+    "usage",
+    "library",
+    "admission",
+    "site",
+    "batch",
+    "submit",
+    "sweep",
+}  # loads; run saves
+ALLOWED["run"] = set(ALLOWED) - {"library", "admission", "site", "batch", "submit", "sweep"}  # the loop: starts no jobs
 # They look at the machine and know no physics.
 ALLOWED["doctor_checks"] = {"types", "parallel", "job"}
 ALLOWED["doctor_site"] = {"types", "parallel", "job", "doctor_checks"}
@@ -80,7 +99,18 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
 NEVER_JAX = ("system", "report", "checks", "schema", "resolve", "config", "usage")
 NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
-NEVER_JAX += ("admission", "site", "submit", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
+NEVER_JAX += (
+    "admission",
+    "site",
+    "batch",
+    "submit",
+    "sweep",
+    "job.study",
+    "job.lifecycle",
+    "job.lock",
+    "job.slurm",
+    "job.manifest",
+)
 LATE_JAX = ("", "cli", "doctor", "doctor_checks", "doctor_site", "__main__")
 LATE_JAX += ("library", "library.pieces", "library.run", "library.sweep", "library.tables")  # tables of runs need none
 

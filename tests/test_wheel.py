@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("nqs_hpc", "hydra_plugins", "conf", "slurm")
 
 
 def command(*words: str | Path, cwd: Path, env: dict[str, str] | None = None) -> str:
@@ -60,9 +61,9 @@ def test_wheel_carries_what_the_checkout_has(wheel: Path) -> None:
     """Every source file and every YAML and batch template of the checkout, and nothing of tests or other folders."""
     names = set(zipfile.ZipFile(wheel).namelist())
     carried = {name for name in names if ".dist-info/" not in name}
-    here = {file for folder in ("nqs_hpc", "conf", "slurm") for file in (ROOT / folder).rglob("*") if file.is_file()}
+    here = {file for folder in FOLDERS for file in (ROOT / folder).rglob("*") if file.is_file()}
     relative = {file.relative_to(ROOT) for file in here if "__pycache__" not in file.parts}
-    expected = {str(file if file.parts[0] == "nqs_hpc" else "nqs_hpc" / file) for file in relative}
+    expected = {str("nqs_hpc" / file if file.parts[0] in ("conf", "slurm") else file) for file in relative}
     assert carried == expected
     assert any(name.endswith("licenses/LICENSE") for name in names)
 
@@ -73,6 +74,12 @@ def test_installed_package_answers_from_anywhere(python: Path, environment: dict
     text = command(python, "-m", "nqs_hpc", "--help", cwd=tmp_path, env=environment)
     assert "lattice" in text and "tfim_square" in text  # groups and choices are read from the conf/ of the wheel
     assert list(tmp_path.iterdir()) == []
+
+
+def test_installed_package_finds_its_launchers(python: Path, environment: dict[str, str], tmp_path: Path) -> None:
+    words = ("-m", "study=a", "seed=1,2", "hydra/launcher=slurm", "hydra.launcher.dry_run=true")
+    text = command(python, "-m", "nqs_hpc", *words, cwd=tmp_path, env=environment)
+    assert "#SBATCH --array=0-1\n" in text and list(tmp_path.iterdir()) == []
 
 
 def test_installed_package_runs_a_job(python: Path, environment: dict[str, str], tmp_path: Path) -> None:

@@ -25,8 +25,12 @@ class SlurmError(RuntimeError):
 
 
 def job_id() -> str | None:
-    """The Slurm job this process runs in, None outside of one."""
-    return os.environ.get("SLURM_JOB_ID") or None
+    """The Slurm job this process runs in, None outside of one; NUMBER_ELEMENT in an array.
+
+    There SLURM_JOB_ID is a number that squeue and scontrol take, for one of the elements, for the whole array.
+    """
+    array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID") or None
 
 
 def end_time() -> float | None:
@@ -80,10 +84,25 @@ def job_in(folder: Path) -> tuple[str, str] | None:
     return None
 
 
-def submit(script: str, folder: Path) -> str:
+def states() -> dict[str, str]:
+    """The state of every living job of this user, by NUMBER, or NUMBER_ELEMENT for each element of an array."""
+    answer = ask("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--states=all", "--format=%i|%T")
+    found = dict(line.split("|", 1) for line in answer.splitlines())
+    return {job: name for job, name in found.items() if name not in ENDED}
+
+
+def max_array_size() -> int:
+    """How many elements an array of this cluster may have."""
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask("scontrol", "show", "config"), flags=re.MULTILINE)
+    if found is None:
+        raise SlurmError("scontrol show config names no MaxArraySize")
+    return max(int(found[1]), 1)
+
+
+def submit(script: str, folder: Path, *options: str) -> str:
     """Hand ``script`` to sbatch as a job that works in ``folder``, which exists; returns the job's number."""
     # --parsable prints NUMBER, or NUMBER;CLUSTER
-    return ask("sbatch", "--parsable", stdin=script, cwd=folder).partition(";")[0]
+    return ask("sbatch", "--parsable", *options, stdin=script, cwd=folder).partition(";")[0]
 
 
 def ask(*words: str, stdin: str = "", cwd: Path | None = None) -> str:

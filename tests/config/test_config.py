@@ -59,7 +59,7 @@ def test_defaults():
 EXTRA = {"edges": ["lattice.file=ring.txt"], "pauli": [TFIM[1]], "enumerate": ["lattice.length=10"]}
 
 
-@pytest.mark.parametrize("group", schema.CHOICES)
+@pytest.mark.parametrize("group", [group for group in schema.CHOICES if not group.startswith("hydra/")])
 def test_every_choice_composes(group, tmp_path):
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     assert set(choices(group)) == {file.stem for file in (conf_dir() / group).glob("*.yaml")}

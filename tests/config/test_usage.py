@@ -15,7 +15,7 @@ def test_help_is_complete_and_narrow():
             assert f"{group}={name} " in page
             for field in dataclasses.fields(cls):
                 if "check" in field.metadata:
-                    assert f"  {group}.{field.name}=" in page
+                    assert f"  {group.replace('/', '.')}.{field.name}=" in page
     for name in choices("experiment"):
         assert f"experiment={name} " in page
     for key in ("seed=0", "sector=auto", "precision.solve=float64", "checkpoint.keep=3", "log.progress=auto"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc import submit as module
+from nqs_hpc.batch import Entry, array_script, job_script
 from nqs_hpc.config import InputError, compose, run_folder
 from nqs_hpc.site import load_site, slurm_dir
 
@@ -29,9 +29,9 @@ preamble: |
 HOSTILE = ["run_dir='a b'", 'run_dir="it\'s $(touch pwned) `touch pwned` $HOME \\\\ ;&| *"', 'run_dir="two\nlines"']
 
 
-def script_of(*words: str, site: str | None = None) -> str:
+def script_of(*words: str) -> str:
     config = compose(list(words), None)
-    return module.render(config, load_site(site), list(words), run_folder(config))
+    return job_script(config.resources, load_site(config.resources.site), Entry(run_folder(config), list(words)))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +58,23 @@ def test_scripts_are_as_recorded(work, monkeypatch, name, words, site):
     monkeypatch.setattr(sys, "executable", "/home/ada/.venv/bin/python")
     found = script_of(*words).replace(str(work), "/home/ada/work")
     golden = GOLDEN / f"{name}.sbatch"
+    if not golden.exists():
+        golden.write_text(found)
+        pytest.fail(f"recorded {golden.name}: look at it")
+    assert found == golden.read_text()
+
+
+def array_of(*lists: list[str]) -> str:
+    configs = [compose(words, None) for words in lists]
+    entries = [Entry(run_folder(config), words) for config, words in zip(configs, lists, strict=True)]
+    resources = configs[0].resources
+    return array_script(resources, load_site(resources.site), entries, name="a study", parallelism=3)
+
+
+def test_an_array_is_as_recorded(work, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/home/ada/.venv/bin/python")
+    found = array_of(["seed=1", "run_dir=one"], ["seed=2", "run_dir=two"]).replace(str(work), "/home/ada/work")
+    golden = GOLDEN / "array.sbatch"
     if not golden.exists():
         golden.write_text(found)
         pytest.fail(f"recorded {golden.name}: look at it")
@@ -92,6 +109,20 @@ def test_values_arrive_as_themselves_and_run_nothing(work, queue, word):
     assert list(work.iterdir()) == []
     for line in script.splitlines():  # the user's text is in no line that Slurm reads
         assert not line.startswith("#SBATCH") or "touch" not in line.replace("touch_pwned", "")
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_values_of_an_element_arrive_as_themselves(work, queue, monkeypatch, word):
+    script = array_of(["seed=1"], [word, "resources.ranks=2"], ["seed=3"])
+    monkeypatch.setenv("SLURM_ARRAY_JOB_ID", "42")
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "1")
+    done = subprocess.run(["bash"], input=script, text=True, capture_output=True, cwd=work)
+    assert done.returncode == 0, done.stderr
+    ((_, arguments, _, _),) = queue.calls("srun")
+    assert arguments[-2:] == [word, "resources.ranks=2"] and list(work.iterdir()) == []
+    monkeypatch.setenv("SLURM_ARRAY_TASK_ID", "3")
+    assert subprocess.run(["bash"], input=script, text=True, cwd=work).returncode == 1
+    assert len(queue.calls("srun")) == 1
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from nqs_hpc.batch import Entry, array_script, job_script
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.site import load_site
-from nqs_hpc.submit import render
 
 # A step that ends with what SIGNAL said it was sent: 85 after one of the two signals, else after a while 0.
 STEP = """\
@@ -30,7 +30,7 @@ def script(work, queue, monkeypatch):
     monkeypatch.setenv("SLURM_JOB_ID", "42")
     queue.answer("squeue", "RUNNING\n")
     queue.answer("scontrol", "", 1)  # it would end the script; where it fails, the script ends by itself
-    return render(config, load_site(None), ["run_dir=run"], run_folder(config))
+    return job_script(config.resources, load_site(None), Entry(run_folder(config), ["run_dir=run"]))
 
 
 def summary(work, status, reason):
@@ -99,3 +99,21 @@ def test_a_signal_that_does_not_stop_the_step_does_not_end_the_script(work, queu
         time.sleep(0.2)
     assert process.wait(timeout=30) == 7 and (work / "got").read_text() == "USR1\n" * 3
     assert queue.calls("scontrol") == []
+
+
+def test_an_element_of_an_array_goes_back_alone(work, queue, monkeypatch):
+    """Its SLURM_JOB_ID may be the number of the array: Slurm would requeue, and show, all elements under it."""
+    config = compose(["run_dir=run"], None)
+    (work / "run").mkdir()
+    entry = Entry(run_folder(config), ["run_dir=run"])
+    script = array_script(config.resources, load_site(None), [entry, entry], name="a", parallelism=None)
+    for name, value in {"SLURM_JOB_ID": "42", "SLURM_ARRAY_JOB_ID": "42", "SLURM_ARRAY_TASK_ID": "1"}.items():
+        monkeypatch.setenv(name, value)
+    queue.answer("squeue", "RUNNING\n")
+    queue.answer("scontrol", "", 1)
+    queue.answer("srun", "", 85)
+    summary(work, "stopped", "signal SIGUSR1")
+    done = subprocess.run(["bash"], input=script, text=True, capture_output=True)
+    assert done.returncode == 85, done.stderr
+    assert queue.calls("scontrol") == [["scontrol", ["requeue", "42_1"], "", str(work)]]
+    assert "--jobs=42_1" in queue.calls("squeue")[0][1]

@@ -1,0 +1,39 @@
+"""The manifest of a study under the hands of its launcher: every change is on the disk at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.job import study as manifest
+from nqs_hpc.job.study import Point, Study
+from nqs_hpc.schema import Config
+
+
+class Todo(NamedTuple):
+    """A point, and what a launcher needs to run it."""
+
+    point: Point
+    config: Config
+    words: list[str]  # after python -m nqs_hpc
+
+
+class Book:
+    """The study in ``folder``."""
+
+    def __init__(self, folder: Path, study: Study) -> None:
+        self.folder, self.study = folder, study
+
+    def point(self, name: str) -> Point:
+        return next(point for point in self.study.points if point.name == name)
+
+    def note(self, name: str, **changes: Any) -> Point:
+        """Change fields of one point; returns it as it is now."""
+        changed = self.point(name)._replace(**changes)
+        points = [changed if point.name == name else point for point in self.study.points]
+        self.study = self.study._replace(points=points)
+        self.write()
+        return changed
+
+    def write(self) -> None:
+        manifest.write(self.folder, self.study)

@@ -1,0 +1,148 @@
+"""``python -m nqs_hpc -m …``: the points are worked out and checked before Hydra, or anything else, makes a file.
+
+Then `hydra.main` runs, whose launcher (hydra_plugins/nqs_hpc_launchers) hands the points back to `study.launch`. This
+process never loads MPI: its children could not start their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.admission import Leave
+from nqs_hpc.checks import InputError, apply, bad, name, unknown
+from nqs_hpc.config import conf_dir
+from nqs_hpc.job import slurm
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
+from nqs_hpc.schema import CHOICES, Local, Slurm, read
+from nqs_hpc.sweep import study
+from nqs_hpc.sweep.points import Combination, combinations, expand
+from nqs_hpc.sweep.study import Order
+
+LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
+
+
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    order: Order
+    chain: str | None
+    n_ranks: int | None  # of each point; None: as resources.ranks says
+
+    def points(self, words: list[list[str]]) -> list[Combination]:
+        return combinations(words, chain=self.chain, n_ranks=self.n_ranks)
+
+
+def sweep(words: list[str]) -> int:
+    """Launch the sweep of the command line ``words``; returns the exit code.
+
+    0: every point is done, or in the queue; 85: stopped, the same command goes on; 1: a point failed; 2: bad input.
+    """
+    overrides = [word for word in words if word not in ("-m", "--multirun")]
+    try:
+        asked, points = _read(overrides, shlex.join(sys.orig_argv))
+        combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
+    except InputError as error:
+        return _leave(Leave(BAD_INPUT, str(error)))
+    left: list[Leave] = []
+
+    def task(config: Any) -> None:
+        raise AssertionError("the launchers of nqs_hpc run points, not this")
+
+    def launch_points(kind: str, lists: list[list[str]]) -> list[str]:
+        assert kind == asked.order.launcher.name
+        found = combined if lists == points else asked.points(lists)
+        outcome, states = study.launch(asked.order, found)
+        left.append(outcome)
+        return states
+
+    task.launch_points = launch_points  # type: ignore[attr-defined]  # where the plugin looks for it
+    try:
+        _hydra(task, overrides)
+    except InputError as error:
+        return _leave(Leave(BAD_INPUT, str(error)))
+    except slurm.SlurmError as error:
+        return _leave(Leave(BAD_INPUT, f"not submitted: {error}"))
+    except (OSError, ValueError) as error:
+        return _leave(Leave(FAULT, f"cannot launch: {error}"))
+    except KeyboardInterrupt:
+        return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on"))
+    return _leave(left[0])
+
+
+def _leave(left: Leave) -> int:
+    print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    return left.code
+
+
+def _hydra(task: Any, overrides: list[str]) -> None:
+    """`hydra.main` on these overrides; what our launcher raises comes through."""
+    import hydra
+
+    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv = [argv[0], "--multirun", *overrides]
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, and let us say it in one line
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
+    finally:
+        sys.argv = argv
+        if full is None:
+            del os.environ["HYDRA_FULL_ERROR"]
+
+
+def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
+    """What is asked for, and every combination as overrides; raises InputError."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    if flags := [word for word in overrides if word.startswith("-")]:
+        raise InputError(f"{flags[0]} is not an option of a sweep; valid: key=value overrides, {SETTINGS}.dry_run=true")
+    try:
+        parsed = OverridesParser.create().parse_overrides(overrides)
+        own = [one for one in parsed if one.is_hydra_override()]
+        others = [one for one in parsed if not one.is_hydra_override()]
+        points = expand(others)
+    except (HydraException, ValueError, RecursionError) as error:
+        raise InputError(f"cannot be read as KEY=VALUE: {' '.join(str(error).split())[:200]}") from None
+    single = {one.key_or_group: one.value() for one in [*own, *others] if not one.is_sweep_override()}
+    several = {one.key_or_group: str(one.input_line).partition("=")[2] for one in parsed if one.is_sweep_override()}
+    for key in (*(one.key_or_group for one in own), "study", "chain"):
+        if key in several:
+            raise bad(key, several[key], "one value: it belongs to the sweep as a whole")
+    if "run_dir" in single | several:
+        given = (several | single)["run_dir"]
+        raise bad("run_dir", given, "none with -m: study=NAME names the folder, a point's overrides the rest")
+    if single.get("study") is None:
+        raise bad("study", None, "a name with -m, study=NAME: the sweep's folder is sweeps/NAME")
+    named = apply(name, "study", single["study"])
+    chain = single.get("chain")
+    launcher = _launcher({one.key_or_group: single[one.key_or_group] for one in own})
+    place = single.get(FOLDER)
+    if place is not None and (not isinstance(place, str) or not place.strip()):
+        raise bad(FOLDER, place, "a folder")
+    folder = Path.cwd() / (place or Path("sweeps", named))
+    order = Order(named, folder, launcher, command)
+    return Asked(order, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None)), points
+
+
+def _launcher(own: dict[str, Any]) -> Local | Slurm:
+    """The launcher's settings from overrides of Hydra's own keys, of which there are few."""
+    import yaml
+
+    kind = own.get(LAUNCHER, "local")
+    kinds = CHOICES[LAUNCHER]
+    if kind not in kinds:
+        raise bad(LAUNCHER, kind, ", ".join(kinds))
+    settings = yaml.safe_load((conf_dir() / LAUNCHER / f"{kind}.yaml").read_text(encoding="utf-8"))
+    del settings["_target_"]
+    for key, value in own.items():
+        section, _, rest = key.rpartition(".")
+        if section == SETTINGS:
+            settings[rest] = value
+        elif key not in (LAUNCHER, FOLDER):
+            valid = [LAUNCHER, FOLDER, *(f"{SETTINGS}.{setting}" for setting in settings)]
+            raise unknown(key, value, key, "a sweep", valid)
+    return read(kinds[kind], settings, SETTINGS, name=kind)

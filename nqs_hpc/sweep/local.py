@@ -1,0 +1,237 @@
+"""Points on this machine: some at a time, each on cores of its own, several ranks of one under mpiexec.
+
+Children get an environment without what an outer launcher left in it, and a session of their own, so that a Ctrl-C at
+the terminal reaches this process alone. It asks their ranks to stop, by a signal they obey after their step with a
+checkpoint, and waits; a second Ctrl-C ends them at once.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from nqs_hpc.checks import bad
+from nqs_hpc.job import files
+from nqs_hpc.job.lifecycle import DONE, STOPPED
+from nqs_hpc.schema import Config, Local
+from nqs_hpc.sweep.book import Book, Todo
+from nqs_hpc.sweep.points import shown
+
+OUTPUT = "output.log"  # in a point's folder: all that its starts printed
+POLL_SECONDS, SIGNAL_SECONDS = 0.1, 1.0
+# An outer launcher's word on its own ranks. What a user says to Open MPI (OMPI_ALLOW_…, OMPI_MCA_…) is not that.
+OUTER = ("PMI_", "PMIX_", "MPI_LOCAL", "OMPI_COMM_", "OMPI_UNIVERSE_", "SLURM_STEP_")
+OUTER_NAMES = {"SLURM_PROCID", "SLURM_LOCALID", "PJRT_NPROC"}
+# Here every point has its cores already, and mpiexec is to start ranks on this host, also inside an allocation.
+OWN = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user", "OMPI_MCA_hwloc_base_binding_policy": "none"}
+OWN |= {"PRTE_MCA_hwloc_default_binding_policy": "none"}
+
+
+class _Running(NamedTuple):
+    process: subprocess.Popen[bytes]
+    todo: Todo
+    slot: tuple[int, ...]  # the cores it may use
+
+
+def ranks(launcher: Local, config: Config) -> int:
+    """How many ranks a point runs on."""
+    return launcher.n_ranks or config.resources.ranks
+
+
+def check(launcher: Local, todos: list[Todo]) -> None:
+    """Raise InputError where several ranks are wanted and there is no mpiexec."""
+    most = max((ranks(launcher, todo.config) for todo in todos), default=1)
+    if most > 1 and mpiexec() is None:
+        raise bad(
+            "resources.ranks" if launcher.n_ranks is None else "hydra.launcher.n_ranks",
+            most,
+            "1: no mpiexec is on PATH",
+        )
+
+
+def run(launcher: Local, todos: list[Todo], book: Book) -> None:
+    """Run ``todos`` to their end, or until this process is asked to stop (SIGINT, SIGTERM, SIGUSR1).
+
+    How each ended is in ``book``.
+    """
+    free = slots(launcher, todos)
+    waiting, running, n_asked, last_signal = list(todos), list[_Running](), 0, 0.0
+    with _signals() as asked:
+        while running or (waiting and not asked()):
+            if asked() > n_asked:
+                n_asked, last_signal = asked(), 0.0
+                print(f"stopping {len(running)} points with a checkpoint; again: at once", flush=True)
+            if n_asked and time.monotonic() - last_signal > SIGNAL_SECONDS:
+                # again and again: a start that does not listen yet ignores it, and later ones change nothing
+                _stop(running, at_once=n_asked > 1)
+                last_signal = time.monotonic()
+            while free and not asked() and (todo := _next(waiting, book)) is not None:
+                waiting.remove(todo)
+                running.append(_start(launcher, todo, free.pop(0), book))
+            for one in [one for one in running if one.process.poll() is not None]:
+                running.remove(one)
+                free.append(one.slot)
+                _ended(one, book, stopping=n_asked > 0)
+            if waiting and not running and not asked() and _next(waiting, book) is None:
+                break  # what is left comes after points that did not finish
+            time.sleep(POLL_SECONDS)
+    for todo in waiting:
+        after = todo.point.after
+        why = "stopped before it was started" if n_asked else f"comes after {after}, which is not done"
+        book.note(todo.point.name, state="waiting", why=why)
+
+
+def slots(launcher: Local, todos: list[Todo]) -> list[tuple[int, ...]]:
+    """The cores for each of the points that run at a time; disjoint while there are enough."""
+    cores = sorted(os.sched_getaffinity(0))
+    most = max((ranks(launcher, todo.config) * todo.config.resources.threads for todo in todos), default=1)
+    n_jobs = max(len(cores) // most, 1) if launcher.n_jobs == "auto" else launcher.n_jobs
+    width = max(len(cores) // n_jobs, 1)
+    return [tuple(cores[(first * width + i) % len(cores)] for i in range(width)) for first in range(n_jobs)]
+
+
+def mpiexec() -> str | None:
+    """The launcher of the MPI in this environment: the one beside this python, else the one on PATH."""
+    beside = Path(sys.executable).parent / "mpiexec"
+    return str(beside) if beside.exists() else shutil.which("mpiexec")
+
+
+def child_environment() -> dict[str, str]:
+    """This environment for a job of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTER) and name not in OUTER_NAMES}
+    return OWN | kept
+
+
+def _next(waiting: list[Todo], book: Book) -> Todo | None:
+    """The first point that need not wait for another one."""
+    for todo in waiting:
+        if todo.point.after is None or book.point(todo.point.after).state == "done":
+            return todo
+    return None
+
+
+def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _Running:
+    folder = book.folder / todo.point.name
+    files.make(folder)
+    n_ranks = ranks(launcher, todo.config)
+    command = [sys.executable, "-m", "nqs_hpc", *todo.words]
+    if n_ranks > 1:
+        command = [str(mpiexec()), "-n", str(n_ranks), *command]
+    # as many cores as a queue would give it: another number of threads makes other bits
+    cores = slot[: n_ranks * todo.config.resources.threads]
+
+    def become() -> None:  # in the child, which has one thread as this process has
+        os.sched_setaffinity(0, cores)
+        signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until it listens (job/lifecycle.py)
+
+    with open(folder / OUTPUT, "ab") as output:
+        process = subprocess.Popen(
+            command,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            preexec_fn=become,
+        )
+    book.note(todo.point.name, state="running", why=f"process {process.pid}, cores {','.join(map(str, cores))}")
+    print(f"{_label(todo)}: started, {n_ranks} rank{'s' * (n_ranks > 1)}", flush=True)
+    return _Running(process, todo, slot)
+
+
+def _ended(one: _Running, book: Book, *, stopping: bool) -> None:
+    """Note how a point ended."""
+    code, folder = one.process.returncode, book.folder / one.todo.point.name
+    if code in (DONE, STOPPED):
+        state, why = {DONE: "done", STOPPED: "stopped"}[code], _reason(folder)
+    elif stopping:
+        state, why = "stopped", f"ended at once, code {code}"
+    else:
+        state, why = "failed", f"code {code}: {last_line(folder / OUTPUT)}"
+    book.note(one.todo.point.name, state=state, why="" if state == "done" else why)
+    print(f"{_label(one.todo)}: {state}: {why}", flush=True)
+
+
+def _label(todo: Todo) -> str:
+    return shown(todo.point.swept) or todo.point.name
+
+
+def _reason(folder: Path) -> str:
+    """How the run says it ended; its last words where it cannot be read."""
+    try:
+        return str(files.read_json(folder / "summary.json")["reason"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return last_line(folder / OUTPUT)
+
+
+def last_line(path: Path) -> str:
+    """The last line of a log that says something, "" where there is none."""
+    with open(path, "rb") as file:
+        file.seek(max(path.stat().st_size - 4096, 0))
+        lines = file.read().decode(errors="replace").splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+# --- stopping
+
+
+@contextmanager
+def _signals() -> Iterator:
+    """Count requests to stop; yields a function that says how many came."""
+    n_asked = 0
+
+    def handle(number: int, frame: object) -> None:
+        nonlocal n_asked
+        del number, frame
+        n_asked += 1
+
+    former = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    try:
+        yield lambda: n_asked
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _stop(running: list[_Running], *, at_once: bool) -> None:
+    """Ask the ranks of all points to stop, or end all that belongs to them."""
+    for one in running:
+        for pid in [one.process.pid, *descendants(one.process.pid)]:
+            try:
+                if at_once:
+                    os.kill(pid, signal.SIGKILL)
+                elif _is_rank(pid):  # mpiexec would end its ranks
+                    os.kill(pid, signal.SIGUSR1)
+            except ProcessLookupError:
+                continue
+
+
+def _is_rank(pid: int) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+    return words[:3] == [os.fsencode(sys.executable), b"-m", b"nqs_hpc"]
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes below ``pid``, nearest first."""
+    children: dict[int, list[int]] = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError, ValueError):
+            continue  # it has ended
+        children.setdefault(parent, []).append(int(status.parent.name))
+    found = list(children.get(pid, ()))
+    for one in found:
+        found += children.get(one, ())
+    return found

@@ -1,0 +1,163 @@
+"""What a sweep consists of: every combination of the values given, checked, each with a name and an identity.
+
+A point is a run folder below the study's. Its name tells what is swept; its identity is a hash of its physics, and of
+what else is swept (rates, ranks), so that the same point is found again however the command was written.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.checks import InputError, bad, show
+from nqs_hpc.config import compose, make_lattice, physics, run_name
+from nqs_hpc.schema import Config
+
+OWN = ("study", "chain")  # keys of a sweep that its points do not have
+MAX_NAME = 120  # characters: folders may have 255 bytes, and files in them need some
+
+
+class Combination(NamedTuple):
+    """A point as the command line has it."""
+
+    config: Config  # without what a chain adds
+    words: list[str]  # its overrides
+    swept: dict[str, Any]
+    name: str  # of a folder that nobody has yet
+    identity: str
+    after: int | None  # the combination before it in its chain, by index
+
+
+def expand(overrides: Iterable[Any]) -> list[list[str]]:
+    """Every combination of Hydra's parsed overrides, the last key running fastest, as override strings."""
+    by_key: dict[str, list[str]] = {}
+    for one in overrides:
+        key = one.get_key_element()
+        values = one.sweep_string_iterator() if one.is_sweep_override() else [one.get_value_element_as_str()]
+        by_key[key] = [f"{key}={value}" for value in values]
+    return [list(words) for words in itertools.product(*by_key.values())]
+
+
+def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | None) -> list[Combination]:
+    """The points of ``expand``, checked; raises InputError for the first that is not valid, named by what is swept.
+
+    ``chain``: the key along which each begins with the parameters of the one before. ``n_ranks``: of each; None: as
+    resources.ranks says.
+    """
+    given = [{_key(word): word for word in words if _key(word) not in OWN} for words in points]
+    keys = [key for key in given[0] if len({one[key] for one in given}) > 1]
+    if chain is not None and chain not in keys:
+        raise bad("chain", chain, f"a key with several values; here: {', '.join(keys) or 'none has'}")
+    configs = _composed(given, keys, n_ranks)
+    before = _chained(given, chain)
+    kept = _beside_physics(given, keys, configs)
+    identities: list[str] = []
+    for one, config, previous in zip(given, configs, before, strict=True):
+        facts: dict[str, Any] = {"physics": physics(config), "swept": {key: one[key] for key in kept}}
+        if previous is not None:  # what it begins with is what the ones before it came to
+            facts["after"] = identities[previous]
+        text = json.dumps(facts, sort_keys=True, allow_nan=False)
+        identities.append(hashlib.sha256(text.encode()).hexdigest()[:16])
+    twice = [words for words, identity in zip(given, identities, strict=True) if identities.count(identity) > 1]
+    if twice:
+        raise InputError(f"{' '.join(twice[0].values())} is there more than once; valid: every combination once")
+    return [
+        Combination(
+            config,
+            list(one.values()),
+            {key: _value(one[key]) for key in keys},
+            _name([one[key] for key in sorted(keys)], config, identity),
+            identity,
+            previous,
+        )
+        for one, config, identity, previous in zip(given, configs, identities, before, strict=True)
+    ]
+
+
+def _composed(given: list[dict[str, str]], keys: list[str], n_ranks: int | None) -> list[Config]:
+    """The configuration of every point; InputError for the first that is not valid."""
+    configs, errors = [], []
+    for one in given:
+        try:
+            configs.append(compose(list(one.values()), n_ranks))
+        except InputError as error:
+            errors.append((" ".join(one[key] for key in keys), str(error)))
+    if errors:
+        where, line = errors[0]
+        everywhere = len(errors) == len(given) and len({text for _, text in errors}) == 1
+        raise InputError(line if everywhere or not where else f"{where}: {line}")
+    return configs
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+")
+
+
+def _value(word: str) -> Any:
+    """The value of one override, as plain data."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    return OverridesParser.create().parse_override(word).value()
+
+
+def _chained(given: list[dict[str, str]], chain: str | None) -> list[int | None]:
+    """For each point the one before it in its chain: equal in all but the key, in the order of the key's values."""
+    last: dict[tuple[str, ...], int] = {}
+    before: list[int | None] = []
+    for index, one in enumerate(given):
+        line = tuple(word for key, word in one.items() if key != chain)
+        before.append(last.get(line) if chain is not None else None)
+        last[line] = index
+    return before
+
+
+def _beside_physics(given: list[dict[str, str]], keys: list[str], configs: list[Config]) -> list[str]:
+    """The swept keys that make another point without making another physics, such as rates and ranks."""
+    texts = [json.dumps(physics(config), sort_keys=True) for config in configs]
+    found = []
+    for key in keys:
+        seen: dict[tuple[str, ...], set[str]] = {}
+        for one, text in zip(given, texts, strict=True):
+            seen.setdefault(tuple(word for name, word in one.items() if name != key), set()).add(text)
+        n_values = len({one[key] for one in given})
+        if any(len(different) < n_values for different in seen.values()):
+            found.append(key)
+    return found
+
+
+def _name(swept: list[str], config: Config, identity: str) -> str:
+    """A folder's name: what is swept, readable, and the beginning of the identity, which makes it the only one."""
+    if not swept:
+        return run_name(dataclasses.replace(config, run_dir=None))
+    text = ",".join(re.sub(r"[^\w.=+-]+", "_", word.lstrip("+"), flags=re.ASCII) for word in swept)
+    return f"{text[:MAX_NAME]}-{identity[:8]}"
+
+
+def n_sites(config: Config) -> int:
+    """The sites of a configuration's lattice."""
+    return make_lattice(config.lattice).n_sites
+
+
+def command_words(overrides: list[str], folder: Path) -> list[str]:
+    """The overrides of a point with its folder, as they stand after ``python -m nqs_hpc``."""
+    return [*overrides, path_word("run_dir", folder)]
+
+
+def path_word(key: str, path: Path) -> str:
+    """The override that sets ``key`` to a path, whatever characters that has."""
+    text = str(path)
+    if not re.fullmatch(r"[\w./+-]+", text, flags=re.ASCII):  # Hydra's grammar would read the rest as its own
+        escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)  # backslashes count only before a quote
+        text = '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'
+    return f"{key}={text}"
+
+
+def shown(swept: dict[str, Any]) -> str:
+    """A point in words: what is swept."""
+    return " ".join(f"{key}={show(value)}" for key, value in swept.items())

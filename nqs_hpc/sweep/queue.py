@@ -1,0 +1,88 @@
+"""Points to Slurm: an array for all that ask for the same resources, jobs in a row for a chain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from nqs_hpc.batch import ARRAY_LOGS, Entry, array_script, job_script
+from nqs_hpc.job import files, slurm
+from nqs_hpc.schema import Resources, Slurm
+from nqs_hpc.site import load_site
+from nqs_hpc.sweep.book import Book, Todo
+
+LOGS = ARRAY_LOGS  # below the study's folder: what the elements of arrays print, and the scripts
+
+
+class Batch(NamedTuple):
+    """One call of sbatch."""
+
+    script: str
+    todos: list[Todo]  # an element each, or one
+    is_array: bool
+
+
+def batches(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = True) -> list[Batch]:
+    """The scripts for those of ``todos`` that wait. ``bounded``: by what Slurm says an array may have.
+
+    Raises InputError for a site or a template that is not valid, SlurmError where Slurm cannot be asked.
+    """
+    waiting = [todo for todo in todos if todo.point.state == "waiting"]
+    in_chains = {todo.point.after for todo in todos} | {todo.point.name for todo in todos if todo.point.after}
+    alike: dict[Resources, list[Todo]] = {}
+    found: list[Batch] = []
+    for todo in waiting:
+        if todo.point.name in in_chains:
+            found.append(_single(todo, study))
+        else:
+            alike.setdefault(todo.config.resources, []).append(todo)
+    most = slurm.max_array_size() if bounded and any(len(group) > 1 for group in alike.values()) else len(waiting)
+    for wanted, group in alike.items():
+        for part in (group[first : first + most] for first in range(0, len(group), max(most, 1))):
+            if len(part) == 1:
+                found.append(_single(part[0], study))
+                continue
+            entries = [_entry(todo, study) for todo in part]
+            site = load_site(wanted.site)
+            script = array_script(wanted, site, entries, name=study.name, parallelism=launcher.array_parallelism)
+            found.append(Batch(script, part, True))
+    return found
+
+
+def _entry(todo: Todo, study: Path) -> Entry:
+    return Entry(study / todo.point.name, todo.words)
+
+
+def _single(todo: Todo, study: Path) -> Batch:
+    wanted = todo.config.resources
+    return Batch(job_script(wanted, load_site(wanted.site), _entry(todo, study)), [todo], False)
+
+
+def submit(found: list[Batch], book: Book) -> None:
+    """Hand the batches to Slurm, in order, noting each as it is taken. Raises SlurmError where it refuses one."""
+    for batch in found:
+        if batch.is_array:
+            (book.folder / LOGS).mkdir(exist_ok=True)
+            job = slurm.submit(batch.script, book.folder)
+            for element, todo in enumerate(batch.todos):
+                book.note(todo.point.name, state="submitted", job=f"{job}_{element}", why="")
+            files.write(book.folder / LOGS / f"{job}.sbatch", batch.script)
+            print(f"submitted array {job}: {len(batch.todos)} points", flush=True)
+            continue
+        (todo,) = batch.todos
+        folder = book.folder / todo.point.name
+        made = files.make(folder)
+        options = []
+        if todo.point.after is not None:
+            before = book.point(todo.point.after)
+            if before.state != "done":
+                # it begins with what the other one comes to; where that fails, Slurm takes it out of the queue
+                options = [f"--dependency=afterok:{before.job}", "--kill-on-invalid-dep=yes"]
+        try:
+            job = slurm.submit(batch.script, folder, *options)
+        except slurm.SlurmError:
+            files.unmake(made)
+            raise
+        book.note(todo.point.name, state="submitted", job=job, why="")
+        files.write(folder / "job.sbatch", batch.script)
+        print(f"submitted job {job}: {todo.point.name}", flush=True)
