@@ -80,7 +80,8 @@ def wave_function(config: Config, parts: Parts, params: Tree) -> Wave:
         if not np.all(np.isin(s, hilbert.local_values)):
             raise ValueError(f"s is not valid: a value other than {', '.join(map(str, hilbert.local_values))}")
         s_BN = s.reshape(-1, hilbert.n_sites).astype(np.int8)
-        value_B = np.array(log_psi_of(params, s_BN))
+        value_B = np.asarray(log_psi_of(params, s_BN))
+        value_B = value_B.astype(np.result_type(value_B, np.float64))  # of a float32 network too
         if signs_N is not None:
             value_B = value_B + 1j * np.pi * (np.sum((s_BN < 0) & (signs_N < 0), axis=1) % 2)
         if hilbert.total is not None:

@@ -213,6 +213,14 @@ def test_a_marshall_state_is_exported_with_its_signs():
     assert made("hamiltonian=heisenberg", "hamiltonian.marshall=false")[0].signs_N is None
 
 
+def test_a_float32_network_answers_in_float64():
+    wave, _ = made("precision.network=float32")
+    found = wave.log_psi(all_states(6))
+    assert wave.params.w.dtype == np.float32 and found.dtype == np.float64
+    params = {name: np.asarray(getattr(wave.params, name), float) for name in "abw"}
+    np.testing.assert_allclose(found, log_rbm(params, all_states(6)), rtol=1e-5)
+
+
 def test_enumerated_states_are_drawn_by_their_weights():
     wave, _ = made()
     s = wave.sample(5000, seed=1)
