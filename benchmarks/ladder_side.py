@@ -68,9 +68,9 @@ def main() -> None:
     import jax
     import jax.numpy as jnp
 
-    from nqs_hpc.build import build
     from nqs_hpc.parallel.ahead import compile_ahead
     from nqs_hpc.parallel.comm import comm
+    from nqs_hpc.parts import build
     from nqs_hpc.update.solvers import cholesky
 
     def answer(result: dict[str, Any]) -> None:

@@ -112,8 +112,8 @@ def step(overrides: list[str], n_steps: int, here: Any) -> dict[str, float]:
     """Median seconds of the parts of a step, and what they amount to by the counting above."""
     import jax
 
-    from nqs_hpc.build import build
     from nqs_hpc.parallel.comm import comm
+    from nqs_hpc.parts import build
     from nqs_hpc.schema import Metropolis, Minsr, Rbm
 
     config = compose(overrides, here.size)

@@ -122,10 +122,10 @@ def trace(overrides: list[str]) -> None:
     import jax
     import numpy as np
 
-    from nqs_hpc.build import build
     from nqs_hpc.gradient.jacobian import rows_per_sample
     from nqs_hpc.parallel.comm import comm
     from nqs_hpc.parallel.traffic import collectives
+    from nqs_hpc.parts import build
 
     parts = build(config, comm(here))
     driver = parts.driver

@@ -45,8 +45,8 @@ def main() -> None:
     import numpy as np
     from scipy.optimize import nnls
 
-    from nqs_hpc.build import build
     from nqs_hpc.parallel.comm import comm
+    from nqs_hpc.parts import build
     from nqs_hpc.update.cost import Size, cheapest, operations, seconds
 
     terms: list[dict[str, float]] = []

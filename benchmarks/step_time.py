@@ -36,8 +36,8 @@ def main() -> None:
     import jax
 
     from nqs_hpc.ansatz.full_evaluation import full_evaluation
-    from nqs_hpc.build import Parts, build
     from nqs_hpc.parallel.comm import comm
+    from nqs_hpc.parts import Parts, build
 
     channel = comm(here)
 

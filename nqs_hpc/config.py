@@ -20,8 +20,9 @@ from typing import Any, NamedTuple
 from nqs_hpc import checks, schema
 from nqs_hpc.checks import InputError, Schedule, bad, show, unknown
 from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.resolve import check_folder, make_lattice, resolve
+from nqs_hpc.resolve import check_folder, check_packages, make_lattice, resolve, resolve_hamiltonian
 from nqs_hpc.schema import Config
+from nqs_hpc.system.lattice import Lattice
 
 __all__ = [
     "Config",
@@ -29,6 +30,8 @@ __all__ = [
     "compose",
     "conf_dir",
     "differences",
+    "from_plain",
+    "hamiltonian",
     "make_lattice",
     "physics",
     "run_folder",
@@ -58,6 +61,15 @@ def compose(overrides: list[str], n_ranks: int | None) -> Config:
 
     ``n_ranks`` will run it; None: as many as resources.ranks asks the queue for.
     """
+    config = checked(overrides, n_ranks)
+    check_packages(config)
+    key = ("run_dir", config.run_dir) if config.run_dir else ("experiment", config.experiment)
+    check_folder(run_folder(config), *key)
+    return config
+
+
+def checked(overrides: list[str], n_ranks: int | None) -> Config:
+    """``compose`` for those who start no job with it: neither its folder nor the packages it loads are asked for."""
     parsed = [_parse(text) for text in overrides]
     given: dict[str, str] = {}
     for one in parsed:
@@ -65,6 +77,57 @@ def compose(overrides: list[str], n_ranks: int | None) -> Config:
         if given.setdefault(one.key, text) != text:
             raise InputError(f"{one.key} is given twice, as {given[one.key]} and {text}; valid: one value")
     picked = {one.key: one.value for one in parsed if one.is_group}
+    return resolve(_filled(picked, [(one.key, one.value) for one in parsed if not one.is_group]), n_ranks)
+
+
+def from_plain(given: Mapping[str, Any]) -> Config:
+    """The checked configuration, for one rank, of plain data: what config.yaml holds, or a command line as a mapping.
+
+    A group is its choice, ``{"lattice": "square"}``, or a mapping with the choice as ``name``; keys stand in such a
+    mapping or are dotted, ``{"lattice.length": 4}``. What is not given is as in conf/. Of a resolved configuration no
+    file is read again: bonds and terms are those that were read from it. Raises InputError.
+    """
+    picked: dict[str, str | None] = {}
+    assigned: list[tuple[str, Any]] = []
+    for key, value in given.items():
+        top = str(key).partition(".")[0]
+        if top not in _FIELDS:
+            raise unknown(str(key), value, top, "the configuration", _FIELDS)
+        if key != top or not (_is_group(top) or isinstance(value, Mapping)):
+            assigned.append((str(key), value))
+            continue
+        below = dict(value) if isinstance(value, Mapping) else {"name": value}
+        if _is_group(top) and "name" in below:
+            picked[top] = _check_choice(top, below.pop("name"))
+        assigned += [(f"{top}.{name}", inner) for name, inner in below.items()]
+    values = dict(assigned)
+    bonds = {}
+    if picked.get("lattice") == "edges":
+        bonds = {name: values.pop(f"lattice.{name}") for name in ("n_sites", "edges") if f"lattice.{name}" in values}
+    file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
+    config = _filled(picked, list(values.items()))
+    if bonds:
+        config = dataclasses.replace(config, lattice=dataclasses.replace(config.lattice, **bonds))
+    config = resolve(config, 1)
+    if file is not None:
+        config = dataclasses.replace(config, hamiltonian=dataclasses.replace(config.hamiltonian, file=file))
+    return config
+
+
+def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> schema.Ising | schema.Heisenberg | schema.Pauli:
+    """A checked Hamiltonian on ``lattice`` from a mapping such as ``{"name": "ising", "h": 2.0}``; what is not given is
+    as in conf/. Raises InputError.
+    """
+    name = _check_choice("hamiltonian", given.get("name"))
+    data = _compose_groups({"hamiltonian": name})[0]["hamiltonian"]
+    data |= {key: value for key, value in given.items() if key != "name"}
+    _refuse_code("hamiltonian", data)
+    read = schema.read(schema.CHOICES["hamiltonian"][str(name)], data, "hamiltonian", name=name)
+    return resolve_hamiltonian(read, lattice)
+
+
+def _filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -> Config:
+    """conf/ with these choices and values, each value checked alone."""
     data, chosen = _compose_groups(picked)
     if picked.get("experiment"):
         # The values of an experiment belong to its own choices: those of a group that the command line sets otherwise
@@ -74,16 +137,13 @@ def compose(overrides: list[str], n_ranks: int | None) -> Config:
         if replaced:
             plain = _compose_groups({**picked, "experiment": None})[0]
             data.update({group: plain[group] for group in replaced})
-    for one in parsed:
-        if not one.is_group:
-            _assign(data, one.key, one.value)
-    if "lattice.length" in given and "lattice.extent" not in given and "extent" in data["lattice"]:
+    for key, value in assigned:
+        _assign(data, key, value)
+    keys = {key for key, _ in assigned}
+    if "lattice.length" in keys and "lattice.extent" not in keys and "extent" in data["lattice"]:
         data["lattice"]["extent"] = None  # an experiment's extent does not beat the command line's length
     _refuse_code("", data)
-    config = resolve(_read(data, chosen), n_ranks)
-    key = ("run_dir", config.run_dir) if config.run_dir else ("experiment", config.experiment)
-    check_folder(run_folder(config), *key)
-    return config
+    return _read(data, chosen)
 
 
 class _Override(NamedTuple):
@@ -130,11 +190,17 @@ def _parse(text: str) -> _Override:
     if not dot and (_is_group(key)):
         if text.startswith("+"):
             raise InputError(f"{given} is not valid: the group is always there; valid: {text.lstrip('+')}")
-        if not (key == "experiment" and value is None) and (not isinstance(value, str) or value not in choices(key)):
-            close = difflib.get_close_matches(str(value), choices(key), n=1)
-            hint = f" (did you mean {close[0]}?)" if close else ""
-            raise bad(key, value, ", ".join(choices(key)) + hint)
+        _check_choice(key, value)
     return _Override(key, value, not dot and _is_group(key))
+
+
+def _check_choice(group: str, name: Any) -> str | None:
+    """The choice of a group, None for no experiment."""
+    if (name is None and group == "experiment") or (isinstance(name, str) and name in choices(group)):
+        return name
+    close = difflib.get_close_matches(str(name), choices(group), n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    raise bad(group, name, ", ".join(choices(group)) + hint)
 
 
 def _is_group(key: str) -> bool:

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from nqs_hpc.build import Parts, Plan
 from nqs_hpc.config import physics, to_plain
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts, Plan
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.types import Batch, RunState

@@ -10,6 +10,7 @@ import dataclasses
 import math
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,7 +42,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     lattice = make_lattice(config.lattice)
     config = dataclasses.replace(config, resources=_resources(config.resources, lattice.n_sites))
     n_ranks = config.resources.ranks if n_ranks is None else n_ranks
-    hamiltonian = _hamiltonian(config.hamiltonian, lattice)
+    hamiltonian = resolve_hamiltonian(config.hamiltonian, lattice)
     config = dataclasses.replace(config, hamiltonian=hamiltonian)
     config = dataclasses.replace(config, sector=_sector(config, lattice.n_sites))
     config = dataclasses.replace(config, sampler=_sampler(config, lattice.n_sites, n_ranks))
@@ -71,6 +72,14 @@ def _one_line(key: str, value: Any, make: Callable[[], T]) -> T:
 
 
 def _lattice(given: schema.RegularLattice | schema.EdgesLattice) -> schema.RegularLattice | schema.EdgesLattice:
+    if isinstance(given, schema.EdgesLattice) and given.edges:  # of a run: the file may be another one by now
+        try:
+            edges = tuple((int(i), int(j), int(order)) for i, j, order in given.edges)
+            kept = dataclasses.replace(given, edges=edges)
+            make_lattice(kept)
+        except (TypeError, ValueError) as error:
+            raise bad("lattice.edges", given.edges, f"what a run has read from lattice.file ({error})") from None
+        return kept
     if isinstance(given, schema.EdgesLattice):
         bonds = _one_line("lattice.file", given.file, lambda: lattices.read_edges(given.file))
         n_sites = 1 + max(int(pairs.max()) for pairs in bonds.values())
@@ -97,9 +106,10 @@ def _lattice(given: schema.RegularLattice | schema.EdgesLattice) -> schema.Regul
     return full
 
 
-def _hamiltonian(
+def resolve_hamiltonian(
     given: schema.Ising | schema.Heisenberg | schema.Pauli, lattice: Lattice
 ) -> schema.Ising | schema.Heisenberg | schema.Pauli:
+    """Every ``auto`` replaced, terms read from their file and expanded; raises InputError."""
     if isinstance(given, schema.Ising):
         if given.J == given.h == given.g == 0:
             raise bad("hamiltonian.J", given.J, "another number than 0 for one of hamiltonian.J, .h, .g")
@@ -256,6 +266,13 @@ def check_source(init_from: str) -> None:
     place = Path.cwd() / init_from
     if not (place.is_file() and place.suffix == ".h5") and not any((place / "checkpoints").glob("step_*.h5")):
         raise bad("init_from", init_from, "null, or a run folder with checkpoints, or a checkpoint file step_….h5")
+
+
+def check_packages(config: Config) -> None:
+    """Raise InputError where a package is missing that only this configuration needs."""
+    if config.log.tensorboard and find_spec("tensorboardX") is None:
+        valid = "false, or with the extra tensorboard installed: pip install 'nqs_hpc[tensorboard]'"
+        raise bad("log.tensorboard", True, valid)
 
 
 def check_folder(folder: Path, key: str, value: Any) -> None:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import jax
 
-from nqs_hpc.build import Parts, Plan, build
 from nqs_hpc.checks import bad
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job import checkpoint
@@ -19,6 +18,7 @@ from nqs_hpc.parallel.comm import comm
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts, Plan, build
 from nqs_hpc.record import differences_of_machine, planned
 from nqs_hpc.schema import Config
 from nqs_hpc.types import RunState

@@ -15,14 +15,14 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.build import Parts, final_chain_length
 from nqs_hpc.config import physics
 from nqs_hpc.driver.ground_state import averaged
-from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm
+from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm, tensorboard
 from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts, final_chain_length
 from nqs_hpc.record import Book, acceptance, config_text, metrics, rejected_part
 from nqs_hpc.report.plots import energy_png
 from nqs_hpc.resume import begin, changes_since
@@ -95,6 +95,8 @@ def run(
             said.append(f"metrics.jsonl: {cut.n_cut} lines removed ({why}), these steps are made again")
         if cut.missing:
             said.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
+        if config.log.tensorboard:
+            tensorboard.match(folder)
         try:
             ends = slurm.end_time()
         except slurm.SlurmError as error:
@@ -180,6 +182,8 @@ def loop(
     def open_journal() -> None:
         nonlocal journal
         journal = log.log(folder / "metrics.jsonl")
+        if config.log.tensorboard:
+            journal = log.both(journal, tensorboard.board(folder))
 
     files.on_root(world, open_journal)
     saves = pace(config.checkpoint.every_steps, config.checkpoint.every_seconds, started=start["begun"])

@@ -295,6 +295,7 @@ class Log:
     progress: Literal["auto", "bar", "lines"] = key(
         checks.choice("auto", "bar", "lines"), "bar or plain lines; auto: a bar on a terminal", physics=False
     )
+    tensorboard: bool = key(checks.boolean, "event files for TensorBoard in RUN/tensorboard", physics=False)
 
 
 @dataclass(frozen=True)

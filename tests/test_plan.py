@@ -4,8 +4,8 @@ import jax
 import numpy as np
 import pytest
 
-from nqs_hpc.build import Plan, build, make_ansatz, make_plan
 from nqs_hpc.config import compose
+from nqs_hpc.parts import Plan, build, make_ansatz, make_plan
 from nqs_hpc.resume import merge_plans
 from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.update.cost import Size, bytes_held, cheapest, seconds

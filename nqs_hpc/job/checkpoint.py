@@ -134,31 +134,69 @@ def load_parameters(place: Path, template: Any, world: World) -> Parameters:
     named, treedef = _named(template, "params/")
 
     def act() -> tuple[Leaves, Path, tuple[str, ...]]:
-        leaves, _, path, damaged = _newest_good([place] if place.is_file() else _newest_first(place), place)
-        found = {name: leaf for name, leaf in leaves.items() if name.startswith("params/")}
-        for name in sorted(found.keys() ^ named.keys()):
-            has, lacks = (path.name, "this run") if name in found else ("this run", path.name)
-            raise ValueError(f"{name} is in {has} but not in {lacks}")
-        for name, expected in named.items():
-            stored = found[name]
-            fits = stored.shape == tuple(expected.shape) and np.can_cast(stored.dtype, expected.dtype, "same_kind")
-            if not fits:
-                raise ValueError(
-                    f"{name} in {path.name} is {stored.dtype} {stored.shape}, "
-                    f"this run has {expected.dtype} {tuple(expected.shape)}"
-                )
-            found[name] = stored.astype(expected.dtype)
-        return found, path, damaged
+        stored = read(place)
+        return _fitted(stored, named, "params/"), stored.path, stored.messages
 
     found, path, messages = on_root(world, act)
     leaves = [jax.device_put(found[name]) for name in named]
     return Parameters(jax.tree_util.tree_unflatten(treedef, leaves), path, messages)
 
 
+class Stored(NamedTuple):
+    """A checkpoint as it lies on the disk."""
+
+    leaves: Leaves  # by path in the tree of RunState
+    meta: dict[str, Any]
+    path: Path
+    messages: tuple[str, ...]  # one line for each damaged newer checkpoint
+
+
+def read(place: Path) -> Stored:
+    """A checkpoint file, or the newest good one of a run folder, for one process alone. CheckpointError as `load`."""
+    return Stored(*_newest_good([place] if place.is_file() else _newest_first(place), place))
+
+
+def subtree(stored: Stored, prefix: str, template: Any) -> Any:
+    """The pytree like ``template`` (arrays or their shapes) whose leaves are stored under ``prefix``: "params/", say.
+
+    Numbers are converted where that keeps their kind. ValueError, one line, where names, shapes or kinds differ.
+    """
+    named, treedef = _named(template, prefix)
+    found = _fitted(stored, named, prefix)
+    return jax.tree_util.tree_unflatten(treedef, [jax.device_put(found[name]) for name in named])
+
+
+def names(tree: Any) -> dict[str, Any]:
+    """The leaves of a pytree by the names that a checkpoint would give them."""
+    return _named(tree)[0]
+
+
+def _fitted(stored: Stored, named: dict[str, Any], prefix: str) -> Leaves:
+    """The leaves under ``prefix`` in the dtypes of ``named``; ValueError unless these are their names and shapes."""
+    found = {name: leaf for name, leaf in stored.leaves.items() if name.startswith(prefix)}
+    for name in sorted(found.keys() ^ named.keys()):
+        has, lacks = (stored.path.name, "this run") if name in found else ("this run", stored.path.name)
+        raise ValueError(f"{name} is in {has} but not in {lacks}")
+    for name, expected in named.items():
+        leaf = found[name]
+        if leaf.shape != tuple(expected.shape) or not np.can_cast(leaf.dtype, expected.dtype, "same_kind"):
+            raise ValueError(
+                f"{name} in {stored.path.name} is {leaf.dtype} {leaf.shape}, "
+                f"this run has {expected.dtype} {tuple(expected.shape)}"
+            )
+        found[name] = leaf.astype(expected.dtype)
+    return found
+
+
 def newest_step(folder: Path) -> int | None:
     """The step of the newest checkpoint by name, unverified; None where there is none."""
     paths = _newest_first(folder)
     return _step(paths[0]) if paths else None
+
+
+def steps(folder: Path) -> dict[int, Path]:
+    """The checkpoints of a run folder by step, the oldest first, unverified."""
+    return {_step(path): path for path in reversed(_newest_first(folder))}
 
 
 class _Damaged(Exception):

@@ -17,10 +17,18 @@ from nqs_hpc.job.files import named, plain, sync_folder, write
 
 
 class Log(NamedTuple):
-    """An open metrics.jsonl; rank 0 has it, the others have none."""
+    """An open metrics.jsonl, or another record of the steps; rank 0 has it, the others have none."""
 
     append: Callable[[dict[str, Any]], None]  # one line, flushed to the operating system
     sync: Callable[[], None]  # all lines so far are on the disk; call it before a checkpoint is written
+    close: Callable[[], None]
+
+
+class Appender(NamedTuple):
+    """A file open for appending; its errors name it."""
+
+    write: Callable[[bytes], None]  # flushed to the operating system
+    sync: Callable[[], None]
     close: Callable[[], None]
 
 
@@ -33,11 +41,39 @@ class Cut(NamedTuple):
 
 def log(path: Path) -> Log:
     """Open ``path`` for appending; it is created where it does not exist."""
+    file = appender(path)
+
+    def append(line: dict[str, Any]) -> None:
+        file.write(json.dumps(plain(line), allow_nan=False).encode() + b"\n")
+
+    return Log(append, file.sync, file.close)
+
+
+def both(first: Log, second: Log) -> Log:
+    """A log that tells two, the first one first."""
+
+    def append(line: dict[str, Any]) -> None:
+        first.append(line)
+        second.append(line)
+
+    def sync() -> None:
+        first.sync()
+        second.sync()
+
+    def close() -> None:
+        first.close()
+        second.close()
+
+    return Log(append, sync, close)
+
+
+def appender(path: Path) -> Appender:
+    """Open ``path`` for appending bytes; it is created where it does not exist."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     sync_folder(path.parent)
 
-    def append(line: dict[str, Any]) -> None:
-        data = memoryview(json.dumps(plain(line), allow_nan=False).encode() + b"\n")
+    def append(content: bytes) -> None:
+        data = memoryview(content)
         try:
             while data:  # the system may take a part only, when the disk is nearly full
                 data = data[os.write(descriptor, data) :]
@@ -50,7 +86,7 @@ def log(path: Path) -> Log:
         except OSError as error:
             raise named(error, path) from None
 
-    return Log(append, sync, lambda: os.close(descriptor))
+    return Appender(append, sync, lambda: os.close(descriptor))
 
 
 def cut(path: Path, step: int) -> Cut:

@@ -107,6 +107,16 @@ def _line(text: str, where: str) -> Term:
     )
 
 
+def read_lines(texts: Iterable[str]) -> list[Term]:
+    """The terms of lines such as ``-1.0 Z0 Z1``, none of them blank."""
+    terms = []
+    for k, text in enumerate(texts, 1):
+        if not isinstance(text, str) or not text.split():
+            raise ValueError(f"term {k}: {text!r} is not a coefficient and operators, like '-1.0 Z0 Z1'")
+        terms.append(_line(text, f"term {k}"))
+    return terms
+
+
 def read(path: str | Path) -> list[Term]:
     """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one string a line."""
     path = Path(path)

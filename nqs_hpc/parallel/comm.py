@@ -35,7 +35,7 @@ class Comm(NamedTuple):
 def comm(world: World) -> Comm:
     """The collectives of this job: over MPI, or for a single rank identities that XLA removes."""
     if world.size == 1:
-        return Comm(rank=0, size=1, sum=_same, max=_same, gather=lambda x: x[None], all_to_all=_same)
+        return serial()
 
     import mpi4jax
 
@@ -71,6 +71,11 @@ def comm(world: World) -> Comm:
         gather=gather,
         all_to_all=all_to_all,
     )
+
+
+def serial() -> Comm:
+    """The collectives of a process that computes alone, whether or not it is one of many."""
+    return Comm(rank=0, size=1, sum=_same, max=_same, gather=lambda x: x[None], all_to_all=_same)
 
 
 def _same(x: Array) -> Array:

@@ -26,6 +26,9 @@ class Purpose(IntEnum):
     FINAL_CHAINS = 4
     FINAL_WARMUP = 5
     FINAL_SAMPLE = 6
+    LIBRARY_CHAINS = 7  # what a notebook samples is neither what trained nor what the final evaluation saw
+    LIBRARY_WARMUP = 8
+    LIBRARY_SAMPLE = 9
 
 
 def purpose_key(seed: int, purpose: Purpose, step: int = 0, stage: int = 0) -> np.ndarray:

@@ -13,13 +13,13 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from mpi4jax._src import xla_bridge  # noqa: E402
 
-from nqs_hpc.build import build  # noqa: E402
 from nqs_hpc.config import compose  # noqa: E402
 from nqs_hpc.driver.evaluate import parameter_hash  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
 from nqs_hpc.parallel.traffic import collectives  # noqa: E402
 from nqs_hpc.parallel.world import world  # noqa: E402
+from nqs_hpc.parts import build  # noqa: E402
 
 here = world()
 comm = comm_module.comm(here)

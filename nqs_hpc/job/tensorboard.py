@@ -1,0 +1,102 @@
+"""RUN/tensorboard: the numbers of metrics.jsonl once more, as an event file that TensorBoard draws while a job runs.
+
+One file, appended to by one write a step and cut like metrics.jsonl, so that each step stands in it exactly once
+whatever killed the run. The writers of TensorBoard and tensorboardX keep events in a queue of another thread: a kill
+would lose steps that a checkpoint has behind it, and a full disk would kill the thread in silence. Of tensorboardX we
+take the format alone: the messages, and the checksum of a record.
+
+A record is its length (8 bytes, little endian), the checksum of these (4), an Event, and the checksum of that (4).
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nqs_hpc.job import log
+from nqs_hpc.job.files import write
+
+NAME = "events.out.tfevents.nqs_hpc"  # TensorBoard reads files with tfevents in their name
+HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")
+
+
+def board(folder: Path) -> log.Log:
+    """The event file of the run in ``folder``, open for appending; call `match` before.
+
+    A line's numbers but its step become scalars named as in metrics.jsonl; null ones are left out.
+    """
+    file = log.appender(folder / "tensorboard" / NAME)
+    return log.Log(lambda line: file.write(_step_record(line, time.time())), file.sync, file.close)
+
+
+def match(folder: Path) -> None:
+    """Give the event file the steps of metrics.jsonl, no more and no fewer, atomically. Nothing is open meanwhile.
+
+    Events of further steps, of a start that was killed, and broken ones are removed. Where steps are missing, because
+    the file is new or a power cut has taken its end, it is written anew from metrics.jsonl, with the time of now.
+    """
+    path = folder / "tensorboard" / NAME
+    lines = log.read(folder / "metrics.jsonl")
+    steps = {line["step"] for line in lines}
+    raw = path.read_bytes() if path.exists() else b""
+    kept: dict[int, bytes] = {}
+    for step, record in _records(raw):
+        if step in steps:
+            kept.setdefault(step, record)
+    records = [kept[step] for step in sorted(kept)]
+    if len(kept) < len(steps):
+        records = [_step_record(line, time.time()) for line in lines]
+    if (content := _version_record() + b"".join(records)) != raw:
+        path.parent.mkdir(exist_ok=True)
+        write(path, content)
+
+
+def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:
+    """The intact records of steps, each with its step, up to the first broken one."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    start = 0
+    while start + HEAD.size <= len(raw):
+        length, check = HEAD.unpack_from(raw, start)
+        end = start + HEAD.size + length + TAIL.size
+        if check != _checksum(raw[start : start + 8]) or end > len(raw):
+            return
+        data = raw[start + HEAD.size : end - TAIL.size]
+        if TAIL.unpack_from(raw, end - TAIL.size)[0] != _checksum(data):
+            return
+        event = Event.FromString(data)
+        if event.HasField("summary"):
+            yield event.step, raw[start:end]
+        start = end
+
+
+def _step_record(line: dict[str, Any], wall_time: float) -> bytes:
+    """All numbers of one step, in one record."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto.summary_pb2 import Summary
+
+    numbers = {name: float(value) for name, value in line.items() if name != "step" and value is not None}
+    values = [Summary.Value(tag=name, simple_value=x) for name, x in numbers.items() if math.isfinite(x)]
+    return _record(Event(wall_time=wall_time, step=line["step"], summary=Summary(value=values)).SerializeToString())
+
+
+def _version_record() -> bytes:
+    """The record that every event file begins with; always the same bytes."""
+    from tensorboardX.proto.event_pb2 import Event
+
+    return _record(Event(wall_time=0.0, file_version="brain.Event:2").SerializeToString())
+
+
+def _record(data: bytes) -> bytes:
+    length = struct.pack("<Q", len(data))
+    return length + TAIL.pack(_checksum(length)) + data + TAIL.pack(_checksum(data))
+
+
+def _checksum(data: bytes) -> int:
+    from tensorboardX.record_writer import masked_crc32c
+
+    return int(masked_crc32c(data))

@@ -1,0 +1,86 @@
+"""Operators as a user writes them, in the basis and the sector in which a run knows its wave function.
+
+With Marshall's rule the ansatz is not psi but U psi, U = prod sz_i over one sublattice, and an operator A becomes
+U A U, whose elements change sign with each spin they flip on that sublattice. In a sector psi vanishes outside of it,
+where the ansatz, never asked there while it was trained, does not: elements that lead out are 0.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc import schema
+from nqs_hpc.checks import bad
+from nqs_hpc.config import hamiltonian
+from nqs_hpc.operators import pauli_strings
+from nqs_hpc.operators.pauli import pauli
+from nqs_hpc.parts import Parts, make_operator
+from nqs_hpc.types import Move, Operator
+
+
+def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
+    """``given`` as the ansatz of a run sees it: None (its Hamiltonian), an Operator, a Hamiltonian as in the
+    configuration, or lines of Pauli strings.
+
+    ``signs_N``: those of Marshall's rule, where the run has it on. ``marshall``: whether an Operator carries them.
+    Raises ValueError, one line.
+    """
+    if given is None or given is parts.operator:
+        return parts.operator
+    if isinstance(given, Operator):
+        if signs_N is not None and marshall is None:
+            raise ValueError(
+                "marshall=null is not valid: this run has Marshall's sign rule on; valid with an Operator: true where "
+                "its elements carry the rule's signs, as those of build do, false where it is as written"
+            )
+        operator = given
+    else:
+        operator, marshall = read(given, parts), False
+    if signs_N is not None and not marshall:
+        operator = rotated(operator, signs_N)
+    return operator if parts.hilbert.total is None else projected(operator)
+
+
+def read(given: Any, parts: Parts) -> Operator:
+    """The operator of a mapping or of lines, without Marshall's signs."""
+    if isinstance(given, Mapping):
+        config = hamiltonian(given, parts.lattice)
+        if isinstance(config, schema.Heisenberg):
+            config = dataclasses.replace(config, marshall=False)
+        return make_operator(config, parts.lattice)
+    if isinstance(given, list | tuple) and given:
+        return pauli(parts.lattice.n_sites, pauli_strings.expand(pauli_strings.read_lines(given), parts.lattice))
+    valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or a list of lines such as '0.5 Z0 Z1'"
+    raise bad("operator", given, valid)
+
+
+def rotated(operator: Operator, signs_N: np.ndarray) -> Operator:
+    """U A U with U = prod_i sz_i over the sites whose sign (N,) is -1."""
+
+    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
+        odd_KF = (moves_KF.deltas != 0) & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
+        return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
+
+    return _changed(operator, elements)
+
+
+def projected(operator: Operator) -> Operator:
+    """P A P with P the projector onto configurations of one total."""
+
+    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
+        stays_K = jnp.sum(moves_KF.deltas, axis=1, dtype=jnp.int32) == 0
+        # no move at all where the element is 0: the ratio to a state outside could be infinite, and 0 * inf is NaN
+        deltas_KF = jnp.where(stays_K[:, None], moves_KF.deltas, 0).astype(moves_KF.deltas.dtype)
+        return Move(moves_KF.sites, deltas_KF), jnp.where(stays_K, elements_K, 0)
+
+    return _changed(operator, elements)._replace(may_vanish=True)
+
+
+def _changed(operator: Operator, change: Callable[[Move, Array], tuple[Move, Array]]) -> Operator:
+    return operator._replace(connected=lambda s_N: change(*operator.connected(s_N)))

@@ -1,0 +1,54 @@
+"""A configuration and the parts of its job, for one process and one's own script."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from nqs_hpc.config import checked, from_plain
+from nqs_hpc.schema import Config
+
+if TYPE_CHECKING:
+    from nqs_hpc.parts import Parts, Plan
+
+Given = Config | Sequence[str] | Mapping[str, Any]
+
+
+def compose(given: Given = ()) -> Config:
+    """The checked configuration of overrides as on the command line, ``["lattice=square", "lattice.length=4"]``, or of
+    a mapping, ``{"lattice": "square", "lattice.length": 4}``; a Config is returned as it is.
+
+    Makes no folder. Raises InputError, a ValueError of one line.
+    """
+    if isinstance(given, Config):
+        return given
+    if isinstance(given, Mapping):
+        return from_plain(given)
+    if isinstance(given, str):
+        raise ValueError(f"{given!r} is not valid: one text; valid: a list of overrides, or a mapping")
+    return checked(list(given), 1)
+
+
+def build(given: Given = (), plan: Plan | None = None) -> Parts:
+    """The parts of a job on this process alone: lattice, hilbert, operator, ansatz, sampler, update, driver, plan.
+
+    ``given``: what `compose` takes. ``plan``: what ``auto`` chose earlier; without it that is decided here. Switches
+    64-bit numbers of jax on (`double_precision`).
+    """
+    double_precision()
+    from nqs_hpc.parallel.comm import serial
+    from nqs_hpc.parts import build
+
+    return build(compose(given), serial(), plan)
+
+
+def double_precision() -> None:
+    """Let jax of this process have 64-bit numbers, without which it would silently make energies float32.
+
+    A job sets JAX_ENABLE_X64 before jax is imported. In a notebook jax may have been: then the variable is not read any
+    more, but the setting can be changed at any time. It is part of what jax compiles for, so programs compiled before
+    are compiled anew; arrays made before stay as they are.
+    """
+    import jax
+
+    jax.config.update("jax_enable_x64", True)

@@ -1,0 +1,191 @@
+"""A run opened again: its numbers as arrays, and its wave function.
+
+Files are read where they are first asked for, and kept: open the folder again to see what a running job has added.
+Nothing of a run executes anything: its configuration is data, its checkpoints are arrays.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import warnings
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nqs_hpc.checks import show
+from nqs_hpc.config import differences, from_plain, physics, to_plain
+from nqs_hpc.job import files, log
+from nqs_hpc.library.pieces import build
+from nqs_hpc.library.tables import columns, frame
+from nqs_hpc.schema import Config
+
+if TYPE_CHECKING:
+    import pandas
+    from numpy.typing import ArrayLike
+
+    from nqs_hpc.job.checkpoint import Stored
+    from nqs_hpc.library.wave import Expectation, Wave
+    from nqs_hpc.parts import Parts
+    from nqs_hpc.types import Tree
+
+
+def load_run(folder: str | Path, step: int | None = None) -> Run:
+    """The run in ``folder``, finished or not; ``step`` picks one of its checkpoints in place of the newest.
+
+    Raises ValueError, one line, where there is no run, its config.yaml cannot be read, or it has no such checkpoint.
+    """
+    place = Path(folder)
+    path = place / "config.yaml"
+    if not path.is_file():
+        what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "is not there"
+        raise ValueError(f"{place} {what}; valid: the folder of a run that has started")
+    run = Run(place, read_config(path), step)
+    if step is not None:
+        run.checkpoint  # noqa: B018 - a step without checkpoint is an error of this call, not of a later one
+    return run
+
+
+def read_config(path: Path) -> Config:
+    """The configuration that a run has left in config.yaml; ValueError, one line, where it is damaged."""
+    import yaml
+
+    try:
+        plain = yaml.safe_load(path.read_bytes())
+        if not isinstance(plain, dict):
+            raise ValueError("no keys")
+        return from_plain(plain)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} is not the configuration of a run: {' '.join(str(error).split())[:300]}") from None
+
+
+class Run:
+    """A run folder; what `load_run` returns."""
+
+    def __init__(self, folder: Path, config: Config, step: int | None) -> None:
+        self.folder, self.config, self._step = folder, config, step
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.folder)!r})"
+
+    @cached_property
+    def metrics(self) -> dict[str, np.ndarray]:
+        """The columns of metrics.jsonl by name, (steps,) each: ``step`` whole numbers, ``rejected`` booleans, all
+        others float64 with NaN for null. Entry k is the energy before update k + 1.
+        """
+        return columns(log.read(self.folder / "metrics.jsonl"), first=("step",))
+
+    def dataframe(self) -> pandas.DataFrame:
+        """``metrics`` as a pandas DataFrame, a row a step; ValueError where pandas is missing."""
+        return frame(self.metrics)
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The content of summary.json; ValueError where there is none yet, or a broken one."""
+        path = self.folder / "summary.json"
+        if not path.exists():
+            raise ValueError(f"{path} is not there: a run writes it at its first step")
+        return read_summary(path)
+
+    @cached_property
+    def parts(self) -> Parts:
+        """What the run computes with, built for this process alone: lattice, operator, ansatz, sampler, …"""
+        from nqs_hpc.parts import Plan
+
+        return build(self.config, Plan(**self.checkpoint.meta["plan"]))
+
+    @cached_property
+    def checkpoint(self) -> Stored:
+        """The arrays of the checkpoint that parameters come from. A damaged one is passed over with a warning."""
+        from nqs_hpc.job import checkpoint
+
+        found = checkpoint.steps(self.folder)
+        if self._step is not None and self._step not in found:
+            valid = ", ".join(map(str, found)) or "none, for there is no checkpoint"
+            raise ValueError(f"step={show(self._step)} is not valid; valid in {self.folder}: {valid}")
+        stored = checkpoint.read(self.folder if self._step is None else found[self._step])
+        for message in stored.messages:
+            warnings.warn(message, stacklevel=3)
+        if changed := differences(stored.meta["physics"], physics(self.config)):
+            raise ValueError(f"{stored.path} is of another physics than config.yaml: {'; '.join(changed)}")
+        return stored
+
+    @property
+    def step(self) -> int:
+        """The updates that ``params`` have behind them."""
+        return int(self.checkpoint.leaves["step"])
+
+    @property
+    def origin(self) -> str:
+        """Where ``params`` come from, in words."""
+        which = "parameters" if self.config.optimizer.average is None else "running mean of the parameters"
+        return f"{which} after {self.step} updates, {self.checkpoint.path.name}"
+
+    @property
+    def params(self) -> Tree:
+        """The parameters as the ansatz takes them: those that a final evaluation after this checkpoint is made with, so
+        with ``optimizer.average`` their running mean.
+        """
+        return self._wave.params
+
+    def log_psi(self, s: ArrayLike) -> np.ndarray:
+        """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
+        negative or complex. In the basis of the Hamiltonian as it is written, Marshall's signs included; -inf outside
+        of the run's sector. Raises ValueError for what are no configurations.
+        """
+        return self._wave.log_psi(s)
+
+    def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
+        """n configurations (n, N) int8 of |ψ|², each of weight 1/n, by the run's sampler: fresh chains, warmed up for
+        as long as the run's. Samples of different chains come next to each other, so the first ``sampler.n_chains`` are
+        independent. The same ``seed`` gives the same ones; fewer of them are the first of more.
+        """
+        return self._wave.sample(n, seed=seed)
+
+    def expect(
+        self, operator: Any = None, *, n_samples: int | None = None, seed: int = 0, marshall: bool | None = None
+    ) -> Expectation:
+        """The expectation value of an operator, with its error from fresh chains: mean, error, variance, r_hat, tau.
+
+        ``operator``: Pauli strings as lines, ``["0.5 Z0", "0.5 Z1"]``; a Hamiltonian as in the configuration,
+        ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian. What
+        leads out of the run's sector counts as 0, for ψ vanishes there. ``n_samples``: task.final_samples if None;
+        rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule, whether
+        its elements carry the rule's signs, as those of `build` do. Raises ValueError, one line.
+        """
+        return self._wave.expect(operator, n_samples=n_samples, seed=seed, marshall=marshall)
+
+    def export(self, path: str | Path) -> Path:
+        """Write what plain NumPy can read without this package: an .npz of ``params/NAME``, ``metrics/NAME``, and as
+        text ``config`` (JSON), ``origin``; with Marshall's rule ``marshall_signs`` (N,), -1 where ψ changes sign with
+        the spin. No pickle. Returns the path.
+        """
+        from nqs_hpc.job.checkpoint import names
+
+        arrays = {f"params/{name}": np.asarray(leaf) for name, leaf in names(self.params).items()}
+        arrays |= {f"metrics/{name}": column for name, column in self.metrics.items()}
+        arrays |= {"config": np.array(json.dumps(to_plain(self.config))), "origin": np.array(self.origin)}
+        if self._wave.signs_N is not None:
+            arrays["marshall_signs"] = self._wave.signs_N
+        image = io.BytesIO()
+        assert not any(array.dtype.hasobject for array in arrays.values())  # NumPy would pickle them
+        np.savez(image, **arrays)  # type: ignore[arg-type]
+        files.write(Path(path), image.getvalue())
+        return Path(path)
+
+    @cached_property
+    def _wave(self) -> Wave:
+        parts = self.parts  # first: it switches 64-bit numbers on
+        from nqs_hpc.library.wave import final_parameters, wave_function
+
+        return wave_function(self.config, parts, final_parameters(self.checkpoint, parts))
+
+
+def read_summary(path: Path) -> dict[str, Any]:
+    """The content of a summary.json; ValueError, one line, where it is broken."""
+    found = files.read_json(path)
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} is not the summary of a run")
+    return found

@@ -1,0 +1,46 @@
+"""Rows of plain data as columns: NumPy arrays by name, or a pandas DataFrame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nqs_hpc.checks import show
+
+if TYPE_CHECKING:
+    import pandas
+
+
+def columns(rows: Sequence[Mapping[str, Any]], first: Iterable[str] = ()) -> dict[str, np.ndarray]:
+    """Every key of the rows as a column (rows,), in the order met, those of ``first`` in front and always there.
+
+    Numbers become float64 with NaN for what is null or absent; int64 where all are whole and none is missing,
+    bool where all are booleans; text, and whatever else there is, becomes text with "" for what is missing.
+    """
+    names = dict.fromkeys([*first, *(name for row in rows for name in row)])
+    return {name: _column([row.get(name) for row in rows]) for name in names}
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    kinds = {type(value) for value in values if value is not None}
+    whole = None not in values
+    if kinds == {bool} and whole:
+        return np.array(values, dtype=bool)
+    if kinds == {int} and whole:
+        return np.array(values, dtype=np.int64)
+    if kinds <= {bool, int, float}:
+        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.array(["" if value is None else show(value) for value in values])
+
+
+def frame(table: Mapping[str, np.ndarray]) -> pandas.DataFrame:
+    """A DataFrame of columns; ValueError where pandas is missing."""
+    try:
+        import pandas
+    except ImportError:
+        raise ValueError(
+            "a DataFrame needs pandas: install the extra `pandas`, pip install 'nqs_hpc[pandas]'"
+        ) from None
+    return pandas.DataFrame(dict(table))

@@ -1,0 +1,132 @@
+"""The wave function of a run: its logarithm, samples of its square, expectation values."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nqs_hpc import checks, schema
+from nqs_hpc.driver.evaluate import evaluation
+from nqs_hpc.driver.ground_state import averaged, joined
+from nqs_hpc.job import checkpoint
+from nqs_hpc.library.observables import observable
+from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.parallel.comm import serial
+from nqs_hpc.parallel.keys import Purpose, purpose_key
+from nqs_hpc.parts import Parts, final_chain_length, parameter_shapes
+from nqs_hpc.schema import Config
+from nqs_hpc.stats.chains import diagnostics
+from nqs_hpc.system.lattice import bipartition
+from nqs_hpc.types import Average, Operator, Samples, Tree
+
+
+class Expectation(NamedTuple):
+    """An expectation value; the statistics are those of `stats`."""
+
+    mean: float  # in the unit of the operator
+    error: float  # standard error, from the means of the chains; 0 where the sum is exact
+    variance: float  # of the operator's local values, that of the operator itself where psi is real or exact
+    r_hat: float | None  # None for exact sums and below 16 samples a chain
+    tau: float | None  # in samples
+    n_samples: int
+
+
+class Wave(NamedTuple):
+    """Functions of fixed parameters; `library.run.Run` says what each takes and returns."""
+
+    params: Tree
+    log_psi: Callable[[ArrayLike], np.ndarray]
+    sample: Callable[..., np.ndarray]
+    expect: Callable[..., Expectation]
+    signs_N: np.ndarray | None  # of Marshall's rule, where it is on
+
+
+def final_parameters(stored: checkpoint.Stored, parts: Parts) -> Tree:
+    """The parameters that a final evaluation takes: of a run with a running mean, that mean."""
+    shapes = parameter_shapes(parts.ansatz)
+    params = checkpoint.subtree(stored, "params/", shapes)
+    if "average/weight" not in stored.leaves:
+        return params
+    mean = checkpoint.subtree(stored, "average/params/", shapes)
+    return averaged(params, Average(mean, jnp.asarray(stored.leaves["average/weight"])))
+
+
+def wave_function(config: Config, parts: Parts, params: Tree) -> Wave:
+    """The wave function of ``params``, computed on this process alone."""
+    ansatz, sampler, hilbert, chunk = parts.ansatz, parts.sampler, parts.hilbert, parts.plan.chunk_size
+    signs_N = None
+    if isinstance(config.hamiltonian, schema.Heisenberg) and config.hamiltonian.marshall:
+        signs_N = bipartition(parts.lattice)
+    # a plan without chunks has said that a step's samples fit into memory, and no more than these
+    most = chunk or sampler.n_samples
+    log_psi_of = jax.jit(lambda params, s_BN: chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, most))
+    fresh, draw = jax.jit(sampler.init), jax.jit(sampler.sample)
+
+    @functools.lru_cache(maxsize=8)  # the same operator again is not compiled again
+    def evaluation_of(operator: Operator) -> Callable[..., Any]:
+        return jax.jit(evaluation(ansatz, operator, serial(), chain_length=sampler.chain_length, chunk=chunk))
+
+    def log_psi(s: ArrayLike) -> np.ndarray:
+        s = np.asarray(s)
+        if s.ndim == 0 or s.shape[-1] != hilbert.n_sites:
+            raise ValueError(f"s of shape {s.shape} is not valid; valid: (..., {hilbert.n_sites}), a spin a site")
+        if not np.all(np.isin(s, hilbert.local_values)):
+            raise ValueError(f"s is not valid: a value other than {', '.join(map(str, hilbert.local_values))}")
+        s_BN = s.reshape(-1, hilbert.n_sites).astype(np.int8)
+        value_B = np.asarray(log_psi_of(params, s_BN))
+        value_B = value_B.astype(np.result_type(value_B, np.float64))  # of a float32 network too
+        if signs_N is not None:
+            value_B = value_B + 1j * np.pi * (np.sum((s_BN < 0) & (signs_N < 0), axis=1) % 2)
+        if hilbert.total is not None:
+            value_B[s_BN.sum(axis=1, dtype=np.int64) != hilbert.total] = -np.inf
+        return value_B.reshape(s.shape[:-1])
+
+    def calls(seed: int) -> Iterator[tuple[Samples, dict[str, jax.Array]]]:
+        """Call after call of the sampler, on fresh chains that were warmed up."""
+        checks.apply(checks.integer(least=0), "seed", seed)
+        chains = fresh(purpose_key(seed, Purpose.LIBRARY_CHAINS))
+        for call in range(sampler.warmup_calls):
+            chains, _, _ = draw(purpose_key(seed, Purpose.LIBRARY_WARMUP, stage=call), params, chains)
+        for call in itertools.count():
+            chains, samples, counts = draw(purpose_key(seed, Purpose.LIBRARY_SAMPLE, stage=call), params, chains)
+            yield samples, counts
+
+    def sample(n: int, *, seed: int = 0) -> np.ndarray:
+        n = checks.apply(checks.integer(), "n", n)
+        if sampler.chain_length == 0:  # all states with their weights
+            samples, _ = next(calls(seed))
+            w_B = np.asarray(samples.w_B)
+            generator = np.random.default_rng(purpose_key(seed, Purpose.LIBRARY_SAMPLE))
+            return np.asarray(samples.s_BN)[generator.choice(len(w_B), n, p=w_B / w_B.sum())]
+        pieces = []
+        for samples, _ in itertools.islice(calls(seed), -(-n // sampler.n_samples)):
+            s_CLN = np.asarray(samples.s_BN).reshape(-1, sampler.chain_length, hilbert.n_sites)
+            pieces.append(s_CLN.transpose(1, 0, 2).reshape(-1, hilbert.n_sites))
+        return np.concatenate(pieces)[:n]
+
+    def expect(
+        operator: Any = None, *, n_samples: int | None = None, seed: int = 0, marshall: bool | None = None
+    ) -> Expectation:
+        found = observable(operator, parts, signs_N, marshall)
+        length, n_calls = sampler.chain_length, 1
+        if length:
+            wanted = final_chain_length(config) * (sampler.n_samples // length)
+            if n_samples is not None:
+                wanted = checks.apply(checks.integer(), "n_samples", n_samples)
+            n_calls = -(-wanted // sampler.n_samples)
+        evaluate = evaluation_of(found)
+        pieces = [evaluate(params, *one) for one in itertools.islice(calls(seed), n_calls)]
+        total = joined(pieces, length)
+        judged = diagnostics(total.e_loc_A, total.w_A, total.chain_length, error=total.error)
+        return Expectation(
+            total.mean.real, total.error, total.variance, judged["r_hat"], judged["tau"], len(total.e_loc_A)
+        )
+
+    return Wave(params, log_psi, sample, expect, signs_N)
