@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from nqs_hpc.report.rows import Found, Row
-from nqs_hpc.report.table import cell, short_keys
+from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import section
 
 SIZES = ("lattice.length", "lattice.extent", "seed")  # along a curve these change
+_SAY_THEMSELVES = ("ansatz", "lattice", "hamiltonian")
 
 
 def measured(found: list[Found]) -> list[Found]:
@@ -21,23 +23,42 @@ def label(row: Row, without: tuple[str, ...] = SIZES) -> str:
     """What tells a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
     names = short_keys(list(row.swept))
     told = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
-    return ", ".join(value if key in ("ansatz", "lattice", "hamiltonian") else f"{names[key]} {value}" for key, value in told)
+    return ", ".join(
+        value if key in ("ansatz", "lattice", "hamiltonian") else f"{names[key]} {value}" for key, value in told
+    )
+
+
+def title(row: Row, rows: list[Row]) -> str:
+    """What a row is called above a panel, among the ``rows`` of the table."""
+    told = [(column, column.cell(row)) for column in names(rows)]
+    return (
+        ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in told if text) or row.name
+    )
+
+
+def e_infinity(row: Row) -> float | None:
+    """Tr H / dim, which the V-score holds: E + sqrt(N var / V), as it lies above E; None without a V-score."""
+    if row.energy is None or row.energy_variance is None or not row.n_sites or not row.v_score or not row.final:
+        return None
+    value = row.energy + math.sqrt(max(0.0, row.n_sites * row.energy_variance / row.v_score))
+    return 0.0 if abs(value) < 1e-9 * abs(row.energy) else value
 
 
 def by_system(found: list[Found]) -> dict[str, list[Found]]:
     """Points of the same Hamiltonian, lattice and sector, by a name for it; those that do not say theirs left out."""
     groups: dict[str, list[Found]] = {}
-    names: dict[str, str] = {}
+    called: dict[str, str] = {}
     for one in found:
         physics = section(one.traces.manifest, "physics")
         if physics.get("lattice") and physics.get("hamiltonian"):
             identity = json.dumps([physics.get(key) for key in ("lattice", "hamiltonian", "sector")], sort_keys=True)
             groups.setdefault(identity, []).append(one)
-            names.setdefault(identity, system(one))
-    shared = {name for name in names.values() if list(names.values()).count(name) > 1}
+            called.setdefault(identity, system(one))
+    shared = {name for name in called.values() if list(called.values()).count(name) > 1}
     told: dict[str, list[Found]] = {}
     for number, (identity, members) in enumerate(groups.items(), 1):
-        told[f"{names[identity]} ({number})" if names[identity] in shared else names[identity]] = members
+        name = called[identity]
+        told[f"{name} ({number})" if name in shared else name] = members
     return told
 
 
@@ -54,9 +75,9 @@ def system(one: Found) -> str:
     lattice = section(section(one.traces.manifest, "physics"), "lattice")
     extent = lattice.get("extent")
     size = "×".join(map(str, extent)) if isinstance(extent, list) and extent else str(one.row.n_sites or "")
-    names = short_keys(list(one.row.swept))
+    short = short_keys(list(one.row.swept))
     couplings = [
-        f"{names[key]} {cell(value)}"
+        f"{short[key]} {cell(value)}"
         for key, value in one.row.swept.items()
         if key.startswith(("hamiltonian.", "sector")) and value is not None
     ]
@@ -66,9 +87,9 @@ def system(one: Found) -> str:
 def ansatz(one: Found) -> str:
     """The name of the wave function, with what is swept of it."""
     name: Any = section(section(one.traces.manifest, "physics"), "ansatz").get("name")
-    names = short_keys(list(one.row.swept))
+    short = short_keys(list(one.row.swept))
     settings = [
-        f"{names[key]} {cell(value)}"
+        f"{short[key]} {cell(value)}"
         for key, value in one.row.swept.items()
         if key.startswith("ansatz.") and value is not None
     ]

@@ -148,9 +148,9 @@ def _settings(physics: dict[str, Any]) -> dict[str, Any]:
     """The telling settings of a run as flat keys; a group's name stands under the group alone."""
     flat: dict[str, Any] = {}
     for group, values in physics.items():
-        flat |= {f"{group}.{key}": below for key, below in values.items()} if isinstance(values, dict) else {
-            group: values
-        }
+        flat |= (
+            {f"{group}.{key}": below for key, below in values.items()} if isinstance(values, dict) else {group: values}
+        )
     telling = {key: below for key, below in flat.items() if key.startswith(_TELLING) or key in _TELLING_ONE}
     return {key.removesuffix(".name"): below for key, below in telling.items()}
 

@@ -37,7 +37,7 @@ def columns(rows: list[Row]) -> list[Column]:
         Column("V-score", lambda row: short(row.v_score, ".1e"), "v_score"),
         Column("R-hat", lambda row: short(row.r_hat, ".3f"), "r_hat"),
         Column("acc.", lambda row: short(row.acceptance, ".2f"), "acceptance"),
-        Column("s/step", lambda row: short(row.seconds_per_step, ".3g"), "seconds_per_step"),
+        Column("s/step", lambda row: three(row.seconds_per_step), "seconds_per_step"),
         Column("ETA", eta, "eta_seconds"),
         Column("restarts", lambda row: str(row.restarts or ""), "restarts"),
     ]
@@ -50,7 +50,7 @@ def more_columns(rows: list[Row]) -> list[Column]:
         Column("sites", lambda row: short(row.n_sites, "d"), "n_sites"),
         Column("energy/site", energy_per_site, "energy_per_site"),
         Column("rel. error", lambda row: short(row.relative_error, "+.1e"), "relative_error"),
-        Column("variance", lambda row: short(row.energy_variance, ".3g"), "energy_variance"),
+        Column("variance", lambda row: short(row.energy_variance, ".1e"), "energy_variance"),
         Column("tau", lambda row: short(row.tau, ".2f"), "tau"),
         Column("parameters", lambda row: short(row.n_parameters, "d"), "n_parameters"),
         Column("ranks", lambda row: short(row.n_ranks, "d"), "n_ranks"),
@@ -107,6 +107,11 @@ def eta(row: Row) -> str:
 def short(value: float | None, form: str) -> str:
     """A number in the format ``form``, empty for None."""
     return "" if value is None else format(value, form)
+
+
+def three(value: float | None) -> str:
+    """A number with three digits, zeros at the end included."""
+    return "" if value is None else f"{value:#.3g}".rstrip(".")
 
 
 def cell(value: str | float | None) -> str:

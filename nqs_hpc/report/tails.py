@@ -1,4 +1,4 @@
-"""The ends of files that grow: the newest lines of a log, the newest steps of metrics.jsonl, without reading the rest."""
+"""The ends of files that grow, the newest lines of a log or of metrics.jsonl, without reading the rest."""
 
 from __future__ import annotations
 

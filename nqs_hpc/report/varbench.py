@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nqs_hpc.report.groups import by_system, measured
-from nqs_hpc.report.panels import e_infinity
+from nqs_hpc.report.groups import by_system, e_infinity, measured
 from nqs_hpc.report.rows import Found
 from nqs_hpc.report.values import clean, number, section
 
