@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from nqs_hpc.report.convergence import convergence
+from nqs_hpc.report.convergence import MOST_PANELS, convergence
 from nqs_hpc.report.extrapolation import Extrapolation, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
@@ -22,14 +22,18 @@ LOG_LINES = 15
 CONVERGENCE = """\
 The energy of each step, with the parameters of that step, and its running average over a tenth of the steps. Final
 values are from fresh samples of the frozen parameters."""
+TOGETHER = """\
+Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact energies
+are known, the V-score. A curve a point, a panel a system, or an ansatz where there are many systems."""
 INFINITE = """\
 Energy per site against 1/N with a straight line, e + b/N, by weighted least squares: what open boundaries do. Periodic
 ones leave higher orders, which show in χ². Open symbols: the line at 1/N = 0. Where χ² exceeds its degrees of freedom,
-the error is scaled by the root of their ratio. It takes three sizes."""
+the error is scaled by the root of their ratio. It takes three sizes; of many curves twelve are drawn."""
 EXACT = """\
 Energy against variance for different wave functions of one system. An eigenstate has no variance, and close to one the
 energy is linear in it: the line assumes that all points are close to the same state, and neglects the errors of the
-variances. Open symbols: the line at zero variance. Dashed: the exact energy. It takes three points of a system."""
+variances. Open symbols: the line at zero variance. Dashed: the exact energy. It takes three points of a system; of
+many systems twelve are drawn."""
 COST = """\
 How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact one, against
 what was paid. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
@@ -95,8 +99,9 @@ def sections(found: list[Found]) -> list[Section]:
     """The sheets that have anything to show."""
     infinite, to_size = sizes(found)
     exact, to_zero = variances(found)
+    many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
     told = [
-        Section("Convergence", CONVERGENCE, convergence(found), [], ""),
+        Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], ""),
         Section("Infinite size", INFINITE, infinite, to_size, "curve"),
         Section("Zero variance", EXACT, exact, to_zero, "system"),
         Section("Accuracy and cost", COST, costs(found), [], ""),

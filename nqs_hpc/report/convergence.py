@@ -80,26 +80,29 @@ def _run(row: Row, curve: Series) -> Callable[[Any], None]:
 def _many(members: list[Found], colours: dict[str, Key]) -> tuple[str, Callable[[Any], None]]:
     """Curves that fall to zero, the distance of the energy to the exact one or the V-score: its name and drawing."""
     exact = all(one.row.reference for one in members)
+    curves = [(colours[label(one.row)].colour, curve) for one in members if (curve := _falling(one, exact)) is not None]
 
     def draw(axes: Any) -> None:
-        for one in members:
-            curve = series(one.traces.place.folder / "metrics.jsonl", FEW_STEPS)
-            reference, zero, n = one.row.reference, e_infinity(one.row), one.row.n_sites or 1
-            if curve is None:
-                continue
-            if exact and reference:
-                part, mean = running_mean(curve.energy)
-                height = np.abs(mean - reference) / abs(reference)
-            elif zero is not None:
-                part, height = running_mean(n * curve.variance / (curve.energy - zero) ** 2)
-            else:
-                continue
-            height = np.where(height > 0, height, np.nan)
-            axes.plot(curve.step[part], height, color=colours[label(one.row)].colour, linewidth=0.8, alpha=0.8)
-        if axes.lines:
+        for colour, (step, height) in curves:
+            axes.plot(step, height, color=colour, linewidth=0.8, alpha=0.8)
+        if curves:
             axes.set_yscale("log")
             logarithmic(axes.yaxis)
         whole_numbers(axes.xaxis)
         axes.set_xlabel("step")
 
     return f"{'|E − E₀| / |E₀|' if exact else 'V-score'}, running average", draw
+
+
+def _falling(one: Found, exact: bool) -> tuple[np.ndarray, np.ndarray] | None:
+    """Steps and heights of a curve, NaN where a logarithm has no place for it; None where it is not known."""
+    curve = series(one.traces.place.folder / "metrics.jsonl", FEW_STEPS)
+    reference, zero, n = one.row.reference, e_infinity(one.row), one.row.n_sites or 1
+    if curve is None or (zero is None and not exact):
+        return None
+    if exact and reference:
+        part, mean = running_mean(curve.energy)
+        height = np.abs(mean - reference) / abs(reference)
+    else:
+        part, height = running_mean(n * curve.variance / (curve.energy - zero) ** 2)
+    return curve.step[part], np.where(height > 0, height, np.nan)

@@ -11,7 +11,6 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, NamedTuple
 
 UNIT = "units of the couplings"
@@ -82,8 +81,8 @@ def svg(panel: Panel, salt: str) -> str:
     return text
 
 
-def png(sheet: Sheet, folder: Path) -> Path:
-    """All panels of the sheet in ``folder``/NAME.png, on white; at most three beside each other."""
+def png(sheet: Sheet) -> bytes:
+    """All panels of the sheet as one PNG, on white; at most three beside each other."""
     n_columns = min(3, len(sheet.panels))
     n_rows = -(-len(sheet.panels) // n_columns)
     n_beside = max(1, 2 * n_columns)
@@ -94,9 +93,9 @@ def png(sheet: Sheet, folder: Path) -> Path:
             _draw(panel, figure, strip, i // n_columns, i % n_columns)
         if sheet.keys:
             _legend(figure, sheet.keys, n_beside)
-        path = folder / f"{sheet.name}.png"
-        figure.savefig(path, format="png", dpi=110)
-    return path
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=110)
+    return image.getvalue()
 
 
 def logarithmic(axis: Any) -> None:
@@ -174,6 +173,7 @@ def _legend(figure: Any, told: list[Key], n_beside: int) -> None:
 
     handles = []
     for key in told:
+        line: Any
         line, marker = ("--", "") if key.marker == "--" else ("-" if key.marker == "" else "", key.marker)
         handles.append(Line2D([], [], color=key.colour, linestyle=line, marker=marker, markersize=5, label=key.label))
     figure.legend(handles=handles, loc="upper left", ncols=min(len(told), n_beside), frameon=False)

@@ -65,7 +65,7 @@ def make(of: Holding) -> Path:
     goal = of.folder / OWN
     goal.mkdir(exist_ok=True)
     for part in told.sections:
-        png(part.sheet, goal)
+        write(goal / f"{part.sheet.name}.png", png(part.sheet))
     write(goal / "points.csv", table_csv(told.rows))
     write(goal / "report.md", page_markdown(told))
     write(goal / "varbench.md", varbench(found))

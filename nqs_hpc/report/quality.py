@@ -56,14 +56,19 @@ def _told(colours: dict[str, Key]) -> list[Key]:
 def _scatter(
     points: list[Found], along: Measure, height: Measure, axis: str, colours: dict[str, Key]
 ) -> Callable[[Any], None]:
+    marks: dict[tuple[str, bool], list[tuple[float, float]]] = {}  # drawn together: artists are what costs time
+    for one in points:
+        x, y = along(one.row), height(one.row)
+        assert x is not None and y is not None
+        marks.setdefault((ansatz(one), y[1]), []).append((x[0], y[0]))
+
     def draw(axes: Any) -> None:
         axes.set_xscale("log")
         axes.set_yscale("log")
-        for one in points:
-            key, x, y = colours[ansatz(one)], along(one.row), height(one.row)
-            assert x is not None and y is not None
-            face = key.colour if y[1] else PAPER
-            axes.plot(x[0], y[0], key.marker, color=key.colour, markerfacecolor=face, markersize=_size(len(points)))
+        for (name, sure), places in marks.items():
+            key = colours[name]
+            style = {"color": key.colour, "markerfacecolor": key.colour if sure else PAPER}
+            axes.plot(*zip(*places, strict=True), key.marker, markersize=_size(len(points)), **style)
         axes.margins(0.12)
         for one_axis in (axes.xaxis, axes.yaxis):
             logarithmic(one_axis)
@@ -76,9 +81,10 @@ def _dots(
     points: list[tuple[int, float, str]], n: int, bound: float | None, colours: dict[str, Key]
 ) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
-        for number, value, name in points:
-            key = colours[name]
-            axes.plot(number, value, key.marker, color=key.colour, markersize=_size(n))
+        for name, key in colours.items():
+            places = [(number, value) for number, value, of in points if of == name]
+            if places:
+                axes.plot(*zip(*places, strict=True), key.marker, color=key.colour, markersize=_size(n))
         if bound is not None:
             axes.axhline(bound, color=MUTED, linestyle="--", linewidth=1)
         axes.set_xlim(0.5, n + 0.5)

@@ -23,7 +23,7 @@ from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
 from nqs_hpc.report.places import Holding, holding
 from nqs_hpc.report.rows import Row, read_rows
 from nqs_hpc.report.states import ENDED
-from nqs_hpc.report.table import Column, Selection, columns, select, totals
+from nqs_hpc.report.table import Column, Selection, columns, names, select, totals
 
 USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
 WATCH_SECONDS = 2.0
@@ -81,8 +81,7 @@ def view(found: Holding, rows: list[Row], console: Console) -> Group:
             break
         told = [column for column in told if column.key != key]
         table = _table(told, rows)
-    who = told[: next(i for i, column in enumerate(told) if column.key == "state")]
-    lines = []
+    who, lines = names(rows), []
     for row in rows:
         if row.why and row.state != "running":
             name = " ".join(filter(None, (column.cell(row) for column in who)))
