@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc.report.figures import COLOURS, INK, UNIT, Key, Panel, Sheet, keys, logarithmic, whole_numbers
-from nqs_hpc.report.groups import ansatz, by_system, e_infinity, label, title
+from nqs_hpc.report.groups import ansatz, by_system, label, title
 from nqs_hpc.report.rows import Found, Row
 from nqs_hpc.report.series import Series, running_mean, series
 
@@ -97,7 +97,7 @@ def _many(members: list[Found], colours: dict[str, Key]) -> tuple[str, Callable[
 def _falling(one: Found, exact: bool) -> tuple[np.ndarray, np.ndarray] | None:
     """Steps and heights of a curve, NaN where a logarithm has no place for it; None where it is not known."""
     curve = series(one.traces.place.folder / "metrics.jsonl", FEW_STEPS)
-    reference, zero, n = one.row.reference, e_infinity(one.row), one.row.n_sites or 1
+    reference, zero, n = one.row.reference, one.row.e_infinity, one.row.n_sites or 1
     if curve is None or (zero is None and not exact):
         return None
     if exact and reference:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import Any
 
 from nqs_hpc.report.rows import Found, Row
@@ -34,14 +33,6 @@ def title(row: Row, rows: list[Row]) -> str:
     return (
         ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in told if text) or row.name
     )
-
-
-def e_infinity(row: Row) -> float | None:
-    """Tr H / dim, which the V-score holds: E + sqrt(N var / V), as it lies above E; None without a V-score."""
-    if row.energy is None or row.energy_variance is None or not row.n_sites or not row.v_score or not row.final:
-        return None
-    value = row.energy + math.sqrt(max(0.0, row.n_sites * row.energy_variance / row.v_score))
-    return 0.0 if abs(value) < 1e-9 * abs(row.energy) else value
 
 
 def by_system(found: list[Found]) -> dict[str, list[Found]]:

@@ -6,6 +6,7 @@ Everything that a file does not say, or says unreadably, is None; a broken folde
 from __future__ import annotations
 
 import json
+import math
 import os
 from typing import Any, NamedTuple
 
@@ -37,6 +38,7 @@ class Row(NamedTuple):
     energy_per_site: float | None
     energy_per_site_error: float | None
     v_score: float | None
+    e_infinity: float | None  # Tr H / dim, the zero of energies that the V-score counts from
     reference: float | None  # the exact lowest energy, where it is known
     relative_error: float | None
     r_hat: float | None
@@ -87,11 +89,13 @@ def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float |
     energies = section(summary, "energy")
     seen = summary  # where acceptance, R-hat and tau stand
     energy, error, variance = (number(energies.get(key)) for key in ("mean", "error", "variance"))
+    n_sites = count(summary.get("n_sites")) or (count(point.n_sites) if point is not None else None)
+    v_score = number(summary.get("v_score"))
+    zero = _e_infinity(energy, variance, n_sites, v_score)
     line = next((line for line in reversed(found.steps) if number(line.get("energy")) is not None), None)
     if not final and line is not None:  # the summary of a running job may be half a minute old
         energy, error, variance = (number(line.get(key)) for key in ("energy", "energy_error", "energy_variance"))
-        seen = line
-    n_sites = count(summary.get("n_sites")) or (count(point.n_sites) if point is not None else None)
+        seen, v_score = line, _v_score(energy, variance, n_sites, zero)
     reference = number(section(summary, "reference").get("energy"))
     reached, target, per_step = step(found), n_steps(found), step_seconds(found)
     left = None if reached is None or target is None else max(0, target - reached)
@@ -109,7 +113,8 @@ def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float |
         final=final,
         energy_per_site=_over(energy, n_sites),
         energy_per_site_error=_over(error, n_sites),
-        v_score=number(summary.get("v_score")),
+        v_score=v_score,
+        e_infinity=zero,
         reference=reference,
         relative_error=(energy - reference) / abs(reference) if reference and energy is not None else None,
         r_hat=number(seen.get("r_hat")),
@@ -130,6 +135,19 @@ def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float |
 
 def _over(value: float | None, n: int | None) -> float | None:
     return value / n if value is not None and n else None
+
+
+def _e_infinity(energy: float | None, variance: float | None, n: int | None, v_score: float | None) -> float | None:
+    """What the V-score N Var / (E - E_infinity)² was made with, above E; summaries do not say it."""
+    if energy is None or variance is None or not n or not v_score or variance / v_score < 0:
+        return None
+    zero = energy + math.sqrt(n * variance / v_score)
+    return 0.0 if abs(zero) < 1e-9 * abs(energy) else zero  # rounding, where H has no trace
+
+
+def _v_score(energy: float | None, variance: float | None, n: int | None, zero: float | None) -> float | None:
+    known = energy is not None and variance is not None and n is not None and zero is not None and energy != zero
+    return n * variance / (energy - zero) ** 2 if known else None  # type: ignore[operator]
 
 
 def _swept(all_traces: list[Traces]) -> list[dict[str, str | float | None]]:

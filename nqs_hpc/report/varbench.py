@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nqs_hpc.report.groups import by_system, e_infinity, measured
+from nqs_hpc.report.groups import by_system, measured
 from nqs_hpc.report.rows import Found
 from nqs_hpc.report.values import clean, number, section
 
@@ -39,7 +39,7 @@ def markdown(raw: str) -> str:
 
 
 def _cells(one: Found) -> list[str]:
-    row, factor, zero = one.row, _factor(one), e_infinity(one.row)
+    row, factor, zero = one.row, _factor(one), one.row.e_infinity
     return [
         _exact(row.energy, factor),
         _exact(row.energy_error, factor),

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import re
 import sys
 from html.parser import HTMLParser
@@ -11,11 +10,10 @@ import numpy as np
 import pytest
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from nqs_hpc.report import page
 from nqs_hpc.report.convergence import MOST_PANELS
 from nqs_hpc.report.page import report
 
-from .conftest import point
+from .conftest import Runs, point
 from .test_rows import BROKEN, break_run
 
 E_INFINITE, BOUNDARY = -1.6719, 0.18  # of E/N = e + b/N
@@ -29,8 +27,8 @@ def exact(n):
     return n * E_INFINITE + BOUNDARY
 
 
-@pytest.fixture
-def sweep(runs):
+def write_sweep(runs):
+    """Twelve finished points on known lines."""
     points = []
     for n in SIZES:
         for ansatz, per_site in NETWORKS.items():
@@ -49,6 +47,19 @@ def sweep(runs):
             points.append(point(name, {"lattice.length": n, "ansatz": ansatz}, n_sites=n))
     runs.study(points)
     return runs
+
+
+@pytest.fixture
+def sweep(runs):
+    return write_sweep(runs)
+
+
+@pytest.fixture(scope="module")
+def whole(real_run, tmp_path_factory):
+    """The folder of a report of that sweep, which nobody changes, and its page."""
+    runs = write_sweep(Runs(real_run, tmp_path_factory.mktemp("sweep") / "runs"))
+    assert report([str(runs.folder)]) == DONE
+    return runs.folder / "report", Page((runs.folder / "report" / "index.html").read_text())
 
 
 class Page(HTMLParser):
@@ -86,8 +97,8 @@ def made(runs, capsys):
     return goal, Page((goal / "index.html").read_text())
 
 
-def test_all_files(sweep, capsys):
-    goal, parsed = made(sweep, capsys)
+def test_all_files(whole):
+    goal, parsed = whole
     assert {path.name for path in goal.iterdir()} == {
         *("index.html", "points.csv", "report.md", "varbench.md"),
         *("convergence.png", "size.png", "variance.png", "cost.png", "sampling.png"),
@@ -100,8 +111,8 @@ def test_all_files(sweep, capsys):
     assert headings[6:] == ["Run a point again", "Versions"]
 
 
-def test_the_page_needs_nothing_beside_it(sweep, capsys):
-    goal, parsed = made(sweep, capsys)
+def test_the_page_needs_nothing_beside_it(whole):
+    goal, parsed = whole
     text = (goal / "index.html").read_text()
     assert not {"script", "link", "img", "iframe", "image"} & {tag for tag, _ in parsed.tags}
     references = [
@@ -112,8 +123,8 @@ def test_the_page_needs_nothing_beside_it(sweep, capsys):
     assert "@import" not in text and "@font-face" not in text
 
 
-def test_drawings_take_the_colours_of_the_page(sweep, capsys):
-    goal, _ = made(sweep, capsys)
+def test_drawings_take_the_colours_of_the_page(whole):
+    goal, _ = whole
     text = (goal / "index.html").read_text()
     style, body = text.split("</style>", 1)[0], text[text.index("<body>") :]
     used = set(re.findall(r"var\(--([\w-]+)\)", body))
@@ -126,8 +137,8 @@ def test_drawings_take_the_colours_of_the_page(sweep, capsys):
     assert all(len(found) <= 1 for found in shapes.values())  # what two drawings call alike is alike
 
 
-def test_numbers_of_the_extrapolations(sweep, capsys):
-    goal, _ = made(sweep, capsys)
+def test_numbers_of_the_extrapolations(whole):
+    goal, _ = whole
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (goal / "report.md").read_text().splitlines()]
     fits = {line[0]: line[1:] for line in lines if len(line) == 4}
     for ansatz, per_site in NETWORKS.items():
@@ -142,8 +153,8 @@ def test_numbers_of_the_extrapolations(sweep, capsys):
         assert abs(away) < 0.1
 
 
-def test_the_table_as_csv(sweep, capsys):
-    goal, _ = made(sweep, capsys)
+def test_the_table_as_csv(whole):
+    goal, _ = whole
     rows = list(csv.DictReader((goal / "points.csv").read_text().splitlines()))
     assert len(rows) == len(SIZES) * len(NETWORKS)
     assert rows[0]["lattice.length"] == "8" and rows[0]["ansatz"] == "rbm" and rows[0]["eta_seconds"] == ""
@@ -280,11 +291,11 @@ def test_a_folder_that_cannot_be_written_is_one_line(runs, capsys, monkeypatch):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_newer_report_replaces_the_older(sweep, capsys):
-    goal, _ = made(sweep, capsys)
-    before = (goal / "index.html").read_text()
-    sweep.unfinish("mlp24", status="stopped", reason="STOP file")
-    goal, _ = made(sweep, capsys)
-    assert "1 stopped" in (goal / "index.html").read_text() and "1 stopped" not in before
-    assert not list(goal.glob(".*")) and os.listdir(goal)
-    assert page.USAGE.endswith("DIR")
+def test_a_newer_report_replaces_the_older(runs, capsys):
+    runs.copy("a")
+    goal, _ = made(runs, capsys)
+    assert "1 done" in (goal / "index.html").read_text()
+    runs.unfinish("a", status="stopped", reason="STOP file")
+    goal, _ = made(runs, capsys)
+    assert "1 stopped" in (goal / "index.html").read_text()
+    assert not list(goal.glob(".*"))  # nothing temporary is left

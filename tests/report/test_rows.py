@@ -10,6 +10,7 @@ import pytest
 from nqs_hpc.report.places import holding
 from nqs_hpc.report.rows import Row, read_rows
 from nqs_hpc.report.states import STATES
+from nqs_hpc.report.values import clean
 
 from .conftest import N_STEPS, point
 
@@ -54,6 +55,8 @@ def test_a_running_run_shows_its_newest_line(runs):
     row = rows(runs.folder)["a"]
     line = json.loads((runs.folder / "a" / "metrics.jsonl").read_text().splitlines()[-1])
     assert (row.state, row.why, row.restarts, row.n_steps) == ("running", "", 1, 1000)
+    # H has no trace: the V-score is that of the line, not that of the summary, which may be older
+    assert row.e_infinity == 0 and row.v_score == pytest.approx(4 * line["energy_variance"] / line["energy"] ** 2)
     assert row.energy == line["energy"] and row.acceptance == line["acceptance"] and not row.final
     assert row.eta_seconds == pytest.approx((1000 - N_STEPS) * row.seconds_per_step)
 
@@ -259,6 +262,11 @@ def test_every_broken_run_is_a_row(runs, kind, finished):
         lines = {"output.log", "metrics.jsonl", ".lock"}  # read as far as they go, but for a folder
         unreadable = {name for name, text in BROKEN[kind].items() if text is ... or name not in lines}
         assert {trouble.split()[0] for trouble in row.troubles} == unreadable
+
+
+def test_text_from_files_is_one_printable_line():
+    assert clean("\x1b[1;31mred\x1b[0m\a \u202eand\n  more\t") == "red\ufffd \ufffdand more"
+    assert clean("x" * 1000) == "x" * 299 + "…"
 
 
 def test_swept_keys_of_a_sweep_and_of_loose_runs(runs):

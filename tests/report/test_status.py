@@ -128,6 +128,7 @@ def test_watch_ends_with_the_last_point(sweep, monkeypatch, capsys):
 
     def nap(seconds):
         naps.append(seconds)
+        assert len(naps) < 3
         if len(naps) == 2:
             (sweep.folder / "r4" / "DONE").write_text(str(N_STEPS))
 
