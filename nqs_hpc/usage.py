@@ -21,8 +21,8 @@ usage
   mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]       on four ranks; srun likewise
   python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
   python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
-                                                       how far the points of a sweep, or the runs of a folder, are
-  python -m nqs_hpc report DIR                         what they found: DIR/report/index.html, tables and plots
+                                                       how far the points of a sweep are
+  python -m nqs_hpc report DIR                         what they found, as DIR/report/index.html
   python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
   python -m nqs_hpc --help                             this page
 
