@@ -28,9 +28,15 @@ class Line(NamedTuple):
 
 
 def line(x: list[float], y: list[float], sigma: list[float | None]) -> Line | None:
-    """The line through points (x, y ± sigma); None with fewer than three different x."""
+    """The line through points (x, y ± sigma); None with fewer than three different x, or beyond what floats hold."""
     if len(set(x)) < LEAST_POINTS:
         return None
+    with np.errstate(all="ignore"):
+        fitted = _line(x, y, sigma)
+    return fitted if np.isfinite([fitted.intercept, fitted.error, fitted.slope]).all() else None
+
+
+def _line(x: list[float], y: list[float], sigma: list[float | None]) -> Line:
     from scipy.special import chdtrc, stdtrit
 
     x_P, y_P = np.asarray(x, float), np.asarray(y, float)

@@ -55,7 +55,9 @@ def ask(user: int) -> Queue:
     for line in answer.splitlines():
         shown, own, state, reason, folder = line.split("|", 4)
         job = Job(shown, state, reason)
-        by_number |= {shown: job, own: job}
+        for number in (shown, own):  # elements that wait all have the own number of one that may run
+            if (same := by_number.get(number)) is None or not same.lives:
+                by_number[number] = job
         if (known := by_folder.get(Path(folder))) is None or known.state in slurm.ENDED:
             by_folder[Path(folder)] = job
     return Queue(by_number, by_folder, "")

@@ -116,12 +116,12 @@ def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float |
         v_score=v_score,
         e_infinity=zero,
         reference=reference,
-        relative_error=(energy - reference) / abs(reference) if reference and energy is not None else None,
+        relative_error=number((energy - reference) / abs(reference)) if reference and energy is not None else None,
         r_hat=number(seen.get("r_hat")),
         tau=number(seen.get("tau")),
         acceptance=number(seen.get("acceptance")),
         seconds_per_step=per_step,
-        eta_seconds=left * per_step if counts and left is not None and per_step is not None else None,
+        eta_seconds=number(left * per_step) if counts and left is not None and per_step is not None else None,
         seconds=number(summary.get("seconds")),
         restarts=max(0, len(found.starts) - 1) if found.starts else None,
         n_sites=n_sites,
@@ -142,24 +142,27 @@ def _e_infinity(energy: float | None, variance: float | None, n: int | None, v_s
     if energy is None or variance is None or not n or not v_score or variance / v_score < 0:
         return None
     zero = energy + math.sqrt(n * variance / v_score)
+    if not math.isfinite(zero):
+        return None
     return 0.0 if abs(zero) < 1e-9 * abs(energy) else zero  # rounding, where H has no trace
 
 
 def _v_score(energy: float | None, variance: float | None, n: int | None, zero: float | None) -> float | None:
-    known = energy is not None and variance is not None and n is not None and zero is not None and energy != zero
-    return n * variance / (energy - zero) ** 2 if known else None  # type: ignore[operator]
+    if energy is None or variance is None or n is None or zero is None or energy == zero:
+        return None
+    return number(n * variance / (energy - zero) / (energy - zero))  # a square could overflow
 
 
 def _swept(all_traces: list[Traces]) -> list[dict[str, str | float | None]]:
     """The values that tell the points apart: as their sweep says, else what of their physics differs."""
-    told = [found.place.point.swept if found.place.point is not None else None for found in all_traces]
-    if not any(isinstance(values, dict) for values in told):
-        told = [_settings(section(found.manifest, "physics")) for found in all_traces] if len(told) > 1 else [{}]
-        keys = list(dict.fromkeys(key for values in told for key in values or {}))
+    points = [found.place.point for found in all_traces]
+    told = [point.swept if point is not None and isinstance(point.swept, dict) else {} for point in points]
+    keys = list(dict.fromkeys(key for values in told for key in values))
+    if not keys and len(points) > 1:
+        told = [_settings(section(found.manifest, "physics")) for found in all_traces]
+        keys = list(dict.fromkeys(key for values in told for key in values))
         keys = [key for key in keys if len({_plain(values.get(key)) for values in told if values}) > 1]
-    else:
-        keys = list(dict.fromkeys(key for values in told if isinstance(values, dict) for key in values))
-    return [{clean(key): _plain((values or {}).get(key)) for key in keys} for values in told]
+    return [{clean(key): _plain(values.get(key)) for key in keys} for values in told]
 
 
 def _settings(physics: dict[str, Any]) -> dict[str, Any]:

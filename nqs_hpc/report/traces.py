@@ -61,9 +61,8 @@ def traces(place: Place) -> Traces:
     starts = items(manifest, "starts")
     owner = guarded(".lock", _owner, None)
     point = place.point
-    batch = point is not None and point.job is not None, guarded("job.sbatch", _exists, False)
     job = str(point.job) if point is not None and point.job is not None else None
-    if job is None and batch[1] and starts:
+    if job is None and starts and guarded("job.sbatch", Path.exists, False):
         job = text(starts[-1].get("slurm_job"))
     found = {
         "summary": guarded("summary.json", _json, {}),
@@ -122,10 +121,9 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    # Most of it is not needed, and a parser of all YAML takes a millisecond a file in C, fifteen in Python.
     import yaml
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast, where it was built
     try:
         data = yaml.load(path.read_bytes(), loader)
     except yaml.YAMLError as error:
@@ -141,10 +139,6 @@ def _owner(path: Path) -> Owner | None:
         data = json.loads(raw)
         return Owner(str(data["host"]), int(data["pid"]), None if data["job"] is None else str(data["job"]))
     return None
-
-
-def _exists(path: Path) -> bool:
-    return path.exists()
 
 
 def _modified(path: Path) -> float:

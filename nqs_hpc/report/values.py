@@ -5,28 +5,28 @@ And text that comes from such files, fit for a terminal: on one line, without co
 
 from __future__ import annotations
 
-import math
 import re
 from typing import Any
 
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # colours and cursor movements of a terminal
 _LONGEST = 300
+LARGEST = 1e100  # beyond, squares and the margins of a plot overflow
 
 
 def number(value: Any) -> float | None:
-    """A finite number; None for all else, booleans included."""
+    """A number that can have been measured; None for all else: NaN, infinities and near them, booleans."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
         real = float(value)
     except OverflowError:  # an integer of hundreds of digits
         return None
-    return real if math.isfinite(real) else None
+    return real if abs(real) < LARGEST else None
 
 
 def count(value: Any) -> int | None:
-    """A whole number from 0 on."""
-    return value if type(value) is int and value >= 0 else None
+    """A whole number from 0 on, of a size that counts have."""
+    return value if type(value) is int and 0 <= value < 2**63 else None
 
 
 def text(value: Any, longest: int = _LONGEST) -> str | None:

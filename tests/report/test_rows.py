@@ -150,6 +150,14 @@ def test_slurm_is_asked_once_for_all_points(runs, squeue):
     assert f"--user={os.getuid()}" in call
 
 
+def test_an_element_that_runs_under_the_number_of_its_array(runs, squeue):
+    runs.copy("a")
+    runs.unfinish("a", status="running", ended=False)
+    runs.hold("a", host="node1", job="7")
+    squeue("7_3|7|RUNNING|None|/x", "7_2|7|PENDING|JobArrayTaskLimit|/x")
+    assert state(runs.folder)[0] == "running"
+
+
 def test_a_submitted_job_is_found_by_its_folder(runs, squeue):
     (runs.folder / "a").mkdir(parents=True)
     (runs.folder / "a" / "job.sbatch").touch()
@@ -218,6 +226,13 @@ BROKEN = {
         "DONE": b"soon",
     },
     "huge numbers": {"summary.json": b'{"energy": {"mean": 1' + b"0" * 400 + b'}, "n_sites": 0}'},
+    "extreme numbers": {
+        "summary.json": b'{"final": true, "status": "done", "energy": {"mean": 1e99, "error": 1e-99, "variance": 1e300}'
+        b', "n_sites": 9, "v_score": 1e-99, "reference": {"energy": 1e-320}, "seconds": 1e308, "n_parameters": 1'
+        + b"0" * 400
+        + b"}",
+        "metrics.jsonl": b'{"step": 1, "energy": -1e300, "energy_variance": 1e308, "seconds": 1e308}\n' * 3,
+    },
     "binary junk": dict.fromkeys(
         ("summary.json", "manifest.json", "metrics.jsonl", "config.yaml", "DONE", ".lock", "output.log"),
         bytes(range(256)),
@@ -285,6 +300,15 @@ def test_swept_keys_of_a_sweep_and_of_loose_runs(runs):
         {"lattice.length": 4, "optimizer.diag_shift": 1e-3, "hamiltonian.J": None},
         {"lattice.length": None, "optimizer.diag_shift": None, "hamiltonian.J": "[1, 0.5]"},
     ]
+
+
+def test_a_manifest_with_values_of_other_kinds(runs):
+    runs.copy("a")
+    odd = point("a", ["no", "mapping"], n_sites="x", n_steps=None, command=7, after=3, why=[], job=None)
+    runs.study([odd, point("b", {"k": {"a": [1]}}, state=9, after={})])
+    found = rows(runs.folder)
+    assert found["a"].state == "done" and found["a"].command is None and found["a"].swept == {"k": None}
+    assert found["b"].swept == {"k": '{"a": [1]}'} and found["b"].state == "failed"
 
 
 def test_what_a_folder_can_be(runs, tmp_path):
