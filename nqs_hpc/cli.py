@@ -53,6 +53,14 @@ def main(argv: list[str] | None = None) -> int:
         code = doctor(words[1:])
         leave()
         return code
+    if words[:1] == ["status"]:
+        from nqs_hpc.report.status import status
+
+        return status(words[1:])
+    if words[:1] == ["report"]:
+        from nqs_hpc.report.page import report
+
+        return report(words[1:])
     multirun = any(word in MULTIRUN for word in words)
     if words[:1] == ["submit"] or multirun:
         # These start jobs and are none: MPI stays unloaded, for a child that inherited it could not start its own.

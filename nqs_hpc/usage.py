@@ -22,6 +22,9 @@ usage
   python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep over all combinations, on this machine or with
                                                        hydra/launcher=slurm; again: what is left of it
   python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
+  python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
+                                                       how far the points of a sweep are
+  python -m nqs_hpc report DIR                         what they found, as DIR/report/index.html
   python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
   python -m nqs_hpc --help                             this page
 

@@ -43,8 +43,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     # Files and signals around any computation: a checkpoint must not know what it holds.
     "job": {"types", "parallel"},
-    # Reads run folders, perhaps on a machine that has none of the rest.
-    "report": set(),
+    # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm.
+    "report": {"job.files", "job.lifecycle", "job.progress", "job.slurm", "job.study"},
     # The input is checked before anything heavy is loaded: geometry and the grammar of Pauli strings, no physics.
     "checks": set(),
     "schema": {"checks", "operators.pauli_strings"},

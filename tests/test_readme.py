@@ -28,7 +28,7 @@ def commands() -> list[list[str]]:
             words = shlex.split(line.split("python -m nqs_hpc")[1], comments=True)
             if words[:1] == ["submit"]:  # its options are its own, its keys those of a job
                 words = [word for word in words[1:] if not word.startswith("--")]
-            if words[:1] != ["doctor"]:
+            if words[:1] not in (["doctor"], ["status"], ["report"]):
                 found.append(words)
     return found
 
@@ -50,6 +50,6 @@ def test_faults_are_counted():
     assert int(count) == sum("::test_" in line for line in collected.splitlines()), collected[-500:]
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([\w./]+)\)", README))))
+@pytest.mark.parametrize("target", sorted(set(re.findall(r"(?:\]\(|src(?:set)?=\")([\w./]+)[)\"]", README))))
 def test_linked_files_exist(target):
     assert (Path(__file__).parents[1] / target).exists()

@@ -1,0 +1,139 @@
+"""The chapters of a report: what is drawn and fitted, with what it means, which points need somebody, what ran."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from nqs_hpc.report.convergence import MOST_PANELS, convergence
+from nqs_hpc.report.extrapolation import Extrapolation, sizes, variances
+from nqs_hpc.report.figures import Sheet
+from nqs_hpc.report.groups import measured, title
+from nqs_hpc.report.places import Holding
+from nqs_hpc.report.quality import costs, sampling
+from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.table import Column, columns, more_columns
+from nqs_hpc.report.tails import last_lines
+from nqs_hpc.report.values import clean, section, text
+
+LOG_LINES = 15
+
+CONVERGENCE = """\
+The energy of each step, with the parameters of that step, and its running average over a tenth of the steps. Final
+values are from fresh samples of the frozen parameters."""
+TOGETHER = """\
+Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact energies
+are known, the V-score. A curve a point, a panel a system, or an ansatz where there are many systems."""
+INFINITE = """\
+Energy per site against 1/N with a straight line, e + b/N, by weighted least squares: what open boundaries do. Periodic
+ones leave higher orders, which show in χ². Open symbols: the line at 1/N = 0. Where χ² exceeds its degrees of freedom,
+the error is scaled by the root of their ratio. It takes three sizes; of many curves twelve are drawn."""
+EXACT = """\
+Energy against variance for different wave functions of one system. An eigenstate has no variance, and close to one the
+energy is linear in it: the line assumes that all points are close to the same state, and neglects the errors of the
+variances. Open symbols: the line at zero variance. Dashed: the exact energy. It takes three points of a system; of
+many systems twelve are drawn."""
+COST = """\
+How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact one, against
+what was paid. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
+SAMPLING = """\
+Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than their
+errors say); tau, 1 where samples are independent."""
+
+
+class Section(NamedTuple):
+    """One sheet with what it means, and the table of its fits."""
+
+    title: str
+    text: str
+    sheet: Sheet
+    fits: list[Extrapolation]
+    of: str  # what a fit is of, above its column
+
+
+class Fault(NamedTuple):
+    """A point that needs somebody."""
+
+    number: int
+    title: str
+    row: Row
+    log: list[str]  # the last lines it printed
+
+
+class Content(NamedTuple):
+    """All that a report says, whatever it is written as."""
+
+    title: str
+    made: str  # when
+    launch: str  # the command that launched the sweep; empty where it is none
+    cwd: str  # the folder from which its commands work
+    troubles: list[str]
+    rows: list[Row]
+    columns: list[Column]
+    sections: list[Section]
+    faults: list[Fault]
+    versions: dict[str, dict[str, int]]
+    n_final: int  # points with the energy of their final parameters
+
+
+def content(of: Holding, found: list[Found]) -> Content:
+    """What there is to say of a folder."""
+    rows, study = [one.row for one in found], of.study
+    return Content(
+        title=clean(str(study.name) if study is not None else of.folder.resolve().name),
+        made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        launch=clean(str(study.launches[-1].command), 10**5) if study is not None and study.launches else "",
+        cwd=clean(str(study.cwd), 10**4) if study is not None else "",
+        troubles=of.troubles,
+        rows=rows,
+        columns=[*columns(rows), *more_columns(rows)],
+        sections=sections(found),
+        faults=faults(found),
+        versions=versions(found),
+        n_final=len(measured(found)),
+    )
+
+
+def sections(found: list[Found]) -> list[Section]:
+    """The sheets that have anything to show."""
+    infinite, to_size = sizes(found)
+    exact, to_zero = variances(found)
+    many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
+    told = [
+        Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], ""),
+        Section("Infinite size", INFINITE, infinite, to_size, "curve"),
+        Section("Zero variance", EXACT, exact, to_zero, "system"),
+        Section("Accuracy and cost", COST, costs(found), [], ""),
+        Section("Sampling", SAMPLING, sampling(found), [], ""),
+    ]
+    return [part for part in told if part.sheet.panels]
+
+
+def faults(found: list[Found]) -> list[Fault]:
+    """The points that failed or stand still, with the last lines of their logs."""
+    rows = [one.row for one in found]
+    told = []
+    for number, one in enumerate(found, 1):
+        if one.row.state in ("failed", "stalled"):
+            try:
+                log = last_lines(one.traces.log, LOG_LINES) if one.traces.log is not None else []
+            except OSError as error:
+                log = [clean(f"{one.traces.log} cannot be read: {error.strerror}")]
+            told.append(Fault(number, title(one.row, rows), one.row, log))
+    return told
+
+
+def versions(found: list[Found]) -> dict[str, dict[str, int]]:
+    """Package -> each version with which points ran, and how many."""
+    told: dict[str, Counter[str]] = {}
+    for one in found:
+        names: dict[str, Any] = dict(section(one.traces.manifest, "versions"))
+        names["MPI"] = one.traces.manifest.get("mpi")
+        git = section(one.traces.manifest, "git")
+        commit = text(git.get("commit"))
+        names["git commit"] = f"{commit[:12]}{' with changes' if git.get('dirty') else ''}" if commit else None
+        for name, version in names.items():
+            if (known := text(version)) is not None:
+                told.setdefault(clean(name), Counter())[known] += 1
+    return {name: dict(counted) for name, counted in told.items()}

@@ -1,0 +1,204 @@
+"""From panels to pictures: each panel an inline SVG whose colours follow the page, all of a sheet one PNG in light.
+
+A panel draws itself into axes, so both are the same drawing. The SVG keeps text as text, without fonts of its own, and
+names its colours by CSS variables: a page in dark colours recolours it.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+UNIT = "units of the couplings"
+# Variable of the page -> its light value, which no other colour of a drawing may have.
+INK, MUTED, GRID, PAPER = "#1f2328", "#57606a", "#dde2e8", "#fefefe"
+COLOURS = ("#2563ab", "#c2561a", "#2c7d4f", "#7b4ab5", "#0f7f8f", "#b8324a", "#7d5a1e", "#55606e")
+MARKERS = ("o", "s", "^", "D", "v", "P")
+VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
+    colour: f"c{i}" for i, colour in enumerate(COLOURS)
+}
+_INCHES = (4.5, 3.2)  # of a panel
+_MARGINS = (0.85, 0.12, 0.5, 0.52)  # inches left, right, below and above of its axes
+_SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Key(NamedTuple):
+    """An entry of a legend."""
+
+    label: str
+    colour: str
+    marker: str  # of matplotlib; empty: a line, --: a dashed one
+
+
+class Panel(NamedTuple):
+    """One pair of axes."""
+
+    title: str
+    vertical: str  # what goes up, with its unit: written above the axes, where it needs no turned head
+    draw: Callable[[Any], None]  # into matplotlib's Axes
+
+
+class Sheet(NamedTuple):
+    """Panels that are read together."""
+
+    name: str  # of its PNG
+    panels: list[Panel]
+    keys: list[Key]
+
+
+def keys(labels: list[str]) -> dict[str, Key]:
+    """A colour and a marker for each label, in their order: 8 x 6 that can be told apart, then over again."""
+    told = list(dict.fromkeys(labels))
+    n = len(COLOURS)
+    return {label: Key(label, COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]) for i, label in enumerate(told)}
+
+
+def need_matplotlib() -> None:
+    """Raise ValueError, one line, where it is missing."""
+    try:
+        import matplotlib.figure  # noqa: F401
+    except ImportError:
+        raise ValueError("plots need matplotlib: install the extra `plot`, pip install 'nqs_hpc[plot]'") from None
+
+
+def svg(panel: Panel, salt: str) -> str:
+    """The panel as an element to put into a page; ``salt`` keeps its ids apart from those of other panels."""
+    with _style({"svg.hashsalt": salt}):
+        figure = _figure(1, 1, 0.0)
+        _draw(panel, figure, 0.0, 0, 0)
+        image = io.StringIO()
+        figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
+    text = image.getvalue()
+    text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
+    head, bracket, rest = text.partition(">")
+    text = re.sub(r' (?:width|height)="[^"]*"', "", head) + bracket + rest  # its size is the page's to say
+    for colour, name in VARIABLES.items():
+        text = text.replace(colour, f"var(--{name})")
+    return text
+
+
+def png(sheet: Sheet) -> bytes:
+    """All panels of the sheet as one PNG, on white; at most three beside each other."""
+    n_columns = min(3, len(sheet.panels))
+    n_rows = -(-len(sheet.panels) // n_columns)
+    n_beside = max(1, 2 * n_columns)
+    strip = 0.25 + 0.22 * -(-len(sheet.keys) // n_beside) if sheet.keys else 0.0
+    with _style({}):
+        figure = _figure(n_rows, n_columns, strip)
+        for i, panel in enumerate(sheet.panels):
+            _draw(panel, figure, strip, i // n_columns, i % n_columns)
+        if sheet.keys:
+            _legend(figure, sheet.keys, n_beside)
+        image = io.BytesIO()
+        figure.savefig(image, format="png", dpi=110)
+    return image.getvalue()
+
+
+def logarithmic(axis: Any) -> None:
+    """Ticks of a logarithmic axis, powers of ten in plain characters; more of them where it spans few decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    low, high = axis.get_view_interval()
+    few = high / low < 30
+    axis.set_major_locator(LogLocator(numticks=6, subs=(1, 2, 5) if few else (1,)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: power_of_ten(value)))
+    axis.set_minor_locator(NullLocator())
+
+
+def whole_numbers(axis: Any) -> None:
+    """Ticks at whole numbers, a few."""
+    from matplotlib.ticker import MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+
+
+def small_numbers(axis: Any) -> None:
+    """Ticks of numbers far below one, with the power of ten in each."""
+    from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+    axis.set_major_locator(MaxNLocator(nbins=4))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: scientific(value)))
+
+
+def scientific(value: float) -> str:
+    """-0.00025 as −2.5·10⁻⁴."""
+    if value == 0:
+        return "0"
+    mantissa, exponent = f"{value:.1e}".split("e")
+    return f"{mantissa.removesuffix('.0').replace('-', '−')}·10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
+
+
+def power_of_ten(value: float) -> str:
+    """0.002 as 2·10⁻³, 100 as 100."""
+    if 0.01 <= value < 10000:
+        return f"{value:g}"
+    mantissa, exponent = f"{value:.0e}".split("e")
+    power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
+    return power if mantissa == "1" else f"{mantissa}·{power}"
+
+
+def _figure(n_rows: int, n_columns: int, strip: float) -> Any:
+    """An empty figure for panels of one size, with a ``strip`` of so many inches above them."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(_INCHES[0] * n_columns, _INCHES[1] * n_rows + strip))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw(panel: Panel, figure: Any, strip: float, row: int, column: int) -> None:
+    # Margins in inches that are always the same: the axes of all panels line up, and a layout that is searched for
+    # would draw everything twice.
+    (total_width, total_height), (width, height) = figure.get_size_inches(), _INCHES
+    left, right, lower, upper = _MARGINS
+    from_below = total_height - strip - (row + 1) * height + lower
+    x, y = (column * width + left) / total_width, from_below / total_height
+    axes = figure.add_axes((x, y, (width - left - right) / total_width, (height - lower - upper) / total_height))
+    axes.set_title(panel.title, fontsize=10, loc="left", pad=17)
+    axes.text(0, 1.025, panel.vertical, transform=axes.transAxes, fontsize=8.5, color=MUTED, va="bottom")
+    axes.grid(True, linewidth=0.6)
+    axes.set_axisbelow(True)
+    panel.draw(axes)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def _legend(figure: Any, told: list[Key], n_beside: int) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = []
+    for key in told:
+        line: Any
+        line, marker = ("--", "") if key.marker == "--" else ("-" if key.marker == "" else "", key.marker)
+        handles.append(Line2D([], [], color=key.colour, linestyle=line, marker=marker, markersize=5, label=key.label))
+    figure.legend(handles=handles, loc="upper left", ncols=min(len(told), n_beside), frameon=False)
+
+
+@contextmanager
+def _style(more: dict[str, Any]) -> Iterator[None]:
+    from matplotlib import rc_context
+
+    style: dict[Any, Any] = {
+        "svg.fonttype": "none",
+        "text.parse_math": False,  # a dollar in a name is a dollar
+        "font.size": 9,
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": INK,
+        "axes.linewidth": 0.8,
+        "text.color": INK,
+        "xtick.color": MUTED,
+        "ytick.color": MUTED,
+        "xtick.labelcolor": INK,
+        "ytick.labelcolor": INK,
+        "grid.color": GRID,
+        "axes.formatter.useoffset": False,
+        "axes.unicode_minus": True,
+    }
+    with rc_context(style | more), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # in names that users give
+        yield

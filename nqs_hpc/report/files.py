@@ -1,0 +1,53 @@
+"""The report as files for other programs: every column as CSV, and what the page says as Markdown."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+from nqs_hpc.report.chapters import Content
+from nqs_hpc.report.extrapolation import quality, result
+from nqs_hpc.report.rows import Row
+from nqs_hpc.report.table import totals
+from nqs_hpc.report.varbench import markdown, markdown_row
+
+
+def table_csv(rows: list[Row]) -> str:
+    """All columns of all rows with every digit; what is unknown is empty."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.swept))
+    fields = [name for name in Row._fields if name not in ("name", "swept")]
+    file = io.StringIO()
+    lines = csv.writer(file, lineterminator="\n")
+    lines.writerow(["point", *keys, *fields])
+    for row in rows:
+        values = row._asdict() | {"troubles": "; ".join(row.troubles)}
+        lines.writerow([row.name, *(row.swept.get(key) for key in keys), *(values[name] for name in fields)])
+    return file.getvalue()
+
+
+def page_markdown(told: Content) -> str:
+    """What the page says, with the PNGs that lie beside it."""
+    lines = [f"# {markdown(told.title)}", "", f"{totals(told.rows)}; {told.made}.", ""]
+    lines += _table(["#", *(column.title for column in told.columns)])
+    for number, row in enumerate(told.rows, 1):
+        lines.append(markdown_row([number, *(column.cell(row) for column in told.columns)]))
+    for part in told.sections:
+        lines += ["", f"## {part.title}", "", part.text, "", f"![{part.title}]({part.sheet.name}.png)"]
+        if part.fits:
+            lines += ["", *_table([part.of, "energy per site", "points", "fit"])]
+        for fit in part.fits:
+            lines.append(markdown_row([fit.of, result(fit), fit.n_points, quality(fit.line)]))
+    if told.faults:
+        lines += ["", "## Needs attention"]
+    for fault in told.faults:
+        lines += ["", f"- {fault.number}, {markdown(fault.title)}: {fault.row.state}, {markdown(fault.row.why)}"]
+        lines += ["", *(f"      {line}" for line in fault.log)]
+    lines += ["", "## Commands", "", *([f"From {markdown(told.cwd)}:", ""] if told.cwd else [])]
+    lines += [f"    {row.command}" for row in told.rows if row.command]
+    lines += ["", "## Versions", ""]
+    lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in told.versions.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _table(titles: list[str]) -> list[str]:
+    return [markdown_row(titles), "|" + "---|" * len(titles)]

@@ -1,0 +1,56 @@
+"""Extrapolations by straight lines: the energy per site to infinite size, the energy to zero variance.
+
+Weighted least squares, y = a + b x, with weights 1/sigma². Where the points scatter about the line more than their
+errors allow, the line is no full description, and the error of a is scaled up by sqrt(chi²/dof), as the Particle Data
+Group does with discordant measurements. Points without errors count alike; the error then comes from their scatter
+alone, multiplied by Student's t so that it covers 68 % with few points too.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+LEAST_POINTS = 3  # with two a line fits always, and says nothing of itself
+ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below its mean plus one standard deviation
+
+
+class Line(NamedTuple):
+    """A line through measured points."""
+
+    intercept: float
+    error: float  # one standard error of the intercept, scaled up where the line does not hold within the errors
+    slope: float
+    chi2: float | None  # None where points have no errors
+    dof: int
+    probability: float | None  # of a larger chi², were the line and the errors true
+
+
+def line(x: list[float], y: list[float], sigma: list[float | None]) -> Line | None:
+    """The line through points (x, y ± sigma); None with fewer than three different x, or beyond what floats hold."""
+    if len(set(x)) < LEAST_POINTS:
+        return None
+    with np.errstate(all="ignore"):
+        fitted = _line(x, y, sigma)
+    return fitted if np.isfinite([fitted.intercept, fitted.error, fitted.slope]).all() else None
+
+
+def _line(x: list[float], y: list[float], sigma: list[float | None]) -> Line:
+    from scipy.special import chdtrc, stdtrit
+
+    x_P, y_P = np.asarray(x, float), np.asarray(y, float)
+    known = all(error is not None and error > 0 for error in sigma)
+    w_P = 1 / np.square(np.asarray(sigma, float)) if known else np.ones_like(x_P)
+    total = w_P.sum()
+    x_mean, y_mean = w_P @ x_P / total, w_P @ y_P / total
+    spread = w_P @ (x_P - x_mean) ** 2
+    slope = w_P @ ((x_P - x_mean) * (y_P - y_mean)) / spread
+    intercept = y_mean - slope * x_mean
+    chi2, dof = float(w_P @ (y_P - intercept - slope * x_P) ** 2), len(x) - 2
+    error = float(np.sqrt(1 / total + x_mean**2 / spread))
+    if known:
+        error *= max(1.0, (chi2 / dof) ** 0.5)
+        return Line(float(intercept), error, float(slope), chi2, dof, float(chdtrc(dof, chi2)))
+    error *= (chi2 / dof) ** 0.5 * float(stdtrit(dof, ONE_SIGMA))
+    return Line(float(intercept), error, float(slope), None, dof, None)

@@ -1,0 +1,185 @@
+"""A row a point: what it is, how far it has come, what it found. What `status` and `report` show.
+
+Everything that a file does not say, or says unreadably, is None; a broken folder is a row like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any, NamedTuple
+
+from nqs_hpc.report import queue as slurm_queue
+from nqs_hpc.report.places import Holding
+from nqs_hpc.report.queue import NOT_ASKED, Queue
+from nqs_hpc.report.states import judge
+from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds, traces
+from nqs_hpc.report.values import clean, count, number, section, text
+
+# Settings that tell runs apart where no sweep says what is swept. Others follow from these, or are not physics.
+_TELLING = ("lattice.", "hamiltonian.", "ansatz.")
+_TELLING_ONE = {"sampler.name", "optimizer.name", "sector", "seed"}
+
+
+class Row(NamedTuple):
+    """One point; energies in units of the couplings, times in seconds."""
+
+    name: str
+    swept: dict[str, str | float | None]  # the keys that differ from point to point, with its values
+    state: str  # one of states.STATES
+    why: str
+    step: int | None
+    n_steps: int | None
+    energy: float | None  # of the final parameters once ``final``, before that of the newest step
+    energy_error: float | None
+    energy_variance: float | None
+    final: bool
+    energy_per_site: float | None
+    energy_per_site_error: float | None
+    v_score: float | None
+    e_infinity: float | None  # Tr H / dim, the zero of energies that the V-score counts from
+    reference: float | None  # the exact lowest energy, where it is known
+    relative_error: float | None
+    r_hat: float | None
+    tau: float | None
+    acceptance: float | None
+    seconds_per_step: float | None
+    eta_seconds: float | None  # until the last step, without the final evaluation
+    seconds: float | None  # wall time of all starts together
+    restarts: int | None
+    n_sites: int | None
+    n_parameters: int | None
+    n_ranks: int | None
+    job: str | None  # of Slurm
+    command: str | None  # that makes it run again
+    troubles: list[str]  # files of its folder that cannot be read
+
+
+class Found(NamedTuple):
+    """A row and what it was read from."""
+
+    row: Row
+    traces: Traces
+
+
+def read_rows(holding: Holding, now: float) -> list[Found]:
+    """A row for each place, in their order; asks Slurm at most once. ``now``: the Unix time."""
+    all_traces = [traces(place) for place in holding.places]
+    queue = NOT_ASKED
+    if any(_needs_slurm(found) for found in all_traces):
+        try:
+            queue = slurm_queue.ask(holding.folder.stat().st_uid)
+        except OSError:
+            queue = slurm_queue.ask(os.getuid())
+    swept = _swept(all_traces)
+    return [Found(_row(found, queue, now, of_it), found) for found, of_it in zip(all_traces, swept, strict=True)]
+
+
+def _needs_slurm(found: Traces) -> bool:
+    if found.done is not None and found.done >= (n_steps(found) or 0):
+        return False
+    return in_batch(found) or (found.owner is not None and found.owner.job is not None)
+
+
+def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float | None]) -> Row:
+    summary, point = found.summary, found.place.point
+    verdict = judge(found, queue, now)
+    final = summary.get("final") is True
+    energies = section(summary, "energy")
+    seen = summary  # where acceptance, R-hat and tau stand
+    energy, error, variance = (number(energies.get(key)) for key in ("mean", "error", "variance"))
+    n_sites = count(summary.get("n_sites")) or (count(point.n_sites) if point is not None else None)
+    v_score = number(summary.get("v_score"))
+    zero = _e_infinity(energy, variance, n_sites, v_score)
+    line = next((line for line in reversed(found.steps) if number(line.get("energy")) is not None), None)
+    if not final and line is not None:  # the summary of a running job may be half a minute old
+        energy, error, variance = (number(line.get(key)) for key in ("energy", "energy_error", "energy_variance"))
+        seen, v_score = line, _v_score(energy, variance, n_sites, zero)
+    reference = number(section(summary, "reference").get("energy"))
+    reached, target, per_step = step(found), n_steps(found), step_seconds(found)
+    left = None if reached is None or target is None else max(0, target - reached)
+    counts = verdict.state in ("running", "requeued", "queued") and left is not None and per_step is not None
+    return Row(
+        name=clean(found.place.name),
+        swept=swept,
+        state=verdict.state,
+        why=verdict.why,
+        step=reached,
+        n_steps=target,
+        energy=energy,
+        energy_error=error,
+        energy_variance=variance,
+        final=final,
+        energy_per_site=_over(energy, n_sites),
+        energy_per_site_error=_over(error, n_sites),
+        v_score=v_score,
+        e_infinity=zero,
+        reference=reference,
+        relative_error=number((energy - reference) / abs(reference)) if reference and energy is not None else None,
+        r_hat=number(seen.get("r_hat")),
+        tau=number(seen.get("tau")),
+        acceptance=number(seen.get("acceptance")),
+        seconds_per_step=per_step,
+        eta_seconds=number(left * per_step) if counts and left is not None and per_step is not None else None,
+        seconds=number(summary.get("seconds")),
+        restarts=max(0, len(found.starts) - 1) if found.starts else None,
+        n_sites=n_sites,
+        n_parameters=count(summary.get("n_parameters")),
+        n_ranks=count(summary.get("n_ranks")),
+        job=found.job,
+        command=text(point.command, 10**5) if point is not None else text(found.manifest.get("command"), 10**5),
+        troubles=found.troubles,
+    )
+
+
+def _over(value: float | None, n: int | None) -> float | None:
+    return value / n if value is not None and n else None
+
+
+def _e_infinity(energy: float | None, variance: float | None, n: int | None, v_score: float | None) -> float | None:
+    """What the V-score N Var / (E - E_infinity)² was made with, above E; summaries do not say it."""
+    if energy is None or variance is None or not n or not v_score or variance / v_score < 0:
+        return None
+    zero = energy + math.sqrt(n * variance / v_score)
+    if not math.isfinite(zero):
+        return None
+    return 0.0 if abs(zero) < 1e-9 * abs(energy) else zero  # rounding, where H has no trace
+
+
+def _v_score(energy: float | None, variance: float | None, n: int | None, zero: float | None) -> float | None:
+    if energy is None or variance is None or n is None or zero is None or energy == zero:
+        return None
+    return number(n * variance / (energy - zero) / (energy - zero))  # a square could overflow
+
+
+def _swept(all_traces: list[Traces]) -> list[dict[str, str | float | None]]:
+    """The values that tell the points apart: as their sweep says, else what of their physics differs."""
+    points = [found.place.point for found in all_traces]
+    told = [point.swept if point is not None and isinstance(point.swept, dict) else {} for point in points]
+    keys = list(dict.fromkeys(key for values in told for key in values))
+    if not keys and len(points) > 1:
+        told = [_settings(section(found.manifest, "physics")) for found in all_traces]
+        keys = list(dict.fromkeys(key for values in told for key in values))
+        keys = [key for key in keys if len({_plain(values.get(key)) for values in told if values}) > 1]
+    return [{clean(key): _plain(values.get(key)) for key in keys} for values in told]
+
+
+def _settings(physics: dict[str, Any]) -> dict[str, Any]:
+    """The telling settings of a run as flat keys; a group's name stands under the group alone."""
+    flat: dict[str, Any] = {}
+    for group, values in physics.items():
+        flat |= (
+            {f"{group}.{key}": below for key, below in values.items()} if isinstance(values, dict) else {group: values}
+        )
+    telling = {key: below for key, below in flat.items() if key.startswith(_TELLING) or key in _TELLING_ONE}
+    return {key.removesuffix(".name"): below for key, below in telling.items()}
+
+
+def _plain(value: Any) -> str | float | None:
+    """A swept value as a table shows it: a number stays one, a list of one is its element."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and number(value) is not None):
+        return value
+    return clean(value) if isinstance(value, str) else clean(json.dumps(value))

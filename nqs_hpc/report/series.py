@@ -1,0 +1,47 @@
+"""The curve of a run, out of metrics.jsonl: as many steps as a plot can show, and a running average."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from nqs_hpc.report.values import count, number
+
+
+class Series(NamedTuple):
+    """Steps with an energy; NaN where a line lacks the value."""
+
+    step: np.ndarray
+    energy: np.ndarray
+    error: np.ndarray
+    variance: np.ndarray
+
+
+def series(path: Path, at_most: int) -> Series | None:
+    """At most ``at_most`` intact lines, evenly chosen; None where fewer than two have an energy."""
+    try:
+        raw = path.read_bytes().splitlines()
+    except OSError:
+        return None
+    chosen = np.unique(np.linspace(0, len(raw) - 1, min(at_most, len(raw))).astype(int)) if raw else ()
+    rows = []
+    for i in chosen:
+        try:
+            line = json.loads(raw[i])
+        except (ValueError, RecursionError):
+            continue
+        if not isinstance(line, dict) or count(line.get("step")) is None or number(line.get("energy")) is None:
+            continue
+        values = (number(line.get(key)) for key in ("energy", "energy_error", "energy_variance"))
+        rows.append([line["step"], *(np.nan if value is None else value for value in values)])
+    return Series(*np.array(rows, dtype=float).T) if len(rows) > 1 else None
+
+
+def running_mean(values_S: np.ndarray) -> tuple[slice, np.ndarray]:
+    """The mean over a tenth of the values, ending at each; and to which of them it belongs. At least over two."""
+    window = max(2, len(values_S) // 10)
+    mean = np.convolve(values_S, np.full(window, 1 / window), mode="valid")
+    return slice(window - 1, None), mean

@@ -1,0 +1,178 @@
+"""What state a point is in, and why, from what it left and what Slurm says.
+
+In this order: it is finished; it waits in the queue; a process works on it, or should; it ended, in order or by a kill;
+it never began. Files are believed before the launcher's manifest, for a launcher may be gone.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import NamedTuple
+
+from nqs_hpc.report.queue import Job, Queue
+from nqs_hpc.report.tails import last_lines
+from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds
+from nqs_hpc.report.values import clean, count, number, section, text
+
+STATES = ("done", "running", "stalled", "requeued", "queued", "waiting", "stopped", "failed")
+ENDED = {"done", "stopped", "failed"}
+STALLED_STEPS = 10
+LEAST_SECONDS = 60.0  # a step may be quicker than the file system of another host shows it
+# A start compiles, and after its first step computes the reference; the final evaluation compiles and warms up anew.
+QUIET_SECONDS = 900.0
+SAMPLES = 1024.0  # of a step, where the summary does not say
+
+
+class Verdict(NamedTuple):
+    """A state, and one short phrase where it needs one."""
+
+    state: str
+    why: str = ""
+
+
+def judge(found: Traces, queue: Queue, now: float) -> Verdict:
+    """The state of a point; ``now`` is the Unix time."""
+    point, target = found.place.point, n_steps(found)
+    exit_ = section(found.starts[-1], "exit") if found.starts else {}
+    finished = found.done is not None and (target is None or found.done >= target)
+    if finished:
+        return Verdict("done")
+    job = _job(found, queue)
+    if job is not None and job.waits:
+        words = f"job {job.number} is {job.state}" + (f" ({job.reason})" if job.reason not in ("", "None") else "")
+        return Verdict("requeued" if found.starts else "queued", clean(words))
+    alive = _alive(found, queue, job)
+    if alive != "no":
+        return _working(found, queue, now, sure=alive == "yes")
+    if found.done is not None:
+        return Verdict("stopped", f"done at step {found.done}, {target} are asked for now")
+    if found.summary.get("status") == "done" and found.summary.get("final") is True and (exit_ or not found.starts):
+        return Verdict("done")
+    if found.stop and found.begun:
+        return Verdict("stopped", "STOP is there: remove it, and the same command goes on")
+    if point is not None and point.state == "failed" and point.why:
+        return Verdict("failed", clean(str(point.why)))
+    if found.starts:
+        return _ended(found, job, exit_)
+    if found.summary.get("status") in ("stopped", "failed"):
+        return Verdict(found.summary["status"], text(found.summary.get("reason")) or "")
+    if found.begun:
+        return Verdict("failed", found.troubles[0] if found.troubles else "no manifest.json: nobody knows how it ended")
+    return _never(found, queue, job, now)
+
+
+def _job(found: Traces, queue: Queue) -> Job | None:
+    if found.job is not None:
+        return queue.by_number.get(found.job)
+    return queue.by_folder.get(found.place.folder.absolute()) if in_batch(found) else None
+
+
+def _alive(found: Traces, queue: Queue, job: Job | None) -> str:
+    """Whether a process works on the point: yes, no, or perhaps."""
+    if job is not None and job.lives:
+        return "yes"
+    owner = found.owner
+    if owner is None:  # the last one took leave
+        return "no"
+    if owner.host == socket.gethostname():
+        return "yes" if _process_lives(owner.pid) else "no"
+    if owner.job is None:
+        return "perhaps"
+    if queue.silent:
+        return "perhaps"
+    return "yes" if (known := queue.by_number.get(owner.job)) is not None and known.lives else "no"
+
+
+def _process_lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return pid > 0
+
+
+def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
+    """Running, or stalled: the last sign of life is older than its phase explains."""
+    start, reached, target = found.starts[-1] if found.starts else {}, step(found), n_steps(found)
+    per_step = step_seconds(found) or 0.0
+    limit = max(STALLED_STEPS * per_step, LEAST_SECONDS)
+    if not start or not section(start, "seconds") or found.written is None:
+        sign, limit, phase = found.started, QUIET_SECONDS, "starting"
+    elif reached is not None and target is not None and reached >= target:
+        samples = number(section(found.config, "task").get("final_samples")) or 0.0
+        rounds = samples / (number(found.summary.get("n_samples")) or SAMPLES)
+        sign, limit, phase = found.written, max(limit * (1 + rounds), QUIET_SECONDS), "final evaluation"
+    else:
+        first = reached is not None and reached == (count(start.get("step")) or 0) + 1
+        sign, limit, phase = found.written, max(limit, QUIET_SECONDS) if first else limit, ""
+    age = max(0.0, now - sign) if sign is not None else 0.0
+    if age > limit:
+        said = f"nothing written for {duration(age)}"
+        if not sure and found.owner is not None:
+            owner = found.owner
+            said += f"; process {owner.pid} on {owner.host} cannot be asked"
+            said += f", Slurm neither ({clean(queue.silent)})" if owner.job is not None else ""
+        return Verdict("stalled", said)
+    return Verdict("running", phase)
+
+
+def _ended(found: Traces, job: Job | None, exit_: dict[str, object]) -> Verdict:
+    """How the last start ended, as it wrote itself; a kill writes nothing."""
+    if exit_:
+        word, _, reason = (text(exit_.get("reason")) or "").partition(": ")
+        if word in ("stopped", "failed"):
+            return Verdict(word, reason)
+        return Verdict("failed", f"its last start ended as {word!r}")
+    said = f"killed after step {step(found)}"
+    if job is not None:
+        said += f", Slurm: {job.state}"
+    return Verdict("failed", said + _last_words(found))
+
+
+def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> Verdict:
+    """A point without a run in its folder."""
+    point = found.place.point
+    if found.troubles:
+        return Verdict("failed", found.troubles[0])
+    if point is None:
+        if in_batch(found) and queue.silent:
+            return Verdict("queued", clean(f"Slurm does not say so: {queue.silent}"))
+        return Verdict("failed", f"no run has begun here{_last_words(found)}")
+    if point.state == "waiting":
+        return Verdict("waiting", f"after {clean(str(point.after))}" if point.after else "")
+    if point.job is not None and queue.silent:
+        return Verdict("queued", clean(f"the state of job {point.job} is not known: {queue.silent}"))
+    if point.state == "running":  # the interpreter loads before it takes the lock
+        fresh = found.log is not None and now - found.log.stat().st_mtime < LEAST_SECONDS
+        return Verdict("running", "starting") if fresh else Verdict("failed", f"ended early{_last_words(found)}")
+    if point.job is not None:
+        how = f"ended as {job.state}" if job is not None else "is no longer in the queue"
+        return Verdict("failed", f"job {clean(str(point.job))} {how}, and no run has begun{_last_words(found)}")
+    return Verdict("failed", f"its run folder holds no run{_last_words(found)}")
+
+
+def _last_words(found: Traces) -> str:
+    """The last line of the log, where it is more than progress."""
+    if found.log is None:
+        return ""
+    try:
+        lines = last_lines(found.log, 1)
+    except OSError:
+        return ""
+    usual = ("step ", "final evaluation", "|")
+    return f": {lines[-1]}" if lines and not lines[-1].startswith(usual) and "|" not in lines[-1] else ""
+
+
+def duration(seconds: float) -> str:
+    """A time in the two largest of its units."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.0f} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02d} min"
+    if whole < 86400:
+        return f"{whole // 3600}:{whole % 3600 // 60:02d} h"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"

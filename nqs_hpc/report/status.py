@@ -1,0 +1,175 @@
+"""``python -m nqs_hpc status DIR``: a table of the points of a sweep, or of the runs in a folder.
+
+Reads files, of metrics.jsonl the end alone, and asks squeue once; loads neither jax nor numpy nor MPI.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
+from nqs_hpc.report.places import Holding, holding
+from nqs_hpc.report.rows import Row, read_rows
+from nqs_hpc.report.states import ENDED
+from nqs_hpc.report.table import Column, Selection, columns, names, select, totals
+
+USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
+WATCH_SECONDS = 2.0
+WIDE = 400  # columns where there is no terminal whose width would count
+COLOURS = {
+    "done": "green",
+    "running": "cyan",
+    "stalled": "yellow",
+    "requeued": "blue",
+    "queued": "blue",
+    "waiting": "bright_black",
+    "stopped": "magenta",
+    "failed": "red",
+}
+# What a narrow terminal can do without, first to last.
+DISPENSABLE = ("restarts", "acceptance", "r_hat", "seconds_per_step", "v_score")
+
+
+class _Asked(NamedTuple):
+    folder: str
+    selection: Selection
+    watch: bool
+    as_json: bool
+
+
+def status(words: list[str]) -> int:
+    """Print the table; the exit code: 0 also where points failed, 2 for bad input, which one line on stderr names."""
+    if any(word in ("-h", "--help") for word in words):
+        print(USAGE)
+        return DONE
+    try:
+        asked = _read(words)
+        if asked.as_json:
+            found, rows = _look(asked)
+            print(_json(found, rows))
+        elif asked.watch:
+            _watch(asked)
+        else:
+            found, rows = _look(asked)
+            _console().print(view(found, rows, _console()))
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return BAD_INPUT
+    except BrokenPipeError:  # `status DIR | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return DONE
+
+
+def view(found: Holding, rows: list[Row], console: Console) -> Group:
+    """What is shown of ``rows``: a table as wide as the console, why points are as they are, and a last line."""
+    told = columns(rows)
+    table = _table(told, rows)
+    for key in DISPENSABLE:
+        if Measurement.get(console, console.options.update(width=WIDE), table).minimum <= console.width:
+            break
+        told = [column for column in told if column.key != key]
+        table = _table(told, rows)
+    who, lines = names(rows), []
+    for row in rows:
+        if row.why and row.state != "running":
+            name = " ".join(filter(None, (column.cell(row) for column in who)))
+            lines.append(Text.assemble((f"{row.state:9}", COLOURS[row.state]), f"{name}: ", (row.why, "dim")))
+        lines += [Text.assemble((f"{'':9}{row.name}: ", "dim"), (trouble, "yellow")) for trouble in row.troubles]
+    lines += [Text(trouble, "yellow") for trouble in found.troubles]
+    title = found.study.name if found.study is not None else found.folder.name or str(found.folder)
+    heading = Text.assemble((str(title), "bold"), ("  " + totals(rows) if rows else "  no point is left", ""))
+    return Group(table, *([Text()] if lines else []), *lines, Text(), heading)
+
+
+def _read(words: list[str]) -> _Asked:
+    folders: list[str] = []
+    filters: list[tuple[str, str]] = []
+    sort: str | None = None
+    left = list(words)
+    while left:
+        word, equal, inside = left.pop(0).partition("=")
+        if word in ("--sort", "--filter"):
+            if not equal:
+                if not left:
+                    raise ValueError(f"{word} needs a value; valid: {USAGE}")
+                inside = left.pop(0)
+            if word == "--sort":
+                sort = inside
+            else:
+                key, sign, wanted = inside.partition("=")
+                if not sign:
+                    raise ValueError(f"--filter {inside} is not valid; valid: KEY=VALUE, such as state=failed")
+                filters.append((key, wanted))
+        elif word in ("--watch", "--json") and not equal:
+            continue
+        elif word.startswith("-"):
+            raise ValueError(f"{word} is not an option of status; valid: {USAGE}")
+        else:
+            folders.append(word + equal + inside)
+    if len(folders) != 1:
+        raise ValueError(f"status takes one folder, not {len(folders)}; valid: {USAGE}")
+    watch, as_json = "--watch" in words, "--json" in words
+    if watch and as_json:
+        raise ValueError("--watch and --json exclude each other; valid: one of them")
+    return _Asked(folders[0], Selection(sort, filters), watch, as_json)
+
+
+def _look(asked: _Asked) -> tuple[Holding, list[Row]]:
+    found = holding(asked.folder)
+    return found, select([one.row for one in read_rows(found, time.time())], asked.selection)
+
+
+def _json(found: Holding, rows: list[Row]) -> str:
+    head = {
+        "folder": str(found.folder),
+        "study": found.study.name if found.study is not None else None,
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "troubles": found.troubles,
+    }
+    return json.dumps(head | {"points": [row._asdict() for row in rows]}, indent=2, allow_nan=False)
+
+
+def _watch(asked: _Asked) -> None:
+    """Show the table anew every two seconds until all points have ended, or Ctrl-C."""
+    console = _console()
+    try:
+        with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:
+            while True:
+                found, rows = _look(asked)
+                live.update(view(found, rows, console), refresh=True)
+                if all(row.state in ENDED for row in rows):
+                    return
+                time.sleep(WATCH_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+def _console() -> Console:
+    # a pipe has no width: nothing is to be cut off there
+    plain = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Console(width=WIDE if plain else shutil.get_terminal_size().columns, highlight=False, soft_wrap=False)
+
+
+def _table(told: list[Column], rows: list[Row]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in told:
+        table.add_column(Text(column.title), justify="right" if column.is_number else "left", no_wrap=True)
+    for row in rows:
+        cells = []
+        for column in told:
+            style = COLOURS[row.state] if column.key == "state" else "dim" if column.key == "restarts" else ""
+            cells.append(Text(column.cell(row), style))
+        table.add_row(*cells)
+    return table

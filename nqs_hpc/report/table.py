@@ -1,0 +1,172 @@
+"""Rows as text: which columns there are, how a cell reads, sorting and filtering. The same on terminal and page."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from nqs_hpc.job.progress import with_error
+from nqs_hpc.report.rows import Row
+from nqs_hpc.report.states import STATES, duration
+
+
+class Column(NamedTuple):
+    """One column; ``cell`` is empty where the row has nothing for it."""
+
+    title: str
+    cell: Callable[[Row], str]
+    key: str  # the field of Row it sorts by, or a swept key
+    is_number: bool = True  # to be aligned to the right
+
+
+class Selection(NamedTuple):
+    """What of the rows is asked for, as a user wrote it."""
+
+    sort: str | None  # a key, with a minus in front for the largest first
+    filters: list[tuple[str, str]]
+
+
+def columns(rows: list[Row]) -> list[Column]:
+    """Who, how far, what: the columns of a status, without those that are empty in all ``rows``."""
+    told = [
+        Column("state", lambda row: row.state, "state", False),
+        Column("step", steps, "step"),
+        Column("energy", energy, "energy"),
+        Column("V-score", lambda row: short(row.v_score, ".1e"), "v_score"),
+        Column("R-hat", lambda row: short(row.r_hat, ".3f"), "r_hat"),
+        Column("acc.", lambda row: short(row.acceptance, ".2f"), "acceptance"),
+        Column("s/step", lambda row: three(row.seconds_per_step), "seconds_per_step"),
+        Column("ETA", eta, "eta_seconds"),
+        Column("restarts", lambda row: str(row.restarts or ""), "restarts"),
+    ]
+    return [*names(rows), *filled(told, rows)]
+
+
+def more_columns(rows: list[Row]) -> list[Column]:
+    """What a page has room for beside `columns`."""
+    told = [
+        Column("sites", lambda row: short(row.n_sites, "d"), "n_sites"),
+        Column("energy/site", energy_per_site, "energy_per_site"),
+        Column("rel. error", lambda row: short(row.relative_error, "+.1e"), "relative_error"),
+        Column("variance", lambda row: short(row.energy_variance, ".1e"), "energy_variance"),
+        Column("tau", lambda row: short(row.tau, ".2f"), "tau"),
+        Column("parameters", lambda row: short(row.n_parameters, "d"), "n_parameters"),
+        Column("ranks", lambda row: short(row.n_ranks, "d"), "n_ranks"),
+        Column("wall time", lambda row: "" if row.seconds is None else duration(row.seconds), "seconds"),
+    ]
+    return filled(told, rows)
+
+
+def names(rows: list[Row]) -> list[Column]:
+    """The columns that say which point a row is: its swept keys where all rows have them, else its name."""
+    keys = list(dict.fromkeys(key for row in rows for key in row.swept))
+    told_apart = len({tuple(row.swept.get(key) for key in keys) for row in rows}) == len(rows)
+    if not keys or not told_apart or any(key not in row.swept for row in rows for key in keys):
+        return [Column("point", lambda row: row.name, "name", False)]
+    return [
+        Column(title, lambda row, key=key: cell(row.swept[key]), key, _numeric(rows, key))  # type: ignore[misc]
+        for key, title in short_keys(keys).items()
+    ]
+
+
+def short_keys(keys: list[str]) -> dict[str, str]:
+    """Each key with the shortest of its endings that no other key has: lattice.length is length."""
+    last = Counter(key.rpartition(".")[2] for key in keys)
+    return {key: key.rpartition(".")[2] if last[key.rpartition(".")[2]] == 1 else key for key in keys}
+
+
+def filled(told: list[Column], rows: list[Row]) -> list[Column]:
+    """Those of the columns that have something to show."""
+    return [column for column in told if any(column.cell(row) for row in rows)]
+
+
+def steps(row: Row) -> str:
+    """Steps made of steps asked for."""
+    if row.step is None:
+        return "" if row.n_steps is None else f"0/{row.n_steps}"
+    return f"{row.step}/{'?' if row.n_steps is None else row.n_steps}"
+
+
+def energy(row: Row) -> str:
+    """The total energy with its error, empty where there is none."""
+    return "" if row.energy is None else with_error(row.energy, row.energy_error)
+
+
+def energy_per_site(row: Row) -> str:
+    """The same over the number of sites."""
+    return "" if row.energy_per_site is None else with_error(row.energy_per_site, row.energy_per_site_error)
+
+
+def eta(row: Row) -> str:
+    """The time left, of points that are on their way."""
+    return "" if row.eta_seconds is None else duration(row.eta_seconds)
+
+
+def short(value: float | None, form: str) -> str:
+    """A number in the format ``form``, empty for None."""
+    return "" if value is None else format(value, form)
+
+
+def three(value: float | None) -> str:
+    """A number with three digits, zeros at the end included."""
+    return "" if value is None else f"{value:#.3g}".rstrip(".")
+
+
+def cell(value: str | float | None) -> str:
+    """A swept value."""
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def totals(rows: list[Row]) -> str:
+    """How many points there are of each state: "6 points: 4 done, 1 running, 1 failed"."""
+    counted = Counter(row.state for row in rows)
+    told = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
+    return f"{len(rows)} point{'s' * (len(rows) != 1)}: {told}"
+
+
+def select(rows: list[Row], wanted: Selection) -> list[Row]:
+    """The rows that pass all filters, sorted; ValueError in one line for a key that no row has."""
+    valid = [*Row._fields, *dict.fromkeys(key for row in rows for key in row.swept)]
+    for key, text in wanted.filters:
+        rows = [row for row in rows if _equal(value(row, _known(key, "--filter", valid)), text)]
+    if wanted.sort is None:
+        return rows
+    key = _known(wanted.sort.removeprefix("-"), "--sort", valid)
+    there = [row for row in rows if value(row, key) is not None]
+    missing = [row for row in rows if value(row, key) is None]
+    return sorted(there, key=lambda row: _order(value(row, key)), reverse=wanted.sort.startswith("-")) + missing
+
+
+def value(row: Row, key: str) -> Any:
+    """What a row has under a field of Row or a swept key."""
+    return row.swept.get(key) if key in row.swept or key not in Row._fields else getattr(row, key)
+
+
+def _known(key: str, option: str, valid: list[str]) -> str:
+    """The full name of a key, of which a user may give the last part alone."""
+    found = [name for name in valid if name == key] or [name for name in valid if name.endswith(f".{key}")]
+    if len(found) != 1:
+        raise ValueError(f"{option} {key} is not valid; valid: {', '.join(found or valid)}")
+    return found[0]
+
+
+def _equal(found: Any, text: str) -> bool:
+    if found is None:
+        return text in ("", "null")
+    if isinstance(found, int | float) and not isinstance(found, bool):
+        try:
+            return float(text) == found
+        except ValueError:
+            return False
+    return text.lower() == str(found).lower()
+
+
+def _order(found: Any) -> tuple[int, float, str]:
+    is_number = isinstance(found, int | float)
+    return (0, float(found), "") if is_number and math.isfinite(found) else (1, 0.0, str(found))
+
+
+def _numeric(rows: list[Row], key: str) -> bool:
+    return all(row.swept[key] is None or isinstance(row.swept[key], int | float) for row in rows)

@@ -1,0 +1,160 @@
+"""What a point has left in its folder, read and not yet judged. Any file may be missing, cut short or junk."""
+
+from __future__ import annotations
+
+import json
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.job.lifecycle import done, stop_requested
+from nqs_hpc.report.places import Place
+from nqs_hpc.report.tails import last_steps
+from nqs_hpc.report.values import clean, count, items, number, section, text
+
+
+class Owner(NamedTuple):
+    """Who holds, or held until a kill, the lock of the folder."""
+
+    host: str
+    pid: int
+    job: str | None  # of Slurm
+
+
+class Traces(NamedTuple):
+    """Empty mappings and lists stand for files that are missing or cannot be read."""
+
+    place: Place
+    begun: bool  # whether a run has left anything
+    summary: dict[str, Any]
+    manifest: dict[str, Any]
+    starts: list[dict[str, Any]]
+    config: dict[str, Any]
+    steps: list[dict[str, Any]]  # the newest lines of metrics.jsonl, oldest first
+    written: float | None  # Unix time of the newest of them, by the clock of the file's host
+    started: float | None  # Unix time at which the manifest was last written: at a start, its first step, its end
+    done: int | None
+    stop: bool
+    owner: Owner | None
+    job: str | None  # of Slurm that runs, or ran, this point in batch
+    log: Path | None  # what it printed
+    troubles: list[str]  # files that cannot be read, a line each
+
+
+def traces(place: Place) -> Traces:
+    """Read the folder of ``place``; raises nothing for what it may hold."""
+    folder, troubles = place.folder, []
+    if folder.exists() and not folder.is_dir():
+        troubles.append(f"{clean(folder.name)} is a file, not a run folder")
+
+    def guarded(name: str, read: Any, missing: Any) -> Any:
+        try:
+            return read(folder / name)
+        except (FileNotFoundError, NotADirectoryError):
+            return missing
+        except (OSError, ValueError, RecursionError) as error:
+            troubles.append(f"{name} cannot be read: {_reason(error)}")
+            return missing
+
+    manifest = guarded("manifest.json", _json, {})
+    starts = items(manifest, "starts")
+    owner = guarded(".lock", _owner, None)
+    point = place.point
+    job = str(point.job) if point is not None and point.job is not None else None
+    if job is None and starts and guarded("job.sbatch", Path.exists, False):
+        job = text(starts[-1].get("slurm_job"))
+    found = {
+        "summary": guarded("summary.json", _json, {}),
+        "config": guarded("config.yaml", _yaml, {}),
+        "steps": guarded("metrics.jsonl", last_steps, []),
+        "written": guarded("metrics.jsonl", _modified, None),
+        "started": guarded("manifest.json", _modified, None),
+        "done": guarded("DONE", lambda path: done(path.parent), None),
+        "stop": guarded("STOP", lambda path: stop_requested(path.parent), False),
+    }
+    begun = bool(manifest or found["summary"] or found["steps"] or found["done"] is not None)
+    return Traces(
+        place=place,
+        begun=begun,
+        manifest=manifest,
+        starts=starts,
+        owner=owner,
+        job=job,
+        log=guarded("", lambda _: _log(place, job), None),
+        troubles=troubles,
+        **found,
+    )
+
+
+def in_batch(found: Traces) -> bool:
+    """Whether Slurm was asked to run this point."""
+    return found.job is not None or (found.place.folder / "job.sbatch").exists()
+
+
+def n_steps(found: Traces) -> int | None:
+    """How many steps the point is to make."""
+    asked = count(found.place.point.n_steps) if found.place.point is not None else None
+    return asked if asked is not None else count(section(found.config, "task").get("n_steps"))
+
+
+def step(found: Traces) -> int | None:
+    """The step it has reached: of the newest line, else of DONE, else of the summary."""
+    newest = found.steps[-1]["step"] if found.steps else None
+    for known in (newest, found.done, count(found.summary.get("step"))):
+        if known is not None:
+            return known
+    return 0 if found.begun else None
+
+
+def step_seconds(found: Traces) -> float | None:
+    """The time of a step, the median of the newest ones."""
+    known = sorted(value for line in found.steps if (value := number(line.get("seconds"))) is not None)
+    return known[len(known) // 2] if known else None
+
+
+def _json(path: Path) -> dict[str, Any]:
+    data = json.loads(path.read_bytes())
+    if not isinstance(data, dict):
+        raise ValueError("it holds no object")
+    return data
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast, where it was built
+    try:
+        data = yaml.load(path.read_bytes(), loader)
+    except yaml.YAMLError as error:
+        raise ValueError(clean(str(error))) from None
+    if not isinstance(data, dict):
+        raise ValueError("it holds no mapping")
+    return data
+
+
+def _owner(path: Path) -> Owner | None:
+    raw = path.read_bytes()
+    with suppress(ValueError, KeyError, TypeError, RecursionError):  # empty after an orderly end, torn by a kill
+        data = json.loads(raw)
+        return Owner(str(data["host"]), int(data["pid"]), None if data["job"] is None else str(data["job"]))
+    return None
+
+
+def _modified(path: Path) -> float:
+    return path.stat().st_mtime
+
+
+def _log(place: Place, job: str | None) -> Path | None:
+    """The newest of the files that can hold what the point printed."""
+    candidates = [place.folder / "output.log", *place.folder.glob("slurm-*.log")]
+    if place.sweep is not None and job is not None and re.fullmatch(r"\w+", job):
+        candidates.append(place.sweep / "logs" / f"{job}.log")
+    there = [path for path in candidates if path.is_file()]
+    return max(there, key=_modified) if there else None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return clean((error.strerror or str(error)) if isinstance(error, OSError) else str(error))

@@ -1,0 +1,71 @@
+"""varbench.md: the energies as the tables of the variational benchmarks project have them, to be handed in there.
+
+Wu et al. 2024, arXiv:2302.04919; github.com/varbench/varbench. One table a Hamiltonian and lattice, a row a result:
+Energy (of the whole system), Sigma (its statistical error), Energy Variance, DOF (number of spins), Einf (energy at
+infinite temperature), Method, Data Repository (left empty: a link to where the data are published). There spins are
+Pauli matrices and the first coupling is the unit of energy, so Heisenberg energies are four times ours, over J.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nqs_hpc.report.groups import by_system, measured
+from nqs_hpc.report.rows import Found
+from nqs_hpc.report.values import clean, number, section
+
+COLUMNS = ("Energy", "Sigma", "Energy Variance", "DOF", "Einf", "Method", "Data Repository")
+
+
+def varbench(found: list[Found]) -> str:
+    """The tables as Markdown, a heading each; empty where no point has its final energy."""
+    parts = []
+    for name, members in by_system(measured(found)).items():
+        lines = [markdown_row(COLUMNS), "|" + "---|" * len(COLUMNS)]
+        lines += [markdown_row(_cells(one)) for one in members]
+        parts.append(f"## {markdown(name)}\n\n" + "\n".join(lines) + "\n")
+    return "\n".join(parts)
+
+
+def markdown_row(cells: Any) -> str:
+    """One row of a table."""
+    return "| " + " | ".join(markdown(str(one)) for one in cells) + " |"
+
+
+def markdown(raw: str) -> str:
+    """Text that Markdown takes for nothing else: neither a column, nor HTML, nor a link or emphasis."""
+    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "&#42;", "[": "&#91;", "`": "&#96;"}
+    return "".join(entities.get(char, char) for char in clean(raw, 10**5)).replace("_", "\\_")
+
+
+def _cells(one: Found) -> list[str]:
+    row, factor, zero = one.row, _factor(one), one.row.e_infinity
+    return [
+        _exact(row.energy, factor),
+        _exact(row.energy_error, factor),
+        _exact(row.energy_variance, factor**2),
+        str(row.n_sites or ""),
+        _exact(zero, factor),
+        _method(one),
+        "",
+    ]
+
+
+def _factor(one: Found) -> float:
+    """From our units to theirs."""
+    hamiltonian = section(section(one.traces.manifest, "physics"), "hamiltonian")
+    coupling = hamiltonian.get("J")
+    first = abs(number(coupling[0] if isinstance(coupling, list) and coupling else coupling) or 1.0)
+    return {"heisenberg": 4 / first, "ising": 1 / first}.get(str(hamiltonian.get("name")), 1.0)
+
+
+def _method(one: Found) -> str:
+    physics = section(one.traces.manifest, "physics")
+    network, optimizer = section(physics, "ansatz"), section(physics, "optimizer")
+    settings = ", ".join(f"{key} = {value}" for key, value in network.items() if key in ("alpha", "alphas", "dtype"))
+    version = section(one.traces.manifest, "versions").get("nqs_hpc", "")
+    return f"{network.get('name', '')} ({settings}), VMC with {optimizer.get('name', '')}, nqs_hpc {version}".strip()
+
+
+def _exact(value: float | None, factor: float) -> str:
+    return "" if value is None else f"{value * factor:.10g}"
