@@ -11,6 +11,7 @@ import os
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,26 +58,37 @@ def main(argv: list[str] | None = None) -> int:
         from nqs_hpc.report.status import status
 
         return status(words[1:])
-    if words[:1] == ["report"]:
-        from nqs_hpc.report.page import report
-
-        return report(words[1:])
-    multirun = any(word in MULTIRUN for word in words)
-    if words[:1] == ["submit"] or multirun:
-        # These start jobs and are none: MPI stays unloaded, for a child that inherited it could not start its own.
-        what = "-m" if multirun else "submit"
+    what = "-m" if any(word in MULTIRUN for word in words) else words[0] if words else ""
+    if what in ("-m", "submit", "report"):
+        # One process does these. MPI stays unloaded: a child that inherited it could not start its own.
         n_started, number = launched()
         if n_started > 1:
-            line = f"{what} inside a step of {n_started} tasks: each would start all jobs; start it outside of srun"
+            line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
             return _leave(Leave(BAD_INPUT, line), speaks=number == 0)
-        if multirun:
-            from nqs_hpc.sweep.command import sweep
-
-            return sweep(words)
-        from nqs_hpc.submit import submit
-
-        return submit(words[1:])
+        return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
     return _job(words, begun)
+
+
+def _submit(words: list[str]) -> int:
+    from nqs_hpc.submit import submit
+
+    return submit(words[1:])
+
+
+def _report(words: list[str]) -> int:
+    from nqs_hpc.report.page import report
+
+    return report(words[1:])
+
+
+def _sweep(words: list[str]) -> int:
+    """Launch a sweep; the report of one that ran here is made at once, and whether that works is not its exit code."""
+    from nqs_hpc.sweep.command import sweep
+
+    code, ran_in = sweep(words)
+    if ran_in is not None:
+        _report(["report", str(ran_in)])
+    return code
 
 
 def _job(words: list[str], begun: float) -> int:
@@ -167,7 +179,8 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
     if flags := [word for word in words if word.startswith("-")]:
         return Leave(
             BAD_INPUT,
-            f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, submit, doctor, --help, --version",
+            f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, status, report, doctor, "
+            "--help, --version",
         )
     try:
         config = compose(words, n_ranks)
@@ -213,10 +226,12 @@ def fail(here: World | None, error: BaseException) -> int:
     if rank > 0:
         time.sleep(0.5)  # where all ranks fail alike, rank 0 speaks and ends the job before the others do
     if isinstance(error, SystemExit | KeyboardInterrupt):
-        print(f"rank {rank}: stopped at once by {type(error).__name__}", file=sys.stderr, flush=True)
+        text = f"rank {rank}: stopped at once by {type(error).__name__}\n"
     else:
         where = f"rank {rank} of {here.size} failed:\n" if here is not None and several else ""
-        print(where + "".join(traceback.format_exception(error)), file=sys.stderr, end="", flush=True)
+        text = where + "".join(traceback.format_exception(error))
+    with suppress(OSError):  # whether or not anybody reads it, the others must end
+        print(text, file=sys.stderr, end="", flush=True)
     if here is not None and several:
         here.abort(FAULT)
     return FAULT

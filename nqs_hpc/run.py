@@ -137,10 +137,11 @@ def run(
         summary = book.summary(outcome.state, last, status=outcome.status, reason=outcome.reason, final=outcome.final)
         files.write_json(folder / "summary.json", summary)
         show.close()
-        try:
-            energy_png(folder)
-        except ValueError as error:  # no matplotlib here: the run does not need it
-            show.say(str(error))
+        if last is not None:
+            try:
+                energy_png(folder)
+            except ValueError as error:  # no matplotlib here: the run does not need it
+                show.say(str(error))
         manifest.end(
             folder, step=int(outcome.state.step), reason=f"{outcome.status}: {outcome.reason}", saves=book.saves
         )

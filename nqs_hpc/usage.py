@@ -19,8 +19,8 @@ nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on 
 usage
   python -m nqs_hpc [KEY=VALUE ...]                    the job; the same command again continues it
   mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]       on four ranks; srun likewise
-  python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep over all combinations, on this machine or with
-                                                       hydra/launcher=slurm; again: what is left of it
+  python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep, here or with hydra/launcher=slurm;
+                                                       the same command again: what is left of it
   python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
   python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
                                                        how far the points of a sweep are

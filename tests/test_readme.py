@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from nqs_hpc.cli import main
 from nqs_hpc.config import compose
 from nqs_hpc.usage import key_table
 
@@ -39,7 +40,9 @@ def test_commands_are_good_input(tmp_path, monkeypatch):
     (tmp_path / "cluster.txt").write_text(here_document)
     assert len(commands()) >= 4
     for words in commands():
-        if words != ["--help"]:
+        if words[:1] == ["-m"]:
+            assert main([*words, "hydra.launcher.dry_run=true"]) == 0
+        elif words != ["--help"]:
             compose(words, 4 if "mpiexec" in " ".join(words) else 1)
 
 

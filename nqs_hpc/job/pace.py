@@ -48,9 +48,11 @@ def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
         if told or spent <= SHARE * total or (total < FIRST_MINUTE and not final):
             return ""
         told = True
+        mine = {every_steps, every_seconds} <= {"auto", None}
+        why = "the last one is always made" if mine else "checkpoint.every_steps and .every_seconds say how often"
         return (
             f"saving takes {100 * spent / total:.1f} % of the time ({n_saves} checkpoints in {total:.1f} s, "
-            f"{longest:.2g} s the longest): checkpoint.every_steps and .every_seconds say how often"
+            f"{longest:.2g} s the longest): {why}"
         )
 
     return Pace(due, saved, excess, lambda: (n_saves, spent))

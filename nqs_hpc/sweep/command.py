@@ -36,8 +36,8 @@ class Asked(NamedTuple):
         return combinations(words, chain=self.chain, n_ranks=self.n_ranks)
 
 
-def sweep(words: list[str]) -> int:
-    """Launch the sweep of the command line ``words``; returns the exit code.
+def sweep(words: list[str]) -> tuple[int, Path | None]:
+    """Launch the sweep of the command line ``words``; returns the exit code, and the study's folder where points ran.
 
     0: every point is done, or in the queue; 85: stopped, the same command goes on; 1: a point failed; 2: bad input.
     """
@@ -46,7 +46,7 @@ def sweep(words: list[str]) -> int:
         asked, points = _read(overrides, shlex.join(sys.orig_argv))
         combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
     except InputError as error:
-        return _leave(Leave(BAD_INPUT, str(error)))
+        return _leave(Leave(BAD_INPUT, str(error))), None
     left: list[Leave] = []
 
     def task(config: Any) -> None:
@@ -63,14 +63,16 @@ def sweep(words: list[str]) -> int:
     try:
         _hydra(task, overrides)
     except InputError as error:
-        return _leave(Leave(BAD_INPUT, str(error)))
+        return _leave(Leave(BAD_INPUT, str(error))), None
     except slurm.SlurmError as error:
-        return _leave(Leave(BAD_INPUT, f"not submitted: {error}"))
+        return _leave(Leave(BAD_INPUT, f"not submitted: {error}")), None
     except (OSError, ValueError) as error:
-        return _leave(Leave(FAULT, f"cannot launch: {error}"))
+        return _leave(Leave(FAULT, f"cannot launch: {error}")), None
     except KeyboardInterrupt:
-        return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on"))
-    return _leave(left[0])
+        return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on")), None
+    launcher = asked.order.launcher
+    ran = isinstance(launcher, Local) and not launcher.dry_run
+    return _leave(left[0]), asked.order.folder if ran else None
 
 
 def _leave(left: Leave) -> int:

@@ -116,3 +116,19 @@ def test_auto_is_a_bar_on_a_terminal(columns):
     text = data.decode()
     assert "1/3 |" in text and "R-hat 1.012 acc 0.62 ETA" in text and "step" not in text
     assert max(map(len, text.split("\r"))) <= 80
+
+
+class Deaf(io.StringIO):
+    """A pipe whose reader is gone."""
+
+    def write(self, text):
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+@pytest.mark.parametrize("mode", ["bar", "lines"])
+def test_nobody_listening_is_not_the_end_of_a_run(mode):
+    shown = progress(mode, 10, 0, Deaf())
+    for step in range(1, 11):
+        shown.update(line(step))
+    shown.say("words")
+    shown.close()

@@ -1,6 +1,7 @@
 """`-m` as one types it: what is refused is one line and leaves nothing; what is launched twice is launched once."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from nqs_hpc.cli import main
 from nqs_hpc.job import study
+from nqs_hpc.job.lifecycle import SIGNALS
 from tests.mpi.starts import environment
 
 SWEEP = ("-m", "study=a", "lattice.length=4,6", "ansatz=rbm,jastrow")
@@ -25,7 +27,10 @@ def sweep(work, queue, capsys):
         captured = capsys.readouterr()
         return code, captured.out + captured.err
 
-    return run
+    former = {number: signal.getsignal(number) for number in SIGNALS}
+    yield run
+    for number, handler in former.items():  # a job ignores them as it ends, and children would inherit that
+        signal.signal(number, handler)
 
 
 SLURM = "hydra/launcher=slurm"
