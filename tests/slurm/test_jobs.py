@@ -81,14 +81,20 @@ class Job(NamedTuple):
                 environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
             except OSError:
                 continue
-            own = f"SLURM_JOB_ID={self.number}".encode() in environment
+            number, _, element = self.number.partition("_")
+            marks = (
+                {f"SLURM_ARRAY_JOB_ID={number}", f"SLURM_ARRAY_TASK_ID={element}"}
+                if element
+                else {f"SLURM_JOB_ID={number}"}
+            )
+            own = {mark.encode() for mark in marks} <= set(environment)
             if own and "-m nqs_hpc" in command_line(pid) and command_line(pid).startswith(sys.executable):
                 (rank,) = [int(entry[9:]) for entry in environment if entry.startswith(b"PMI_RANK=")]
                 found[rank] = pid
         return found
 
 
-def nqs_hpc(cluster: Cluster, cwd: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def nqs_hpc(cluster: Cluster, cwd: Path, *words: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """``python -m nqs_hpc WORDS`` on the login node."""
     return subprocess.run(
         [sys.executable, "-m", "nqs_hpc", *words],
@@ -96,7 +102,7 @@ def nqs_hpc(cluster: Cluster, cwd: Path, *words: str) -> subprocess.CompletedPro
         env=cluster.environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=timeout,
     )
 
 
@@ -129,6 +135,20 @@ def warned_twice(cluster: Cluster, cwd: Path) -> Job:
     job.restarts(2)
     job.done()
     assert job.said().count("signal SIGUSR1; ") == 2 and job.said().count("back to the queue, restart ") == 2
+    return job
+
+
+def warned_early(cluster: Cluster, cwd: Path) -> Job:
+    """USR1 before ranks can hear it: in the preamble of the first start, in the first moments of the second."""
+    (cwd / "site.yaml").write_text('preamble: |\n  touch "begun.${SLURM_RESTART_COUNT:-0}"; sleep 2\n')
+    job = submit(cluster, cwd, "resources.site=site.yaml")
+    for restart in range(2):
+        while not (cwd / f"begun.{restart}").exists():
+            time.sleep(0.05)
+        time.sleep(0.5 + 1.8 * restart)
+        cluster.command("scancel", "--signal=USR1", "--batch", job.number)
+        job.restarts(restart + 1)
+    job.done()
     return job
 
 
@@ -173,7 +193,7 @@ def lost_a_rank(cluster: Cluster, cwd: Path) -> Job:
     return again
 
 
-CASES = (left_alone, warned_twice, out_of_time, put_back, lost_a_rank)
+CASES = (left_alone, warned_twice, warned_early, out_of_time, put_back, lost_a_rank)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +219,13 @@ def same_as(undisturbed: Path, job: Job, n_steps: int) -> None:
 
 @pytest.mark.parametrize(
     ("case", "n_steps", "n_starts"),
-    [(warned_twice, N_STEPS, 3), (put_back, N_STEPS, 2), (lost_a_rank, N_STEPS, 2), (out_of_time, N_LONG, 2)],
+    [
+        (warned_twice, N_STEPS, 3),
+        (warned_early, N_STEPS, 3),
+        (put_back, N_STEPS, 2),
+        (lost_a_rank, N_STEPS, 2),
+        (out_of_time, N_LONG, 2),
+    ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_what_a_queue_does_changes_no_bit(cases, undisturbed, case, n_steps, n_starts):
