@@ -48,7 +48,7 @@ def queue(tmp_path_factory, monkeypatch):
         text = RECORD.format(python=sys.executable, folder=str(folder), reads=name == "sbatch", name=name)
         script.write_text(text)
         script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    (folder / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.05\n")  # a script that waits does so for long
+    (folder / "sleep").write_text("#!/bin/sh\nexec /bin/sleep 0.2\n")  # a script that waits does so for long
     (folder / "sleep").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     for name in [name for name in os.environ if name.startswith(("SLURM_", "PMI_", "OMPI_"))]:
