@@ -153,11 +153,18 @@ def _ended(one: _Running, book: Book, *, stopping: bool) -> None:
     if code in (DONE, STOPPED):
         state, why = {DONE: "done", STOPPED: "stopped"}[code], _reason(folder)
     elif stopping:
-        state, why = "stopped", f"ended at once, code {code}"
+        state, why = "stopped", f"ended at once, {_code(code)}"
     else:
-        state, why = "failed", f"code {code}: {last_line(folder / OUTPUT)}"
+        state, why = "failed", f"{_code(code)}: {last_line(folder / OUTPUT)}"
     book.note(one.todo.point.name, state=state, why="" if state == "done" else why)
     print(f"{_label(one.todo)}: {state}: {why}", flush=True)
+
+
+def _code(code: int) -> str:
+    """An exit code in words; mpiexec says 9 of a rank that SIGKILL ended."""
+    if code < 0 or code == signal.SIGKILL:
+        return f"killed by {signal.Signals(abs(code)).name}"
+    return f"code {code}"
 
 
 def _label(todo: Todo) -> str:
