@@ -65,7 +65,11 @@ def main(argv: list[str] | None = None) -> int:
         if n_started > 1:
             line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
             return _leave(Leave(BAD_INPUT, line), speaks=number == 0)
-        return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
+        try:
+            return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
+        except BrokenPipeError:  # `| head` has read enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return DONE
     return _job(words, begun)
 
 

@@ -63,6 +63,7 @@ ALLOWED["site"] = {"checks", "schema"}
 ALLOWED["batch"] = {"checks", "schema", "site", "job"}
 ALLOWED["submit"] = {"checks", "schema", "config", "usage", "job", "admission", "site", "batch"}
 ALLOWED["sweep"] = {
+    "usage",
     "checks",
     "schema",
     "config",

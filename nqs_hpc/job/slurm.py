@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 ASK_SECONDS = 20.0  # for an answer; a busy controller takes seconds
 # Whose processes are gone for good. Every other state may still have some, or get some.
@@ -88,11 +89,20 @@ def job_named(name: str) -> tuple[str, str] | None:
     return None
 
 
-def states() -> dict[str, str]:
-    """The state of every living job of this user, by NUMBER, or NUMBER_ELEMENT for each element of an array."""
-    answer = ask("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--states=all", "--format=%i|%T")
-    found = dict(line.split("|", 1) for line in answer.splitlines())
-    return {job: name for job, name in found.items() if name not in ENDED}
+class Queued(NamedTuple):
+    """A living job, or an element of an array."""
+
+    state: str
+    name: str
+
+
+def queued() -> dict[str, Queued]:
+    """Every living job of this user, by NUMBER, or NUMBER_ELEMENT for each element of an array."""
+    answer = ask("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--states=all", "--format=%i|%T|%j")
+    # a name of somebody's may hold anything, a line break too: what is no line of ours tells nothing
+    lines = (line.split("|", 2) for line in answer.splitlines())
+    found = {line[0]: Queued(*line[1:]) for line in lines if len(line) == 3}
+    return {job: one for job, one in found.items() if one.state not in ENDED}
 
 
 def max_array_size() -> int:

@@ -36,6 +36,7 @@ class Point(NamedTuple):
     n_steps: int
     after: str | None = None  # the point whose parameters it begins with (chain=KEY)
     job: str | None = None  # of Slurm: NUMBER, or NUMBER_ELEMENT of an array
+    ticket: str | None = None  # what the job is called, and _ELEMENT: written before Slurm is asked to take it
     state: str = "waiting"  # as the launcher last knew it: one of STATES
     why: str = ""
 

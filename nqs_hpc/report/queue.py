@@ -53,7 +53,10 @@ def ask(user: int) -> Queue:
     by_number: dict[str, Job] = {}
     by_folder: dict[Path, Job] = {}
     for line in answer.splitlines():
-        shown, own, state, reason, folder = line.split("|", 4)
+        fields = line.split("|", 4)
+        if len(fields) < 5:  # the rest of a folder's name with a line break in it
+            continue
+        shown, own, state, reason, folder = fields
         job = Job(shown, state, reason)
         for number in (shown, own):  # elements that wait all have the own number of one that may run
             if (same := by_number.get(number)) is None or not same.lives:

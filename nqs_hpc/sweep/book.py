@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,13 +28,15 @@ class Book:
     def point(self, name: str) -> Point:
         return next(point for point in self.study.points if point.name == name)
 
-    def note(self, name: str, **changes: Any) -> Point:
-        """Change fields of one point; returns it as it is now."""
-        changed = self.point(name)._replace(**changes)
-        points = [changed if point.name == name else point for point in self.study.points]
+    def note(self, name: str, **changes: Any) -> None:
+        """Change fields of one point."""
+        self.note_all({name: changes})
+
+    def note_all(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
+        """Change fields of points, by name, in one write."""
+        points = [point._replace(**changes.get(point.name, {})) for point in self.study.points]
         self.study = self.study._replace(points=points)
         self.write()
-        return changed
 
     def write(self) -> None:
         manifest.write(self.folder, self.study)

@@ -21,6 +21,7 @@ from nqs_hpc.schema import CHOICES, Local, Slurm, read
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
 from nqs_hpc.sweep.study import Order
+from nqs_hpc.usage import help_text
 
 LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
 
@@ -42,6 +43,8 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
     0: every point is done, or in the queue; 85: stopped, the same command goes on; 1: a point failed; 2: bad input.
     """
     overrides = [word for word in words if word not in ("-m", "--multirun")]
+    if any(word in ("-h", "--help") for word in overrides):
+        return _leave(Leave(DONE, help_text())), None
     try:
         asked, points = _read(overrides, shlex.join(sys.orig_argv))
         combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
@@ -107,6 +110,8 @@ def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
         own = [one for one in parsed if one.is_hydra_override()]
         others = [one for one in parsed if not one.is_hydra_override()]
         points = expand(others)
+    except InputError:
+        raise
     except (HydraException, ValueError, RecursionError) as error:
         raise InputError(f"cannot be read as KEY=VALUE: {' '.join(str(error).split())[:200]}") from None
     single = {one.key_or_group: one.value() for one in [*own, *others] if not one.is_sweep_override()}

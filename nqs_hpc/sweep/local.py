@@ -13,8 +13,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,6 +39,7 @@ class _Running(NamedTuple):
     process: subprocess.Popen[bytes]
     todo: Todo
     slot: tuple[int, ...]  # the cores it may use
+    n_ranks: int
 
 
 def ranks(launcher: Local, config: Config) -> int:
@@ -62,7 +63,7 @@ def run(launcher: Local, todos: list[Todo], book: Book) -> None:
 
     How each ended is in ``book``.
     """
-    free = slots(launcher, todos)
+    free = slots(launcher, todos, taken=_cores_of(book.folder))
     waiting, running, n_asked, last_signal = list(todos), list[_Running](), 0, 0.0
     with _signals() as asked:
         while running or (waiting and not asked()):
@@ -89,13 +90,28 @@ def run(launcher: Local, todos: list[Todo], book: Book) -> None:
         book.note(todo.point.name, state="waiting", why=why)
 
 
-def slots(launcher: Local, todos: list[Todo]) -> list[tuple[int, ...]]:
-    """The cores for each of the points that run at a time; disjoint while there are enough."""
-    cores = sorted(os.sched_getaffinity(0))
+def slots(launcher: Local, todos: list[Todo], taken: Set[int] = frozenset()) -> list[tuple[int, ...]]:
+    """The cores for each of the points that run at a time; disjoint while there are enough.
+
+    ``taken``: by points that a former launcher left running.
+    """
+    every = os.sched_getaffinity(0)
+    cores = sorted(every - taken or every)
     most = max((ranks(launcher, todo.config) * todo.config.resources.threads for todo in todos), default=1)
     n_jobs = max(len(cores) // most, 1) if launcher.n_jobs == "auto" else launcher.n_jobs
     width = max(len(cores) // n_jobs, 1)
     return [tuple(cores[(first * width + i) % len(cores)] for i in range(width)) for first in range(n_jobs)]
+
+
+def _cores_of(study: Path) -> set[int]:
+    """The cores that ranks of a study's points are bound to right now."""
+    found: set[int] = set()
+    for words in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            pid = int(words.parent.name)
+            if os.fsencode(study) in words.read_bytes() and _is_rank(pid):
+                found |= os.sched_getaffinity(pid)
+    return found
 
 
 def mpiexec() -> str | None:
@@ -144,7 +160,7 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _R
         )
     book.note(todo.point.name, state="running", why=f"process {process.pid}, cores {','.join(map(str, cores))}")
     print(f"{_label(todo)}: started, {n_ranks} rank{'s' * (n_ranks > 1)}", flush=True)
-    return _Running(process, todo, slot)
+    return _Running(process, todo, slot, n_ranks)
 
 
 def _ended(one: _Running, book: Book, *, stopping: bool) -> None:
@@ -152,19 +168,21 @@ def _ended(one: _Running, book: Book, *, stopping: bool) -> None:
     code, folder = one.process.returncode, book.folder / one.todo.point.name
     if code in (DONE, STOPPED):
         state, why = {DONE: "done", STOPPED: "stopped"}[code], _reason(folder)
-    elif stopping:
-        state, why = "stopped", f"ended at once, {_code(code)}"
+    elif (killed := _signal(code, one.n_ranks)) is not None:
+        state, why = "stopped" if stopping else "failed", f"killed by {killed}"
     else:
-        state, why = "failed", f"{_code(code)}: {last_line(folder / OUTPUT)}"
+        state, why = "stopped" if stopping else "failed", f"code {code}: {last_line(folder / OUTPUT)}"
     book.note(one.todo.point.name, state=state, why="" if state == "done" else why)
     print(f"{_label(one.todo)}: {state}: {why}", flush=True)
 
 
-def _code(code: int) -> str:
-    """An exit code in words; mpiexec says 9 of a rank that SIGKILL ended."""
-    if code < 0 or code == signal.SIGKILL:
-        return f"killed by {signal.Signals(abs(code)).name}"
-    return f"code {code}"
+def _signal(code: int, n_ranks: int) -> str | None:
+    """The signal that ended a point; mpiexec says its number as its own code, and much beside the point."""
+    number = -code if code < 0 else code if n_ranks > 1 and code > 2 else 0
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return None
 
 
 def _label(todo: Todo) -> str:

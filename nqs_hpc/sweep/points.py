@@ -1,7 +1,7 @@
 """What a sweep consists of: every combination of the values given, checked, each with a name and an identity.
 
-A point is a run folder below the study's. Its name tells what is swept; its identity is a hash of its physics, and of
-what else is swept (rates, ranks), so that the same point is found again however the command was written.
+A point is a run folder below the study's. Its name tells what is swept; its identity is a hash of its physics, its
+optimizer, and what else is swept (ranks), so that the same point is found again however the command was written.
 """
 
 from __future__ import annotations
@@ -10,16 +10,18 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.checks import InputError, bad, show
-from nqs_hpc.config import compose, make_lattice, physics, run_name
+from nqs_hpc.config import compose, make_lattice, physics, run_name, to_plain
 from nqs_hpc.schema import Config
 
 OWN = ("study", "chain")  # keys of a sweep that its points do not have
+MAX_POINTS = 10_000  # a slip of the finger, not a study, is above it
 MAX_NAME = 120  # characters: folders may have 255 bytes, and files in them need some
 
 
@@ -35,12 +37,21 @@ class Combination(NamedTuple):
 
 
 def expand(overrides: Iterable[Any]) -> list[list[str]]:
-    """Every combination of Hydra's parsed overrides, the last key running fastest, as override strings."""
+    """Every combination of Hydra's parsed overrides, the last key running fastest, as override strings.
+
+    Raises InputError for a key that is there twice, a glob, and far too many points.
+    """
     by_key: dict[str, list[str]] = {}
     for one in overrides:
         key = one.get_key_element()
+        if _key(key) in map(_key, by_key):
+            raise InputError(f"{_key(key)} is given twice; valid: all its values at once, KEY=A,B")
+        if one.value_type is not None and one.value_type.name == "GLOB_CHOICE_SWEEP":
+            raise bad(_key(key), str(one.input_line).partition("=")[2], "the choices themselves, KEY=A,B")
         values = one.sweep_string_iterator() if one.is_sweep_override() else [one.get_value_element_as_str()]
-        by_key[key] = [f"{key}={value}" for value in values]
+        by_key[key] = [f"{key}={value}" for value in itertools.islice(values, MAX_POINTS + 1)]
+        if math.prod(map(len, by_key.values())) > MAX_POINTS:
+            raise bad(_key(key), str(one.input_line).partition("=")[2], f"at most {MAX_POINTS} points in all")
     return [list(words) for words in itertools.product(*by_key.values())]
 
 
@@ -54,12 +65,17 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
     keys = [key for key in given[0] if len({one[key] for one in given}) > 1]
     if chain is not None and chain not in keys:
         raise bad("chain", chain, f"a key with several values; here: {', '.join(keys) or 'none has'}")
+    if chain is not None and chain.startswith(("lattice", "ansatz")):
+        raise bad(
+            "chain", chain, "a key that leaves the network as it is, such as hamiltonian.h: parameters are handed on"
+        )
     configs = _composed(given, keys, n_ranks)
     before = _chained(given, chain)
     kept = _beside_physics(given, keys, configs)
     identities: list[str] = []
     for one, config, previous in zip(given, configs, before, strict=True):
-        facts: dict[str, Any] = {"physics": physics(config), "swept": {key: one[key] for key in kept}}
+        facts: dict[str, Any] = {"physics": physics(config), "optimizer": to_plain(config.optimizer)}
+        facts["swept"] = {key: one[key] for key in kept}
         if previous is not None:  # what it begins with is what the ones before it came to
             facts["after"] = identities[previous]
         text = json.dumps(facts, sort_keys=True, allow_nan=False)
@@ -122,6 +138,8 @@ def _beside_physics(given: list[dict[str, str]], keys: list[str], configs: list[
     texts = [json.dumps(physics(config), sort_keys=True) for config in configs]
     found = []
     for key in keys:
+        if key.startswith("optimizer."):
+            continue  # an identity has the optimizer in it, swept or not
         seen: dict[tuple[str, ...], set[str]] = {}
         for one, text in zip(given, texts, strict=True):
             seen.setdefault(tuple(word for name, word in one.items() if name != key), set()).add(text)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.batch import ARRAY_LOGS, Entry, array_script, job_script
+from nqs_hpc.batch import ARRAY_LOGS, Entry, array_script, job_name, job_script
 from nqs_hpc.job import files, slurm
+from nqs_hpc.job.study import Point
 from nqs_hpc.schema import Resources, Slurm
 from nqs_hpc.site import load_site
 from nqs_hpc.sweep.book import Book, Todo
@@ -19,6 +24,7 @@ class Batch(NamedTuple):
 
     script: str
     todos: list[Todo]  # an element each, or one
+    name: str  # of the job: nobody else's
     is_array: bool
 
 
@@ -43,9 +49,9 @@ def batches(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = 
                 found.append(_single(part[0], study))
                 continue
             entries = [_entry(todo, study) for todo in part]
-            site = load_site(wanted.site)
-            script = array_script(wanted, site, entries, name=study.name, parallelism=launcher.array_parallelism)
-            found.append(Batch(script, part, True))
+            site, name = load_site(wanted.site), f"{study.name}-{secrets.token_hex(4)}"
+            script = array_script(wanted, site, entries, name=name, parallelism=launcher.array_parallelism)
+            found.append(Batch(script, part, name, True))
     return found
 
 
@@ -55,34 +61,72 @@ def _entry(todo: Todo, study: Path) -> Entry:
 
 def _single(todo: Todo, study: Path) -> Batch:
     wanted = todo.config.resources
-    return Batch(job_script(wanted, load_site(wanted.site), _entry(todo, study)), [todo], False)
+    entry = _entry(todo, study)
+    return Batch(job_script(wanted, load_site(wanted.site), entry), [todo], job_name(entry.folder), False)
 
 
 def submit(found: list[Batch], book: Book) -> None:
-    """Hand the batches to Slurm, in order, noting each as it is taken. Raises SlurmError where it refuses one."""
+    """Hand the batches to Slurm, in order, noting each as it is taken. Raises SlurmError where it refuses one.
+
+    What it is called is noted before: a launch that is killed in between leaves what the next one finds in the queue.
+    """
     for batch in found:
-        if batch.is_array:
-            (book.folder / LOGS).mkdir(exist_ok=True)
-            job = slurm.submit(batch.script, book.folder)
-            for element, todo in enumerate(batch.todos):
-                book.note(todo.point.name, state="submitted", job=f"{job}_{element}", why="")
-            files.write(book.folder / LOGS / f"{job}.sbatch", batch.script)
-            print(f"submitted array {job}: {len(batch.todos)} points", flush=True)
-            continue
-        (todo,) = batch.todos
-        folder = book.folder / todo.point.name
-        made = files.make(folder)
-        options = []
-        if todo.point.after is not None:
-            before = book.point(todo.point.after)
-            if before.state != "done":
-                # it begins with what the other one comes to; where that fails, Slurm takes it out of the queue
-                options = [f"--dependency=afterok:{before.job}", "--kill-on-invalid-dep=yes"]
-        try:
-            job = slurm.submit(batch.script, folder, *options)
-        except slurm.SlurmError:
-            files.unmake(made)
-            raise
-        book.note(todo.point.name, state="submitted", job=job, why="")
-        files.write(folder / "job.sbatch", batch.script)
-        print(f"submitted job {job}: {todo.point.name}", flush=True)
+        with _undisturbed():
+            points = [todo.point.name for todo in batch.todos]
+            tickets = [f"{batch.name}_{i}" for i in range(len(points))] if batch.is_array else [batch.name]
+            pairs = zip(points, tickets, strict=True)
+            book.note_all({point: {"job": None, "ticket": ticket} for point, ticket in pairs})
+            jobs = _submit_array(batch, book) if batch.is_array else [_submit_one(batch, book)]
+            pairs = zip(points, jobs, strict=True)
+            book.note_all({point: {"state": "submitted", "job": job, "why": ""} for point, job in pairs})
+
+
+def _submit_array(batch: Batch, book: Book) -> list[str]:
+    (book.folder / LOGS).mkdir(exist_ok=True)
+    job = slurm.submit(batch.script, book.folder)
+    files.write(book.folder / LOGS / f"{job}.sbatch", batch.script)
+    print(f"submitted array {job}: {len(batch.todos)} points", flush=True)
+    return [f"{job}_{element}" for element in range(len(batch.todos))]
+
+
+def _submit_one(batch: Batch, book: Book) -> str:
+    (todo,) = batch.todos
+    folder = book.folder / todo.point.name
+    made = files.make(folder)
+    options = []
+    if todo.point.after is not None:
+        before = book.point(todo.point.after)
+        if before.state != "done":
+            # it begins with what the other one comes to; where that fails, Slurm takes it out of the queue
+            options = [f"--dependency=afterok:{before.job}", "--kill-on-invalid-dep=yes"]
+    try:
+        job = slurm.submit(batch.script, folder, *options)
+    except slurm.SlurmError:
+        files.unmake(made)
+        raise
+    files.write(folder / "job.sbatch", batch.script)
+    print(f"submitted job {job}: {todo.point.name}", flush=True)
+    return job
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put off a Ctrl-C or a TERM until the block has ended: between sbatch and the note of it nobody knows the job."""
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, former)
+
+
+def find(point: Point, queued: dict[str, slurm.Queued]) -> str | None:
+    """The living job of a point, None where there is none: the one it was noted with, else the one of its ticket."""
+    if point.job in queued:
+        return point.job
+    if point.ticket is None:
+        return None
+    for job, one in queued.items():
+        _, is_element, element = job.partition("_")
+        if point.ticket == (f"{one.name}_{element}" if is_element else one.name):
+            return job
+    return None

@@ -12,7 +12,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -53,12 +53,12 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
         check_place(order.folder, "hydra.sweep.dir")
     before = _before(order)
     todos = _todos(order, combined, before)
-    queued = slurm.states() if isinstance(order.launcher, Slurm) and not order.launcher.dry_run else {}
+    queued = _queued(order, todos)
     standing = [_standing(todo, order.folder, queued) for todo in todos]
     if (wrong := next((left for left in standing if left.code == BAD_INPUT), None)) is not None:
         raise InputError(wrong.line)
     left = [
-        todo._replace(point=todo.point._replace(state=state.state, why=state.why))
+        todo._replace(point=todo.point._replace(state=state.state, why=state.why, job=state.job or todo.point.job))
         for todo, state in zip(todos, standing, strict=True)
     ]
     if order.launcher.dry_run:
@@ -131,6 +131,7 @@ def _todos(order: Order, combined: list[Combination], before: Study | None) -> l
             n_steps=config.task.n_steps,
             after=after,
             job=None if old is None else old.job,
+            ticket=None if old is None else old.ticket,
         )
         todos.append(Todo(point, config, command_words(words, order.folder / name)))
     return todos
@@ -151,14 +152,26 @@ class _Standing(NamedTuple):
     why: str
     code: int = DONE
     line: str = ""
+    job: str | None = None  # of Slurm, where it is known to live
 
 
-def _standing(todo: Todo, study: Path, queued: dict[str, str]) -> _Standing:
+def _queued(order: Order, todos: list[Todo]) -> dict[str, slurm.Queued]:
+    """What is in the queue, on either launcher: points of this study may be; nothing where none can be."""
+    if order.launcher.dry_run:
+        return {}
+    if isinstance(order.launcher, Slurm):
+        return slurm.queued()
+    if any(todo.point.job or todo.point.ticket for todo in todos):
+        with suppress(slurm.NoSlurm):  # a study that was carried to a machine without a queue
+            return slurm.queued()
+    return {}
+
+
+def _standing(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _Standing:
     """How far a point is: waiting where it is to be launched."""
     folder = study / todo.point.name
-    job = todo.point.job
-    if job is not None and job in queued:
-        return _Standing("submitted", f"job {job} is {queued[job]}")
+    if (job := queue.find(todo.point, queued)) is not None:
+        return _Standing("submitted", f"job {job} is {queued[job].state}", job=job)
     if owner := in_use(folder):
         return _Standing("running", f"in use by {owner}")
     # the run it begins with may have to be made first

@@ -95,9 +95,9 @@ def test_the_job_of_a_name(command):
     assert slurm.job_named("run-01234567") is None
 
 
-def test_states_of_all_jobs_and_elements(command):
-    asked = command("squeue", "7|RUNNING\n8_0|PENDING\n8_1|COMPLETED\n9|FAILED")
-    assert slurm.states() == {"7": "RUNNING", "8_0": "PENDING"}
+def test_all_jobs_and_elements(command):
+    asked = command("squeue", "7|RUNNING|a|b\n8_0|PENDING|c\n8_1|COMPLETED|c\n9|FAILED|d\nrest of a name")
+    assert slurm.queued() == {"7": ("RUNNING", "a|b"), "8_0": ("PENDING", "c")}
     assert "--array" in asked.read_text().split()
 
 

@@ -55,6 +55,11 @@ SLURM = "hydra/launcher=slurm"
         ([*SWEEP, "hydra.sweep.dir=''"], "hydra.sweep.dir='' is not valid; valid: a folder"),
         ([*SWEEP, "chain=seed"], "chain=seed is not valid; valid: a key with several values; here: lattice.length"),
         ([*SWEEP, "--now"], "--now is not an option of a sweep"),
+        ([*SWEEP, "ansatz=mlp"], "ansatz is given twice; valid: all its values at once"),
+        (["-m", "study=a", "ansatz=glob(*)"], "ansatz=glob(*) is not valid; valid: the choices themselves"),
+        (["-m", "study=a", "hamiltonian.h=range(0.1,100,0.0000001)"], "is not valid; valid: at most 10000 points"),
+        (["-m", "study=a", "seed=range(200)", "task.n_steps=range(1,99)"], "valid: at most 10000 points in all"),
+        ([*SWEEP, "chain=lattice.length"], "chain=lattice.length is not valid; valid: a key that leaves the network"),
         ([*SWEEP, "lattice.extent=[4"], "cannot be read as KEY=VALUE"),
         ([*SWEEP, "init_from=nowhere"], "init_from=nowhere is not valid; valid: null, or a run folder"),
         ([*SWEEP, SLURM, "resources.site=nowhere.yaml"], "resources.site=nowhere.yaml is not valid"),
@@ -111,7 +116,7 @@ def test_an_array_is_submitted_once(work, queue, sweep):
     assert found.points[1].command.startswith("python -m nqs_hpc submit lattice.length=4 ansatz=jastrow ")
 
     # what is in the queue, running in this folder, done or stopped for good is let be
-    queue.answer("squeue", "42_0|PENDING\n42_1|RUNNING\n42_2|FAILED\n")
+    queue.answer("squeue", "42_0|PENDING|a\n42_1|RUNNING|a\n42_2|FAILED|a\n")
     done = folder / found.points[3].name
     done.mkdir()
     (done / "DONE").write_text("300\n")
@@ -121,10 +126,57 @@ def test_an_array_is_submitted_once(work, queue, sweep):
     assert text.splitlines()[0] == f"submitted job 43: {found.points[2].name}"
     (done / "DONE").unlink()
     (done / "STOP").touch()
-    queue.answer("squeue", "42_0|PENDING\n42_1|RUNNING\n43|RUNNING\n")
+    queue.answer("squeue", "42_0|PENDING|a\n42_1|RUNNING|a\n43|RUNNING|a\n")
     code, text = sweep(*SWEEP, SLURM)
     assert code == 0 and "3 submitted, 1 stopped" in text and len(queue.calls("sbatch")) == 2
     assert "STOP is there" in study.read(folder).points[3].why
+
+
+def test_a_launch_that_died_behind_sbatch_is_found_in_the_queue(work, queue, sweep):
+    """Slurm has the job and nobody noted its number: it is found by what it is called."""
+    for words, n_points in ((SWEEP, 4), (("-m", "study=b", "hamiltonian.h=1,2", "chain=hamiltonian.h"), 2)):
+        sweep(*words, SLURM)
+        folder = work / "sweeps" / words[1].removeprefix("study=")
+        left = study.read(folder)
+        study.write(folder, left._replace(points=[point._replace(job=None, state="waiting") for point in left.points]))
+        script = queue.calls("sbatch")[-1][2]
+        name = next(line for line in script.splitlines() if "--job-name=" in line).partition("=")[2]
+        if n_points == 4:
+            answer = "".join(f"39_{i}|PENDING|{name}\n" for i in range(4))
+        else:
+            answer = "".join(f"{41 + i}|RUNNING|{point.ticket}\n" for i, point in enumerate(left.points))
+        queue.answer("squeue", answer)
+        before = len(queue.calls("sbatch"))
+        code, text = sweep(*words, SLURM)
+        assert code == 0 and f"{n_points} points: {n_points} submitted" in text
+        assert len(queue.calls("sbatch")) == before
+        assert [point.job for point in study.read(folder).points][:2] == (
+            ["39_0", "39_1"] if n_points == 4 else ["41", "42"]
+        )
+
+
+def test_the_local_launcher_lets_queued_points_be(work, queue, sweep):
+    sweep(*SWEEP, SLURM)
+    queue.answer("squeue", "".join(f"42_{i}|PENDING|a\n" for i in range(4)))
+    code, text = sweep(*SWEEP)
+    assert code == 85 and "started" not in text and "4 points: 4 submitted" in text
+
+
+def test_a_large_array_is_noted_in_a_few_writes(work, queue, sweep, monkeypatch):
+    written = []
+    monkeypatch.setattr(study, "write", lambda folder, found: written.append(len(found.points)))
+    code, _ = sweep("-m", "study=a", "seed=range(300)", SLURM)
+    assert code == 0 and len(written) <= 4 and set(written) == {300}
+
+
+def test_a_rate_alone_and_among_others_is_one_point(work, queue, sweep):
+    sweep("-m", "study=a", "optimizer.learning_rate=0.1", SLURM)
+    (point,) = study.read(work / "sweeps" / "a").points
+    (work / "sweeps" / "a" / point.name / "DONE").write_text("300\n")
+    queue.answer("squeue", "")
+    code, text = sweep("-m", "study=a", "optimizer.learning_rate=0.1,0.05", SLURM)
+    assert code == 0 and "2 points: 1 submitted, 1 done" in text
+    assert len(study.read(work / "sweeps" / "a").points) == 2
 
 
 def test_more_values_add_points_and_longer_runs_keep_theirs(work, queue, sweep):

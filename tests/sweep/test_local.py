@@ -193,6 +193,31 @@ def test_cores_of_points_are_disjoint(monkeypatch, tmp_path, n_cores, n_jobs, ra
     assert local.slots(Local("local", False, n_jobs, None), [todo]) == expected
 
 
+def test_cores_of_points_in_use_are_left_out(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
+    todo = Todo(study.Point("a", "", {}, [], "", 4, 1), compose([], None), [])
+    launcher = Local("local", False, "auto", None)
+    assert local.slots(launcher, [todo], taken={0, 2}) == [(1,), (3,)]
+    assert local.slots(launcher, [todo], taken={0, 1, 2, 3}) == [(0,), (1,), (2,), (3,)]  # none is free: they share
+
+
+@pytest.mark.parametrize(
+    ("code", "n_ranks", "name"),
+    [
+        (-9, 1, "SIGKILL"),
+        (9, 2, "SIGKILL"),
+        (15, 2, "SIGTERM"),
+        (9, 1, None),
+        (1, 2, None),
+        (2, 2, None),
+        (85, 2, None),
+    ],
+)
+def test_a_signal_is_told_by_its_name(code, n_ranks, name):
+    assert local._signal(code, n_ranks) == name
+
+
 def test_without_mpiexec_several_ranks_are_refused(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "mpiexec", lambda: None)
