@@ -55,8 +55,9 @@ ALLOWED: dict[str, set[str]] = {
 # The only file that knows every family by name; it reads and writes no files.
 ALLOWED["parts"] = set(ALLOWED) - {"job", "report", "usage"}
 ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to be written; run writes it
-# A notebook's view of runs and parts; it starts no job, so no loop and nothing of a start.
-ALLOWED["library"] = set(ALLOWED) - {"report", "usage", "record"}
+# A notebook's view of runs and parts; it starts no job, so no loop and nothing of a start. What state a run is in says
+# report, so that it is the same in a notebook and on a terminal.
+ALLOWED["library"] = set(ALLOWED) - {"usage", "record"}
 # What a job and `submit` ask before anything heavy is loaded.
 ALLOWED["admission"] = {"checks", "schema", "resolve", "config", "job"}
 ALLOWED["site"] = {"checks", "schema"}

@@ -1,12 +1,13 @@
-"""A sweep opened again: its points, lazily, and one table of what came out.
+"""A sweep opened again: its points, and one table of what came out.
 
-A folder with the manifest of a study (`job.study`), or any folder of run folders. What is not finished, or broken, is a
-row that says so.
+A folder with the manifest of a study (`job.study`), or any folder of run folders. What a point is, and why, is what
+`python -m nqs_hpc status` says of it (`report.rows`); what is not finished, or broken, is a row that says so.
 """
 
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,56 +15,52 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc.job import study
 from nqs_hpc.library.run import Run, load_run, read_summary
 from nqs_hpc.library.tables import columns, frame
+from nqs_hpc.report.places import holding
+from nqs_hpc.report.rows import Found, Row, read_rows
+from nqs_hpc.report.values import clean
 
 if TYPE_CHECKING:
     import pandas
 
-FILES = ("config.yaml", "manifest.json", "metrics.jsonl", "summary.json")  # any of them makes a folder that of a run
-ENDED = ("done", "stopped", "failed")  # of summary.json; "running" is also what a killed run has left
-# Of a final evaluation: column -> path in summary.json
-RESULTS = {
-    "energy": ("energy", "mean"),
-    "energy_error": ("energy", "error"),
-    "energy_variance": ("energy", "variance"),
-    "energy_per_site": ("energy_per_site",),
-    "v_score": ("v_score",),
-    "reference": ("reference", "energy"),
-    "relative_error": ("relative_error",),
-    "r_hat": ("r_hat",),
-    "tau": ("tau",),
-    "acceptance": ("acceptance",),
-}
-FACTS = ("step", "n_sites", "n_parameters", "n_ranks", "seconds")  # of any summary
+# Columns of the table beside name, swept keys, state and why; fields of report.rows.Row.
+FACTS = ("step", "n_sites", "n_parameters", "n_ranks", "seconds")
+# Of a final evaluation.
+RESULTS = (
+    *("energy", "energy_error", "energy_variance", "energy_per_site", "v_score", "reference", "relative_error"),
+    *("r_hat", "tau", "acceptance"),
+)
 # What a start is told and no result depends on: no axis of a sweep found by comparing configurations.
 APART = ("run_dir", "compile_cache", "max_seconds", "memory_gib", "checkpoint", "log", "resources")
 
 
 def load_sweep(folder: str | Path) -> Sweep:
-    """The sweep in ``folder``; ValueError, one line, where there is neither a manifest of one nor a run below it."""
+    """The sweep in ``folder`` as it is now; ValueError, one line, where there is neither a manifest of one nor a run
+    below it. Asks Slurm once where a point is not finished and Slurm has it.
+    """
     place = Path(folder)
     if not place.is_dir():
         raise ValueError(f"{place} is not there; valid: the folder of a sweep, or of run folders")
-    known = study.read(place)
-    if known is not None:
-        points = [Point(place / p.name, p.swept, p.state, p.why) for p in known.points]
-    else:
-        places = sorted({found.parent for name in FILES for found in place.glob(f"*/{name}")})
-        points = [Point(one, swept) for one, swept in zip(places, found_axes(places), strict=True)]
-    if not points:
-        raise ValueError(f"{place} holds no runs; valid: the folder of a sweep, or of run folders")
+    of = holding(str(place))
+    if [one.folder for one in of.places] == [place]:
+        raise ValueError(
+            f"{place} holds no runs, it is one; valid: load_run, or the folder of a sweep or of run folders"
+        )
+    found = read_rows(of, time.time())
+    axes = [_swept(one) for one in found] if of.study is not None else found_axes(found)
+    points = [Point(one.traces.place.folder, swept, one.row) for one, swept in zip(found, axes, strict=True)]
     return Sweep(place, points)
 
 
 class Point:
-    """One point of a sweep: its swept keys with their values, its state, and its run."""
+    """One point of a sweep: its swept keys with their values, its state and why, and its run."""
 
-    def __init__(self, folder: Path, swept: dict[str, Any], state: str = "unfinished", why: str = "") -> None:
-        """``state`` and ``why``: as the launcher last knew them, where there was one."""
-        self.folder, self.name, self.swept = folder, folder.name, swept
-        self._launched = (state, why)
+    def __init__(self, folder: Path, swept: dict[str, Any], row: Row) -> None:
+        """``row``: what the files of the point said when the sweep was opened."""
+        self.folder, self.swept = folder, swept
+        self.name, self.state, self.why = row.name, row.state, row.why
+        self._row = row
 
     def __repr__(self) -> str:
         return f"Point({self.name!r}, {self.state})"
@@ -75,33 +72,17 @@ class Point:
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The content of summary.json, empty where there is none yet; a broken one is ``{"status": "broken", …}``."""
+        """The content of summary.json, empty where there is none yet; ValueError, one line, where it is broken."""
         path = self.folder / "summary.json"
-        try:
-            if not path.exists() and self._launched[0] == "done":
-                return {"status": "broken", "reason": f"{path} is not there any more"}
-            return read_summary(path) if path.exists() else {}
-        except (OSError, ValueError) as error:
-            return {"status": "broken", "reason": str(error)}
-
-    @property
-    def state(self) -> str:
-        """done, stopped or failed as the run says; broken where its summary is; else what the launcher last knew."""
-        status = self.summary.get("status")
-        return status if status in (*ENDED, "broken") else self._launched[0]
-
-    @property
-    def why(self) -> str:
-        """What the run, or the launcher, gave as the reason of the state."""
-        return str(self.summary.get("reason") or "") if self.summary.get("status") == self.state else self._launched[1]
+        return read_summary(path) if path.exists() else {}
 
     def row(self) -> dict[str, Any]:
         """The line of the table; results are null until a final evaluation was made."""
-        final = self.summary if self.summary.get("final") is True else {}
+        told = self._row
         return (
             {"point": self.name, **self.swept, "state": self.state, "why": self.why}
-            | {name: _number(self.summary, name) for name in FACTS}
-            | {name: _number(final, *path) for name, path in RESULTS.items()}
+            | {name: getattr(told, name) for name in FACTS}
+            | {name: getattr(told, name) if told.final else None for name in RESULTS}
         )
 
 
@@ -127,34 +108,38 @@ class Sweep:
         return frame(self.table())
 
 
-def found_axes(folders: list[Path]) -> list[dict[str, Any]]:
-    """For each run folder the keys of config.yaml that differ between them; {} where it cannot be read."""
-    read = [_flat_config(folder / "config.yaml") for folder in folders]
+def found_axes(found: list[Found]) -> list[dict[str, Any]]:
+    """For each run the keys of config.yaml that differ between them; {} where it cannot be read."""
+    read = [_flat(one.traces.config) for one in found]
     keys = dict.fromkeys(key for flat in read for key in flat)
     readable = [flat for flat in read if flat]
     axes = [key for key in keys if len({json.dumps(flat.get(key)) for flat in readable}) > 1]
-    return [{key: flat[key] for key in axes if key in flat} for flat in read]
+    return [{clean(key): _clean(flat[key]) for key in axes if key in flat} for flat in read]
 
 
-def _flat_config(path: Path) -> dict[str, Any]:
-    """The keys of a config.yaml, dotted, a group by its choice; {} where it cannot be read."""
-    import yaml
+def _swept(one: Found) -> dict[str, Any]:
+    """What tells the point from the others, values of its launch in their own types."""
+    point = one.traces.place.point
+    own = point.swept if point is not None and isinstance(point.swept, dict) else {}
+    values = one.row.swept | {clean(key): _clean(value) for key, value in own.items()}
+    return {key: value for key, value in values.items() if value is not None}
 
-    try:
-        plain = yaml.safe_load(path.read_bytes())
-    except (OSError, yaml.YAMLError):
-        return {}
+
+def _clean(value: Any) -> Any:
+    """A value whose text is fit for a terminal."""
+    if isinstance(value, list):
+        return [_clean(below) for below in value]
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _clean(below) for key, below in value.items()}
+    return clean(value) if isinstance(value, str) else value
+
+
+def _flat(config: Mapping[Any, Any]) -> dict[str, Any]:
+    """The keys of a config.yaml, dotted, a group by its choice."""
     flat: dict[str, Any] = {}
-    for key, value in plain.items() if isinstance(plain, dict) else ():
+    for key, value in config.items():
         if key in APART:
             continue
         below = value if isinstance(value, Mapping) else {"name": value}
-        flat |= {key if name == "name" else f"{key}.{name}": inner for name, inner in below.items()}
+        flat |= {str(key) if name == "name" else f"{key}.{name}": inner for name, inner in below.items()}
     return flat
-
-
-def _number(summary: Mapping[str, Any], *path: str) -> float | int | None:
-    value: Any = summary
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else None

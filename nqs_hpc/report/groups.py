@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import section
 
@@ -45,20 +46,30 @@ def by_system(found: list[Found]) -> dict[str, list[Found]]:
             identity = json.dumps([physics.get(key) for key in ("lattice", "hamiltonian", "sector")], sort_keys=True)
             groups.setdefault(identity, []).append(one)
             called.setdefault(identity, system(one))
+    return _named(groups, called)
+
+
+def by_curve(found: list[Found]) -> dict[str, list[Found]]:
+    """Points of the same physics and settings but for size and seed, by what tells them from other curves."""
+    groups: dict[str, list[Found]] = {}
+    called: dict[str, str] = {}
+    for one in found:
+        # what was recorded beside what the table shows: a launch does not say what it did not sweep
+        same = {key: plain(value) for key, value in settings(one.traces).items()} | one.row.swept
+        identity = json.dumps({key: value for key, value in same.items() if key not in SIZES}, sort_keys=True)
+        groups.setdefault(identity, []).append(one)
+        called.setdefault(identity, label(one.row))
+    return _named(groups, called)
+
+
+def _named(groups: dict[str, list[Found]], called: dict[str, str]) -> dict[str, list[Found]]:
+    """Groups by identity as groups by name; one that several would have carries their number."""
     shared = {name for name in called.values() if list(called.values()).count(name) > 1}
     told: dict[str, list[Found]] = {}
     for number, (identity, members) in enumerate(groups.items(), 1):
         name = called[identity]
-        told[f"{name} ({number})" if name in shared else name] = members
+        told[f"{name} ({number})".strip() if name in shared else name] = members
     return told
-
-
-def by_curve(found: list[Found]) -> dict[str, list[Found]]:
-    """Points that differ in size alone (and seed), by what they share."""
-    groups: dict[str, list[Found]] = {}
-    for one in found:
-        groups.setdefault(label(one.row), []).append(one)
-    return groups
 
 
 def system(one: Found) -> str:

@@ -5,28 +5,24 @@ Everything that a file does not say, or says unreadably, is None; a broken folde
 
 from __future__ import annotations
 
-import json
 import math
 import os
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nqs_hpc.report import queue as slurm_queue
 from nqs_hpc.report.places import Holding
 from nqs_hpc.report.queue import NOT_ASKED, Queue
 from nqs_hpc.report.states import judge
+from nqs_hpc.report.swept import Told, swept
 from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds, traces
 from nqs_hpc.report.values import clean, count, number, section, text
-
-# Settings that tell runs apart where no sweep says what is swept. Others follow from these, or are not physics.
-_TELLING = ("lattice.", "hamiltonian.", "ansatz.")
-_TELLING_ONE = {"sampler.name", "optimizer.name", "sector", "seed"}
 
 
 class Row(NamedTuple):
     """One point; energies in units of the couplings, times in seconds."""
 
     name: str
-    swept: dict[str, str | float | None]  # the keys that differ from point to point, with its values
+    swept: Told  # the keys that differ from point to point, with its values
     state: str  # one of states.STATES
     why: str
     step: int | None
@@ -72,8 +68,9 @@ def read_rows(holding: Holding, now: float) -> list[Found]:
             queue = slurm_queue.ask(holding.folder.stat().st_uid)
         except OSError:
             queue = slurm_queue.ask(os.getuid())
-    swept = _swept(all_traces)
-    return [Found(_row(found, queue, now, of_it), found) for found, of_it in zip(all_traces, swept, strict=True)]
+    return [
+        Found(_row(found, queue, now, of_it), found) for found, of_it in zip(all_traces, swept(all_traces), strict=True)
+    ]
 
 
 def _needs_slurm(found: Traces) -> bool:
@@ -82,7 +79,7 @@ def _needs_slurm(found: Traces) -> bool:
     return in_batch(found) or (found.owner is not None and found.owner.job is not None)
 
 
-def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float | None]) -> Row:
+def _row(found: Traces, queue: Queue, now: float, of_it: Told) -> Row:
     summary, point = found.summary, found.place.point
     verdict = judge(found, queue, now)
     final = summary.get("final") is True
@@ -102,7 +99,7 @@ def _row(found: Traces, queue: Queue, now: float, swept: dict[str, str | float |
     counts = verdict.state in ("running", "requeued", "queued") and left is not None and per_step is not None
     return Row(
         name=clean(found.place.name),
-        swept=swept,
+        swept=of_it,
         state=verdict.state,
         why=verdict.why,
         step=reached,
@@ -151,35 +148,3 @@ def _v_score(energy: float | None, variance: float | None, n: int | None, zero: 
     if energy is None or variance is None or n is None or zero is None or energy == zero:
         return None
     return number(n * variance / (energy - zero) / (energy - zero))  # a square could overflow
-
-
-def _swept(all_traces: list[Traces]) -> list[dict[str, str | float | None]]:
-    """The values that tell the points apart: as their sweep says, else what of their physics differs."""
-    points = [found.place.point for found in all_traces]
-    told = [point.swept if point is not None and isinstance(point.swept, dict) else {} for point in points]
-    keys = list(dict.fromkeys(key for values in told for key in values))
-    if not keys and len(points) > 1:
-        told = [_settings(section(found.manifest, "physics")) for found in all_traces]
-        keys = list(dict.fromkeys(key for values in told for key in values))
-        keys = [key for key in keys if len({_plain(values.get(key)) for values in told if values}) > 1]
-    return [{clean(key): _plain(values.get(key)) for key in keys} for values in told]
-
-
-def _settings(physics: dict[str, Any]) -> dict[str, Any]:
-    """The telling settings of a run as flat keys; a group's name stands under the group alone."""
-    flat: dict[str, Any] = {}
-    for group, values in physics.items():
-        flat |= (
-            {f"{group}.{key}": below for key, below in values.items()} if isinstance(values, dict) else {group: values}
-        )
-    telling = {key: below for key, below in flat.items() if key.startswith(_TELLING) or key in _TELLING_ONE}
-    return {key.removesuffix(".name"): below for key, below in telling.items()}
-
-
-def _plain(value: Any) -> str | float | None:
-    """A swept value as a table shows it: a number stays one, a list of one is its element."""
-    if isinstance(value, list) and len(value) == 1:
-        value = value[0]
-    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and number(value) is not None):
-        return value
-    return clean(value) if isinstance(value, str) else clean(json.dumps(value))

@@ -37,7 +37,7 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     exit_ = section(found.starts[-1], "exit") if found.starts else {}
     finished = found.done is not None and (target is None or found.done >= target)
     if finished:
-        return Verdict("done")
+        return Verdict("done", "" if found.summary else _no_summary(found))
     job = _job(found, queue)
     if job is not None and job.waits:
         words = f"job {job.number} is {job.state}" + (f" ({job.reason})" if job.reason not in ("", "None") else "")
@@ -130,6 +130,11 @@ def _ended(found: Traces, job: Job | None, exit_: dict[str, object]) -> Verdict:
     if job is not None:
         said += f", Slurm: {job.state}"
     return Verdict("failed", said + _last_words(found))
+
+
+def _no_summary(found: Traces) -> str:
+    how = "cannot be read" if any(trouble.startswith("summary.json ") for trouble in found.troubles) else "is missing"
+    return f"summary.json {how}: the energy is the last step's"
 
 
 def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> Verdict:

@@ -80,8 +80,8 @@ class Runs:
 def point(name, swept=None, **more):
     """A point of a sweep."""
     swept = {"ansatz": name} if swept is None else swept
-    told = {"n_sites": 4, "n_steps": N_STEPS, "command": f"python -m nqs_hpc run_dir={name}"} | more
-    return study.Point(name=name, identity=name, swept=swept, overrides=[], **told)
+    told = {"n_sites": 4, "n_steps": N_STEPS, "command": f"python -m nqs_hpc run_dir={name}", "overrides": []} | more
+    return study.Point(name=name, identity=name, swept=swept, **told)
 
 
 @pytest.fixture

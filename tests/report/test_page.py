@@ -153,6 +153,22 @@ def test_numbers_of_the_extrapolations(whole):
         assert abs(away) < 0.1
 
 
+def test_launches_at_different_fields_are_different_curves(runs, capsys):
+    """Two launches into one study, each sweeping sizes alone: no point says its field but its record."""
+    points = []
+    for h, limit in ((1.0, -1.25), (0.5, -1.05)):
+        for n in SIZES[:3]:
+            name = f"{n}-{h}"
+            runs.copy(name, n=n, energy=limit * n + BOUNDARY, error=1e-4, variance=0.01)
+            runs.edit(name, "manifest.json", lambda told, h=h: told["physics"]["hamiltonian"].update(h=h))
+            points.append(point(name, {"lattice.length": n}, n_sites=n))
+    runs.study(points)
+    goal, _ = made(runs, capsys)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in (goal / "report.md").read_text().splitlines()]
+    fits = {line[0]: (float(line[1].partition("(")[0]), line[2]) for line in lines if len(line) == 4 and "(" in line[1]}
+    assert fits == {"h 1": (pytest.approx(-1.25, abs=1e-5), "3"), "h 0.5": (pytest.approx(-1.05, abs=1e-5), "3")}
+
+
 def test_the_table_as_csv(whole):
     goal, _ = whole
     rows = list(csv.DictReader((goal / "points.csv").read_text().splitlines()))

@@ -289,16 +289,57 @@ def test_swept_keys_of_a_sweep_and_of_loose_runs(runs):
     runs.copy("b", n=6)
     runs.copy("c", n=6, ansatz="mlp")
     assert {name: row.swept for name, row in rows(runs.folder).items()} == {
-        "a": {"lattice.extent": 4, "ansatz": "rbm"},
-        "b": {"lattice.extent": 6, "ansatz": "rbm"},
-        "c": {"lattice.extent": 6, "ansatz": "mlp"},
+        "a": {"lattice.length": 4, "ansatz": "rbm"},
+        "b": {"lattice.length": 6, "ansatz": "rbm"},
+        "c": {"lattice.length": 6, "ansatz": "mlp"},
     }
     runs.study(
         [point("a", {"lattice.length": 4, "optimizer.diag_shift": 1e-3}), point("b", {"hamiltonian.J": [1, 0.5]})]
     )
     assert [row.swept for row in rows(runs.folder).values()] == [
-        {"lattice.length": 4, "optimizer.diag_shift": 1e-3, "hamiltonian.J": None},
-        {"lattice.length": None, "optimizer.diag_shift": None, "hamiltonian.J": "[1, 0.5]"},
+        {"lattice.length": 4, "optimizer.diag_shift": 1e-3, "hamiltonian.J": 1.0},
+        {"lattice.length": 6, "optimizer.diag_shift": 0.01, "hamiltonian.J": "[1, 0.5]"},
+    ]
+
+
+def test_what_differs_between_launches_is_a_column_too(runs):
+    """Each launch notes what it swept itself; the field, the boundary and the network were its own."""
+    own = {"lattice.pbc": [False], "hamiltonian.h": 1.5}
+    for name, n, h, pbc in (("a4", 4, 1.5, False), ("a6", 6, 1.5, False), ("b4", 4, 0.5, False), ("b6", 6, 0.5, True)):
+        runs.copy(name, n=n)
+        change = {"h": h}, {"pbc": [pbc]}
+
+        def physics(told, change=change):
+            told["physics"]["hamiltonian"] |= change[0]
+            told["physics"]["lattice"] |= change[1]
+
+        runs.edit(name, "manifest.json", physics)
+    points = [point(name, {"lattice.length": int(name[1])}) for name in ("a4", "a6", "b4", "b6")]
+    waits = point("c8", {"lattice.length": 8}, overrides=["lattice.length=8", "lattice.pbc=False", "hamiltonian.h=2"])
+    runs.study([*points, waits])
+    found = rows(runs.folder)
+    assert {name: tuple(row.swept.values()) for name, row in found.items()} == {
+        "a4": (4, "false", 1.5),
+        "a6": (6, "false", 1.5),
+        "b4": (4, "false", 0.5),
+        "b6": (6, "true", 0.5),
+        "c8": (8, "false", 2),
+    }
+    assert list(found["c8"].swept) == ["lattice.length", *own]
+
+
+def test_networks_with_keys_of_their_own_are_told_apart_by_name(runs):
+    """What only a perceptron has is no column: ansatz says it."""
+    for name, alpha in (("a", 1.0), ("b", 2.0)):
+        runs.copy(name)
+        runs.edit(name, "manifest.json", lambda told, alpha=alpha: told["physics"]["ansatz"].update(alpha=alpha))
+    runs.copy("c", ansatz="mlp")
+    network = {"name": "mlp", "alphas": [2, 2], "init_scale": 1.0}
+    runs.edit("c", "manifest.json", lambda told: told["physics"].update(ansatz=network))
+    runs.study([point("a", {"ansatz.alpha": 1}), point("b", {"ansatz.alpha": 2}), point("c", {"lattice.length": 4})])
+    assert [row.swept for row in rows(runs.folder).values()] == [
+        {"ansatz.alpha": alpha, "lattice.length": 4, "ansatz": ansatz}
+        for alpha, ansatz in ((1, "rbm"), (2, "rbm"), (None, "mlp"))
     ]
 
 

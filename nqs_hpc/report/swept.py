@@ -1,0 +1,121 @@
+"""What tells the points of a folder apart: the keys that were swept, and whatever else of their physics differs.
+
+A sweep can be launched several times into one folder, and each launch notes for its points only what it swept itself:
+of two launches at different fields no point says its field. So recorded settings are compared between all points.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nqs_hpc.report.traces import Traces
+from nqs_hpc.report.values import clean, number, section
+
+Told = dict[str, str | float | None]
+
+# Settings that make another curve or another column. Others follow from these, or are not physics.
+_TELLING = ("lattice.", "hamiltonian.", "ansatz.")
+_TELLING_ONE = {"lattice", "hamiltonian", "ansatz", "sampler", "optimizer", "sector", "seed"}
+# What a key stands for on one lattice: every bond, every string of a sum. It changes with size, the key does not.
+_EXPANDED = {"lattice.edges", "lattice.n_sites", "hamiltonian.terms"}
+_ONE_FOR_ALL = {"lattice.extent": "lattice.length", "lattice.pbc": "lattice.pbc"}  # lists by direction, if all alike
+_NOT_RESOLVED = {"auto", "none", "null"}  # a record holds what they came to
+
+
+def swept(all_traces: list[Traces]) -> list[Told]:
+    """For each point the same keys with its values: those of its sweep, then the settings that differ between points.
+
+    None where a point has no such setting, or, before it began, does not say it.
+    """
+    points = [found.place.point for found in all_traces]
+    own = [point.swept if point is not None and isinstance(point.swept, dict) else {} for point in points]
+    known = [settings(found) for found in all_traces]
+    begun = [bool(section(found.manifest, "physics")) for found in all_traces]
+    keys = list(dict.fromkeys(key for values in own for key in values))
+    keys += [key for key in _differing(known, begun) if key not in keys]
+    if "lattice.length" in keys and all("lattice.extent" in values for values in own):
+        keys.remove("lattice.length")  # the same again
+    everything = [of | values for of, values in zip(map(_rest, all_traces), known, strict=True)]
+    return [
+        {clean(key): plain(values[key] if key in values else more.get(key)) for key in keys}
+        for values, more in zip(own, everything, strict=True)
+    ]
+
+
+def settings(found: Traces) -> dict[str, Any]:
+    """The telling settings of a point as flat keys: as its run recorded them, before that as its sweep asks for them.
+
+    A group's choice stands under the group alone: ``ansatz`` is rbm. A size or boundary alike in every direction is one
+    value, an extent then ``lattice.length``.
+    """
+    asked = _asked(found)
+    flat = _flat(section(found.manifest, "physics"))
+    if asked and flat:
+        wanted = {"lattice.file", "hamiltonian.file", "hamiltonian.terms"}
+        flat = {key: value for key, value in flat.items() if key not in _EXPANDED}
+        flat |= {key: value for key, value in asked.items() if key in wanted}
+    elif not flat:
+        flat = {key: value for key, value in asked.items() if str(value).lower() not in _NOT_RESOLVED}
+    told: dict[str, Any] = {}
+    for key, value in flat.items():
+        if key.startswith(_TELLING) or key in _TELLING_ONE:
+            alike = isinstance(value, list) and bool(value) and all(below == value[0] for below in value)
+            told |= {_ONE_FOR_ALL[key]: value[0]} if alike and key in _ONE_FOR_ALL else {key: value}
+    return told
+
+
+def plain(value: Any) -> str | float | None:
+    """A setting as a table shows it: a number stays one, a list of one is its element."""
+    if isinstance(value, list) and len(value) == 1:
+        value = value[0]
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and number(value) is not None):
+        return value
+    return clean(value) if isinstance(value, str) else clean(json.dumps(value, default=str))
+
+
+def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
+    """The keys in which points differ; those of a group among points of one choice, for another choice has others."""
+    told = []
+    for key in dict.fromkeys(key for values in known for key in values):
+        group, dot, _ = key.partition(".")
+        choices = {values[group] for values in known if isinstance(values.get(group), str)}
+        only = choices.pop() if len(choices) == 1 else None
+        by_choice: dict[str, set[Any]] = {}
+        for values, complete in zip(known, begun, strict=True):
+            if complete or key in values:
+                choice = str(values.get(group, only)) if dot else ""
+                by_choice.setdefault(choice, set()).add(plain(values.get(key)))
+        if any(len(values) > 1 for values in by_choice.values()):
+            told.append(key)
+    return told
+
+
+def _asked(found: Traces) -> dict[str, Any]:
+    """The overrides of a point of a sweep, KEY=VALUE each; what is no such text left out."""
+    point = found.place.point
+    words = point.overrides if point is not None and isinstance(point.overrides, list) else ()
+    pairs = (word.partition("=") for word in words if isinstance(word, str))
+    return {key.lstrip("+"): _value(text) for key, equal, text in pairs if equal}
+
+
+def _value(text: str) -> Any:
+    """A number, a truth value or a list of them where the text is one, else the text."""
+    try:
+        return json.loads(text.lower(), parse_constant=str)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _rest(found: Traces) -> dict[str, Any]:
+    """Settings beside the telling ones, such as rates: what is swept in one launch may stand still in another."""
+    rest = _flat(found.config) | _asked(found)
+    return {key: value for key, value in rest.items() if not key.startswith(_TELLING) and key not in _TELLING_ONE}
+
+
+def _flat(groups: dict[Any, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for group, values in groups.items():
+        below = values if isinstance(values, dict) else {"name": values}
+        flat |= {str(group) if key == "name" else f"{group}.{key}": value for key, value in below.items()}
+    return flat
