@@ -41,6 +41,8 @@ SAMPLING = """\
 Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than their
 errors say); tau, 1 where samples are independent."""
 
+OF_FINISHED = "A finished point needs a larger task.n_steps, or its folder moved away: else there is nothing to do."
+
 
 class Section(NamedTuple):
     """One sheet with what it means, and the table of its fits."""

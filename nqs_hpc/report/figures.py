@@ -22,7 +22,7 @@ VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
     colour: f"c{i}" for i, colour in enumerate(COLOURS)
 }
 _INCHES = (4.5, 3.2)  # of a panel
-_MARGINS = (0.85, 0.12, 0.5, 0.52)  # inches left, right, below and above of its axes
+_MARGINS = (0.85, 0.32, 0.5, 0.52)  # inches left, right (half the last tick's label), below and above of its axes
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

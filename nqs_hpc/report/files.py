@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from nqs_hpc.report.chapters import Content
+from nqs_hpc.report.chapters import OF_FINISHED, Content
 from nqs_hpc.report.extrapolation import quality, result
 from nqs_hpc.report.rows import Row
 from nqs_hpc.report.table import totals
@@ -42,7 +42,7 @@ def page_markdown(told: Content) -> str:
     for fault in told.faults:
         lines += ["", f"- {fault.number}, {markdown(fault.title)}: {fault.row.state}, {markdown(fault.row.why)}"]
         lines += ["", *(f"      {line}" for line in fault.log)]
-    lines += ["", "## Commands", "", *([f"From {markdown(told.cwd)}:", ""] if told.cwd else [])]
+    lines += ["", "## Commands", "", OF_FINISHED, "", *([f"From {markdown(told.cwd)}:", ""] if told.cwd else [])]
     lines += [f"    {row.command}" for row in told.rows if row.command]
     lines += ["", "## Versions", ""]
     lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in told.versions.items()]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nqs_hpc.job.files import write
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from nqs_hpc.report.chapters import Content, content
+from nqs_hpc.report.chapters import OF_FINISHED, Content, content
 from nqs_hpc.report.extrapolation import quality, result
 from nqs_hpc.report.figures import VARIABLES, Key, need_matplotlib, png, svg
 from nqs_hpc.report.files import page_markdown, table_csv
@@ -100,4 +100,5 @@ def page_html(told: Content) -> str:
         result=result,
         quality=quality,
         mark=mark,
+        of_finished=OF_FINISHED,
     )

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from nqs_hpc.report import queue as slurm_queue
 from nqs_hpc.report.places import Holding
-from nqs_hpc.report.queue import NOT_ASKED, Queue
-from nqs_hpc.report.states import judge
+from nqs_hpc.report.queue import NOT_ASKED
+from nqs_hpc.report.states import Verdict, followers, judge
 from nqs_hpc.report.swept import Told, swept
 from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds, traces
 from nqs_hpc.report.values import clean, count, number, section, text
@@ -68,9 +68,9 @@ def read_rows(holding: Holding, now: float) -> list[Found]:
             queue = slurm_queue.ask(holding.folder.stat().st_uid)
         except OSError:
             queue = slurm_queue.ask(os.getuid())
-    return [
-        Found(_row(found, queue, now, of_it), found) for found, of_it in zip(all_traces, swept(all_traces), strict=True)
-    ]
+    verdicts = followers(all_traces, [judge(found, queue, now) for found in all_traces])
+    each = zip(all_traces, verdicts, swept(all_traces), strict=True)
+    return [Found(_row(found, verdict, of_it), found) for found, verdict, of_it in each]
 
 
 def _needs_slurm(found: Traces) -> bool:
@@ -79,9 +79,8 @@ def _needs_slurm(found: Traces) -> bool:
     return in_batch(found) or (found.owner is not None and found.owner.job is not None)
 
 
-def _row(found: Traces, queue: Queue, now: float, of_it: Told) -> Row:
+def _row(found: Traces, verdict: Verdict, of_it: Told) -> Row:
     summary, point = found.summary, found.place.point
-    verdict = judge(found, queue, now)
     final = summary.get("final") is True
     energies = section(summary, "energy")
     seen = summary  # where acceptance, R-hat and tau stand
@@ -95,8 +94,10 @@ def _row(found: Traces, queue: Queue, now: float, of_it: Told) -> Row:
         seen, v_score = line, _v_score(energy, variance, n_sites, zero)
     reference = number(section(summary, "reference").get("energy"))
     reached, target, per_step = step(found), n_steps(found), step_seconds(found)
-    left = None if reached is None or target is None else max(0, target - reached)
-    counts = verdict.state in ("running", "requeued", "queued") and left is not None and per_step is not None
+    left = None
+    if reached is not None and target is not None and per_step is not None and reached <= target:
+        left = (target - reached) * per_step  # a target that lies behind: a run that is asked for fewer steps now
+    counts = verdict.state in ("running", "requeued", "queued")
     return Row(
         name=clean(found.place.name),
         swept=of_it,
@@ -118,7 +119,7 @@ def _row(found: Traces, queue: Queue, now: float, of_it: Told) -> Row:
         tau=number(seen.get("tau")),
         acceptance=number(seen.get("acceptance")),
         seconds_per_step=per_step,
-        eta_seconds=number(left * per_step) if counts and left is not None and per_step is not None else None,
+        eta_seconds=number(left) if counts else None,
         seconds=number(summary.get("seconds")),
         restarts=max(0, len(found.starts) - 1) if found.starts else None,
         n_sites=n_sites,

@@ -7,6 +7,7 @@ it never began. Files are believed before the launcher's manifest, for a launche
 from __future__ import annotations
 
 import os
+import re
 import socket
 from typing import NamedTuple
 
@@ -22,6 +23,12 @@ LEAST_SECONDS = 60.0  # a step may be quicker than the file system of another ho
 # A start compiles, and after its first step computes the reference; the final evaluation compiles and warms up anew.
 QUIET_SECONDS = 900.0
 SAMPLES = 1024.0  # of a step, where the summary does not say
+# What mpiexec says below the output of a rank that died, in at most so many lines.
+N_BANNER = 12
+_BANNER = re.compile(
+    r"=|YOUR APPLICATION TERMINATED|This typically refers to a problem with your appl|Please see the FAQ page"
+)
+_ORDINARY = re.compile(r"^step \d|^final evaluation|\||, step \d+ of \d+;")  # progress and the first line of a start
 
 
 class Verdict(NamedTuple):
@@ -51,15 +58,42 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
         return Verdict("done")
     if found.stop and found.begun:
         return Verdict("stopped", "STOP is there: remove it, and the same command goes on")
-    if point is not None and point.state == "failed" and point.why:
-        return Verdict("failed", clean(str(point.why)))
+    launched = reason(str(point.why)) if point is not None and point.state == "failed" and point.why else ""
+    if found.starts and not exit_:
+        return _killed(found, job, launched)
+    if launched:
+        return Verdict("failed", launched)
     if found.starts:
-        return _ended(found, job, exit_)
+        return _ended(exit_)
     if found.summary.get("status") in ("stopped", "failed"):
         return Verdict(found.summary["status"], text(found.summary.get("reason")) or "")
     if found.begun:
         return Verdict("failed", found.troubles[0] if found.troubles else "no manifest.json: nobody knows how it ended")
     return _never(found, queue, job, now)
+
+
+def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict]:
+    """``verdicts`` in their order, but a point that never began for want of the one before it has not failed, it waits.
+
+    Slurm cancels what comes after a job that failed; whoever launches the sweep again starts it then.
+    """
+    known = {found.place.name: verdict for found, verdict in zip(all_traces, verdicts, strict=True)}
+
+    def before(found: Traces) -> str | None:
+        """The point that ``found``, without a run, waits for; None where there is none, or it is done."""
+        point = found.place.point
+        after = point.after if point is not None and not found.begun and not found.troubles else None
+        return after if isinstance(after, str) and after in known and known[after].state != "done" else None
+
+    held = {found.place.name for found in all_traces if before(found) is not None}
+    told = []
+    for found, verdict in zip(all_traces, verdicts, strict=True):
+        after = before(found)
+        if after is not None and verdict.state in ("failed", "waiting"):
+            failed = known[after].state == "failed" and after not in held
+            verdict = Verdict("waiting", clean(f"comes after {after}, which {'failed' if failed else 'is not done'}"))
+        told.append(verdict)
+    return told
 
 
 def _job(found: Traces, queue: Queue) -> Job | None:
@@ -119,17 +153,20 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
     return Verdict("running", phase)
 
 
-def _ended(found: Traces, job: Job | None, exit_: dict[str, object]) -> Verdict:
-    """How the last start ended, as it wrote itself; a kill writes nothing."""
-    if exit_:
-        word, _, reason = (text(exit_.get("reason")) or "").partition(": ")
-        if word in ("stopped", "failed"):
-            return Verdict(word, reason)
-        return Verdict("failed", f"its last start ended as {word!r}")
+def _killed(found: Traces, job: Job | None, launched: str) -> Verdict:
+    """A start that did not say how it ended; ``launched``: what its launcher saw of that."""
     said = f"killed after step {step(found)}"
     if job is not None:
         said += f", Slurm: {job.state}"
-    return Verdict("failed", said + _last_words(found))
+    return Verdict("failed", f"{said}: {launched}" if launched else said + _last_words(found))
+
+
+def _ended(exit_: dict[str, object]) -> Verdict:
+    """How the last start ended, as it wrote itself."""
+    word, _, why = (text(exit_.get("reason")) or "").partition(": ")
+    if word in ("stopped", "failed"):
+        return Verdict(word, why)
+    return Verdict("failed", f"its last start ended as {word!r}")
 
 
 def _no_summary(found: Traces) -> str:
@@ -160,15 +197,24 @@ def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> Verdict:
 
 
 def _last_words(found: Traces) -> str:
-    """The last line of the log, where it is more than progress."""
+    """The last line of the log, where it says why."""
     if found.log is None:
         return ""
     try:
-        lines = last_lines(found.log, 1)
+        lines = last_lines(found.log, N_BANNER + 1)
     except OSError:
         return ""
-    usual = ("step ", "final evaluation", "|")
-    return f": {lines[-1]}" if lines and not lines[-1].startswith(usual) and "|" not in lines[-1] else ""
+    said = [line for line in lines if not _BANNER.match(line)]
+    why = reason(said[-1]) if said else ""
+    return f": {why}" if why else ""
+
+
+def reason(said: str) -> str:
+    """What a launcher or a log gives as the cause, without what every run prints and every death of a rank."""
+    head, colon, line = clean(said).partition(": ")
+    if not re.fullmatch(r"code \d+", head):
+        head, colon, line = "", "", clean(said)
+    return head if _BANNER.match(line) or _ORDINARY.search(line) else head + colon + line
 
 
 def duration(seconds: float) -> str:

@@ -130,7 +130,10 @@ def select(rows: list[Row], wanted: Selection) -> list[Row]:
     """The rows that pass all filters, sorted; ValueError in one line for a key that no row has."""
     valid = [*Row._fields, *dict.fromkeys(key for row in rows for key in row.swept)]
     for key, text in wanted.filters:
-        rows = [row for row in rows if _equal(value(row, _known(key, "--filter", valid)), text)]
+        name = _known(key, "--filter", valid)
+        if name == "state" and text.lower() not in STATES:
+            raise ValueError(f"--filter {key}={text} is not valid; valid: {', '.join(STATES)}")
+        rows = [row for row in rows if _equal(value(row, name), text)]
     if wanted.sort is None:
         return rows
     key = _known(wanted.sort.removeprefix("-"), "--sort", valid)

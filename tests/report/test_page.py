@@ -1,6 +1,7 @@
 """The report: whole, escaped, in itself, and its numbers those that went in."""
 
 import csv
+import io
 import json
 import re
 import sys
@@ -8,9 +9,11 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.report.convergence import MOST_PANELS
+from nqs_hpc.report.figures import Panel, Sheet, png
 from nqs_hpc.report.page import report
 
 from .conftest import Runs, point
@@ -151,6 +154,23 @@ def test_numbers_of_the_extrapolations(whole):
         assert abs(value - exact(n) / n) < 2e-5
         away = float(re.search(r"([+-][\d.]+) standard errors", told)[1])
         assert abs(away) < 0.1
+
+
+def test_the_last_tick_label_is_inside_of_the_picture():
+    def draw(axes):
+        axes.plot([0.0, 0.175], [0.0, 1.0])
+        axes.set_xlim(0.0, 0.175)
+        axes.set_xticks([0.0, 0.175])
+
+    shown = imread(io.BytesIO(png(Sheet("x", [Panel("", "", draw)], []))), format="png")
+    assert shown[:, :, 0].min() < 0.5  # something is drawn
+    assert shown[:, -3:, :3].min() == 1.0
+
+
+def test_finished_points_need_more_than_their_command(whole):
+    goal, parsed = whole
+    for text in ("".join(parsed.text), (goal / "report.md").read_text()):
+        assert text.count("A finished point needs a larger task.n_steps") == 1
 
 
 def test_launches_at_different_fields_are_different_curves(runs, capsys):

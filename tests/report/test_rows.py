@@ -196,11 +196,99 @@ def test_points_that_left_no_run(runs):
     os.utime(runs.folder / "dead" / "output.log", (1, 1))
     runs.study(points)
     found = {name: (row.state, row.why) for name, row in rows(runs.folder).items()}
-    assert found["waits"] == ("waiting", "") and found["chained"] == ("waiting", "after waits")
+    assert found["waits"] == ("waiting", "")
+    assert found["chained"] == ("waiting", "comes after waits, which is not done")
     assert found["early"] == ("running", "starting")
     assert found["refused"] == ("failed", "exit code 2")
     assert found["dead"] == ("failed", "ended early: ImportError: no libmpi")
     assert found["file"] == ("failed", "file is a file, not a run folder")
+
+
+def test_what_comes_after_a_failed_point_waits(runs, squeue):
+    """Slurm cancels a chain behind its first failure, or has forgotten it: that is no failure of theirs."""
+    squeue("30|30|CANCELLED|None|/x", "31|31|PENDING|Dependency|/x", "40|40|FAILED|None|/x")
+    runs.copy("ok")
+    runs.copy("h1")
+    runs.unfinish("h1", status="failed", reason="not finite")
+    points = [
+        point("h1", job="29", state="submitted"),
+        point("h2", after="h1", job="30", state="submitted"),
+        point("h3", after="h2", job="28", state="submitted"),
+        point("h4", after="h1", job="31", state="submitted"),
+        point("local", after="h1"),
+        point("ok", job="39", state="submitted"),
+        point("own", after="ok", job="40", state="submitted"),  # its own failure: what it needs is there
+        point("itself", after="itself", job="28", state="submitted"),
+    ]
+    runs.study(points)
+    found = {name: (row.state, row.why) for name, row in rows(runs.folder).items()}
+    assert found["h1"] == ("failed", "not finite")
+    assert found["h2"] == found["local"] == ("waiting", "comes after h1, which failed")
+    assert found["h3"] == ("waiting", "comes after h2, which is not done")
+    assert found["h4"] == ("queued", "job 31 is PENDING (Dependency)")
+    assert found["own"] == ("failed", "job 40 ended as FAILED, and no run has begun")
+    assert found["itself"][0] == "waiting"
+
+
+BANNER = """
+===================================================================================
+=   BAD TERMINATION OF ONE OF YOUR APPLICATION PROCESSES
+=   PID 24 RUNNING AT node
+=   EXIT CODE: 9
+=   CLEANING UP REMAINING PROCESSES
+=   YOU CAN IGNORE THE BELOW CLEANUP MESSAGES
+===================================================================================
+YOUR APPLICATION TERMINATED WITH THE EXIT STRING: Killed (signal 9)
+This typically refers to a problem with your application.
+Please see the FAQ page for debugging suggestions
+"""
+START = "/x/a: new, step 0 of 12; 4 sites, 24 parameters, 64 samples a step, solver cholesky, 1 threads"
+
+
+@pytest.mark.parametrize(
+    ("log", "launched", "told"),
+    [
+        (START, "", ""),
+        (f"{START}\nstep 3/12 E -3.85(17) var 3.22 acc 0.97 ETA --:--", "", ""),
+        (
+            f"{START}\nstep 3/12 E -3.85(17){BANNER}",
+            "code 9: Please see the FAQ page for debugging suggestions",
+            "code 9",
+        ),
+        (f"{START}\nnumpy.linalg.LinAlgError: singular{BANNER}", "", "numpy.linalg.LinAlgError: singular"),
+        (START, "killed by SIGKILL", "killed by SIGKILL"),
+        (START, f"code 1: {START}", "code 1"),
+        (START, "code 1: OSError: no space", "code 1: OSError: no space"),
+    ],
+)
+def test_why_a_killed_point_failed(runs, log, launched, told):
+    """Neither what every run prints nor what mpiexec prints of every death is the reason."""
+    runs.copy("a")
+    runs.unfinish("a", status="running", ended=False)
+    (runs.folder / "a" / "output.log").write_text(log + "\n")
+    runs.study([point("a", state="failed" if launched else "running", why=launched)])
+    assert state(runs.folder) == ("failed", f"killed after step {N_STEPS}{': ' if told else ''}{told}")
+
+
+def test_a_done_run_whose_summary_is_gone_says_so(runs):
+    for name, content in (("torn", '{"status": "done", "ener'), ("gone", None), ("whole", ...)):
+        path = runs.copy(name) / "summary.json"
+        path.write_text(content) if isinstance(content, str) else content is ... or path.unlink()
+    found = rows(runs.folder)
+    assert {name: (row.state, row.why) for name, row in found.items()} == {
+        "torn": ("done", "summary.json cannot be read: the energy is the last step's"),
+        "gone": ("done", "summary.json is missing: the energy is the last step's"),
+        "whole": ("done", ""),
+    }
+
+
+def test_no_time_is_left_to_a_target_that_lies_behind(runs):
+    runs.copy("a")
+    runs.unfinish("a", status="running", ended=False)
+    runs.hold("a")
+    runs.study([point("a", n_steps=N_STEPS - 5)])
+    row = rows(runs.folder)["a"]
+    assert (row.state, row.step, row.n_steps, row.eta_seconds) == ("running", N_STEPS, N_STEPS - 5, None)
 
 
 def test_a_longer_sweep_is_not_done(runs):
