@@ -31,6 +31,7 @@ def sweep(work, queue, capsys):
     yield run
     for number, handler in former.items():  # a job ignores them as it ends, and children would inherit that
         signal.signal(number, handler)
+    signal.set_wakeup_fd(-1)
 
 
 SLURM = "hydra/launcher=slurm"
