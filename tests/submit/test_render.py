@@ -68,7 +68,7 @@ def test_scripts_are_as_recorded(work, monkeypatch, name, words, site):
 def anywhere(script: str, work: Path) -> str:
     """A script without the place of this test, which is in the name of a job too."""
     script = re.sub(r"(?m)^(#SBATCH --job-name=.*)-[0-9a-f]{8}$", r"\1-01234567", script)
-    return script.replace(str(work), "/home/ada/work")
+    return script.replace(str(work), "/home/ada/nqs")
 
 
 def array_of(*lists: list[str]) -> str:
