@@ -2,12 +2,14 @@
 
 A configuration s_N holds one of ``local_values`` on each site. Its code is the number whose digit i, in base d =
 len(local_values), says which: code = sum_i digit_i d^i, little endian. Spin half has local values (+1, -1), so a bit 0
-is up. The number of states of a sector is the coefficient of x^total in (sum_v x^v)^N.
+is up; bosons have their numbers, 0 to n_max. The number of states of a sector is the coefficient of x^total in
+(sum_v x^v)^N.
 """
 
 from __future__ import annotations
 
-from math import gcd
+from itertools import pairwise
+from math import comb, gcd
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +33,13 @@ def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
     return space
 
 
+def bosons(n_sites: int, n_max: int, total: int | None = None) -> Hilbert:
+    """At most ``n_max`` bosons a site; ``total`` is their number. ValueError where the sites cannot hold so many."""
+    space = Hilbert(n_sites, tuple(range(n_max + 1)), total)
+    _check(space)
+    return space
+
+
 def dimension(space: Hilbert) -> int:
     """The exact number of states; 0 where the total cannot be had."""
     n = space.n_sites
@@ -44,6 +53,29 @@ def dimension(space: Hilbert) -> int:
     bits = everything.bit_length()
     series: int = sum(1 << bits * (v - low) for v in space.local_values) ** n
     return series >> bits * (space.total - n * low) & (1 << bits) - 1
+
+
+def dimension_up_to(space: Hilbert, limit: int) -> int:
+    """The exact number of states where that is at most ``limit``, else some number above it; quick for any lattice.
+
+    Local values must be evenly spaced. With e the total above the lowest or, if that is less, below the highest, in
+    steps: the counts rise with e up to the middle of the spectrum, and with e steps on different sites alone there are
+    comb(N, e) of them.
+    """
+    n, d = space.n_sites, len(space.local_values)
+    if space.total is None:
+        return min(dimension(space), limit + 1)
+    step = _step(space)
+    assert step is not None
+    above, odd = divmod(space.total - n * min(space.local_values), step)
+    e = min(above, n * (d - 1) - above)
+    if odd or e < 0:
+        return 0
+    least = comb(n, min(e, n // 2))
+    if least > limit or d == 2:
+        return least
+    # inclusion-exclusion over the sites that hold more than they can; few terms, since e or n is small here
+    return sum((-1) ** k * comb(n, k) * comb(e - k * d + n - 1, n - 1) for k in range(e // d + 1))
 
 
 def codes(space: Hilbert) -> NDArray[np.int64]:
@@ -104,6 +136,13 @@ def base_state(space: Hilbert) -> NDArray[np.int8]:
     return np.array(s, dtype=np.int8)
 
 
+def _step(space: Hilbert) -> int | None:
+    """The distance of evenly spaced local values, None where they are not, or there is only one."""
+    values = sorted(space.local_values)
+    steps = {b - a for a, b in pairwise(values)}
+    return steps.pop() if len(steps) == 1 else None
+
+
 def _reachable(space: Hilbert) -> list[int]:
     """For each number of sites from 0 to N the totals they can have: bit k for k above N times the lowest value."""
     low = min(space.local_values)
@@ -136,9 +175,15 @@ def _prefixes(space: Hilbert, sites: int, total: int, after: int) -> tuple[NDArr
 def _check(space: Hilbert) -> None:
     values, n = space.local_values, space.n_sites
     assert n >= 1 and len(set(values)) == len(values), space
-    if space.total is None or _has(_reachable(space), space, n, space.total):
+    low, high, even = min(values) * n, max(values) * n, _step(space)
+    if space.total is None:
         return
-    low, high = min(values) * n, max(values) * n
+    if even is not None:  # spins, bosons: without the sets of all totals, which take their time on large lattices
+        valid = low <= space.total <= high and (space.total - low) % even == 0
+    else:
+        valid = _has(_reachable(space), space, n, space.total)
+    if valid:
+        return
     step = gcd(*(v - min(values) for v in values)) or 1
     gap = ", save a few near the ends" if low <= space.total <= high and (space.total - low) % step == 0 else ""
     raise ValueError(

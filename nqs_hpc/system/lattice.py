@@ -2,7 +2,8 @@
 
 A site is r = x a_1 + y a_2 + z a_3 + b: cell (x, y, z), primitive vectors a, basis vector b. Its number is
 ``cell * n_basis + basis`` with ``cell = x + Lx y + Lx Ly z``, so on the square lattice site = x + Lx y. Nearest
-neighbours are 1 apart on every lattice. A lattice from a user's edges has sites and bonds, and no geometry.
+neighbours are 1 apart on every lattice of ``FACTORIES``. A lattice from a user's edges has sites and bonds, and no
+geometry; one from a user's positions (`points`) or of the bonds of the square lattice (`links`) keeps their lengths.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ __all__ = [
     "distance",
     "edges_lattice",
     "neighbours",
+    "pairs_within",
     "read_edges",
     "sites_at",
 ]
@@ -281,3 +283,18 @@ def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64
     for image in images:
         nearest = np.minimum(nearest, np.linalg.norm(apart + image, axis=-1))
     return nearest
+
+
+def pairs_within(lattice: Lattice, cutoff: float | None) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """All pairs of sites, or those up to ``cutoff`` apart: (n_pairs, 2) with i < j, sorted, and their `distance`.
+
+    A pair counts once, by its nearest image. ValueError for a lattice from edges.
+    """
+    pairs, lengths = [], []
+    for i in range(lattice.n_sites - 1):  # a row at a time: all pairs at once would hold their images too
+        j = np.arange(i + 1, lattice.n_sites)
+        apart = distance(lattice, i, j)
+        near = np.full(len(j), True) if cutoff is None else apart <= cutoff + TOLERANCE
+        pairs.append(np.stack([np.full(int(near.sum()), i), j[near]], axis=1).astype(np.int32))
+        lengths.append(apart[near])
+    return np.concatenate(pairs), np.concatenate(lengths)

@@ -6,7 +6,17 @@ from math import comb
 import numpy as np
 import pytest
 
-from nqs_hpc.system.hilbert import Hilbert, base_state, codes, decode, dimension, encode, spin_half
+from nqs_hpc.system.hilbert import (
+    Hilbert,
+    base_state,
+    bosons,
+    codes,
+    decode,
+    dimension,
+    dimension_up_to,
+    encode,
+    spin_half,
+)
 
 VALUES = [(1, -1), (0, 1), (2, 0, -2), (0, 1, 2, 3), (5, -3, 0), (0, 7, 3), (4,)]
 
@@ -50,6 +60,26 @@ def test_sectors_of_spins_are_binomials():
         found = codes(spin_half(n, 2 * up - n))
         assert len(found) == comb(n, up) and (np.diff(found) > 0).all() and found[0] >= 0
         assert (decode(spin_half(n), found).sum(axis=1) == 2 * up - n).all()
+
+
+@pytest.mark.parametrize("values", [(1, -1), (0, 1), (2, 0, -2), (0, 1, 2, 3), tuple(range(8))])
+@pytest.mark.parametrize("n_sites", [1, 2, 5, 9])
+def test_dimensions_up_to_a_limit(values, n_sites):
+    """Every sector, against the polynomial: exact up to the limit, and above it wherever the exact number is."""
+    for total in (None, *range(n_sites * min(values) - 2, n_sites * max(values) + 3)):
+        space = Hilbert(n_sites, values, total)
+        exact = dimension(space)
+        for limit in (1, 7, 10**6):
+            found = dimension_up_to(space, limit)
+            assert found == exact if exact <= limit else limit < found <= exact
+
+
+def test_bosons_on_large_lattices_are_counted_at_once():
+    n = 65536
+    assert dimension_up_to(bosons(n, 4, 1), 10**9) == dimension_up_to(bosons(n, 4, 4 * n - 1), 10**9) == n
+    assert dimension_up_to(bosons(n, 4, 2), 10**10) == comb(n, 2) + n
+    assert dimension_up_to(bosons(n, 1, 2), 10**10) == comb(n, 2)
+    assert dimension_up_to(bosons(n, 4, n), 10**10) > 10**10
 
 
 def test_bit_zero_of_a_spin_is_up_and_site_zero_the_lowest():

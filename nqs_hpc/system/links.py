@@ -1,0 +1,71 @@
+"""The lattice of the links of a square lattice: a site at the middle of every bond, as in lattice gauge models.
+
+The square lattice itself has the vertices. Along a periodic direction a site belongs to a cell, as elsewhere; an open
+direction ends in half a cell, so all its links together are one long cell. On a torus the links of vertex v are the
+sites 2 v (to the right) and 2 v + 1 (upwards), also on a side of extent 2, where two links join the same vertices.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.system.lattice import Lattice
+
+NAME = "links"
+
+
+def links(square: Lattice) -> Lattice:
+    """The links of ``square``, in the unit of its bonds: 2 Lx Ly on a torus, 2 Lx Ly - Lx - Ly on an open one.
+
+    ValueError for another lattice, and for one without a plaquette.
+    """
+    if square.name != "square":
+        raise ValueError(f"its spins lie on the links of lattice=square, and this is lattice={square.name}")
+    if min(square.extent) < 2:
+        raise ValueError(f"lattice.extent={list(square.extent)} has no plaquette, which takes 2 vertices each way")
+    sides = list(zip(square.extent, square.pbc, strict=True))
+    # a direction is either whole cells of one vertex, or one cell of all vertices
+    inside = [1 if closed else length for length, closed in sides]
+    basis = []
+    for y in range(inside[1]):
+        for x in range(inside[0]):
+            basis += [(x + 0.5, float(y))] if square.pbc[0] or x + 1 < inside[0] else []
+            basis += [(float(x), y + 0.5)] if square.pbc[1] or y + 1 < inside[1] else []
+    basis_bD = np.array(basis)
+    extent = tuple(length if closed else 1 for length, closed in sides)
+    vectors = np.diag([1.0 if closed else 2.0 * length for length, closed in sides])
+    cells = np.stack(np.unravel_index(np.arange(np.prod(extent)), extent, order="F"), axis=1) @ vectors
+    positions = (cells[:, None, :] + basis_bD[None, :, :]).reshape(-1, 2)
+    return Lattice(NAME, len(positions), extent, square.pbc, positions, vectors, basis_bD)
+
+
+def stars(lattice: Lattice) -> list[tuple[int, ...]]:
+    """The links that meet in each vertex: four, at an open end three, in an open corner two."""
+    return list(_around(lattice, along=True).values())
+
+
+def plaquettes(lattice: Lattice) -> list[tuple[int, ...]]:
+    """The four links around each face; past an open end there is none."""
+    return [sites for sites in _around(lattice, along=False).values() if len(sites) == 4]
+
+
+def _around(lattice: Lattice, *, along: bool) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """The links half a bond from each vertex (``along`` a link) or from each face's middle (across it)."""
+    assert lattice.name == NAME
+    # in half bonds, so that all is whole numbers: of a link's middle one coordinate is odd
+    middles = np.rint(2 * lattice.positions).astype(np.int64)
+    sites: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for site, middle in enumerate(middles):
+        axis = int(np.flatnonzero(middle % 2 == (1 if along else 0))[0])
+        for half in (-1, 1):
+            sites[_wrapped(lattice, middle + half * np.eye(2, dtype=np.int64)[axis])].append(site)
+    return {place: tuple(found) for place, found in sorted(sites.items())}
+
+
+def _wrapped(lattice: Lattice, place: NDArray[np.int64]) -> tuple[int, ...]:
+    sides: Iterable[tuple[int, int, bool]] = zip(place.tolist(), lattice.extent, lattice.pbc, strict=True)
+    return tuple(x % (2 * length) if closed else x for x, length, closed in sides)

@@ -1,0 +1,72 @@
+"""The lattice behind lattice=points: sites anywhere, from a file of positions or a list of them.
+
+A file holds one site a line, its one to three coordinates apart by blanks, all lines alike. ``#`` starts a comment,
+blank lines are skipped. The unit of length is the file's own: distances are what it says.
+
+As a lattice it is one open cell whose basis are the sites, so that neighbours by distance and the symmetries of the
+cluster come from the same code as everywhere. Its vectors are so long that images of the cell never matter. The origin
+is moved to the smallest coordinates.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nqs_hpc.system.lattice import TOLERANCE, Lattice
+
+MAX_POINTS = 4096  # neighbours by distance compare all pairs
+LARGEST = 1e6  # coordinates; beyond it float64 no longer tells TOLERANCE
+VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
+
+
+def read_points(path: str | Path) -> list[tuple[float, ...]]:
+    """The positions of a file, in its order. ValueError in one line, with the number of the line where it is one's."""
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ValueError(f"lattice.file={path}: {error.strerror}") from None
+    points: list[tuple[float, ...]] = []
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = line.split("#", maxsplit=1)[0].split()
+        if not words:
+            continue
+        try:
+            point = tuple(float(word) for word in words)
+        except ValueError:
+            point = ()
+        fits = len(point) in (1, 2, 3) and (not points or len(point) == len(points[0]))
+        if not fits or not all(math.isfinite(x) for x in point):
+            raise ValueError(f"lattice.file={path}, line {number}: {line.strip()[:60]!r}; {VALID}")
+        points.append(point)
+    try:
+        points_lattice(points)
+    except ValueError as error:
+        raise ValueError(f"lattice.file={path}: {error}") from None
+    return points
+
+
+def points_lattice(points: Sequence[Sequence[float]]) -> Lattice:
+    """A lattice of sites at ``points`` (N, D), numbered in their order.
+
+    ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in one place, and for coordinates that are no
+    numbers below ``LARGEST``.
+    """
+    if not 2 <= len(points) <= MAX_POINTS:
+        raise ValueError(f"{len(points)} sites; valid are 2 to {MAX_POINTS}")
+    positions = np.array(points, dtype=np.float64)
+    if positions.ndim != 2 or positions.shape[1] not in (1, 2, 3):
+        raise ValueError(f"positions of shape {positions.shape}; valid are one to three coordinates a site")
+    if not np.abs(positions).max() <= LARGEST:
+        raise ValueError(f"a coordinate is not within {LARGEST:g} of 0")
+    for i, here in enumerate(positions[:-1]):
+        close = np.linalg.norm(positions[i + 1 :] - here[None, :], axis=1) <= TOLERANCE
+        if close.any():
+            raise ValueError(f"sites {i} and {i + 1 + int(np.argmax(close))}, counted from 0, are in one place")
+    dim = positions.shape[1]
+    positions = positions - positions.min(axis=0, keepdims=True)
+    vectors = 4 * (float(positions.max()) + 1) * np.eye(dim)
+    return Lattice("points", len(positions), (1,) * dim, (False,) * dim, positions, vectors, positions)
