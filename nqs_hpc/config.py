@@ -20,7 +20,15 @@ from typing import Any, NamedTuple
 from nqs_hpc import checks, schema
 from nqs_hpc.checks import InputError, Schedule, bad, show, unknown
 from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.resolve import check_folder, check_packages, make_lattice, resolve, resolve_hamiltonian
+from nqs_hpc.resolve import (
+    check_folder,
+    check_packages,
+    make_hilbert,
+    make_lattice,
+    make_sites,
+    resolve,
+    resolve_hamiltonian,
+)
 from nqs_hpc.schema import Config
 from nqs_hpc.system.lattice import Lattice
 
@@ -32,7 +40,9 @@ __all__ = [
     "differences",
     "from_plain",
     "hamiltonian",
+    "make_hilbert",
     "make_lattice",
+    "make_sites",
     "physics",
     "run_folder",
     "run_name",
@@ -101,20 +111,20 @@ def from_plain(given: Mapping[str, Any]) -> Config:
             picked[top] = _check_choice(top, below.pop("name"))
         assigned += [(f"{top}.{name}", inner) for name, inner in below.items()]
     values = dict(assigned)
-    bonds = {}
-    if picked.get("lattice") == "edges":
-        bonds = {name: values.pop(f"lattice.{name}") for name in ("n_sites", "edges") if f"lattice.{name}" in values}
+    # what a run has read from lattice.file
+    derived = {"edges": ("n_sites", "edges"), "points": ("n_sites", "positions")}.get(picked.get("lattice") or "", ())
+    read = {name: values.pop(f"lattice.{name}") for name in derived if f"lattice.{name}" in values}
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
     config = _filled(picked, list(values.items()))
-    if bonds:
-        config = dataclasses.replace(config, lattice=dataclasses.replace(config.lattice, **bonds))
+    if read:
+        config = dataclasses.replace(config, lattice=dataclasses.replace(config.lattice, **read))
     config = resolve(config, 1)
     if file is not None:
         config = dataclasses.replace(config, hamiltonian=dataclasses.replace(config.hamiltonian, file=file))
     return config
 
 
-def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> schema.Ising | schema.Heisenberg | schema.Pauli:
+def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> schema.Hamiltonian:
     """A checked Hamiltonian on ``lattice`` from a mapping such as ``{"name": "ising", "h": 2.0}``; what is not given is
     as in conf/. Raises InputError.
     """

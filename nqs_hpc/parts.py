@@ -17,18 +17,21 @@ from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.checks import Schedule
-from nqs_hpc.config import make_lattice
+from nqs_hpc.config import make_hilbert, make_sites
 from nqs_hpc.driver.ground_state import GroundState, ground_state
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import rows_per_sample
+from nqs_hpc.operators.bose_hubbard import bose_hubbard
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
+from nqs_hpc.operators.rydberg import rydberg
+from nqs_hpc.operators.toric_code import toric_code
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.sampler.metropolis import metropolis
-from nqs_hpc.sampler.moves import Proposal, exchange, flip
-from nqs_hpc.system.hilbert import Hilbert, dimension, spin_half
+from nqs_hpc.sampler.moves import Proposal, exchange, flip, hop
+from nqs_hpc.system.hilbert import Hilbert, dimension
 from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
 from nqs_hpc.types import Ansatz, Operator, Sampler, Tree, Update
 from nqs_hpc.update.cost import Size, cheapest
@@ -51,7 +54,7 @@ class Plan(NamedTuple):
 class Parts(NamedTuple):
     """Everything a run computes with."""
 
-    lattice: Lattice
+    lattice: Lattice  # its sites carry the spins or bosons
     hilbert: Hilbert
     operator: Operator
     ansatz: Ansatz
@@ -68,8 +71,8 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     ``plan`` is that of an earlier start; without it ``auto`` is decided here. ``ansatz`` stands in for the one that the
     configuration names.
     """
-    lattice = make_lattice(config.lattice)
-    hilbert = spin_half(lattice.n_sites, config.sector)
+    lattice = make_sites(config)
+    hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
     operator = make_operator(config.hamiltonian, lattice)
     ansatz = ansatz or make_ansatz(config.ansatz, hilbert, config.precision.network)
     plan = plan or make_plan(config, ansatz, hilbert)
@@ -91,7 +94,8 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     return Parts(lattice, hilbert, operator, ansatz, sampler, update, driver, plan, form.n_real)
 
 
-def make_operator(config: schema.Ising | schema.Heisenberg | schema.Pauli, lattice: Lattice) -> Operator:
+def make_operator(config: schema.Hamiltonian, lattice: Lattice) -> Operator:
+    """``lattice`` is that of the sites."""
     match config:
         case schema.Ising():
             return ising(lattice.n_sites, neighbours(lattice, 1), J=config.J, h=config.h, g=config.g)
@@ -107,6 +111,13 @@ def make_operator(config: schema.Ising | schema.Heisenberg | schema.Pauli, latti
             )
         case schema.Pauli():
             return pauli(lattice.n_sites, config.terms)
+        case schema.Rydberg():
+            return rydberg(lattice, Omega=config.Omega, delta=config.delta, V=config.V, cutoff=config.cutoff)
+        case schema.ToricCode():
+            return toric_code(lattice, hx=config.hx, hy=config.hy, hz=config.hz)
+        case schema.BoseHubbard():
+            edges = neighbours(lattice, 1)
+            return bose_hubbard(lattice.n_sites, edges, J=config.J, U=config.U, mu=config.mu, n_max=config.n_max)
 
 
 def make_ansatz(
@@ -168,7 +179,7 @@ def make_proposal(move: str, lattice: Lattice, hilbert: Hilbert) -> Proposal:
     pairs = neighbours(lattice, 1)
     if not connected(lattice.n_sites, pairs):  # nearest neighbours alone would not reach every state of the sector
         pairs = np.array(np.triu_indices(lattice.n_sites, 1), dtype=np.int32).T
-    return exchange(pairs)
+    return exchange(pairs) if move == "exchange" else hop(pairs, hilbert)
 
 
 def make_update(config: schema.Config, ansatz: Ansatz, comm: Comm, plan: Plan) -> Update:
@@ -235,9 +246,8 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     form = flat(params, ansatz.kind)
     itemsize = form.dtype.itemsize
     s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
-    n_samples = dimension(hilbert)
-    if isinstance(config.sampler, schema.Metropolis):
-        n_samples = config.sampler.n_samples
+    sampler = config.sampler  # of chains, the states of a large space are never counted
+    n_samples = sampler.n_samples if isinstance(sampler, schema.Metropolis) else dimension(hilbert)
     n_rows = n_samples * rows_per_sample(ansatz.kind)
 
     solver = getattr(optimizer, "solver", None)

@@ -19,13 +19,19 @@ from nqs_hpc.checks import BySize, InputError, bad, lowest, show
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.schema import Config
 from nqs_hpc.system import lattice as lattices
-from nqs_hpc.system.hilbert import spin_half
+from nqs_hpc.system.hilbert import Hilbert, bosons, dimension_up_to, spin_half
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.links import NAME as LINKS
+from nqs_hpc.system.links import links
+from nqs_hpc.system.points import points_lattice, read_points
 
 T = TypeVar("T")
 
+_MOVES = {"exchange": "an exchange of spins", "hop": "a hop of a boson"}
+
 MAX_SITES = 2**16  # 256 x 256: a slip of the finger, not a lattice, is above it, and would not fit into memory
 MAX_STATES = 2**22  # of enumerate
+MAX_ATOMS = 2**13  # each interacts with all others: their matrix takes half a GiB
 
 
 def resolve(config: Config, n_ranks: int | None) -> Config:
@@ -39,20 +45,43 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     if config.init_from is not None:
         config = dataclasses.replace(config, init_from=os.path.normpath(config.init_from))
     config = dataclasses.replace(config, lattice=_lattice(config.lattice))
-    lattice = make_lattice(config.lattice)
+    given = make_lattice(config.lattice)
+    hamiltonian = resolve_hamiltonian(config.hamiltonian, given)
+    config = dataclasses.replace(config, hamiltonian=hamiltonian)
+    lattice = site_lattice(hamiltonian, given)
     config = dataclasses.replace(config, resources=_resources(config.resources, lattice.n_sites))
     n_ranks = config.resources.ranks if n_ranks is None else n_ranks
-    hamiltonian = resolve_hamiltonian(config.hamiltonian, lattice)
-    config = dataclasses.replace(config, hamiltonian=hamiltonian)
     config = dataclasses.replace(config, sector=_sector(config, lattice.n_sites))
-    config = dataclasses.replace(config, sampler=_sampler(config, lattice.n_sites, n_ranks))
+    hilbert = make_hilbert(hamiltonian, lattice.n_sites, config.sector)
+    config = dataclasses.replace(config, sampler=_sampler(config, hilbert, n_ranks))
     _ansatz(config.ansatz, lattice.n_sites)
-    _optimizer(config, lattice.n_sites)
+    _optimizer(config, hilbert)
     return config
 
 
-def make_lattice(lattice: schema.RegularLattice | schema.EdgesLattice) -> Lattice:
-    """The lattice of a resolved configuration."""
+def make_sites(config: Config) -> Lattice:
+    """The lattice whose sites carry the spins or bosons of a resolved configuration."""
+    return site_lattice(config.hamiltonian, make_lattice(config.lattice))
+
+
+def site_lattice(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> Lattice:
+    """``lattice``, or where the Hamiltonian has its spins on the links of that, the lattice of these."""
+    if isinstance(hamiltonian, schema.ToricCode) and lattice.name != LINKS:
+        return links(lattice)
+    return lattice
+
+
+def make_hilbert(hamiltonian: schema.Hamiltonian, n_sites: int, total: int | None) -> Hilbert:
+    """What the sites of a Hamiltonian hold, in the sector of ``total``; ValueError where that cannot be had."""
+    if isinstance(hamiltonian, schema.BoseHubbard):
+        return bosons(n_sites, hamiltonian.n_max, total)
+    return spin_half(n_sites, total)
+
+
+def make_lattice(lattice: schema.Lattice) -> Lattice:
+    """The lattice of a resolved configuration, as it is given: of the toric code that of the vertices."""
+    if isinstance(lattice, schema.PointsLattice):
+        return points_lattice(lattice.positions)
     if isinstance(lattice, schema.EdgesLattice):
         orders = sorted({order for _, _, order in lattice.edges})
         return lattices.edges_lattice(
@@ -71,7 +100,18 @@ def _one_line(key: str, value: Any, make: Callable[[], T]) -> T:
         raise InputError(reason if whole else f"{key}={show(value)} is not valid: {reason}") from None
 
 
-def _lattice(given: schema.RegularLattice | schema.EdgesLattice) -> schema.RegularLattice | schema.EdgesLattice:
+def _lattice(given: schema.Lattice) -> schema.Lattice:
+    if isinstance(given, schema.PointsLattice) and given.positions:  # of a run, as below
+        try:
+            positions = tuple(tuple(float(x) for x in point) for point in given.positions)
+            return dataclasses.replace(given, n_sites=points_lattice(positions).n_sites, positions=positions)
+        except (TypeError, ValueError) as error:
+            raise bad(
+                "lattice.positions", given.positions, f"what a run has read from lattice.file ({error})"
+            ) from None
+    if isinstance(given, schema.PointsLattice):
+        points = _one_line("lattice.file", given.file, lambda: read_points(given.file))
+        return dataclasses.replace(given, n_sites=len(points), positions=tuple(points))
     if isinstance(given, schema.EdgesLattice) and given.edges:  # of a run: the file may be another one by now
         try:
             edges = tuple((int(i), int(j), int(order)) for i, j, order in given.edges)
@@ -106,10 +146,11 @@ def _lattice(given: schema.RegularLattice | schema.EdgesLattice) -> schema.Regul
     return full
 
 
-def resolve_hamiltonian(
-    given: schema.Ising | schema.Heisenberg | schema.Pauli, lattice: Lattice
-) -> schema.Ising | schema.Heisenberg | schema.Pauli:
-    """Every ``auto`` replaced, terms read from their file and expanded; raises InputError."""
+def resolve_hamiltonian(given: schema.Hamiltonian, lattice: Lattice) -> schema.Hamiltonian:
+    """Every ``auto`` replaced, terms read from their file and expanded; raises InputError.
+
+    ``lattice`` is the one that is given, or that of the sites.
+    """
     if isinstance(given, schema.Ising):
         if given.J == given.h == given.g == 0:
             raise bad("hamiltonian.J", given.J, "another number than 0 for one of hamiltonian.J, .h, .g")
@@ -132,6 +173,18 @@ def resolve_hamiltonian(
             raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
         return dataclasses.replace(given, J=couplings, marshall=marshall)
 
+    if isinstance(given, schema.Rydberg):
+        return _rydberg(given, lattice)
+
+    if isinstance(given, schema.ToricCode):
+        _one_line("hamiltonian", given.name, lambda: site_lattice(given, lattice))
+        return given
+
+    if isinstance(given, schema.BoseHubbard):
+        if given.J == given.U == given.mu == 0:
+            raise bad("hamiltonian.J", given.J, "another number than 0 for one of hamiltonian.J, .U, .mu")
+        return given
+
     if (given.terms is None) == (given.file is None):
         what = "neither is" if given.terms is None else "both are"
         raise InputError(
@@ -146,8 +199,26 @@ def resolve_hamiltonian(
     return dataclasses.replace(given, terms=strings)
 
 
-def _conserves(hamiltonian: schema.Ising | schema.Heisenberg | schema.Pauli) -> bool:
-    """Whether the Hamiltonian conserves the total magnetisation."""
+def _rydberg(given: schema.Rydberg, lattice: Lattice) -> schema.Rydberg:
+    if lattice.edges is not None:
+        valid = "another lattice, or lattice=points with a file of positions: atoms interact by distance"
+        raise bad("lattice", lattice.name, f"with hamiltonian=rydberg {valid}")
+    if lattice.n_sites > MAX_ATOMS:
+        raise bad("hamiltonian", given.name, f"at most {MAX_ATOMS} atoms, and the lattice has {lattice.n_sites}")
+    if given.Omega == 0:
+        raise bad("hamiltonian.Omega", given.Omega, "a number other than 0: without a drive the atoms stay as they are")
+    if given.cutoff is not None and not len(lattices.pairs_within(lattice, given.cutoff)[0]):
+        nearest = float(lattices.pairs_within(lattice, None)[1].min())
+        raise bad(
+            "hamiltonian.cutoff", given.cutoff, f"null, or at least {nearest:g}, the distance of the nearest atoms"
+        )
+    return given
+
+
+def _conserves(hamiltonian: schema.Hamiltonian) -> bool:
+    """Whether the Hamiltonian conserves the total of its local values: magnetisation, or particles."""
+    if isinstance(hamiltonian, schema.Rydberg | schema.ToricCode):
+        return False  # a drive; stars
     if isinstance(hamiltonian, schema.Ising):
         return hamiltonian.h == 0
     if isinstance(hamiltonian, schema.Pauli):
@@ -158,29 +229,30 @@ def _conserves(hamiltonian: schema.Ising | schema.Heisenberg | schema.Pauli) -> 
 def _sector(config: Config, n_sites: int) -> int | None:
     given: Any = config.sector
     conserved = _conserves(config.hamiltonian)
+    hamiltonian = config.hamiltonian
+    if given == "auto" and isinstance(hamiltonian, schema.BoseHubbard):
+        return n_sites if hamiltonian.n_max > 1 else n_sites // 2
     if given == "auto":
         return n_sites % 2 if conserved else None
     if given is None or given == "none":
         return None
     if not conserved:
-        why = " with h other than 0" if config.hamiltonian.name == "ising" else ""
+        why = " with h other than 0" if hamiltonian.name == "ising" else ""
         raise bad(
             "sector",
             given,
-            f"auto or none: hamiltonian={config.hamiltonian.name}{why} does not conserve the total magnetisation",
+            f"auto or none: hamiltonian={hamiltonian.name}{why} does not conserve the total magnetisation",
         )
-    _one_line("sector", given, lambda: spin_half(n_sites, given))
+    if isinstance(hamiltonian, schema.BoseHubbard) and not 0 <= given <= hamiltonian.n_max * n_sites:
+        most = f"{hamiltonian.n_max * n_sites} bosons, hamiltonian.n_max={hamiltonian.n_max} on each of {n_sites} sites"
+        raise bad("sector", given, f"auto, none, or 0 to {most}")
+    _one_line("sector", given, lambda: make_hilbert(hamiltonian, n_sites, given))
     return int(given)
 
 
-def _n_states(n_sites: int, sector: int | None) -> int:
-    """States of spin 1/2; as hilbert.dimension, which for thousands of sites would take numbers of n_sites^2 bits."""
-    return 2**n_sites if sector is None else math.comb(n_sites, (n_sites + sector) // 2)
-
-
-def _sampler(config: Config, n_sites: int, n_ranks: int) -> schema.Metropolis | schema.Enumerate:
-    given, sector = config.sampler, config.sector
-    states = _n_states(n_sites, sector)
+def _sampler(config: Config, hilbert: Hilbert, n_ranks: int) -> schema.Metropolis | schema.Enumerate:
+    given, sector, n_sites = config.sampler, config.sector, hilbert.n_sites
+    states = dimension_up_to(hilbert, MAX_STATES)
     if isinstance(given, schema.Enumerate):
         if states > MAX_STATES:
             raise bad(
@@ -193,12 +265,17 @@ def _sampler(config: Config, n_sites: int, n_ranks: int) -> schema.Metropolis | 
     if states == 1:
         raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
     move: Any = given.move
+    are_bosons = isinstance(config.hamiltonian, schema.BoseHubbard)
+    kept = "hop" if are_bosons else "exchange"  # an exchange of bosons keeps how often each number occurs
     if move == "auto":
-        move = "flip" if sector is None else "exchange"
-    elif move == "exchange" and sector is None:
-        raise bad("sampler.move", move, "auto or flip: an exchange of spins needs a sector, and sector is none")
+        move = "flip" if sector is None else kept
+    elif move != "flip" and sector is None:
+        raise bad("sampler.move", move, f"auto or flip: {_MOVES[move]} needs a sector, and sector is none")
     elif move == "flip" and sector is not None:
-        raise bad("sampler.move", move, f"auto or exchange: flipping single spins would leave sector={sector}")
+        raise bad("sampler.move", move, f"auto or {kept}: changing single sites would leave sector={sector}")
+    elif sector is not None and move != kept:
+        why = "an exchange of bosons does not reach all states" if are_bosons else "spins exchange, bosons hop"
+        raise bad("sampler.move", move, f"auto or {kept}: {why}")
     if given.n_chains % n_ranks:
         raise bad("sampler.n_chains", given.n_chains, f"a multiple of the {n_ranks} ranks")
     if given.n_samples % given.n_chains:
@@ -214,7 +291,7 @@ def _ansatz(given: schema.Rbm | schema.Jastrow | schema.Mlp, n_sites: int) -> No
         raise bad("ansatz.alphas", given.alphas, f"numbers that give at least one hidden unit on {n_sites} sites")
 
 
-def _optimizer(config: Config, n_sites: int) -> None:
+def _optimizer(config: Config, hilbert: Hilbert) -> None:
     given = config.optimizer
     if isinstance(given, schema.Sr | schema.Minsr) and given.solver != "eigh" and lowest(given.diag_shift) == 0:
         value: Any = dict(given.diag_shift.arguments)
@@ -235,7 +312,7 @@ def _optimizer(config: Config, n_sites: int) -> None:
         too_many = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={config.memory_gib:g}"
         if isinstance(config.sampler, schema.Metropolis) and config.sampler.n_samples > most:
             raise bad("sampler.n_samples", config.sampler.n_samples, too_many)
-        states = _n_states(n_sites, config.sector)
+        states = dimension_up_to(hilbert, MAX_STATES)
         if isinstance(config.sampler, schema.Enumerate) and states > most:
             raise bad("sampler", "enumerate", f"metropolis, or fewer than these {states} states ({too_many})")
 

@@ -28,7 +28,7 @@ from nqs_hpc.report.plots import energy_png
 from nqs_hpc.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
-from nqs_hpc.system.hilbert import dimension
+from nqs_hpc.system.hilbert import dimension_up_to
 from nqs_hpc.types import RunState
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
@@ -358,7 +358,7 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
 
         if (kept := kept_reference(config, folder)) is not None:
             return kept
-        if dimension(parts.hilbert) > MAX_STATES:
+        if dimension_up_to(parts.hilbert, MAX_STATES) > MAX_STATES:
             return None
         energies, _ = ground_state(parts.operator, parts.hilbert)
         found = {"energy": float(energies[0]), "method": "exact diagonalisation of the sector sampled"}

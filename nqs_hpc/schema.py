@@ -73,6 +73,17 @@ class EdgesLattice:
     edges: tuple[tuple[int, int, int], ...] = _derived()  # site, site, neighbour order
 
 
+@_choice("lattice", "points")
+@dataclass(frozen=True)
+class PointsLattice:
+    name: str
+    file: str = key(checks.path, "text file of positions, one site a line: 'x', 'x y' or 'x y z'", physics=False)
+    n_sites: int = _derived()
+    positions: tuple[tuple[float, ...], ...] = _derived()
+
+
+Lattice = RegularLattice | EdgesLattice | PointsLattice
+
 # --- Hamiltonians -----------------------------------------------------------------------------------------------------
 
 
@@ -120,6 +131,39 @@ class Pauli:
         checks.optional(checks.path), "the terms in a .yaml file, or text lines like -1.0 Z0 Z1", physics=False
     )
 
+
+@_choice("hamiltonian", "rydberg")
+@dataclass(frozen=True)
+class Rydberg:
+    name: str
+    Omega: float = key(checks.number(), "Rabi frequency of the drive, not 0")
+    delta: float = key(checks.number(), "detuning; positive favours excited atoms")
+    V: float = key(checks.number(least=0), "repulsion of two excited atoms at distance 1")
+    cutoff: float | None = key(
+        checks.optional(checks.positive), "largest distance at which atoms interact; null: all pairs do"
+    )
+
+
+@_choice("hamiltonian", "toric_code")
+@dataclass(frozen=True)
+class ToricCode:
+    name: str
+    hx: float = key(checks.number(), "field along x")
+    hy: float = key(checks.number(), "field along y; with it the ground state is complex")
+    hz: float = key(checks.number(), "field along z")
+
+
+@_choice("hamiltonian", "bose_hubbard")
+@dataclass(frozen=True)
+class BoseHubbard:
+    name: str
+    J: float = key(checks.number(), "hopping between nearest neighbours")
+    U: float = key(checks.number(), "repulsion of two bosons on a site")
+    mu: float = key(checks.number(), "chemical potential")
+    n_max: int = key(checks.integer(below=128), "most bosons on a site")
+
+
+Hamiltonian = Ising | Heisenberg | Pauli | Rydberg | ToricCode | BoseHubbard
 
 # --- ansätze ----------------------------------------------------------------------------------------------------------
 
@@ -171,8 +215,9 @@ class Metropolis:
         checks.either("auto", checks.integer()), "proposals between two samples of a chain; auto: the number of sites"
     )
     warmup: int = key(checks.integer(least=0), "sweeps before the first sample of a fresh chain")
-    move: Literal["flip", "exchange"] = key(
-        checks.choice("auto", "flip", "exchange"), "proposal; auto: exchange in a sector, flip otherwise"
+    move: Literal["flip", "exchange", "hop"] = key(
+        checks.choice("auto", "flip", "exchange", "hop"),
+        "proposal; auto: in a sector exchange of spins or hop of a boson, else flip (another value of one site)",
     )
 
 
@@ -369,15 +414,16 @@ def _label() -> Any:
 class Config:
     """A whole job, checked and resolved."""
 
-    lattice: RegularLattice | EdgesLattice = _group("lattice")
-    hamiltonian: Ising | Heisenberg | Pauli = _group("hamiltonian")
+    lattice: Lattice = _group("lattice")
+    hamiltonian: Hamiltonian = _group("hamiltonian")
     ansatz: Rbm | Jastrow | Mlp = _group("ansatz")
     sampler: Metropolis | Enumerate = _group("sampler")
     optimizer: Sgd | Adam | Sr | Minsr = _group("optimizer")
     task: GroundState = _group("task")
     sector: int | None = key(
         checks.optional(checks.either("auto", checks.either("none", checks.integer(least=None)))),
-        "conserved total 2Sz; auto: 0 (1 for an odd number of spins) where H conserves it, else none",
+        "conserved total, 2Sz or the number of bosons; auto where H conserves it: 0 (1 for an odd number of spins), "
+        "one boson a site (half of one where n_max=1); else none",
     )
     seed: int = key(checks.integer(least=0, below=2**63), "seed of all random numbers")
     run_dir: str | None = key(

@@ -97,7 +97,7 @@ def help_text() -> str:
     chosen = _chosen()
     for group in CHOICES:
         names = sorted(choices(group), key=lambda name, group=group: name != chosen[group])  # type: ignore[misc]
-        parts += [_wrap(f"  {group + '=' + name:<24}", _about(group, name)) for name in names]
+        parts += [_wrap(f"  {group + '=' + name:<26}", _about(group, name)) for name in names]
     parts.append("\nready-made combinations; what the command line sets beats them\n")
     parts += [_wrap(f"  {'experiment=' + name:<32}", _about("experiment", name)) for name in choices("experiment")]
     for group, table in rows().items():

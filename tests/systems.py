@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +18,12 @@ from nqs_hpc.types import Ansatz, Tree
 SERIAL = Comm(rank=0, size=1, sum=lambda x: x, max=lambda x: x, gather=lambda x: x[None], all_to_all=lambda x: x)
 
 
-def ansatz_of(name: str, n_sites: int) -> Ansatz:
+def ansatz_of(name: str, n_sites: int, local_values: tuple[int, ...] = (1, -1)) -> Ansatz:
     """One of each kind: real, holomorphic, complex."""
     match name:
-        case "rbm-real":
-            return rbm(n_sites, n_hidden=n_sites, dtype="real", bias=True, init_scale=0.3)
-        case "rbm-complex":
-            return rbm(n_sites, n_hidden=n_sites + 1, dtype="complex", bias=True, init_scale=0.3)
+        case "rbm-real" | "rbm-complex":
+            dtype, n_hidden = ("real", n_sites) if name == "rbm-real" else ("complex", n_sites + 1)
+            return rbm(n_sites, n_hidden=n_hidden, dtype=dtype, bias=True, init_scale=0.3, local_values=local_values)
         case "jastrow":
             return jastrow(n_sites, dtype="real", init_scale=0.3)
         case "mlp-real":
@@ -40,6 +40,13 @@ KINDS = ("rbm-real", "rbm-complex", "mlp-complex")
 def all_states(n_sites: int, total: int | None = None) -> np.ndarray:
     """(D, N) every configuration, bit 0 of the counter = up, site 0 the fastest; with ``total`` those that have it."""
     states = np.array([[1 - 2 * (code >> i & 1) for i in range(n_sites)] for code in range(2**n_sites)], np.int8)
+    return states if total is None else states[states.sum(axis=1) == total]
+
+
+@functools.cache
+def all_numbers(n_sites: int, n_max: int, total: int | None = None) -> np.ndarray:
+    """(D, N) every way to put at most ``n_max`` bosons on each site, site 0 the fastest; with ``total`` in all."""
+    states = np.array([s[::-1] for s in itertools.product(range(n_max + 1), repeat=n_sites)], np.int8)
     return states if total is None else states[states.sum(axis=1) == total]
 
 
@@ -78,6 +85,20 @@ def tfim_ring(n_sites: int, h: float) -> np.ndarray:
 def heisenberg_ring(n_sites: int) -> np.ndarray:
     """H = sum S.S on a ring."""
     return dense(n_sites, [(0.25, {i: a, (i + 1) % n_sites: a}) for i in range(n_sites) for a in "XYZ"])
+
+
+def dense_bosons(n_sites: int, bonds: np.ndarray, n_max: int, *, J: float, U: float, mu: float) -> np.ndarray:
+    """H = -J sum (b+ b + h.c.) + U/2 sum n (n - 1) - mu sum n by Kronecker products, in the order of `all_numbers`."""
+    lower = np.diag(np.sqrt(np.arange(1.0, n_max + 1)), 1)
+    identity = np.eye(n_max + 1)
+
+    def at(site: int, matrix: np.ndarray) -> np.ndarray:
+        return functools.reduce(np.kron, [matrix if i == site else identity for i in reversed(range(n_sites))])
+
+    b = [at(i, lower) for i in range(n_sites)]
+    number = [at(i, np.diag(np.arange(n_max + 1.0))) for i in range(n_sites)]
+    hops = sum(b[i].T @ b[j] + b[j].T @ b[i] for i, j in bonds)
+    return -J * hops + sum(U / 2 * (n @ n - n) - mu * n for n in number)
 
 
 def ring(n_sites: int) -> np.ndarray:

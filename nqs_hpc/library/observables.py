@@ -17,7 +17,7 @@ from jax import Array
 
 from nqs_hpc import schema
 from nqs_hpc.checks import bad
-from nqs_hpc.config import hamiltonian
+from nqs_hpc.config import hamiltonian, make_hilbert
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.operators.pauli import pauli
 from nqs_hpc.parts import Parts, make_operator
@@ -49,15 +49,26 @@ def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: b
 
 def read(given: Any, parts: Parts) -> Operator:
     """The operator of a mapping or of lines, without Marshall's signs."""
+    values = parts.hilbert.local_values
     if isinstance(given, Mapping):
         config = hamiltonian(given, parts.lattice)
+        if (wanted := make_hilbert(config, parts.lattice.n_sites, None).local_values) != values:
+            raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
         if isinstance(config, schema.Heisenberg):
             config = dataclasses.replace(config, marshall=False)
         return make_operator(config, parts.lattice)
     if isinstance(given, list | tuple) and given:
+        if values != (1, -1):
+            raise bad(
+                "operator", given, f"an Operator or a mapping: Pauli strings act on spins, not on {_words(values)}"
+            )
         return pauli(parts.lattice.n_sites, pauli_strings.expand(pauli_strings.read_lines(given), parts.lattice))
     valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or a list of lines such as '0.5 Z0 Z1'"
     raise bad("operator", given, valid)
+
+
+def _words(local_values: tuple[int, ...]) -> str:
+    return "spins" if local_values == (1, -1) else f"0 to {max(local_values)} bosons"
 
 
 def rotated(operator: Operator, signs_N: np.ndarray) -> Operator:

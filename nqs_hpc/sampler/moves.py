@@ -25,7 +25,10 @@ class Proposal(NamedTuple):
 
 
 def flip(hilbert: Hilbert) -> Proposal:
-    """A random site takes another of its local values: the flip of one spin. Does not keep a total."""
+    """A random site takes another of its local values: the flip of one spin, any other number of bosons.
+
+    Does not keep a total.
+    """
     values = np.asarray(hilbert.local_values, dtype=np.int8)
     gap = int(values[1]) - int(values[0])
     n_values = len(values)
@@ -56,6 +59,27 @@ def exchange(pairs: np.ndarray) -> Proposal:
         sites = jnp.asarray(table)[below(words[0], len(table))]
         values = s_N[sites]
         return Move(sites, values[::-1] - values)
+
+    return Proposal(propose, n_words=1)
+
+
+def hop(pairs: np.ndarray, hilbert: Hilbert) -> Proposal:
+    """One particle goes from a site to another, along one of the given pairs (n_pairs, 2), either way: their number is
+    kept.
+
+    From an empty site, or to a full one, it is the move that changes nothing: the state stays, as after a rejection.
+    Each way of each pair is equally likely from every state, which makes it symmetric. Ergodic in a sector where the
+    pairs connect all sites.
+    """
+    lowest, highest = min(hilbert.local_values), max(hilbert.local_values)
+    assert sorted(hilbert.local_values) == list(range(lowest, highest + 1))
+    table = np.asarray(pairs, dtype=np.int32)
+    table = np.concatenate([table, table[:, ::-1]])  # from, to
+
+    def propose(words: Array, s_N: Array) -> Move:
+        sites = jnp.asarray(table)[below(words[0], len(table))]
+        fits = (s_N[sites[0]] > lowest) & (s_N[sites[1]] < highest)
+        return Move(sites, jnp.where(fits, jnp.array([-1, 1], jnp.int8), jnp.int8(0)))
 
     return Proposal(propose, n_words=1)
 

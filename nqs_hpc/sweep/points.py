@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.checks import InputError, bad, show
-from nqs_hpc.config import compose, make_lattice, physics, run_name, to_plain
+from nqs_hpc.config import compose, make_sites, physics, run_name, to_plain
 from nqs_hpc.schema import Config
 
 OWN = ("study", "chain")  # keys of a sweep that its points do not have
@@ -158,8 +158,8 @@ def _name(swept: list[str], config: Config, identity: str) -> str:
 
 
 def n_sites(config: Config) -> int:
-    """The sites of a configuration's lattice."""
-    return make_lattice(config.lattice).n_sites
+    """The sites of a configuration, those that carry its spins or bosons."""
+    return make_sites(config).n_sites
 
 
 def command_words(overrides: list[str], folder: Path) -> list[str]:

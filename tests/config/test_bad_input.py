@@ -4,7 +4,8 @@ import pytest
 
 from nqs_hpc.config import InputError, compose
 
-HEISENBERG = "hamiltonian=heisenberg"
+HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
+TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 
 # overrides, then what the line must hold: the key, the value, what is valid
 BAD = [
@@ -36,7 +37,7 @@ BAD = [
     (["lattice=[chain]"], "lattice", "[chain]", "kagome"),
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
-    (["hamiltonian=hubbard"], "hamiltonian", "hubbard", "ising, heisenberg, pauli"),
+    (["hamiltonian=hubbard"], "hamiltonian", "hubbard", "ising, heisenberg, pauli, rydberg"),
     (["ansatz=cnn"], "ansatz", "cnn", "rbm, jastrow, mlp"),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis, enumerate"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "sgd, adam, sr, minsr"),
@@ -168,6 +169,38 @@ BAD = [
     ([HEISENBERG, "hamiltonian.marshall=true", "lattice=triangular"], "hamiltonian.marshall", "true", "sublattices"),
     (["ansatz.alpha=0.01"], "ansatz.alpha", "0.01", "one hidden unit"),
     (["ansatz=mlp", "ansatz.alphas=[2,0.01]"], "ansatz.alphas", "[2.0, 0.01]", "one hidden unit"),
+    # atoms
+    ([RYDBERG, "hamiltonian.V=-7"], "hamiltonian.V", "-7", "at least 0"),
+    ([RYDBERG, "hamiltonian.Omega=0"], "hamiltonian.Omega", "0", "other than 0"),
+    ([RYDBERG, "hamiltonian.cutoff=0"], "hamiltonian.cutoff", "0", "null, or a number above 0"),
+    ([RYDBERG, "hamiltonian.cutoff=0.9"], "hamiltonian.cutoff", "0.9", "at least 1, the distance"),
+    ([RYDBERG, "lattice=edges", "lattice.file=ring.txt"], "lattice", "edges", "lattice=points"),
+    ([RYDBERG, "lattice.length=10000"], "hamiltonian", "rydberg", "at most 8192 atoms"),
+    ([RYDBERG, "sector=0"], "sector", "0", "none"),
+    (["lattice=points", RYDBERG], "lattice.file", "null", "a path"),
+    (["lattice=points", "lattice.file=nowhere.txt", RYDBERG], "lattice.file", "nowhere.txt", "No such file"),
+    (["lattice=points", "lattice.file=h.txt", RYDBERG], "lattice.file", "h.txt, line 2", "'x', 'x y' or 'x y z'"),
+    (["lattice=points", "lattice.length=4"], "lattice.length", "4", "file"),
+    # spins on links
+    ([TORIC, "lattice=kagome"], "hamiltonian", "toric_code", "lattice=square"),
+    ([TORIC], "hamiltonian", "toric_code", "this is lattice=chain"),
+    ([TORIC, "lattice=edges", "lattice.file=ring.txt"], "hamiltonian", "toric_code", "lattice=square"),
+    ([TORIC, "lattice=square", "lattice.extent=[1,4]", "lattice.pbc=false"], "lattice.extent", "[1, 4]", "2 vertices"),
+    ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
+    ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
+    # bosons
+    ([BOSONS, "hamiltonian.n_max=0"], "hamiltonian.n_max", "0", "at least 1"),
+    ([BOSONS, "hamiltonian.n_max=128"], "hamiltonian.n_max", "128", "below 128"),
+    ([BOSONS, "hamiltonian.n_max=1", "sector=21"], "sector", "21", "0 to 20 bosons, hamiltonian.n_max=1"),
+    ([BOSONS, "sector=81"], "sector", "81", "0 to 80 bosons, hamiltonian.n_max=4"),
+    ([BOSONS, "sector=-1"], "sector", "-1", "0 to 80"),
+    ([BOSONS, "sector=80"], "sector", "80", "sampler=enumerate"),
+    ([BOSONS, "sampler.move=exchange"], "sampler.move", "exchange", "auto or hop"),
+    ([BOSONS, "sampler.move=flip"], "sampler.move", "flip", "auto or hop"),
+    ([BOSONS, "sector=none", "sampler.move=hop"], "sampler.move", "hop", "auto or flip"),
+    ([BOSONS, "hamiltonian.J=0", "hamiltonian.U=0"], "hamiltonian.J", "0", "hamiltonian.J, .U, .mu"),
+    ([BOSONS, "sampler=enumerate"], "sampler", "enumerate", "4194304 states"),
+    ([HEISENBERG, "sampler.move=hop"], "sampler.move", "hop", "auto or exchange"),
     # files and Pauli strings
     (["lattice=edges"], "lattice.file", "null", "a path"),
     (["lattice=edges", "lattice.file=nowhere.txt"], "lattice.file", "nowhere.txt", "No such file"),
@@ -220,8 +253,11 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "loop.txt").write_text("0 1\n2 2\n")
     (tmp_path / "far.txt").write_text("0 1\n0 2000000000\n")
     (tmp_path / "h.txt").write_text("# a comment\n1.0 Z0 Z1\n1.0 Q3\n")
+    (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     yield
-    assert {path.name for path in tmp_path.iterdir()} == {"loop.txt", "far.txt", "h.txt"}, "bad input made something"
+    assert {path.name for path in tmp_path.iterdir()} == {"loop.txt", "far.txt", "h.txt", "ring.txt"}, (
+        "bad input made something"
+    )
 
 
 @pytest.mark.parametrize(("overrides", "key", "value", "valid"), BAD, ids=[" ".join(row[0])[:80] for row in BAD])

@@ -21,7 +21,9 @@ from nqs_hpc.config import (
     compose,
     conf_dir,
     differences,
+    make_hilbert,
     make_lattice,
+    make_sites,
     physics,
     run_folder,
     run_name,
@@ -56,12 +58,19 @@ def test_defaults():
     assert make_lattice(config.lattice).n_sites == 20
 
 
-EXTRA = {"edges": ["lattice.file=ring.txt"], "pauli": [TFIM[1]], "enumerate": ["lattice.length=10"]}
+EXTRA = {
+    "edges": ["lattice.file=ring.txt"],
+    "points": ["lattice.file=atoms.txt"],
+    "toric_code": ["lattice=square"],
+    "pauli": [TFIM[1]],
+    "enumerate": ["lattice.length=10"],
+}
 
 
 @pytest.mark.parametrize("group", [group for group in schema.CHOICES if not group.startswith("hydra/")])
 def test_every_choice_composes(group, tmp_path):
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
+    (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 2\n")
     assert set(choices(group)) == {file.stem for file in (conf_dir() / group).glob("*.yaml")}
     for name in choices(group):
         config = one(f"{group}={name}", *EXTRA.get(name, []))
@@ -76,6 +85,51 @@ def test_every_experiment_composes(name):
     config = one(f"experiment={name}")
     assert config.experiment == name and run_name(config).startswith(f"{name}-")
     assert one(f"experiment={name}", "lattice.length=6", "seed=7").lattice.extent[0] == 6
+
+
+def test_sites_are_where_the_hamiltonian_has_them():
+    toric = one("hamiltonian=toric_code", "lattice=square", "lattice.length=3", "lattice.pbc=false")
+    assert make_sites(toric).n_sites == 12 and toric.sector is None
+    assert (toric.sampler.move, toric.sampler.sweep) == ("flip", 12)
+    assert one("hamiltonian=toric_code", "lattice=square", "resources.ranks={1: 2, 30: 8}").resources.ranks == 8
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sector", "move"),
+    [
+        ([], 20, "hop"),  # one a site
+        (["hamiltonian.n_max=1"], 10, "hop"),  # hard-core bosons: one on every other site
+        (["hamiltonian.n_max=1", "lattice.length=7"], 3, "hop"),
+        (["sector=13"], 13, "hop"),
+        (["sector=none"], None, "flip"),
+        (["sector=null", "sampler.move=flip"], None, "flip"),
+    ],
+)
+def test_bosons_have_a_number(overrides, sector, move):
+    config = one("hamiltonian=bose_hubbard", *overrides)
+    assert (config.sector, config.sampler.move) == (sector, move)
+    n = config.lattice.extent[0]
+    assert make_hilbert(config.hamiltonian, n, config.sector).local_values == tuple(range(config.hamiltonian.n_max + 1))
+
+
+def test_a_large_lattice_is_checked_at_once():
+    """Its states are never counted, whatever the sector."""
+    for sector in ("auto", "1", "9999", "2", "39998"):
+        config = one("hamiltonian=bose_hubbard", "lattice.length=10000", f"sector={sector}")
+        assert config.sampler.move == "hop"
+
+
+def test_positions_count_by_what_the_file_holds(tmp_path):
+    (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 2\n")
+    given = ("lattice=points", "lattice.file=atoms.txt", "hamiltonian=rydberg")
+    config = one(*given)
+    (tmp_path / "atoms.txt").write_text("# the same\n0.0 0\n1 0\n0 2.0\n")
+    assert physics(one(*given)) == physics(config)
+    (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 3\n")
+    assert differences(physics(config), physics(one(*given)))
+    # of a run no file is read again
+    assert config_module.from_plain(to_plain(config)) == config
+    assert make_lattice(config.lattice).positions.tolist() == [[0, 0], [1, 0], [0, 2]]
 
 
 def test_every_yaml_begins_with_a_comment():

@@ -25,7 +25,7 @@ def test_help_is_complete_and_narrow():
 
 def test_key_table():
     lines = key_table().splitlines()
-    assert "| `lattice` | **chain**, square, cubic, triangular, honeycomb, kagome, edges |" in lines
+    assert "| `lattice` | **chain**, square, cubic, triangular, honeycomb, kagome, edges, points |" in lines
     assert (
         "| `optimizer.momentum` | `null` | SPRING's mu (Goldshlager et al. 2024, arXiv:2401.10190) (minsr) |" in lines
     )

@@ -54,6 +54,8 @@ def test_building_makes_no_folder(tmp_path, monkeypatch):
         ({"run_dir": "${oc.env:HOME}"}, "is not evaluated"),
         ({"lattice": {"name": "edges", "file": "x", "edges": [[0, 0, 1]], "n_sites": 1}}, "lattice.edges="),
         ({"lattice": {"name": "edges", "file": "x", "edges": 3, "n_sites": 1}}, "lattice.edges=3"),
+        ({"lattice": {"name": "points", "file": "x", "positions": [[0], [0]], "n_sites": 2}}, "lattice.positions="),
+        ({"lattice": {"name": "points", "file": "x", "positions": 3, "n_sites": 1}}, "lattice.positions=3"),
     ],
 )
 def test_bad_input_is_one_line(given, part):
@@ -72,6 +74,9 @@ FORMS = [
     ["experiment=heisenberg_chain", "lattice=square"],
     ["hamiltonian=heisenberg", "hamiltonian.J=[1,0.5]", "optimizer=sr", "optimizer.solver=cg", "lattice.length=6"],
     ["lattice=edges", "lattice.file=g.txt", "hamiltonian=pauli", "hamiltonian.file=h.txt"],
+    ["lattice=points", "lattice.file=p.txt", "hamiltonian=rydberg", "hamiltonian.cutoff=1.5"],
+    ["hamiltonian=toric_code", "lattice=square", "lattice.pbc=[true,false]"],
+    ["hamiltonian=bose_hubbard", "sector=3", "lattice.length=4"],
     [
         "ansatz=mlp",
         "optimizer.learning_rate={schedule: cosine, init_value: 1e-5, decay_steps: 300}",
@@ -86,8 +91,10 @@ def test_a_configuration_comes_back_from_its_yaml(overrides, tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     (tmp_path / "g.txt").write_text("0 1\n1 2\n0 2 2\n")
     (tmp_path / "h.txt").write_text("-1 Z0 Z1\n-0.5 X2\n")
+    (tmp_path / "p.txt").write_text("0 0\n1 0\n0 1.5\n")
     config = nqs_hpc.compose(overrides)
     text = yaml.safe_dump(to_plain(config), sort_keys=False)
     (tmp_path / "g.txt").write_text("0 1\n")
     (tmp_path / "h.txt").unlink()
+    (tmp_path / "p.txt").unlink()
     assert nqs_hpc.compose(yaml.safe_load(text)) == config

@@ -12,7 +12,7 @@ from nqs_hpc.operators.pauli import pauli
 from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.parts import Parts
 from tests.library.conftest import N
-from tests.systems import all_states, dense, heisenberg_ring, ring, tfim_ring
+from tests.systems import all_numbers, all_states, dense, dense_bosons, heisenberg_ring, ring, tfim_ring
 
 
 def log_rbm(params, s: np.ndarray) -> np.ndarray:
@@ -150,9 +150,15 @@ def test_what_is_no_operator_is_refused(run, operator, part):
 
 def made(*overrides: str) -> tuple[Wave, Parts]:
     """A wave function of random parameters whose sums are exact."""
-    config = nqs_hpc.compose(["lattice.length=6", "sampler=enumerate", "ansatz.init_scale=0.4", *overrides])
+    given = {word.split("=")[0] for word in overrides}
+    usual = [] if "lattice.length" in given else ["lattice.length=6"]
+    config = nqs_hpc.compose([*usual, "sampler=enumerate", "ansatz.init_scale=0.4", *overrides])
     parts = nqs_hpc.build(config)
     return wave_function(config, parts, parts.ansatz.init(jax.random.key(1))), parts
+
+
+def vars_of(wave: Wave) -> dict[str, np.ndarray]:
+    return {name: np.asarray(getattr(wave.params, name)) for name in "abw"}
 
 
 def exact(wave: Wave) -> np.ndarray:
@@ -219,6 +225,37 @@ def test_a_float32_network_answers_in_float64():
     assert wave.params.w.dtype == np.float32 and found.dtype == np.float64
     params = {name: np.asarray(getattr(wave.params, name), float) for name in "abw"}
     np.testing.assert_allclose(found, log_rbm(params, all_states(6)), rtol=1e-5)
+
+
+def test_bosons_are_asked_in_their_own_terms():
+    wave, _ = made("hamiltonian=bose_hubbard", "lattice.length=4", "hamiltonian.n_max=2", "sector=3")
+    states = all_numbers(4, 2)
+    psi = normalised(np.where(states.sum(axis=1) == 3, log_rbm(vars_of(wave), states), -np.inf))
+    with np.errstate(divide="ignore"):
+        np.testing.assert_allclose(normalised(wave.log_psi(states)), psi, atol=1e-14)
+    mean, variance = moments(dense_bosons(4, ring(4), 2, J=1.0, U=4.0, mu=0.0), psi)
+    assert wave.expect()[0:3:2] == pytest.approx((mean, variance), abs=1e-11)
+    pairs, _ = moments(dense_bosons(4, ring(4), 2, J=0.0, U=2.0, mu=0.0), psi)
+    given = {"name": "bose_hubbard", "J": 0.0, "U": 2.0, "n_max": 2}
+    assert wave.expect(given).mean == pytest.approx(pairs, abs=1e-11)
+    for wrong, part in ((["1.0 Z0"], "Pauli strings act on spins"), ({"name": "ising"}, "this one is for spins")):
+        with pytest.raises(ValueError, match=part):
+            wave.expect(wrong)
+    with pytest.raises(ValueError, match="this one is for 0 to 4 bosons"):
+        wave.expect({"name": "bose_hubbard", "n_max": 4})
+
+
+def test_sites_of_an_observable_are_those_of_the_spins():
+    wave, _ = made("hamiltonian=toric_code", "lattice=square", "lattice.length=2", "lattice.pbc=false")
+    s = all_states(4)  # four links around one face
+    psi = normalised(log_rbm(vars_of(wave), s))
+    stars = [(-1.0, dict.fromkeys(star, "X")) for star in ((0, 1), (0, 2), (1, 3), (2, 3))]
+    face = [(-1.0, dict.fromkeys(range(4), "Z"))]
+    fields = [(-0.5, {i: "Z"}) for i in range(4)]
+    assert wave.expect()[0:3:2] == pytest.approx(moments(dense(4, stars + face), psi), abs=1e-11)
+    with_field = wave.expect({"name": "toric_code", "hz": 0.5}).mean
+    assert with_field == pytest.approx(moments(dense(4, stars + face + fields), psi)[0], abs=1e-11)
+    assert wave.expect(["-1.0 Z0 Z1 Z2 Z3"]).mean == pytest.approx(moments(dense(4, face), psi)[0], abs=1e-11)
 
 
 def test_enumerated_states_are_drawn_by_their_weights():

@@ -64,6 +64,8 @@ RUNS = {
     "adam": ["optimizer=adam", "chunk_size=7"],
     "enumerate": ["sampler=enumerate", "lattice.length=5"],
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
+    "bosons": ["hamiltonian=bose_hubbard"],
+    "toric-code": ["lattice=square", "lattice.length=2", "hamiltonian=toric_code", "hamiltonian.hx=0.3"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
 }

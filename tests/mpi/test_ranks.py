@@ -44,6 +44,8 @@ RUNS = {
     "adam": [0, 1, 1],
     "enumerate": [1, 1, 4],
     "heisenberg": [0, 1, 3],
+    "bosons": [0, 1, 4],
+    "toric-code": [0, 1, 4],
     "minsr-blocks": [0, 1, 3],
     "sr-cg-recomputed": [0, 1, 3],
 }

@@ -11,9 +11,9 @@ from scipy import stats
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.sampler.metropolis import acceptance, metropolis, random_state
-from nqs_hpc.sampler.moves import Proposal, below, exchange, flip
-from nqs_hpc.system.hilbert import Hilbert, spin_half
-from tests.systems import SERIAL, all_states, amplitudes, ansatz_of, ring
+from nqs_hpc.sampler.moves import Proposal, below, exchange, flip, hop
+from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
+from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, ring
 
 N_CHAINS = 8192
 
@@ -23,16 +23,35 @@ def key_of(seed: int) -> jax.Array:
 
 
 def proposal_of(move: str, n_sites: int) -> tuple[Proposal, Hilbert]:
-    if move == "flip":
-        return flip(spin_half(n_sites)), spin_half(n_sites)
-    return exchange(ring(n_sites)), spin_half(n_sites, 0)
+    """``hop`` and ``change`` are those of bosons, at most two a site, one in the mean where their number is kept."""
+    match move:
+        case "flip":
+            return flip(spin_half(n_sites)), spin_half(n_sites)
+        case "exchange":
+            return exchange(ring(n_sites)), spin_half(n_sites, 0)
+        case "hop":
+            return hop(ring(n_sites), bosons(n_sites, 2)), bosons(n_sites, 2, n_sites)
+        case "change":
+            return flip(bosons(n_sites, 2)), bosons(n_sites, 2)
+    raise ValueError(move)
+
+
+def states_of(hilbert: Hilbert) -> np.ndarray:
+    if hilbert.local_values == (1, -1):
+        return all_states(hilbert.n_sites, hilbert.total)
+    return all_numbers(hilbert.n_sites, max(hilbert.local_values), hilbert.total)
+
+
+def codes_of(states: np.ndarray) -> np.ndarray:
+    """One number a configuration, whatever its values."""
+    return (states.astype(int) + 1) @ 4 ** np.arange(states.shape[1])
 
 
 @functools.cache
 def ends_of_chains(move: str, n_sites: int):
     """Jitted: one sample from each of many chains, warmed up for far longer than they remember."""
-    ansatz = ansatz_of("rbm-real", n_sites)
     proposal, hilbert = proposal_of(move, n_sites)
+    ansatz = ansatz_of("rbm-real", n_sites, hilbert.local_values)
     sampler = metropolis(
         ansatz, proposal, hilbert, SERIAL, n_chains=N_CHAINS, n_samples=N_CHAINS, sweep=100 * n_sites, warmup=0
     )
@@ -44,19 +63,18 @@ def ends_of_chains(move: str, n_sites: int):
     return run
 
 
-@pytest.mark.parametrize(("move", "n_sites", "total"), [("flip", 6, None), ("exchange", 8, 0)])
-def test_chi_square_of_sampled_against_exact_distribution(move, n_sites, total):
+@pytest.mark.parametrize(("move", "n_sites"), [("flip", 6), ("exchange", 8), ("hop", 5), ("change", 4)])
+def test_chi_square_of_sampled_against_exact_distribution(move, n_sites):
     """Six seeds, one sample a chain (a sequence would inflate chi-square), combined by Fisher's method: p > 0.01."""
-    ansatz = ansatz_of("rbm-real", n_sites)
-    states = all_states(n_sites, total)
+    hilbert = proposal_of(move, n_sites)[1]
+    ansatz, states = ansatz_of("rbm-real", n_sites, hilbert.local_values), states_of(hilbert)
     p_values = []
     for seed in range(6):
         params = jax.tree.map(lambda x: 0.4 * x, ansatz.init(jax.random.key(100 + seed)))
         p = np.abs(amplitudes(ansatz, params, states)) ** 2
         s_BN = np.asarray(ends_of_chains(move, n_sites)(key_of(seed), params))
-        codes = (1 - s_BN) // 2 @ 2 ** np.arange(n_sites)
-        all_codes = (1 - states) // 2 @ 2 ** np.arange(n_sites)
-        counts = np.array([(codes == code).sum() for code in all_codes])
+        codes = codes_of(s_BN)
+        counts = np.array([(codes == code).sum() for code in codes_of(states)])
         assert counts.sum() == N_CHAINS  # nothing outside the space or the sector
         rare = N_CHAINS * p < 5
         observed = np.append(counts[~rare], counts[rare].sum())
@@ -66,28 +84,32 @@ def test_chi_square_of_sampled_against_exact_distribution(move, n_sites, total):
     assert stats.combine_pvalues(p_values, method="fisher").pvalue > 0.01, p_values
 
 
-@pytest.mark.parametrize(("move", "n_words"), [("flip", 4), ("exchange", 4)])
-def test_detailed_balance_of_the_transition_matrix(move, n_words):
+# of each random word, into how many equal parts its range is cut: every site, bond, way along a bond or new value
+# has one of them
+@pytest.mark.parametrize(("move", "parts"), [("flip", (4,)), ("exchange", (4,)), ("hop", (8,)), ("change", (4, 2))])
+def test_detailed_balance_of_the_transition_matrix(move, parts):
     """N = 4: P(s -> s') over all proposals, from moves and acceptance, satisfies pi(s) P(s, s') = pi(s') P(s', s)."""
     n_sites = 4
-    ansatz = ansatz_of("rbm-complex", n_sites)
+    proposal, hilbert = proposal_of(move, n_sites)
+    ansatz, states = ansatz_of("rbm-complex", n_sites, hilbert.local_values), states_of(hilbert)
     params = ansatz.init(jax.random.key(3))
-    proposal, _ = proposal_of(move, n_sites)
-    states = all_states(n_sites, None if move == "flip" else 0)
     pi = np.abs(amplitudes(ansatz, params, states)) ** 2
     frozen = ansatz.freeze(params)
 
     @jax.jit
-    def attempt(s_N, word):
-        step = proposal.propose(word[None], s_N)
+    def attempt(s_N, words):
+        step = proposal.propose(words, s_N)
         ratio = ansatz.log_ratio(frozen, s_N, ansatz.prepare(frozen, s_N), step)
         return s_N.at[step.sites].add(step.deltas), acceptance(ratio)
 
     transition = np.zeros((len(states), len(states)))
+    assert proposal.n_words == len(parts)
+    n_words = np.prod(parts)
     for a, s_N in enumerate(states):
-        for word in range(n_words):  # every site or bond has one in four of the words
-            new, p = attempt(jnp.asarray(s_N), jnp.uint32((word + 0.5) * 2**32 / n_words))
-            b = int(np.flatnonzero((states == np.asarray(new)).all(axis=1))[0])
+        for word in np.ndindex(*parts):
+            middles = (np.array(word) + 0.5) * 2**32 / np.array(parts)
+            new, p = attempt(jnp.asarray(s_N), jnp.asarray(middles.astype(np.uint32)))
+            b = int(np.flatnonzero((states == np.asarray(new)).all(axis=1))[0])  # illegal states are not there
             transition[a, b] += float(p) / n_words
             transition[a, a] += (1 - float(p)) / n_words
     flow = pi[:, None] * transition
@@ -100,9 +122,10 @@ def ranks(n: int) -> list[Comm]:
     return [SERIAL._replace(rank=r, size=n) for r in range(n)]
 
 
-@pytest.mark.parametrize("size", [2, 4])
-def test_same_chains_at_any_rank_count(size):
-    ansatz, proposal, hilbert = ansatz_of("rbm-real", 6), *proposal_of("flip", 6)
+@pytest.mark.parametrize(("size", "move"), [(2, "flip"), (4, "flip"), (2, "hop"), (4, "change")])
+def test_same_chains_at_any_rank_count(size, move):
+    proposal, hilbert = proposal_of(move, 6)
+    ansatz = ansatz_of("rbm-real", 6, hilbert.local_values)
     params = ansatz.init(jax.random.key(0))
 
     def run(comm: Comm):
@@ -153,6 +176,20 @@ def test_flip_of_larger_local_dimension_is_uniform_over_the_other_values():
     pairs, counts = np.unique(np.stack([np.asarray(moves.sites)[:, 0], new]), axis=1, return_counts=True)
     assert pairs.T.tolist() == [[0, -2], [0, 0], [1, -2], [1, 2], [2, 0], [2, 2]]
     assert stats.chisquare(counts).pvalue > 1e-4
+
+
+def test_a_hop_goes_either_way_along_every_bond_where_it_can():
+    proposal = hop(np.array([[0, 1], [1, 2]]), bosons(3, 2))
+    words = jnp.asarray((np.arange(4)[:, None] + 0.5) * 2**30, jnp.uint32)
+
+    def reached(*numbers):
+        s_N = jnp.array(numbers, jnp.int8)
+        moves = jax.vmap(proposal.propose, in_axes=(0, None))(words, s_N)
+        return [np.asarray(s_N.at[i].add(d)).tolist() for i, d in zip(*moves, strict=True)]
+
+    assert sorted(reached(1, 1, 1)) == [[0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1]]
+    # from an empty site and onto a full one nothing goes
+    assert sorted(reached(0, 2, 1)) == [[0, 1, 2], [0, 2, 1], [0, 2, 1], [1, 1, 1]]
 
 
 def test_below_is_uniform_and_in_range():

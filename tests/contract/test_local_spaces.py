@@ -1,0 +1,115 @@
+"""Every ansatz on every kind of site: spins on links, spins with long-ranged terms, bosons of a fixed number or any.
+
+A Hamiltonian's own moves by the ratio path against whole evaluations, and energies of enumerated states against plain
+matrices made by Kronecker products.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nqs_hpc.driver.evaluate import evaluation
+from nqs_hpc.operators.bose_hubbard import bose_hubbard
+from nqs_hpc.operators.rydberg import rydberg
+from nqs_hpc.operators.toric_code import toric_code
+from nqs_hpc.sampler.enumerate import enumeration
+from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
+from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.links import links
+from nqs_hpc.types import Operator
+from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, dense, dense_bosons, ring
+
+ANSATZE = ("rbm-real", "rbm-complex", "jastrow", "mlp-real", "mlp-complex")
+
+
+class System(NamedTuple):
+    operator: Operator
+    hilbert: Hilbert
+    states: np.ndarray  # in the order of the matrix
+    matrix: np.ndarray
+
+
+def toric_cylinder() -> System:
+    """2x2 vertices, a ring along x: per column the links right below, up, right above; drawn in test_toric_code."""
+    terms = [(-1.0, dict.fromkeys(star, "X")) for star in ((0, 3, 1), (0, 3, 4), (2, 5, 1), (2, 5, 4))]
+    terms += [(-1.0, dict.fromkeys(face, "Z")) for face in ((0, 2, 1, 4), (3, 5, 1, 4))]
+    terms += [(-field, {i: letter}) for i in range(6) for field, letter in ((0.3, "X"), (0.1, "Y"), (0.2, "Z"))]
+    operator = toric_code(links(FACTORIES["square"]((2, 2), (True, False))), hx=0.3, hy=0.1, hz=0.2)
+    return System(operator, spin_half(6), all_states(6), dense(6, terms))
+
+
+def rydberg_chain() -> System:
+    n = 6
+    terms = [(-0.5, {i: "X"}) for i in range(n)] + [(0.35, {i: "Z"}) for i in range(n)] + [(-0.35 * n, {})]
+    for i in range(n):
+        for j in range(i):  # V n n = V/4 (1 - z)(1 - z)
+            v = 5.0 / (i - j) ** 6 / 4
+            terms += [(v, {}), (-v, {i: "Z"}), (-v, {j: "Z"}), (v, {i: "Z", j: "Z"})]
+    operator = rydberg(FACTORIES["chain"]((n,), (False,)), Omega=1.0, delta=0.7, V=5.0)
+    return System(operator, spin_half(n), all_states(n), dense(n, terms))
+
+
+def boson_ring(total: int | None) -> System:
+    n, n_max = 4, 3
+    operator = bose_hubbard(n, ring(n), J=0.8, U=3.0, mu=0.4, n_max=n_max)
+    matrix = dense_bosons(n, ring(n), n_max, J=0.8, U=3.0, mu=0.4)
+    everything = all_numbers(n, n_max)
+    inside = np.full(len(everything), True) if total is None else everything.sum(axis=1) == total
+    return System(operator, bosons(n, n_max, total), everything[inside], matrix[np.ix_(inside, inside)])
+
+
+SYSTEMS = {
+    "toric code": toric_cylinder(),
+    "rydberg": rydberg_chain(),
+    "bosons": boson_ring(None),
+    "five bosons": boson_ring(5),
+}
+
+
+# an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each
+CASES = [(name, ansatz) for name in ("toric code", "five bosons") for ansatz in ANSATZE]
+CASES += [("rydberg", "rbm-real"), ("bosons", "mlp-complex")]
+
+
+@pytest.fixture(params=CASES, ids="-".join)
+def case(request):
+    name, ansatz_name = request.param
+    system = SYSTEMS[name]
+    ansatz = ansatz_of(ansatz_name, system.hilbert.n_sites, system.hilbert.local_values)
+    return system, ansatz, ansatz.init(jax.random.key(5))
+
+
+def test_ratios_of_the_terms_are_differences_of_log_psi(case):
+    system, ansatz, params = case
+    frozen = ansatz.freeze(params)
+    log_psi = jax.jit(jax.vmap(ansatz.log_psi, in_axes=(None, 0)))
+
+    @jax.jit
+    @jax.vmap
+    def ratios(s_N):
+        moves, _ = system.operator.connected(s_N)
+        s_KN = jax.vmap(lambda move: s_N.at[move.sites].add(move.deltas))(moves)
+        return ansatz.log_ratios(frozen, s_N, ansatz.prepare(frozen, s_N), moves), s_KN
+
+    found_BK, s_BKN = ratios(jnp.asarray(system.states))
+    assert np.isin(s_BKN, system.hilbert.local_values).all()
+    whole_BK = log_psi(params, s_BKN.reshape(-1, s_BKN.shape[-1])).reshape(found_BK.shape)
+    apart = np.asarray(found_BK - (whole_BK - log_psi(params, system.states)[:, None]))
+    apart = apart.real + 1j * ((apart.imag + np.pi) % (2 * np.pi) - np.pi)
+    assert np.abs(apart).max() < 1e-10
+
+
+def test_energies_of_enumerated_states(case):
+    """sum p E_loc = <psi|H|psi> to 1e-12, and the states are those of the space."""
+    system, ansatz, params = case
+    psi = amplitudes(ansatz, params, system.states)
+    _, samples, counts = enumeration(ansatz, system.hilbert, SERIAL).sample(jnp.zeros(2, jnp.uint32), params, ())
+    assert np.array_equal(samples.s_BN, system.states)
+    batch, _ = jax.jit(evaluation(ansatz, system.operator, SERIAL, chain_length=0, chunk=None))(params, samples, counts)
+    wanted = system.matrix @ psi
+    scale = np.abs(system.matrix).max()
+    assert abs(complex(batch.estimate.mean) - np.vdot(psi, wanted)) < 1e-12 * scale
+    np.testing.assert_allclose(batch.e_loc_B, wanted / psi, rtol=0, atol=1e-10 * np.abs(wanted / psi).max())
