@@ -22,6 +22,9 @@ EXPERIMENTS: dict[str, tuple[list[str], float | None, float]] = {
     "tfim_square": (["experiment=tfim_square"], 1e-4, 120),
     "heisenberg_chain": (["experiment=heisenberg_chain"], 3e-4, 180),
     "heisenberg_square": (["experiment=heisenberg_square"], 1e-3, 180),
+    "rydberg_square_4x4": (["experiment=rydberg_square_4x4"], 1e-4, 900),
+    "toric_code_3x3": (["experiment=toric_code_3x3"], 1e-4, 900),
+    "bose_hubbard_chain_8": (["experiment=bose_hubbard_chain_8"], 1e-3, 900),
     "tfim_square_10x10": (["experiment=tfim_square_10x10"], None, 900),
 }
 
