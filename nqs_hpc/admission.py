@@ -11,7 +11,7 @@ from typing import NamedTuple
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, STOPPED, done, stop_requested
 from nqs_hpc.job.manifest import recorded_physics
-from nqs_hpc.resolve import check_source
+from nqs_hpc.resolve.files import check_source
 from nqs_hpc.schema import Config
 
 

@@ -27,7 +27,7 @@ from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
 from nqs_hpc.parallel.launch import launched, place
 from nqs_hpc.parallel.world import World, world
-from nqs_hpc.resolve import check_folder
+from nqs_hpc.resolve.files import check_folder
 from nqs_hpc.schema import Config
 from nqs_hpc.usage import help_text
 

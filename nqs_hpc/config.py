@@ -20,15 +20,10 @@ from typing import Any, NamedTuple
 from nqs_hpc import checks, schema
 from nqs_hpc.checks import InputError, Schedule, bad, show, unknown
 from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.resolve import (
-    check_folder,
-    check_packages,
-    make_hilbert,
-    make_lattice,
-    make_sites,
-    resolve,
-    resolve_hamiltonian,
-)
+from nqs_hpc.resolve import resolve
+from nqs_hpc.resolve.files import check_folder, check_packages
+from nqs_hpc.resolve.hamiltonian import make_hilbert, make_sites, resolve_hamiltonian
+from nqs_hpc.resolve.lattice import make_lattice
 from nqs_hpc.schema import Config
 from nqs_hpc.system.lattice import Lattice
 

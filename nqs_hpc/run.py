@@ -22,7 +22,8 @@ from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
-from nqs_hpc.parts import Parts, final_chain_length
+from nqs_hpc.parts import Parts
+from nqs_hpc.parts.sampler import final_chain_length
 from nqs_hpc.record import Book, acceptance, config_text, metrics, rejected_part
 from nqs_hpc.report.plots import energy_png
 from nqs_hpc.resume import begin, changes_since

@@ -12,6 +12,9 @@ from nqs_hpc.config import choices, conf_dir
 from nqs_hpc.schema import CHOICES, Config
 
 WIDTH = 100
+# those of a job as Config has them, then those of a sweep
+GROUPS = [field.name for field in dataclasses.fields(Config) if "group" in field.metadata]
+GROUPS += [group for group in CHOICES if group not in GROUPS]
 
 _USAGE = """\
 nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks.
@@ -57,7 +60,7 @@ class Row(NamedTuple):
 
 def rows() -> dict[str, list[Row]]:
     """Every key by group, with its default; the keys outside the groups under ''."""
-    table: dict[str, list[Row]] = {group: _group_rows(group) for group in CHOICES}
+    table: dict[str, list[Row]] = {group: _group_rows(group) for group in GROUPS}
     table[""] = []
     defaults = _load(conf_dir() / "config.yaml")
     for field in dataclasses.fields(Config):
@@ -95,7 +98,7 @@ def help_text() -> str:
     """The page ``python -m nqs_hpc --help`` prints, at most 100 columns wide."""
     parts = [_USAGE, "groups, the default first: GROUP=CHOICE\n"]
     chosen = _chosen()
-    for group in CHOICES:
+    for group in GROUPS:
         names = sorted(choices(group), key=lambda name, group=group: name != chosen[group])  # type: ignore[misc]
         parts += [_wrap(f"  {group + '=' + name:<26}", _about(group, name)) for name in names]
     parts.append("\nready-made combinations; what the command line sets beats them\n")
@@ -121,7 +124,7 @@ def key_table() -> str:
     """The groups and keys as markdown, for the README."""
     chosen = _chosen()
     lines = ["| group | choices |", "|---|---|"]
-    for group in [*CHOICES, "experiment"]:
+    for group in [*GROUPS, "experiment"]:
         names = [f"**{name}**" if name == chosen[group] else name for name in choices(group)]
         lines.append(f"| `{group}` | {', '.join(names)} |")
     lines += ["", "| key | default | meaning |", "|---|---|---|"]

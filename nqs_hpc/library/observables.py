@@ -20,7 +20,8 @@ from nqs_hpc.checks import bad
 from nqs_hpc.config import hamiltonian, make_hilbert
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.parts import Parts, make_operator
+from nqs_hpc.parts import Parts
+from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.types import Move, Operator
 
 

@@ -20,7 +20,9 @@ from nqs_hpc.library.observables import observable
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.parallel.keys import Purpose, purpose_key
-from nqs_hpc.parts import Parts, final_chain_length, parameter_shapes
+from nqs_hpc.parts import Parts
+from nqs_hpc.parts.ansatz import parameter_shapes
+from nqs_hpc.parts.sampler import final_chain_length
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.lattice import bipartition

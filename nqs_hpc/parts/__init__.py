@@ -1,0 +1,65 @@
+"""From a configuration to its parts: the only files that know names. Config objects stop here.
+
+A new lattice, Hamiltonian, ansatz, sampler or optimizer is one file of its own, one case here, one YAML, one dataclass.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from nqs_hpc import schema
+from nqs_hpc.config import make_hilbert, make_sites
+from nqs_hpc.driver.ground_state import GroundState, ground_state
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parts.ansatz import make_ansatz, parameter_shapes
+from nqs_hpc.parts.operator import make_operator
+from nqs_hpc.parts.plan import Plan, make_plan
+from nqs_hpc.parts.sampler import make_sampler
+from nqs_hpc.parts.update import make_update
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz, Operator, Sampler, Update
+
+
+class Parts(NamedTuple):
+    """Everything a run computes with."""
+
+    lattice: Lattice  # its sites carry the spins or bosons
+    hilbert: Hilbert
+    operator: Operator
+    ansatz: Ansatz
+    sampler: Sampler
+    update: Update
+    driver: GroundState
+    plan: Plan
+    n_parameters: int  # real degrees of freedom
+
+
+def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansatz | None = None) -> Parts:
+    """The parts of a job on this rank.
+
+    ``plan`` is that of an earlier start; without it ``auto`` is decided here. ``ansatz`` stands in for the one that the
+    configuration names.
+    """
+    lattice = make_sites(config)
+    hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
+    operator = make_operator(config.hamiltonian, lattice)
+    ansatz = ansatz or make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
+    plan = plan or make_plan(config, ansatz, hilbert)
+
+    sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, chunk=plan.chunk_size)
+    update = make_update(config, ansatz, comm, plan)
+    driver = ground_state(
+        ansatz,
+        operator,
+        sampler,
+        update,
+        comm,
+        seed=config.seed,
+        chunk=plan.chunk_size,
+        average=config.optimizer.average,
+        broadcast=config.optimizer.broadcast,
+    )
+    form = flat(parameter_shapes(ansatz), ansatz.kind)
+    return Parts(lattice, hilbert, operator, ansatz, sampler, update, driver, plan, form.n_real)

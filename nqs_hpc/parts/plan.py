@@ -1,0 +1,81 @@
+"""What ``auto`` chooses, from sizes alone."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jax.extend.core import jaxprs_in_params
+
+from nqs_hpc import schema
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import rows_per_sample
+from nqs_hpc.parts.ansatz import parameter_shapes
+from nqs_hpc.system.hilbert import Hilbert, dimension
+from nqs_hpc.types import Ansatz
+from nqs_hpc.update.cost import Size, cheapest
+
+
+class Plan(NamedTuple):
+    """What ``auto`` chose, once, at step 0; kept in config.yaml and in every checkpoint, and reused on resume."""
+
+    solver: str | None  # None for optimizers without one
+    chunk_size: int | None
+    blocks: int | None = None  # of the Jacobian; None for optimizers without one
+
+
+def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
+    """Decide what is ``auto`` from sizes and ``memory_gib`` alone: never from the rank count or a clock.
+
+    solver: sr takes the cheapest of parameter space, sample space and matrix-free whose matrices fit in half the memory
+    (`update.cost`); minsr Cholesky. blocks: as many as bring the Jacobian, twice over, down to half the memory; one
+    where the ansatz has factors. chunk_size: the largest power of two of samples whose activations, and Jacobian rows
+    where there are no factors, twice over, fit in an eighth of the memory; null where that is all samples.
+    """
+    memory = config.memory_gib * 2**30
+    optimizer, factors = config.optimizer, ansatz.factors
+    params = parameter_shapes(ansatz)
+    form = flat(params, ansatz.kind)
+    itemsize = form.dtype.itemsize
+    s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
+    sampler = config.sampler  # of chains, the states of a large space are never counted
+    n_samples = sampler.n_samples if isinstance(sampler, schema.Metropolis) else dimension(hilbert)
+    n_rows = n_samples * rows_per_sample(ansatz.kind)
+
+    solver = getattr(optimizer, "solver", None)
+    if solver == "auto" and isinstance(optimizer, schema.Sr):
+        width = None
+        if factors is not None:
+            width = sum(part.size for part in jax.eval_shape(factors.parts, params, s_N))
+        size = Size(n_rows, form.n_parameters, width, ansatz.kind == "holomorphic")
+        wide = max(itemsize, np.dtype(config.precision.solve).itemsize * (2 if form.dtype.kind == "c" else 1))
+        # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
+        solver = cheapest(size, wide, memory / 2, matrix_free=not optimizer.broadcast)
+    elif solver == "auto":
+        solver = "cholesky"
+
+    blocks = getattr(optimizer, "blocks", None)
+    if blocks == "auto":
+        whole = 2 * n_rows * form.n_parameters * itemsize
+        blocks = 1 if factors is not None else max(1, math.ceil(whole / (memory / 2)))
+
+    chunk = config.chunk_size
+    if chunk == "auto":
+        numbers = 2 * activations(jax.make_jaxpr(ansatz.log_psi)(params, s_N).jaxpr)
+        if factors is None:
+            numbers += 2 * rows_per_sample(ansatz.kind) * form.n_parameters
+        chunk = 2 ** int(np.log2(max(1, memory / 8 / (numbers * itemsize))))
+        if chunk >= n_samples:
+            chunk = None
+    return Plan(solver, chunk, blocks)
+
+
+def activations(jaxpr: Any) -> int:
+    """The number of elements of all intermediates of a jaxpr and of those inside it."""
+    total = 1
+    for equation in jaxpr.eqns:
+        total += sum(variable.aval.size for variable in equation.outvars if hasattr(variable.aval, "size"))
+        total += sum(activations(inner) for inner in jaxprs_in_params(equation.params))
+    return total

@@ -1,0 +1,91 @@
+"""What a configuration is: one frozen dataclass a choice of each group, every key with its check and one line of doc.
+
+Defaults live in conf/ alone: a key that is missing there is an error. A new choice is one YAML in conf/GROUP/ and one
+dataclass here. Fields hold what the key means once resolved: ``auto`` is replaced by its value before a Config leaves
+config.compose (but for ``solver``, ``blocks`` and ``chunk_size``, which are planned once the number of parameters is
+known).
+Loads nothing heavy: the check of the input comes before JAX and MPI.
+"""
+# ruff: noqa: F401, RUF009 - names of the whole are had from here; key() and its like return dataclasses.field
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from nqs_hpc import checks
+from nqs_hpc.schema.ansatz import Ansatz, Jastrow, Mlp, Rbm
+from nqs_hpc.schema.hamiltonian import BoseHubbard, Hamiltonian, Heisenberg, Ising, Pauli, Rydberg, ToricCode
+from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read
+from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, RegularLattice
+from nqs_hpc.schema.launcher import Launcher, Local, Slurm
+from nqs_hpc.schema.optimizer import Adam, Minsr, Optimizer, Sgd, Sr
+from nqs_hpc.schema.sampler import Enumerate, Metropolis, Sampler
+from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources
+from nqs_hpc.schema.task import GroundState
+
+
+def _group(name: str) -> Any:
+    return dataclasses.field(metadata={"group": name})
+
+
+def _section(cls: type[Any]) -> Any:
+    return dataclasses.field(metadata={"section": cls})
+
+
+def _label() -> Any:
+    return dataclasses.field(metadata={"physics": False})
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole job, checked and resolved."""
+
+    lattice: Lattice = _group("lattice")
+    hamiltonian: Hamiltonian = _group("hamiltonian")
+    ansatz: Ansatz = _group("ansatz")
+    sampler: Sampler = _group("sampler")
+    optimizer: Sgd | Adam | Sr | Minsr = _group("optimizer")
+    task: GroundState = _group("task")
+    sector: int | None = key(
+        checks.optional(checks.either("auto", checks.either("none", checks.integer(least=None)))),
+        "conserved total, 2Sz or the number of bosons; auto where H conserves it: 0 (1 for an odd number of spins), "
+        "one boson a site (half of one where n_max=1); else none",
+    )
+    seed: int = key(checks.integer(least=0, below=2**63), "seed of all random numbers")
+    run_dir: str | None = key(
+        checks.optional(checks.path), "folder of the run; null: runs/NAME-HASH under the current folder", physics=False
+    )
+    init_from: str | None = key(
+        checks.optional(checks.path),
+        "run folder or checkpoint file whose parameters the run begins with; null: random ones",
+        physics="given",
+    )
+    study: str | None = key(
+        checks.optional(checks.name), "name of a sweep (-m), whose folder is sweeps/NAME", physics=False
+    )
+    chain: str | None = key(
+        checks.optional(checks.path),
+        "a swept key (-m) whose points run in order, each beginning with the parameters of the one before",
+        physics=False,
+    )
+    precision: Precision = _section(Precision)
+    chunk_size: int | Auto | None = key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "samples handled at once on a rank; null: all; auto: what memory_gib allows",
+        physics=False,
+    )
+    memory_gib: float = key(checks.positive, "memory of a rank that auto plans with, in GiB", physics=False)
+    compile_cache: str | None = key(
+        checks.optional(checks.either("auto", checks.path)),
+        "folder of compiled programs; auto: JAX_COMPILATION_CACHE_DIR, else nqs_hpc/xla in the user's cache folder",
+        physics=False,
+    )
+    max_seconds: float | None = key(
+        checks.optional(checks.positive), "stop with a checkpoint after this wall time", physics=False
+    )
+    checkpoint: Checkpoint = _section(Checkpoint)
+    log: Log = _section(Log)
+    resources: Resources = _section(Resources)
+    experiment: str | None = _label()

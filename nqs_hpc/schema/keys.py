@@ -1,0 +1,58 @@
+"""What a key is, and how the dataclass of a group or section is read from a mapping."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+from nqs_hpc import checks
+from nqs_hpc.checks import Check, InputError, bad, unknown
+
+T = TypeVar("T")
+Auto = Literal["auto"]
+Float = Literal["float32", "float64"]
+
+# group -> choice -> its dataclass
+CHOICES: dict[str, dict[str, type[Any]]] = {}
+
+
+def choice(group: str, *names: str) -> Callable[[type[T]], type[T]]:
+    """The dataclass below it is what ``group=NAME`` means, for each of the names."""
+
+    def register(cls: type[T]) -> type[T]:
+        CHOICES.setdefault(group, {}).update(dict.fromkeys(names, cls))
+        return cls
+
+    return register
+
+
+def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True) -> Any:
+    """A key of the configuration. ``physics``: whether another value makes it another run; "given": where not null."""
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics})
+
+
+def derived() -> Any:
+    """A field that no key sets: it is read from a file or worked out."""
+    return dataclasses.field(default=(), metadata={"physics": True})
+
+
+def read(cls: type[T], data: Any, prefix: str, **fixed: Any) -> T:
+    """The dataclass of a group or section from its mapping; every key checked, none missing, none unknown."""
+    fields = {f.name: f.metadata["check"] for f in dataclasses.fields(cls) if "check" in f.metadata}  # type: ignore[arg-type]
+    if not isinstance(data, Mapping):
+        raise bad(prefix, data, f"its keys: {_keys(prefix, fields)}")
+    for name, value in data.items():
+        if name not in fields:
+            owner = f"{prefix}={fixed['name']}" if "name" in fixed else prefix
+            raise unknown(f"{prefix}.{name}", value, str(name), owner, fields)
+    values = {}
+    for name, check in fields.items():
+        if name not in data:
+            raise InputError(f"{prefix}.{name} is missing from the configuration; valid: {check.valid}")
+        values[name] = checks.apply(check, f"{prefix}.{name}", data[name])
+    return cls(**fixed, **values)
+
+
+def _keys(prefix: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{prefix}.{name}" for name in names) or "none"

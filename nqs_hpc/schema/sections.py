@@ -1,0 +1,66 @@
+"""Sections: keys that stand outside the groups, together."""
+# ruff: noqa: RUF009 - key() and its like return dataclasses.field
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nqs_hpc import checks
+from nqs_hpc.schema.keys import Auto, Float, key
+
+
+@dataclass(frozen=True)
+class Precision:
+    network: Float = key(checks.choice("float32", "float64"), "parameters, sampling and energies")
+    solve: Float = key(checks.choice("float32", "float64"), "linear solve of sr and minsr")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    every_steps: int | Auto | None = key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "updates between checkpoints; auto: 50, or more where saving would take over 2 % of the time",
+        physics=False,
+    )
+    every_seconds: float | Auto | None = key(
+        checks.optional(checks.either("auto", checks.positive)),
+        "seconds between checkpoints; auto: 300, or more where saving would take over 2 % of the time",
+        physics=False,
+    )
+    keep: int = key(checks.integer(least=2), "newest checkpoints that are kept", physics=False)
+
+
+@dataclass(frozen=True)
+class Log:
+    progress: Literal["auto", "bar", "lines"] = key(
+        checks.choice("auto", "bar", "lines"), "bar or plain lines; auto: a bar on a terminal", physics=False
+    )
+    tensorboard: bool = key(checks.boolean, "event files for TensorBoard in RUN/tensorboard", physics=False)
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What ``submit`` and sweeps ask for; a job that has started takes what it finds. Resolved: single values."""
+
+    ranks: int = key(checks.by_size(checks.integer()), "MPI ranks of a job that is submitted", physics=False)
+    nodes: int | None = key(
+        checks.by_size(checks.optional(checks.integer())),
+        "nodes they share; null: as the queue likes (gpu: one)",
+        physics=False,
+    )
+    threads: int = key(checks.by_size(checks.integer()), "cores of a rank", physics=False)
+    device: Literal["cpu", "gpu"] = key(
+        checks.choice("cpu", "gpu"), "what a rank computes on; gpu: one device a rank", physics=False
+    )
+    memory_gib: float | None = key(
+        checks.by_size(checks.optional(checks.positive)),
+        "memory of a rank to reserve; null: the queue's default",
+        physics=False,
+    )
+    time: str = key(checks.by_size(checks.duration), "time limit, HH:MM:SS, D-HH:MM:SS or minutes", physics=False)
+    site: str | None = key(
+        checks.optional(checks.path),
+        "file like slurm/site.yaml; null: that one, where it is here",
+        physics=False,
+    )
