@@ -12,6 +12,9 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 @pytest.fixture(autouse=True, scope="session")
 def compile_cache(tmp_path_factory):
     """Where jobs that tests start keep compiled programs: many compile the same ones, and none writes to a home."""
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(tmp_path_factory.mktemp("compiled"))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # of all workers
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
     yield
     del os.environ["JAX_COMPILATION_CACHE_DIR"]

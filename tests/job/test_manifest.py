@@ -1,6 +1,8 @@
 import os
+import shlex
 import subprocess
 from datetime import UTC, datetime
+from pathlib import Path
 
 import jax
 import pytest
@@ -35,7 +37,7 @@ def test_starts_are_listed_with_their_ends(tmp_path, run_ranks, monkeypatch):
     assert found["mpi"] == "by hand" and found["n_ranks"] == 4 and len(found["hosts"]) == 1
     assert found["ranks"] == [{"host": found["hosts"][0], "threads": 1, "cpus": sorted(os.sched_getaffinity(0))}] * 4
     assert found["versions"]["jax"] == jax.__version__ and found["versions"]["nqs_hpc"] == __version__
-    assert "pytest" in found["command"]
+    assert shlex.split(found["command"]) == Path("/proc/self/cmdline").read_text().rstrip("\0").split("\0")
 
 
 def test_a_foreign_manifest_is_refused_on_every_rank(tmp_path, run_ranks):
