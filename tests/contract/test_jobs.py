@@ -1,0 +1,183 @@
+"""Every ansatz under every sampler that fits it, as a job has them: from its keys to steps, samples and checkpoints.
+
+A new ansatz or sampler is one line in CASES. Six sites, so that all states are known.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+
+from nqs_hpc.config import Config, compose
+from nqs_hpc.driver.local_energy import local_energies
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import jacobian
+from nqs_hpc.job import checkpoint
+from nqs_hpc.parallel.keys import Purpose, purpose_key
+from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts, build
+from nqs_hpc.parts.sampler import make_sampler
+from nqs_hpc.types import RunState
+from tests.systems import SERIAL, all_states, amplitudes
+
+N = 6
+N_DRAWN = 4096
+
+METROPOLIS = ("sampler=metropolis", "sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8")
+ISING = ("hamiltonian=ising", "hamiltonian.h=1.3")
+HEISENBERG = ("hamiltonian=heisenberg",)
+CASES: dict[str, tuple[str, ...]] = {
+    "rbm": ("ansatz=rbm", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
+    "rbm-complex-sector": ("ansatz=rbm", "ansatz.init_scale=0.3", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
+    "jastrow": ("ansatz=jastrow", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
+    "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
+}
+NAMES = sorted(CASES)
+ALONE = World(
+    rank=0,
+    size=1,
+    local_rank=0,
+    local_size=1,
+    bcast=lambda obj: obj,
+    gather=lambda obj: [obj],
+    allgather=lambda obj: [obj],
+    any_flags=lambda bits: bits,
+    barrier=lambda: None,
+    abort=lambda code: None,
+    library="none",
+)
+
+
+class Job(NamedTuple):
+    config: Config
+    parts: Parts
+    params: Any
+    history: list[RunState]  # before each of three steps, and behind the last
+
+
+@functools.cache
+def job(name: str) -> Job:
+    """Three steps, once for all tests."""
+    config = compose(["lattice=chain", f"lattice.length={N}", "optimizer.learning_rate=0.02", *CASES[name]], 1)
+    parts = build(config, SERIAL)
+    state = parts.driver.warmed(parts.driver.init())
+    history = [state]
+    for _ in range(3):
+        state = step(parts, state)
+        history.append(state)
+    return Job(config, parts, history[0].params, history)
+
+
+def step(parts: Parts, state: RunState) -> RunState:
+    driver = parts.driver
+    moved, samples, counts = driver.sample(state)
+    batch, _ = driver.evaluate(state.params, samples, counts)
+    return driver.update(state, moved, batch)[0]
+
+
+def states_of(parts: Parts) -> np.ndarray:
+    return all_states(N, parts.hilbert.total)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_three_steps_are_taken_and_nothing_compiles_twice(name):
+    _, parts, _, history = job(name)
+    assert [int(state.step) for state in history] == [0, 1, 2, 3]
+    assert int(history[-1].rejected) == 0
+    first, last = (np.asarray(flat(state.params, "real").ravel(state.params)) for state in (history[0], history[-1]))
+    assert np.all(np.isfinite(last)) and np.any(first != last)
+    assert {function._cache_size() for function in parts.driver.jitted} == {1}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_have_the_distribution_of_the_wave_function(name):
+    """Samples of chains that have long forgotten their beginning, one of each, against |psi|^2 of every state."""
+    config, parts, params, _ = job(name)
+    if not hasattr(config.sampler, "n_samples"):
+        pytest.skip("all states with their weights: tests/sampler/test_enumerate.py")
+    many = {"n_samples": N_DRAWN}
+    if hasattr(config.sampler, "n_chains"):
+        many |= {"n_chains": N_DRAWN, "sweep": 20 * N}
+    sampler = make_sampler(
+        config.sampler.__class__(**(config.sampler.__dict__ | many)),
+        parts.ansatz,
+        parts.lattice,
+        parts.hilbert,
+        SERIAL,
+        chunk=None,
+    )
+    states = states_of(parts)
+    p = np.abs(amplitudes(parts.ansatz, params, states)) ** 2
+
+    @jax.jit
+    def draw(key):
+        return sampler.sample(key + 1, params, sampler.init(key))[1]
+
+    drawn = draw(jnp.asarray(purpose_key(1, Purpose.SAMPLE)))
+    assert np.ptp(drawn.w_B) == 0 and float(jnp.sum(drawn.w_B)) == pytest.approx(1)
+    matches = (np.asarray(drawn.s_BN)[:, None] == states[None]).all(axis=2)
+    assert matches.sum() == N_DRAWN  # each is one of the states
+    observed, expected = matches.sum(axis=0), N_DRAWN * p
+    rare = expected < 5
+    if rare.any():
+        observed = np.append(observed[~rare], observed[rare].sum())
+        expected = np.append(expected[~rare], expected[rare].sum())
+    assert stats.chisquare(observed, expected).pvalue > 1e-3
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chunks_change_nothing(name):
+    _, parts, params, _ = job(name)
+    states = jnp.asarray(states_of(parts))
+    found = []
+    for chunk in (None, 7):
+        e_loc = local_energies(parts.ansatz, parts.operator, chunk=chunk)
+        form = flat(params, parts.ansatz.kind)
+
+        @jax.jit
+        def both(params, s_BN, e_loc=e_loc, form=form, chunk=chunk):
+            rows = jacobian(parts.ansatz, form, params, s_BN, chunk)
+            return e_loc(parts.ansatz.freeze(params), s_BN), rows
+
+        found.append(both(params, states))
+    for whole, cut in zip(*found, strict=True):
+        assert np.abs(whole - cut).max() < 1e-12 * max(1.0, np.abs(whole).max())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_do_not_know_how_many_ranks_draw_them(name):
+    config, parts, params, _ = job(name)
+    if not hasattr(config.sampler, "n_samples"):
+        pytest.skip("an enumeration reduces over ranks: tests/mpi/test_ranks.py")
+    key = jnp.asarray(purpose_key(2, Purpose.SAMPLE))
+    draw_all = parts.driver.jitted[2]
+    state = parts.driver.jitted[1](key + 1, np.int32(0))
+    state, first, _ = draw_all(key, params, state)
+    whole = (first.s_BN, draw_all(key + 2, params, state)[1].s_BN)
+    for size in (2, 4):
+        comm = SERIAL._replace(size=size)
+        sampler = make_sampler(config.sampler, parts.ansatz, parts.lattice, parts.hilbert, comm, chunk=None)
+
+        @jax.jit
+        def draw(rank, sampler=sampler):
+            state, first, _ = sampler.sample(key, params, sampler.init(key + 1, rank))
+            return first.s_BN, sampler.sample(key + 2, params, state)[1].s_BN
+
+        ranks = [draw(np.int32(rank)) for rank in range(size)]
+        for one, shares in zip(whole, zip(*ranks, strict=True), strict=True):
+            assert np.array_equal(one, np.concatenate(shares))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_checkpoint_goes_on_bit_for_bit(name, tmp_path):
+    _, parts, _, history = job(name)
+    checkpoint.save(tmp_path, history[1], ALONE, meta={}, keep=2)
+    loaded = checkpoint.load(tmp_path, jax.eval_shape(parts.driver.init), ALONE)
+    assert loaded is not None
+    again = step(parts, step(parts, loaded.state))
+    for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(history[3]), strict=True):
+        assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
