@@ -75,6 +75,7 @@ class Ansatz(NamedTuple):
     attempt: Callable[[Tree, Array, Tree, Move], tuple[Array, Tree]]  # the log ratio, and what `advance` takes of it
     advance: Callable[..., Tree]  # frozen, s_N, cache, move, attempted=None, accepted=True -> the cache of s'
     factors: Factors | None = None  # where the log-derivatives are products
+    modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
 
 
 class Operator(NamedTuple):

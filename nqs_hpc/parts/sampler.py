@@ -25,6 +25,7 @@ def make_sampler(
     *,
     chunk: int | None,
 ) -> Sampler:
+    ansatz = ansatz.modulus or ansatz
     match config:
         case schema.Metropolis():
             return metropolis(
