@@ -25,6 +25,7 @@ from nqs_hpc.resolve.files import check_folder, check_packages
 from nqs_hpc.resolve.hamiltonian import make_hilbert, make_sites, resolve_hamiltonian
 from nqs_hpc.resolve.lattice import make_lattice
 from nqs_hpc.schema import Config
+from nqs_hpc.schema.inner import fill
 from nqs_hpc.system.lattice import Lattice
 
 __all__ = [
@@ -104,7 +105,7 @@ def from_plain(given: Mapping[str, Any]) -> Config:
         below = dict(value) if isinstance(value, Mapping) else {"name": value}
         if _is_group(top) and "name" in below:
             picked[top] = _check_choice(top, below.pop("name"))
-        assigned += [(f"{top}.{name}", inner) for name, inner in below.items()]
+        assigned += [(f"{top}.{name}", inside) for name, inside in below.items()]
     values = dict(assigned)
     # what a run has read from lattice.file
     derived = {"edges": ("n_sites", "edges"), "points": ("n_sites", "positions")}.get(picked.get("lattice") or "", ())
@@ -142,6 +143,7 @@ def _filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -
         if replaced:
             plain = _compose_groups({**picked, "experiment": None})[0]
             data.update({group: plain[group] for group in replaced})
+    assigned = fill(data, chosen, assigned, lambda group, name: _compose_groups({group: name})[0][group])
     for key, value in assigned:
         _assign(data, key, value)
     keys = {key for key, _ in assigned}

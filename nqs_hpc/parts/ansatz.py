@@ -7,7 +7,9 @@ import jax
 from nqs_hpc import schema
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
+from nqs_hpc.ansatz.modulus_phase import modulus_phase
 from nqs_hpc.ansatz.rbm import rbm
+from nqs_hpc.ansatz.resnet import resnet
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Tree
@@ -37,6 +39,24 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 dtype=config.dtype,
                 init_scale=config.init_scale,
                 float_dtype=float_dtype,
+            )
+        case schema.Resnet():
+            return resnet(
+                lattice.extent,
+                lattice.pbc,
+                layers=config.layers,
+                features=config.features,
+                kernel=config.kernel,
+                activation=config.activation,
+                skip=config.name == "resnet",
+                dtype=config.dtype,
+                init_scale=config.init_scale,
+                float_dtype=float_dtype,
+            )
+        case schema.ModulusPhase():
+            return modulus_phase(
+                make_ansatz(config.modulus, lattice, hilbert, float_dtype),
+                make_ansatz(config.phase, lattice, hilbert, float_dtype),
             )
 
 

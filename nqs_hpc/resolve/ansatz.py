@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.checks import bad, show
 from nqs_hpc.system.hilbert import Hilbert
-from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.lattice import FACTORIES, Lattice
 
 
-def check_ansatz(given: schema.Ansatz, lattice: Lattice, hilbert: Hilbert) -> None:
-    """Raise InputError where the ansatz does not fit the sites or what they hold."""
+def resolve_ansatz(
+    given: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, *, prefix: str = "ansatz"
+) -> schema.Ansatz:
+    """Raise InputError where the ansatz does not fit the sites or what they hold. ``prefix``: its key."""
     n_sites = lattice.n_sites
+    if isinstance(given, schema.ModulusPhase):
+        parts: dict[str, Any] = {}
+        for name in ("modulus", "phase"):
+            part, key = getattr(given, name), f"{prefix}.{name}"
+            if part.dtype != "real":
+                raise bad(f"{key}.dtype", part.dtype, f"real: {key} is one real network of two")
+            parts[name] = resolve_ansatz(part, lattice, hilbert, prefix=key)
+        return dataclasses.replace(given, **parts)
     if isinstance(given, schema.Rbm) and round(given.alpha * n_sites) < 1:
-        raise bad("ansatz.alpha", given.alpha, f"a number that gives at least one hidden unit on {n_sites} sites")
+        raise bad(f"{prefix}.alpha", given.alpha, f"a number that gives at least one hidden unit on {n_sites} sites")
     if isinstance(given, schema.Mlp) and min(round(alpha * n_sites) for alpha in given.alphas) < 1:
-        raise bad("ansatz.alphas", given.alphas, f"numbers that give at least one hidden unit on {n_sites} sites")
+        raise bad(f"{prefix}.alphas", given.alphas, f"numbers that give at least one hidden unit on {n_sites} sites")
+    return _resnet(given, lattice, prefix) if isinstance(given, schema.Resnet) else given
+
+
+def _resnet(given: schema.Resnet, lattice: Lattice, prefix: str) -> schema.Resnet:
+    if lattice.name not in FACTORIES or len(lattice.basis) != 1:
+        regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
+        raise bad(
+            prefix, given.name, f"with lattice={lattice.name} another ansatz; {given.name} with lattice={regular}"
+        )
+    if given.name == "resnet" and given.layers % 2:
+        raise bad(
+            f"{prefix}.layers", given.layers, "an even number, for a residual block has two layers; or ansatz=cnn"
+        )
+    n_dim = len(lattice.extent)
+    kernel = given.kernel if isinstance(given.kernel, tuple) else (given.kernel,) * n_dim
+    if len(kernel) != n_dim:
+        raise bad(f"{prefix}.kernel", given.kernel, f"a whole number, or a list of {n_dim}, one a direction")
+    most = [n if side else 2 * n - 1 for n, side in zip(lattice.extent, lattice.pbc, strict=True)]
+    if any(size > bound for size, bound in zip(kernel, most, strict=True)):
+        reach = f"at most {show(most)} by direction, on {show(list(lattice.extent))} sites"
+        raise bad(f"{prefix}.kernel", given.kernel, f"{reach}: there a kernel reaches every site once")
+    return dataclasses.replace(given, kernel=kernel)

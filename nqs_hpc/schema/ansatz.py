@@ -1,4 +1,5 @@
 """Ansätze: the keys of each."""
+# ruff: noqa: RUF009 - inner() returns dataclasses.field
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from nqs_hpc import checks
-from nqs_hpc.schema.keys import choice, key
+from nqs_hpc.schema.keys import choice, inner, key
 
 
 @choice("ansatz", "rbm")
@@ -43,4 +44,36 @@ class Mlp:
     init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
 
 
-Ansatz = Rbm | Jastrow | Mlp
+@choice("ansatz", "resnet", "cnn")
+@dataclass(frozen=True)
+class Resnet:
+    """Resolved: ``kernel`` has one entry a direction."""
+
+    name: str
+    layers: int = key(checks.integer(), "convolutions; of resnet two a residual block")
+    features: int = key(checks.integer(), "numbers each convolution gives a site")
+    kernel: tuple[int, ...] = key(
+        checks.one_or_list(checks.integer()), "extent of the kernels in sites, or a list by direction"
+    )
+    activation: Literal["gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice("gelu", "tanh", "relu", "silu", "log_cosh"), "activation of the hidden layers"
+    )
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "complex: real parameters, two outputs, log |psi| and the phase"
+    )
+    init_scale: float = key(checks.positive, "factor on He's normal initial weights")
+
+
+@choice("ansatz", "modulus_phase")
+@dataclass(frozen=True)
+class ModulusPhase:
+    name: str
+    modulus: Rbm | Jastrow | Mlp | Resnet = inner(
+        "ansatz", "ansatz.modulus", "real network of log |psi|, any other ansatz; its keys below: ansatz.modulus.alpha"
+    )
+    phase: Rbm | Jastrow | Mlp | Resnet = inner(
+        "ansatz", "ansatz.phase", "real network of the phase, any other ansatz; its keys below: ansatz.phase.alphas"
+    )
+
+
+Ansatz = Rbm | Jastrow | Mlp | Resnet | ModulusPhase

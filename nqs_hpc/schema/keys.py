@@ -37,6 +37,31 @@ def derived() -> Any:
     return dataclasses.field(default=(), metadata={"physics": True})
 
 
+def inner(group: str, key: str, doc: str) -> Any:
+    """A key that is a choice of ``group`` itself, with the keys of that choice below it: ``key=NAME key.x=1``.
+
+    ``key`` is its full name. In plain data it is a mapping with the choice as ``name``; `config` takes that, or the
+    name alone, and fills in what is not given. A choice that has such a key cannot be one.
+    """
+
+    def read_choice(value: Any) -> Any:
+        below = dict(value)
+        name = below.pop("name")
+        return read(CHOICES[group][name], below, key, name=name)
+
+    check = Check(f"a choice of {group}", read_choice)
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner": group})
+
+
+def inner_groups(group: str, name: str) -> dict[str, str]:
+    """The keys of a choice that are choices themselves, with their groups."""
+    return {
+        field.name: field.metadata["inner"]
+        for field in dataclasses.fields(CHOICES[group][name])
+        if "inner" in field.metadata
+    }
+
+
 def read(cls: type[T], data: Any, prefix: str, **fixed: Any) -> T:
     """The dataclass of a group or section from its mapping; every key checked, none missing, none unknown."""
     fields = {f.name: f.metadata["check"] for f in dataclasses.fields(cls) if "check" in f.metadata}  # type: ignore[arg-type]

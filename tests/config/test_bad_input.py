@@ -7,6 +7,8 @@ from nqs_hpc.config import InputError, compose
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 
+PARTS = "ansatz=modulus_phase"
+
 # overrides, then what the line must hold: the key, the value, what is valid
 BAD = [
     # the form of an override
@@ -38,7 +40,7 @@ BAD = [
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
     (["hamiltonian=hubbard"], "hamiltonian", "hubbard", "ising, heisenberg, pauli, rydberg"),
-    (["ansatz=cnn"], "ansatz", "cnn", "rbm, jastrow, mlp"),
+    (["ansatz=gnn"], "ansatz", "gnn", "rbm, jastrow, mlp, resnet, cnn, modulus_phase"),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis, enumerate"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "sgd, adam, sr, minsr"),
     (["task=dynamics"], "task", "dynamics", "ground_state"),
@@ -240,6 +242,34 @@ BAD = [
         "2",
         "a divisor of resources.ranks=3",
     ),
+    # convolutions
+    (["ansatz=resnet", "ansatz.layers=3"], "ansatz.layers", "3", "an even number"),
+    (["ansatz=resnet", "ansatz.kernel=21"], "ansatz.kernel", "21", "at most [20] by direction"),
+    (["ansatz=cnn", "lattice.pbc=false", "ansatz.kernel=40"], "ansatz.kernel", "40", "at most [39] by direction"),
+    (["ansatz=cnn", "ansatz.kernel=[3,3]"], "ansatz.kernel", "[3, 3]", "a list of 1"),
+    (["ansatz=cnn", "ansatz.kernel=0"], "ansatz.kernel", "0", "at least 1"),
+    (["ansatz=cnn", "lattice=kagome", "lattice.length=2"], "ansatz", "cnn", "chain, square, cubic or triangular"),
+    (["ansatz=cnn", TORIC, "lattice=square", "lattice.length=3"], "ansatz", "cnn", "one site a cell"),
+    (["ansatz=cnn", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "cnn", "one site a cell"),
+    # choices inside a choice
+    ([PARTS, "ansatz.phase=mpl"], "ansatz.phase", "mpl", "did you mean mlp?"),
+    ([PARTS, "ansatz.phase=modulus_phase"], "ansatz.phase", "modulus_phase", "valid: rbm, jastrow, mlp, resnet, cnn"),
+    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: rbm"),
+    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: rbm"),
+    ([PARTS, "ansatz.phas=mlp"], "ansatz.phas", "mlp", "did you mean phase?"),
+    (
+        [PARTS, "ansatz.phase.alpha=1"],
+        "ansatz.phase.alpha",
+        "1",
+        "ansatz.phase=mlp has no key alpha; did you mean alphas?",
+    ),
+    ([PARTS, "ansatz.phase.alphas=0"], "ansatz.phase.alphas", "0", "a list"),
+    ([PARTS, "ansatz.phase.alphas.x=0"], "ansatz.phase.alphas.x", "0", "alphas itself"),
+    ([PARTS, "ansatz.phase.dtype=complex"], "ansatz.phase.dtype", "complex", "real"),
+    ([PARTS, "ansatz.modulus=cnn", "ansatz.modulus.kernel=21"], "ansatz.modulus.kernel", "21", "at most [20]"),
+    ([PARTS, "ansatz.modulus.alpha=0.01"], "ansatz.modulus.alpha", "0.01", "one hidden unit"),
+    ([PARTS, "ansatz.modulus=rbm", "ansatz.modulus=cnn"], "ansatz.modulus", "rbm and cnn", "one value"),
+    (["ansatz.phase=mlp"], "ansatz.phase", "mlp", "alpha, dtype, bias, init_scale"),
     # the folder
     (["run_dir=h.txt"], "run_dir", "h.txt", "a folder"),
     (["run_dir=h.txt/run"], "run_dir", "h.txt/run", "a folder"),

@@ -1,5 +1,6 @@
 """Good input: what auto becomes, what the command line beats, which runs are the same run."""
 
+import itertools
 import json
 import pickle
 import re
@@ -21,6 +22,7 @@ from nqs_hpc.config import (
     compose,
     conf_dir,
     differences,
+    from_plain,
     make_hilbert,
     make_lattice,
     make_sites,
@@ -110,6 +112,27 @@ def test_bosons_have_a_number(overrides, sector, move):
     assert (config.sector, config.sampler.move) == (sector, move)
     n = config.lattice.extent[0]
     assert make_hilbert(config.hamiltonian, n, config.sector).local_values == tuple(range(config.hamiltonian.n_max + 1))
+
+
+def test_kernels_have_one_entry_a_direction():
+    square = ["lattice=square", "lattice.length=4"]
+    for kernel in ("3", "[3,3]"):
+        assert compose([*square, "ansatz=resnet", f"ansatz.kernel={kernel}"], 1).ansatz.kernel == (3, 3)
+    inside = compose([*square, "ansatz=modulus_phase", "ansatz.modulus=cnn", "ansatz.modulus.kernel=[4,2]"], 1)
+    assert inside.ansatz.modulus.kernel == (4, 2)
+
+
+def test_choices_inside_a_choice_are_filled_up_in_any_order():
+    words = ["ansatz=modulus_phase", "ansatz.phase=rbm", "ansatz.phase.alpha=3"]
+    found = {compose(order, 1) for order in itertools.permutations(words)}
+    (config,) = found
+    assert config.ansatz.phase == compose(["ansatz.alpha=3"], 1).ansatz
+    assert compose([words[0], "ansatz.phase={alpha: 3, name: rbm}"], 1) == config
+    assert compose([words[0], "ansatz.phase.name=rbm", words[2]], 1) == config
+    assert from_plain(to_plain(config)) == config
+    # keys of another choice are not carried over
+    assert compose([words[0], "ansatz.modulus=jastrow"], 1).ansatz.modulus == compose(["ansatz=jastrow"], 1).ansatz
+    assert run_name(config) != run_name(compose(words[:2], 1))
 
 
 def test_a_large_lattice_is_checked_at_once():

@@ -34,6 +34,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "rbm": ("ansatz=rbm", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
     "rbm-complex-sector": ("ansatz=rbm", "ansatz.init_scale=0.3", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
     "jastrow": ("ansatz=jastrow", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
+    "resnet-sector": ("ansatz=resnet", "ansatz.layers=2", "ansatz.features=3", *HEISENBERG, *METROPOLIS),
+    "modulus-phase": ("ansatz=modulus_phase", "ansatz.modulus=cnn", "ansatz.modulus.features=2", *ISING, *METROPOLIS),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)
