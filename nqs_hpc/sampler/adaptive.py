@@ -5,10 +5,10 @@ their common mean, so that chains of two samples are enough:
 
     rho = <x_l x_{l+1}> / <x_l^2>.
 
-Then log sweep goes on by GAIN (rho - TARGET). Its steps are bounded, for |rho| <= 1 but for noise, and add the noise of
-rho up to no drift: around its goal the slope of rho against log sweep is that of exp(-sweep / t), rho log rho, so
-log sweep fluctuates by about sqrt(GAIN / (2 |rho log rho|)) times the error of rho, which is 1 / sqrt(number of samples):
-3 % from a thousand. At rho = 0.1 the autocorrelation time (1 + rho) / (1 - rho) of such a chain is 1.2 samples.
+Then log sweep goes on by GAIN (rho - TARGET), at most by GAIN. The noise of rho adds up to no drift: around the goal
+the slope of rho against log sweep is that of exp(-sweep / t), rho log rho, so log sweep fluctuates by about
+sqrt(GAIN / (2 |rho log rho|)) times the error of rho, which is 1 / sqrt(number of samples): 3 % from a thousand. At
+rho = 0.1 the autocorrelation time (1 + rho) / (1 - rho) of such a chain is 1.2 samples.
 """
 
 from __future__ import annotations

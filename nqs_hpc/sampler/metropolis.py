@@ -27,7 +27,7 @@ class MetropolisState(NamedTuple):
 
     chain_C: Array  # int32, global numbers
     s_CN: Array  # int8
-    # float64, where it is adaptive: one number, for each chain since a checkpoint deals the leaves of samplers by chains
+    # float64, where it is adaptive: one number, but for each chain, by which checkpoints deal the leaves of a sampler
     sweep_C: Array | None = None
 
 

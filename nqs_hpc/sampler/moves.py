@@ -18,7 +18,7 @@ from nqs_hpc.types import Move, Operator
 
 
 class Proposal(NamedTuple):
-    """``propose(words_W, s_N) -> Move`` from ``n_words`` random uint32; ``log_q(s_N, move) -> log q(s|s') / q(s'|s)``."""
+    """``propose(words_W, s_N) -> Move`` from ``n_words`` uint32; ``log_q(s_N, move)`` is log q(s|s') / q(s'|s)."""
 
     propose: Callable[[Array, Array], Move]
     n_words: int

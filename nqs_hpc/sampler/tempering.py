@@ -12,6 +12,7 @@ Samples are the states at beta = 1. A ladder lies on one rank, and its global nu
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -56,7 +57,7 @@ def tempering(
     """
     n_levels, chain_length = len(betas), n_samples // n_chains
     assert chain_length * n_chains == n_samples and n_chains % comm.size == 0
-    assert n_levels > 1 and betas[0] == 1 and all(a > b > 0 for a, b in zip(betas, betas[1:], strict=False))
+    assert n_levels > 1 and betas[0] == 1 and all(a > b > 0 for a, b in pairwise(betas))
     c_local = n_chains // comm.size
     path = walk(ansatz, moves, hilbert.n_sites, n_sweeps=chain_length, length=sweep, most=sweep)
     names = moves.names if isinstance(moves, Mixture) else ()
@@ -111,8 +112,8 @@ def tempering(
 
 def ladder(n_replicas: int, beta_min: float, spacing: str) -> tuple[float, ...]:
     """``n_replicas`` betas from 1 down to ``beta_min``, with equal ratios (geometric) or differences (linear)."""
-    between = {"geometric": np.geomspace, "linear": np.linspace}[spacing]
-    return (1.0, *between(1.0, beta_min, n_replicas).tolist()[1:])
+    betas = np.linspace(1.0, beta_min, n_replicas) if spacing == "linear" else np.geomspace(1.0, beta_min, n_replicas)
+    return (1.0, *betas.tolist()[1:])
 
 
 def swapped(order_T: Array, log_p_T: Array, words_K: Array, betas: tuple[float, ...]) -> tuple[Array, Array]:

@@ -33,12 +33,12 @@ REFRESH = 1024
 DRAWN = 64
 # The number in place of a chain's, under which the kinds of moves are drawn: one for all chains, so that a program
 # branches, and pays for the kind of move that it takes alone.
-SHARED = np.uint32(2**32 - 1)
+SHARED = 2**32 - 1
 # A move of more sites is evaluated anew: an ansatz may unroll its loop over them.
 WIDE = 8
 
 # params, frozen, s_CN, cache_C, words_CW, allowed, beta_C -> s_CN, cache_C, accepted_C
-Step = Callable[[Tree, Tree, Array, Tree, Array, Array, Array | None], tuple[Array, Tree, Array]]
+Step = Callable[[Tree, Tree, Array, Tree, Array, Array | bool, Array | None], tuple[Array, Tree, Array]]
 
 
 class Walkers(NamedTuple):
@@ -133,9 +133,10 @@ def walk(
             words_TCW = drawn.transpose(1, 0, 2)
             kind_T = None
             if n_kinds > 1:
-                shared_T = words(key, SHARED, index, block)
+                shared_T = words(key, jnp.uint32(SHARED), index, block)
                 kind_T = jnp.sum(shared_T[:, None] >= jnp.asarray(bounds)[None, :], axis=1, dtype=jnp.int32)
-            left = (length if length_now is None else length_now) - place * block
+            whole: Any = length if length_now is None else length_now
+            left = whole - place * block
             allowed_T = jnp.arange(block) < left
 
             if length_now is None:
@@ -182,7 +183,13 @@ def step(ansatz: Ansatz, proposal: Proposal, n_sites: int) -> Step:
     way = anew(ansatz) if wide else of_changed_chains(ansatz) if sparse else followed(ansatz)
 
     def step(
-        params: Tree, frozen: Tree, s_CN: Array, cache_C: Tree, words_CW: Array, allowed: Array, beta_C: Array | None
+        params: Tree,
+        frozen: Tree,
+        s_CN: Array,
+        cache_C: Tree,
+        words_CW: Array,
+        allowed: Array | bool,
+        beta_C: Array | None,
     ) -> tuple[Array, Tree, Array]:
         move_CF = jax.vmap(proposal.propose)(words_CW[:, 1:], s_CN)
         log_ratio_C, attempted_C = way.attempt(params, frozen, s_CN, cache_C, move_CF)
@@ -252,7 +259,7 @@ def of_changed_chains(ansatz: Ansatz) -> Way:
 
 
 def batch(n_chains: int) -> int:
-    """The chains asked at a time: in many small batches matrix products are slow, of few large ones the last is empty."""
+    """The chains asked at a time: matrix products of few rows are slow, and of few large batches the last is empty."""
     return max(min(16, n_chains // 2), n_chains // 8, 1)
 
 

@@ -126,7 +126,7 @@ def test_a_restart_goes_on_bitwise():
 def test_two_ranks_walk_as_one_and_fresh_chains_inherit():
     """Each of two ranks, from its half of the chains and the energies of all, comes to the same sweep."""
     _, state = walked(0.6, 3)
-    step, sampler, ansatz = compiled()
+    step, _, ansatz = compiled()
     params = jax.tree.map(jnp.zeros_like, ansatz.init(jax.random.key(0)))._replace(a=jnp.full(N, 0.3))
     key = jnp.asarray(purpose_key(0, Purpose.SAMPLE, 3))
     after, e_loc_A, *_ = step(key, params, state)

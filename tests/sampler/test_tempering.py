@@ -1,4 +1,4 @@
-"""Parallel tempering: swaps keep the product of all distributions, samples are those of beta = 1, ladders go anywhere."""
+"""Parallel tempering: swaps keep the product of all distributions, samples are those of beta = 1, ladders mix."""
 
 import functools
 import itertools
@@ -112,7 +112,7 @@ def test_chi_square_at_beta_1():
 
 @functools.cache
 def two_peaks():
-    """log psi = 1/4 (sum s)^2 on 10 sites, with a little field: nearly all weight is all up (two thirds) or all down."""
+    """log psi = 1/4 (sum s)^2 on 10 sites, and a little field: nearly all weight is all up (two thirds) or all down."""
     return full_evaluation(
         lambda key: jnp.array([0.25, 0.0173]),
         lambda params, s_N: params[0] * jnp.sum(s_N) ** 2 + params[1] * jnp.sum(s_N),
