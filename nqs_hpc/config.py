@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc import checks, schema
-from nqs_hpc.checks import InputError, Schedule, bad, show, unknown
+from nqs_hpc.checks import InputError, Range, Schedule, Weights, bad, show, unknown
 from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.resolve import resolve
 from nqs_hpc.resolve.files import check_folder, check_packages
@@ -296,6 +296,10 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Schedule):
         arguments = dict(value.arguments)
         return arguments["value"] if value.kind == "constant" else {"schedule": value.kind, **arguments}
+    if isinstance(value, Weights):
+        return dict(value.entries)
+    if isinstance(value, Range):
+        return value._asdict()
     if isinstance(value, PauliString):
         return {"coefficient": value.coefficient, "operators": value.operators, "sites": list(value.sites)}
     if dataclasses.is_dataclass(value):

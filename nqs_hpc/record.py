@@ -115,7 +115,7 @@ def metrics(
         "energy": mean.real,
         "energy_error": float(batch.estimate.error),
         "energy_variance": variance,
-        "acceptance": acceptance({name: float(value) for name, value in counts.items()}),
+        **rates({name: float(value) for name, value in counts.items()}),
         **diagnostics(e_loc_A, w_A, chain_length, error=float(batch.estimate.error)),
         "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
     }
@@ -126,6 +126,16 @@ def metrics(
 def acceptance(counts: dict[str, float]) -> float | None:
     """The share of proposals accepted; None for samplers that propose nothing."""
     return counts["accepted"] / counts["proposed"] if counts.get("proposed") else None
+
+
+def rates(counts: dict[str, float]) -> dict[str, float | None]:
+    """The acceptance, that of each kind of move of a mixture, and of tempering the mean and the least of its swaps."""
+    kinds = [name.removeprefix("proposed_") for name in counts if name.startswith("proposed_")]
+    each = {kind: counts[f"accepted_{kind}"] / max(counts[f"proposed_{kind}"], 1.0) for kind in kinds}
+    swaps = [rate for kind, rate in each.items() if kind.startswith("swap_")]
+    moves = {f"acceptance_{kind}": rate for kind, rate in each.items() if not kind.startswith("swap_")}
+    found = {"acceptance": acceptance(counts)} | moves
+    return found | ({"swap_rate": sum(swaps) / len(swaps), "swap_rate_least": min(swaps)} if swaps else {})
 
 
 def rejected_part(line: dict[str, Any]) -> str:

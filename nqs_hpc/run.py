@@ -292,13 +292,13 @@ def finish(
     if show is not None:
         show.say("final evaluation: fresh chains, frozen parameters")
     length = final_chain_length(config)
-    final = parts.driver.final(averaged(state.params, state.average), length, go_on)
+    final = parts.driver.final(averaged(state.params, state.average), length, go_on, state.sampler)
     if final is not None and not math.isfinite(
         final.variance
     ):  # nobody has evaluated what the last update made: perhaps it went too far
         if show is not None:
             show.say("the energy after the last step is not finite: evaluating the last good parameters instead")
-        final = parts.driver.final(averaged(state.good.params, state.good.average), length, go_on)
+        final = parts.driver.final(averaged(state.good.params, state.good.average), length, go_on, state.sampler)
     if final is None:
         return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
     diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)

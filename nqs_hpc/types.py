@@ -76,6 +76,7 @@ class Ansatz(NamedTuple):
     advance: Callable[..., Tree]  # frozen, s_N, cache, move, attempted=None, accepted=True -> the cache of s'
     factors: Factors | None = None  # where the log-derivatives are products
     modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
+    whole: bool = False  # a ratio costs a forward pass: worth leaving out where a move changes nothing
 
 
 class Operator(NamedTuple):
@@ -107,7 +108,12 @@ class Sampler(NamedTuple):
     (`parallel.keys.words`), so that a chain's numbers do not depend on where it runs. ``rank`` can be given as data, so
     that all ranks share one program. Every leaf of ``state`` leads with the axis of this rank's chains. A fresh state
     is fit for use after ``warmup_calls`` calls of ``sample`` whose samples are thrown away. ``info`` holds numbers of
-    this rank, each to be summed over ranks.
+    this rank, each to be summed over ranks: ``accepted`` and ``proposed``, and pairs ``accepted_NAME``,
+    ``proposed_NAME``.
+
+    A sampler that learns has two more functions. ``adapt(state, e_loc_A) -> (state, info)`` learns from the local
+    energies of all ranks, chain by chain, of what it sampled last; its result and ``info``, for the log, are the same
+    on every rank. ``inherit(fresh, state)`` gives fresh chains what ``state`` has learnt, whatever ranks it was of.
     """
 
     init: Callable[..., Tree]
@@ -115,6 +121,8 @@ class Sampler(NamedTuple):
     n_samples: int  # over all ranks, pads included
     chain_length: int  # samples a chain in one call; 0 where the sum is exact and has no statistical error
     warmup_calls: int
+    adapt: Callable[[Tree, Array], tuple[Tree, dict[str, Array]]] | None = None
+    inherit: Callable[[Tree, Tree], Tree] | None = None
 
 
 class Estimate(NamedTuple):

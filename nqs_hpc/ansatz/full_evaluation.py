@@ -56,6 +56,7 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
         log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
+        whole=True,
     )
 
 

@@ -149,4 +149,5 @@ def mlp(
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
+        whole=len(widths) > 1,  # what a ratio saves is the first layer
     )

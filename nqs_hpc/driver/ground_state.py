@@ -50,9 +50,9 @@ class GroundState(NamedTuple):
     sample: Callable[[RunState], tuple[Tree, Samples, dict[str, Array]]]  # chains moved on, samples, counts
     evaluate: Callable[[Tree, Samples, dict[str, Array]], tuple[Batch, Shared]]
     update: Callable[[RunState, Tree, Batch], tuple[RunState, dict[str, Array]]]
-    # params, samples a chain at least, whether to go on (asked before each part) -> their energy from fresh chains, or
-    # None where it was told to stop
-    final: Callable[[Tree, int, Callable[[], bool]], Final | None]
+    # params, samples a chain at least, whether to go on (asked before each part), chains whose sampler has learnt
+    # something -> their energy from fresh chains, or None where it was told to stop
+    final: Callable[..., Final | None]
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
     programs: Callable[..., list[Program]]  # fresh: bool -> the large ones with their arguments, largest first
 
@@ -111,8 +111,12 @@ def ground_state(
     def sample(state: RunState) -> tuple[Tree, Samples, dict[str, Array]]:
         return draw(purpose_key(seed, Purpose.SAMPLE, int(state.step)), state.params, state.sampler)
 
-    def final(params: Tree, samples_a_chain: int, go_on: Callable[[], bool] = lambda: True) -> Final | None:
+    def final(
+        params: Tree, samples_a_chain: int, go_on: Callable[[], bool] = lambda: True, learnt: Tree | None = None
+    ) -> Final | None:
         chains = fresh_chains(purpose_key(seed, Purpose.FINAL_CHAINS), rank)
+        if sampler.inherit is not None and learnt is not None:
+            chains = sampler.inherit(chains, learnt)
         chains = warm_up(params, chains, Purpose.FINAL_WARMUP)
         n_calls = -(-samples_a_chain // sampler.chain_length) if sampler.chain_length else 1
         parts = []
@@ -125,6 +129,9 @@ def ground_state(
 
     def take(state: RunState, chains: Tree, batch: Batch) -> tuple[RunState, dict[str, Array]]:
         delta, next_update, info = update.step(state.params, state.update, batch, state.step, state.scale)
+        if sampler.adapt is not None:
+            chains, learnt = sampler.adapt(chains, batch.e_loc_A)
+            info = info | learnt
         if broadcast:
             form = flat(delta, "real")
             vector_P = form.ravel(delta)

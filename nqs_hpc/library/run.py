@@ -178,9 +178,10 @@ class Run:
     @cached_property
     def _wave(self) -> Wave:
         parts = self.parts  # first: it switches 64-bit numbers on
-        from nqs_hpc.library.wave import final_parameters, wave_function
+        from nqs_hpc.library.wave import final_parameters, learnt_chains, wave_function
 
-        return wave_function(self.config, parts, final_parameters(self.checkpoint, parts))
+        params = final_parameters(self.checkpoint, parts)
+        return wave_function(self.config, parts, params, learnt_chains(self.checkpoint, parts))
 
 
 def read_summary(path: Path) -> dict[str, Any]:

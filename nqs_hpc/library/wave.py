@@ -60,8 +60,16 @@ def final_parameters(stored: checkpoint.Stored, parts: Parts) -> Tree:
     return averaged(params, Average(mean, jnp.asarray(stored.leaves["average/weight"])))
 
 
-def wave_function(config: Config, parts: Parts, params: Tree) -> Wave:
-    """The wave function of ``params``, computed on this process alone."""
+def learnt_chains(stored: checkpoint.Stored, parts: Parts) -> Tree | None:
+    """The chains of a run whose sampler has learnt something, for fresh ones to inherit it; None of other samplers."""
+    if parts.sampler.inherit is None:
+        return None
+    shapes = jax.eval_shape(parts.sampler.init, jax.ShapeDtypeStruct((2,), np.uint32))
+    return checkpoint.subtree(stored, "sampler/", shapes)
+
+
+def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | None = None) -> Wave:
+    """The wave function of ``params``, computed on this process alone; ``learnt`` as `learnt_chains`."""
     ansatz, sampler, hilbert, chunk = parts.ansatz, parts.sampler, parts.hilbert, parts.plan.chunk_size
     signs_N = None
     if isinstance(config.hamiltonian, schema.Heisenberg) and config.hamiltonian.marshall:
@@ -94,6 +102,8 @@ def wave_function(config: Config, parts: Parts, params: Tree) -> Wave:
         """Call after call of the sampler, on fresh chains that were warmed up."""
         checks.apply(checks.integer(least=0), "seed", seed)
         chains = fresh(purpose_key(seed, Purpose.LIBRARY_CHAINS))
+        if sampler.inherit is not None and learnt is not None:
+            chains = sampler.inherit(chains, learnt)
         for call in range(sampler.warmup_calls):
             chains, _, _ = draw(purpose_key(seed, Purpose.LIBRARY_WARMUP, stage=call), params, chains)
         for call in itertools.count():

@@ -48,7 +48,7 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     ansatz = ansatz or make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
     plan = plan or make_plan(config, ansatz, hilbert)
 
-    sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, chunk=plan.chunk_size)
+    sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, operator=operator, chunk=plan.chunk_size)
     update = make_update(config, ansatz, comm, plan)
     driver = ground_state(
         ansatz,

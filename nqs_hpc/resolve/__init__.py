@@ -39,7 +39,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     n_ranks = config.resources.ranks if n_ranks is None else n_ranks
     config = dataclasses.replace(config, sector=resolve_sector(config, lattice.n_sites))
     hilbert = make_hilbert(hamiltonian, lattice.n_sites, config.sector)
-    config = dataclasses.replace(config, sampler=resolve_sampler(config, hilbert, n_ranks))
     config = dataclasses.replace(config, ansatz=resolve_ansatz(config.ansatz, lattice, hilbert))
+    config = dataclasses.replace(config, sampler=resolve_sampler(config, lattice, hilbert, n_ranks))
     check_optimizer(config, hilbert)
     return config

@@ -6,17 +6,20 @@ import dataclasses
 from typing import Any
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.checks import Range, bad
+from nqs_hpc.resolve.moves import resolve_move
 from nqs_hpc.schema import Config
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
+from nqs_hpc.system.lattice import Lattice
 
 MAX_STATES = 2**22  # of enumerate
 
-_MOVES = {"exchange": "an exchange of spins", "hop": "a hop of a boson"}
 
+def resolve_sampler(config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks: int) -> schema.Sampler:
+    """Every ``auto`` replaced; raises InputError where the sampler fits neither the states nor the ranks.
 
-def resolve_sampler(config: Config, hilbert: Hilbert, n_ranks: int) -> schema.Sampler:
-    """Every ``auto`` replaced; raises InputError where the sampler fits neither the states nor the ranks."""
+    ``lattice`` is that of the sites.
+    """
     given, sector, n_sites = config.sampler, config.sector, hilbert.n_sites
     states = dimension_up_to(hilbert, MAX_STATES)
     if isinstance(given, schema.Enumerate):
@@ -30,21 +33,27 @@ def resolve_sampler(config: Config, hilbert: Hilbert, n_ranks: int) -> schema.Sa
 
     if states == 1:
         raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
-    move: Any = given.move
-    are_bosons = isinstance(config.hamiltonian, schema.BoseHubbard)
-    kept = "hop" if are_bosons else "exchange"  # an exchange of bosons keeps how often each number occurs
-    if move == "auto":
-        move = "flip" if sector is None else kept
-    elif move != "flip" and sector is None:
-        raise bad("sampler.move", move, f"auto or flip: {_MOVES[move]} needs a sector, and sector is none")
-    elif move == "flip" and sector is not None:
-        raise bad("sampler.move", move, f"auto or {kept}: changing single sites would leave sector={sector}")
-    elif sector is not None and move != kept:
-        why = "an exchange of bosons does not reach all states" if are_bosons else "spins exchange, bosons hop"
-        raise bad("sampler.move", move, f"auto or {kept}: {why}")
+    move = resolve_move(given.move, config, lattice)
     if given.n_chains % n_ranks:
         raise bad("sampler.n_chains", given.n_chains, f"a multiple of the {n_ranks} ranks")
     if given.n_samples % given.n_chains:
         raise bad("sampler.n_samples", given.n_samples, f"a multiple of sampler.n_chains={given.n_chains}")
+    return dataclasses.replace(given, move=move, sweep=_sweep(given, n_sites))
+
+
+def _sweep(given: schema.Metropolis, n_sites: int) -> int | Range:
     sweep: Any = given.sweep
-    return dataclasses.replace(given, move=move, sweep=n_sites if sweep == "auto" else sweep)
+    if sweep == "auto":
+        return n_sites
+    if sweep == "adaptive" or isinstance(sweep, Range):
+        if isinstance(given, schema.Tempering):
+            raise bad("sampler.sweep", _plain(sweep), "auto, or a whole number, with sampler=tempering")
+        if given.n_samples < 2 * given.n_chains:
+            few = f"sampler.n_samples={given.n_samples} of sampler.n_chains={given.n_chains}"
+            raise bad("sampler.sweep", _plain(sweep), f"auto, or a whole number, below two samples a chain ({few})")
+        return Range(max(1, n_sites // 4), 16 * n_sites) if sweep == "adaptive" else sweep
+    return int(sweep)
+
+
+def _plain(sweep: str | Range) -> Any:
+    return sweep._asdict() if isinstance(sweep, Range) else sweep

@@ -1,8 +1,8 @@
 """Markov chains of |psi|^2 by single moves (Metropolis et al. 1953, doi:10.1063/1.1699114).
 
 Every chain has a global number, which travels with its state; with the step's key it fixes all its random numbers, so
-the chains are the same at any rank count. Proposals ask the ansatz for a ratio. Accepted is ``u < |psi(s')/psi(s)|^2``
-with u uniform on the 2^32 midpoints ``(word + 1/2) / 2^32``.
+the chains are the same at any rank count. How they move is in `walk`. The number of proposals before each sample is
+given, or follows the energies (`adaptive`).
 """
 
 from __future__ import annotations
@@ -15,12 +15,11 @@ from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import words
-from nqs_hpc.sampler.moves import Proposal, below
+from nqs_hpc.sampler.adaptive import Bounds, proposals, stretched
+from nqs_hpc.sampler.moves import Mixture, Proposal, below
+from nqs_hpc.sampler.walk import Walkers, walk
 from nqs_hpc.system.hilbert import Hilbert, base_state
 from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
-
-# A cache follows so many proposals before it is built anew; it also bounds the random words held at a time.
-REFRESH = 1024
 
 
 class MetropolisState(NamedTuple):
@@ -28,93 +27,93 @@ class MetropolisState(NamedTuple):
 
     chain_C: Array  # int32, global numbers
     s_CN: Array  # int8
+    # float64, where it is adaptive: one number, but for each chain, by which checkpoints deal the leaves of a sampler
+    sweep_C: Array | None = None
 
 
 def metropolis(
     ansatz: Ansatz,
-    proposal: Proposal,
+    moves: Proposal | Mixture,
     hilbert: Hilbert,
     comm: Comm,
     *,
     n_chains: int,
     n_samples: int,
-    sweep: int,
+    sweep: int | Bounds,
     warmup: int,
 ) -> Sampler:
     """A sampler of ``n_samples`` configurations a call from ``n_chains`` chains, both over all ranks.
 
-    Before each sample of a chain lie ``sweep`` proposals. ``init`` draws random states, which need at least ``warmup``
-    sweeps, in whole calls of ``sample``; ``sample`` goes on from where the chains are. info: accepted and proposed
-    moves of this rank.
+    Before each sample of a chain lie ``sweep`` proposals, a number or one within bounds that begins with the number of
+    sites. ``init`` draws random states, which need at least ``warmup`` sweeps, in whole calls of ``sample``; ``sample``
+    goes on from where the chains are. info: accepted and proposed moves of this rank, and of a mixture those of each
+    kind.
     """
     chain_length = n_samples // n_chains
     assert chain_length * n_chains == n_samples and n_chains % comm.size == 0
     c_local = n_chains // comm.size
-    n_blocks = -(-sweep // REFRESH)
-    block = -(-sweep // n_blocks)
-    refresh = REFRESH // block
-    n_words = proposal.n_words + 1
-
-    def proposals(
-        frozen: Tree, key: Array, chain: Array, s_N: Array, cache: Tree, index: Array
-    ) -> tuple[Array, Tree, Array]:
-        """Block number ``index`` of the proposals of one chain: the new state, its cache, how many were accepted."""
-        first = (
-            index % n_blocks * block
-        )  # in its sweep, whose last block is filled up with pads that are never accepted
-        drawn = words(key, chain, index, block * n_words).reshape(block, n_words)
-
-        def propose(carry, inputs):
-            s_N, cache, accepted = carry
-            words_W, place = inputs
-            move = proposal.propose(words_W[1:], s_N)
-            log_ratio, attempted = ansatz.attempt(frozen, s_N, cache, move)
-            u = (words_W[0].astype(jnp.float64) + 0.5) * 2.0**-32
-            accept = (u < acceptance(log_ratio)) & (place < sweep)
-            cache = ansatz.advance(frozen, s_N, cache, move, attempted, accept)
-            s_N = s_N.at[move.sites].add(jnp.where(accept, move.deltas, 0))
-            return (s_N, cache, accepted + accept), None
-
-        carry = (s_N, cache, jnp.int32(0))
-        (s_N, cache, accepted), _ = jax.lax.scan(propose, carry, (drawn, first + jnp.arange(block)))
-        return s_N, cache, accepted
+    bounds = sweep if isinstance(sweep, Bounds) else None
+    fixed = None if isinstance(sweep, Bounds) else sweep
+    most = bounds.most if bounds else 0
+    path = walk(ansatz, moves, hilbert.n_sites, n_sweeps=chain_length, length=fixed, most=most)
+    names = moves.names if isinstance(moves, Mixture) else ()
 
     def init(key: Array, rank: Array | int = comm.rank) -> MetropolisState:
         chain_C = rank * c_local + jnp.arange(c_local, dtype=jnp.int32)
-        return MetropolisState(chain_C, jax.vmap(lambda chain: random_state(hilbert, key, chain))(chain_C))
+        s_CN = jax.vmap(lambda chain: random_state(hilbert, key, chain))(chain_C)
+        sweep_C = None
+        if bounds is not None:
+            first = min(max(hilbert.n_sites, bounds.least), bounds.most)
+            sweep_C = jnp.full(c_local, first, jnp.float64)
+        return MetropolisState(chain_C, s_CN, sweep_C)
 
     def sample(key: Array, params: Tree, state: MetropolisState) -> tuple[MetropolisState, Samples, dict[str, Array]]:
         frozen = ansatz.freeze(params)
-        chain_C = state.chain_C
-        prepare = jax.vmap(ansatz.prepare, in_axes=(None, 0))
-        walk = jax.vmap(proposals, in_axes=(None, None, 0, 0, 0, None))
+        length = None if state.sweep_C is None else proposals(state.sweep_C)
 
-        def next_block(carry: tuple[Array, Tree], index: Array):
-            s_CN, cache_C = carry
-            if refresh < chain_length * n_blocks:
-                stale = (index > 0) & (index % refresh == 0)
-                cache_C = jax.lax.cond(stale, prepare, lambda frozen, s_CN: cache_C, frozen, s_CN)
-            s_CN, cache_C, accepted_C = walk(frozen, key, chain_C, s_CN, cache_C, index)
-            return (s_CN, cache_C), (s_CN, jnp.sum(accepted_C))
+        def next_sample(walkers: Walkers, number: Array) -> tuple[Walkers, tuple[Array, Array, Array]]:
+            walkers, tally = path.sweep(params, frozen, key, state.chain_C, walkers, number, length)
+            accepted_Q = jnp.stack([jnp.sum(accepted_C) for accepted_C in tally.accepted_QC])
+            return walkers, (walkers.s_CN, accepted_Q, tally.proposed_Q)
 
-        start = (state.s_CN, prepare(frozen, state.s_CN))
-        (s_CN, _), (s_TCN, accepted_T) = jax.lax.scan(next_block, start, jnp.arange(chain_length * n_blocks))
-        s_LCN = s_TCN[n_blocks - 1 :: n_blocks]  # the state after the last block of each sweep
+        start = path.start(frozen, state.s_CN)
+        numbers = jnp.arange(chain_length, dtype=jnp.int32)
+        walkers, (s_LCN, accepted_LQ, proposed_LQ) = jax.lax.scan(next_sample, start, numbers)
         s_BN = s_LCN.transpose(1, 0, 2).reshape(-1, hilbert.n_sites)  # chain by chain
         w_B = jnp.full(len(s_BN), 1.0 / n_samples)
-        info = {
-            "accepted": jnp.sum(accepted_T).astype(jnp.float64),
-            "proposed": jnp.float64(c_local * chain_length * sweep),
-        }
-        return MetropolisState(chain_C, s_CN), Samples(s_BN, w_B), info
+        info = counts(names, accepted_LQ, c_local * proposed_LQ)
+        return state._replace(s_CN=walkers.s_CN), Samples(s_BN, w_B), info
+
+    def adapt(state: MetropolisState, e_loc_A: Array) -> tuple[MetropolisState, dict[str, Array]]:
+        assert bounds is not None and state.sweep_C is not None
+        info = {"sweep": proposals(state.sweep_C)}
+        return state._replace(sweep_C=stretched(state.sweep_C, e_loc_A.reshape(-1, chain_length), bounds)), info
+
+    def inherit(fresh: MetropolisState, state: MetropolisState) -> MetropolisState:
+        assert fresh.sweep_C is not None and state.sweep_C is not None
+        return fresh._replace(sweep_C=jnp.full_like(fresh.sweep_C, state.sweep_C[0]))
 
     warmup_calls = -(-warmup // chain_length)
-    return Sampler(init, sample, n_samples=n_samples, chain_length=chain_length, warmup_calls=warmup_calls)
+    return Sampler(
+        init,
+        sample,
+        n_samples=n_samples,
+        chain_length=chain_length,
+        warmup_calls=warmup_calls,
+        adapt=adapt if bounds else None,
+        inherit=inherit if bounds else None,
+    )
 
 
-def acceptance(log_ratio: Array) -> Array:
-    """The probability min(1, |psi(s')/psi(s)|^2) of taking a move whose proposal is symmetric, in float64."""
-    return jnp.minimum(1.0, jnp.exp(2.0 * jnp.real(log_ratio).astype(jnp.float64)))
+def counts(names: tuple[str, ...], accepted_LQ: Array, proposed_LQ: Array) -> dict[str, Array]:
+    """Accepted and proposed moves, all together and, where the kinds have names, of each kind."""
+    accepted_Q, proposed_Q = (
+        jnp.sum(x, axis=0, dtype=jnp.int64).astype(jnp.float64) for x in (accepted_LQ, proposed_LQ)
+    )
+    info = {"accepted": jnp.sum(accepted_Q), "proposed": jnp.sum(proposed_Q)}
+    for q, name in enumerate(names):
+        info |= {f"accepted_{name}": accepted_Q[q], f"proposed_{name}": proposed_Q[q]}
+    return info
 
 
 def random_state(hilbert: Hilbert, key: Array, chain: Array) -> Array:

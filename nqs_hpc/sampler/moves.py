@@ -1,12 +1,12 @@
-"""Proposals of the Metropolis algorithm: one random move of one configuration, symmetric, so that it cancels in the
-ratio.
+"""Proposals of the Metropolis algorithm: one random move of one configuration.
 
-Random words are uint32: the same proposals in every precision.
+Most are symmetric, q(s'|s) = q(s|s'), and cancel in the ratio of Metropolis; `hamiltonian` is not, and says by how much
+(Hastings 1970, doi:10.1093/biomet/57.1.97). Random words are uint32: the same proposals in every precision.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -14,14 +14,28 @@ import numpy as np
 from jax import Array
 
 from nqs_hpc.system.hilbert import Hilbert
-from nqs_hpc.types import Move
+from nqs_hpc.types import Move, Operator
 
 
 class Proposal(NamedTuple):
-    """``propose(words_W, s_N) -> Move`` from ``n_words`` random uint32; q(s'|s) = q(s|s')."""
+    """``propose(words_W, s_N) -> Move`` from ``n_words`` uint32; ``log_q(s_N, move)`` is log q(s|s') / q(s'|s)."""
 
     propose: Callable[[Array, Array], Move]
     n_words: int
+    log_q: Callable[[Array, Move], Array] | None = None  # None: symmetric, and nothing is computed
+    may_stay: bool = False  # whether moves that change nothing are common
+
+
+class Mixture(NamedTuple):
+    """Proposals, one of which is drawn each time with a fixed probability.
+
+    Each alone keeps |psi|^2, and which of them it is does not depend on the state: so does the mixture, and it reaches
+    what any of them reaches.
+    """
+
+    names: tuple[str, ...]
+    proposals: tuple[Proposal, ...]
+    weights: tuple[float, ...]  # above 0, whatever their sum
 
 
 def flip(hilbert: Hilbert) -> Proposal:
@@ -60,7 +74,7 @@ def exchange(pairs: np.ndarray) -> Proposal:
         values = s_N[sites]
         return Move(sites, values[::-1] - values)
 
-    return Proposal(propose, n_words=1)
+    return Proposal(propose, n_words=1, may_stay=True)
 
 
 def hop(pairs: np.ndarray, hilbert: Hilbert) -> Proposal:
@@ -81,9 +95,65 @@ def hop(pairs: np.ndarray, hilbert: Hilbert) -> Proposal:
         fits = (s_N[sites[0]] > lowest) & (s_N[sites[1]] < highest)
         return Move(sites, jnp.where(fits, jnp.array([-1, 1], jnp.int8), jnp.int8(0)))
 
+    return Proposal(propose, n_words=1, may_stay=True)
+
+
+def flip_groups(groups: Sequence[tuple[int, ...]]) -> Proposal:
+    """All two-valued sites of one of the given groups flip: the four of a plaquette, the links of a star.
+
+    Does not keep a total, and reaches all states only beside single flips.
+    """
+    width = max(map(len, groups))
+    table = np.zeros((len(groups), width), np.int32)
+    real = np.zeros((len(groups), width), np.bool_)
+    for row, group in enumerate(groups):
+        table[row, : len(group)], real[row, : len(group)] = group, True
+
+    def propose(words: Array, s_N: Array) -> Move:
+        group = below(words[0], len(table))
+        sites = jnp.asarray(table)[group]
+        return Move(sites, jnp.where(jnp.asarray(real)[group], -2 * s_N[sites], 0).astype(jnp.int8))
+
     return Proposal(propose, n_words=1)
 
 
-def below(word: Array, n: int) -> Array:
+def global_flip(n_sites: int) -> Proposal:
+    """All spins flip. Keeps the total 0, and reaches only one other state."""
+
+    def propose(words: Array, s_N: Array) -> Move:
+        del words
+        return Move(jnp.arange(n_sites, dtype=jnp.int32), (-2 * s_N).astype(jnp.int8))
+
+    return Proposal(propose, n_words=0)
+
+
+def hamiltonian(operator: Operator) -> Proposal:
+    """One of the n(s) states that the Hamiltonian joins to s, each equally likely: q(s|s') / q(s'|s) = n(s) / n(s').
+
+    Keeps what the Hamiltonian conserves. Two states are joined by as many moves one way as the other, since it is
+    Hermitian. The elements of s and of s' are computed for each proposal.
+    """
+    assert operator.n_connected > 0
+
+    def n_joined(s_N: Array) -> Array:
+        return jnp.sum(operator.connected(s_N)[1] != 0, dtype=jnp.int32)
+
+    def propose(words: Array, s_N: Array) -> Move:
+        moves_KF, elements_K = operator.connected(s_N)
+        count_K = jnp.cumsum(elements_K != 0, dtype=jnp.int32)
+        chosen = below(words[0], count_K[-1])
+        # the first move at which the count passes the chosen number; of none, any: all their deltas are 0
+        k = jnp.minimum(jnp.sum(count_K <= chosen), operator.n_connected - 1)
+        return Move(moves_KF.sites[k], moves_KF.deltas[k])
+
+    def log_q(s_N: Array, move: Move) -> Array:
+        here, there = n_joined(s_N), n_joined(s_N.at[move.sites].add(move.deltas))
+        return jnp.log(jnp.maximum(here, 1).astype(jnp.float64) / jnp.maximum(there, 1))
+
+    return Proposal(propose, n_words=1, log_q=log_q)
+
+
+def below(word: Array, n: int | Array) -> Array:
     """An integer in [0, n) as the high half of word * n; the bias is below n / 2**32."""
-    return (word.astype(jnp.uint64) * np.uint64(n) >> np.uint64(32)).astype(jnp.int32)
+    factor = np.uint64(n) if isinstance(n, int) else n.astype(jnp.uint64)
+    return (word.astype(jnp.uint64) * factor >> np.uint64(32)).astype(jnp.int32)

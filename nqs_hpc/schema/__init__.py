@@ -21,7 +21,7 @@ from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read
 from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, RegularLattice
 from nqs_hpc.schema.launcher import Launcher, Local, Slurm
 from nqs_hpc.schema.optimizer import Adam, Minsr, Optimizer, Sgd, Sr
-from nqs_hpc.schema.sampler import Enumerate, Metropolis, Sampler
+from nqs_hpc.schema.sampler import Enumerate, Metropolis, Sampler, Tempering
 from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources
 from nqs_hpc.schema.task import GroundState
 

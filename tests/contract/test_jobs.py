@@ -36,6 +36,9 @@ CASES: dict[str, tuple[str, ...]] = {
     "jastrow": ("ansatz=jastrow", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
     "resnet-sector": ("ansatz=resnet", "ansatz.layers=2", "ansatz.features=3", *HEISENBERG, *METROPOLIS),
     "modulus-phase": ("ansatz=modulus_phase", "ansatz.modulus=cnn", "ansatz.modulus.features=2", *ISING, *METROPOLIS),
+    "tempering": (*ISING, "sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"),
+    "mixture": (*HEISENBERG, *METROPOLIS, "sampler.move={exchange: 2, global_flip: 1, hamiltonian: 1}"),
+    "adaptive": (*ISING, *METROPOLIS, "sampler.sweep=adaptive"),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)
@@ -110,6 +113,7 @@ def test_samples_have_the_distribution_of_the_wave_function(name):
         parts.lattice,
         parts.hilbert,
         SERIAL,
+        operator=parts.operator,
         chunk=None,
     )
     states = states_of(parts)
@@ -162,7 +166,9 @@ def test_samples_do_not_know_how_many_ranks_draw_them(name):
     whole = (first.s_BN, draw_all(key + 2, params, state)[1].s_BN)
     for size in (2, 4):
         comm = SERIAL._replace(size=size)
-        sampler = make_sampler(config.sampler, parts.ansatz, parts.lattice, parts.hilbert, comm, chunk=None)
+        sampler = make_sampler(
+            config.sampler, parts.ansatz, parts.lattice, parts.hilbert, comm, operator=parts.operator, chunk=None
+        )
 
         @jax.jit
         def draw(rank, sampler=sampler):

@@ -10,8 +10,9 @@ from scipy import stats
 
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
-from nqs_hpc.sampler.metropolis import acceptance, metropolis, random_state
+from nqs_hpc.sampler.metropolis import metropolis, random_state
 from nqs_hpc.sampler.moves import Proposal, below, exchange, flip, hop
+from nqs_hpc.sampler.walk import acceptance
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, ring
 
@@ -155,7 +156,7 @@ def test_samples_are_chain_by_chain_and_go_on_from_the_last():
 
 def test_sweep_longer_than_a_block_of_random_words(monkeypatch):
     """The pads of the last block propose nothing: exactly ``sweep`` proposals, all accepted."""
-    monkeypatch.setattr("nqs_hpc.sampler.metropolis.REFRESH", 4)
+    monkeypatch.setattr("nqs_hpc.sampler.walk.REFRESH", 4)
     ansatz, proposal, hilbert = ansatz_of("rbm-real", 6), *proposal_of("flip", 6)
     params = jax.tree.map(jnp.zeros_like, ansatz.init(jax.random.key(0)))
     sampler = metropolis(ansatz, proposal, hilbert, SERIAL, n_chains=2, n_samples=6, sweep=11, warmup=0)

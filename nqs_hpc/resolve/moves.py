@@ -1,0 +1,114 @@
+"""Moves of Markov chains: whether they exist here, keep the sector, and together reach all of its states."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from nqs_hpc import schema
+from nqs_hpc.checks import Weights, bad
+from nqs_hpc.schema import Config
+from nqs_hpc.system.graph import connected
+from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.plaquettes import flipped_groups
+
+
+def resolve_move(given: Any, config: Config, lattice: Lattice) -> Any:
+    """The name of a move, or Weights of several; raises InputError, with the name of the move that does not fit.
+
+    ``lattice`` is that of the sites.
+    """
+    sector = config.sector
+    basic = "flip" if sector is None else "hop" if _are_bosons(config) else "exchange"
+    if given == "auto":
+        return basic
+    several = isinstance(given, Weights)
+    weights = dict(given.entries) if several else {given: None}
+    for name, weight in weights.items():
+        if (why := _unfit(name, config, lattice)) is not None:
+            raise bad(f"sampler.move.{name}" if several else "sampler.move", weight or name, f"auto or {basic}: {why}")
+    if not any(_reaches_all(name, config, lattice) for name in weights):
+        shown = weights if several else given
+        beside = f"or a mapping {{NAME: weight}} with {basic} in it"
+        raise bad("sampler.move", shown, f"auto or {basic}, {beside}: {_alone(given, config)}")
+    return given
+
+
+def _are_bosons(config: Config) -> bool:
+    return isinstance(config.hamiltonian, schema.BoseHubbard)
+
+
+def _unfit(move: str, config: Config, lattice: Lattice) -> str | None:
+    """Why a move cannot be made here at all, None where it can."""
+    sector, bosons = config.sector, _are_bosons(config)
+    if move == "flip" and sector is not None:
+        return f"changing single sites would leave sector={sector}"
+    if move == "hop" and not bosons:
+        return "spins exchange, bosons hop"
+    if move in ("plaquette", "global_flip") and bosons:
+        return f"{move} is a move of spins"
+    if move == "plaquette" and sector is not None:
+        return f"a plaquette that flips would leave sector={sector}"
+    if move == "plaquette":
+        try:
+            flipped_groups(lattice)
+        except ValueError as error:
+            return str(error)
+    if move == "global_flip" and sector not in (None, 0):
+        return f"all spins that flip would leave sector={sector}"
+    if move == "hamiltonian" and not _joins(config, lattice):
+        return "the Hamiltonian is diagonal, and joins no states"
+    return None
+
+
+def _reaches_all(move: str, config: Config, lattice: Lattice) -> bool:
+    """Whether a move alone leads from every state to every other, in the sector where there is one."""
+    sector, hamiltonian = config.sector, config.hamiltonian
+    if move == "flip":
+        return True
+    if move in ("exchange", "hop"):
+        return sector is not None and (move == "hop") == _are_bosons(config)
+    if move != "hamiltonian":
+        return False
+    if isinstance(hamiltonian, schema.Ising | schema.Rydberg):
+        return True
+    if isinstance(hamiltonian, schema.ToricCode):
+        return hamiltonian.hx != 0 or hamiltonian.hy != 0
+    if isinstance(hamiltonian, schema.Heisenberg | schema.BoseHubbard):
+        return sector is not None and connected(lattice.n_sites, _bonds(hamiltonian, lattice))
+    return False  # of Pauli strings that is not known
+
+
+def _joins(config: Config, lattice: Lattice) -> bool:
+    """Whether the Hamiltonian has an element off the diagonal."""
+    hamiltonian = config.hamiltonian
+    if isinstance(hamiltonian, schema.Ising):
+        return hamiltonian.h != 0
+    if isinstance(hamiltonian, schema.Pauli):
+        return any(set(string.operators) & set("XY") for string in hamiltonian.terms)
+    if isinstance(hamiltonian, schema.Heisenberg | schema.BoseHubbard):
+        return len(_bonds(hamiltonian, lattice)) > 0
+    return True
+
+
+def _bonds(hamiltonian: schema.Heisenberg | schema.BoseHubbard, lattice: Lattice) -> np.ndarray:
+    """The pairs of sites (n, 2) between which spins or bosons go; on small tori couplings of two orders can cancel."""
+    couplings = hamiltonian.J if isinstance(hamiltonian, schema.Heisenberg) else (hamiltonian.J,)
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    for order, coupling in enumerate(couplings, 1):
+        for i, j in neighbours(lattice, order).tolist() if coupling else ():
+            total[i, j] += coupling
+    return np.array([pair for pair, coupling in total.items() if coupling != 0], dtype=np.int32).reshape(-1, 2)
+
+
+def _alone(given: Any, config: Config) -> str:
+    if isinstance(given, Weights):
+        return "these together do not reach all states"
+    if given in ("exchange", "hop") and config.sector is None:
+        what = {"exchange": "an exchange of spins", "hop": "a hop of a boson"}[given]
+        return f"{what} needs a sector, and sector is none"
+    if given == "exchange":
+        return "an exchange of bosons does not reach all states"
+    return f"{given} alone does not reach all states, as far as is known"

@@ -1,0 +1,140 @@
+"""Parallel tempering: each chain is a ladder of replicas that walk in |psi|^(2 beta), beta from 1 down.
+
+Where |psi|^2 has separate peaks a chain at beta = 1 stays in one; replicas at a lower beta see the valleys between as
+shallow, and bring the others over. After each sweep replicas at neighbouring betas change places with the probability
+
+    min(1, (p(s_b) / p(s_a))^(beta_a - beta_b)),    p = |psi|^2, s_a the one at beta_a,
+
+which leaves the product of all prod_r p(s_r)^beta_r as it is (Swendsen and Wang 1986, doi:10.1103/PhysRevLett.57.2607;
+Hukushima and Nemoto 1996, doi:10.1143/JPSJ.65.1604): pairs (0, 1), (2, 3), ... first, then (1, 2), (3, 4), ...
+Samples are the states at beta = 1. A ladder lies on one rank, and its global number fixes its random numbers.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.keys import words
+from nqs_hpc.sampler.metropolis import counts, random_state
+from nqs_hpc.sampler.moves import Mixture, Proposal
+from nqs_hpc.sampler.walk import Walkers, walk
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
+
+
+class TemperingState(NamedTuple):
+    """This rank's ladders of T replicas."""
+
+    chain_C: Array  # int32, global numbers
+    s_CTN: Array  # int8
+    order_CT: Array  # int32, the replica at each beta: betas change places, states and caches stay where they are
+
+
+def tempering(
+    ansatz: Ansatz,
+    moves: Proposal | Mixture,
+    hilbert: Hilbert,
+    comm: Comm,
+    *,
+    betas: tuple[float, ...],
+    n_chains: int,
+    n_samples: int,
+    sweep: int,
+    warmup: int,
+) -> Sampler:
+    """A sampler of ``n_samples`` configurations a call from ``n_chains`` ladders, both over all ranks.
+
+    ``betas`` fall from 1. Before each sample lie ``sweep`` proposals of every replica and a swap of all neighbours.
+    info: the accepted and proposed moves of replicas at beta = 1, as `metropolis`, and swaps as ``accepted_swap_k``,
+    ``proposed_swap_k`` of the betas k and k + 1.
+    """
+    n_levels, chain_length = len(betas), n_samples // n_chains
+    assert chain_length * n_chains == n_samples and n_chains % comm.size == 0
+    assert n_levels > 1 and betas[0] == 1 and all(a > b > 0 for a, b in pairwise(betas))
+    c_local = n_chains // comm.size
+    path = walk(ansatz, moves, hilbert.n_sites, n_sweeps=chain_length, length=sweep, most=sweep)
+    names = moves.names if isinstance(moves, Mixture) else ()
+
+    def numbers(chain_C: Array) -> Array:
+        """(C, T + 1), under which the replicas of each ladder draw their random numbers, and its swaps last."""
+        return chain_C[:, None] * (n_levels + 1) + jnp.arange(n_levels + 1, dtype=jnp.int32)[None, :]
+
+    def init(key: Array, rank: Array | int = comm.rank) -> TemperingState:
+        chain_C = rank * c_local + jnp.arange(c_local, dtype=jnp.int32)
+        replicas_CT = numbers(chain_C)[:, :-1]
+        s_CTN = jax.vmap(jax.vmap(lambda replica: random_state(hilbert, key, replica)))(replicas_CT)
+        return TemperingState(chain_C, s_CTN, jnp.tile(jnp.arange(n_levels, dtype=jnp.int32), (c_local, 1)))
+
+    def sample(key: Array, params: Tree, state: TemperingState) -> tuple[TemperingState, Samples, dict[str, Array]]:
+        frozen = ansatz.freeze(params)
+        replicas_CT, swaps_C = numbers(state.chain_C)[:, :-1], numbers(state.chain_C)[:, -1]
+
+        def next_sample(carry: tuple[Walkers, Array], number: Array) -> tuple[tuple[Walkers, Array], tuple[Array, ...]]:
+            walkers, order_CT = carry
+            beta_CT = jnp.asarray(betas)[jnp.argsort(order_CT, axis=1)]
+            walkers, tally = path.sweep(
+                params, frozen, key, replicas_CT.ravel(), walkers, number, beta_C=beta_CT.ravel()
+            )
+            first_C = order_CT[:, :1]  # the replicas that walked at beta = 1
+            accepted_Q = jnp.stack(
+                [jnp.sum(jnp.take_along_axis(x.reshape(c_local, n_levels), first_C, 1)) for x in tally.accepted_QC]
+            )
+            log_psi = jax.vmap(ansatz.log_psi, in_axes=(None, 0))(params, walkers.s_CN)
+            log_p_CT = (2.0 * jnp.real(log_psi).astype(jnp.float64)).reshape(c_local, n_levels)
+            words_CT = jax.vmap(lambda chain: words(key, chain, number, n_levels - 1))(swaps_C)
+            order_CT, swapped_CT = jax.vmap(swapped, in_axes=(0, 0, 0, None))(order_CT, log_p_CT, words_CT, betas)
+            s_CTN = walkers.s_CN.reshape(c_local, n_levels, -1)
+            s_CN = jnp.take_along_axis(s_CTN, order_CT[:, :1, None], 1)[:, 0]
+            return (walkers, order_CT), (s_CN, accepted_Q, tally.proposed_Q, jnp.sum(swapped_CT, axis=0))
+
+        start = path.start(frozen, state.s_CTN.reshape(c_local * n_levels, -1))
+        (walkers, order_CT), (s_LCN, accepted_LQ, proposed_LQ, swapped_LT) = jax.lax.scan(
+            next_sample, (start, state.order_CT), jnp.arange(chain_length, dtype=jnp.int32)
+        )
+        s_BN = s_LCN.transpose(1, 0, 2).reshape(-1, hilbert.n_sites)  # chain by chain
+        info = counts(names, accepted_LQ, c_local * proposed_LQ)
+        for k, n_swapped in enumerate(jnp.sum(swapped_LT, axis=0)):
+            info[f"accepted_swap_{k}"] = n_swapped.astype(jnp.float64)
+            info[f"proposed_swap_{k}"] = jnp.float64(c_local * chain_length)
+        new = TemperingState(state.chain_C, walkers.s_CN.reshape(state.s_CTN.shape), order_CT)
+        return new, Samples(s_BN, jnp.full(len(s_BN), 1.0 / n_samples)), info
+
+    warmup_calls = -(-warmup // chain_length)
+    return Sampler(init, sample, n_samples=n_samples, chain_length=chain_length, warmup_calls=warmup_calls)
+
+
+def ladder(n_replicas: int, beta_min: float, spacing: str) -> tuple[float, ...]:
+    """``n_replicas`` betas from 1 down to ``beta_min``, with equal ratios (geometric) or differences (linear)."""
+    betas = np.linspace(1.0, beta_min, n_replicas) if spacing == "linear" else np.geomspace(1.0, beta_min, n_replicas)
+    return (1.0, *betas.tolist()[1:])
+
+
+def swapped(order_T: Array, log_p_T: Array, words_K: Array, betas: tuple[float, ...]) -> tuple[Array, Array]:
+    """The replica at each beta after one try of all T - 1 pairs of neighbours, and which pairs changed places.
+
+    ``log_p_T`` is log |psi|^2 of each replica, ``words_K`` a random uint32 for each pair.
+    """
+    u_K = (words_K.astype(jnp.float64) + 0.5) * 2.0**-32
+    done_K = jnp.zeros(len(u_K), bool)
+    for first in (0, 1):
+        log_p = log_p_T[order_T]
+        tried_K = jnp.arange(len(u_K)) % 2 == first
+        take_K = tried_K & (u_K < swap_acceptance(log_p[:-1], log_p[1:], -jnp.diff(jnp.asarray(betas))))
+        up, down = jnp.append(take_K, False), jnp.append(False, take_K)
+        order_T = jnp.where(up, jnp.roll(order_T, -1), jnp.where(down, jnp.roll(order_T, 1), order_T))
+        done_K = done_K | take_K
+    return order_T, done_K
+
+
+def swap_acceptance(log_p_a: Array, log_p_b: Array, gap: Array) -> Array:
+    """min(1, (p_b / p_a)^gap) of states a at a beta and b at one that is lower by ``gap``; of two with p = 0: 1."""
+    both = jnp.isneginf(log_p_a) & jnp.isneginf(log_p_b)
+    difference = jnp.where(both, 0.0, log_p_b - jnp.where(both, 0.0, log_p_a))
+    return jnp.minimum(1.0, jnp.exp(gap * difference))
