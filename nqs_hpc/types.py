@@ -51,6 +51,20 @@ class Factors(NamedTuple):
     leaves: tuple[tuple[int, ...], ...]
 
 
+class Conditionals(NamedTuple):
+    """The conditional probabilities of an autoregressive wave function, one site after the other, for direct sampling.
+
+    |psi(s)|^2 = prod_i p_i(s_i | s_<i), in the order of the sites. A running cache holds what the sites so far have
+    determined. Step i, which may be a traced number, is two calls: ``step`` for the log-probabilities of site i, in the
+    order of the local values (-inf for those which would make a fixed total unreachable), then ``extend`` with the
+    number of the value that was drawn.
+    """
+
+    begin: Callable[[Tree], Tree]  # frozen -> the running cache before the first site
+    step: Callable[[Tree, Tree, Array], tuple[Array, Tree]]  # frozen, running, i -> (n_values,), running
+    extend: Callable[[Tree, Tree, Array, Array], Tree]  # frozen, running, i, which value -> running
+
+
 class Ansatz(NamedTuple):
     """A wave function psi(s; theta), reached through its logarithm and through ratios.
 
@@ -75,6 +89,7 @@ class Ansatz(NamedTuple):
     attempt: Callable[[Tree, Array, Tree, Move], tuple[Array, Tree]]  # the log ratio, and what `advance` takes of it
     advance: Callable[..., Tree]  # frozen, s_N, cache, move, attempted=None, accepted=True -> the cache of s'
     factors: Factors | None = None  # where the log-derivatives are products
+    conditionals: Conditionals | None = None  # where the wave function is autoregressive
 
 
 class Operator(NamedTuple):
