@@ -26,10 +26,20 @@ from jax import Array
 
 from nqs_hpc.ansatz.layers import log_cosh
 
+
+def selu(x: Array) -> Array:
+    """Scaled exponential linear unit (Klambauer et al. 2017, arXiv:1706.02515), elementwise.
+
+    With exp(x) - 1, right to one rounding of 1, which takes half as long as expm1.
+    """
+    scale, alpha = 1.0507009873554805, 1.6732632423543772
+    return scale * jnp.where(x > 0, x, alpha * (jnp.exp(jnp.minimum(x, 0)) - 1))
+
+
 Activation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "selu": jax.nn.selu,
+    "selu": selu,
     "gelu": jax.nn.gelu,
     "tanh": jnp.tanh,
     "relu": jax.nn.relu,
@@ -37,7 +47,7 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "log_cosh": log_cosh,
 }
 
-Planes = tuple[Array, ...]  # (x,) where x is real, (Re x, Im x) where it is complex
+GROUP = 16  # factors multiplied before their logarithm: 128**16 is a float32
 Range = tuple[Array, Array] | None  # least and largest digit allowed; None: all are
 
 
@@ -111,18 +121,32 @@ def log_probabilities(a_V: Array, limits: Range) -> Array:
 
 def log_probability(a_V: Array, digit: Array, limits: Range) -> Array:
     """log p (...,) of one value each, inside its limits, from log-amplitudes (..., V)."""
-    if a_V.shape[-1] == 2:  # a logistic function: one exponential, one logarithm
+    part, factor = probability(a_V, digit, limits)
+    return part - jnp.log(factor)
+
+
+def probability(a_V: Array, digit: Array, limits: Range) -> tuple[Array, Array]:
+    """`log_probability` as part - log(factor) with factor from 1 to V: many factors make do with one logarithm."""
+    if a_V.shape[-1] == 2:
         gap = 2 * (a_V[..., 1] - a_V[..., 0])
         gap = jnp.where(digit == 0, gap, -gap)
-        free = -(jnp.maximum(gap, 0) + jnp.log1p(jnp.exp(-jnp.abs(gap))))
-        return free if limits is None else jnp.where(limits[0] < limits[1], free, 0)
-    values = along_last(a_V)
-    if limits is None:
-        terms = 2 * a_V
-    else:
+        part, factor = -jnp.maximum(gap, 0), 1 + jnp.exp(-jnp.abs(gap))
+        if limits is None:
+            return part, factor
+        free = limits[0] < limits[1]
+        return jnp.where(free, part, 0), jnp.where(free, factor, 1)
+    doubled, values = 2 * a_V, along_last(a_V)
+    if limits is not None:
         is_allowed = (limits[0][..., None] <= values) & (values <= limits[1][..., None])
-        terms = jnp.where(is_allowed, 2 * a_V, -jnp.inf)
-    return 2 * pick(a_V, digit) - jax.nn.logsumexp(terms, axis=-1)
+        doubled = jnp.where(is_allowed, doubled, -jnp.inf)
+    top = jax.lax.stop_gradient(jnp.max(doubled, axis=-1))
+    return 2 * pick(a_V, digit) - top, jnp.sum(jnp.exp(doubled - top[..., None]), axis=-1)
+
+
+def sum_of_logs(factors_n: Array) -> Array:
+    """sum log of factors from 1/V to V, at most 128: logarithms of the products of a few, which stay in range."""
+    groups = jnp.pad(factors_n, (0, -factors_n.shape[0] % GROUP), constant_values=1).reshape(-1, GROUP)
+    return jnp.sum(jnp.log(jnp.prod(groups, axis=1)))
 
 
 def pick(x_V: Array, digit: Array) -> Array:
@@ -135,21 +159,41 @@ def along_last(x_V: Array) -> np.ndarray:
     return np.arange(x_V.shape[-1]).reshape((1,) * (x_V.ndim - 1) + (-1,))
 
 
-def log_amplitude(space: LocalSpace, outputs: Array, digit: Array, limits: Range) -> Planes:
-    """log of sqrt(p) exp(i phi), its planes (...,), from outputs (..., V), or (..., 2 V) with the phases behind."""
-    modulus = 0.5 * log_probability(outputs[..., : space.n_values], digit, limits)
-    if outputs.shape[-1] == space.n_values:
-        return (modulus,)
-    return modulus, pick(outputs[..., space.n_values :], digit)
+class Terms(NamedTuple):
+    """Log-amplitudes of conditionals, 1/2 (part - log(factor)) + i phase; the phase is None where psi is real."""
+
+    part: Array
+    factor: Array
+    phase: Array | None
 
 
-def join(planes: Planes) -> Array:
-    return planes[0] if len(planes) == 1 else jax.lax.complex(*planes)
+def amplitude(space: LocalSpace, outputs: Array, digit: Array, limits: Range) -> Terms:
+    """Of one value each (...,), from outputs (..., V), or (..., 2 V) with the phases behind."""
+    n_values = space.n_values
+    phase = None if outputs.shape[-1] == n_values else pick(outputs[..., n_values:], digit)
+    return Terms(*probability(outputs[..., :n_values], digit, limits), phase)
 
 
 def log_product(space: LocalSpace, outputs_NO: Array, s_N: Array) -> Array:
     """log psi of one configuration from the network's outputs for all sites; -inf outside the sector."""
     digits_N = digits(space, s_N)
-    terms = log_amplitude(space, outputs_NO, digits_N, allowed_everywhere(space, digits_N))
-    total = join(tuple(jnp.sum(plane) for plane in terms))
-    return total if space.total is None else jnp.where(inside(space, digits_N), total, -jnp.inf)
+    terms = amplitude(space, outputs_NO, digits_N, allowed_everywhere(space, digits_N))
+    # one logarithm a factor: the derivative of a product is dearer than they are
+    log_psi = with_phase(0.5 * jnp.sum(terms.part - jnp.log(terms.factor)), terms.phase)
+    return log_psi if space.total is None else jnp.where(inside(space, digits_N), log_psi, -jnp.inf)
+
+
+def log_change(new: Terms, old: Terms, counts: Array | None = None) -> Array:
+    """The sum of new - old log-amplitudes (n,), over those that count."""
+
+    def kept(x: Array, otherwise: float) -> Array:
+        return x if counts is None else jnp.where(counts, x, otherwise)
+
+    modulus = jnp.sum(kept(new.part - old.part, 0)) + sum_of_logs(kept(old.factor / new.factor, 1))
+    if new.phase is None or old.phase is None:
+        return 0.5 * modulus
+    return with_phase(0.5 * modulus, kept(new.phase - old.phase, 0))
+
+
+def with_phase(modulus: Array, phase_n: Array | None) -> Array:
+    return modulus if phase_n is None else jax.lax.complex(modulus, jnp.sum(phase_n))

@@ -26,15 +26,15 @@ from jax import Array
 from nqs_hpc.ansatz.conditionals import (
     ACTIVATIONS,
     Activation,
-    Planes,
     Range,
+    Terms,
     allowed,
     allowed_everywhere,
+    amplitude,
     digits,
     inside,
-    join,
     local_space,
-    log_amplitude,
+    log_change,
     log_probabilities,
     log_product,
 )
@@ -52,11 +52,10 @@ class ConvFrozen(NamedTuple):
 
 
 class ConvCache(NamedTuple):
-    """Of one configuration; sites have a row more, of zeros, for places off the grid."""
-
-    z: tuple[Array, ...]  # (N + 1, C_l) by layer
-    terms: Planes  # (N + 1,): the log-amplitudes of the conditionals
-    log_psi: Array
+    z: tuple[Array, ...]  # (N, C_l) by layer
+    x: tuple[Array, ...]  # f(z) of all but the last
+    terms: Terms  # (N,): the log-amplitudes of the conditionals
+    is_zero: Array  # bool: psi(s) = 0
 
 
 class ConvChange(NamedTuple):
@@ -64,10 +63,11 @@ class ConvChange(NamedTuple):
 
     sites: tuple[Array, ...]  # (F W_l,) by layer
     z: tuple[Array, ...]  # (F W_l, C_l)
+    x: tuple[Array, ...]  # of all but the last layer
 
 
 class ConvRunning(NamedTuple):
-    x: tuple[Array, ...]  # inputs of the layers, (*padded grid, C_l), zero where not yet known
+    memory: tuple[Array, ...]  # (D, C_l): the inputs of layer l at the last D sites, 0 before the first
     before: Array  # int32: the total of the digits so far
 
 
@@ -110,21 +110,18 @@ def masked_conv(
     kernels = [causal_offsets(len(shape), kernel, exclusive=layer == 0) for layer in range(layers)]
     reach = kernel - 1
     margins = [(reach, 0)] + [(reach, reach)] * (len(shape) - 1)  # around the grid, for kernels at its edges
-    block = (kernel, *[2 * reach + 1] * (len(shape) - 1))  # what all kernels see
-    places_ND = np.stack(np.unravel_index(np.arange(n_sites), shape), axis=-1).astype(np.int32)
+    # how many sites back each offset is, and of each site whether that is still in the row it should be in
+    distances = [-offsets @ np.array([1, *shape[:0:-1]])[::-1] for offsets in kernels]
+    longest = int(distances[0].max())
+    columns = np.arange(n_sites)[:, None] % shape[-1]
+    in_row = [(columns + offsets[None, :, -1] >= 0) & (columns + offsets[None, :, -1] < shape[-1]) for offsets in kernels]
+    coordinates = np.stack(np.unravel_index(np.arange(n_sites), shape), axis=-1).astype(np.int32)
 
-    reached = windows(shape, kernels)
-    # the last window with the site itself in front, whose own conditional is asked for another value
-    own = np.concatenate([np.arange(n_sites, dtype=np.int32)[:, None], reached[-1].sites], axis=1)
-    window_sites = [*(window.sites for window in reached[:-1]), own]
-    window_offsets = [*(window.offsets for window in reached[:-1]), np.pad(reached[-1].offsets, [(1, 0), (0, 0)])]
-    steps_to = [
-        connections(source, target, offsets)
-        for source, target, offsets in zip(
-            [np.zeros_like(places_ND[:1]), *window_offsets[:-1]], window_offsets, kernels, strict=True
-        )
-    ]
-    place_in = [relative(offsets, shape) for offsets in window_offsets]
+    places = windows(shape, kernels)
+    sources = [np.zeros_like(places[0].offsets[:1]), *(window.offsets for window in places[:-1])]
+    # which weight leads from a place of one window to a place of the next
+    weight_of = [connections(*each) for each in zip(sources, [window.offsets for window in places], kernels, strict=True)]
+    place_in = [relative(window.offsets, shape) for window in places]
 
     def init(key: Array) -> Params:
         return tuple(
@@ -143,95 +140,92 @@ def masked_conv(
         parts = [x[tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))] for corner in corners.tolist()]
         return jnp.concatenate(parts, axis=-1)
 
-    def outputs_of(params: Params, s_N: Array) -> list[Array]:
-        """z_l of all layers, (N, C_l)."""
-        x, z = s_N.astype(real_dtype).reshape(*shape, 1), []
+    def outputs_of(params: Params, s_N: Array) -> tuple[list[Array], list[Array]]:
+        """z_l of all layers, (N, C_l), and f(z_l) of all but the last."""
+        x, xs, zs = s_N.astype(real_dtype)[:, None], [], []
         for layer, offsets in zip(params, kernels, strict=True):
-            if z:
-                x = nonlinear(z[-1]).reshape(*shape, -1)
-            z.append(seen(padded(x), offsets, shape).reshape(n_sites, -1) @ layer.weight + layer.bias[None])
-        return z
+            around = seen(jnp.pad(x.reshape(*shape, -1), [*margins, (0, 0)]), offsets)
+            # with the bias in the product its result is the array that ratios read; an addition after it would be made
+            # anew by each of them
+            inputs = jnp.concatenate([around, jnp.ones((n_sites, 1), real_dtype)], axis=1)
+            zs.append(inputs @ jnp.concatenate([layer.weight, layer.bias[None]]))
+            x = nonlinear(zs[-1])
+            xs.append(x)
+        return zs, xs[:-1]
+
+    def seen(x: Array, offsets: np.ndarray) -> Array:
+        """(N, n C): for each site the channels at all offsets from it, of a grid with margins."""
+        corners = (offsets + np.array([low for low, _ in margins])).tolist()
+        parts = [x[tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))] for corner in corners]
+        return jnp.concatenate(parts, axis=-1).reshape(n_sites, -1)
 
     def log_psi(params: Params, s_N: Array) -> Array:
-        return log_product(space, outputs_of(params, s_N)[-1], s_N)
+        return log_product(space, outputs_of(params, s_N)[0][-1], s_N)
 
     def freeze(params: Params) -> ConvFrozen:
         bands = []
-        for layer, steps, n_in, n_out in zip(params, steps_to, channels[:-1], channels[1:], strict=True):
+        for layer, number, n_in, n_out in zip(params, weight_of, channels[:-1], channels[1:], strict=True):
             blocks = jnp.pad(layer.weight.reshape(-1, n_in, n_out), [(0, 1), (0, 0), (0, 0)])  # the last: no connection
-            bands.append(blocks[steps].transpose(0, 2, 1, 3).reshape(steps.shape[0] * n_in, steps.shape[1] * n_out))
+            bands.append(blocks[number].transpose(0, 2, 1, 3).reshape(number.shape[0] * n_in, number.shape[1] * n_out))
         return ConvFrozen(params, tuple(bands))
 
-    def with_pad(x: Array) -> Array:
-        return jnp.pad(x, [(0, 1)] + [(0, 0)] * (x.ndim - 1))
-
     def prepare(frozen: ConvFrozen, s_N: Array) -> ConvCache:
-        return from_outputs(tuple(with_pad(z) for z in outputs_of(frozen.layers, s_N)), s_N)
+        zs, xs = outputs_of(frozen.layers, s_N)
+        return cache_of(tuple(zs), tuple(xs), s_N)
 
-    def from_outputs(z: tuple[Array, ...], s_N: Array) -> ConvCache:
+    def cache_of(z: tuple[Array, ...], x: tuple[Array, ...], s_N: Array) -> ConvCache:
         digits_N = digits(space, s_N)
-        terms = log_amplitude(space, z[-1][:-1], digits_N, allowed_everywhere(space, digits_N))
-        total = join(tuple(jnp.sum(plane) for plane in terms))
-        total = jnp.where(inside(space, digits_N), total, -jnp.inf) if space.total is not None else total
-        return ConvCache(z, tuple(with_pad(plane) for plane in terms), total)
+        terms = amplitude(space, z[-1], digits_N, allowed_everywhere(space, digits_N))
+        return ConvCache(z, x, terms, ~inside(space, digits_N))
 
     def change(frozen: ConvFrozen, cache: ConvCache, move: Move) -> tuple[ConvChange, Array]:
         """The change of each layer in the windows of a move's sites, and which places of the last window count."""
         n_moved = move.sites.shape[0]
-        at_FD = jnp.asarray(places_ND)[move.sites]
-        dx = move.deltas.astype(real_dtype)[:, None]  # (F, W C) of the layer below
-        sites, dz, counts = [], [], jnp.ones(0)
-        for layer, band in enumerate(frozen.bands):
-            n_out = channels[layer + 1]
-            u = jnp.asarray(window_sites[layer])[move.sites]  # (F, W)
-            n_places = u.shape[1]
-            d = (dx @ band).reshape(n_moved, n_places, n_out)
-            counts = u < n_sites
+        sites, dz, dx, counts = [], [], [], jnp.ones(0)
+        d = move.deltas.astype(real_dtype)[:, None]  # (F, W C) of the layer below
+        for layer, (window, band) in enumerate(zip(places, frozen.bands, strict=True)):
+            u, counts = (at(jnp.asarray(table), move.sites) for table in (window.sites, window.on_grid))  # (F, W)
+            d = (d @ band).reshape(*u.shape, -1)
             if n_moved > 1:
-                there = jnp.asarray(places_ND)[jnp.minimum(u, n_sites - 1)]
-                apart = there[:, :, None] - at_FD[None, None]  # (F, W, F', D)
-                index = tuple(apart[..., d] + (extent - 1) for d, extent in enumerate(shape))
-                place = jnp.asarray(place_in[layer])[index]
-                place = jnp.where(counts[..., None], place, n_places)
-                of_all = jnp.pad(d, [(0, 0), (0, 1), (0, 0)])  # the last: nothing
-                d = jnp.sum(of_all[np.arange(n_moved)[None, None], place], axis=2)
-                earlier = np.tril(np.ones((n_moved, n_moved), bool), -1)[:, None, :]
-                counts = counts & ~jnp.any((place < n_places) & earlier, axis=2)
-            d = jnp.where(counts[..., None], d, 0)
+                d, counts = shared(layer, move.sites, u, counts, d)
             sites.append(u.reshape(-1))
-            dz.append(d.reshape(-1, n_out))
+            dz.append(jnp.where(counts[..., None], d, 0).reshape(u.size, -1))
             if layer + 1 < layers:
-                old = cache.z[layer][u]
-                dx = (nonlinear(old + d) - nonlinear(old)).reshape(n_moved, -1)
-        return ConvChange(tuple(sites), tuple(dz)), counts.reshape(-1)
+                d = jnp.where(counts[..., None], nonlinear(at(cache.z[layer], u) + d) - at(cache.x[layer], u), 0)
+                dx.append(d.reshape(u.size, -1))
+                d = d.reshape(n_moved, -1)
+        return ConvChange(tuple(sites), tuple(dz), tuple(dx)), counts.reshape(-1)
+
+    def shared(layer: int, moved_F: Array, u_FW: Array, on_grid_FW: Array, d_FWC: Array) -> tuple[Array, Array]:
+        """What all moved sites together change at each place of their windows, and which places count: the first of
+        each site.
+        """
+        n_moved, n_places = u_FW.shape
+        apart = at(jnp.asarray(coordinates), u_FW)[:, :, None] - at(jnp.asarray(coordinates), moved_F)[None, None]  # (F, W, F', D)
+        place = jnp.asarray(place_in[layer])[tuple(apart[..., d] + (extent - 1) for d, extent in enumerate(shape))]
+        place = jnp.where(on_grid_FW[..., None], place, n_places)
+        of_all = jnp.pad(d_FWC, [(0, 0), (0, 1), (0, 0)])  # the last place: nothing
+        earlier = np.tril(np.ones((n_moved, n_moved), bool), -1)[:, None]
+        counts_FW = on_grid_FW & ~jnp.any((place < n_places) & earlier, axis=2)
+        return jnp.sum(of_all[np.arange(n_moved)[None, None], place], axis=2), counts_FW
 
     def attempt(frozen: ConvFrozen, s_N: Array, cache: ConvCache, move: Move) -> tuple[Array, ConvChange]:
         changed, counts = change(frozen, cache, move)
-        u, new = changed.sites[-1], cache.z[-1][changed.sites[-1]] + changed.z[-1]
-        s_new = apply_move(s_N, move)
-        digits_N = digits(space, s_new)
+        u = changed.sites[-1]
+        outputs_u = at(cache.z[-1], u) + changed.z[-1]
+        deltas_u = jnp.sum(jnp.where(u[:, None] == move.sites[None], move.deltas[None], 0), axis=1, dtype=jnp.int8)
+        digits_u = digits(space, at(s_N, u) + deltas_u)
+        if space.total is None:
+            old = jax.tree.map(lambda x: at(x, u), cache.terms)
+            return log_change(amplitude(space, outputs_u, digits_u, None), old, counts), changed
+        # the totals behind the first changed site are others, and with them the limits
+        digits_N = digits(space, apply_move(s_N, move))
         limits = allowed_everywhere(space, digits_N)
-        terms = cache.terms
-        if limits is not None:  # the totals behind the first changed site are others
-            terms = tuple(
-                with_pad(plane) for plane in log_amplitude(space, cache.z[-1][:-1], digits(space, s_N), limits)
-            )
-        at_u = jnp.minimum(u, n_sites - 1)
-        limits_u: Range = None if limits is None else (limits[0][at_u], limits[1][at_u])
-        new_terms = log_amplitude(space, new, digits_N[at_u], limits_u)
-        ratio = join(
-            tuple(
-                jnp.sum(jnp.where(counts, after - plane[u], 0))
-                for after, plane in zip(new_terms, terms, strict=True)
-            )
-        )
-        if space.total is not None:
-            ratio = ratio + join(
-                tuple(jnp.sum(plane - old) for plane, old in zip(terms, cache.terms, strict=True))
-            )
-            ratio = jnp.where(inside(space, digits_N), ratio, -jnp.inf)
-            ratio = jnp.where(jnp.isneginf(cache.log_psi.real), 0, ratio)
-        return ratio, changed
+        terms = amplitude(space, cache.z[-1], digits(space, s_N), limits)
+        old, limits_u = jax.tree.map(lambda x: at(x, u), (terms, limits))
+        ratio = log_change(terms, cache.terms) + log_change(amplitude(space, outputs_u, digits_u, limits_u), old, counts)
+        ratio = jnp.where(inside(space, digits_N), ratio, -jnp.inf)
+        return jnp.where(cache.is_zero, 0, ratio), changed
 
     def log_ratio(frozen: ConvFrozen, s_N: Array, cache: ConvCache, move: Move) -> Array:
         return attempt(frozen, s_N, cache, move)[0]
@@ -245,40 +239,38 @@ def masked_conv(
         accepted: Array | bool = True,
     ) -> ConvCache:
         changed = change(frozen, cache, move)[0] if attempted is None else attempted
-        z = tuple(
-            old.at[sites].add(jnp.where(accepted, d, 0))
-            for old, sites, d in zip(cache.z, changed.sites, changed.z, strict=True)
+        z, x = (
+            tuple(
+                old.at[sites].add(jnp.where(accepted, d, 0))
+                for old, sites, d in zip(olds, changed.sites, changes, strict=False)
+            )
+            for olds, changes in ((cache.z, changed.z), (cache.x, changed.x))
         )
-        return from_outputs(z, apply_move(s_N, Move(move.sites, jnp.where(accepted, move.deltas, 0))))
+        return cache_of(z, x, apply_move(s_N, Move(move.sites, jnp.where(accepted, move.deltas, 0))))
 
     def begin(frozen: ConvFrozen) -> ConvRunning:
         del frozen
-        return ConvRunning(
-            tuple(padded(jnp.zeros((*shape, n), real_dtype)) for n in channels[:-1]), jnp.int32(0)
-        )
+        return ConvRunning(tuple(jnp.zeros((longest, n), real_dtype) for n in channels[:-1]), jnp.int32(0))
 
     def step(frozen: ConvFrozen, running: ConvRunning, site: Array) -> tuple[Array, ConvRunning]:
-        place = jnp.asarray(places_ND)[site]
-        x, planes = jnp.zeros(0), list(running.x)
-        for layer, offsets in zip(range(layers), kernels, strict=True):
-            if layer > 0:
-                planes[layer] = put(planes[layer], x, place)
-            around = jax.lax.dynamic_slice(planes[layer], (*place, np.int32(0)), (*block, channels[layer]))
-            z = seen(around, offsets, (1,) * len(shape)).reshape(-1) @ frozen.layers[layer].weight
-            z = z + frozen.layers[layer].bias
-            x = nonlinear(z)
-        log_p = log_probabilities(z[: space.n_values], allowed(space, site, running.before))
-        return log_p, ConvRunning(tuple(planes), running.before)
-
-    def put(plane: Array, x: Array, place: Array) -> Array:
-        corner = [place[d] + low for d, (low, _) in enumerate(margins)]
-        return jax.lax.dynamic_update_slice(plane, x.reshape((1,) * len(shape) + (-1,)), (*corner, np.int32(0)))
+        memory, z = list(running.memory), jnp.zeros(0)
+        for i, (layer, back) in enumerate(zip(frozen.layers, distances, strict=True)):
+            parts = [memory[i][longest - d] for d in back[back > 0]]
+            if len(shape) > 1:  # where the row ends another begins
+                inside_row = jnp.asarray(in_row[i])[site]
+                parts = [jnp.where(inside_row[j], part, 0) for j, part in enumerate(parts)]
+            if i > 0:
+                x = nonlinear(z)
+                parts.append(x)
+                memory[i] = pushed(memory[i], x)
+            z = jnp.concatenate(parts) @ layer.weight + layer.bias
+        log_p_V = log_probabilities(z[: space.n_values], allowed(space, site, running.before))
+        return log_p_V, ConvRunning(tuple(memory), running.before)
 
     def extend(frozen: ConvFrozen, running: ConvRunning, site: Array, digit: Array) -> ConvRunning:
-        del frozen
+        del frozen, site
         value = (space.first + space.spacing * digit).astype(real_dtype)
-        first = put(running.x[0], value, jnp.asarray(places_ND)[site])
-        return ConvRunning((first, *running.x[1:]), running.before + digit)
+        return ConvRunning((pushed(running.memory[0], value[None]), *running.memory[1:]), running.before + digit)
 
     return Ansatz(
         init=init,
@@ -292,3 +284,13 @@ def masked_conv(
         advance=advance,
         conditionals=Conditionals(begin, step, extend),
     )
+
+
+def pushed(memory: Array, x: Array) -> Array:
+    """The last D entries of ``memory`` (D, C) and ``x`` (C,): a copy, which XLA makes faster than an update in place."""
+    return jnp.concatenate([memory[1:], x[None]])
+
+
+def at(x: Array, places: Array) -> Array:
+    """Rows of ``x``, without a check of the places in every ratio."""
+    return x.at[places].get(mode="promise_in_bounds")

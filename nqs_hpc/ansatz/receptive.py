@@ -20,7 +20,8 @@ class Window(NamedTuple):
     """Where a change of one site shows in one layer; W places."""
 
     offsets: NDArray[np.int32]  # (W, D)
-    sites: NDArray[np.int32]  # (N, W): of each site the sites there, N where that is off the grid
+    sites: NDArray[np.int32]  # (N, W): of each site the sites there, site 0 where that is off the grid
+    on_grid: NDArray[np.bool_]  # (N, W)
 
 
 def causal_offsets(dimensions: int, kernel: int, *, exclusive: bool) -> NDArray[np.int32]:
@@ -33,19 +34,17 @@ def causal_offsets(dimensions: int, kernel: int, *, exclusive: bool) -> NDArray[
 
 
 def windows(shape: tuple[int, ...], kernels: list[NDArray[np.int32]]) -> list[Window]:
-    """The window of each layer on a grid of ``shape``, rows first."""
-    n_sites = int(np.prod(shape))
-    places = np.stack(np.unravel_index(np.arange(n_sites), shape), axis=-1)
+    """The window of each layer on a grid of ``shape``, rows first; that of the last has the site itself in front."""
+    places = np.stack(np.unravel_index(np.arange(np.prod(shape)), shape), axis=-1)
     result, reached = [], np.zeros((1, len(shape)), np.int32)
-    for kernel in kernels:
+    for i, kernel in enumerate(kernels, start=1):
         reached = np.unique((reached[:, None] - kernel[None]).reshape(-1, len(shape)), axis=0).astype(np.int32)
-        # off the grid in all of the windows: no change comes back from there
-        on_grid = np.all(np.abs(reached) < np.array(shape), axis=1)
-        reached = reached[on_grid]
-        there = places[:, None] + reached[None]
-        valid = np.all((there >= 0) & (there < np.array(shape)), axis=-1)
-        sites = np.ravel_multi_index(tuple(np.where(valid[..., None], there, 0).transpose(2, 0, 1)), shape)
-        result.append(Window(reached, np.where(valid, sites, n_sites).astype(np.int32)))
+        reached = reached[np.all(np.abs(reached) < shape, axis=1)]  # the others are off the grid for every site
+        offsets = reached if i < len(kernels) else np.concatenate([np.zeros_like(reached[:1]), reached])
+        there = places[:, None] + offsets[None]
+        on_grid = np.all((there >= 0) & (there < np.array(shape)), axis=-1)
+        sites = np.ravel_multi_index(tuple(np.moveaxis(np.where(on_grid[..., None], there, 0), -1, 0)), shape)
+        result.append(Window(offsets, sites.astype(np.int32), on_grid))
     return result
 
 

@@ -10,6 +10,8 @@ the same at any rank count.
 
 from __future__ import annotations
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -65,7 +67,8 @@ def autoregressive(
 
 def draw(word: Array, log_p_V: Array) -> Array:
     """Which value a uniform uint32 word picks, by the cumulative distribution; one of probability 0 never."""
-    cumulative_V = jnp.cumsum(jnp.exp(log_p_V.astype(jnp.float64)))
+    p_V = jnp.exp(log_p_V.astype(jnp.float64))
+    cumulative = list(itertools.accumulate(p_V[v] for v in range(len(p_V))))
     # of the sum itself, not of 1: a rounding of it must not leave room behind the last value that is possible
-    u = (word.astype(jnp.float64) + 0.5) * 2.0**-32 * cumulative_V[-1]
-    return jnp.sum(u >= cumulative_V[:-1], dtype=jnp.int32)
+    u = (word.astype(jnp.float64) + 0.5) * 2.0**-32 * cumulative[-1]
+    return sum(((u >= c).astype(jnp.int32) for c in cumulative[:-1]), start=jnp.int32(0))
