@@ -129,6 +129,7 @@ class Sampler(NamedTuple):
     n_samples: int  # over all ranks, pads included
     chain_length: int  # samples a chain in one call; 0 where the sum is exact and has no statistical error
     warmup_calls: int
+    independent: bool = False  # samples that no chain joins: whatever their order, they are chains of length 1
 
 
 class Estimate(NamedTuple):

@@ -6,6 +6,7 @@ import numpy as np
 
 from nqs_hpc import schema
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.sampler.autoregressive import autoregressive
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import Proposal, exchange, flip, hop
@@ -39,6 +40,8 @@ def make_sampler(
             )
         case schema.Enumerate():
             return enumeration(ansatz, hilbert, comm, chunk=chunk)
+        case schema.Direct():
+            return autoregressive(ansatz, hilbert, comm, n_samples=config.n_samples, chunk=chunk)
 
 
 def make_proposal(move: str, lattice: Lattice, hilbert: Hilbert) -> Proposal:
@@ -51,9 +54,14 @@ def make_proposal(move: str, lattice: Lattice, hilbert: Hilbert) -> Proposal:
 
 
 def final_chain_length(config: schema.Config) -> int:
-    """Samples a chain of the final evaluation: ``task.final_samples`` shared out, and at least 64; 0 for exact sums."""
-    if not isinstance(config.sampler, schema.Metropolis):
+    """Samples a chain of the final evaluation: ``task.final_samples`` shared out, and at least 64; 0 for exact sums.
+
+    Of independent samples, how many calls there are.
+    """
+    if isinstance(config.sampler, schema.Enumerate):
         return 0
+    if isinstance(config.sampler, schema.Direct):
+        return -(-config.task.final_samples // config.sampler.n_samples)
     return max(FINAL_CHAIN_LENGTH, -(-config.task.final_samples // config.sampler.n_chains))
 
 

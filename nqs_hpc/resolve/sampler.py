@@ -30,6 +30,14 @@ def resolve_sampler(config: Config, hilbert: Hilbert, n_ranks: int) -> schema.Sa
 
     if states == 1:
         raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
+    if isinstance(given, schema.Direct):
+        if not isinstance(config.ansatz, schema.Autoregressive):
+            valid = f"metropolis: ansatz={config.ansatz.name} is not autoregressive, as masked_dense and masked_conv are"
+            raise bad("sampler", "autoregressive", valid)
+        if given.n_samples % n_ranks:
+            raise bad("sampler.n_samples", given.n_samples, f"a multiple of the {n_ranks} ranks")
+        return given
+
     move: Any = given.move
     are_bosons = isinstance(config.hamiltonian, schema.BoseHubbard)
     kept = "hop" if are_bosons else "exchange"  # an exchange of bosons keeps how often each number occurs

@@ -11,6 +11,7 @@ the same at any rank count.
 from __future__ import annotations
 
 import itertools
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -26,12 +27,16 @@ from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
 SAMPLES = 256
 
 
+class AutoregressiveState(NamedTuple):
+    sample_B: Array  # int32, global numbers of this rank's samples
+
+
 def autoregressive(
     ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: int, chunk: int | None = None
 ) -> Sampler:
     """A sampler of ``n_samples`` independent configurations a call, over all ranks; the ansatz has ``conditionals``.
 
-    The state is the numbers of this rank's samples. info is empty.
+    The state never changes. info is empty.
     """
     conditionals = ansatz.conditionals
     assert conditionals is not None and n_samples % comm.size == 0
@@ -53,16 +58,18 @@ def autoregressive(
         _, s_Nb = jax.lax.scan(lambda running, inputs: site(frozen, running, *inputs), fresh, sites)
         return s_Nb.T
 
-    def init(key: Array, rank: Array | int = comm.rank) -> Array:
+    def init(key: Array, rank: Array | int = comm.rank) -> AutoregressiveState:
         del key
-        return rank * n_local + jnp.arange(n_local, dtype=jnp.int32)
+        return AutoregressiveState(rank * n_local + jnp.arange(n_local, dtype=jnp.int32))
 
-    def sample(key: Array, params: Tree, state: Array) -> tuple[Array, Samples, dict[str, Array]]:
+    def sample(
+        key: Array, params: Tree, state: AutoregressiveState
+    ) -> tuple[AutoregressiveState, Samples, dict[str, Array]]:
         frozen = ansatz.freeze(params)
-        s_BN = chunked(lambda sample_b: pass_over_sites(frozen, key, sample_b), state, at_once)
+        s_BN = chunked(lambda sample_b: pass_over_sites(frozen, key, sample_b), state.sample_B, at_once)
         return state, Samples(s_BN, jnp.full(n_local, 1.0 / n_samples)), {}
 
-    return Sampler(init, sample, n_samples=n_samples, chain_length=1, warmup_calls=0)
+    return Sampler(init, sample, n_samples=n_samples, chain_length=1, warmup_calls=0, independent=True)
 
 
 def draw(word: Array, log_p_V: Array) -> Array:

@@ -28,12 +28,15 @@ N = 6
 N_DRAWN = 4096
 
 METROPOLIS = ("sampler=metropolis", "sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8")
+DIRECT = ("sampler=autoregressive", "sampler.n_samples=32")
 ISING = ("hamiltonian=ising", "hamiltonian.h=1.3")
 HEISENBERG = ("hamiltonian=heisenberg",)
 CASES: dict[str, tuple[str, ...]] = {
     "rbm": ("ansatz=rbm", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
     "rbm-complex-sector": ("ansatz=rbm", "ansatz.init_scale=0.3", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
     "jastrow": ("ansatz=jastrow", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
+    "masked_conv": ("ansatz=masked_conv", *ISING, *DIRECT),
+    "masked_dense-complex-sector": ("ansatz=masked_dense", "ansatz.dtype=complex", *HEISENBERG, *DIRECT),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)
