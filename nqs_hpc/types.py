@@ -51,6 +51,20 @@ class Factors(NamedTuple):
     leaves: tuple[tuple[int, ...], ...]
 
 
+class Conditionals(NamedTuple):
+    """The conditional probabilities of an autoregressive wave function, one site after the other, for direct sampling.
+
+    |psi(s)|^2 = prod_i p_i(s_i | s_<i), in the order of the sites. A running cache holds what the sites so far have
+    determined. Step i, which may be a traced number, is two calls: ``step`` for the log-probabilities of site i, in the
+    order of the local values (-inf for those which would make a fixed total unreachable), then ``extend`` with the
+    number of the value that was drawn.
+    """
+
+    begin: Callable[[Tree], Tree]  # frozen -> the running cache before the first site
+    step: Callable[[Tree, Tree, Array], tuple[Array, Tree]]  # frozen, running, i -> (n_values,), running
+    extend: Callable[[Tree, Tree, Array, Array], Tree]  # frozen, running, i, which value -> running
+
+
 class Ansatz(NamedTuple):
     """A wave function psi(s; theta), reached through its logarithm and through ratios.
 
@@ -77,6 +91,7 @@ class Ansatz(NamedTuple):
     factors: Factors | None = None  # where the log-derivatives are products
     modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
     whole: bool = False  # a ratio costs a forward pass: worth leaving out where a move changes nothing
+    conditionals: Conditionals | None = None  # where the wave function is autoregressive
 
 
 class Operator(NamedTuple):
@@ -123,6 +138,7 @@ class Sampler(NamedTuple):
     warmup_calls: int
     adapt: Callable[[Tree, Array], tuple[Tree, dict[str, Array]]] | None = None
     inherit: Callable[[Tree, Tree], Tree] | None = None
+    independent: bool = False  # samples that no chain joins: whatever their order, they are chains of length 1
 
 
 class Estimate(NamedTuple):

@@ -10,6 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqs_hpc.ansatz.jastrow import jastrow
+from nqs_hpc.ansatz.masked_conv import masked_conv
+from nqs_hpc.ansatz.masked_dense import masked_dense
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.parallel.comm import Comm
@@ -30,6 +32,10 @@ def ansatz_of(name: str, n_sites: int, local_values: tuple[int, ...] = (1, -1)) 
             return mlp(n_sites, widths=(n_sites,), activation="gelu", dtype="real", init_scale=1.0)
         case "mlp-complex":
             return mlp(n_sites, widths=(n_sites,), activation="tanh", dtype="complex", init_scale=1.0)
+        case "masked_conv":
+            return masked_conv((n_sites,), layers=2, features=3, kernel=3, dtype="complex", local_values=local_values)
+        case "masked_dense":
+            return masked_dense(n_sites, layers=2, features=3, dtype="real", local_values=local_values)
     raise ValueError(name)
 
 

@@ -125,7 +125,7 @@ def ground_state(
                 return None
             chains, samples, counts = draw(purpose_key(seed, Purpose.FINAL_SAMPLE, stage=call), params, chains)
             parts.append(evaluate(params, samples, counts))
-        return joined(parts, sampler.chain_length)
+        return joined(parts, sampler)
 
     def take(state: RunState, chains: Tree, batch: Batch) -> tuple[RunState, dict[str, Array]]:
         delta, next_update, info = update.step(state.params, state.update, batch, state.step, state.scale)
@@ -196,8 +196,9 @@ def ground_state(
     )
 
 
-def joined(parts: list[tuple[Batch, Shared]], chain_length: int) -> Final:
-    """The parts of an evaluation, each a further piece of the same chains, as one with longer chains."""
+def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
+    """The parts of an evaluation as one: each a further piece of the same chains, or more independent samples."""
+    chain_length = sampler.chain_length
     counts = {name: sum(float(shared.counts[name]) for _, shared in parts) for name in parts[0][1].counts}
     if chain_length == 0:
         e_loc_A, w_A = np.asarray(parts[0][0].e_loc_A), np.asarray(parts[0][0].w_A)
@@ -205,7 +206,7 @@ def joined(parts: list[tuple[Batch, Shared]], chain_length: int) -> Final:
         pieces = [np.asarray(batch.e_loc_A).reshape(-1, chain_length) for batch, _ in parts]
         e_loc_A = np.concatenate(pieces, axis=1).ravel()
         w_A = np.full(len(e_loc_A), 1.0 / len(e_loc_A))
-        chain_length *= len(parts)
+        chain_length *= 1 if sampler.independent else len(parts)
     found = estimate_jit(e_loc_A, w_A, chain_length)
     return Final(e_loc_A, w_A, complex(found.mean), float(found.error), float(found.variance), counts, chain_length)
 

@@ -107,10 +107,10 @@ def gram_of_parameters(
     Of S the upper triangle counts.
     """
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
-    raw = uncentred(ansatz, flat, params, samples.s_BN, chunk, w_B.dtype.name)
-    mean_nP = mean_rows(ansatz, raw, w_B, comm)
     n, n_samples = rows_per_sample(ansatz.kind), len(w_B)
     size = min(n_samples, chunk or QGT_ROWS, QGT_ROWS)
+    raw = uncentred(ansatz, flat, params, samples.s_BN, size, w_B.dtype.name)
+    mean_nP = mean_rows(ansatz, raw, w_B, comm)
     pads = -n_samples % size
     s_BN = jnp.concatenate([samples.s_BN, jnp.repeat(samples.s_BN[:1], pads, axis=0)])
     w_B, eps_rows = jnp.pad(w_B, (0, pads)), jnp.pad(eps_rows, (0, n * pads))

@@ -135,7 +135,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
             n_calls = -(-wanted // sampler.n_samples)
         evaluate = evaluation_of(found)
         pieces = [evaluate(params, *one) for one in itertools.islice(calls(seed), n_calls)]
-        total = joined(pieces, length)
+        total = joined(pieces, sampler)
         judged = diagnostics(total.e_loc_A, total.w_A, total.chain_length, error=total.error)
         return Expectation(
             total.mean.real, total.error, total.variance, judged["r_hat"], judged["tau"], len(total.e_loc_A)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 
 from nqs_hpc import schema
 from nqs_hpc.ansatz.jastrow import jastrow
+from nqs_hpc.ansatz.masked_conv import masked_conv
+from nqs_hpc.ansatz.masked_dense import masked_dense
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.modulus_phase import modulus_phase
 from nqs_hpc.ansatz.rbm import rbm
@@ -58,6 +62,24 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 make_ansatz(config.modulus, lattice, hilbert, float_dtype),
                 make_ansatz(config.phase, lattice, hilbert, float_dtype),
             )
+        case schema.MaskedDense():
+            return masked_dense(n, **masked(config, hilbert, float_dtype))
+        case schema.MaskedConv():
+            return masked_conv(lattice.extent, kernel=config.kernel, **masked(config, hilbert, float_dtype))
+
+
+def masked(config: schema.Autoregressive, hilbert: Hilbert, float_dtype: schema.Float) -> dict[str, Any]:
+    """What all autoregressive networks are made of."""
+    return {
+        "layers": config.layers,
+        "features": config.features,
+        "activation": config.activation,
+        "dtype": config.dtype,
+        "init_scale": config.init_scale,
+        "local_values": hilbert.local_values,
+        "total": hilbert.total,
+        "float_dtype": float_dtype,
+    }
 
 
 def parameter_shapes(ansatz: Ansatz) -> Tree:

@@ -40,8 +40,8 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     form = flat(params, ansatz.kind)
     itemsize = form.dtype.itemsize
     s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
-    sampler = config.sampler  # of chains, the states of a large space are never counted
-    n_samples = sampler.n_samples if isinstance(sampler, schema.Metropolis) else dimension(hilbert)
+    sampler = config.sampler  # the states of a large space are never counted
+    n_samples = dimension(hilbert) if isinstance(sampler, schema.Enumerate) else sampler.n_samples
     n_rows = n_samples * rows_per_sample(ansatz.kind)
 
     solver = getattr(optimizer, "solver", None)

@@ -8,6 +8,7 @@ from nqs_hpc import schema
 from nqs_hpc.checks import Range, Weights
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.sampler.adaptive import Bounds
+from nqs_hpc.sampler.autoregressive import autoregressive
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import Mixture, Proposal, exchange, flip, flip_groups, global_flip, hamiltonian, hop
@@ -58,6 +59,8 @@ def make_sampler(
             )
         case schema.Enumerate():
             return enumeration(ansatz, hilbert, comm, chunk=chunk)
+        case schema.Direct():
+            return autoregressive(ansatz, hilbert, comm, n_samples=config.n_samples, chunk=chunk)
 
 
 def make_moves(move: str | Weights, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal | Mixture:
@@ -84,7 +87,12 @@ def make_proposal(move: str, operator: Operator, lattice: Lattice, hilbert: Hilb
 
 
 def final_chain_length(config: schema.Config) -> int:
-    """Samples a chain of the final evaluation: ``task.final_samples`` shared out, and at least 64; 0 for exact sums."""
-    if not isinstance(config.sampler, schema.Metropolis):
+    """Samples a chain of the final evaluation: ``task.final_samples`` shared out, and at least 64; 0 for exact sums.
+
+    Of independent samples, how many calls there are.
+    """
+    if isinstance(config.sampler, schema.Enumerate):
         return 0
+    if isinstance(config.sampler, schema.Direct):
+        return -(-config.task.final_samples // config.sampler.n_samples)
     return max(FINAL_CHAIN_LENGTH, -(-config.task.final_samples // config.sampler.n_chains))

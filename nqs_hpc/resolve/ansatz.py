@@ -10,6 +10,8 @@ from nqs_hpc.checks import bad, show
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import FACTORIES, Lattice
 
+GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
+
 
 def resolve_ansatz(
     given: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, *, prefix: str = "ansatz"
@@ -28,6 +30,12 @@ def resolve_ansatz(
         raise bad(f"{prefix}.alpha", given.alpha, f"a number that gives at least one hidden unit on {n_sites} sites")
     if isinstance(given, schema.Mlp) and min(round(alpha * n_sites) for alpha in given.alphas) < 1:
         raise bad(f"{prefix}.alphas", given.alphas, f"numbers that give at least one hidden unit on {n_sites} sites")
+    if isinstance(given, schema.MaskedConv):
+        if lattice.name not in GRIDS:
+            raise bad(prefix, given.name, f"masked_dense, or one of lattice={', '.join(GRIDS)}: sites in rows")
+        if given.kernel > min(lattice.extent):
+            valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
+            raise bad(f"{prefix}.kernel", given.kernel, valid)
     return _resnet(given, lattice, prefix) if isinstance(given, schema.Resnet) else given
 
 

@@ -32,7 +32,7 @@ def check_optimizer(config: Config, hilbert: Hilbert) -> None:
             width *= 2 if isinstance(config.ansatz, schema.Rbm | schema.Jastrow) else 4
         most = int((config.memory_gib * 2**30 / width) ** 0.5)
         too_many = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={config.memory_gib:g}"
-        if isinstance(config.sampler, schema.Metropolis) and config.sampler.n_samples > most:
+        if isinstance(config.sampler, schema.Metropolis | schema.Direct) and config.sampler.n_samples > most:
             raise bad("sampler.n_samples", config.sampler.n_samples, too_many)
         states = dimension_up_to(hilbert, MAX_STATES)
         if isinstance(config.sampler, schema.Enumerate) and states > most:

@@ -33,6 +33,16 @@ def resolve_sampler(config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks:
 
     if states == 1:
         raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
+    if isinstance(given, schema.Direct):
+        if not isinstance(config.ansatz, schema.Autoregressive):
+            valid = (
+                f"metropolis: ansatz={config.ansatz.name} is not autoregressive, as masked_dense and masked_conv are"
+            )
+            raise bad("sampler", "autoregressive", valid)
+        if given.n_samples % n_ranks:
+            raise bad("sampler.n_samples", given.n_samples, f"a multiple of the {n_ranks} ranks")
+        return given
+
     move = resolve_move(given.move, config, lattice)
     if given.n_chains % n_ranks:
         raise bad("sampler.n_chains", given.n_chains, f"a multiple of the {n_ranks} ranks")

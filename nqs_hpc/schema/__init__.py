@@ -15,13 +15,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from nqs_hpc import checks
-from nqs_hpc.schema.ansatz import Ansatz, Jastrow, Mlp, ModulusPhase, Rbm, Resnet
+from nqs_hpc.schema.ansatz import (
+    Ansatz,
+    Autoregressive,
+    Jastrow,
+    MaskedConv,
+    MaskedDense,
+    Mlp,
+    ModulusPhase,
+    Rbm,
+    Resnet,
+)
 from nqs_hpc.schema.hamiltonian import BoseHubbard, Hamiltonian, Heisenberg, Ising, Pauli, Rydberg, ToricCode
 from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read
 from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, RegularLattice
 from nqs_hpc.schema.launcher import Launcher, Local, Slurm
 from nqs_hpc.schema.optimizer import Adam, Minsr, Optimizer, Sgd, Sr
-from nqs_hpc.schema.sampler import Enumerate, Metropolis, Sampler, Tempering
+from nqs_hpc.schema.sampler import Direct, Enumerate, Metropolis, Sampler, Tempering
 from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources
 from nqs_hpc.schema.task import GroundState
 

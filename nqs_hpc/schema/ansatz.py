@@ -64,16 +64,52 @@ class Resnet:
     init_scale: float = key(checks.positive, "factor on He's normal initial weights")
 
 
+_ACTIVATIONS = ("selu", "gelu", "tanh", "relu", "silu", "log_cosh")
+
+
+@dataclass(frozen=True)
+class Masked:
+    """What autoregressive networks share."""
+
+    name: str
+    layers: int = key(checks.integer(), "layers, the one to the outputs among them")
+    features: int = key(checks.integer(), "numbers a site in each layer but the last")
+    activation: Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice(*_ACTIVATIONS), "activation between the layers"
+    )
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "complex: real parameters, and outputs for the phases"
+    )
+    init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
+
+
+@choice("ansatz", "masked_dense")
+@dataclass(frozen=True)
+class MaskedDense(Masked):
+    pass
+
+
+@choice("ansatz", "masked_conv")
+@dataclass(frozen=True)
+class MaskedConv(Masked):
+    kernel: int = key(
+        checks.integer(least=2), "how many sites of a chain, or rows of a lattice, a layer looks at, its own among them"
+    )
+
+
+Autoregressive = MaskedDense | MaskedConv  # the ansätze that sampler=autoregressive can draw from
+
+
 @choice("ansatz", "modulus_phase")
 @dataclass(frozen=True)
 class ModulusPhase:
     name: str
-    modulus: Rbm | Jastrow | Mlp | Resnet = inner(
+    modulus: Rbm | Jastrow | Mlp | Resnet | Autoregressive = inner(
         "ansatz", "ansatz.modulus", "real network of log |psi|, any other ansatz; its keys below: ansatz.modulus.alpha"
     )
-    phase: Rbm | Jastrow | Mlp | Resnet = inner(
+    phase: Rbm | Jastrow | Mlp | Resnet | Autoregressive = inner(
         "ansatz", "ansatz.phase", "real network of the phase, any other ansatz; its keys below: ansatz.phase.alphas"
     )
 
 
-Ansatz = Rbm | Jastrow | Mlp | Resnet | ModulusPhase
+Ansatz = Rbm | Jastrow | Mlp | Resnet | Autoregressive | ModulusPhase

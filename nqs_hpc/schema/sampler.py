@@ -51,4 +51,13 @@ class Enumerate:
     name: str
 
 
-Sampler = Metropolis | Tempering | Enumerate
+@choice("sampler", "autoregressive")
+@dataclass(frozen=True)
+class Direct:
+    name: str
+    n_samples: int = key(
+        checks.integer(least=2), "independent samples a step over all ranks, a multiple of their number"
+    )
+
+
+Sampler = Metropolis | Tempering | Enumerate | Direct

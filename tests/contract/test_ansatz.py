@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.jastrow import jastrow
+from nqs_hpc.ansatz.masked_conv import masked_conv
+from nqs_hpc.ansatz.masked_dense import masked_dense
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.modulus_phase import modulus_phase
 from nqs_hpc.ansatz.rbm import rbm
@@ -17,11 +19,18 @@ from nqs_hpc.ansatz.resnet import resnet
 from nqs_hpc.types import Ansatz, Move
 
 N = 6
+TANH: dict[str, Any] = {"activation": "tanh"}  # bounded, as rounding then is where parameters are large
 ANSATZE: dict[str, Callable[[str], Ansatz]] = {
     "rbm-real": lambda fd: rbm(N, n_hidden=9, dtype="real", float_dtype=fd),
     "rbm-complex": lambda fd: rbm(N, n_hidden=9, dtype="complex", float_dtype=fd),
     "jastrow-real": lambda fd: jastrow(N, dtype="real", float_dtype=fd),
     "jastrow-complex": lambda fd: jastrow(N, dtype="complex", float_dtype=fd),
+    "masked_conv-real": lambda fd: masked_conv((3, 2), layers=3, features=3, kernel=2, float_dtype=fd, **TANH),
+    "masked_conv-complex": lambda fd: masked_conv(
+        (N,), layers=2, features=4, kernel=3, dtype="complex", float_dtype=fd, **TANH
+    ),
+    "masked_dense-real": lambda fd: masked_dense(N, layers=2, features=3, float_dtype=fd, **TANH),
+    "masked_dense-complex": lambda fd: masked_dense(N, layers=3, features=2, dtype="complex", float_dtype=fd, **TANH),
     "mlp-real": lambda fd: mlp(N, widths=(5,), dtype="real", float_dtype=fd),
     "mlp-complex": lambda fd: mlp(N, widths=(8, 5), activation="tanh", dtype="complex", float_dtype=fd),
     "resnet-real": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), float_dtype=fd),

@@ -28,6 +28,7 @@ N = 6
 N_DRAWN = 4096
 
 METROPOLIS = ("sampler=metropolis", "sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8")
+DIRECT = ("sampler=autoregressive", "sampler.n_samples=32")
 ISING = ("hamiltonian=ising", "hamiltonian.h=1.3")
 HEISENBERG = ("hamiltonian=heisenberg",)
 CASES: dict[str, tuple[str, ...]] = {
@@ -39,6 +40,8 @@ CASES: dict[str, tuple[str, ...]] = {
     "tempering": (*ISING, "sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"),
     "mixture": (*HEISENBERG, *METROPOLIS, "sampler.move={exchange: 2, global_flip: 1, hamiltonian: 1}"),
     "adaptive": (*ISING, *METROPOLIS, "sampler.sweep=adaptive"),
+    "masked_conv": ("ansatz=masked_conv", *ISING, *DIRECT),
+    "masked_dense-complex-sector": ("ansatz=masked_dense", "ansatz.dtype=complex", *HEISENBERG, *DIRECT),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)

@@ -22,7 +22,7 @@ from nqs_hpc.system.links import links
 from nqs_hpc.types import Operator
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, dense, dense_bosons, ring
 
-ANSATZE = ("rbm-real", "rbm-complex", "jastrow", "mlp-real", "mlp-complex")
+ANSATZE = ("rbm-real", "rbm-complex", "jastrow", "mlp-real", "mlp-complex", "masked_conv", "masked_dense")
 
 
 class System(NamedTuple):

@@ -1,0 +1,81 @@
+"""Direct sampling of an autoregressive wave function: independent samples of |psi|^2, without Markov chains.
+
+|psi(s)|^2 = prod_i p_i(s_i | s_<i): site by site a value is drawn from its conditional distribution, in one pass over
+the sites (Sharir et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057). The running cache of the wave function
+holds what a site needs of those before it.
+
+Every sample has a global number; with the step's key it fixes its random numbers, one word a site, so the samples are
+the same at any rank count.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from nqs_hpc.parallel.chunk import chunked
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.keys import words
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
+
+# Samples drawn side by side: enough to fill vector registers, few enough for their caches to stay near the core.
+SAMPLES = 256
+
+
+class AutoregressiveState(NamedTuple):
+    sample_B: Array  # int32, global numbers of this rank's samples
+
+
+def autoregressive(
+    ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: int, chunk: int | None = None
+) -> Sampler:
+    """A sampler of ``n_samples`` independent configurations a call, over all ranks; the ansatz has ``conditionals``.
+
+    The state never changes. info is empty.
+    """
+    conditionals = ansatz.conditionals
+    assert conditionals is not None and n_samples % comm.size == 0
+    n_local = n_samples // comm.size
+    values = jnp.asarray(hilbert.local_values, jnp.int8)
+    at_once = min(SAMPLES, chunk or SAMPLES)
+
+    # The samples are the last axis of the running caches: the numbers of one site lie together.
+    def site(frozen: Tree, running: Tree, i: Array, words_b: Array) -> tuple[Tree, Array]:
+        log_p_bV, running = jax.vmap(conditionals.step, (None, -1, None), (0, -1))(frozen, running, i)
+        drawn_b = jax.vmap(draw)(words_b, log_p_bV)
+        running = jax.vmap(conditionals.extend, (None, -1, None, 0), -1)(frozen, running, i, drawn_b)
+        return running, values[drawn_b]
+
+    def pass_over_sites(frozen: Tree, key: Array, sample_b: Array) -> Array:
+        words_bN = jax.vmap(lambda sample: words(key, sample, jnp.uint32(0), hilbert.n_sites))(sample_b)
+        fresh = jax.tree.map(lambda x: jnp.repeat(x[..., None], len(sample_b), axis=-1), conditionals.begin(frozen))
+        sites = (jnp.arange(hilbert.n_sites), words_bN.T)
+        _, s_Nb = jax.lax.scan(lambda running, inputs: site(frozen, running, *inputs), fresh, sites)
+        return s_Nb.T
+
+    def init(key: Array, rank: Array | int = comm.rank) -> AutoregressiveState:
+        del key
+        return AutoregressiveState(rank * n_local + jnp.arange(n_local, dtype=jnp.int32))
+
+    def sample(
+        key: Array, params: Tree, state: AutoregressiveState
+    ) -> tuple[AutoregressiveState, Samples, dict[str, Array]]:
+        frozen = ansatz.freeze(params)
+        s_BN = chunked(lambda sample_b: pass_over_sites(frozen, key, sample_b), state.sample_B, at_once)
+        return state, Samples(s_BN, jnp.full(n_local, 1.0 / n_samples)), {}
+
+    return Sampler(init, sample, n_samples=n_samples, chain_length=1, warmup_calls=0, independent=True)
+
+
+def draw(word: Array, log_p_V: Array) -> Array:
+    """Which value a uniform uint32 word picks, by the cumulative distribution; one of probability 0 never."""
+    p_V = jnp.exp(log_p_V.astype(jnp.float64))
+    cumulative = list(itertools.accumulate(p_V[v] for v in range(len(p_V))))
+    # of the sum itself, not of 1: a rounding of it must not leave room behind the last value that is possible
+    u = (word.astype(jnp.float64) + 0.5) * 2.0**-32 * cumulative[-1]
+    return sum(((u >= c).astype(jnp.int32) for c in cumulative[:-1]), start=jnp.int32(0))
