@@ -23,11 +23,6 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
     ansatz that has its own ratios, this is the reference for them.
     """
 
-    def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
-        empty = jnp.isneginf(jnp.real(log_psi_old))
-        # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
-        return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))
-
     def log_ratio(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
         return ratio_to(log_psi(frozen, apply_move(s_N, move)), cache)
 
@@ -57,6 +52,13 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
         attempt=attempt,
         advance=advance,
     )
+
+
+def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
+    """log psi(s') - log psi(s), 0 where psi(s) = 0."""
+    empty = jnp.isneginf(jnp.real(log_psi_old))
+    # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
+    return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))
 
 
 def apply_move(s_N: Array, move: Move) -> Array:

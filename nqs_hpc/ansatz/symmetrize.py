@@ -1,0 +1,229 @@
+"""Any wave function made one of a symmetry sector, by its sum over the group.
+
+    psi_sym(s) = (d / |G|) sum_g chi*(g) psi(g s)               mode psi
+    log psi_sym(s) = (1 / |G|) sum_g log psi(g s)               mode log_psi, where all characters are 1
+
+psi_sym(g s) = chi(g) psi_sym(s) holds for characters of dimension d = 1; a larger d projects on a representation all
+the same. Quantum-number projection: Mizusaki and Imada, Phys. Rev. B 69, 125110 (2004), arXiv:cond-mat/0311005; of
+neural networks: Nomura, J. Phys.: Condens. Matter 33, 174003 (2021), arXiv:2001.05179.
+
+A move of s is a move of g s at the sites it carries them to, so ratios come from those of the base, whose caches are
+kept for every g beside log psi(g s).
+
+States with psi_sym = 0. Where the elements that leave s as it is have characters that sum to 0, the sum over the group
+vanishes whatever psi is, and rounding would leave any small number. They are found by a linear code of the g s, exact
+in float64 and equal for equal states. Any other sum is 0 where less is left of it than the rounding of its terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
+from nqs_hpc.ansatz.layers import over_moves
+from nqs_hpc.parallel.chunk import even_part
+from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.types import Ansatz, Kind, Move, Tree
+
+Mode = Literal["psi", "log_psi"]
+
+# So many group elements of one configuration are evaluated at a time, and more of them anew for a gradient: it bounds
+# the memory of large groups, and together with a chunk of samples fills matrix products long before.
+ELEMENTS = 32
+# Two states of one code are one but for this: 2^-44 of all pairs at 36 sites.
+_EXACT = 2.0**52
+
+
+class Frozen(NamedTuple):
+    params: Tree
+    base: Tree
+
+
+class Orbit(NamedTuple):
+    """log psi and the code of all g s, and what they make."""
+
+    log_G: Array  # of the elements with a weight
+    code_G: Array | None  # float64, of all elements; None where no sum vanishes by symmetry
+    log_psi: Array
+
+
+class SymmetrizeCache(NamedTuple):
+    base: Tree  # a cache of each g s
+    orbit: Orbit
+
+
+def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansatz:
+    """``base`` in the sector of ``symmetry``.
+
+    Kinds, in mode psi: ``real`` of a real base where all characters are 1, ``signed`` of a real or signed base where
+    all are real, ``holomorphic`` of a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
+    ValueError for mode log_psi with other characters than 1, or with a base whose sign it would average.
+    """
+    if mode == "log_psi" and not symmetry.is_trivial:
+        raise ValueError("mode='log_psi': characters that are all 1, since a mean of logarithms has no others")
+    if mode == "log_psi" and base.kind == "signed":
+        raise ValueError("mode='log_psi': a base without a sign of its own, since a mean of signs is none")
+    characters, n_sites = symmetry.characters, symmetry.perms.shape[1]
+    used = np.flatnonzero(characters)
+    perms_GN, flips_G = symmetry.perms[used], symmetry.flips[used]
+    back_GN = np.argsort(perms_GN, axis=1).astype(np.int32)
+    weights_G = symmetry.dimension / len(characters) * np.conj(characters[used])
+    kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
+    at_once = even_part(len(used), ELEMENTS)
+
+    # (N, G): row i times s_i, summed, are the codes of all g s
+    largest = int(_EXACT) // n_sites
+    integers_N = np.random.default_rng(0).integers(largest // 2, largest, n_sites).astype(np.float64)
+    codes_NG = (symmetry.flips[:, None] * integers_N[symmetry.perms]).T
+    coded = mode == "psi" and not symmetry.is_trivial
+
+    def images(s_N: Array) -> Array:
+        """(G, N) every g s."""
+        return jnp.asarray(flips_G)[:, None] * s_N[back_GN]
+
+    def log_of_images(params: Tree, s_N: Array) -> Array:
+        def of_element(element: tuple[Array, Array]) -> Array:
+            back_N, flip = element
+            return base.log_psi(params, flip * s_N[back_N])
+
+        elements = (jnp.asarray(back_GN), jnp.asarray(flips_G))
+        if at_once >= len(used):
+            return jax.vmap(of_element)(elements)
+        return jax.lax.map(jax.checkpoint(of_element), elements, batch_size=at_once)
+
+    def code(s_N: Array) -> Array | None:
+        return s_N.astype(jnp.float64) @ codes_NG if coded else None
+
+    def combine(log_G: Array, code_G: Array | None) -> Array:
+        if mode == "log_psi":
+            return jnp.mean(log_G)
+        vanishes = jnp.bool_(False)
+        if code_G is not None:
+            fixed_G = code_G == code_G[0]
+            vanishes = jnp.sum(jnp.where(fixed_G, characters.real, 0.0)) < 0.5
+        return _log_sum(log_G, weights_G, kind, vanishes)
+
+    def orbit(params: Tree, s_N: Array) -> Orbit:
+        log_G, code_G = log_of_images(params, s_N), code(s_N)
+        return Orbit(log_G, code_G, combine(log_G, code_G))
+
+    def log_psi(params: Tree, s_N: Array) -> Array:
+        return orbit(params, s_N).log_psi
+
+    # A base without ratios of its own keeps nothing but log psi. A mean of complex logarithms knows its phase only
+    # modulo 2 pi / |G|, and needs the very logarithms of all g s'.
+    if base.prepare is base.log_psi or (mode == "log_psi" and base.kind != "real"):
+        return full_evaluation(base.init, log_psi, kind)
+
+    def prepare(frozen: Frozen, s_N: Array) -> SymmetrizeCache:
+        caches = jax.vmap(base.prepare, in_axes=(None, 0))(frozen.base, images(s_N))
+        return SymmetrizeCache(caches, orbit(frozen.params, s_N))
+
+    def carried(move: Move) -> Move:
+        """The move of every g s, (G, F)."""
+        deltas = move.deltas[None, :] * jnp.asarray(flips_G)[:, None]
+        return Move(jnp.asarray(perms_GN)[:, move.sites], deltas)
+
+    def attempt(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, move: Move) -> tuple[Array, tuple[Tree, Orbit]]:
+        of_base = jax.vmap(base.attempt, in_axes=(None, 0, 0, 0))
+        ratio_G, attempted = of_base(frozen.base, images(s_N), cache.base, carried(move))
+        old = cache.orbit
+        empty_G = jnp.isneginf(jnp.real(old.log_G))
+        log_G = jnp.where(empty_G, -jnp.inf, old.log_G + ratio_G)
+
+        # What follows on psi(g s) = 0 no ratio knows. A loop of at most one turn: mapped over configurations it is run
+        # only where one of them needs it, while a conditional would become a choice between two results.
+        def unknown(carry: tuple[Array, Array]) -> Array:
+            return carry[0]
+
+        def evaluate(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            anew_G = log_of_images(frozen.params, apply_move(s_N, move))
+            return jnp.bool_(False), jnp.where(empty_G, anew_G, carry[1])
+
+        _, log_G = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G))
+        code_G = None
+        if old.code_G is not None:
+            code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
+        new = Orbit(log_G, code_G, combine(log_G, code_G))
+        return ratio_to(new.log_psi, old.log_psi), (attempted, new)
+
+    def log_ratio(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, move: Move) -> Array:
+        return attempt(frozen, s_N, cache, move)[0]
+
+    def advance(
+        frozen: Frozen,
+        s_N: Array,
+        cache: SymmetrizeCache,
+        move: Move,
+        attempted: tuple[Tree, Orbit] | None = None,
+        accepted: Array | bool = True,
+    ) -> SymmetrizeCache:
+        if attempted is None:
+            attempted = attempt(frozen, s_N, cache, move)[1]
+        of_base, new = attempted
+
+        def of_element(s_N: Array, cache: Tree, move: Move, attempted: Tree) -> Tree:
+            return base.advance(frozen.base, s_N, cache, move, attempted, accepted)
+
+        caches = jax.vmap(of_element)(images(s_N), cache.base, carried(move), of_base)
+        return SymmetrizeCache(caches, jax.tree.map(lambda x, y: jnp.where(accepted, x, y), new, cache.orbit))
+
+    return Ansatz(
+        init=base.init,
+        log_psi=log_psi,
+        kind=kind,
+        freeze=lambda params: Frozen(params, base.freeze(params)),
+        prepare=prepare,
+        log_ratio=log_ratio,
+        log_ratios=over_moves(log_ratio),
+        attempt=attempt,
+        advance=advance,
+    )
+
+
+def _kind(base: Kind, symmetry: Symmetry) -> Kind:
+    if base == "holomorphic":
+        return base
+    if base == "real" and symmetry.is_trivial:
+        return "real"
+    return "signed" if base in ("real", "signed") and not np.iscomplex(symmetry.characters).any() else "complex"
+
+
+def _log_sum(log_G: Array, weights_G: np.ndarray[Any, Any], kind: Kind, vanishes: Array) -> Array:
+    """log sum_g w_g exp(log_g), -inf where ``vanishes`` or nothing is left but rounding; derivatives are 0 there.
+
+    Real where ``kind`` is real. Real planes throughout: XLA's complex functions are several times as slow.
+    """
+    size_G, phase_G = jnp.real(log_G), jnp.imag(log_G) if jnp.iscomplexobj(log_G) else None
+    dtype = size_G.dtype
+    empty_G = jnp.isneginf(size_G)
+    top = jax.lax.stop_gradient(jnp.max(size_G))
+    top = jnp.where(jnp.isneginf(top), 0, top)
+    # The inner where keeps the derivative at -inf, inf - inf, out of the unused branch.
+    modulus_G = jnp.where(empty_G, 0, jnp.exp(jnp.where(empty_G, top, size_G) - top))
+    u_G, v_G = (jnp.asarray(part, dtype) for part in (weights_G.real, weights_G.imag))
+    if phase_G is None:
+        x = jnp.sum(u_G * modulus_G)
+        y = jnp.sum(v_G * modulus_G) if weights_G.imag.any() else jnp.zeros_like(x)
+    elif kind == "signed":
+        x = jnp.sum(u_G * jnp.where(jnp.cos(phase_G) < 0, -modulus_G, modulus_G))
+        y = jnp.zeros_like(x)
+    else:
+        phase_G = jnp.where(empty_G, 0, phase_G)
+        cosine_G, sine_G = modulus_G * jnp.cos(phase_G), modulus_G * jnp.sin(phase_G)
+        x = jnp.sum(u_G * cosine_G - v_G * sine_G)
+        y = jnp.sum(u_G * sine_G + v_G * cosine_G)
+    rounding = jnp.finfo(dtype).eps * jnp.sum(jnp.asarray(np.abs(weights_G), dtype) * modulus_G)
+    square = x * x + y * y
+    vanishes = vanishes | (square <= rounding * rounding)
+    size = jnp.where(vanishes, -jnp.inf, jnp.log(jnp.where(vanishes, 1, square)) / 2 + top)
+    if kind == "real":
+        return size
+    x, y = jnp.where(vanishes, 1, x), jnp.where(vanishes, 0, y)
+    return jax.lax.complex(size, jnp.where(x < 0, jnp.pi, 0).astype(dtype) if kind == "signed" else jnp.arctan2(y, x))
