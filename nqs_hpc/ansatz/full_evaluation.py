@@ -15,8 +15,16 @@ from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 
-def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Array], Array], kind: Kind) -> Ansatz:
+def full_evaluation(
+    init: Callable[[Array], Tree],
+    log_psi: Callable[[Tree, Array], Array],
+    kind: Kind,
+    *,
+    freeze: Callable[[Tree], Tree] | None = None,
+) -> Ansatz:
     """An ansatz from ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar`` alone.
+
+    With ``freeze(params) -> frozen`` the second is ``log_psi(frozen, s_N)``, for what is worth making once a step.
 
     The cache is log psi(s). From a state with psi(s) = 0 every ratio is 1: a Markov chain leaves it with its next
     proposal, and a sum in which it has weight 0 stays finite. With ``a.init``, ``a.log_psi`` and ``a.kind`` of an
@@ -43,9 +51,9 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
 
     return Ansatz(
         init=init,
-        log_psi=log_psi,
+        log_psi=log_psi if freeze is None else lambda params, s_N: log_psi(freeze(params), s_N),
         kind=kind,
-        freeze=lambda params: params,
+        freeze=freeze or (lambda params: params),
         prepare=log_psi,
         log_ratio=log_ratio,
         log_ratios=over_moves(log_ratio),

@@ -9,16 +9,11 @@ neural networks: Nomura, J. Phys.: Condens. Matter 33, 174003 (2021), arXiv:2001
 
 A move of s is a move of g s at the sites it carries them to, so ratios come from those of the base, whose caches are
 kept for every g beside log psi(g s).
-
-States with psi_sym = 0. Where the elements that leave s as it is have characters that sum to 0, the sum over the group
-vanishes whatever psi is, and rounding would leave any small number. They are found by a linear code of the g s, exact
-in float64 and equal for equal states. Any other sum is 0 where less is left of it than the rounding of its terms.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +22,7 @@ from jax import Array
 
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
 from nqs_hpc.ansatz.layers import over_moves
+from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
@@ -36,8 +32,6 @@ Mode = Literal["psi", "log_psi"]
 # So many group elements of one configuration are evaluated at a time, and more of them anew for a gradient: it bounds
 # the memory of large groups, and together with a chunk of samples fills matrix products long before.
 ELEMENTS = 32
-# Two states of one code are one but for this: 2^-44 of all pairs at 36 sites.
-_EXACT = 2.0**52
 
 
 class Frozen(NamedTuple):
@@ -77,10 +71,7 @@ def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansat
     kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
     at_once = even_part(len(used), ELEMENTS)
 
-    # (N, G): row i times s_i, summed, are the codes of all g s
-    largest = int(_EXACT) // n_sites
-    integers_N = np.random.default_rng(0).integers(largest // 2, largest, n_sites).astype(np.float64)
-    codes_NG = (symmetry.flips[:, None] * integers_N[symmetry.perms]).T
+    codes_NG = codes(symmetry)
     coded = mode == "psi" and not symmetry.is_trivial
 
     def images(s_N: Array) -> Array:
@@ -103,11 +94,8 @@ def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansat
     def combine(log_G: Array, code_G: Array | None) -> Array:
         if mode == "log_psi":
             return jnp.mean(log_G)
-        vanishes = jnp.bool_(False)
-        if code_G is not None:
-            fixed_G = code_G == code_G[0]
-            vanishes = jnp.sum(jnp.where(fixed_G, characters.real, 0.0)) < 0.5
-        return _log_sum(log_G, weights_G, kind, vanishes)
+        absent = jnp.bool_(False) if code_G is None else is_absent(code_G, symmetry)
+        return log_sum(log_G, weights_G, kind, absent)
 
     def orbit(params: Tree, s_N: Array) -> Orbit:
         log_G, code_G = log_of_images(params, s_N), code(s_N)
@@ -193,37 +181,3 @@ def _kind(base: Kind, symmetry: Symmetry) -> Kind:
     if base == "real" and symmetry.is_trivial:
         return "real"
     return "signed" if base in ("real", "signed") and not np.iscomplex(symmetry.characters).any() else "complex"
-
-
-def _log_sum(log_G: Array, weights_G: np.ndarray[Any, Any], kind: Kind, vanishes: Array) -> Array:
-    """log sum_g w_g exp(log_g), -inf where ``vanishes`` or nothing is left but rounding; derivatives are 0 there.
-
-    Real where ``kind`` is real. Real planes throughout: XLA's complex functions are several times as slow.
-    """
-    size_G, phase_G = jnp.real(log_G), jnp.imag(log_G) if jnp.iscomplexobj(log_G) else None
-    dtype = size_G.dtype
-    empty_G = jnp.isneginf(size_G)
-    top = jax.lax.stop_gradient(jnp.max(size_G))
-    top = jnp.where(jnp.isneginf(top), 0, top)
-    # The inner where keeps the derivative at -inf, inf - inf, out of the unused branch.
-    modulus_G = jnp.where(empty_G, 0, jnp.exp(jnp.where(empty_G, top, size_G) - top))
-    u_G, v_G = (jnp.asarray(part, dtype) for part in (weights_G.real, weights_G.imag))
-    if phase_G is None:
-        x = jnp.sum(u_G * modulus_G)
-        y = jnp.sum(v_G * modulus_G) if weights_G.imag.any() else jnp.zeros_like(x)
-    elif kind == "signed":
-        x = jnp.sum(u_G * jnp.where(jnp.cos(phase_G) < 0, -modulus_G, modulus_G))
-        y = jnp.zeros_like(x)
-    else:
-        phase_G = jnp.where(empty_G, 0, phase_G)
-        cosine_G, sine_G = modulus_G * jnp.cos(phase_G), modulus_G * jnp.sin(phase_G)
-        x = jnp.sum(u_G * cosine_G - v_G * sine_G)
-        y = jnp.sum(u_G * sine_G + v_G * cosine_G)
-    rounding = jnp.finfo(dtype).eps * jnp.sum(jnp.asarray(np.abs(weights_G), dtype) * modulus_G)
-    square = x * x + y * y
-    vanishes = vanishes | (square <= rounding * rounding)
-    size = jnp.where(vanishes, -jnp.inf, jnp.log(jnp.where(vanishes, 1, square)) / 2 + top)
-    if kind == "real":
-        return size
-    x, y = jnp.where(vanishes, 1, x), jnp.where(vanishes, 0, y)
-    return jax.lax.complex(size, jnp.where(x < 0, jnp.pi, 0).astype(dtype) if kind == "signed" else jnp.arctan2(y, x))
