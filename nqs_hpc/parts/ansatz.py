@@ -5,9 +5,12 @@ from __future__ import annotations
 import jax
 
 from nqs_hpc import schema
+from nqs_hpc.ansatz.gcnn import gcnn
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.rbm import rbm
+from nqs_hpc.ansatz.symmetrize import symmetrize
+from nqs_hpc.resolve.symmetry import gcnn_symmetry, make_symmetry
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Tree
@@ -38,6 +41,25 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 init_scale=config.init_scale,
                 float_dtype=float_dtype,
             )
+        case schema.Gcnn():
+            return gcnn(
+                gcnn_symmetry(config, lattice),
+                layers=config.layers,
+                features=config.features,
+                activation=config.activation,
+                dtype=config.dtype,
+                init_scale=config.init_scale,
+                float_dtype=float_dtype,
+            )
+
+
+def symmetrized(config: schema.Symmetrize, ansatz: Ansatz, lattice: Lattice) -> Ansatz:
+    """``ansatz``, in the sector that ``symmetrize`` asks for."""
+    symmetry = make_symmetry(config, lattice)
+    if symmetry is None:
+        return ansatz
+    assert config.mode is not None
+    return symmetrize(ansatz, symmetry, mode=config.mode)
 
 
 def parameter_shapes(ansatz: Ansatz) -> Tree:

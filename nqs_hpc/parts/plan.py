@@ -63,7 +63,9 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
 
     chunk = config.chunk_size
     if chunk == "auto":
-        numbers = 2 * activations(jax.make_jaxpr(ansatz.log_psi)(params, s_N).jaxpr)
+        cache = jax.eval_shape(lambda params, s_N: ansatz.prepare(ansatz.freeze(params), s_N), params, s_N)
+        held = sum(leaf.size for leaf in jax.tree.leaves(cache))  # of a sum over a group more than is evaluated at once
+        numbers = 2 * max(held, activations(jax.make_jaxpr(ansatz.log_psi)(params, s_N).jaxpr))
         if factors is None:
             numbers += 2 * rows_per_sample(ansatz.kind) * form.n_parameters
         chunk = 2 ** int(np.log2(max(1, memory / 8 / (numbers * itemsize))))

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from nqs_hpc import checks
-from nqs_hpc.schema.ansatz import Ansatz, Jastrow, Mlp, Rbm
+from nqs_hpc.schema.ansatz import Ansatz, Gcnn, Jastrow, Mlp, Rbm
 from nqs_hpc.schema.hamiltonian import BoseHubbard, Hamiltonian, Heisenberg, Ising, Pauli, Rydberg, ToricCode
 from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read
 from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, RegularLattice
 from nqs_hpc.schema.launcher import Launcher, Local, Slurm
 from nqs_hpc.schema.optimizer import Adam, Minsr, Optimizer, Sgd, Sr
 from nqs_hpc.schema.sampler import Enumerate, Metropolis, Sampler
-from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources
+from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources, Symmetrize
 from nqs_hpc.schema.task import GroundState
 
 
@@ -70,6 +70,7 @@ class Config:
         "a swept key (-m) whose points run in order, each beginning with the parameters of the one before",
         physics=False,
     )
+    symmetrize: Symmetrize = _section(Symmetrize)
     precision: Precision = _section(Precision)
     chunk_size: int | Auto | None = key(
         checks.optional(checks.either("auto", checks.integer())),

@@ -43,4 +43,29 @@ class Mlp:
     init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
 
 
-Ansatz = Rbm | Jastrow | Mlp
+@choice("ansatz", "gcnn")
+@dataclass(frozen=True)
+class Gcnn:
+    name: str
+    layers: int = key(checks.integer(), "layers, with the one from sites to the group")
+    features: int = key(checks.integer(), "features of each layer, for each element of the group")
+    group: Literal["translations", "space_group"] = key(
+        checks.choice("translations", "space_group"), "symmetries of the network; space_group: point group too"
+    )
+    momentum: tuple[int, ...] | None = key(
+        checks.optional(checks.integers(least=None)),
+        "as symmetrize.momentum; other than 0 needs dtype=complex",
+    )
+    irrep: str | None = key(
+        checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group"
+    )
+    activation: Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice("selu", "gelu", "tanh", "relu", "silu", "log_cosh"), "activation between the layers"
+    )
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "real: psi > 0; complex: real parameters, a last layer of complex numbers"
+    )
+    init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
+
+
+Ansatz = Rbm | Jastrow | Mlp | Gcnn

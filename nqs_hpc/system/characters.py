@@ -67,6 +67,14 @@ def momentum(lattice: Lattice, k: Sequence[int] | None) -> Characters:
     return rounded(np.exp(-2j * np.pi * np.broadcast_to(turns, len(steps))))
 
 
+def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
+    """The momentum k of the characters of ``translations(lattice)``, 0 <= k_i < L_i: the inverse of `momentum`."""
+    extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
+    strides = np.cumprod([1, *extent[:-1]]) if extent else []
+    steps = (-np.angle(characters[int(stride)]) / (2 * np.pi) for stride in strides)
+    return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
+
+
 def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
     """The point group about one centre, (G, N), and its characters by name.
 
