@@ -42,7 +42,7 @@ class GroupLayer(NamedTuple):
 
 
 class FrozenGCNN(NamedTuple):
-    """Of each layer the map of all inputs to all outputs; a product with one long axis of both is what XLA does well."""
+    """Of each layer the map of all inputs to all outputs: vectors over group and features are one long axis."""
 
     kernels: tuple[Array, ...]  # those of the parameters, for derivatives
     matrices: tuple[Array, ...]  # (N, G out), (G in, G out), ...

@@ -63,11 +63,11 @@ def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansat
         raise ValueError("mode='log_psi': characters that are all 1, since a mean of logarithms has no others")
     if mode == "log_psi" and base.kind == "signed":
         raise ValueError("mode='log_psi': a base without a sign of its own, since a mean of signs is none")
-    characters, n_sites = symmetry.characters, symmetry.perms.shape[1]
+    characters = symmetry.characters
     used = np.flatnonzero(characters)
     perms_GN, flips_G = symmetry.perms[used], symmetry.flips[used]
     back_GN = np.argsort(perms_GN, axis=1).astype(np.int32)
-    weights_G = symmetry.dimension / len(characters) * np.conj(characters[used])
+    weights_G = symmetry.dimension / len(characters) * characters[used].conj()
     kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
     at_once = even_part(len(used), ELEMENTS)
 

@@ -6,6 +6,8 @@ random states s tell: equal sums of elements with random weights are equal eleme
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -46,11 +48,11 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
 
         return jnp.max(jax.vmap(of_state)(jnp.asarray(s_BN)))
 
-    def applied(s_N, image):
+    def applied(s_N: jax.Array, image: Callable[[jax.Array], jax.Array]) -> tuple[jax.Array, jax.Array]:
         """(H f)(s) of f(image(s')), and the sum of the elements' moduli."""
         moves, elements_K = operator.connected(s_N)
 
-        def reached(sites, deltas):
+        def reached(sites: jax.Array, deltas: jax.Array) -> jax.Array:
             return f(image(s_N.at[sites].add(deltas.astype(s_N.dtype))))
 
         diagonal = operator.diagonal(s_N)
@@ -59,5 +61,6 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
 
     elements = (jnp.asarray(back_GN), jnp.asarray(symmetry.flips))
     at_once = max(1, PAIRS // (N_STATES * n * max(1, operator.n_connected)))
-    change_G = np.asarray(jax.jit(lambda e: jax.lax.map(difference, e, batch_size=min(at_once, len(back_GN))))(elements))
+    of_all = jax.jit(lambda elements: jax.lax.map(difference, elements, batch_size=min(at_once, len(back_GN))))
+    change_G = np.asarray(of_all(elements))
     return int(np.argmax(change_G > TOLERANCE)) if (change_G > TOLERANCE).any() else None

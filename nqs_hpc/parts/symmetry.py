@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.operators.symmetric import broken
@@ -16,11 +18,11 @@ def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator
     element = broken(operator, hilbert, symmetry)
     if element is None:
         return
+    if symmetry.flips[element] < 0:  # the permutations stand first, and have passed
+        valid = "null: the Hamiltonian is another one for flipped spins"
+        raise bad("symmetrize.spin_flip", config.symmetrize.spin_flip, valid)
     key, value = key_of_group(config)
-    flipped = symmetry.flips[element] < 0
-    if flipped and broken(operator, hilbert, symmetry._replace(perms=symmetry.perms[:1], flips=symmetry.flips[element:][:1])) is not None:
-        raise bad("symmetrize.spin_flip", config.symmetrize.spin_flip, "null: the Hamiltonian is another for flipped spins")
     sites = symmetry.perms[element]
-    moved = int((sites != range(len(sites))).argmax())
-    valid = f"a group of symmetries of the Hamiltonian, which is another where site {moved} goes to {sites[moved]}"
+    moved = int(np.argmax(sites != np.arange(len(sites))))
+    valid = f"symmetries of the Hamiltonian, which is another one where site {moved} goes to {sites[moved]}, ..."
     raise bad(key, value, valid)

@@ -79,8 +79,8 @@ def make_symmetry(given: schema.Symmetrize, lattice: Lattice) -> Symmetry | None
     """What ``symmetrize`` asks for, None where it is off; raises InputError."""
     perms: NDArray[np.int32] | None = None
     if given.permutations is not None:
-        perms = np.array(given.permutations, dtype=np.int32)
-        irreps = one_line("symmetrize.file", given.file, lambda: generic_irreps(perms))
+        of_file = perms = np.array(given.permutations, dtype=np.int32)
+        irreps = one_line("symmetrize.file", given.file, lambda: generic_irreps(of_file))
         characters = _chosen("symmetrize", irreps, given.irrep)
     elif given.group is not None:
         perms, characters = _sector("symmetrize", given.group, given.momentum, given.irrep, lattice)
@@ -112,7 +112,9 @@ def key_of_group(config: Config) -> tuple[str, Any]:
     given = config.symmetrize
     if given.group is not None:
         return "symmetrize.group", given.group
-    return ("symmetrize.file", given.file) if given.permutations is not None else ("symmetrize.spin_flip", given.spin_flip)
+    if given.permutations is not None:
+        return "symmetrize.file", given.file
+    return "symmetrize.spin_flip", given.spin_flip
 
 
 def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:

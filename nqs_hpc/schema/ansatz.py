@@ -56,9 +56,7 @@ class Gcnn:
         checks.optional(checks.integers(least=None)),
         "as symmetrize.momentum; other than 0 needs dtype=complex",
     )
-    irrep: str | None = key(
-        checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group"
-    )
+    irrep: str | None = key(checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group")
     activation: Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"] = key(
         checks.choice("selu", "gelu", "tanh", "relu", "silu", "log_cosh"), "activation between the layers"
     )

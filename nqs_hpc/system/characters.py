@@ -63,15 +63,15 @@ def momentum(lattice: Lattice, k: Sequence[int] | None) -> Characters:
         directions = f"{len(extent)} periodic direction{'s' * (len(extent) != 1)}"
         raise ValueError(f"{len(k)} numbers; valid: one for each of {directions}")
     steps = np.stack(np.unravel_index(np.arange(int(np.prod(extent, initial=1))), extent or (1,), order="F"), axis=1)
-    turns = sum((k_i * steps[:, i] / length for i, (k_i, length) in enumerate(zip(k, extent, strict=True))), np.zeros(1))
-    return rounded(np.exp(-2j * np.pi * np.broadcast_to(turns, len(steps))))
+    turns = steps @ np.array([k_i / length for k_i, length in zip(k, extent, strict=True)] or [0.0])
+    return rounded(np.exp(-2j * np.pi * turns))
 
 
 def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
     """The momentum k of the characters of ``translations(lattice)``, 0 <= k_i < L_i: the inverse of `momentum`."""
     extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
-    strides = np.cumprod([1, *extent[:-1]]) if extent else []
-    steps = (-np.angle(characters[int(stride)]) / (2 * np.pi) for stride in strides)
+    strides = [int(np.prod(extent[:i], initial=1)) for i in range(len(extent))]
+    steps = (-np.angle(characters[stride]) / (2 * np.pi) for stride in strides)
     return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
 
 
@@ -192,7 +192,8 @@ def _planar(matrices: NDArray[np.float64]) -> dict[str, Characters] | None:
     if len(matrices) == 1:
         return {"A": one}
     if len(matrices) == 2:
-        return {"A": one, "B": np.where(np.isclose(matrices, np.eye(matrices.shape[1])[None]).all(axis=(1, 2)), one, -one)}
+        rests = np.isclose(matrices, np.eye(matrices.shape[1])[None]).all(axis=(1, 2))
+        return {"A": one, "B": np.where(rests, one, -one)}
     if not mirrors.any():
         return None
     cosine, sine = matrices[:, 0, 0], matrices[:, 0, 1]

@@ -21,16 +21,17 @@ def product_table(perms: NDArray[np.integer]) -> NDArray[np.int32]:
     """
     size, n = perms.shape
     # A permutation is known by a sum of random integers, exact modulo 2^64: g h then costs no search through rows.
-    weights = np.random.default_rng(0).integers(1, 2**63, n, dtype=np.uint64)
-    places = np.arange(n, dtype=np.uint64)[None, :] + 1
+    weights = np.random.default_rng(0).integers(1, 2**63, (1, n), dtype=np.uint64)
     table = np.empty((size, size), dtype=np.int32)
-    names = (perms.astype(np.uint64) + 1) * weights[None, :] * places
-    keys = names.sum(axis=1, dtype=np.uint64)
+
+    def key_of(rows: NDArray[np.integer]) -> NDArray[np.uint64]:
+        return np.asarray(((rows.astype(np.uint64) + 1) * weights).sum(axis=1, dtype=np.uint64))
+
+    keys = key_of(perms)
     order = np.argsort(keys)
     for g, perm in enumerate(perms):
         product = perm[perms]
-        key = ((product.astype(np.uint64) + 1) * weights[None, :] * places).sum(axis=1, dtype=np.uint64)
-        found = order[np.minimum(np.searchsorted(keys[order], key), size - 1)]
+        found = order[np.minimum(np.searchsorted(keys[order], key_of(product)), size - 1)]
         if not np.array_equal(perms[found], product):
             h = int(np.argmax((perms[found] != product).any(axis=1)))
             raise ValueError(f"they are no group: permutation {h + 1} followed by {g + 1} is not among them")
@@ -71,7 +72,7 @@ def character_table(table: NDArray[np.int32]) -> NDArray[np.complex128]:
     # (M_r)_st: for the first z of each class t and every x of class r, y = x^-1 z is in one class s
     count = np.zeros((n_classes,) * 3)
     for t, z in enumerate(first):
-        np.add.at(count, (label, label[table[inverse, z]], t), 1.0)
+        np.add.at(count[:, :, t], (label, label[table[inverse, z]]), 1.0)
     # the eigenvalues of a random combination tell apart what those of one M_r may not
     mixed = np.einsum("r,rst->st", np.random.default_rng(1).normal(size=n_classes), count)
     _, omega = np.linalg.eig(mixed)
