@@ -154,6 +154,19 @@ def choice(*names: str) -> Check:
     return Check(", ".join(names), read)
 
 
+def choice_of(*numbers: int) -> Check:
+    """One of a few whole numbers."""
+    valid = " or ".join(str(number) for number in numbers)
+
+    def read(value: Any) -> int:
+        number = integer(least=None).read(value)
+        if number not in numbers:
+            raise Invalid
+        return int(number)
+
+    return Check(valid, read)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise Invalid
@@ -213,6 +226,15 @@ def list_of(check: Check) -> Check:
         return tuple(check.read(v) for v in value)
 
     return Check(f"a list, each entry {check.valid}", read)
+
+
+def integers(*, least: int | None) -> Check:
+    """A whole number or a list of such; comes back as a tuple."""
+    several = list_of(integer(least=least))
+    return Check(
+        f"{integer(least=least).valid}, or a list of such",
+        lambda value: several.read(value if isinstance(value, list | tuple) else [value]),
+    )
 
 
 def one_or_list(check: Check) -> Check:

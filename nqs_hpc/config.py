@@ -110,10 +110,15 @@ def from_plain(given: Mapping[str, Any]) -> Config:
     # what a run has read from lattice.file
     derived = {"edges": ("n_sites", "edges"), "points": ("n_sites", "positions")}.get(picked.get("lattice") or "", ())
     read = {name: values.pop(f"lattice.{name}") for name in derived if f"lattice.{name}" in values}
+    permutations = values.pop("symmetrize.permutations", None)
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
     config = _filled(picked, list(values.items()))
     if read:
         config = dataclasses.replace(config, lattice=dataclasses.replace(config.lattice, **read))
+    if permutations is not None:
+        config = dataclasses.replace(
+            config, symmetrize=dataclasses.replace(config.symmetrize, permutations=permutations)
+        )
     config = resolve(config, 1)
     if file is not None:
         config = dataclasses.replace(config, hamiltonian=dataclasses.replace(config.hamiltonian, file=file))

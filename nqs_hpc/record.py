@@ -16,6 +16,7 @@ from nqs_hpc.config import physics, to_plain
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
+from nqs_hpc.resolve.symmetry import words_of_sector
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.types import Batch, RunState
@@ -85,6 +86,7 @@ class Book:
             "n_parameters": self.parts.n_parameters,
             "n_sites": n,
             "sector": self.config.sector,
+            "symmetry": words_of_sector(self.config, self.parts.lattice),
             "n_ranks": self.world.size,
             "threads": self.threads,
             "seconds": self.seconds(),

@@ -334,7 +334,10 @@ def check_hashes(hash_R: np.ndarray, step: int) -> None:
 
 def system_of(config: Config) -> dict[str, Any]:
     """What an exact energy belongs to."""
-    return {name: part for name, part in physics(config).items() if name in ("lattice", "hamiltonian", "sector")}
+    whole = physics(config)
+    found = {name: whole[name] for name in ("lattice", "hamiltonian", "sector", "symmetrize") if name in whole}
+    own = {name: whole["ansatz"][name] for name in ("group", "momentum", "irrep") if name in whole["ansatz"]}
+    return found | ({"ansatz": own} if own else {})
 
 
 def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:
@@ -355,14 +358,23 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
     """
 
     def on_rank_0() -> dict[str, Any] | None:
-        from nqs_hpc.operators.exact import MAX_STATES, ground_state  # loads SciPy, which other ranks do not need
+        from nqs_hpc.operators.exact import (  # loads SciPy, which other ranks do not need
+            MAX_IMAGES,
+            MAX_STATES,
+            ground_state,
+        )
 
         if (kept := kept_reference(config, folder)) is not None:
             return kept
-        if dimension_up_to(parts.hilbert, MAX_STATES) > MAX_STATES:
+        symmetry = parts.symmetry
+        n_states = dimension_up_to(parts.hilbert, MAX_STATES)
+        if n_states > MAX_STATES:
             return None
-        energies, _ = ground_state(parts.operator, parts.hilbert)
-        found = {"energy": float(energies[0]), "method": "exact diagonalisation of the sector sampled"}
+        if symmetry is not None and (symmetry.dimension > 1 or n_states * len(symmetry.perms) > MAX_IMAGES):
+            return None
+        energies, _ = ground_state(parts.operator, parts.hilbert, symmetry=symmetry)
+        of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
+        found = {"energy": float(energies[0]), "method": f"exact diagonalisation of the {of_sector}"}
         files.write_json(folder / "reference.json", found | {"system": system_of(config)})
         return found
 

@@ -15,18 +15,21 @@ from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 
-def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Array], Array], kind: Kind) -> Ansatz:
+def full_evaluation(
+    init: Callable[[Array], Tree],
+    log_psi: Callable[[Tree, Array], Array],
+    kind: Kind,
+    *,
+    freeze: Callable[[Tree], Tree] | None = None,
+) -> Ansatz:
     """An ansatz from ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar`` alone.
+
+    With ``freeze(params) -> frozen`` the second is ``log_psi(frozen, s_N)``, for what is worth making once a step.
 
     The cache is log psi(s). From a state with psi(s) = 0 every ratio is 1: a Markov chain leaves it with its next
     proposal, and a sum in which it has weight 0 stays finite. With ``a.init``, ``a.log_psi`` and ``a.kind`` of an
     ansatz that has its own ratios, this is the reference for them.
     """
-
-    def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
-        empty = jnp.isneginf(jnp.real(log_psi_old))
-        # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
-        return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))
 
     def log_ratio(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
         return ratio_to(log_psi(frozen, apply_move(s_N, move)), cache)
@@ -48,9 +51,9 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
 
     return Ansatz(
         init=init,
-        log_psi=log_psi,
+        log_psi=log_psi if freeze is None else lambda params, s_N: log_psi(freeze(params), s_N),
         kind=kind,
-        freeze=lambda params: params,
+        freeze=freeze or (lambda params: params),
         prepare=log_psi,
         log_ratio=log_ratio,
         log_ratios=over_moves(log_ratio),
@@ -58,6 +61,13 @@ def full_evaluation(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Arra
         advance=advance,
         whole=True,
     )
+
+
+def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
+    """log psi(s') - log psi(s), 0 where psi(s) = 0."""
+    empty = jnp.isneginf(jnp.real(log_psi_old))
+    # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
+    return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))
 
 
 def apply_move(s_N: Array, move: Move) -> Array:

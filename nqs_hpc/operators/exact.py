@@ -14,10 +14,12 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import eigsh
 
-from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension
+from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode
 from nqs_hpc.types import Move, Operator
 
 MAX_STATES = 2**20
+MAX_IMAGES = 2**25  # states times elements of a group, in the basis of its sector
 DENSE_BELOW = 256  # states; Lanczos needs more vectors than small sectors have
 TOLERANCE = 1e-12  # |H v - E v| / |E|; the energy's own error is of second order in it
 
@@ -56,26 +58,58 @@ def sparse_matrix(operator: Operator, hilbert: Hilbert, *, chunk: int = 2**14) -
     return matrix
 
 
-def ground_state(operator: Operator, hilbert: Hilbert, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
+def ground_state(
+    operator: Operator, hilbert: Hilbert, k: int = 1, *, symmetry: Symmetry | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """The k lowest energies (k,), ascending, and their vectors (n_states, k) in the order of ``codes(hilbert)``.
+
+    With ``symmetry``, which must be one of the operator's, those of its sector.
 
     Below ``DENSE_BELOW`` states the whole spectrum is computed, above it Lanczos runs from a fixed start vector. Of a
     degenerate level Lanczos sees one vector at first: with k = 1 the energy is right and the vector one of the level,
     with k > 1 a multiplicity can come out too small. Raises ValueError as ``sparse_matrix`` does, and if k is not in
     1..n_states.
     """
-    matrix = sparse_matrix(operator, hilbert)
+    matrix, basis = sparse_matrix(operator, hilbert), None
+    if symmetry is not None:
+        basis = sector_basis(hilbert, symmetry)
+        matrix = csr_matrix(basis.conj().T @ matrix @ basis)
     n_states = matrix.shape[0]
     if not 1 <= k <= n_states:
         raise ValueError(f"k={k} lowest states: a sector of {n_states} states has from 1 to {n_states}")
     if n_states < max(DENSE_BELOW, 4 * k):
         energies, vectors = np.linalg.eigh(matrix.toarray())
-        return energies[:k], vectors[:, :k]
+        return energies[:k], vectors[:, :k] if basis is None else basis @ vectors[:, :k]
     start = np.random.default_rng(0).standard_normal(n_states)
     # 14 vectors need as few products as the default of 20, and at 2^20 states each is 8 MiB (16 where H is complex)
     energies, vectors = eigsh(matrix, k, which="SA", v0=start, tol=TOLERANCE, ncv=2 * k + 12)
     order = np.argsort(energies)
-    return energies[order], vectors[:, order]
+    return energies[order], vectors[:, order] if basis is None else basis @ vectors[:, order]
+
+
+def sector_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
+    """(n_states, n_orbits) orthonormal states of a one-dimensional sector, one for each orbit that it has.
+
+    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s). An orbit that the sector has not shows in two
+    elements that take s to r with different characters. Raises ValueError for a character of more than one dimension.
+    """
+    if symmetry.dimension != 1:
+        raise ValueError(f"the basis of a sector of dimension {symmetry.dimension}: it must be 1")
+    codes_n = codes(hilbert)
+    s_nN = decode(hilbert, codes_n)
+    lowest = codes_n.copy()
+    phase = np.ones(len(codes_n), dtype=np.complex128)
+    has = np.ones(len(codes_n), dtype=bool)
+    for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
+        image = encode(hilbert, flip * s_nN[:, np.argsort(perm)])
+        lower, same = image < lowest, image == lowest
+        has = np.where(lower, True, has & ~(same & (np.abs(phase - np.conj(character)) > 1e-9)))
+        phase = np.where(lower, np.conj(character), phase)
+        lowest = np.where(lower, image, lowest)
+    _, orbit, size = np.unique(lowest[has], return_inverse=True, return_counts=True)
+    # real where it can be, and so is H in this basis
+    phase_n = phase[has] if np.iscomplex(symmetry.characters).any() else phase[has].real
+    return csr_matrix((phase_n / np.sqrt(size[orbit]), (np.flatnonzero(has), orbit)), shape=(len(codes_n), len(size)))
 
 
 def chunks(hilbert: Hilbert, codes_n: np.ndarray, chunk: int) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:

@@ -12,11 +12,14 @@ from nqs_hpc.config import make_hilbert, make_sites
 from nqs_hpc.driver.ground_state import GroundState, ground_state
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.parts.ansatz import make_ansatz, parameter_shapes
+from nqs_hpc.parts.ansatz import make_ansatz, parameter_shapes, symmetrized
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.parts.plan import Plan, make_plan
 from nqs_hpc.parts.sampler import make_sampler
+from nqs_hpc.parts.symmetry import check_symmetry
 from nqs_hpc.parts.update import make_update
+from nqs_hpc.resolve.symmetry import sector_of
+from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Operator, Sampler, Update
@@ -34,18 +37,24 @@ class Parts(NamedTuple):
     driver: GroundState
     plan: Plan
     n_parameters: int  # real degrees of freedom
+    symmetry: Symmetry | None  # the sector that the ansatz is of by its making
 
 
 def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansatz | None = None) -> Parts:
     """The parts of a job on this rank.
 
     ``plan`` is that of an earlier start; without it ``auto`` is decided here. ``ansatz`` stands in for the one that the
-    configuration names.
+    configuration names. Raises InputError where the Hamiltonian has not the symmetries asked for.
     """
     lattice = make_sites(config)
     hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
     operator = make_operator(config.hamiltonian, lattice)
-    ansatz = ansatz or make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
+    if ansatz is None:
+        plain = make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
+        ansatz = symmetrized(config.symmetrize, plain, lattice)
+    symmetry = sector_of(config, lattice)
+    if symmetry is not None:
+        check_symmetry(config, symmetry, operator, hilbert)
     plan = plan or make_plan(config, ansatz, hilbert)
 
     sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, operator=operator, chunk=plan.chunk_size)
@@ -62,4 +71,4 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
         broadcast=config.optimizer.broadcast,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
-    return Parts(lattice, hilbert, operator, ansatz, sampler, update, driver, plan, form.n_real)
+    return Parts(lattice, hilbert, operator, ansatz, sampler, update, driver, plan, form.n_real, symmetry)

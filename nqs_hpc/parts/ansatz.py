@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from nqs_hpc import schema
+from nqs_hpc.ansatz.gcnn import gcnn
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
@@ -14,6 +15,8 @@ from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.modulus_phase import modulus_phase
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.ansatz.resnet import resnet
+from nqs_hpc.ansatz.symmetrize import symmetrize
+from nqs_hpc.resolve.symmetry import gcnn_symmetry, make_symmetry
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Tree
@@ -62,6 +65,16 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 make_ansatz(config.modulus, lattice, hilbert, float_dtype),
                 make_ansatz(config.phase, lattice, hilbert, float_dtype),
             )
+        case schema.Gcnn():
+            return gcnn(
+                gcnn_symmetry(config, lattice),
+                layers=config.layers,
+                features=config.features,
+                activation=config.activation,
+                dtype=config.dtype,
+                init_scale=config.init_scale,
+                float_dtype=float_dtype,
+            )
         case schema.MaskedDense():
             return masked_dense(n, **masked(config, hilbert, float_dtype))
         case schema.MaskedConv():
@@ -80,6 +93,15 @@ def masked(config: schema.Autoregressive, hilbert: Hilbert, float_dtype: schema.
         "total": hilbert.total,
         "float_dtype": float_dtype,
     }
+
+
+def symmetrized(config: schema.Symmetrize, ansatz: Ansatz, lattice: Lattice) -> Ansatz:
+    """``ansatz``, in the sector that ``symmetrize`` asks for."""
+    symmetry = make_symmetry(config, lattice)
+    if symmetry is None:
+        return ansatz
+    assert config.mode is not None
+    return symmetrize(ansatz, symmetry, mode=config.mode)
 
 
 def parameter_shapes(ansatz: Ansatz) -> Tree:

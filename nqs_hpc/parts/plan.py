@@ -14,7 +14,7 @@ from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import rows_per_sample
 from nqs_hpc.parts.ansatz import parameter_shapes
 from nqs_hpc.system.hilbert import Hilbert, dimension
-from nqs_hpc.types import Ansatz
+from nqs_hpc.types import Ansatz, Tree
 from nqs_hpc.update.cost import Size, cheapest
 
 
@@ -63,13 +63,25 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
 
     chunk = config.chunk_size
     if chunk == "auto":
-        numbers = 2 * activations(jax.make_jaxpr(ansatz.log_psi)(params, s_N).jaxpr)
+        cache = jax.eval_shape(lambda params, s_N: ansatz.prepare(ansatz.freeze(params), s_N), params, s_N)
+        held = sum(leaf.size for leaf in jax.tree.leaves(cache))  # of a sum over a group more than is evaluated at once
+        numbers = 2 * max(held, of_one_more(ansatz, params, s_N))
         if factors is None:
             numbers += 2 * rows_per_sample(ansatz.kind) * form.n_parameters
         chunk = 2 ** int(np.log2(max(1, memory / 8 / (numbers * itemsize))))
         if chunk >= n_samples:
             chunk = None
     return Plan(solver, chunk, blocks)
+
+
+def of_one_more(ansatz: Ansatz, params: Tree, s_N: Any) -> int:
+    """The numbers that log psi of one more configuration makes: without those that all of them share."""
+    log_psi = jax.vmap(ansatz.log_psi, in_axes=(None, 0))
+    two, three = (
+        activations(jax.make_jaxpr(log_psi)(params, jax.ShapeDtypeStruct((n, *s_N.shape), s_N.dtype)).jaxpr)
+        for n in (2, 3)
+    )
+    return three - two
 
 
 def activations(jaxpr: Any) -> int:

@@ -17,6 +17,7 @@ from nqs_hpc.resolve.optimizer import check_optimizer
 from nqs_hpc.resolve.resources import resolve_resources
 from nqs_hpc.resolve.sampler import resolve_sampler
 from nqs_hpc.resolve.sector import resolve_sector
+from nqs_hpc.resolve.symmetry import resolve_symmetrize
 from nqs_hpc.schema import Config
 
 
@@ -41,5 +42,6 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     hilbert = make_hilbert(hamiltonian, lattice.n_sites, config.sector)
     config = dataclasses.replace(config, ansatz=resolve_ansatz(config.ansatz, lattice, hilbert))
     config = dataclasses.replace(config, sampler=resolve_sampler(config, lattice, hilbert, n_ranks))
+    config = dataclasses.replace(config, symmetrize=resolve_symmetrize(config, lattice, hilbert))
     check_optimizer(config, hilbert)
     return config

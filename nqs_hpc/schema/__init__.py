@@ -18,6 +18,7 @@ from nqs_hpc import checks
 from nqs_hpc.schema.ansatz import (
     Ansatz,
     Autoregressive,
+    Gcnn,
     Jastrow,
     MaskedConv,
     MaskedDense,
@@ -32,7 +33,7 @@ from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, Regular
 from nqs_hpc.schema.launcher import Launcher, Local, Slurm
 from nqs_hpc.schema.optimizer import Adam, Minsr, Optimizer, Sgd, Sr
 from nqs_hpc.schema.sampler import Direct, Enumerate, Metropolis, Sampler, Tempering
-from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources
+from nqs_hpc.schema.sections import Checkpoint, Log, Precision, Resources, Symmetrize
 from nqs_hpc.schema.task import GroundState
 
 
@@ -80,6 +81,7 @@ class Config:
         "a swept key (-m) whose points run in order, each beginning with the parameters of the one before",
         physics=False,
     )
+    symmetrize: Symmetrize = _section(Symmetrize)
     precision: Precision = _section(Precision)
     chunk_size: int | Auto | None = key(
         checks.optional(checks.either("auto", checks.integer())),

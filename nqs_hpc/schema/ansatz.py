@@ -100,16 +100,39 @@ class MaskedConv(Masked):
 Autoregressive = MaskedDense | MaskedConv  # the ansätze that sampler=autoregressive can draw from
 
 
+@choice("ansatz", "gcnn")
+@dataclass(frozen=True)
+class Gcnn:
+    name: str
+    layers: int = key(checks.integer(), "layers, with the one from sites to the group")
+    features: int = key(checks.integer(), "features of each layer, for each element of the group")
+    group: Literal["translations", "space_group"] = key(
+        checks.choice("translations", "space_group"), "symmetries of the network; space_group: point group too"
+    )
+    momentum: tuple[int, ...] | None = key(
+        checks.optional(checks.integers(least=None)),
+        "as symmetrize.momentum; other than 0 needs dtype=complex",
+    )
+    irrep: str | None = key(checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group")
+    activation: Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice(*_ACTIVATIONS), "activation between the layers"
+    )
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "real: psi > 0; complex: real parameters, a last layer of complex numbers"
+    )
+    init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
+
+
 @choice("ansatz", "modulus_phase")
 @dataclass(frozen=True)
 class ModulusPhase:
     name: str
-    modulus: Rbm | Jastrow | Mlp | Resnet | Autoregressive = inner(
+    modulus: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Gcnn = inner(
         "ansatz", "ansatz.modulus", "real network of log |psi|, any other ansatz; its keys below: ansatz.modulus.alpha"
     )
-    phase: Rbm | Jastrow | Mlp | Resnet | Autoregressive = inner(
+    phase: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Gcnn = inner(
         "ansatz", "ansatz.phase", "real network of the phase, any other ansatz; its keys below: ansatz.phase.alphas"
     )
 
 
-Ansatz = Rbm | Jastrow | Mlp | Resnet | Autoregressive | ModulusPhase
+Ansatz = Rbm | Jastrow | Mlp | Resnet | Gcnn | Autoregressive | ModulusPhase

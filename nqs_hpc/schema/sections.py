@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
@@ -14,6 +15,40 @@ from nqs_hpc.schema.keys import Auto, Float, key
 class Precision:
     network: Float = key(checks.choice("float32", "float64"), "parameters, sampling and energies")
     solve: Float = key(checks.choice("float32", "float64"), "linear solve of sr and minsr")
+
+
+@dataclass(frozen=True)
+class Symmetrize:
+    """The sector an ansatz is summed into; off where there is neither a group nor a spin flip."""
+
+    group: Literal["translations", "point_group", "space_group"] | None = key(
+        checks.optional(checks.choice("translations", "point_group", "space_group")),
+        "symmetries of the lattice that any ansatz is summed over; null: none",
+        physics="given",
+    )
+    file: str | None = key(
+        checks.optional(checks.path), "a group of its own, a permutation of the sites a line", physics=False
+    )
+    momentum: tuple[int, ...] | None = key(
+        checks.optional(checks.integers(least=None)),
+        "whole numbers of 2 pi / L, one a periodic direction: psi(t s) = exp(-i k t) psi(s); null: 0",
+        physics="given",
+    )
+    irrep: str | None = key(
+        checks.optional(checks.name),
+        "of the point operations that keep the momentum, or of the file's group: A1, B2, E..; null: the first, trivial",
+        physics="given",
+    )
+    spin_flip: int | None = key(
+        checks.optional(checks.choice_of(1, -1)), "psi(-s) = psi(s) or -psi(s); null: neither", physics="given"
+    )
+    mode: Literal["psi", "log_psi"] | None = key(
+        checks.optional(checks.choice("psi", "log_psi")),
+        "psi: a sum over the group; log_psi: the mean of log psi, where all characters are 1",
+        physics="given",
+    )
+    # what was read from the file
+    permutations: tuple[tuple[int, ...], ...] | None = dataclasses.field(default=None, metadata={"physics": "given"})
 
 
 @dataclass(frozen=True)

@@ -38,17 +38,27 @@ def point_group(lattice: Lattice) -> NDArray[np.int32]:
     such: on tori of extent 2 different rotations can be the same permutation, and count once. Each maps the bonds of
     every order onto themselves. ValueError for a lattice from edges.
     """
+    perms, _ = point_operations(lattice)
+    return np.unique(perms, axis=0)  # sorted, and the identity is the smallest permutation
+
+
+def point_operations(lattice: Lattice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
+    """The operations behind `point_group`: (K, N) int32 permutations, not all distinct, and (K, D, D) orthogonal
+    matrices R of the maps r -> (r - centre) R + centre of row vectors.
+    """
     _check(lattice)
     matrices = _isometries(lattice)
-    best = np.arange(lattice.n_sites)[None, :]
+    best: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+    most = 0
     for centre in _centres(lattice):
-        found = [perm for matrix in matrices if (perm := _permutation(lattice, matrix, centre)) is not None]
-        group = np.unique(found, axis=0)  # sorted, and the identity is the smallest permutation
-        if len(group) > len(best):
-            best = group
-        if len(best) == len(matrices):
+        found = [(perm, m) for m in matrices if (perm := _permutation(lattice, m, centre)) is not None]
+        distinct = len(np.unique([perm for perm, _ in found], axis=0))
+        if distinct > most:
+            best, most = found, distinct
+        if most == len(matrices):
             break
-    return best.astype(np.int32)
+    perms, integers = (np.array(part) for part in zip(*best, strict=True))
+    return perms.astype(np.int32), np.linalg.inv(lattice.vectors)[None] @ integers @ lattice.vectors[None]
 
 
 def is_symmetry(perm: NDArray[np.integer], edges: NDArray[np.integer]) -> bool:

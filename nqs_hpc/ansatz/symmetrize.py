@@ -1,0 +1,183 @@
+"""Any wave function made one of a symmetry sector, by its sum over the group.
+
+    psi_sym(s) = (d / |G|) sum_g chi*(g) psi(g s)               mode psi
+    log psi_sym(s) = (1 / |G|) sum_g log psi(g s)               mode log_psi, where all characters are 1
+
+psi_sym(g s) = chi(g) psi_sym(s) holds for characters of dimension d = 1; a larger d projects on a representation all
+the same. Quantum-number projection: Mizusaki and Imada, Phys. Rev. B 69, 125110 (2004), arXiv:cond-mat/0311005; of
+neural networks: Nomura, J. Phys.: Condens. Matter 33, 174003 (2021), arXiv:2001.05179.
+
+A move of s is a move of g s at the sites it carries them to, so ratios come from those of the base, whose caches are
+kept for every g beside log psi(g s).
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
+from nqs_hpc.ansatz.layers import over_moves
+from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
+from nqs_hpc.parallel.chunk import even_part
+from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.types import Ansatz, Kind, Move, Tree
+
+Mode = Literal["psi", "log_psi"]
+
+# So many group elements of one configuration are evaluated at a time, and more of them anew for a gradient: it bounds
+# the memory of large groups, and together with a chunk of samples fills matrix products long before.
+ELEMENTS = 32
+
+
+class Frozen(NamedTuple):
+    params: Tree
+    base: Tree
+
+
+class Orbit(NamedTuple):
+    """log psi and the code of all g s, and what they make."""
+
+    log_G: Array  # of the elements with a weight
+    code_G: Array | None  # float64, of all elements; None where no sum vanishes by symmetry
+    log_psi: Array
+
+
+class SymmetrizeCache(NamedTuple):
+    base: Tree  # a cache of each g s
+    orbit: Orbit
+
+
+def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansatz:
+    """``base`` in the sector of ``symmetry``.
+
+    Kinds, in mode psi: ``real`` of a real base where all characters are 1, ``signed`` of a real or signed base where
+    all are real, ``holomorphic`` of a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
+    ValueError for mode log_psi with other characters than 1, or with a base whose sign it would average.
+    """
+    if mode == "log_psi" and not symmetry.is_trivial:
+        raise ValueError("mode='log_psi': characters that are all 1, since a mean of logarithms has no others")
+    if mode == "log_psi" and base.kind == "signed":
+        raise ValueError("mode='log_psi': a base without a sign of its own, since a mean of signs is none")
+    characters = symmetry.characters
+    used = np.flatnonzero(characters)
+    perms_GN, flips_G = symmetry.perms[used], symmetry.flips[used]
+    back_GN = np.argsort(perms_GN, axis=1).astype(np.int32)
+    weights_G = symmetry.dimension / len(characters) * characters[used].conj()
+    kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
+    at_once = even_part(len(used), ELEMENTS)
+
+    codes_NG = codes(symmetry)
+    coded = mode == "psi" and not symmetry.is_trivial
+
+    def images(s_N: Array) -> Array:
+        """(G, N) every g s."""
+        return jnp.asarray(flips_G)[:, None] * s_N[back_GN]
+
+    def log_of_images(params: Tree, s_N: Array) -> Array:
+        def of_element(element: tuple[Array, Array]) -> Array:
+            back_N, flip = element
+            return base.log_psi(params, flip * s_N[back_N])
+
+        elements = (jnp.asarray(back_GN), jnp.asarray(flips_G))
+        if at_once >= len(used):
+            return jax.vmap(of_element)(elements)
+        return jax.lax.map(jax.checkpoint(of_element), elements, batch_size=at_once)
+
+    def code(s_N: Array) -> Array | None:
+        return s_N.astype(jnp.float64) @ codes_NG if coded else None
+
+    def combine(log_G: Array, code_G: Array | None) -> Array:
+        if mode == "log_psi":
+            return jnp.mean(log_G)
+        absent = jnp.bool_(False) if code_G is None else is_absent(code_G, symmetry)
+        return log_sum(log_G, weights_G, kind, absent)
+
+    def orbit(params: Tree, s_N: Array) -> Orbit:
+        log_G, code_G = log_of_images(params, s_N), code(s_N)
+        return Orbit(log_G, code_G, combine(log_G, code_G))
+
+    def log_psi(params: Tree, s_N: Array) -> Array:
+        return orbit(params, s_N).log_psi
+
+    # A base without ratios of its own keeps nothing but log psi. A mean of complex logarithms knows its phase only
+    # modulo 2 pi / |G|, and needs the very logarithms of all g s'.
+    if base.prepare is base.log_psi or (mode == "log_psi" and base.kind != "real"):
+        return full_evaluation(base.init, log_psi, kind)
+
+    def prepare(frozen: Frozen, s_N: Array) -> SymmetrizeCache:
+        caches = jax.vmap(base.prepare, in_axes=(None, 0))(frozen.base, images(s_N))
+        return SymmetrizeCache(caches, orbit(frozen.params, s_N))
+
+    def carried(move: Move) -> Move:
+        """The move of every g s, (G, F)."""
+        deltas = move.deltas[None, :] * jnp.asarray(flips_G)[:, None]
+        return Move(jnp.asarray(perms_GN)[:, move.sites], deltas)
+
+    def attempt(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, move: Move) -> tuple[Array, tuple[Tree, Orbit]]:
+        of_base = jax.vmap(base.attempt, in_axes=(None, 0, 0, 0))
+        ratio_G, attempted = of_base(frozen.base, images(s_N), cache.base, carried(move))
+        old = cache.orbit
+        empty_G = jnp.isneginf(jnp.real(old.log_G))
+        log_G = jnp.where(empty_G, -jnp.inf, old.log_G + ratio_G)
+
+        # What follows on psi(g s) = 0 no ratio knows. A loop of at most one turn: mapped over configurations it is run
+        # only where one of them needs it, while a conditional would become a choice between two results.
+        def unknown(carry: tuple[Array, Array]) -> Array:
+            return carry[0]
+
+        def evaluate(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+            anew_G = log_of_images(frozen.params, apply_move(s_N, move))
+            return jnp.bool_(False), jnp.where(empty_G, anew_G, carry[1])
+
+        _, log_G = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G))
+        code_G = None
+        if old.code_G is not None:
+            code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
+        new = Orbit(log_G, code_G, combine(log_G, code_G))
+        return ratio_to(new.log_psi, old.log_psi), (attempted, new)
+
+    def log_ratio(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, move: Move) -> Array:
+        return attempt(frozen, s_N, cache, move)[0]
+
+    def advance(
+        frozen: Frozen,
+        s_N: Array,
+        cache: SymmetrizeCache,
+        move: Move,
+        attempted: tuple[Tree, Orbit] | None = None,
+        accepted: Array | bool = True,
+    ) -> SymmetrizeCache:
+        if attempted is None:
+            attempted = attempt(frozen, s_N, cache, move)[1]
+        of_base, new = attempted
+
+        def of_element(s_N: Array, cache: Tree, move: Move, attempted: Tree) -> Tree:
+            return base.advance(frozen.base, s_N, cache, move, attempted, accepted)
+
+        caches = jax.vmap(of_element)(images(s_N), cache.base, carried(move), of_base)
+        return SymmetrizeCache(caches, jax.tree.map(lambda x, y: jnp.where(accepted, x, y), new, cache.orbit))
+
+    return Ansatz(
+        init=base.init,
+        log_psi=log_psi,
+        kind=kind,
+        freeze=lambda params: Frozen(params, base.freeze(params)),
+        prepare=prepare,
+        log_ratio=log_ratio,
+        log_ratios=over_moves(log_ratio),
+        attempt=attempt,
+        advance=advance,
+    )
+
+
+def _kind(base: Kind, symmetry: Symmetry) -> Kind:
+    if base == "holomorphic":
+        return base
+    if base == "real" and symmetry.is_trivial:
+        return "real"
+    return "signed" if base in ("real", "signed") and not np.iscomplex(symmetry.characters).any() else "complex"

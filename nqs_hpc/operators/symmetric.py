@@ -1,0 +1,66 @@
+"""Whether an operator commutes with permutations of sites and spin flips, by its matrix elements.
+
+H commutes with g where (H f_g)(s) = (H f)(g s) for every function f of states, f_g(s) = f(g s). A random f and some
+random states s tell: equal sums of elements with random weights are equal elements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.hilbert import Hilbert, base_state
+from nqs_hpc.types import Operator
+
+N_STATES = 16
+TOLERANCE = 1e-9  # relative to the sum of the elements' moduli
+PAIRS = 2**20  # matrix elements evaluated at a time
+
+
+def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | None:
+    """The number of the first element that does not leave the operator as it is; None where all do."""
+    rng = np.random.default_rng(0)
+    n = hilbert.n_sites
+    if hilbert.total is None:
+        s_BN = rng.choice(np.array(hilbert.local_values, dtype=np.int8), (N_STATES, n))
+    else:
+        s_BN = rng.permuted(np.tile(base_state(hilbert), (N_STATES, 1)), axis=1)
+    weights_N = rng.normal(size=n)
+    back_GN = np.argsort(symmetry.perms, axis=1)
+
+    def f(s_N: jax.Array) -> jax.Array:
+        return jnp.sin(s_N.astype(jnp.float64) @ weights_N + 1.0)
+
+    def difference(element: tuple[jax.Array, jax.Array]) -> jax.Array:
+        back_N, flip = element
+
+        def carried(s_N: jax.Array) -> jax.Array:
+            return (flip * s_N[back_N]).astype(s_N.dtype)
+
+        def of_state(s_N: jax.Array) -> jax.Array:
+            there, size = applied(carried(s_N), lambda s_N: s_N)
+            here, _ = applied(s_N, carried)
+            return jnp.abs(there - here) / size
+
+        return jnp.max(jax.vmap(of_state)(jnp.asarray(s_BN)))
+
+    def applied(s_N: jax.Array, image: Callable[[jax.Array], jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """(H f)(s) of f(image(s')), and the sum of the elements' moduli."""
+        moves, elements_K = operator.connected(s_N)
+
+        def reached(sites: jax.Array, deltas: jax.Array) -> jax.Array:
+            return f(image(s_N.at[sites].add(deltas.astype(s_N.dtype))))
+
+        diagonal = operator.diagonal(s_N)
+        total = diagonal * f(image(s_N)) + jnp.sum(elements_K * jax.vmap(reached)(moves.sites, moves.deltas))
+        return total, 1e-300 + jnp.abs(diagonal) + jnp.sum(jnp.abs(elements_K))
+
+    elements = (jnp.asarray(back_GN), jnp.asarray(symmetry.flips))
+    at_once = max(1, PAIRS // (N_STATES * n * max(1, operator.n_connected)))
+    of_all = jax.jit(lambda elements: jax.lax.map(difference, elements, batch_size=min(at_once, len(back_GN))))
+    change_G = np.asarray(of_all(elements))
+    return int(np.argmax(change_G > TOLERANCE)) if (change_G > TOLERANCE).any() else None

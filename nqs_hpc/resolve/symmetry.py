@@ -1,0 +1,205 @@
+"""Symmetry sectors: from the keys of ``symmetrize`` and of ansatz=gcnn to a group and its characters, and to words."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc import schema
+from nqs_hpc.checks import bad
+from nqs_hpc.resolve.line import one_line
+from nqs_hpc.schema import Config
+from nqs_hpc.system.characters import (
+    MAX_ELEMENTS,
+    Characters,
+    Symmetry,
+    chosen,
+    generic_irreps,
+    momentum,
+    momentum_of,
+    point_irreps,
+    read_permutations,
+    space_group,
+    with_spin_flip,
+)
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice, bipartition
+from nqs_hpc.system.symmetry import translations
+
+
+def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> schema.Symmetrize:
+    """The section with its file read; raises InputError where it does not fit the sites, or what they hold."""
+    given = config.symmetrize
+    if given.group is not None and given.file is not None:
+        raise bad("symmetrize.file", given.file, f"null, or symmetrize.group=null, which is {given.group}")
+    if given.permutations is not None:  # of a run: the file may be another one by now
+        try:
+            kept = tuple(tuple(int(i) for i in perm) for perm in given.permutations)
+            generic_irreps(np.array(kept))
+        except (TypeError, ValueError) as error:
+            valid = f"what a run has read from symmetrize.file ({error})"
+            raise bad("symmetrize.permutations", given.permutations, valid) from None
+        given = dataclasses.replace(given, permutations=kept)
+    elif given.file is not None:
+        file = given.file
+        perms = one_line("symmetrize.file", file, lambda: read_permutations(file, lattice.n_sites))
+        given = dataclasses.replace(given, permutations=tuple(tuple(perm) for perm in perms.tolist()))
+    if given.momentum is not None and given.group not in ("translations", "space_group"):
+        raise bad("symmetrize.momentum", given.momentum, "null without symmetrize.group=translations or space_group")
+    if given.irrep is not None and given.group not in ("point_group", "space_group") and given.permutations is None:
+        valid = "null without symmetrize.group=point_group or space_group, or symmetrize.file"
+        raise bad("symmetrize.irrep", given.irrep, valid)
+    if given.spin_flip is not None:
+        if set(hilbert.local_values) != {1, -1}:
+            raise bad("symmetrize.spin_flip", given.spin_flip, "null: the sites hold bosons")
+        if hilbert.total:
+            raise bad("symmetrize.spin_flip", given.spin_flip, f"null: it takes sector={hilbert.total} to another")
+    is_on = given.group is not None or given.permutations is not None or given.spin_flip is not None
+    given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
+    found = make_symmetry(given, lattice)
+    if given.mode == "log_psi" and found is not None and not found.is_trivial:
+        raise bad("symmetrize.mode", given.mode, "psi: a mean of logarithms has no characters other than 1")
+    ansatz = config.ansatz
+    if isinstance(ansatz, schema.Gcnn):
+        if given.group is not None or given.permutations is not None:
+            key, value = ("group", given.group) if given.group is not None else ("file", given.file)
+            raise bad(f"symmetrize.{key}", value, "null with ansatz=gcnn, which has ansatz.group, .momentum and .irrep")
+        own = gcnn_symmetry(ansatz, lattice)
+        if ansatz.dtype == "real" and not own.is_trivial:
+            raise bad("ansatz.dtype", "real", "complex: the characters of this momentum and irrep are not all 1")
+        if len(own.perms) * ansatz.features > MAX_ELEMENTS * 16:
+            raise bad("ansatz.features", ansatz.features, f"fewer for a group of {len(own.perms)} elements")
+    return given
+
+
+def make_symmetry(given: schema.Symmetrize, lattice: Lattice) -> Symmetry | None:
+    """What ``symmetrize`` asks for, None where it is off; raises InputError."""
+    perms: NDArray[np.int32] | None = None
+    if given.permutations is not None:
+        of_file = perms = np.array(given.permutations, dtype=np.int32)
+        irreps = one_line("symmetrize.file", given.file, lambda: generic_irreps(of_file))
+        characters = _chosen("symmetrize", irreps, given.irrep)
+    elif given.group is not None:
+        perms, characters = _sector("symmetrize", given.group, given.momentum, given.irrep, lattice)
+    elif given.spin_flip is not None:
+        perms, characters = np.arange(lattice.n_sites, dtype=np.int32)[None, :], np.ones(1, dtype=np.complex128)
+    return None if perms is None else with_spin_flip(perms, characters, given.spin_flip)
+
+
+def gcnn_symmetry(given: schema.Gcnn, lattice: Lattice) -> Symmetry:
+    """The sector that ansatz=gcnn is of by its making; raises InputError."""
+    if given.irrep is not None and given.group != "space_group":
+        raise bad("ansatz.irrep", given.irrep, "null without ansatz.group=space_group")
+    return with_spin_flip(*_sector("ansatz", given.group, given.momentum, given.irrep, lattice), None)
+
+
+def sector_of(config: Config, lattice: Lattice) -> Symmetry | None:
+    """The sector of the wave function, by whatever of the two it has it; None where it has none."""
+    given = config.symmetrize
+    if isinstance(config.ansatz, schema.Gcnn):
+        own = gcnn_symmetry(config.ansatz, lattice)
+        return with_spin_flip(own.perms, own.characters, given.spin_flip)
+    return make_symmetry(given, lattice)
+
+
+def key_of_group(config: Config) -> tuple[str, Any]:
+    """The key that chose the group, and its value."""
+    if isinstance(config.ansatz, schema.Gcnn):
+        return "ansatz.group", config.ansatz.group
+    given = config.symmetrize
+    if given.group is not None:
+        return "symmetrize.group", given.group
+    if given.permutations is not None:
+        return "symmetrize.file", given.file
+    return "symmetrize.spin_flip", given.spin_flip
+
+
+def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
+    """What summary.json says of the sector: as the ansatz sees it, and of the physical wave function where that is
+    another by Marshall's rule; None where there is none.
+    """
+    symmetry = sector_of(config, lattice)
+    if symmetry is None:
+        return None
+    own = config.ansatz if isinstance(config.ansatz, schema.Gcnn) else config.symmetrize
+    group: str = "file" if config.symmetrize.permutations is not None else own.group or "spin_flip"
+    seen = _words(symmetry, group, config.symmetrize.spin_flip, lattice)
+    words = {"group": group, "elements": len(symmetry.perms), **seen}
+    hamiltonian = config.hamiltonian
+    if isinstance(hamiltonian, schema.Heisenberg) and hamiltonian.marshall:
+        signs = _marshall(symmetry, lattice, config.sector)
+        physical = None
+        if signs is not None:
+            characters = symmetry.characters * signs
+            parity = config.symmetrize.spin_flip
+            if parity is not None:
+                parity *= int(signs[len(signs) // 2])
+            physical = _words(symmetry._replace(characters=characters), group, parity, lattice)
+        words["physical"] = physical
+    return words
+
+
+def _marshall(symmetry: Symmetry, lattice: Lattice, total: int | None) -> NDArray[np.int8] | None:
+    """U(g s) / U(s) of each g, U = prod of the spins of one sublattice; None where it depends on s.
+
+    A g that exchanges the sublattices takes this product to that of the other, a factor prod_i s_i = (-1)^(spins down).
+    """
+    sublattice = bipartition(lattice)
+    assert sublattice is not None
+    carried = sublattice[symmetry.perms]
+    swaps = (carried == -sublattice[None, :]).all(axis=1)
+    if not (swaps | (carried == sublattice[None, :]).all(axis=1)).all() or (swaps.any() and total is None):
+        return None
+    down = 0 if total is None else (lattice.n_sites - total) // 2
+    turned = np.where(symmetry.flips < 0, (-1) ** int((sublattice < 0).sum()), 1)
+    return np.where(swaps, (-1) ** down, 1) * turned
+
+
+def _words(symmetry: Symmetry, group: str, parity: int | None, lattice: Lattice) -> dict[str, Any]:
+    """Momentum, irrep and parity of a character, null where the group has none or no name is known."""
+    n = len(symmetry.perms) // (1 if parity is None else 2)
+    perms, characters = symmetry.perms[:n], symmetry.characters[:n]
+    k: tuple[int, ...] | None = None
+    irreps: dict[str, Characters] = {}
+    named = perms
+    if group in ("translations", "space_group"):
+        number = {tuple(perm): g for g, perm in enumerate(perms.tolist())}
+        of_moves = characters[[number[tuple(move)] for move in translations(lattice).tolist()]]
+        k = momentum_of(lattice, of_moves / symmetry.dimension)
+    if group == "space_group":
+        named, irreps = space_group(lattice, k)
+    elif group == "point_group":
+        named, irreps = point_irreps(lattice)
+    elif group == "file":
+        irreps = generic_irreps(perms)
+    same = np.array_equal(named, perms)
+    irrep = next((name for name, c in irreps.items() if same and np.abs(c - characters).max() < 1e-9), None)
+    return {"momentum": None if k is None else list(k), "irrep": irrep, "spin_flip": parity}
+
+
+def _sector(
+    prefix: str, group: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice
+) -> tuple[NDArray[np.int32], Characters]:
+    """The permutations of a group of the lattice and the characters chosen."""
+    if lattice.edges is not None:
+        valid = "null: a lattice from edges has bonds and no geometry; symmetrize.file takes permutations of its sites"
+        raise bad(f"{prefix}.group", group, valid)
+    if group == "translations":
+        moves = translations(lattice)
+        return moves, one_line(f"{prefix}.momentum", k, lambda: momentum(lattice, k))
+    if group == "point_group":
+        perms, irreps = point_irreps(lattice)
+    else:
+        perms, irreps = one_line(f"{prefix}.momentum", k, lambda: space_group(lattice, k))
+    return perms, _chosen(prefix, irreps, irrep)
+
+
+def _chosen(prefix: str, irreps: dict[str, Characters], name: str | None) -> Characters:
+    if not irreps:
+        raise bad(f"{prefix}.irrep", name, "another momentum: on this lattice no representation has this one")
+    if name is not None and name not in irreps:
+        raise bad(f"{prefix}.irrep", name, f"null, {', '.join(irreps)}")
+    return chosen(irreps, name)

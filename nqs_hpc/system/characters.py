@@ -1,0 +1,213 @@
+"""Symmetry sectors: a group of site permutations, with or without spin flip, and a character chi of it.
+
+What a wave function of the sector fulfils, with g carrying values along (`symmetry`),
+
+    psi(g s) = chi(g) psi(s)            where chi(1) = 1,
+
+and in general psi(s) = (d / |G|) sum_g chi*(g) psi(g s) with d = chi(1). A translation by t cells of momentum k, whole
+numbers k_i of 2 pi / L_i along the periodic directions, has chi(t) = exp(-2 pi i sum_i k_i t_i / L_i). A product t p of
+a point operation p and a translation t has chi(t) chi(p) where p keeps k: other p are left out, which leaves the little
+group of k. Irreducible representations of point groups have Mulliken's names (J. Chem. Phys. 23, 1997 (1955),
+doi:10.1063/1.1740655):
+
+    A, B                          even and odd, of groups of two elements
+    A1, A2, (B1, B2), E or E1..   of C_nv in the plane: A and B are 1 and -1 under the rotation by 2 pi / n, 1 and 2
+                                  for A are 1 and -1 under mirrors, for B under those through the x axis (or through
+                                  the first axis from it on), which on the square lattice keep the bonds' directions
+    A1, A2.., E1.., T1..          of all other groups: by dimension, in the order of `groups.character_table`
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.system.groups import character_table, product_table, rounded
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.symmetry import point_operations, translations
+
+Characters = NDArray[np.complex128]
+
+MAX_ELEMENTS = 512  # of a group whose characters are computed from its products
+
+
+class Symmetry(NamedTuple):
+    """A sector: its group, the identity first, and a character; the same on every rank."""
+
+    perms: NDArray[np.int32]  # (G, N) where sites go
+    flips: NDArray[np.int8]  # (G,) -1 where all spins are flipped as well, else 1
+    characters: Characters  # (G,)
+
+    @property
+    def dimension(self) -> int:
+        """That of the irreducible representation; above 1 psi(g s) is no multiple of psi(s)."""
+        return round(self.characters[0].real)
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether psi(g s) = psi(s) for all g."""
+        return bool(np.all(self.characters == 1))
+
+
+def momentum(lattice: Lattice, k: Sequence[int] | None) -> Characters:
+    """The character of each of ``translations(lattice)`` at momentum ``k``, a whole number for each periodic direction
+    in units of 2 pi / L; None is 0. ValueError for another count of numbers.
+    """
+    extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
+    k = (0,) * len(extent) if k is None else tuple(k)
+    if len(k) != len(extent):
+        directions = f"{len(extent)} periodic direction{'s' * (len(extent) != 1)}"
+        raise ValueError(f"{len(k)} numbers; valid: one for each of {directions}")
+    steps = np.stack(np.unravel_index(np.arange(int(np.prod(extent, initial=1))), extent or (1,), order="F"), axis=1)
+    turns = steps @ np.array([k_i / length for k_i, length in zip(k, extent, strict=True)] or [0.0])
+    return rounded(np.exp(-2j * np.pi * turns))
+
+
+def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
+    """The momentum k of the characters of ``translations(lattice)``, 0 <= k_i < L_i: the inverse of `momentum`."""
+    extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
+    strides = [int(np.prod(extent[:i], initial=1)) for i in range(len(extent))]
+    steps = (-np.angle(characters[stride]) / (2 * np.pi) for stride in strides)
+    return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
+
+
+def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
+    """The point group about one centre, (G, N), and its characters by name.
+
+    ``keeps``: the character of the translations that the operations have to keep, which leaves a little group.
+    """
+    perms, matrices = point_operations(lattice)
+    if keeps is not None:
+        kept = _keeping(perms, translations(lattice), keeps)
+        perms, matrices = perms[kept], matrices[kept]
+    distinct, first, inverse = np.unique(perms, axis=0, return_index=True, return_inverse=True)
+    named = _planar(matrices) if lattice.vectors.shape[0] <= 2 else None
+    if named is None:
+        return distinct, generic_irreps(distinct)
+    # On small tori different operations are one permutation: what tells them apart is no character of these.
+    on_first = {name: character[first] for name, character in named.items()}
+    whole = {n: c for n, c in on_first.items() if np.array_equal(c[inverse.reshape(-1)], named[n])}
+    return distinct, whole
+
+
+def generic_irreps(perms: NDArray[np.integer]) -> dict[str, Characters]:
+    """The characters of a group of permutations (G, N) by name. ValueError where that is none, or a large one."""
+    if len(perms) > MAX_ELEMENTS:
+        raise ValueError(f"{len(perms)} permutations; valid: a group of at most {MAX_ELEMENTS}")
+    letters = {1: "A", 2: "E", 3: "T"}
+    characters = character_table(product_table(perms))
+    kinds = [letters.get(round(c[0].real), f"D{round(c[0].real)}_") for c in characters]
+    return {f"{kind}{kinds[: i + 1].count(kind)}": c for i, (kind, c) in enumerate(zip(kinds, characters, strict=True))}
+
+
+def space_group(lattice: Lattice, k: Sequence[int] | None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
+    """Translations times the point operations that keep momentum ``k``, (G, N), and the characters at k by the name of
+    the point group's. ValueError as ``momentum`` does.
+    """
+    of_translations = momentum(lattice, k)
+    points, irreps = point_irreps(lattice, of_translations)
+    moves = translations(lattice)
+    products = moves[:, points].reshape(-1, lattice.n_sites)  # p first, then t
+    distinct, first, inverse = np.unique(products, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # the identity first, as in the two groups
+    characters = {}
+    for name, of_points in irreps.items():
+        of_products = (of_translations[:, None] * of_points[None, :]).ravel()
+        if np.array_equal(of_products[first][inverse.reshape(-1)], of_products):
+            characters[name] = of_products[first][order]
+    return distinct[order], characters
+
+
+def with_spin_flip(perms: NDArray[np.int32], characters: Characters, parity: int | None) -> Symmetry:
+    """The sector of ``characters``; with ``parity`` 1 or -1 that of the group times the flip of all spins."""
+    flips = np.ones(len(perms), dtype=np.int8)
+    if parity is None:
+        return Symmetry(perms, flips, characters)
+    return Symmetry(
+        np.concatenate([perms, perms]),
+        np.concatenate([flips, -flips]),
+        np.concatenate([characters, parity * characters]),
+    )
+
+
+def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:
+    """The group in a file, a permutation a line: site i goes to the i-th number. The identity is moved to the front.
+
+    ``#`` starts a comment, blank lines are skipped. ValueError in one line where a line is no permutation of the sites,
+    one is given twice, or all of them are no group.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise ValueError(f"{error.strerror}") from None
+    rows: dict[tuple[int, ...], int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        words = line.split("#", maxsplit=1)[0].replace(",", " ").split()
+        if not words:
+            continue
+        row = tuple(int(word) if word.isdecimal() else -1 for word in words)
+        if sorted(row) != list(range(n_sites)):
+            raise ValueError(f"line {number}: {line.strip()[:60]!r}; valid: the numbers 0 to {n_sites - 1}, each once")
+        if row in rows:
+            raise ValueError(f"line {number} is the permutation of line {rows[row]}")
+        rows[row] = number
+    one = tuple(range(n_sites))
+    if one not in rows:
+        raise ValueError(f"a group contains the identity, 0 to {n_sites - 1} in order; no line does")
+    perms = np.array([one, *(row for row in rows if row != one)], dtype=np.int32)
+    if len(perms) > MAX_ELEMENTS:
+        raise ValueError(f"{len(perms)} permutations; valid: a group of at most {MAX_ELEMENTS}")
+    product_table(perms)
+    return perms
+
+
+def chosen(irreps: Mapping[str, Characters], name: str | None) -> Characters:
+    """The characters of that name; None is the trivial one. ValueError for a name that is none of them."""
+    if name is None:
+        return next(iter(irreps.values()))
+    if name not in irreps:
+        raise ValueError(f"valid: {', '.join(irreps)}")
+    return irreps[name]
+
+
+def _keeping(points: NDArray[np.int32], moves: NDArray[np.int32], characters: Characters) -> NDArray[np.bool_]:
+    """Which p have chi(p t p^-1) = chi(t) for all translations t: those that keep the momentum."""
+    # A translation is known by where it carries site 0.
+    place = np.full(moves.shape[1], -1)
+    place[moves[:, 0]] = np.arange(len(moves))
+    back = np.argsort(points, axis=1)
+    conjugate = np.take_along_axis(points, moves[:, back[:, 0]].T, axis=1)  # p t p^-1 of site 0, (G, T)
+    return np.asarray(np.abs(characters[place[conjugate]] - characters[None, :]).max(axis=1) < 1e-9)
+
+
+def _planar(matrices: NDArray[np.float64]) -> dict[str, Characters] | None:
+    """Characters of operations in up to two dimensions by name; None for rotations alone, but for a half turn."""
+    mirrors = np.linalg.det(matrices) < 0
+    n = int((~mirrors).sum())
+    one = np.ones(len(matrices), dtype=np.complex128)
+    if len(matrices) == 1:
+        return {"A": one}
+    if len(matrices) == 2:
+        rests = np.isclose(matrices, np.eye(matrices.shape[1])[None]).all(axis=(1, 2))
+        return {"A": one, "B": np.where(rests, one, -one)}
+    if not mirrors.any():
+        return None
+    cosine, sine = matrices[:, 0, 0], matrices[:, 0, 1]
+    angle = np.arctan2(sine, cosine)  # of the turn; of mirrors twice that of their axis
+    turn = np.rint(angle * n / (2 * np.pi)).astype(int)
+    axes = np.rint(np.mod(angle[mirrors], 2 * np.pi) * n / (2 * np.pi) * 1e6) / 1e6
+    through = np.zeros(len(matrices), dtype=int)  # the number of a mirror's axis, from the first one on
+    through[mirrors] = np.rint(axes - axes.min())
+    sign_b = 1.0 - 2 * (np.where(mirrors, through, turn) % 2) + 0j
+    irreps = {"A1": one, "A2": np.where(mirrors, -one, one)}
+    if n % 2 == 0:
+        irreps |= {"B1": sign_b, "B2": np.where(mirrors, -sign_b, sign_b)}
+    number = (n - 1) // 2
+    for j in range(1, number + 1):
+        double = rounded(np.where(mirrors, 0, 2 * np.cos(2 * np.pi * j * turn / n)) + 0j)
+        irreps["E" if number == 1 else f"E{j}"] = double
+    return irreps
