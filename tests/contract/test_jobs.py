@@ -34,6 +34,16 @@ CASES: dict[str, tuple[str, ...]] = {
     "rbm": ("ansatz=rbm", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
     "rbm-complex-sector": ("ansatz=rbm", "ansatz.init_scale=0.3", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
     "jastrow": ("ansatz=jastrow", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
+    "gcnn": ("ansatz=gcnn", "ansatz.layers=2", "ansatz.features=2", *ISING, *METROPOLIS),
+    "symmetrize-signed-sector": (
+        "ansatz=rbm",
+        "ansatz.init_scale=0.3",
+        "symmetrize.group=space_group",
+        "symmetrize.momentum=3",
+        "symmetrize.spin_flip=-1",
+        *HEISENBERG,
+        *METROPOLIS,
+    ),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)
