@@ -68,6 +68,8 @@ def rows() -> dict[str, list[Row]]:
             table[""].append(Row(field.name, show(defaults[field.name]), "", field.metadata["doc"]))
         elif "section" in field.metadata:
             for below in dataclasses.fields(field.metadata["section"]):
+                if "check" not in below.metadata:
+                    continue  # worked out, no key
                 value = show(defaults[field.name][below.name])
                 table[""].append(Row(f"{field.name}.{below.name}", value, "", below.metadata["doc"]))
     return table

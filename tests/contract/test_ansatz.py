@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nqs_hpc.ansatz.gcnn import gcnn
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
@@ -20,6 +21,16 @@ from nqs_hpc.types import Ansatz, Move
 
 N = 6
 TANH: dict[str, Any] = {"activation": "tanh"}  # bounded, as rounding then is where parameters are large
+from nqs_hpc.ansatz.symmetrize import symmetrize
+from nqs_hpc.system.characters import momentum, with_spin_flip
+from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.symmetry import translations
+from nqs_hpc.types import Ansatz, Move
+
+N = 6
+RING = FACTORIES["chain"]((N,), (True,))
+TURNS = with_spin_flip(translations(RING), momentum(RING, None), None)
+ODD = with_spin_flip(TURNS.perms[:1], TURNS.characters[:1], -1)
 ANSATZE: dict[str, Callable[[str], Ansatz]] = {
     "rbm-real": lambda fd: rbm(N, n_hidden=9, dtype="real", float_dtype=fd),
     "rbm-complex": lambda fd: rbm(N, n_hidden=9, dtype="complex", float_dtype=fd),
@@ -32,6 +43,13 @@ ANSATZE: dict[str, Callable[[str], Ansatz]] = {
     "masked_dense-real": lambda fd: masked_dense(N, layers=2, features=3, float_dtype=fd, **TANH),
     "masked_dense-complex": lambda fd: masked_dense(N, layers=3, features=2, dtype="complex", float_dtype=fd, **TANH),
     "mlp-real": lambda fd: mlp(N, widths=(5,), dtype="real", float_dtype=fd),
+    "gcnn-real": lambda fd: gcnn(TURNS, layers=2, features=3, float_dtype=fd),
+    "gcnn-complex": lambda fd: gcnn(TURNS, layers=3, features=2, dtype="complex", float_dtype=fd),
+    # of the sums over groups those that no state is left out of: the others are in tests/ansatz/test_symmetrize.py
+    "symmetrize-real": lambda fd: symmetrize(rbm(N, n_hidden=5, float_dtype=fd), TURNS),
+    "symmetrize-signed": lambda fd: symmetrize(rbm(N, n_hidden=5, float_dtype=fd), ODD),
+    "symmetrize-holomorphic": lambda fd: symmetrize(rbm(N, n_hidden=3, dtype="complex", float_dtype=fd), ODD),
+    "symmetrize-log_psi": lambda fd: symmetrize(mlp(N, widths=(3,), float_dtype=fd), TURNS, mode="log_psi"),
     "mlp-complex": lambda fd: mlp(N, widths=(8, 5), activation="tanh", dtype="complex", float_dtype=fd),
     "resnet-real": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), float_dtype=fd),
     "resnet-complex": lambda fd: resnet(
@@ -152,7 +170,7 @@ def difference(a, b) -> float:
 def test_log_psi_is_a_finite_scalar_of_its_kind(name, float_dtype):
     c = compiled(name, float_dtype)
     real, cplx = (np.float32, np.complex64) if float_dtype == "float32" else (np.float64, np.complex128)
-    wanted = real if c.ansatz.kind in ("real", "signed") else cplx
+    wanted = real if c.ansatz.kind == "real" else cplx
     params = random_params(c.ansatz, 1.0)
     log_psi = c.log_psi(params, STATES)
     assert log_psi.shape == (2**N,) and log_psi.dtype == wanted

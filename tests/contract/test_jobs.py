@@ -42,6 +42,16 @@ CASES: dict[str, tuple[str, ...]] = {
     "adaptive": (*ISING, *METROPOLIS, "sampler.sweep=adaptive"),
     "masked_conv": ("ansatz=masked_conv", *ISING, *DIRECT),
     "masked_dense-complex-sector": ("ansatz=masked_dense", "ansatz.dtype=complex", *HEISENBERG, *DIRECT),
+    "gcnn": ("ansatz=gcnn", "ansatz.layers=2", "ansatz.features=2", *ISING, *METROPOLIS),
+    "symmetrize-signed-sector": (
+        "ansatz=rbm",
+        "ansatz.init_scale=0.3",
+        "symmetrize.group=space_group",
+        "symmetrize.momentum=3",
+        "symmetrize.spin_flip=-1",
+        *HEISENBERG,
+        *METROPOLIS,
+    ),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)
