@@ -114,13 +114,17 @@ def masked_conv(
     distances = [-offsets @ np.array([1, *shape[:0:-1]])[::-1] for offsets in kernels]
     longest = int(distances[0].max())
     columns = np.arange(n_sites)[:, None] % shape[-1]
-    in_row = [(columns + offsets[None, :, -1] >= 0) & (columns + offsets[None, :, -1] < shape[-1]) for offsets in kernels]
+    in_row = [
+        (columns + offsets[None, :, -1] >= 0) & (columns + offsets[None, :, -1] < shape[-1]) for offsets in kernels
+    ]
     coordinates = np.stack(np.unravel_index(np.arange(n_sites), shape), axis=-1).astype(np.int32)
 
     places = windows(shape, kernels)
     sources = [np.zeros_like(places[0].offsets[:1]), *(window.offsets for window in places[:-1])]
     # which weight leads from a place of one window to a place of the next
-    weight_of = [connections(*each) for each in zip(sources, [window.offsets for window in places], kernels, strict=True)]
+    weight_of = [
+        connections(*each) for each in zip(sources, [window.offsets for window in places], kernels, strict=True)
+    ]
     place_in = [relative(window.offsets, shape) for window in places]
 
     def init(key: Array) -> Params:
@@ -201,7 +205,9 @@ def masked_conv(
         each site.
         """
         n_moved, n_places = u_FW.shape
-        apart = at(jnp.asarray(coordinates), u_FW)[:, :, None] - at(jnp.asarray(coordinates), moved_F)[None, None]  # (F, W, F', D)
+        apart = (
+            at(jnp.asarray(coordinates), u_FW)[:, :, None] - at(jnp.asarray(coordinates), moved_F)[None, None]
+        )  # (F, W, F', D)
         place = jnp.asarray(place_in[layer])[tuple(apart[..., d] + (extent - 1) for d, extent in enumerate(shape))]
         place = jnp.where(on_grid_FW[..., None], place, n_places)
         of_all = jnp.pad(d_FWC, [(0, 0), (0, 1), (0, 0)])  # the last place: nothing
@@ -223,7 +229,9 @@ def masked_conv(
         limits = allowed_everywhere(space, digits_N)
         terms = amplitude(space, cache.z[-1], digits(space, s_N), limits)
         old, limits_u = jax.tree.map(lambda x: at(x, u), (terms, limits))
-        ratio = log_change(terms, cache.terms) + log_change(amplitude(space, outputs_u, digits_u, limits_u), old, counts)
+        ratio = log_change(terms, cache.terms) + log_change(
+            amplitude(space, outputs_u, digits_u, limits_u), old, counts
+        )
         ratio = jnp.where(inside(space, digits_N), ratio, -jnp.inf)
         return jnp.where(cache.is_zero, 0, ratio), changed
 

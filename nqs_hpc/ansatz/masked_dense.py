@@ -110,8 +110,10 @@ def masked_dense(
     def full(weight: Array, j: np.ndarray, i: np.ndarray) -> Array:
         _, n_in, n_out = weight.shape
         # written, not gathered: then what a sample's derivative does is to gather
-        blocks = jnp.zeros((n_sites, n_sites, n_in, n_out), real_dtype).at[j, i].set(
-            weight, unique_indices=True, indices_are_sorted=True, mode="promise_in_bounds"
+        blocks = (
+            jnp.zeros((n_sites, n_sites, n_in, n_out), real_dtype)
+            .at[j, i]
+            .set(weight, unique_indices=True, indices_are_sorted=True, mode="promise_in_bounds")
         )
         return blocks.transpose(0, 2, 1, 3).reshape(n_sites * n_in, n_sites * n_out)
 

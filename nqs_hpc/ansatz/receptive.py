@@ -48,9 +48,7 @@ def windows(shape: tuple[int, ...], kernels: list[NDArray[np.int32]]) -> list[Wi
     return result
 
 
-def connections(
-    source: NDArray[np.int32], target: NDArray[np.int32], kernel: NDArray[np.int32]
-) -> NDArray[np.int32]:
+def connections(source: NDArray[np.int32], target: NDArray[np.int32], kernel: NDArray[np.int32]) -> NDArray[np.int32]:
     """(sources, targets): which entry of the kernel leads from an offset to another, len(kernel) for none."""
     number = {tuple(offset): i for i, offset in enumerate(kernel.tolist())}
     pairs = (source[:, None] - target[None]).tolist()

@@ -32,7 +32,9 @@ def resolve_sampler(config: Config, hilbert: Hilbert, n_ranks: int) -> schema.Sa
         raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
     if isinstance(given, schema.Direct):
         if not isinstance(config.ansatz, schema.Autoregressive):
-            valid = f"metropolis: ansatz={config.ansatz.name} is not autoregressive, as masked_dense and masked_conv are"
+            valid = (
+                f"metropolis: ansatz={config.ansatz.name} is not autoregressive, as masked_dense and masked_conv are"
+            )
             raise bad("sampler", "autoregressive", valid)
         if given.n_samples % n_ranks:
             raise bad("sampler.n_samples", given.n_samples, f"a multiple of the {n_ranks} ranks")

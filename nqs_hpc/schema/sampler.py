@@ -35,7 +35,9 @@ class Enumerate:
 @dataclass(frozen=True)
 class Direct:
     name: str
-    n_samples: int = key(checks.integer(least=2), "independent samples a step over all ranks, a multiple of their number")
+    n_samples: int = key(
+        checks.integer(least=2), "independent samples a step over all ranks, a multiple of their number"
+    )
 
 
 Sampler = Metropolis | Enumerate | Direct
