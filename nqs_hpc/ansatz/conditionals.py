@@ -33,7 +33,7 @@ def selu(x: Array) -> Array:
     With exp(x) - 1, right to one rounding of 1, which takes half as long as expm1.
     """
     scale, alpha = 1.0507009873554805, 1.6732632423543772
-    return scale * jnp.where(x > 0, x, alpha * (jnp.exp(jnp.minimum(x, 0)) - 1))
+    return scale * jnp.where(x > 0, x, alpha * (jnp.exp(jnp.where(x > 0, 0, x)) - 1))
 
 
 Activation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
