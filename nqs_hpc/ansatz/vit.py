@@ -1,0 +1,199 @@
+"""Vision transformer: attention between patches of the lattice.
+
+    x_i = E s_i + e                                        s_i: the values of the sites of patch i
+    x_i <- x_i + W_o A(norm x)_i + b_o                     in each block: attention (`attention`),
+    x_i <- x_i + W_down f(W_up norm(x_i) + b_up) + b_down  and a perceptron with one hidden layer
+    log psi(s) = sum_a log cosh(b_a + w_a . norm(sum_i x_i))
+
+with layers normalised before they are entered (Ba et al., arXiv:1607.06450; Xiong et al., arXiv:2002.04745). The
+network knows patches by their relative positions alone, so psi is invariant under translations by whole patches along
+closed directions. For a complex psi w_a and b_a are complex, as pairs of real parameters, and all others real.
+Viteritti, Rende and Becca, Phys. Rev. Lett. 130, 236401 (2023), arXiv:2211.05504; Rende, Viteritti, Bardone, Becca and
+Goldt, Commun. Phys. 7, 260 (2024), arXiv:2310.05715.
+
+A move changes all patches from the first attention on, so a ratio is a full evaluation. But the embedding and what the
+first attention takes of it are functions of the values in one patch. Where these are few (two by two spins have 16),
+``freeze`` tabulates both. The last layer of the last block is linear and summed over patches: the sum is taken first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.ansatz.attention import AttentionName, attention
+from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.ansatz.layers import (
+    ACTIVATIONS,
+    LOG_2,
+    Activation,
+    Dense,
+    FloatName,
+    NumberName,
+    dense_apply,
+    dense_init,
+    log_cosh,
+    normal,
+    parameter_dtype,
+)
+from nqs_hpc.system.patches import Patches
+from nqs_hpc.types import Ansatz
+
+_EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
+_TABULATED = 256  # most kinds of patches that have a table
+
+
+class Norm(NamedTuple):
+    scale: Array  # (width,)
+    bias: Array  # (width,)
+
+
+class Block(NamedTuple):
+    norm_attention: Norm
+    inputs: Array  # (width, I): of the attention
+    relative: Array  # (heads, relative positions)
+    out: Dense
+    norm_mlp: Norm
+    up: Dense
+    down: Dense
+
+
+class ViTParams(NamedTuple):
+    embedding: Dense
+    blocks: tuple[Block, ...]
+    norm_head: Norm
+    head: Dense  # (width, width), or for a complex psi (width, 2 width): real parts, then imaginary parts
+
+
+class ViTFrozen(NamedTuple):
+    params: ViTParams
+    table: Array | None  # (kinds of patches, width + I): the embedding, the inputs of the first attention
+
+
+def vit(
+    patches: Patches,
+    *,
+    width: int,
+    heads: int,
+    layers: int,
+    attention_name: AttentionName = "full",
+    expansion: int = 4,
+    activation: Activation = "gelu",
+    dtype: NumberName = "real",
+    init_scale: float = 0.3,
+    local_values: tuple[int, ...] = (1, -1),
+    float_dtype: FloatName = "float64",
+) -> Ansatz:
+    """A transformer of ``layers`` blocks, of kind ``real`` or ``complex``, with ``expansion`` times ``width`` hidden
+    units in their perceptrons.
+
+    Weights start LeCun-normal, those of the head times ``init_scale``, biases at zero; the parameters are real either
+    way. ``local_values`` are the values a site can take. Raises ValueError for sizes below 1, heads that do not divide
+    the width, and unknown names.
+    """
+    if min(width, layers, expansion) < 1:
+        raise ValueError(f"width={width}, layers={layers}, expansion={expansion}: each must be at least 1")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    n_inputs, mix = attention(attention_name, width, heads)
+    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
+    param_dtype = parameter_dtype("real", float_dtype)
+    nonlinear = ACTIVATIONS[activation]
+    n_patches, n_in_patch = patches.sites.shape
+
+    def init(key: Array) -> ViTParams:
+        def dense(key: Array, n_in: int, n_out: int, scale: float = 1.0) -> Dense:
+            return dense_init(key, n_in, n_out, scale=scale, dtype=param_dtype)
+
+        def norm() -> Norm:
+            return Norm(jnp.ones(width, param_dtype), jnp.zeros(width, param_dtype))
+
+        def block(key: Array) -> Block:
+            key_inputs, key_relative, key_out, key_up, key_down = jax.random.split(key, 5)
+            relative_scale = 0.0 if attention_name == "full" else n_patches**-0.5
+            return Block(
+                norm_attention=norm(),
+                inputs=dense(key_inputs, width, n_inputs).weight,
+                relative=normal(key_relative, (heads, patches.n_relative), relative_scale, param_dtype),
+                out=dense(key_out, width, width),
+                norm_mlp=norm(),
+                up=dense(key_up, width, expansion * width),
+                down=dense(key_down, expansion * width, width),
+            )
+
+        key_embedding, key_head, *key_blocks = jax.random.split(key, 2 + layers)
+        return ViTParams(
+            embedding=dense(key_embedding, n_in_patch, width),
+            blocks=tuple(block(key) for key in key_blocks),
+            norm_head=norm(),
+            head=dense(key_head, width, 2 * width if is_complex else width, init_scale),
+        )
+
+    def embedded(params: ViTParams, values_nS: Array) -> tuple[Array, Array]:
+        """Patches by their values: x and the inputs of the first attention."""
+        x_nW = dense_apply(params.embedding, values_nS.astype(param_dtype))
+        return x_nW, attention_inputs(params.blocks[0], x_nW)
+
+    def attention_inputs(block: Block, x_nW: Array) -> Array:
+        return _normalised(block.norm_attention, x_nW) @ block.inputs
+
+    def from_embedding(params: ViTParams, x_nW: Array, inputs_nI: Array) -> Array:
+        """log psi."""
+        for number, block in enumerate(params.blocks):
+            if number:
+                inputs_nI = attention_inputs(block, x_nW)
+            x_nW = x_nW + dense_apply(block.out, mix(inputs_nI, block.relative[:, patches.relative]))
+            hidden = nonlinear(dense_apply(block.up, _normalised(block.norm_mlp, x_nW)))
+            if number < layers - 1:
+                x_nW = x_nW + dense_apply(block.down, hidden)
+        total_W = jnp.sum(x_nW, axis=0) + jnp.sum(hidden, axis=0) @ block.down.weight + n_patches * block.down.bias
+        theta = dense_apply(params.head, _normalised(params.norm_head, total_W))
+        if is_complex:
+            return _sum_of_log_cosh(theta[:width], theta[width:])
+        return jnp.sum(log_cosh(theta))
+
+    def log_psi(params: ViTParams, s_N: Array) -> Array:
+        return from_embedding(params, *embedded(params, s_N[patches.sites]))
+
+    # The kinds of patches are counted in the base of the number of local values, the first site the fastest.
+    values = np.sort(local_values)
+    n_kinds = len(values) ** n_in_patch
+    place = len(values) ** np.arange(n_in_patch)
+
+    def freeze(params: ViTParams) -> ViTFrozen:
+        if n_kinds > _TABULATED:
+            return ViTFrozen(params, None)
+        kinds = values[np.arange(n_kinds)[:, None] // place % len(values)]
+        return ViTFrozen(params, jnp.concatenate(embedded(params, jnp.asarray(kinds)), axis=1))
+
+    def log_psi_frozen(frozen: ViTFrozen, s_N: Array) -> Array:
+        if frozen.table is None:
+            return log_psi(frozen.params, s_N)
+        digits = jnp.searchsorted(jnp.asarray(values), s_N)[patches.sites]
+        rows = frozen.table.at[digits @ place].get(mode="promise_in_bounds")
+        return from_embedding(frozen.params, rows[:, :width], rows[:, width:])
+
+    kind = "complex" if is_complex else "real"
+    return full_evaluation(init, log_psi_frozen, kind)._replace(log_psi=log_psi, freeze=freeze)
+
+
+def _normalised(norm: Norm, x: Array) -> Array:
+    """Over the last axis."""
+    x = x - jnp.mean(x, axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + _EPS) * norm.scale + norm.bias
+
+
+def _sum_of_log_cosh(a: Array, b: Array) -> Array:
+    """sum log cosh(a + i b) of real arrays, several times as fast as XLA's complex functions on CPUs.
+
+    With e = exp(-2 |a|): 2 exp(-|a|) cosh(a + i b) = (1 + e) cos b + i sign(a) (1 - e) sin b.
+    """
+    size = jnp.abs(a)
+    rest = -jnp.expm1(-2 * size)  # 1 - e, also where e is near 1
+    real, imaginary = (2 - rest) * jnp.cos(b), jnp.copysign(rest, a) * jnp.sin(b)
+    modulus = jnp.sum(size + 0.5 * jnp.log(real * real + imaginary * imaginary) - LOG_2)
+    return jax.lax.complex(modulus, jnp.sum(jnp.arctan2(imaginary, real)))
