@@ -14,10 +14,13 @@ Goldt, Commun. Phys. 7, 260 (2024), arXiv:2310.05715.
 A move changes all patches from the first attention on, so a ratio is a full evaluation. But the embedding and what the
 first attention takes of it are functions of the values in one patch. Where these are few (two by two spins have 16),
 ``freeze`` tabulates both. The last layer of the last block is linear and summed over patches: the sum is taken first.
+Configurations are evaluated in blocks whose activations stay in a core's cache.
 """
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -40,11 +43,13 @@ from nqs_hpc.ansatz.layers import (
     normal,
     parameter_dtype,
 )
+from nqs_hpc.parallel.chunk import blocked
 from nqs_hpc.system.patches import Patches
 from nqs_hpc.types import Ansatz
 
 _EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
 _TABULATED = 256  # most kinds of patches that have a table
+_CACHED = 2**18  # most numbers in a hidden layer of the configurations evaluated at once
 
 
 class Norm(NamedTuple):
@@ -141,8 +146,8 @@ def vit(
     def attention_inputs(block: Block, x_nW: Array) -> Array:
         return _normalised(block.norm_attention, x_nW) @ block.inputs
 
-    def from_embedding(params: ViTParams, x_nW: Array, inputs_nI: Array) -> Array:
-        """log psi."""
+    def from_embedding(params: ViTParams, x_nW: Array, inputs_nI: Array, total: Callable[[Array], Array]) -> Array:
+        """log psi; ``total`` sums over patches."""
         for number, block in enumerate(params.blocks):
             if number:
                 inputs_nI = attention_inputs(block, x_nW)
@@ -150,14 +155,14 @@ def vit(
             hidden = nonlinear(dense_apply(block.up, _normalised(block.norm_mlp, x_nW)))
             if number < layers - 1:
                 x_nW = x_nW + dense_apply(block.down, hidden)
-        total_W = jnp.sum(x_nW, axis=0) + jnp.sum(hidden, axis=0) @ block.down.weight + n_patches * block.down.bias
+        total_W = total(x_nW) + total(hidden) @ block.down.weight + n_patches * block.down.bias
         theta = dense_apply(params.head, _normalised(params.norm_head, total_W))
         if is_complex:
             return _sum_of_log_cosh(theta[:width], theta[width:])
         return jnp.sum(log_cosh(theta))
 
     def log_psi(params: ViTParams, s_N: Array) -> Array:
-        return from_embedding(params, *embedded(params, s_N[patches.sites]))
+        return from_embedding(params, *embedded(params, s_N[patches.sites]), _sum)
 
     # The kinds of patches are counted in the base of the number of local values, the first site the fastest.
     values = np.sort(local_values)
@@ -172,13 +177,28 @@ def vit(
 
     def log_psi_frozen(frozen: ViTFrozen, s_N: Array) -> Array:
         if frozen.table is None:
-            return log_psi(frozen.params, s_N)
-        digits = jnp.searchsorted(jnp.asarray(values), s_N)[patches.sites]
+            x_nW, inputs_nI = embedded(frozen.params, s_N[patches.sites])
+            return from_embedding(frozen.params, x_nW, inputs_nI, _sum_by_terms)
+        digits = jnp.sum(s_N[patches.sites][..., None] > jnp.asarray(values[:-1]), axis=-1)
         rows = frozen.table.at[digits @ place].get(mode="promise_in_bounds")
-        return from_embedding(frozen.params, rows[:, :width], rows[:, width:])
+        return from_embedding(frozen.params, rows[:, :width], rows[:, width:], _sum_by_terms)
 
+    block_size = max(1, _CACHED // (n_patches * expansion * width))
     kind = "complex" if is_complex else "real"
-    return full_evaluation(init, log_psi_frozen, kind)._replace(log_psi=log_psi, freeze=freeze)
+    ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), kind)
+    return ratios._replace(log_psi=log_psi, freeze=freeze)
+
+
+def _sum(x: Array) -> Array:
+    return jnp.sum(x, axis=0)
+
+
+def _sum_by_terms(x: Array) -> Array:
+    """`_sum`, for use without derivatives.
+
+    On CPUs XLA takes what leads to a reduction into it, and nonlinearities are several times as slow there.
+    """
+    return functools.reduce(jnp.add, x)
 
 
 def _normalised(norm: Norm, x: Array) -> Array:

@@ -38,18 +38,22 @@ def jacobian(
 
     ``block``: only so many columns from the one given on, 0 beyond the last.
     """
-    theta_P = flat.ravel(params)
+    # Leaf by leaf, then joined: the derivative by the joined vector is a sum of padded vectors, one for each leaf.
 
-    def log_psi(theta_P: Array, s_N: Array) -> Array:
-        return ansatz.log_psi(flat.unravel(theta_P), s_N)
+    def row(gradient: Tree) -> Array:
+        """jax's gradient by x + i y is d/dx - i d/dy; the flat vector holds x and y."""
+        return flat.ravel(jax.tree.map(jnp.conj, gradient))
 
     def rows(s_N: Array) -> Array:
+        def log_psi(params: Tree) -> Array:
+            return ansatz.log_psi(params, s_N)
+
         if ansatz.kind == "holomorphic":
-            return jax.grad(log_psi, holomorphic=True)(theta_P, s_N)[None]
+            return flat.ravel(jax.grad(log_psi, holomorphic=True)(params))[None]
         if ansatz.kind == "complex":
-            _, pullback = jax.vjp(lambda theta_P: _parts(log_psi(theta_P, s_N)), theta_P)
-            return jax.vmap(lambda row: pullback(row)[0])(jnp.eye(2, dtype=theta_P.dtype))
-        return jax.grad(lambda theta_P: jnp.real(log_psi(theta_P, s_N)))(theta_P)[None]
+            _, pullback = jax.vjp(lambda params: _parts(log_psi(params)), params)
+            return jax.vmap(lambda part: row(pullback(part)[0]))(jnp.eye(2, dtype=flat.dtype))
+        return row(jax.grad(lambda params: jnp.real(log_psi(params)))(params))[None]
 
     def block_rows(s_N: Array) -> Array:
         assert block is not None
