@@ -20,8 +20,9 @@ Configurations are evaluated in blocks whose activations stay in a core's cache.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -38,14 +39,13 @@ from nqs_hpc.ansatz.layers import (
     FloatName,
     NumberName,
     dense_apply,
-    dense_init,
     log_cosh,
     normal,
     parameter_dtype,
 )
 from nqs_hpc.parallel.chunk import blocked
 from nqs_hpc.system.patches import Patches
-from nqs_hpc.types import Ansatz
+from nqs_hpc.types import Ansatz, Kind, Tree
 
 _EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
 _TABULATED = 256  # most kinds of patches that have a table
@@ -72,6 +72,19 @@ class ViTParams(NamedTuple):
     blocks: tuple[Block, ...]
     norm_head: Norm
     head: Dense  # (width, width), or for a complex psi (width, 2 width): real parts, then imaginary parts
+
+
+class _Start(NamedTuple):
+    """How a leaf of the parameters starts: as normal numbers, or one number where ``scale`` is 0."""
+
+    shape: tuple[int, ...]
+    scale: float
+    mean: float
+
+
+def _start(shape: tuple[int, ...], scale: float = 0.0, mean: float = 0.0) -> Any:
+    """In the place of an array."""
+    return _Start(shape, scale, mean)
 
 
 class ViTFrozen(NamedTuple):
@@ -110,51 +123,47 @@ def vit(
     nonlinear = ACTIVATIONS[activation]
     n_patches, n_in_patch = patches.sites.shape
 
+    def dense(n_in: int, n_out: int, scale: float = 1.0) -> Dense:
+        return Dense(_start((n_in, n_out), scale * n_in**-0.5), _start((n_out,)))
+
+    norm = Norm(_start((width,), mean=1.0), _start((width,)))
+    block = Block(
+        norm_attention=norm,
+        inputs=_start((width, n_inputs), width**-0.5),
+        relative=_start((heads, patches.n_relative), 0.0 if attention_name == "full" else n_patches**-0.5),
+        out=dense(width, width),
+        norm_mlp=norm,
+        up=dense(width, expansion * width),
+        down=dense(expansion * width, width),
+    )
+    head = dense(width, 2 * width if is_complex else width, init_scale)
+    start = ViTParams(dense(n_in_patch, width), (block,) * layers, norm, head)
+
     def init(key: Array) -> ViTParams:
-        def dense(key: Array, n_in: int, n_out: int, scale: float = 1.0) -> Dense:
-            return dense_init(key, n_in, n_out, scale=scale, dtype=param_dtype)
-
-        def norm() -> Norm:
-            return Norm(jnp.ones(width, param_dtype), jnp.zeros(width, param_dtype))
-
-        def block(key: Array) -> Block:
-            key_inputs, key_relative, key_out, key_up, key_down = jax.random.split(key, 5)
-            relative_scale = 0.0 if attention_name == "full" else n_patches**-0.5
-            return Block(
-                norm_attention=norm(),
-                inputs=dense(key_inputs, width, n_inputs).weight,
-                relative=normal(key_relative, (heads, patches.n_relative), relative_scale, param_dtype),
-                out=dense(key_out, width, width),
-                norm_mlp=norm(),
-                up=dense(key_up, width, expansion * width),
-                down=dense(key_down, expansion * width, width),
-            )
-
-        key_embedding, key_head, *key_blocks = jax.random.split(key, 2 + layers)
-        return ViTParams(
-            embedding=dense(key_embedding, n_in_patch, width),
-            blocks=tuple(block(key) for key in key_blocks),
-            norm_head=norm(),
-            head=dense(key_head, width, 2 * width if is_complex else width, init_scale),
-        )
+        leaves, structure = jax.tree.flatten(start, is_leaf=lambda x: isinstance(x, _Start))
+        ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
+        # drawn at once: each draw of its own is one more program to compile
+        drawn = jnp.split(normal(key, (int(ends[-1]),), 1.0, param_dtype), ends[:-1])
+        values = [leaf.mean + leaf.scale * x.reshape(leaf.shape) for leaf, x in zip(leaves, drawn, strict=True)]
+        return jax.tree.unflatten(structure, values)
 
     def embedded(params: ViTParams, values_nS: Array) -> tuple[Array, Array]:
         """Patches by their values: x and the inputs of the first attention."""
-        x_nW = dense_apply(params.embedding, values_nS.astype(param_dtype))
+        x_nW = _each(dense_apply, params.embedding, values_nS.astype(param_dtype))
         return x_nW, attention_inputs(params.blocks[0], x_nW)
 
     def attention_inputs(block: Block, x_nW: Array) -> Array:
-        return _normalised(block.norm_attention, x_nW) @ block.inputs
+        return _each(_normalised, block.norm_attention, x_nW) @ block.inputs
 
     def from_embedding(params: ViTParams, x_nW: Array, inputs_nI: Array, total: Callable[[Array], Array]) -> Array:
         """log psi; ``total`` sums over patches."""
         for number, block in enumerate(params.blocks):
             if number:
                 inputs_nI = attention_inputs(block, x_nW)
-            x_nW = x_nW + dense_apply(block.out, mix(inputs_nI, block.relative[:, patches.relative]))
-            hidden = nonlinear(dense_apply(block.up, _normalised(block.norm_mlp, x_nW)))
+            x_nW = x_nW + _each(dense_apply, block.out, mix(inputs_nI, block.relative[:, patches.relative]))
+            hidden = nonlinear(_each(dense_apply, block.up, _each(_normalised, block.norm_mlp, x_nW)))
             if number < layers - 1:
-                x_nW = x_nW + dense_apply(block.down, hidden)
+                x_nW = x_nW + _each(dense_apply, block.down, hidden)
         total_W = total(x_nW) + total(hidden) @ block.down.weight + n_patches * block.down.bias
         theta = dense_apply(params.head, _normalised(params.norm_head, total_W))
         if is_complex:
@@ -172,21 +181,25 @@ def vit(
     def freeze(params: ViTParams) -> ViTFrozen:
         if n_kinds > _TABULATED:
             return ViTFrozen(params, None)
-        kinds = values[np.arange(n_kinds)[:, None] // place % len(values)]
+        kinds = values[np.arange(n_kinds)[:, None] // place[None] % len(values)]
         return ViTFrozen(params, jnp.concatenate(embedded(params, jnp.asarray(kinds)), axis=1))
 
     def log_psi_frozen(frozen: ViTFrozen, s_N: Array) -> Array:
         if frozen.table is None:
-            x_nW, inputs_nI = embedded(frozen.params, s_N[patches.sites])
-            return from_embedding(frozen.params, x_nW, inputs_nI, _sum_by_terms)
-        digits = jnp.sum(s_N[patches.sites][..., None] > jnp.asarray(values[:-1]), axis=-1)
+            return from_embedding(frozen.params, *embedded(frozen.params, s_N[patches.sites]), _sum_by_terms)
+        digits = jnp.sum(s_N[patches.sites][..., None] > values[None, None, :-1], axis=-1)
         rows = frozen.table.at[digits @ place].get(mode="promise_in_bounds")
         return from_embedding(frozen.params, rows[:, :width], rows[:, width:], _sum_by_terms)
 
     block_size = max(1, _CACHED // (n_patches * expansion * width))
-    kind = "complex" if is_complex else "real"
+    kind: Kind = "complex" if is_complex else "real"
     ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), kind)
     return ratios._replace(log_psi=log_psi, freeze=freeze)
+
+
+def _each(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array) -> Array:
+    """A layer on every patch."""
+    return jax.vmap(layer, in_axes=(None, 0))(params, x_nI)
 
 
 def _sum(x: Array) -> Array:
@@ -202,9 +215,8 @@ def _sum_by_terms(x: Array) -> Array:
 
 
 def _normalised(norm: Norm, x: Array) -> Array:
-    """Over the last axis."""
-    x = x - jnp.mean(x, axis=-1, keepdims=True)
-    return x * jax.lax.rsqrt(jnp.mean(x * x, axis=-1, keepdims=True) + _EPS) * norm.scale + norm.bias
+    x = x - jnp.mean(x)
+    return x * jax.lax.rsqrt(jnp.mean(x * x) + _EPS) * norm.scale + norm.bias
 
 
 def _sum_of_log_cosh(a: Array, b: Array) -> Array:

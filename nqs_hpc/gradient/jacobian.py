@@ -19,6 +19,9 @@ from nqs_hpc.gradient.flat import Flat
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.types import Ansatz, Kind, Tree
 
+# Samples differentiated at a time, where the chunk is not smaller: their activations stay in a core's cache.
+SAMPLES = 64
+
 
 def rows_per_sample(kind: Kind) -> int:
     """How many rows of the Jacobian belong to one sample."""
@@ -61,6 +64,7 @@ def jacobian(
         padded = jnp.pad(rows(s_N), ((0, 0), (0, width)))
         return jax.lax.dynamic_slice_in_dim(padded, start, width, axis=1)
 
+    chunk = min(chunk or SAMPLES, SAMPLES)
     if block is not None:
         return chunked_map(block_rows, s_BN, chunk).reshape(-1, block[1])
     return chunked_map(rows, s_BN, chunk).reshape(-1, flat.n_parameters)

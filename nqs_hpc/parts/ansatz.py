@@ -8,8 +8,10 @@ from nqs_hpc import schema
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.rbm import rbm
+from nqs_hpc.ansatz.vit import vit
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Ansatz, Tree
 
 
@@ -36,6 +38,20 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 activation=config.activation,
                 dtype=config.dtype,
                 init_scale=config.init_scale,
+                float_dtype=float_dtype,
+            )
+        case schema.Vit():
+            return vit(
+                patches(lattice, config.patch),
+                width=config.width,
+                heads=config.heads,
+                layers=config.layers,
+                attention_name=config.attention,
+                expansion=config.expansion,
+                activation=config.activation,
+                dtype=config.dtype,
+                init_scale=config.init_scale,
+                local_values=hilbert.local_values,
                 float_dtype=float_dtype,
             )
 

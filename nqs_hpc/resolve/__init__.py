@@ -10,7 +10,7 @@ import dataclasses
 import os
 
 from nqs_hpc.checks import bad
-from nqs_hpc.resolve.ansatz import check_ansatz
+from nqs_hpc.resolve.ansatz import resolve_ansatz
 from nqs_hpc.resolve.hamiltonian import make_hilbert, resolve_hamiltonian, site_lattice
 from nqs_hpc.resolve.lattice import make_lattice, resolve_lattice
 from nqs_hpc.resolve.optimizer import check_optimizer
@@ -40,6 +40,6 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     config = dataclasses.replace(config, sector=resolve_sector(config, lattice.n_sites))
     hilbert = make_hilbert(hamiltonian, lattice.n_sites, config.sector)
     config = dataclasses.replace(config, sampler=resolve_sampler(config, hilbert, n_ranks))
-    check_ansatz(config.ansatz, lattice, hilbert)
+    config = dataclasses.replace(config, ansatz=resolve_ansatz(config.ansatz, lattice, hilbert))
     check_optimizer(config, hilbert)
     return config

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nqs_hpc import checks
-from nqs_hpc.schema.ansatz import Ansatz, Jastrow, Mlp, Rbm
+from nqs_hpc.schema.ansatz import Ansatz, Jastrow, Mlp, Rbm, Vit
 from nqs_hpc.schema.hamiltonian import BoseHubbard, Hamiltonian, Heisenberg, Ising, Pauli, Rydberg, ToricCode
 from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read
 from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, RegularLattice

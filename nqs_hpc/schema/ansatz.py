@@ -43,4 +43,29 @@ class Mlp:
     init_scale: float = key(checks.positive, "factor on LeCun's normal initial weights")
 
 
-Ansatz = Rbm | Jastrow | Mlp
+@choice("ansatz", "vit")
+@dataclass(frozen=True)
+class Vit:
+    """Resolved: ``patch`` has one entry a dimension."""
+
+    name: str
+    patch: tuple[int, ...] = key(
+        checks.one_or_list(checks.integer()), "cells of a patch, or a list by direction; divides the extent"
+    )
+    width: int = key(checks.integer(), "numbers that stand for a patch")
+    heads: int = key(checks.integer(), "heads of the attention; divides the width")
+    layers: int = key(checks.integer(), "blocks of attention and perceptron")
+    attention: Literal["full", "factored"] = key(
+        checks.choice("full", "factored"), "weights from queries and keys, or (factored) from relative positions alone"
+    )
+    expansion: int = key(checks.integer(), "hidden units of the perceptrons, in units of the width")
+    activation: Literal["gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice("gelu", "tanh", "relu", "silu", "log_cosh"), "activation of the hidden layers"
+    )
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "complex: a complex last layer, from real parameters"
+    )
+    init_scale: float = key(checks.positive, "factor on the initial weights of the last layer; small: psi nearly even")
+
+
+Ansatz = Rbm | Jastrow | Mlp | Vit

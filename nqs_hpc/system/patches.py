@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.system import links
 from nqs_hpc.system.lattice import FACTORIES, Lattice, cells
 
 
@@ -26,18 +27,17 @@ class Patches(NamedTuple):
 
 
 def patches(lattice: Lattice, patch: int | Sequence[int]) -> Patches:
-    """The patches of ``patch`` cells, one number for all directions or one each; ValueError where these do not fit."""
-    if lattice.name not in FACTORIES:
-        raise ValueError(
-            f"ansatz.patch={patch}: a lattice of {lattice.name} has no patches; {', '.join(FACTORIES)} have"
-        )
+    """The patches of ``patch`` cells, one number for all directions or one each.
+
+    ValueError, saying what is valid, where these do not fit.
+    """
+    if lattice.name not in (*FACTORIES, links.NAME):
+        raise ValueError(f"lattice={lattice.name} has no patches; valid: {', '.join(FACTORIES)}")
     size = (patch,) * len(lattice.extent) if isinstance(patch, int) else tuple(patch)
     if len(size) != len(lattice.extent):
-        raise ValueError(
-            f"ansatz.patch={list(size)}: {lattice.name} needs one number, or {len(lattice.extent)}, one a direction"
-        )
+        raise ValueError(f"one number, or {len(lattice.extent)}, one by direction")
     if any(length < 1 or extent % length for length, extent in zip(size, lattice.extent, strict=True)):
-        raise ValueError(f"ansatz.patch={list(size)}: each must divide the extent {list(lattice.extent)}")
+        raise ValueError(f"divisors of the extent, {list(lattice.extent)}, by direction")
 
     cell_ND = cells(lattice)
     numbers = tuple(extent // length for extent, length in zip(lattice.extent, size, strict=True))
