@@ -76,6 +76,19 @@ WORKLOADS = {
         ansatz="rbm",
         alpha=1,
     ),
+    "W4": workload(
+        "ViT (patch 2x2, 32 wide, 4 heads, 2 layers), J1-J2 6x6, J2=0.5, Sz=0",
+        "lattice=square lattice.length=6 hamiltonian=heisenberg hamiltonian.J=[1,0.5] hamiltonian.marshall=true "
+        "ansatz=vit ansatz.patch=2 ansatz.width=32 ansatz.heads=4 ansatz.layers=2",
+        extent=[6, 6],
+        hamiltonian="heisenberg",
+        J=[1, 0.5],
+        ansatz="vit",
+        patch=2,
+        width=32,
+        heads=4,
+        layers=2,
+    ),
     "W5": workload(
         "RBM alpha=2, TFIM 20x20, h=3",
         "lattice=square lattice.length=20 hamiltonian=ising hamiltonian.h=3.0 ansatz=rbm ansatz.alpha=2",

@@ -26,9 +26,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import netket as nk
+import numpy as np
 
 SCREENING_STEPS = 3  # of one way, after its first; fewer where they fill SCREENING_SECONDS
 SCREENING_SECONDS = 20.0
@@ -49,6 +51,52 @@ SOLVERS = {
     "VMC_SR, QGT": "parameters",
     "SR, QGTJacobianDense, Cholesky": "parameters",
 }
+
+
+class Attention(nn.Module):
+    """Multi-head attention between the patches of a torus of ``numbers`` patches, with a bias by relative position."""
+
+    numbers: tuple[int, int]
+    width: int
+    heads: int
+
+    @nn.compact
+    def __call__(self, x):  # (B, n, width)
+        n_x, n_y = self.numbers
+        place = np.stack(np.divmod(np.arange(n_x * n_y), n_y), axis=1)
+        shift = (place[:, None] - place[None]) % self.numbers
+        bias = self.param("bias", nn.initializers.zeros, (self.heads, n_x * n_y), float)
+        bias = bias[:, shift[..., 0] * n_y + shift[..., 1]]
+        qkv = nn.Dense(3 * self.width, use_bias=False, param_dtype=float)(x)
+        q, k, v = jnp.split(qkv.reshape(*x.shape[:2], self.heads, -1), 3, axis=-1)
+        scores = jnp.einsum("bihd,bjhd->bhij", q, k) / math.sqrt(self.width // self.heads) + bias
+        mixed = jnp.einsum("bhij,bjhd->bihd", jax.nn.softmax(scores, axis=-1), v)
+        return nn.Dense(self.width, param_dtype=float)(mixed.reshape(x.shape))
+
+
+class ViT(nn.Module):
+    """The vision transformer of nqs_hpc, layer by layer the same, on a square lattice, as one writes it in flax."""
+
+    extent: tuple[int, int]
+    patch: int
+    width: int
+    heads: int
+    layers: int
+
+    @nn.compact
+    def __call__(self, s):  # (..., N)
+        n_x, n_y = (length // self.patch for length in self.extent)
+        x = s.reshape(-1, n_x, self.patch, n_y, self.patch).transpose(0, 1, 3, 2, 4)
+        x = nn.Dense(self.width, param_dtype=float)(x.reshape(len(x), n_x * n_y, self.patch**2))
+        for _ in range(self.layers):
+            norm = nn.LayerNorm(param_dtype=float)
+            x = x + Attention((n_x, n_y), self.width, self.heads)(norm(x))
+            hidden = nn.Dense(4 * self.width, param_dtype=float)(nn.LayerNorm(param_dtype=float)(x))
+            x = x + nn.Dense(self.width, param_dtype=float)(nn.gelu(hidden))
+        z = nn.LayerNorm(param_dtype=float)(x.sum(axis=1))
+        weights = nn.initializers.normal(0.3 * self.width**-0.5)
+        theta = nn.Dense(self.width, kernel_init=weights, param_dtype=float)(z)
+        return jnp.sum(nk.nn.log_cosh(theta), axis=-1).reshape(s.shape[:-1])
 
 
 class Setting(NamedTuple):
@@ -93,13 +141,27 @@ def problem(workload: dict[str, Any]) -> Problem:
         sampler = nk.sampler.MetropolisExchange(hilbert, graph=graph, n_chains=workload["n_chains"], sweep_size=n)
         kinds = {"jax": ops.LocalOperatorJax, "numba": ops.LocalOperatorNumba}
 
-        def hamiltonian(name: str):
-            return ops.Heisenberg(hilbert, graph, sign_rule=True, cls=kinds[name])
+        couplings = workload.get("J", [1])
+        bonds = graph
+        if len(couplings) > 1:  # Grid has nearest neighbours only; exchanges are along these either way
+            bonds = nk.graph.Lattice(
+                np.eye(len(workload["extent"])), workload["extent"], pbc=True, max_neighbor_order=len(couplings)
+            )
 
-        n_connected = graph.n_edges + 1
+        def hamiltonian(name: str):
+            # Marshall's rule gives the nearest neighbours another sign, and no other bonds
+            signs = [True, *(False for _ in couplings[1:])] if len(couplings) > 1 else True
+            j = couplings if len(couplings) > 1 else couplings[0]
+            return ops.Heisenberg(hilbert, bonds, J=j, sign_rule=signs, cls=kinds[name])
+
+        n_connected = bonds.n_edges + 1
     if workload["ansatz"] == "rbm":
         model = nk.models.RBM(alpha=workload["alpha"], param_dtype=complex if workload["complex"] else float)
         hidden = workload["alpha"] * n
+    elif workload["ansatz"] == "vit":
+        sizes = {key: workload[key] for key in ("patch", "width", "heads", "layers")}
+        model = ViT(extent=tuple(workload["extent"]), **sizes)
+        hidden = 12 * workload["width"] * n // workload["patch"] ** 2
     else:
         alphas = tuple(workload["alphas"])
         model = nk.models.MLP(hidden_dims_alpha=alphas, hidden_activations=jax.nn.gelu, use_output_bias=True)

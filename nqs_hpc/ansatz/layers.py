@@ -15,6 +15,7 @@ from nqs_hpc.types import Move, Tree
 
 FloatName = Literal["float32", "float64"]
 NumberName = Literal["real", "complex"]
+Activation = Literal["gelu", "tanh", "relu", "silu", "log_cosh"]
 
 LOG_2 = float(np.log(2.0))
 
@@ -67,6 +68,15 @@ def log_cosh(x: Array) -> Array:
     """
     y = jnp.where(jnp.real(x) < 0, -x, x)
     return y + jnp.log1p(jnp.exp(-2 * y)) - LOG_2
+
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu": jax.nn.gelu,
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "log_cosh": log_cosh,
+}
 
 
 def tanh(x: Array) -> Array:

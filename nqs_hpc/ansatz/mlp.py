@@ -12,34 +12,24 @@ and a ratio adds some rows of W_0 to it in place of a matrix product. The other 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.ansatz.layers import (
+    ACTIVATIONS,
+    Activation,
     Dense,
     FloatName,
     NumberName,
     dense_apply,
     dense_init,
-    log_cosh,
     over_moves,
     parameter_dtype,
 )
 from nqs_hpc.types import Ansatz, Factors, Move
-
-Activation = Literal["gelu", "tanh", "relu", "silu", "log_cosh"]
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "gelu": jax.nn.gelu,
-    "tanh": jnp.tanh,
-    "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
-    "log_cosh": log_cosh,
-}
 
 
 class MLPCache(NamedTuple):

@@ -35,6 +35,29 @@ def chunked(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -> Tr
     return jax.tree.map(lambda a, b: jnp.concatenate([a, b]), out, last)
 
 
+def blocked(function: Callable[[Tree, jax.Array], jax.Array], size: int) -> Callable[[Tree, jax.Array], jax.Array]:
+    """``function(shared, x)`` that goes through ``x`` at most ``size`` at a time however it is mapped over them.
+
+    Maps inside maps become one. Not for derivatives in reverse.
+    """
+
+    def in_blocks(shared: Tree, xs: jax.Array) -> jax.Array:
+        return chunked_map(lambda x: function(shared, x), xs, even_part(len(xs), size))
+
+    many = jax.custom_batching.custom_vmap(in_blocks)
+
+    @many.def_vmap
+    def mapped(axis_size: int, in_batched: list[Tree], shared: Tree, xs: jax.Array) -> tuple[jax.Array, bool]:
+        shared_mapped, xs_mapped = in_batched
+        if any(jax.tree.leaves(shared_mapped)):
+            axes = jax.tree.map(lambda is_mapped: 0 if is_mapped else None, (shared_mapped, xs_mapped))
+            return jax.vmap(in_blocks, in_axes=axes, axis_size=axis_size)(shared, xs), True
+        out = many(shared, xs.reshape(-1, *xs.shape[2:]))
+        return out.reshape(axis_size, -1, *out.shape[1:]), True
+
+    return lambda shared, x: many(shared, x[None])[0]
+
+
 def even_part(n: int, most: int) -> int:
     """The largest divisor of n up to ``most``, where it is at least half of that, else ``most``: chunks of this size
     leave no rest, for which a program would hold all of the function's code once more.

@@ -16,9 +16,11 @@ from nqs_hpc.ansatz.modulus_phase import modulus_phase
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.ansatz.resnet import resnet
 from nqs_hpc.ansatz.symmetrize import symmetrize
+from nqs_hpc.ansatz.vit import vit
 from nqs_hpc.resolve.symmetry import gcnn_symmetry, make_symmetry
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Ansatz, Tree
 
 
@@ -64,6 +66,20 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
             return modulus_phase(
                 make_ansatz(config.modulus, lattice, hilbert, float_dtype),
                 make_ansatz(config.phase, lattice, hilbert, float_dtype),
+            )
+        case schema.Vit():
+            return vit(
+                patches(lattice, config.patch),
+                width=config.width,
+                heads=config.heads,
+                layers=config.layers,
+                attention_name=config.attention,
+                expansion=config.expansion,
+                activation=config.activation,
+                dtype=config.dtype,
+                init_scale=config.init_scale,
+                local_values=hilbert.local_values,
+                float_dtype=float_dtype,
             )
         case schema.Gcnn():
             return gcnn(

@@ -9,6 +9,7 @@ from nqs_hpc import schema
 from nqs_hpc.checks import bad, show
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import FACTORIES, Lattice
+from nqs_hpc.system.patches import patches
 
 GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
 
@@ -36,6 +37,8 @@ def resolve_ansatz(
         if given.kernel > min(lattice.extent):
             valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
             raise bad(f"{prefix}.kernel", given.kernel, valid)
+    if isinstance(given, schema.Vit):
+        return _vit(given, lattice, prefix)
     return _resnet(given, lattice, prefix) if isinstance(given, schema.Resnet) else given
 
 
@@ -58,3 +61,15 @@ def _resnet(given: schema.Resnet, lattice: Lattice, prefix: str) -> schema.Resne
         reach = f"at most {show(most)} by direction, on {show(list(lattice.extent))} sites"
         raise bad(f"{prefix}.kernel", given.kernel, f"{reach}: there a kernel reaches every site once")
     return dataclasses.replace(given, kernel=kernel)
+
+
+def _vit(given: schema.Vit, lattice: Lattice, prefix: str) -> schema.Vit:
+    try:
+        patches(lattice, given.patch)
+    except ValueError as error:
+        raise bad(f"{prefix}.patch", given.patch, str(error)) from None
+    if given.width % given.heads:
+        raise bad(f"{prefix}.heads", given.heads, f"a divisor of {prefix}.width={given.width}")
+    if isinstance(given.patch, int):
+        return dataclasses.replace(given, patch=(given.patch,) * len(lattice.extent))
+    return given

@@ -26,6 +26,7 @@ from nqs_hpc.schema.ansatz import (
     ModulusPhase,
     Rbm,
     Resnet,
+    Vit,
 )
 from nqs_hpc.schema.hamiltonian import BoseHubbard, Hamiltonian, Heisenberg, Ising, Pauli, Rydberg, ToricCode
 from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read

@@ -100,6 +100,31 @@ class MaskedConv(Masked):
 Autoregressive = MaskedDense | MaskedConv  # the ansätze that sampler=autoregressive can draw from
 
 
+@choice("ansatz", "vit")
+@dataclass(frozen=True)
+class Vit:
+    """Resolved: ``patch`` has one entry a dimension."""
+
+    name: str
+    patch: tuple[int, ...] = key(
+        checks.one_or_list(checks.integer()), "cells of a patch, or a list by direction; divides the extent"
+    )
+    width: int = key(checks.integer(), "numbers that stand for a patch")
+    heads: int = key(checks.integer(), "heads of the attention; divides the width")
+    layers: int = key(checks.integer(), "blocks of attention and perceptron")
+    attention: Literal["full", "factored"] = key(
+        checks.choice("full", "factored"), "weights from queries and keys, or (factored) from relative positions alone"
+    )
+    expansion: int = key(checks.integer(), "hidden units of the perceptrons, in units of the width")
+    activation: Literal["gelu", "tanh", "relu", "silu", "log_cosh"] = key(
+        checks.choice("gelu", "tanh", "relu", "silu", "log_cosh"), "activation of the hidden layers"
+    )
+    dtype: Literal["real", "complex"] = key(
+        checks.choice("real", "complex"), "complex: a complex last layer, from real parameters"
+    )
+    init_scale: float = key(checks.positive, "factor on the initial weights of the last layer; small: psi nearly even")
+
+
 @choice("ansatz", "gcnn")
 @dataclass(frozen=True)
 class Gcnn:
@@ -127,12 +152,12 @@ class Gcnn:
 @dataclass(frozen=True)
 class ModulusPhase:
     name: str
-    modulus: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Gcnn = inner(
+    modulus: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Vit | Gcnn = inner(
         "ansatz", "ansatz.modulus", "real network of log |psi|, any other ansatz; its keys below: ansatz.modulus.alpha"
     )
-    phase: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Gcnn = inner(
+    phase: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Vit | Gcnn = inner(
         "ansatz", "ansatz.phase", "real network of the phase, any other ansatz; its keys below: ansatz.phase.alphas"
     )
 
 
-Ansatz = Rbm | Jastrow | Mlp | Resnet | Gcnn | Autoregressive | ModulusPhase
+Ansatz = Rbm | Jastrow | Mlp | Resnet | Vit | Gcnn | Autoregressive | ModulusPhase

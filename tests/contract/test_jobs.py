@@ -53,6 +53,7 @@ CASES: dict[str, tuple[str, ...]] = {
         *METROPOLIS,
     ),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
+    "vit": ("ansatz=vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1", *HEISENBERG, *METROPOLIS),
 }
 NAMES = sorted(CASES)
 ALONE = World(

@@ -1,0 +1,231 @@
+"""Vision transformer: attention between patches of the lattice.
+
+    x_i = E s_i + e                                        s_i: the values of the sites of patch i
+    x_i <- x_i + W_o A(norm x)_i + b_o                     in each block: attention (`attention`),
+    x_i <- x_i + W_down f(W_up norm(x_i) + b_up) + b_down  and a perceptron with one hidden layer
+    log psi(s) = sum_a log cosh(b_a + w_a . norm(sum_i x_i))
+
+with layers normalised before they are entered (Ba et al., arXiv:1607.06450; Xiong et al., arXiv:2002.04745). The
+network knows patches by their relative positions alone, so psi is invariant under translations by whole patches along
+closed directions. For a complex psi w_a and b_a are complex, as pairs of real parameters, and all others real.
+Viteritti, Rende and Becca, Phys. Rev. Lett. 130, 236401 (2023), arXiv:2211.05504; Rende, Viteritti, Bardone, Becca and
+Goldt, Commun. Phys. 7, 260 (2024), arXiv:2310.05715.
+
+A move changes all patches from the first attention on, so a ratio is a full evaluation. But the embedding and what the
+first attention takes of it are functions of the values in one patch. Where these are few (two by two spins have 16),
+``freeze`` tabulates both. The last layer of the last block is linear and summed over patches: the sum is taken first.
+Configurations are evaluated in blocks whose activations stay in a core's cache.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.ansatz.attention import AttentionName, attention
+from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.ansatz.layers import (
+    ACTIVATIONS,
+    LOG_2,
+    Activation,
+    Dense,
+    FloatName,
+    NumberName,
+    dense_apply,
+    log_cosh,
+    normal,
+    parameter_dtype,
+)
+from nqs_hpc.parallel.chunk import blocked
+from nqs_hpc.system.patches import Patches
+from nqs_hpc.types import Ansatz, Kind, Tree
+
+_EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
+_TABULATED = 256  # most kinds of patches that have a table
+_CACHED = 2**18  # most numbers in a hidden layer of the configurations evaluated at once
+
+
+class Norm(NamedTuple):
+    scale: Array  # (width,)
+    bias: Array  # (width,)
+
+
+class Block(NamedTuple):
+    norm_attention: Norm
+    inputs: Array  # (width, I): of the attention
+    relative: Array  # (heads, relative positions)
+    out: Dense
+    norm_mlp: Norm
+    up: Dense
+    down: Dense
+
+
+class ViTParams(NamedTuple):
+    embedding: Dense
+    blocks: tuple[Block, ...]
+    norm_head: Norm
+    head: Dense  # (width, width), or for a complex psi (width, 2 width): real parts, then imaginary parts
+
+
+class _Start(NamedTuple):
+    """How a leaf of the parameters starts: as normal numbers, or one number where ``scale`` is 0."""
+
+    shape: tuple[int, ...]
+    scale: float
+    mean: float
+
+
+def _start(shape: tuple[int, ...], scale: float = 0.0, mean: float = 0.0) -> Any:
+    """In the place of an array."""
+    return _Start(shape, scale, mean)
+
+
+class ViTFrozen(NamedTuple):
+    params: ViTParams
+    table: Array | None  # (kinds of patches, width + I): the embedding, the inputs of the first attention
+
+
+def vit(
+    patches: Patches,
+    *,
+    width: int,
+    heads: int,
+    layers: int,
+    attention_name: AttentionName = "full",
+    expansion: int = 4,
+    activation: Activation = "gelu",
+    dtype: NumberName = "real",
+    init_scale: float = 0.3,
+    local_values: tuple[int, ...] = (1, -1),
+    float_dtype: FloatName = "float64",
+) -> Ansatz:
+    """A transformer of ``layers`` blocks, of kind ``real`` or ``complex``, with ``expansion`` times ``width`` hidden
+    units in their perceptrons.
+
+    Weights start LeCun-normal, those of the head times ``init_scale``, biases at zero; the parameters are real either
+    way. ``local_values`` are the values a site can take. Raises ValueError for sizes below 1, heads that do not divide
+    the width, and unknown names.
+    """
+    if min(width, layers, expansion) < 1:
+        raise ValueError(f"width={width}, layers={layers}, expansion={expansion}: each must be at least 1")
+    if activation not in ACTIVATIONS:
+        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    n_inputs, mix = attention(attention_name, width, heads)
+    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
+    param_dtype = parameter_dtype("real", float_dtype)
+    nonlinear = ACTIVATIONS[activation]
+    n_patches, n_in_patch = patches.sites.shape
+
+    def dense(n_in: int, n_out: int, scale: float = 1.0) -> Dense:
+        return Dense(_start((n_in, n_out), scale * n_in**-0.5), _start((n_out,)))
+
+    norm = Norm(_start((width,), mean=1.0), _start((width,)))
+    block = Block(
+        norm_attention=norm,
+        inputs=_start((width, n_inputs), width**-0.5),
+        relative=_start((heads, patches.n_relative), 0.0 if attention_name == "full" else n_patches**-0.5),
+        out=dense(width, width),
+        norm_mlp=norm,
+        up=dense(width, expansion * width),
+        down=dense(expansion * width, width),
+    )
+    head = dense(width, 2 * width if is_complex else width, init_scale)
+    start = ViTParams(dense(n_in_patch, width), (block,) * layers, norm, head)
+
+    def init(key: Array) -> ViTParams:
+        leaves, structure = jax.tree.flatten(start, is_leaf=lambda x: isinstance(x, _Start))
+        ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
+        # drawn at once: each draw of its own is one more program to compile
+        drawn = jnp.split(normal(key, (int(ends[-1]),), 1.0, param_dtype), ends[:-1])
+        values = [leaf.mean + leaf.scale * x.reshape(leaf.shape) for leaf, x in zip(leaves, drawn, strict=True)]
+        return jax.tree.unflatten(structure, values)
+
+    def embedded(params: ViTParams, values_nS: Array) -> tuple[Array, Array]:
+        """Patches by their values: x and the inputs of the first attention."""
+        x_nW = _each(dense_apply, params.embedding, values_nS.astype(param_dtype))
+        return x_nW, attention_inputs(params.blocks[0], x_nW)
+
+    def attention_inputs(block: Block, x_nW: Array) -> Array:
+        return _each(_normalised, block.norm_attention, x_nW) @ block.inputs
+
+    def from_embedding(params: ViTParams, x_nW: Array, inputs_nI: Array, total: Callable[[Array], Array]) -> Array:
+        """log psi; ``total`` sums over patches."""
+        for number, block in enumerate(params.blocks):
+            if number:
+                inputs_nI = attention_inputs(block, x_nW)
+            x_nW = x_nW + _each(dense_apply, block.out, mix(inputs_nI, block.relative[:, patches.relative]))
+            hidden = nonlinear(_each(dense_apply, block.up, _each(_normalised, block.norm_mlp, x_nW)))
+            if number < layers - 1:
+                x_nW = x_nW + _each(dense_apply, block.down, hidden)
+        total_W = total(x_nW) + total(hidden) @ block.down.weight + n_patches * block.down.bias
+        theta = dense_apply(params.head, _normalised(params.norm_head, total_W))
+        if is_complex:
+            return _sum_of_log_cosh(theta[:width], theta[width:])
+        return jnp.sum(log_cosh(theta))
+
+    def log_psi(params: ViTParams, s_N: Array) -> Array:
+        return from_embedding(params, *embedded(params, s_N[patches.sites]), _sum)
+
+    # The kinds of patches are counted in the base of the number of local values, the first site the fastest.
+    values = np.sort(local_values)
+    n_kinds = len(values) ** n_in_patch
+    place = len(values) ** np.arange(n_in_patch)
+
+    def freeze(params: ViTParams) -> ViTFrozen:
+        if n_kinds > _TABULATED:
+            return ViTFrozen(params, None)
+        kinds = values[np.arange(n_kinds)[:, None] // place[None] % len(values)]
+        return ViTFrozen(params, jnp.concatenate(embedded(params, jnp.asarray(kinds)), axis=1))
+
+    def log_psi_frozen(frozen: ViTFrozen, s_N: Array) -> Array:
+        if frozen.table is None:
+            return from_embedding(frozen.params, *embedded(frozen.params, s_N[patches.sites]), _sum_by_terms)
+        digits = jnp.sum(s_N[patches.sites][..., None] > values[None, None, :-1], axis=-1)
+        rows = frozen.table.at[digits @ place].get(mode="promise_in_bounds")
+        return from_embedding(frozen.params, rows[:, :width], rows[:, width:], _sum_by_terms)
+
+    block_size = max(1, _CACHED // (n_patches * expansion * width))
+    kind: Kind = "complex" if is_complex else "real"
+    ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), kind)
+    return ratios._replace(log_psi=log_psi, freeze=freeze)
+
+
+def _each(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array) -> Array:
+    """A layer on every patch."""
+    return jax.vmap(layer, in_axes=(None, 0))(params, x_nI)
+
+
+def _sum(x: Array) -> Array:
+    return jnp.sum(x, axis=0)
+
+
+def _sum_by_terms(x: Array) -> Array:
+    """`_sum`, for use without derivatives.
+
+    On CPUs XLA takes what leads to a reduction into it, and nonlinearities are several times as slow there.
+    """
+    return functools.reduce(jnp.add, x)
+
+
+def _normalised(norm: Norm, x: Array) -> Array:
+    x = x - jnp.mean(x)
+    return x * jax.lax.rsqrt(jnp.mean(x * x) + _EPS) * norm.scale + norm.bias
+
+
+def _sum_of_log_cosh(a: Array, b: Array) -> Array:
+    """sum log cosh(a + i b) of real arrays, several times as fast as XLA's complex functions on CPUs.
+
+    With e = exp(-2 |a|): 2 exp(-|a|) cosh(a + i b) = (1 + e) cos b + i sign(a) (1 - e) sin b.
+    """
+    size = jnp.abs(a)
+    rest = -jnp.expm1(-2 * size)  # 1 - e, also where e is near 1
+    real, imaginary = (2 - rest) * jnp.cos(b), jnp.copysign(rest, a) * jnp.sin(b)
+    modulus = jnp.sum(size + 0.5 * jnp.log(real * real + imaginary * imaginary) - LOG_2)
+    return jax.lax.complex(modulus, jnp.sum(jnp.arctan2(imaginary, real)))
