@@ -66,6 +66,7 @@ EXTRA = {
     "toric_code": ["lattice=square"],
     "pauli": [TFIM[1]],
     "enumerate": ["lattice.length=10"],
+    "autoregressive": ["ansatz=masked_dense"],
 }
 
 
