@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import netket as nk
+import numpy as np
 
 SCREENING_STEPS = 3  # of one way, after its first; fewer where they fill SCREENING_SECONDS
 SCREENING_SECONDS = 20.0
@@ -76,7 +77,8 @@ class Problem(NamedTuple):
 
 def problem(workload: dict[str, Any]) -> Problem:
     """The objects of a workload that all settings share."""
-    graph = nk.graph.Grid(workload["extent"], pbc=True)
+    couplings = workload.get("J", [1.0])
+    graph = nk.graph.Grid(workload["extent"], pbc=True, max_neighbor_order=len(couplings))
     n = graph.n_nodes
     ops = nk.operator
     if workload["hamiltonian"] == "ising":
@@ -90,16 +92,33 @@ def problem(workload: dict[str, Any]) -> Problem:
         n_connected = n + 1
     else:
         hilbert = nk.hilbert.Spin(0.5, n, total_sz=0)
-        sampler = nk.sampler.MetropolisExchange(hilbert, graph=graph, n_chains=workload["n_chains"], sweep_size=n)
+        nearest = nk.graph.Grid(workload["extent"], pbc=True)
+        sampler = nk.sampler.MetropolisExchange(hilbert, graph=nearest, n_chains=workload["n_chains"], sweep_size=n)
         kinds = {"jax": ops.LocalOperatorJax, "numba": ops.LocalOperatorNumba}
 
         def hamiltonian(name: str):
-            return ops.Heisenberg(hilbert, graph, sign_rule=True, cls=kinds[name])
+            if len(couplings) == 1:
+                return ops.Heisenberg(hilbert, graph, sign_rule=True, cls=kinds[name])
+            signs = [True] + [False] * (len(couplings) - 1)  # Marshall's, on the bonds between the sublattices
+            return ops.Heisenberg(hilbert, graph, J=couplings, sign_rule=signs, cls=kinds[name])
 
         n_connected = graph.n_edges + 1
     if workload["ansatz"] == "rbm":
         model = nk.models.RBM(alpha=workload["alpha"], param_dtype=complex if workload["complex"] else float)
         hidden = workload["alpha"] * n
+    elif workload["ansatz"] == "gcnn":
+        # both ways of NetKet have these parameters; that by Fourier transforms was the faster
+        group = graph.translation_group()
+        model = nk.models.GCNN(
+            symmetries=group,
+            mode="fft",
+            shape=tuple(workload["extent"]),
+            layers=workload["layers"],
+            features=workload["features"],
+            characters=np.ones(len(group)),
+            complex_output=False,
+        )
+        hidden = workload["layers"] * workload["features"] * n
     else:
         alphas = tuple(workload["alphas"])
         model = nk.models.MLP(hidden_dims_alpha=alphas, hidden_activations=jax.nn.gelu, use_output_bias=True)
