@@ -88,6 +88,16 @@ WORKLOADS = {
         width=32,
         heads=4,
         layers=2,
+    "W2": workload(
+        "GCNN of 4 layers with 8 features over translations, J1-J2 6x6 at J2/J1=0.5, Sz=0",
+        "lattice=square lattice.length=6 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=gcnn ansatz.layers=4 "
+        "ansatz.features=8",
+        extent=[6, 6],
+        hamiltonian="heisenberg",
+        J=[1.0, 0.5],
+        ansatz="gcnn",
+        layers=4,
+        features=8,
     ),
     "W5": workload(
         "RBM alpha=2, TFIM 20x20, h=3",

@@ -124,7 +124,8 @@ class Problem(NamedTuple):
 
 def problem(workload: dict[str, Any]) -> Problem:
     """The objects of a workload that all settings share."""
-    graph = nk.graph.Grid(workload["extent"], pbc=True)
+    couplings = workload.get("J", [1.0])
+    graph = nk.graph.Grid(workload["extent"], pbc=True, max_neighbor_order=len(couplings))
     n = graph.n_nodes
     ops = nk.operator
     if workload["hamiltonian"] == "ising":
@@ -138,23 +139,17 @@ def problem(workload: dict[str, Any]) -> Problem:
         n_connected = n + 1
     else:
         hilbert = nk.hilbert.Spin(0.5, n, total_sz=0)
-        sampler = nk.sampler.MetropolisExchange(hilbert, graph=graph, n_chains=workload["n_chains"], sweep_size=n)
+        nearest = nk.graph.Grid(workload["extent"], pbc=True)
+        sampler = nk.sampler.MetropolisExchange(hilbert, graph=nearest, n_chains=workload["n_chains"], sweep_size=n)
         kinds = {"jax": ops.LocalOperatorJax, "numba": ops.LocalOperatorNumba}
 
-        couplings = workload.get("J", [1])
-        bonds = graph
-        if len(couplings) > 1:  # Grid has nearest neighbours only; exchanges are along these either way
-            bonds = nk.graph.Lattice(
-                np.eye(len(workload["extent"])), workload["extent"], pbc=True, max_neighbor_order=len(couplings)
-            )
-
         def hamiltonian(name: str):
-            # Marshall's rule gives the nearest neighbours another sign, and no other bonds
-            signs = [True, *(False for _ in couplings[1:])] if len(couplings) > 1 else True
-            j = couplings if len(couplings) > 1 else couplings[0]
-            return ops.Heisenberg(hilbert, bonds, J=j, sign_rule=signs, cls=kinds[name])
+            if len(couplings) == 1:
+                return ops.Heisenberg(hilbert, graph, sign_rule=True, cls=kinds[name])
+            signs = [True] + [False] * (len(couplings) - 1)  # Marshall's, on the bonds between the sublattices
+            return ops.Heisenberg(hilbert, graph, J=couplings, sign_rule=signs, cls=kinds[name])
 
-        n_connected = bonds.n_edges + 1
+        n_connected = graph.n_edges + 1
     if workload["ansatz"] == "rbm":
         model = nk.models.RBM(alpha=workload["alpha"], param_dtype=complex if workload["complex"] else float)
         hidden = workload["alpha"] * n
@@ -162,6 +157,19 @@ def problem(workload: dict[str, Any]) -> Problem:
         sizes = {key: workload[key] for key in ("patch", "width", "heads", "layers")}
         model = ViT(extent=tuple(workload["extent"]), **sizes)
         hidden = 12 * workload["width"] * n // workload["patch"] ** 2
+    elif workload["ansatz"] == "gcnn":
+        # both ways of NetKet have these parameters; that by Fourier transforms was the faster
+        group = graph.translation_group()
+        model = nk.models.GCNN(
+            symmetries=group,
+            mode="fft",
+            shape=tuple(workload["extent"]),
+            layers=workload["layers"],
+            features=workload["features"],
+            characters=np.ones(len(group)),
+            complex_output=False,
+        )
+        hidden = workload["layers"] * workload["features"] * n
     else:
         alphas = tuple(workload["alphas"])
         model = nk.models.MLP(hidden_dims_alpha=alphas, hidden_activations=jax.nn.gelu, use_output_bias=True)

@@ -66,7 +66,9 @@ def log_cosh(x: Array) -> Array:
     With y = x or -x, whichever has Re y >= 0: log cosh x = y + log1p(exp(-2 y)) - log 2. At the zeros of cosh, which
     lie on the imaginary axis, the result is -inf + i phase.
     """
-    y = jnp.where(jnp.real(x) < 0, -x, x)
+    if jnp.iscomplexobj(x):
+        return _complex_log_cosh(x)
+    y = jnp.where(x < 0, -x, x)
     return y + jnp.log1p(jnp.exp(-2 * y)) - LOG_2
 
 
@@ -77,6 +79,21 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "silu": jax.nn.silu,
     "log_cosh": log_cosh,
 }
+
+
+@jax.custom_jvp
+def _complex_log_cosh(x: Array) -> Array:
+    # in real planes: 1 + exp(-2 y) = u + i v, and XLA's complex functions are ten times as slow
+    left = x.real < 0
+    a, b = jnp.where(left, -x.real, x.real), jnp.where(left, -x.imag, x.imag)
+    modulus = jnp.exp(-2 * a)
+    u, v = 1 + modulus * jnp.cos(2 * b), -modulus * jnp.sin(2 * b)
+    return jax.lax.complex(a + jnp.log(u * u + v * v) / 2 - LOG_2, b + jnp.arctan2(v, u))
+
+
+@_complex_log_cosh.defjvp
+def _(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    return _complex_log_cosh(primals[0]), tanh(primals[0]) * tangents[0]
 
 
 def tanh(x: Array) -> Array:

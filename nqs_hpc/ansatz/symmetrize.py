@@ -126,15 +126,16 @@ def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansat
         log_G = jnp.where(empty_G, -jnp.inf, old.log_G + ratio_G)
 
         # What follows on psi(g s) = 0 no ratio knows. A loop of at most one turn: mapped over configurations it is run
-        # only where one of them needs it, while a conditional would become a choice between two results.
-        def unknown(carry: tuple[Array, Array]) -> Array:
+        # only where one of them needs it, while a conditional would become a choice between two results. Its state
+        # changes in the turn, or XLA would evaluate it before the loop, needed or not.
+        def unknown(carry: tuple[Array, Array, Array]) -> Array:
             return carry[0]
 
-        def evaluate(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            anew_G = log_of_images(frozen.params, apply_move(s_N, move))
-            return jnp.bool_(False), jnp.where(empty_G, anew_G, carry[1])
+        def evaluate(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+            _, log_G, s_N = carry
+            return jnp.bool_(False), jnp.where(empty_G, log_of_images(frozen.params, s_N), log_G), s_N[::-1]
 
-        _, log_G = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G))
+        _, log_G, _ = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G, apply_move(s_N, move)))
         code_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
