@@ -88,6 +88,7 @@ WORKLOADS = {
         width=32,
         heads=4,
         layers=2,
+    ),
     "W2": workload(
         "GCNN of 4 layers with 8 features over translations, J1-J2 6x6 at J2/J1=0.5, Sz=0",
         "lattice=square lattice.length=6 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=gcnn ansatz.layers=4 "
