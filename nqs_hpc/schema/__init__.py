@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nqs_hpc import checks
-from nqs_hpc.schema.ansatz import Ansatz, Jastrow, Mlp, Rbm
+from nqs_hpc.schema.ansatz import Ansatz, ByModule, Jastrow, Mlp, Rbm
 from nqs_hpc.schema.hamiltonian import BoseHubbard, Hamiltonian, Heisenberg, Ising, Pauli, Rydberg, ToricCode
 from nqs_hpc.schema.keys import CHOICES, Auto, Float, key, read
 from nqs_hpc.schema.lattice import EdgesLattice, Lattice, PointsLattice, RegularLattice
@@ -61,6 +61,9 @@ class Config:
         checks.optional(checks.path),
         "run folder or checkpoint file whose parameters the run begins with; null: random ones",
         physics="given",
+    )
+    allow_import: bool = key(
+        checks.boolean, "let ansatz.module come from a file of the configuration, not the command line", physics=False
     )
     study: str | None = key(
         checks.optional(checks.name), "name of a sweep (-m), whose folder is sweeps/NAME", physics=False

@@ -38,7 +38,7 @@ BAD = [
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
     (["hamiltonian=hubbard"], "hamiltonian", "hubbard", "ising, heisenberg, pauli, rydberg"),
-    (["ansatz=cnn"], "ansatz", "cnn", "rbm, jastrow, mlp"),
+    (["ansatz=cnn"], "ansatz", "cnn", "rbm, jastrow, mlp, flax, equinox"),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis, tempering, enumerate"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "sgd, adam, sr, minsr"),
     (["task=dynamics"], "task", "dynamics", "ground_state"),
@@ -201,6 +201,12 @@ BAD = [
     ([BOSONS, "hamiltonian.J=0", "hamiltonian.U=0"], "hamiltonian.J", "0", "hamiltonian.J, .U, .mu"),
     ([BOSONS, "sampler=enumerate"], "sampler", "enumerate", "4194304 states"),
     ([HEISENBERG, "sampler.move=hop"], "sampler.move", "hop", "auto or exchange"),
+    # somebody else's network
+    (["ansatz=flax"], "ansatz.module", "null", "PACKAGE.MODULE:CLASS"),
+    (["ansatz=flax", "ansatz.module=netket.models.RBM"], "ansatz.module", "netket.models.RBM", "PACKAGE.MODULE:CLASS"),
+    (["ansatz=equinox", "ansatz.module=m:N", "ansatz.arguments={key: 1}"], "ansatz.arguments.key", "1", "the seed"),
+    (["ansatz=flax", "ansatz.module=m:N", "ansatz.arguments=[1]"], "ansatz.arguments", "[1]", "a mapping"),
+    (["ansatz=flax", "ansatz.module=m:N", "ansatz.arguments={1: 2}"], "ansatz.arguments.1", "2", "names"),
     # mixtures of moves, sweeps that adapt, ladders
     (["sampler.move={}"], "sampler.move", "{}", "a mapping {NAME: weight}"),
     (["sampler.move={flop: 1}"], "sampler.move.flop", "1", "flip, exchange, hop"),

@@ -64,6 +64,8 @@ EXTRA = {
     "toric_code": ["lattice=square"],
     "pauli": [TFIM[1]],
     "enumerate": ["lattice.length=10"],
+    "flax": ["ansatz.module=package.module:Network"],
+    "equinox": ["ansatz.module=package.module:Network", "ansatz.arguments={width: 3}"],
 }
 
 
