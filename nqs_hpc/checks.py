@@ -267,6 +267,28 @@ def by_size(check: Check) -> Check:
     return Check(f"{check.valid}, or a table {{number of sites: value}} of such", read)
 
 
+def _import_path(value: Any) -> str:
+    part = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+    if not isinstance(value, str) or not re.fullmatch(f"{part}:{part}", value):
+        raise Invalid
+    return value
+
+
+import_path = Check("an import path PACKAGE.MODULE:CLASS", _import_path)
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Invalid
+    for argument in value:
+        if not isinstance(argument, str) or not argument.isidentifier():
+            raise Invalid(str(argument), value[argument], "for names those that Python can have")
+    return dict(value)
+
+
+arguments = Check("a mapping {NAME: value} of plain data", _arguments)
+
+
 class Weights(NamedTuple):
     """Names with weights above 0, sorted, of sum 1."""
 

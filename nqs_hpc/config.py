@@ -83,7 +83,12 @@ def checked(overrides: list[str], n_ranks: int | None) -> Config:
         if given.setdefault(one.key, text) != text:
             raise InputError(f"{one.key} is given twice, as {given[one.key]} and {text}; valid: one value")
     picked = {one.key: one.value for one in parsed if one.is_group}
-    return resolve(_filled(picked, [(one.key, one.value) for one in parsed if not one.is_group]), n_ranks)
+    config = _filled(picked, [(one.key, one.value) for one in parsed if not one.is_group])
+    allowed = "ansatz.module" in given or (config.allow_import and "allow_import" in given)
+    if isinstance(config.ansatz, schema.ByModule) and not allowed:
+        # what is imported is run: a file of the configuration, perhaps another's, does not decide that
+        raise bad("ansatz.module", config.ansatz.module, "the same on the command line, or allow_import=true")
+    return resolve(config, n_ranks)
 
 
 def from_plain(given: Mapping[str, Any]) -> Config:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 
-from nqs_hpc.checks import bad
+from nqs_hpc.checks import InputError, bad
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job import checkpoint
 from nqs_hpc.parallel.ahead import compile_ahead
@@ -43,10 +43,9 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
     """Build the parts and load, or make, the state they begin with. Collective.
 
     Raises on every rank, in one line: Refused where the checkpoints are damaged, of another run or of another version;
-    InputError where the parameters of ``init_from`` do not fit.
+    InputError where the parameters of ``init_from`` do not fit, or a module of the user's is not to be had.
     """
-    channel = comm(world)
-    parts = build(config, channel)
+    parts = _built(config, world)
     template = jax.eval_shape(parts.driver.init)
     try:
         loaded = checkpoint.load(folder, template, world)
@@ -69,6 +68,19 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
     if given is not None:
         state = state._replace(params=given.params, good=state.good._replace(params=given.params))
     return Beginning(parts, parts.driver.warmed(state), reason, messages, 0.0, True)
+
+
+def _built(config: Config, world: World) -> Parts:
+    """The parts; InputError on every rank where one of them could not make them: a module that one host lacks, say."""
+    parts, fault = None, None
+    try:
+        parts = build(config, comm(world))
+    except InputError as error:
+        fault = str(error)
+    faults = world.allgather(fault)
+    if parts is None or any(faults):
+        raise InputError(next(line for line in faults if line))
+    return parts
 
 
 def _resumed(

@@ -1,7 +1,8 @@
 """A run opened again: its numbers as arrays, and its wave function.
 
 Files are read where they are first asked for, and kept: open the folder again to see what a running job has added.
-Nothing of a run executes anything: its configuration is data, its checkpoints are arrays.
+Nothing of a run executes anything: its configuration is data, its checkpoints are arrays. (Of somebody else's network
+the class is imported, and only where the caller allows it.)
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from nqs_hpc.config import differences, from_plain, physics, to_plain
 from nqs_hpc.job import files, log
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.tables import columns, frame
-from nqs_hpc.schema import Config
+from nqs_hpc.schema import ByModule, Config
 
 if TYPE_CHECKING:
     import pandas
@@ -32,17 +33,19 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Tree
 
 
-def load_run(folder: str | Path, step: int | None = None) -> Run:
+def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool = False) -> Run:
     """The run in ``folder``, finished or not; ``step`` picks one of its checkpoints in place of the newest.
 
-    Raises ValueError, one line, where there is no run, its config.yaml cannot be read, or it has no such checkpoint.
+    ``allow_import``: whether the wave function of a run with ansatz=flax or equinox may import the module that the
+    folder names, which runs its code. Raises ValueError, one line, where there is no run, its config.yaml cannot be
+    read, or it has no such checkpoint.
     """
     place = Path(folder)
     path = place / "config.yaml"
     if not path.is_file():
         what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "is not there"
         raise ValueError(f"{place} {what}; valid: the folder of a run that has started")
-    run = Run(place, read_config(path), step)
+    run = Run(place, read_config(path), step, allow_import=allow_import)
     if step is not None:
         run.checkpoint  # noqa: B018 - a step without checkpoint is an error of this call, not of a later one
     return run
@@ -64,8 +67,8 @@ def read_config(path: Path) -> Config:
 class Run:
     """A run folder; what `load_run` returns."""
 
-    def __init__(self, folder: Path, config: Config, step: int | None) -> None:
-        self.folder, self.config, self._step = folder, config, step
+    def __init__(self, folder: Path, config: Config, step: int | None, *, allow_import: bool = False) -> None:
+        self.folder, self.config, self._step, self._allow_import = folder, config, step, allow_import
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -94,6 +97,11 @@ class Run:
         """What the run computes with, built for this process alone: lattice, operator, ansatz, sampler, …"""
         from nqs_hpc.parts import Plan
 
+        if isinstance(self.config.ansatz, ByModule) and not self._allow_import:
+            module = self.config.ansatz.module
+            raise ValueError(
+                f"{self.folder} names {module}: valid: load_run(..., allow_import=True), which runs its code"
+            )
         return build(self.config, Plan(**self.checkpoint.meta["plan"]))
 
     @cached_property

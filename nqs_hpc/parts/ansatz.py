@@ -17,6 +17,7 @@ from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.ansatz.resnet import resnet
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.ansatz.vit import vit
+from nqs_hpc.parts.by_module import make_by_module
 from nqs_hpc.resolve.symmetry import gcnn_symmetry, make_symmetry
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
@@ -91,6 +92,8 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 init_scale=config.init_scale,
                 float_dtype=float_dtype,
             )
+        case schema.ByModule():
+            return make_by_module(config, hilbert, float_dtype)
         case schema.MaskedDense():
             return masked_dense(n, **masked(config, hilbert, float_dtype))
         case schema.MaskedConv():

@@ -27,6 +27,8 @@ def resolve_ansatz(
                 raise bad(f"{key}.dtype", part.dtype, f"real: {key} is one real network of two")
             parts[name] = resolve_ansatz(part, lattice, hilbert, prefix=key)
         return dataclasses.replace(given, **parts)
+    if isinstance(given, schema.ByModule) and given.name == "equinox" and "key" in given.arguments:
+        raise bad(f"{prefix}.arguments.key", given.arguments["key"], "other arguments: the key comes from the seed")
     if isinstance(given, schema.Rbm) and round(given.alpha * n_sites) < 1:
         raise bad(f"{prefix}.alpha", given.alpha, f"a number that gives at least one hidden unit on {n_sites} sites")
     if isinstance(given, schema.Mlp) and min(round(alpha * n_sites) for alpha in given.alphas) < 1:

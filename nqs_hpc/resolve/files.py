@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.schema import Config
 
@@ -20,6 +21,9 @@ def check_source(init_from: str) -> None:
 
 def check_packages(config: Config) -> None:
     """Raise InputError where a package is missing that only this configuration needs."""
+    if isinstance(config.ansatz, schema.ByModule) and find_spec(config.ansatz.name) is None:
+        valid = "another one, or with the extra modules installed: pip install 'nqs_hpc[modules]'"
+        raise bad("ansatz", config.ansatz.name, valid)
     if config.log.tensorboard and find_spec("tensorboardX") is None:
         valid = "false, or with the extra tensorboard installed: pip install 'nqs_hpc[tensorboard]'"
         raise bad("log.tensorboard", True, valid)

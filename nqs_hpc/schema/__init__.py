@@ -18,6 +18,7 @@ from nqs_hpc import checks
 from nqs_hpc.schema.ansatz import (
     Ansatz,
     Autoregressive,
+    ByModule,
     Gcnn,
     Jastrow,
     MaskedConv,

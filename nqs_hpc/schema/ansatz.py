@@ -1,10 +1,10 @@
 """Ansätze: the keys of each."""
-# ruff: noqa: RUF009 - inner() returns dataclasses.field
+# ruff: noqa: RUF009 - key() and inner() return dataclasses.field
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from nqs_hpc import checks
 from nqs_hpc.schema.keys import choice, inner, key
@@ -160,4 +160,20 @@ class ModulusPhase:
     )
 
 
-Ansatz = Rbm | Jastrow | Mlp | Resnet | Vit | Gcnn | Autoregressive | ModulusPhase
+@choice("ansatz", "flax", "equinox")
+@dataclass(frozen=True)
+class ByModule:
+    """Somebody else's network, by its import path."""
+
+    name: str
+    module: str = key(
+        checks.import_path,
+        "import path PACKAGE.MODULE:CLASS of the module, which is imported and run: name it yourself",
+    )
+    arguments: dict[str, Any] = key(checks.arguments, "arguments of the class, plain data")
+    holomorphic: bool = key(
+        checks.boolean, "log psi is holomorphic in its parameters, all of them complex, which is tried: half the work"
+    )
+
+
+Ansatz = Rbm | Jastrow | Mlp | Resnet | Vit | Gcnn | Autoregressive | ModulusPhase | ByModule

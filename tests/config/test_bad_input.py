@@ -232,6 +232,12 @@ BAD = [
     ([BOSONS, "hamiltonian.J=0", "hamiltonian.U=0"], "hamiltonian.J", "0", "hamiltonian.J, .U, .mu"),
     ([BOSONS, "sampler=enumerate"], "sampler", "enumerate", "4194304 states"),
     ([HEISENBERG, "sampler.move=hop"], "sampler.move", "hop", "auto or exchange"),
+    # somebody else's network
+    (["ansatz=flax"], "ansatz.module", "null", "PACKAGE.MODULE:CLASS"),
+    (["ansatz=flax", "ansatz.module=netket.models.RBM"], "ansatz.module", "netket.models.RBM", "PACKAGE.MODULE:CLASS"),
+    (["ansatz=equinox", "ansatz.module=m:N", "ansatz.arguments={key: 1}"], "ansatz.arguments.key", "1", "the seed"),
+    (["ansatz=flax", "ansatz.module=m:N", "ansatz.arguments=[1]"], "ansatz.arguments", "[1]", "a mapping"),
+    (["ansatz=flax", "ansatz.module=m:N", "ansatz.arguments={1: 2}"], "ansatz.arguments.1", "2", "names"),
     # mixtures of moves, sweeps that adapt, ladders
     (["sampler.move={}"], "sampler.move", "{}", "a mapping {NAME: weight}"),
     (["sampler.move={flop: 1}"], "sampler.move.flop", "1", "flip, exchange, hop"),

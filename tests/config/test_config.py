@@ -67,6 +67,8 @@ EXTRA = {
     "pauli": [TFIM[1]],
     "enumerate": ["lattice.length=10"],
     "autoregressive": ["ansatz=masked_dense"],
+    "flax": ["ansatz.module=package.module:Network"],
+    "equinox": ["ansatz.module=package.module:Network", "ansatz.arguments={width: 3}"],
 }
 
 

@@ -4,6 +4,7 @@ A new ansatz or sampler is one line in CASES. Six sites, so that all states are 
 """
 
 import functools
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,7 @@ from tests.systems import SERIAL, all_states, amplitudes
 N = 6
 N_DRAWN = 4096
 
+NETWORKS = "tests.ansatz.networks"
 METROPOLIS = ("sampler=metropolis", "sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8")
 DIRECT = ("sampler=autoregressive", "sampler.n_samples=32")
 ISING = ("hamiltonian=ising", "hamiltonian.h=1.3")
@@ -52,10 +54,16 @@ CASES: dict[str, tuple[str, ...]] = {
         *HEISENBERG,
         *METROPOLIS,
     ),
+    "flax": ("ansatz=flax", f"ansatz.module={NETWORKS}:Phase", "ansatz.arguments={widths: [4]}", *ISING, *METROPOLIS),
+    "equinox": (
+        *("ansatz=equinox", f"ansatz.module={NETWORKS}:EquinoxNet", "ansatz.arguments={n_sites: 6, width: 4}"),
+        *HEISENBERG,
+        *METROPOLIS,
+    ),
     "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
     "vit": ("ansatz=vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1", *HEISENBERG, *METROPOLIS),
 }
-NAMES = sorted(CASES)
+NAMES = [name for name in sorted(CASES) if name not in ("flax", "equinox") or find_spec(name)]
 ALONE = World(
     rank=0,
     size=1,
