@@ -27,7 +27,7 @@ def check_optimizer(config: Config, hilbert: Hilbert) -> None:
     if isinstance(given, schema.Minsr) or (isinstance(given, schema.Sr) and given.solver == "minsr"):
         # every rank holds the kernel of all samples; a slip here would end in the machine running out of memory
         width = 8 if config.precision.solve == "float64" else 4
-        if isinstance(config.ansatz, schema.ModulusPhase) or config.ansatz.dtype == "complex":
+        if isinstance(config.ansatz, schema.ModulusPhase) or getattr(config.ansatz, "dtype", "real") == "complex":
             # complex numbers, or two rows a sample
             width *= 2 if isinstance(config.ansatz, schema.Rbm | schema.Jastrow) else 4
         most = int((config.memory_gib * 2**30 / width) ** 0.5)

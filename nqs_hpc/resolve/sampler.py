@@ -39,6 +39,9 @@ def resolve_sampler(config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks:
                 f"metropolis: ansatz={config.ansatz.name} is not autoregressive, as masked_dense and masked_conv are"
             )
             raise bad("sampler", "autoregressive", valid)
+        asked = config.symmetrize
+        if asked.group is not None or asked.file is not None or asked.spin_flip is not None:
+            raise bad("sampler", "autoregressive", "metropolis: a sum over a group (symmetrize) has no conditionals")
         if given.n_samples % n_ranks:
             raise bad("sampler.n_samples", given.n_samples, f"a multiple of the {n_ranks} ranks")
         return given

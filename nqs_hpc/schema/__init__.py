@@ -75,6 +75,9 @@ class Config:
         "run folder or checkpoint file whose parameters the run begins with; null: random ones",
         physics="given",
     )
+    allow_import: bool = key(
+        checks.boolean, "let ansatz.module come from a file of the configuration, not the command line", physics=False
+    )
     study: str | None = key(
         checks.optional(checks.name), "name of a sweep (-m), whose folder is sweeps/NAME", physics=False
     )

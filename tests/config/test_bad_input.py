@@ -171,6 +171,12 @@ BAD = [
     ([HEISENBERG, "hamiltonian.marshall=true", "lattice=triangular"], "hamiltonian.marshall", "true", "sublattices"),
     (["ansatz.alpha=0.01"], "ansatz.alpha", "0.01", "one hidden unit"),
     # symmetries
+    (
+        ["symmetrize.spin_flip=1", "sampler=autoregressive", "ansatz=masked_dense"],
+        "sampler",
+        "autoregressive",
+        "has no conditionals",
+    ),
     (["symmetrize.group=rotations"], "symmetrize.group", "rotations", "translations, point_group, space_group"),
     (["symmetrize.spin_flip=0"], "symmetrize.spin_flip", "0", "1 or -1"),
     (["symmetrize.spin_flip=1", BOSONS], "symmetrize.spin_flip", "1", "bosons"),
