@@ -3,8 +3,8 @@
     psi(s) = prod_i sqrt(p_i(s_i | s_<i)) exp(i phi_i(s_i | s_<i)),    p_i(v | s_<i) = exp(2 a_v) / sum_v' exp(2 a_v')
 
 in the order of the sites, with log-amplitudes a_v and phases phi_v that a network makes for site i of the sites before
-it (Sharir et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057). So sum_s |psi(s)|^2 = 1, and a sample is drawn
-site by site.
+it (Sharir et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057). So sum_s |psi(s)|^2 = 1, and a sample is
+drawn site by site.
 
 In the sector of a fixed total the values from which the total could no longer be reached get probability 0 and the sum
 goes over the others. With digits d_i = 0 ... V-1 of the local values, their total T, and n sites after site i:
@@ -102,14 +102,14 @@ def allowed(space: LocalSpace, site: Array, before: Array) -> Range:
 def allowed_everywhere(space: LocalSpace, digits_N: Array) -> Range:
     """`allowed` of all sites of one configuration: (N,) each."""
     before_N = jnp.cumsum(digits_N) - digits_N
-    return allowed(space, np.arange(space.n_sites, dtype=np.int32), before_N)
+    return allowed(space, jnp.arange(space.n_sites, dtype=jnp.int32), before_N)
 
 
 def log_probabilities(a_V: Array, limits: Range) -> Array:
     """log p of all values (..., V) from log-amplitudes (..., V); -inf outside the limits (...,)."""
     n_values = a_V.shape[-1]
     if limits is None:
-        columns = [log_probability(a_V, np.int32(v), None) for v in range(n_values)]
+        columns = [log_probability(a_V, jnp.int32(v), None) for v in range(n_values)]
     else:
         # the value is brought inside first, so that no derivative of an infinity is ever formed
         columns = [

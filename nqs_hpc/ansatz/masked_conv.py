@@ -2,12 +2,12 @@
 
     x_0 = s,   z_l(r) = b_l + sum_o W_l(o) x_(l-1)(r + o),   x_l = f(z_l),   z_L(r) = the outputs for site r
 
-with offsets o that lead to earlier sites, and in all layers but the first to r itself (`receptive`), so that the outputs
-for a site know the sites before it alone; `conditionals` makes psi of them. In one dimension these are the causal
+with offsets o that lead to earlier sites, and in all layers but the first to r itself (`receptive`), so that the
+outputs for a site know the sites before it alone; `conditionals` makes psi of them. In one dimension these are the causal
 convolutions of WaveNet (van den Oord et al. 2016, arXiv:1609.03499) without dilation, in two the masked kernels of
-PixelCNN (van den Oord et al. 2016, arXiv:1601.06759), as a neural quantum state in Sharir et al., Phys. Rev. Lett. 124,
-020503 (2020), arXiv:1902.04057. In two dimensions they have PixelCNN's blind spot: each row further up opens only
-k - 1 columns more to the right, so that site (y - m (k-1), x + c) is seen only for c <= m (k - 1), at any depth.
+PixelCNN (van den Oord et al. 2016, arXiv:1601.06759), as a neural quantum state in Sharir et al., Phys. Rev. Lett.
+124, 020503 (2020), arXiv:1902.04057. In two dimensions they have PixelCNN's blind spot: a layer that goes up a row
+goes at most k - 1 columns to the right, so at any depth r rows up only the next r (k - 1) columns there are seen.
 
 A move changes each layer in a window behind its sites. Ratios follow the change through the layers, window by window;
 the rest of the configuration is read from a cache. Windows of several changed sites may overlap: a place that lies in
@@ -90,10 +90,10 @@ def masked_conv(
     to the configurations that have it. Raises ValueError for sizes out of range, local values that are not evenly
     spaced and totals that no configuration has.
     """
-    if len(extent) not in (1, 2) or layers < 1 or features < 1 or kernel < 2:
+    if len(extent) not in (1, 2) or layers < 1 or features < 1 or not 2 <= kernel <= min(extent):
         raise ValueError(
             f"extent={extent}, layers={layers}, features={features}, kernel={kernel}: one or two directions, at least "
-            "1 layer of 1 feature, a kernel of at least 2"
+            "1 layer of 1 feature, a kernel of at least 2 and at most the smallest extent"
         )
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
@@ -133,15 +133,6 @@ def masked_conv(
                 jax.random.split(key, layers), kernels, channels[:-1], channels[1:], strict=True
             )
         )
-
-    def padded(x: Array) -> Array:
-        return jnp.pad(x, [*margins, (0, 0)])
-
-    def seen(x: Array, offsets: np.ndarray, size: tuple[int, ...]) -> Array:
-        """(*size, n C): beside each place of a padded grid (or block) the channels at all offsets from it."""
-        corners = offsets + np.array([low for low, _ in margins])
-        parts = [x[tuple(slice(c, c + n) for c, n in zip(corner, size, strict=True))] for corner in corners.tolist()]
-        return jnp.concatenate(parts, axis=-1)
 
     def outputs_of(params: Params, s_N: Array) -> tuple[list[Array], list[Array]]:
         """z_l of all layers, (N, C_l), and f(z_l) of all but the last."""
@@ -294,7 +285,7 @@ def masked_conv(
 
 
 def pushed(memory: Array, x: Array) -> Array:
-    """The last D entries of ``memory`` (D, C) and ``x`` (C,): a copy, which XLA makes faster than an update in place."""
+    """The last D entries of ``memory`` (D, C) and ``x`` (C,): a copy, which XLA makes faster than a write in place."""
     return jnp.concatenate([memory[1:], x[None]])
 
 

@@ -4,7 +4,7 @@
 
 with j < i in the first layer, and ``features`` numbers a site in each hidden one; `conditionals` makes psi of the
 outputs. This is MADE (Germain et al. 2015, arXiv:1502.03509) in a fixed order; as a neural quantum state in Sharir et
-al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Of the weights only those that are not masked are parameters.
+al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Only weights that are not masked are parameters.
 
 A move changes all sites behind its first one. A ratio updates the first layer, which is linear in s, from a cache, and
 evaluates the others anew.

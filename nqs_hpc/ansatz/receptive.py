@@ -4,8 +4,8 @@ The sites of a chain or of rows of a square lattice are numbered in raster order
 looks back on k - 1 sites of a chain, or on k - 1 rows and, in them, k - 1 columns to either side: those offsets
 (dy, dx) that come before (0, 0), and (0, 0) itself but for the first layer. Off the grid there are zeros.
 
-A change of the input at one site changes layer l at the sites whose kernels reach it through l layers: a window of fixed
-shape around the site, found here once. From window to window the changes go by one matrix, the same for all sites.
+A change of the input at one site changes layer l at the sites whose kernels reach it through l layers: a window of
+fixed shape around the site, found here once. From window to window the changes go by one matrix, the same for all.
 """
 
 from __future__ import annotations
