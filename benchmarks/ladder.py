@@ -59,11 +59,12 @@ def workload(title: str, ours: str, **peer: Any) -> Workload:
     """With what all workloads share."""
     n_samples = peer.setdefault("n_samples", 1024)
     peer = {"n_chains": 256, "diag_shift": 0.01, "learning_rate": 0.02, "complex": False} | peer
-    common = (
-        f"sampler.n_chains={peer['n_chains']} sampler.n_samples={n_samples} optimizer=minsr "
-        f"optimizer.diag_shift={peer['diag_shift']} optimizer.learning_rate={peer['learning_rate']}"
-    )
-    return Workload(f"{title}, {peer['n_chains']} chains, {n_samples} samples", (*ours.split(), *common.split()), peer)
+    common = f"optimizer.diag_shift={peer['diag_shift']} optimizer.learning_rate={peer['learning_rate']}"
+    if "sampler=autoregressive" in ours:  # few parameters and no chains
+        how = f"sampler.n_samples={n_samples} optimizer=sr {common}"
+        return Workload(f"{title}, {n_samples} samples", (*ours.split(), *how.split()), peer)
+    how = f"sampler.n_chains={peer['n_chains']} sampler.n_samples={n_samples} optimizer=minsr {common}"
+    return Workload(f"{title}, {peer['n_chains']} chains, {n_samples} samples", (*ours.split(), *how.split()), peer)
 
 
 WORKLOADS = {
@@ -99,6 +100,18 @@ WORKLOADS = {
         ansatz="gcnn",
         layers=4,
         features=8,
+    ),
+    "W3": workload(
+        "autoregressive conv net (3 layers, 8 features, kernel 4), TFIM ring of 64, h=1",
+        "lattice=chain lattice.length=64 hamiltonian=ising hamiltonian.h=1.0 ansatz=masked_conv ansatz.layers=3 "
+        "ansatz.features=8 ansatz.kernel=4 sampler=autoregressive",
+        extent=[64],
+        hamiltonian="ising",
+        h=1.0,
+        ansatz="masked_conv",
+        layers=3,
+        features=8,
+        kernel=4,
     ),
     "W5": workload(
         "RBM alpha=2, TFIM 20x20, h=3",

@@ -101,8 +101,10 @@ def main() -> None:
         return state, seconds
 
     def solve_seconds() -> float:
-        """The median seconds of one solve with a kernel of the workload's size and dtype, factorisation included."""
+        """The median seconds of one solve with a matrix of the workload's size and dtype, factorisation included."""
         rows = parts.sampler.n_samples * (2 if parts.ansatz.kind == "complex" else 1)
+        if optimizer == "sr" and parts.plan.solver == "cholesky":  # in parameter space
+            rows = parts.n_parameters
         random = np.random.default_rng(0).standard_normal((2, rows, rows)) / np.sqrt(rows)
         x = random[0] + 1j * random[1] if parts.ansatz.kind == "holomorphic" else random[0]
         kernel, rhs = jnp.asarray(x @ x.conj().T), jnp.asarray(x[0])
@@ -117,6 +119,9 @@ def main() -> None:
         return statistics.median(times)
 
     optimizer = type(config.optimizer).__name__.lower()
+    chains = {}
+    if parts.sampler.warmup_calls:
+        chains = {"chains": config.sampler.n_chains, "proposals between samples": config.sampler.sweep}
     compile_ahead(driver.programs(fresh=True), share, here)
     state, _ = step(driver.warmed(driver.init()))
     answer(
@@ -124,9 +129,8 @@ def main() -> None:
             "work": {
                 "parameters": parts.n_parameters,
                 "samples": parts.sampler.n_samples,
-                "chains": config.sampler.n_chains,
-                "proposals between samples": config.sampler.sweep,
-            },
+            }
+            | chains,
             "setting": f"{optimizer}, {parts.plan.solver}, chunk_size={parts.plan.chunk_size}",
             "threads": placement.threads,
             "versions": {"nqs_hpc": __version__, "jax": jax.__version__, "python": platform.python_version()},

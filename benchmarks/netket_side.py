@@ -170,6 +170,16 @@ def problem(workload: dict[str, Any]) -> Problem:
             complex_output=False,
         )
         hidden = workload["layers"] * workload["features"] * n
+    elif workload["ansatz"] == "masked_conv":
+        model = nk.models.FastARNNConv1D(
+            hilbert=hilbert,
+            layers=workload["layers"],
+            features=workload["features"],
+            kernel_size=workload["kernel"],
+            param_dtype=float,
+        )
+        sampler = nk.sampler.ARDirectSampler(hilbert)
+        hidden = workload["layers"] * workload["features"] * n
     else:
         alphas = tuple(workload["alphas"])
         model = nk.models.MLP(hidden_dims_alpha=alphas, hidden_activations=jax.nn.gelu, use_output_bias=True)
@@ -350,13 +360,15 @@ def serve(workload: dict[str, Any], setting: Setting) -> Iterator[dict[str, Any]
     driver = make_driver(p, setting)
     state, hamiltonian = driver.state, p.hamiltonian(setting.operator)
     jax.block_until_ready(step(driver))
+    chains = {}
+    if not isinstance(p.sampler, nk.sampler.ARDirectSampler):
+        chains = {"chains": p.sampler.n_chains, "proposals between samples": p.sampler.sweep_size}
     yield {
         "work": {
             "parameters": n_real(p),
             "samples": state.n_samples,
-            "chains": p.sampler.n_chains,
-            "proposals between samples": p.sampler.sweep_size,
-        },
+        }
+        | chains,
         "setting": described(setting),
         "threads": len(os.sched_getaffinity(0)),
         "versions": versions(),

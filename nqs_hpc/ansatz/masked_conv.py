@@ -3,9 +3,9 @@
     x_0 = s,   z_l(r) = b_l + sum_o W_l(o) x_(l-1)(r + o),   x_l = f(z_l),   z_L(r) = the outputs for site r
 
 with offsets o that lead to earlier sites, and in all layers but the first to r itself (`receptive`), so that the
-outputs for a site know the sites before it alone; `conditionals` makes psi of them. In one dimension these are the causal
-convolutions of WaveNet (van den Oord et al. 2016, arXiv:1609.03499) without dilation, in two the masked kernels of
-PixelCNN (van den Oord et al. 2016, arXiv:1601.06759), as a neural quantum state in Sharir et al., Phys. Rev. Lett.
+outputs for a site know the sites before it alone; `conditionals` makes psi of them. In one dimension these are the
+causal convolutions of WaveNet (van den Oord et al. 2016, arXiv:1609.03499) without dilation, in two the masked kernels
+of PixelCNN (van den Oord et al. 2016, arXiv:1601.06759), as a neural quantum state in Sharir et al., Phys. Rev. Lett.
 124, 020503 (2020), arXiv:1902.04057. In two dimensions they have PixelCNN's blind spot: a layer that goes up a row
 goes at most k - 1 columns to the right, so at any depth r rows up only the next r (k - 1) columns there are seen.
 

@@ -34,10 +34,11 @@ def resolve_sampler(config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks:
     if states == 1:
         raise bad("sector", sector, "a sector of more than one state, or sampler=enumerate")
     if isinstance(given, schema.Direct):
-        if not isinstance(config.ansatz, schema.Autoregressive):
-            valid = (
-                f"metropolis: ansatz={config.ansatz.name} is not autoregressive, as masked_dense and masked_conv are"
-            )
+        ansatz = config.ansatz
+        modulus = ansatz.modulus if isinstance(ansatz, schema.ModulusPhase) else ansatz
+        if not isinstance(modulus, schema.Autoregressive):
+            key = "ansatz" if modulus is ansatz else "ansatz.modulus"
+            valid = f"metropolis: {key}={modulus.name} is not autoregressive, as masked_dense and masked_conv are"
             raise bad("sampler", "autoregressive", valid)
         asked = config.symmetrize
         if asked.group is not None or asked.file is not None or asked.spin_flip is not None:

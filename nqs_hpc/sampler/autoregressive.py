@@ -34,12 +34,14 @@ class AutoregressiveState(NamedTuple):
 def autoregressive(
     ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: int, chunk: int | None = None
 ) -> Sampler:
-    """A sampler of ``n_samples`` independent configurations a call, over all ranks; the ansatz has ``conditionals``.
+    """A sampler of ``n_samples`` independent configurations a call, over all ranks.
 
-    The state never changes. info is empty.
+    The state never changes. info is empty. Raises ValueError for an ansatz without ``conditionals``.
     """
+    if ansatz.conditionals is None:
+        raise ValueError("sampler=autoregressive: the ansatz has no conditionals; valid with masked_dense, masked_conv")
     conditionals = ansatz.conditionals
-    assert conditionals is not None and n_samples % comm.size == 0
+    assert n_samples % comm.size == 0
     n_local = n_samples // comm.size
     values = jnp.asarray(hilbert.local_values, jnp.int8)
     at_once = min(SAMPLES, chunk or SAMPLES)

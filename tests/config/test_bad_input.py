@@ -7,6 +7,7 @@ from nqs_hpc.config import InputError, compose
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 
+DIRECT = "sampler=autoregressive"
 PARTS = "ansatz=modulus_phase"
 
 # overrides, then what the line must hold: the key, the value, what is valid
@@ -311,6 +312,28 @@ BAD = [
         "a divisor of resources.ranks=3",
     ),
     # convolutions
+    # autoregressive networks and direct sampling
+    (["ansatz=masked_conv", "ansatz.kernel=1"], "ansatz.kernel", "1", "at least 2"),
+    (["ansatz=masked_conv", "ansatz.kernel=21"], "ansatz.kernel", "21", "at most 20"),
+    (
+        ["ansatz=masked_conv", "lattice=kagome"],
+        "ansatz",
+        "masked_conv",
+        "masked_dense, or one of lattice=chain, square",
+    ),
+    (["ansatz=masked_dense", "ansatz.activation=sin"], "ansatz.activation", "sin", "selu, gelu, tanh"),
+    ([DIRECT], "sampler", "autoregressive", "metropolis: ansatz=rbm is not autoregressive"),
+    ([DIRECT, PARTS], "sampler", "autoregressive", "metropolis: ansatz.modulus=rbm is not autoregressive"),
+    ([DIRECT, "ansatz=masked_dense", "sampler.n_samples=1"], "sampler.n_samples", "1", "at least 2"),
+    ([DIRECT, "ansatz=masked_dense", "sampler.n_samples=1023"], "sampler.n_samples", "1023", "multiple of the 2 ranks"),
+    ([DIRECT, "ansatz=masked_dense", "sampler.n_samples=65536"], "sampler.n_samples", "65536", "memory_gib"),
+    ([DIRECT, "ansatz=masked_dense", "sampler.warmup=5"], "sampler.warmup", "5", "n_samples"),
+    (
+        [DIRECT, "ansatz=masked_dense", "symmetrize.spin_flip=1"],
+        "sampler",
+        "autoregressive",
+        "metropolis with symmetrize",
+    ),
     (["ansatz=resnet", "ansatz.layers=3"], "ansatz.layers", "3", "an even number"),
     (["ansatz=resnet", "ansatz.kernel=21"], "ansatz.kernel", "21", "at most [20] by direction"),
     (["ansatz=cnn", "lattice.pbc=false", "ansatz.kernel=40"], "ansatz.kernel", "40", "at most [39] by direction"),
