@@ -58,9 +58,6 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
         if hilbert.total:
             raise bad("symmetrize.spin_flip", given.spin_flip, f"null: it takes sector={hilbert.total} to another")
     is_on = given.group is not None or given.permutations is not None or given.spin_flip is not None
-    if is_on and isinstance(config.sampler, schema.Direct):
-        valid = "metropolis with symmetrize: a sum over a group has no conditional probabilities"
-        raise bad("sampler", "autoregressive", valid)
     given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
     found = make_symmetry(given, lattice)
     if given.mode == "log_psi" and found is not None and not found.is_trivial:

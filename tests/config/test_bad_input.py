@@ -328,12 +328,6 @@ BAD = [
     ([DIRECT, "ansatz=masked_dense", "sampler.n_samples=1023"], "sampler.n_samples", "1023", "multiple of the 2 ranks"),
     ([DIRECT, "ansatz=masked_dense", "sampler.n_samples=65536"], "sampler.n_samples", "65536", "memory_gib"),
     ([DIRECT, "ansatz=masked_dense", "sampler.warmup=5"], "sampler.warmup", "5", "n_samples"),
-    (
-        [DIRECT, "ansatz=masked_dense", "symmetrize.spin_flip=1"],
-        "sampler",
-        "autoregressive",
-        "metropolis with symmetrize",
-    ),
     (["ansatz=resnet", "ansatz.layers=3"], "ansatz.layers", "3", "an even number"),
     (["ansatz=resnet", "ansatz.kernel=21"], "ansatz.kernel", "21", "at most [20] by direction"),
     (["ansatz=cnn", "lattice.pbc=false", "ansatz.kernel=40"], "ansatz.kernel", "40", "at most [39] by direction"),
