@@ -402,3 +402,29 @@ def test_nothing_heavy_is_loaded():
     )
     package = str(conf_dir().parent)
     subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {package!r}); {code}"], check=True)
+
+
+def test_mixtures_of_moves_have_one_form():
+    """Weights of sum 1, sorted; one move alone is its name, and the same run. A lattice and a Hamiltonian decide."""
+    one_name = run_name(one("sampler.move=flip"))
+    assert run_name(one("sampler.move={flip: 3}")) == one_name == run_name(one())
+    several = [
+        one("lattice=square", f"sampler.move={given}")
+        for given in ("{plaquette: 1, flip: 3}", "{flip: 0.75, plaquette: 0.25}")
+    ]
+    assert several[0].sampler.move.entries == (("flip", 0.75), ("plaquette", 0.25))
+    assert run_name(several[0]) == run_name(several[1]) != one_name
+    again = from_plain(to_plain(several[0]))
+    assert again.sampler == several[0].sampler
+    spins = ["hamiltonian=heisenberg", "sector=0", "sampler.move={exchange: 1, global_flip: 1, hamiltonian: 2}"]
+    assert dict(one(*spins).sampler.move.entries)["hamiltonian"] == 0.5
+    for alone in (["hamiltonian=heisenberg"], ["hamiltonian=bose_hubbard"], ["hamiltonian=rydberg"], []):
+        assert one(*alone, "sampler.move=hamiltonian").sampler.move == "hamiltonian"
+
+
+def test_an_adaptive_sweep_has_bounds():
+    found = one("lattice.length=12", "sampler.sweep=adaptive").sampler.sweep
+    assert tuple(found) == (3, 192)
+    assert tuple(one("sampler.sweep={most: 9, least: 2}").sampler.sweep) == (2, 9)
+    config = one("lattice.length=12", "sampler.sweep=adaptive")
+    assert from_plain(to_plain(config)).sampler == config.sampler

@@ -11,6 +11,7 @@ from nqs_hpc.driver.evaluate import evaluation, parameter_hash
 from nqs_hpc.driver.ground_state import averaged, ground_state
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
+from nqs_hpc.sampler.adaptive import Bounds, stretched
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import flip
@@ -72,10 +73,28 @@ def test_local_energy_of_an_eigenvector_does_not_fluctuate():
     assert np.sqrt(final.variance) < 1e-10 * abs(energies[0])
 
 
-def driver_of(ansatz, *, eta=0.1, n_chains=16, **options):
+def test_the_sweep_follows_the_energies_and_the_final_chains_inherit_it():
+    """From step to step in the state, as `sampler.adaptive` says it; a final evaluation takes as many proposals."""
+    bounds = Bounds(2, 50)
+    driver = driver_of(ansatz_of("jastrow", N), sweep=bounds)
+    state = driver.init()
+    for _ in range(3):
+        moved, samples, counts = driver.sample(state)
+        batch, _ = driver.evaluate(state.params, samples, counts)
+        wanted = stretched(state.sampler.sweep_C, batch.e_loc_A.reshape(16, 4), bounds)
+        used = round(float(state.sampler.sweep_C[0]))
+        state, info = driver.update(state, moved, batch)
+        assert np.allclose(state.sampler.sweep_C, wanted, rtol=1e-12) and wanted[0] != moved.sweep_C[0]
+        assert int(info["sweep"]) == used and float(counts["proposed"]) == 64 * used
+    long = state.sampler._replace(sweep_C=state.sampler.sweep_C * 0 + 31.4)
+    found = driver.final(state.params, 8, lambda: True, long)
+    assert found.counts["proposed"] == 31 * len(found.e_loc_A)
+
+
+def driver_of(ansatz, *, eta=0.1, n_chains=16, sweep=N, **options):
     operator = ising(N, ring(N), J=1.0, h=1.0)
     sampler = metropolis(
-        ansatz, flip(spin_half(N)), spin_half(N), SERIAL, n_chains=n_chains, n_samples=64, sweep=N, warmup=10
+        ansatz, flip(spin_half(N)), spin_half(N), SERIAL, n_chains=n_chains, n_samples=64, sweep=sweep, warmup=10
     )
     update = minsr(ansatz, SERIAL, solver="cholesky", **rates(eta))
     return ground_state(ansatz, operator, sampler, update, SERIAL, seed=1, chunk=None, **options)

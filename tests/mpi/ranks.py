@@ -66,6 +66,12 @@ RUNS = {
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
     "bosons": ["hamiltonian=bose_hubbard"],
     "toric-code": ["lattice=square", "lattice.length=2", "hamiltonian=toric_code", "hamiltonian.hx=0.3"],
+    "adaptive-mixture": [
+        "hamiltonian=heisenberg",
+        "sampler.move={exchange: 3, global_flip: 1}",
+        "sampler.sweep=adaptive",
+    ],
+    "tempering": ["sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
 }

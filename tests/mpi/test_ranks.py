@@ -46,6 +46,8 @@ RUNS = {
     "heisenberg": [0, 1, 3],
     "bosons": [0, 1, 4],
     "toric-code": [0, 1, 4],
+    "adaptive-mixture": [0, 1, 4],
+    "tempering": [0, 1, 4],
     "minsr-blocks": [0, 1, 3],
     "sr-cg-recomputed": [0, 1, 3],
 }

@@ -194,13 +194,19 @@ def test_sweeps_of_a_length_that_is_data_are_those_of_one_that_is_not():
     moves = Mixture(("flip", "groups"), (flip(SPINS), flip_groups(GROUPS)), (2.0, 1.0))
     free = walk(ansatz, moves, N, n_sweeps=1, length=None, most=64)
     fixed = walk(ansatz, moves, N, n_sweeps=1, length=64, most=64)
-    run = jax.jit(lambda n: free.sweep(params, frozen, key, chains, free.start(frozen, states), jnp.int32(0), n))
-    walkers, tally = run(jnp.int32(64))
+
+    @jax.jit
+    def run(n, scale):
+        flat = ansatz.freeze(jax.tree.map(lambda x: scale * x, params))
+        return free.sweep(params, flat, key, chains, free.start(flat, states), jnp.int32(0), n)
+
+    walkers, tally = run(jnp.int32(64), 1.0)
     same, tally_same = jax.jit(
         lambda: fixed.sweep(params, frozen, key, chains, fixed.start(frozen, states), jnp.int32(0))
     )()
     assert np.array_equal(walkers.s_CN, same.s_CN) and np.array_equal(tally.proposed_Q, tally_same.proposed_Q)
     assert np.array_equal(np.array(tally.accepted_QC), np.array(tally_same.accepted_QC))
     for n in (1, 17):
-        assert int(jnp.sum(run(jnp.int32(n))[1].proposed_Q)) == n
+        tally = run(jnp.int32(n), 0.0)[1]  # where psi is constant all are accepted
+        assert int(jnp.sum(tally.proposed_Q)) == n and np.array_equal(sum(tally.accepted_QC), np.full(6, n))
     assert run._cache_size() == 1
