@@ -6,6 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import jaxprs_in_params
 
@@ -75,10 +76,15 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
 
 
 def of_one_more(ansatz: Ansatz, params: Tree, s_N: Any) -> int:
-    """The numbers that log psi of one more configuration makes: without those that all of them share."""
-    log_psi = jax.vmap(ansatz.log_psi, in_axes=(None, 0))
+    """The numbers that log psi of one more configuration makes, or its gradient where there are no factors to have it
+    from: without those that all of them share.
+    """
+    function = ansatz.log_psi
+    if ansatz.factors is None:
+        function = jax.grad(lambda params, s_N: jnp.real(ansatz.log_psi(params, s_N)))
+    mapped = jax.vmap(function, in_axes=(None, 0))
     two, three = (
-        activations(jax.make_jaxpr(log_psi)(params, jax.ShapeDtypeStruct((n, *s_N.shape), s_N.dtype)).jaxpr)
+        activations(jax.make_jaxpr(mapped)(params, jax.ShapeDtypeStruct((n, *s_N.shape), s_N.dtype)).jaxpr)
         for n in (2, 3)
     )
     return three - two

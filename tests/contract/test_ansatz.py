@@ -46,9 +46,9 @@ ANSATZE: dict[str, Callable[[str], Ansatz]] = {
     "gcnn-real": lambda fd: gcnn(TURNS, layers=2, features=3, float_dtype=fd),
     "gcnn-complex": lambda fd: gcnn(TURNS, layers=3, features=2, dtype="complex", float_dtype=fd),
     # of the sums over groups those that no state is left out of: the others are in tests/ansatz/test_symmetrize.py
-    "symmetrize-real": lambda fd: symmetrize(rbm(N, n_hidden=5, float_dtype=fd), TURNS),
-    "symmetrize-signed": lambda fd: symmetrize(rbm(N, n_hidden=5, float_dtype=fd), ODD),
-    "symmetrize-holomorphic": lambda fd: symmetrize(rbm(N, n_hidden=3, dtype="complex", float_dtype=fd), ODD),
+    "symmetrize-real": lambda fd: symmetrize(jastrow(N, float_dtype=fd), TURNS),
+    "symmetrize-signed": lambda fd: symmetrize(jastrow(N, float_dtype=fd), ODD),
+    "symmetrize-holomorphic": lambda fd: symmetrize(jastrow(N, dtype="complex", float_dtype=fd), ODD),
     "symmetrize-log_psi": lambda fd: symmetrize(mlp(N, widths=(3,), float_dtype=fd), TURNS, mode="log_psi"),
     "mlp-complex": lambda fd: mlp(N, widths=(8, 5), activation="tanh", dtype="complex", float_dtype=fd),
     "resnet-real": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), float_dtype=fd),
