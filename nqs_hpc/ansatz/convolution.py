@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -30,8 +30,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 # Fitted to 64 to 1024 configurations on chains, squares and cubes, kernels from 3 to the whole; float64, one core.
-_PER_OPERATION = 1 / 48e9  # seconds an addition and multiplication take in a matrix product, each
-_PER_COPY = 1.2e-9  # seconds to copy a number into the shifted input
+PER_OPERATION = 1 / 48e9  # seconds an addition and multiplication take in a matrix product, each
+PER_COPY = 1.2e-9  # seconds to copy a number into the shifted input
 
 
 class Convolution(NamedTuple):
@@ -40,6 +40,7 @@ class Convolution(NamedTuple):
     apply: Callable[[Array, Array], Array]  # kernel, x -> (N, out); to be differentiated
     matrix: Callable[[Array], Array]  # kernel -> what ``times`` takes
     times: Callable[[Array, Array], Array]  # matrix, x -> (N, out)
+    seconds: float  # what one configuration takes, as estimated
 
 
 def convolution(
@@ -61,11 +62,12 @@ def convolution(
         if not 1 <= size <= most:
             raise ValueError(f"kernel={list(kernel)}: along {length} sites valid are extents from 1 to {most}")
     n_sites, n_kernel, n_dim = math.prod(extent), math.prod(kernel), len(extent)
-    source_KN = _sources(extent, pbc, kernel)
+    reach = [reach_of(size) for size in kernel]
+    source_KN = sources(extent, pbc, reach)
 
     d = min(range(n_dim + 1), key=lambda d: _seconds(extent, kernel, n_in, n_out, d)) if dense is None else dense
     s, k_inner, k_outer = math.prod(extent[:d]), math.prod(kernel[:d]), math.prod(kernel[d:])
-    inner_ss = _places(_sources(extent[:d], pbc[:d], kernel[:d]))
+    inner_ss = places(sources(extent[:d], pbc[:d], reach[:d]))
 
     def matrix(kernel_KIO: Array) -> Array:
         w = kernel_KIO.reshape(k_outer, k_inner, n_in, n_out)
@@ -94,15 +96,15 @@ def convolution(
         w = matrix(kernel_KIO)
         return times(w, x), times(w, d_x) + patches_times(x, d_kernel)
 
-    return Convolution(apply, matrix, times)
+    return Convolution(apply, matrix, times, _seconds(extent, kernel, n_in, n_out, d))
 
 
 def _seconds(extent: tuple[int, ...], kernel: tuple[int, ...], n_in: int, n_out: int, d: int) -> float:
     """What one configuration takes with d dense directions."""
     s, blocks, k_outer = math.prod(extent[:d]), math.prod(extent[d:]), math.prod(kernel[d:])
     copied = blocks * k_outer * s * n_in
-    copies = 0 if d == len(extent) else copied * _PER_COPY
-    return 2 * copied * s * n_out * _PER_OPERATION + copies
+    copies = 0 if d == len(extent) else copied * PER_COPY
+    return 2 * copied * s * n_out * PER_OPERATION + copies
 
 
 def _shifted(x: Array, pbc: tuple[bool, ...], kernel: tuple[int, ...]) -> Array:
@@ -112,7 +114,7 @@ def _shifted(x: Array, pbc: tuple[bool, ...], kernel: tuple[int, ...]) -> Array:
     """
     shifts = [x]
     for axis, (side, size) in enumerate(zip(pbc[::-1], kernel[::-1], strict=True)):
-        shifts = [_shift(y, k, axis, side) for y in shifts for k in _reach(size)]
+        shifts = [_shift(y, k, axis, side) for y in shifts for k in reach_of(size)]
     return jnp.concatenate(shifts, axis=-1).reshape(-1, len(shifts) * x.shape[-1])
 
 
@@ -131,16 +133,16 @@ def _shift(x: Array, by: int, axis: int, periodic: bool) -> Array:
     return jnp.pad(kept, widths)
 
 
-def _reach(size: int) -> range:
+def reach_of(size: int) -> range:
     return range(-((size - 1) // 2), size // 2 + 1)
 
 
-def _sources(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, ...]) -> NDArray[np.int64]:
+def sources(extent: tuple[int, ...], pbc: tuple[bool, ...], reach: Sequence[range]) -> NDArray[np.int64]:
     """(K, N): the site that entry k of the kernel of output o meets; N beyond an open side."""
     n_sites = math.prod(extent)
     here = np.array(list(itertools.product(*map(range, extent[::-1]))), int).reshape(n_sites, -1)
-    reach = np.array(list(itertools.product(*map(_reach, kernel[::-1]))), int).reshape(math.prod(kernel), -1)
-    there = here[None] + reach[:, None]
+    steps = np.array(list(itertools.product(*reach[::-1])), int).reshape(math.prod(map(len, reach)), -1)
+    there = here[None] + steps[:, None]
     length, side = np.array(extent[::-1], int), np.array(pbc[::-1], bool)
     there = np.where(side, there % np.where(side, length, 1), there)
     inside = ((there >= 0) & (there < length)).all(axis=-1)
@@ -148,7 +150,7 @@ def _sources(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, 
     return np.where(inside, there @ strides, n_sites)
 
 
-def _places(source_KN: NDArray[np.int64]) -> NDArray[np.int64]:
+def places(source_KN: NDArray[np.int64]) -> NDArray[np.int64]:
     """(N, N): which entry of the kernel leads from site i to output o; K where none does."""
     n_kernel, n_sites = source_KN.shape
     place = np.full((n_sites + 1, n_sites), n_kernel)

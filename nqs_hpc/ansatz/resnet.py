@@ -14,15 +14,15 @@ to every feature. Convolutional quantum states: Choo, Neupert and Carleo, Phys. 
 arXiv:1903.06713. Where all directions are periodic psi is invariant under all translations, and without any other
 bias: f of each feature is summed over sites.
 
-Real parameters; with dtype="complex" h has two columns, for log |psi| and the phase. Ratios evaluate the
-network anew, with matrices made once for all of them. (To keep the first convolution in a cache, where a move adds a
-few numbers of the kernel, saves nothing that can be measured: of L layers it is 1 in C L of the work.)
+Real parameters; with dtype="complex" h has two columns, for log |psi| and the phase. Ratios evaluate what a move
+touches (`touched`) where kernels are small and the lattice large, else the whole network, with matrices made once for
+all of them. (To keep the first convolution alone, where a move adds a few numbers of the kernel, saves nothing that can
+be measured: of L layers of C features it is 1 in C L of the work.)
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -33,11 +33,12 @@ from nqs_hpc.ansatz.convolution import convolution
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
 from nqs_hpc.ansatz.mlp import ACTIVATIONS, Activation
+from nqs_hpc.ansatz.touched import NetworkFrozen, Steps, everywhere, touched_ratios, touching_pays
 from nqs_hpc.types import Ansatz
 
 
 class Filter(NamedTuple):
-    """A convolution of the network; frozen, ``weight`` is the matrix that `Convolution.times` takes."""
+    """A convolution of the network."""
 
     weight: Array  # (K, in, C)
     bias: Array  # (C,)
@@ -60,12 +61,14 @@ def resnet(
     dtype: NumberName = "real",
     init_scale: float = 1.0,
     float_dtype: FloatName = "float64",
+    touch: bool | None = None,
 ) -> Ansatz:
     """A network of ``layers`` convolutions, of kind ``real`` or ``complex``, for any local values.
 
     ``extent``, ``pbc`` and ``kernel`` (D,): sites, whether periodic, and extent of the kernels along each direction;
     the site of cell (x, y, ...) is x + Lx y + ...  Beyond an open side inputs are 0. ``skip``: residual blocks, of two
-    layers each. Kernels start He-normal times ``init_scale``, biases at zero. Raises ValueError for unknown names,
+    layers each. Kernels start He-normal times ``init_scale``, biases at zero. ``touch``: ratios by the touched patch;
+    None: where that costs less. Raises ValueError for unknown names,
     sizes below 1, an odd number of layers with ``skip``, and kernels that reach a site twice.
     """
     if activation not in ACTIVATIONS:
@@ -95,36 +98,43 @@ def resnet(
             tuple(filters), normal(key_head, (features, 2 if is_complex else 1), head_scale, param_dtype)
         )
 
-    def network(params: ResnetParams, s_N: Array, apply: Callable[[int, Array, Array], Array]) -> Array:
-        """log psi; ``apply(i, weight, x)`` makes the i-th convolution."""
-
+    def network(params: ResnetParams, s_N: Array, steps: Steps) -> Array:
         def convolved(i: int, x: Array) -> Array:
-            layer = params.filters[i]
-            return apply(i, layer.weight, x) + layer.bias[None]
+            return steps.convolve(i, x) + params.filters[i].bias[None]
 
         x = s_N.astype(param_dtype)[:, None]
         if skip:
-            x = x + convolved(1, nonlinear(convolved(0, x)))
+            rows = steps.at(1, x) + convolved(1, steps.keep(0, nonlinear(convolved(0, x))))
             for block in range(1, n_blocks):
-                inside = convolved(2 * block, nonlinear(x / (block + 1) ** 0.5))
-                x = x + convolved(2 * block + 1, nonlinear(inside))
-            x = x / (n_blocks + 1) ** 0.5
+                first, second = 2 * block, 2 * block + 1
+                x = steps.keep(first - 1, rows)
+                inside = steps.keep(first - 1, nonlinear(rows / (block + 1) ** 0.5))
+                inside = steps.keep(first, nonlinear(convolved(first, inside)))
+                rows = steps.at(second, x) + convolved(second, inside)
+            rows = rows / (n_blocks + 1) ** 0.5
         else:
-            x = convolved(0, x)
+            rows = convolved(0, x)
             for i in range(1, layers):
-                x = convolved(i, nonlinear(x))
-        out = jnp.sum(nonlinear(x), axis=0) @ params.head
+                rows = convolved(i, steps.keep(i - 1, nonlinear(rows)))
+        out = jnp.sum(steps.keep(layers - 1, nonlinear(rows)), axis=0) @ params.head
         return jax.lax.complex(out[0], out[1]) if is_complex else out[0]
 
+    def kernels(params: ResnetParams) -> list[Array]:
+        return [layer.weight for layer in params.filters]
+
     def log_psi(params: ResnetParams, s_N: Array) -> Array:
-        return network(params, s_N, lambda i, kernel, x: convolutions[i].apply(kernel, x))
+        return network(params, s_N, everywhere(lambda i, x: convolutions[i].apply(params.filters[i].weight, x)))
 
-    def freeze(params: ResnetParams) -> ResnetParams:
-        pairs = zip(convolutions, params.filters, strict=True)
-        return ResnetParams(tuple(Filter(conv.matrix(layer.weight), layer.bias) for conv, layer in pairs), params.head)
+    def freeze(params: ResnetParams) -> NetworkFrozen:
+        pairs = zip(convolutions, kernels(params), strict=True)
+        return NetworkFrozen(params, tuple(conv.matrix(weight) for conv, weight in pairs))
 
-    def log_psi_frozen(frozen: ResnetParams, s_N: Array) -> Array:
-        return network(frozen, s_N, lambda i, matrix, x: convolutions[i].times(matrix, x))
+    def log_psi_frozen(frozen: NetworkFrozen, s_N: Array) -> Array:
+        steps = everywhere(lambda i, x: convolutions[i].times(frozen.matrices[i], x))
+        return network(frozen.params, s_N, steps)
 
-    ratios = full_evaluation(init, log_psi_frozen, "complex" if is_complex else "real")
-    return ratios._replace(log_psi=log_psi, freeze=freeze)
+    whole = full_evaluation(init, log_psi_frozen, "complex" if is_complex else "real")
+    whole = whole._replace(log_psi=log_psi, freeze=freeze)
+    if touch is None:
+        touch = touching_pays(extent, pbc, kernel, features, convolutions)
+    return touched_ratios(whole, network, kernels, convolutions, extent, pbc, kernel) if touch else whole

@@ -12,6 +12,7 @@ from nqs_hpc.ansatz.convolution import convolution
 from nqs_hpc.ansatz.resnet import resnet
 from nqs_hpc.system.lattice import FACTORIES, cells
 from nqs_hpc.system.symmetry import translations
+from nqs_hpc.types import Move
 from tests.ansatz.test_mlp import NUMPY
 
 # lattice, extent, pbc, kernel: odd, even and whole kernels; open sides, and kernels that reach beyond them
@@ -96,13 +97,69 @@ def torus(skip: bool, dtype: str):
 @pytest.mark.parametrize(("skip", "dtype"), [(True, "complex"), (False, "real")])
 def test_translations_change_nothing(skip, dtype):
     ansatz = torus(skip, dtype)
-    params = jax.tree.map(lambda x: x + 0.1, ansatz.init(jax.random.key(1)))
+    params = jax.tree.map(lambda x: x + 0.1, jax.jit(ansatz.init)(jax.random.key(1)))
     s_BN = np.random.default_rng(2).choice([-1, 1], size=(5, 12)).astype(np.int8)
     perms = translations(FACTORIES["square"]((4, 3), (True, True)))
     log_psi = jax.jit(jax.vmap(ansatz.log_psi, in_axes=(None, 0)))
     moved = np.stack([log_psi(params, s_BN[:, perm]) for perm in perms])
     assert np.ptp(log_psi(params, s_BN).real) > 0.01
     assert np.abs(moved - moved[:1]).max() < 1e-10
+
+
+# patches smaller than the lattice, even kernels, open sides, patches that reach around it
+PATCHES = {
+    "torus": ((5, 4), (True, True), (3, 2), 2),
+    "cylinder": ((5, 4), (False, True), (3, 2), 4),
+    "box": ((3, 2, 3), (True, False, False), (2, 2, 2), 2),
+}
+
+
+@pytest.mark.parametrize("name", sorted(PATCHES))
+def test_ratios_by_the_touched_patch(name):
+    """Moves of no, one, two and three sites, pads among them, from caches that have followed a move before."""
+    extent, pbc, kernel, layers = PATCHES[name]
+    options = {"layers": layers, "features": 2, "kernel": kernel, "activation": "tanh", "dtype": "complex"}
+    ansatz = resnet(extent, pbc, **options, touch=True)
+    params = jax.tree.map(lambda x: x + 0.1, jax.jit(ansatz.init)(jax.random.key(1)))
+    n = int(np.prod(extent))
+    rng = np.random.default_rng(4)
+    s_BN = rng.choice([-1, 1], size=(20, n)).astype(np.int8)
+    sites = np.stack([rng.permutation(n)[:3] for _ in s_BN])
+    flipped = np.arange(3)[None] < rng.integers(0, 4, size=(20, 1))
+    sites = np.where(flipped, sites, 0).astype(np.int32)
+
+    @jax.jit
+    @jax.vmap
+    def ratios(s_N, sites_F, flipped_F, accepted):
+        frozen = ansatz.freeze(params)
+        first = Move(jnp.array([n // 2]), -2 * s_N[n // 2][None])
+        cache = ansatz.prepare(frozen, s_N)
+        _, attempted = ansatz.attempt(frozen, s_N, cache, first)
+        cache = ansatz.advance(frozen, s_N, cache, first, attempted, accepted)
+        s_N = jnp.where(accepted, s_N.at[n // 2].multiply(-1), s_N)
+        move = Move(sites_F, jnp.where(flipped_F, -2 * s_N[sites_F], 0).astype(jnp.int8))
+        s_new = s_N.at[move.sites].add(move.deltas)
+        wanted = ansatz.log_psi(params, s_new) - ansatz.log_psi(params, s_N)
+        return ansatz.log_ratio(frozen, s_N, cache, move), wanted
+
+    found, wanted = ratios(s_BN, sites, flipped, np.arange(20) % 3 > 0)
+    assert np.abs(found - wanted).max() < 1e-12 and np.abs(wanted).max() > 0.1
+
+
+def test_the_patch_is_taken_where_it_costs_less():
+    """Of an 8x8 torus two layers of 3x3 see 9 and 25 sites: less than half of the activations of the whole."""
+
+    def transcendentals(**options) -> float:
+        ansatz = resnet((8, 8), (True, True), layers=2, features=4, activation="tanh", **options)
+        frozen = jax.eval_shape(lambda: ansatz.freeze(ansatz.init(jax.random.key(0))))
+        s_N = jnp.ones(64, jnp.int8)
+        cache = jax.eval_shape(ansatz.prepare, frozen, s_N)
+        arguments = (frozen, s_N, cache, Move(jnp.array([3]), jnp.array([-2], jnp.int8)))
+        return jax.jit(ansatz.log_ratio).lower(*arguments).compile().cost_analysis()["transcendentals"]
+
+    whole = 2 * 64 * 4
+    assert transcendentals(kernel=(3, 3)) == (9 + 25) * 4
+    assert transcendentals(kernel=(8, 8)) == transcendentals(kernel=(3, 3), touch=False) == whole
 
 
 @pytest.mark.parametrize(("size", "coupled"), [(3, False), (5, True)])

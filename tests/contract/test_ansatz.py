@@ -55,7 +55,10 @@ ANSATZE: dict[str, Callable[[str], Ansatz]] = {
     "resnet-complex": lambda fd: resnet(
         (3, 2), (True, False), layers=2, features=3, kernel=(3, 2), activation="tanh", dtype="complex", float_dtype=fd
     ),
-    "cnn": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), skip=False, float_dtype=fd),
+    "resnet-touched": lambda fd: resnet(
+        (3, 2), (True, False), layers=2, features=3, kernel=(2, 3), touch=True, float_dtype=fd
+    ),
+    "cnn": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), skip=False, touch=True, float_dtype=fd),
     "modulus-phase": lambda fd: modulus_phase(jastrow(N, float_dtype=fd), mlp(N, widths=(5,), float_dtype=fd)),
     "vit-real": lambda fd: vit(PATCHES, width=4, heads=2, layers=1, expansion=2, float_dtype=fd),
     "vit-complex": lambda fd: vit(
