@@ -63,14 +63,20 @@ def plain_forward(params, s_xy, patch, heads, attention):
 @pytest.mark.parametrize("attention", ["full", "factored"])
 def test_forward_pass(attention, dtype):
     ansatz = vit(
-        patches(SQUARE, (2, 3)), width=6, heads=2, layers=2, attention_name=attention, expansion=2, dtype=dtype
+        patches(FACTORIES["square"]((6, 4), (True, True)), (2, 1)),
+        width=6,
+        heads=2,
+        layers=2,
+        attention_name=attention,
+        expansion=2,
+        dtype=dtype,
     )
     assert ansatz.kind == dtype
     params = random_params(ansatz)
     s_BN = np.random.default_rng(1).choice(np.array([1, -1], np.int8), (5, 24))
     log_psi = jax.jit(jax.vmap(ansatz.log_psi, in_axes=(None, 0)))(params, s_BN)
     for s_N, ours in zip(s_BN, np.asarray(log_psi), strict=True):
-        plain = plain_forward(params, s_N.reshape(4, 6, order="F").astype(float), (2, 3), 2, attention)
+        plain = plain_forward(params, s_N.reshape(6, 4, order="F").astype(float), (2, 1), 2, attention)
         assert abs(np.exp(ours - plain) - 1) < 1e-12
 
 

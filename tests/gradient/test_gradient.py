@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.force import force
@@ -75,6 +76,27 @@ def test_jacobian_by_central_differences(name):
         rows = jacobian(ansatz, form, params, s_BN, None)[:, p]
         found = rows.reshape(3, 2) @ jnp.array([1, 1j]) if ansatz.kind == "complex" else rows
         assert np.abs(found - expected).max() < 1e-8
+
+
+@pytest.mark.parametrize("kind", ["real", "complex"])
+def test_jacobian_of_real_and_complex_leaves(kind):
+    """By both parts of a complex leaf where log psi is not holomorphic in it, by central differences."""
+
+    def log_psi(params, s_N):
+        a_s, c_s = jnp.sum(params["a"] * s_N), jnp.sum(params["c"] * s_N)
+        value = jnp.sin(a_s + 2j * c_s) * c_s + jnp.abs(c_s) ** 2 * a_s
+        return value.real if kind == "real" else value
+
+    rng = np.random.default_rng(0)
+    params = {"a": rng.normal(size=N), "c": rng.normal(size=N) + 1j * rng.normal(size=N)}
+    ansatz, form = full_evaluation(lambda key: params, log_psi, kind), flat(params, kind)
+    theta_P, s_BN = form.ravel(params), all_states(N)[:5]
+    jac = jax.jit(lambda params: jacobian(ansatz, form, params, s_BN, None))(params)
+    of_all = jax.jit(jax.vmap(jax.vmap(log_psi, in_axes=(None, 0)), in_axes=(0, None)))
+    ends = [of_all(jax.vmap(form.unravel)(theta_P[None] + h * jnp.eye(form.n_parameters)), s_BN) for h in (1e-5, -1e-5)]
+    slope_BP = np.asarray(ends[0] - ends[1]).T / 2e-5
+    rows = slope_BP if kind == "real" else np.stack([slope_BP.real, slope_BP.imag], axis=1).reshape(10, -1)
+    assert form.n_parameters == 3 * N and np.max(np.abs(jac - rows)) < 1e-7 * np.max(np.abs(rows))
 
 
 @pytest.mark.parametrize("name", KINDS)
