@@ -46,7 +46,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "masked_dense-complex-sector": ("ansatz=masked_dense", "ansatz.dtype=complex", *HEISENBERG, *DIRECT),
     "gcnn": ("ansatz=gcnn", "ansatz.layers=2", "ansatz.features=2", *ISING, *METROPOLIS),
     "symmetrize-signed-sector": (
-        "ansatz=rbm",
+        "ansatz=jastrow",
         "ansatz.init_scale=0.3",
         "symmetrize.group=space_group",
         "symmetrize.momentum=3",
