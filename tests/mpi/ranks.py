@@ -65,7 +65,8 @@ RUNS = {
     "enumerate": ["sampler=enumerate", "lattice.length=5"],
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
     "bosons": ["hamiltonian=bose_hubbard"],
-    "toric-code": ["lattice=square", "lattice.length=2", "hamiltonian=toric_code", "hamiltonian.hx=0.3"],
+    "autoregressive": ["ansatz=masked_conv", "sampler=autoregressive", "sampler.n_samples=32"],
+    "symmetric": ["hamiltonian=heisenberg", "ansatz=gcnn", "ansatz.layers=2", "ansatz.dtype=complex"],
     "adaptive-mixture": [
         "hamiltonian=heisenberg",
         "sampler.move={exchange: 3, global_flip: 1}",
