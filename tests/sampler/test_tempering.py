@@ -1,4 +1,7 @@
-"""Parallel tempering: swaps keep the product of all distributions, samples are those of beta = 1, ladders mix."""
+"""Parallel tempering: swaps keep the product of all distributions, samples are those of beta = 1, ladders mix.
+
+That they are the same at any rank count is in tests/contract/test_jobs.py.
+"""
 
 import functools
 import itertools
@@ -121,7 +124,7 @@ def two_peaks():
 
 
 def test_tempering_goes_between_peaks_that_single_flips_do_not_leave():
-    n_sites, n_chains, length = 10, 256, 256
+    n_sites, n_chains, length = 10, 128, 256
     ansatz = two_peaks()
     params = ansatz.init(jax.random.key(0))
     p = np.abs(amplitudes(ansatz, params, all_states(n_sites))) ** 2
@@ -143,26 +146,4 @@ def test_tempering_goes_between_peaks_that_single_flips_do_not_leave():
     wrong = laddered.init(key_of(0))
     mixed = up(laddered, wrong._replace(s_CTN=-jnp.ones_like(wrong.s_CTN)))[:, length // 2 :]
     means_C = mixed.mean(axis=1)
-    assert abs(means_C.mean() - exact) < 4 * means_C.std() / np.sqrt(n_chains) < 0.08
-
-
-def test_a_ladder_is_the_same_on_any_rank():
-    ansatz = two_peaks()
-    params = ansatz.init(jax.random.key(0))
-
-    def run(rank: int, size: int):
-        sampler = tempering(
-            ansatz, flip(spin_half(N)), spin_half(N), SERIAL._replace(rank=rank, size=size),
-            betas=(1.0, 0.5), n_chains=4, n_samples=12, sweep=5, warmup=0,
-        )  # fmt: skip
-        sample = jax.jit(sampler.sample)
-        chains, samples, counts = sample(key_of(2), params, sampler.init(key_of(1)))
-        again, *_ = sample(key_of(3), params, chains)
-        return [*chains, *again, samples.s_BN, samples.w_B, counts["accepted_swap_0"][None]]
-
-    whole = run(0, 1)
-    halves = [np.concatenate(pair) for pair in zip(run(0, 2), run(1, 2), strict=True)]
-    for one, two in zip(whole[:-1], halves[:-1], strict=True):
-        assert np.array_equal(one, two)
-    assert halves[-1].sum() == whole[-1].sum()
-    assert len(np.unique(whole[6].reshape(4, 3, N)[:, -1], axis=0)) > 1
+    assert abs(means_C.mean() - exact) < 4 * means_C.std() / np.sqrt(n_chains) < 0.1
