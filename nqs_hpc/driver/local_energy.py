@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.parallel.chunk import chunked, chunked_map, even_part
+from nqs_hpc.parallel.chunk import activations, chunked, chunked_map, even_part
 from nqs_hpc.types import Ansatz, Operator, Tree
 
 # Pairs (s, s') asked for at a time: their activations stay in a core's cache.
@@ -23,16 +23,27 @@ PAIRS = 1024
 def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> Callable[[Tree, Array], Array]:
     """``(frozen, s_BN) -> (B,)``: complex where the ansatz or the operator is.
 
-    ``chunk`` bounds how many configurations the network sees at a time, samples and pairs.
+    ``chunk`` bounds how many configurations the network sees at a time: samples, and as many pairs as hold no more
+    numbers than they do.
     """
-    pairs_at_once = min(PAIRS, chunk or PAIRS)
 
-    def all_pairs(frozen: Tree, s_N: Array) -> Array:
+    def at_once(frozen: Tree, s_N: Array) -> int:
+        """How many pairs."""
+        if chunk is None:
+            return PAIRS
+        cache, (moves, _) = jax.eval_shape(ansatz.prepare, frozen, s_N), jax.eval_shape(operator.connected, s_N)
+        move = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape[1:], x.dtype), moves)
+        of_sample = activations(jax.make_jaxpr(ansatz.prepare)(frozen, s_N).jaxpr)
+        of_pair = activations(jax.make_jaxpr(ansatz.log_ratio)(frozen, s_N, cache, move).jaxpr)
+        return min(PAIRS, chunk * max(1, of_sample // of_pair))
+
+    def all_pairs(frozen: Tree, s_N: Array, pairs_at_once: int) -> Array:
         moves, elements_K = operator.connected(s_N)
         cache = ansatz.prepare(frozen, s_N)
-        return jnp.sum(elements_K * jnp.exp(ansatz.log_ratios(frozen, s_N, cache, moves)))
+        ratios = chunked(lambda some: ansatz.log_ratios(frozen, s_N, cache, some), moves, pairs_at_once)
+        return jnp.sum(elements_K * jnp.exp(ratios))
 
-    def compacted(frozen: Tree, s_bN: Array) -> Array:
+    def compacted(frozen: Tree, s_bN: Array, pairs_at_once: int) -> Array:
         moves_bKF, elements_bK = jax.vmap(operator.connected)(s_bN)
         cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
         n_pairs, size = elements_bK.size, min(pairs_at_once, elements_bK.size)
@@ -62,10 +73,12 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None) -> 
         diagonal_B = chunked_map(operator.diagonal, s_BN, chunk)
         if operator.n_connected == 0:
             return diagonal_B
-        # More elements a sample than pairs at once are cut as well.
-        if operator.may_vanish or operator.n_connected > pairs_at_once:
-            return diagonal_B + chunked(lambda s_bN: compacted(frozen, s_bN), s_BN, chunk)
+        pairs_at_once = at_once(frozen, s_BN[0])
+        if operator.may_vanish:
+            return diagonal_B + chunked(lambda s_bN: compacted(frozen, s_bN, pairs_at_once), s_BN, chunk)
         samples_at_once = even_part(len(s_BN), max(1, pairs_at_once // operator.n_connected))
-        return diagonal_B + chunked_map(lambda s_N: all_pairs(frozen, s_N), s_BN, samples_at_once)
+        # More moves of one sample than pairs at once are cut as well.
+        moves_at_once = even_part(operator.n_connected, pairs_at_once)
+        return diagonal_B + chunked_map(lambda s_N: all_pairs(frozen, s_N, moves_at_once), s_BN, samples_at_once)
 
     return local_energies

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.extend.core import jaxprs_in_params
 
 from nqs_hpc.types import Tree
 
@@ -64,3 +66,12 @@ def even_part(n: int, most: int) -> int:
     """
     divisors = (size for size in range(min(n, most), (most + 1) // 2 - 1, -1) if n % size == 0)
     return next(divisors, most)
+
+
+def activations(jaxpr: Any) -> int:
+    """The number of elements of all intermediates of a jaxpr and of those inside it."""
+    total = 1
+    for equation in jaxpr.eqns:
+        total += sum(variable.aval.size for variable in equation.outvars if hasattr(variable.aval, "size"))
+        total += sum(activations(inner) for inner in jaxprs_in_params(equation.params))
+    return total

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import jaxprs_in_params
 
 from nqs_hpc import schema
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import rows_per_sample
+from nqs_hpc.parallel.chunk import activations
 from nqs_hpc.parts.ansatz import parameter_shapes
 from nqs_hpc.system.hilbert import Hilbert, dimension
 from nqs_hpc.types import Ansatz, Tree
@@ -88,12 +88,3 @@ def of_one_more(ansatz: Ansatz, params: Tree, s_N: Any) -> int:
         for n in (2, 3)
     )
     return three - two
-
-
-def activations(jaxpr: Any) -> int:
-    """The number of elements of all intermediates of a jaxpr and of those inside it."""
-    total = 1
-    for equation in jaxpr.eqns:
-        total += sum(variable.aval.size for variable in equation.outvars if hasattr(variable.aval, "size"))
-        total += sum(activations(inner) for inner in jaxprs_in_params(equation.params))
-    return total

@@ -60,7 +60,7 @@ def make_sampler(
         case schema.Enumerate():
             return enumeration(ansatz, hilbert, comm, chunk=chunk)
         case schema.Direct():
-            return autoregressive(ansatz, hilbert, comm, n_samples=config.n_samples, chunk=chunk)
+            return autoregressive(ansatz, hilbert, comm, n_samples=config.n_samples)
 
 
 def make_moves(move: str | Weights, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal | Mixture:

@@ -23,17 +23,17 @@ from nqs_hpc.parallel.keys import words
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
 
-# Samples drawn side by side: enough to fill vector registers, few enough for their caches to stay near the core.
+# Samples drawn side by side: enough to fill vector registers, few enough for their caches to stay near the core, and
+# at most so many numbers in these.
 SAMPLES = 256
+NUMBERS = 2**23
 
 
 class AutoregressiveState(NamedTuple):
     sample_B: Array  # int32, global numbers of this rank's samples
 
 
-def autoregressive(
-    ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: int, chunk: int | None = None
-) -> Sampler:
+def autoregressive(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: int) -> Sampler:
     """A sampler of ``n_samples`` independent configurations a call, over all ranks.
 
     The state never changes. info is empty. Raises ValueError for an ansatz without ``conditionals``.
@@ -44,7 +44,6 @@ def autoregressive(
     assert n_samples % comm.size == 0
     n_local = n_samples // comm.size
     values = jnp.asarray(hilbert.local_values, jnp.int8)
-    at_once = min(SAMPLES, chunk or SAMPLES)
 
     # The samples are the last axis of the running caches: the numbers of one site lie together.
     def site(frozen: Tree, running: Tree, i: Array, words_b: Array) -> tuple[Tree, Array]:
@@ -68,6 +67,8 @@ def autoregressive(
         key: Array, params: Tree, state: AutoregressiveState
     ) -> tuple[AutoregressiveState, Samples, dict[str, Array]]:
         frozen = ansatz.freeze(params)
+        held = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(conditionals.begin, frozen)))
+        at_once = max(1, min(SAMPLES, NUMBERS // held))
         s_BN = chunked(lambda sample_b: pass_over_sites(frozen, key, sample_b), state.sample_B, at_once)
         return state, Samples(s_BN, jnp.full(n_local, 1.0 / n_samples)), {}
 

@@ -79,21 +79,22 @@ def test_chi_square_of_sampled_against_exact_distribution(name):
     assert stats.combine_pvalues(p_values, method="fisher").pvalue > 0.01, p_values
 
 
-def test_same_samples_at_any_rank_count_and_in_any_blocks():
+def test_same_samples_at_any_rank_count_and_in_any_blocks(monkeypatch):
     ansatz, hilbert = case("rows")
     params = params_of("rows", 0)
 
-    def run(size: int, chunk: int | None):
+    def run(size: int, block: int):
+        monkeypatch.setattr("nqs_hpc.sampler.autoregressive.SAMPLES", block)
         comm = SERIAL._replace(size=size)
-        sampler = autoregressive(ansatz, hilbert, comm, n_samples=24, chunk=chunk)
+        sampler = autoregressive(ansatz, hilbert, comm, n_samples=24)
         draw_on = jax.jit(lambda rank: sampler.sample(key_of(1), params, sampler.init(key_of(0), rank))[:2])
         shares = [(state.sample_B, samples.s_BN) for state, samples in map(draw_on, np.arange(size, dtype=np.int32))]
         return [np.concatenate(leaves) for leaves in zip(*shares, strict=True)]
 
-    numbers, s_AN = run(1, None)
+    numbers, s_AN = run(1, 24)
     assert np.array_equal(numbers, np.arange(24)) and len(np.unique(s_AN, axis=0)) > 4
-    for size, chunk in ((1, 5), (4, 4)):
-        for one, many in zip((numbers, s_AN), run(size, chunk), strict=True):
+    for size, block in ((1, 5), (4, 4)):
+        for one, many in zip((numbers, s_AN), run(size, block), strict=True):
             assert np.array_equal(one, many)
 
 
