@@ -5,6 +5,7 @@
 #   make test-slurm                         as root on Debian: the tests on a throw-away Slurm cluster of two nodes
 #   make test-faults                        as root: broken checkpoints, full disks, kills; FAULTS="faults and not table"
 #                                           for the first of each kind
+#   make test-peers                         modules of NetKet as ansatz=flax: installs it (the extra `peers`)
 #   make lint | types | wheel | clean       (clean leaves runs/ and sweeps/ alone)
 #
 #   MPI=mpich     the MPICH wheel, inside .venv (the default)
@@ -29,7 +30,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-slurm test-faults lint types wheel clean FORCE
+.PHONY: run test test-slurm test-faults test-peers lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -88,6 +89,9 @@ test-slurm: $(VENV)/.installed
 FAULTS ?= faults
 test-faults: $(VENV)/.installed
 	$(PY) -m pytest -m "$(FAULTS)" tests/faults $(ARGS)
+
+test-peers: $(VENV)/.peers
+	$(PY) -m pytest tests/ansatz/test_modules.py -k netket $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
@@ -150,6 +154,10 @@ $(VENV)/.mpi: $(VENV)/.flavour
 $(VENV)/.installed: $(VENV)/.mpi pyproject.toml
 	@echo "== nqs_hpc and what it needs"
 	@$(PIP) install --no-build-isolation --editable '.[$(EXTRA)plot,test]'
+	@touch $@
+
+$(VENV)/.peers: $(VENV)/.installed
+	@$(PIP) install --no-build-isolation --editable '.[$(EXTRA)peers,test]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.installed

@@ -26,12 +26,20 @@ EXPERIMENTS: dict[str, tuple[list[str], float | None, float]] = {
     "rydberg_square_4x4": (["experiment=rydberg_square_4x4"], 1e-4, 900),
     "toric_code_3x3": (["experiment=toric_code_3x3"], 1e-4, 900),
     "bose_hubbard_chain_8": (["experiment=bose_hubbard_chain_8"], 1e-3, 900),
+    "j1j2_square_4x4": (["experiment=j1j2_square_4x4"], 1e-3, 900),
+    "heisenberg_square_4x4": (["experiment=heisenberg_square_4x4"], 1e-4, 900),
+    "heisenberg_square_6x6": (["experiment=heisenberg_square_6x6"], 3e-3, 900),
+    "tfim_square_6x6": (["experiment=tfim_square_6x6"], 1e-4, 900),
+    "j1j2_square_6x6": (["experiment=j1j2_square_6x6"], 1.5e-2, 900),
     "tfim_square_10x10": (["experiment=tfim_square_10x10"], None, 900),
     "tfim_chain_64": (["experiment=tfim_chain_64"], 1e-3, 900),
 }
 
 # exact energies of systems that are too large to be diagonalised by the job itself
 REFERENCES: dict[str, float] = {
+    "heisenberg_square_6x6": 36 * -0.678873,  # quantum Monte Carlo, 4e-6 a site: Sandvik, Phys. Rev. B 56, 11678 (1997)
+    "j1j2_square_6x6": 36 * -0.503810,  # exact: Schulz, Ziman and Poilblanc, J. Phys. I 6, 675 (1996)
+    "tfim_square_6x6": -115.23270730371848,  # exact diagonalisation: Wu et al., Science 386, 296 (2024), VarBench
     "tfim_chain_64": -2 / math.sin(math.pi / 128),  # free fermions at h = 1: -2 sum_m sin((2 m + 1) pi / (2 N))
 }
 
