@@ -23,7 +23,7 @@ from nqs_hpc.checks import InputError
 from nqs_hpc.doctor_checks import Line, Outcome, one_line
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.parallel.launch import launched
-from nqs_hpc.parallel.world import World, world
+from nqs_hpc.parallel.world import World, alone, world
 
 JSON = "--json"
 USAGE = f"python -m nqs_hpc doctor [{JSON}] [DIR]     DIR: where runs will live; ./runs, or the current folder"
@@ -51,7 +51,7 @@ def doctor(words: list[str]) -> int:
             try:
                 here = world()
             except Exception as error:  # no MPI, or not that of mpi4py: the rest can be looked at all the same
-                here, trouble = _without_mpi(), one_line(error)
+                here, trouble = alone(), one_line(error)
             apart = bool(trouble) or here.size != n_started
             # Ranks that MPI does not bring together are each rank 0 of a world of their own.
             speaks = here.rank == 0 and (not apart or n_started == 1 or number == 0)
@@ -181,23 +181,6 @@ def _asked(words: list[str]) -> Path | tuple[int, str]:
             raise InputError(f"{name} is not valid; valid: a folder, there or to be made ({error})") from None
     except InputError as error:
         return BAD_INPUT, str(error)
-
-
-def _without_mpi() -> World:
-    """This process alone, where MPI cannot be loaded."""
-    return World(
-        rank=0,
-        size=1,
-        local_rank=0,
-        local_size=1,
-        bcast=lambda obj: obj,
-        gather=lambda obj: [obj],
-        allgather=lambda obj: [obj],
-        any_flags=lambda bits: bits,
-        barrier=lambda: None,
-        abort=os._exit,
-        library="",
-    )
 
 
 @contextmanager

@@ -7,6 +7,7 @@ mpi4jax sends its own messages on COMM_WORLD and the two must not meet.
 from __future__ import annotations
 
 import faulthandler
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,6 +57,23 @@ def world() -> World:
         abort=comm.Abort,
         library=MPI.Get_library_version().splitlines()[0].strip(" \x00"),
         mpi=MPI,
+    )
+
+
+def alone() -> World:
+    """This process alone, without MPI."""
+    return World(
+        rank=0,
+        size=1,
+        local_rank=0,
+        local_size=1,
+        bcast=lambda obj: obj,
+        gather=lambda obj: [obj],
+        allgather=lambda obj: [obj],
+        any_flags=lambda bits: bits,
+        barrier=lambda: None,
+        abort=os._exit,
+        library="",
     )
 
 

@@ -19,7 +19,7 @@ from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import jacobian
 from nqs_hpc.job import checkpoint
 from nqs_hpc.parallel.keys import Purpose, purpose_key
-from nqs_hpc.parallel.world import World
+from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Parts, build
 from nqs_hpc.parts.sampler import make_sampler
 from nqs_hpc.types import RunState
@@ -64,19 +64,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "vit": ("ansatz=vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1", *HEISENBERG, *METROPOLIS),
 }
 NAMES = [name for name in sorted(CASES) if name not in ("flax", "equinox") or find_spec(name)]
-ALONE = World(
-    rank=0,
-    size=1,
-    local_rank=0,
-    local_size=1,
-    bcast=lambda obj: obj,
-    gather=lambda obj: [obj],
-    allgather=lambda obj: [obj],
-    any_flags=lambda bits: bits,
-    barrier=lambda: None,
-    abort=lambda code: None,
-    library="none",
-)
+ALONE = alone()
 
 
 class Job(NamedTuple):
