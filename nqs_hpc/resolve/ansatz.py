@@ -7,6 +7,7 @@ from typing import Any
 
 from nqs_hpc import schema
 from nqs_hpc.checks import bad, show
+from nqs_hpc.resolve.symmetry import check_gcnn
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import FACTORIES, Lattice
 from nqs_hpc.system.patches import patches
@@ -39,6 +40,8 @@ def resolve_ansatz(
         if given.kernel > min(lattice.extent):
             valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
             raise bad(f"{prefix}.kernel", given.kernel, valid)
+    if isinstance(given, schema.Gcnn):
+        check_gcnn(given, lattice, prefix)
     if isinstance(given, schema.Vit):
         return _vit(given, lattice, prefix)
     return _resnet(given, lattice, prefix) if isinstance(given, schema.Resnet) else given

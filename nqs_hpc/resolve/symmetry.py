@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,15 @@ from nqs_hpc.system.characters import (
     momentum_of,
     point_irreps,
     read_permutations,
+    sector_dimension,
     space_group,
     with_spin_flip,
 )
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 from nqs_hpc.system.lattice import Lattice, bipartition
 from nqs_hpc.system.symmetry import translations
+
+FEW_STATES = 2**16  # sectors without a state are those of a few sites
 
 
 def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> schema.Symmetrize:
@@ -62,17 +66,63 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
     found = make_symmetry(given, lattice)
     if given.mode == "log_psi" and found is not None and not found.is_trivial:
         raise bad("symmetrize.mode", given.mode, "psi: a mean of logarithms has no characters other than 1")
-    ansatz = config.ansatz
-    if isinstance(ansatz, schema.Gcnn):
-        if given.group is not None or given.permutations is not None:
-            key, value = ("group", given.group) if given.group is not None else ("file", given.file)
-            raise bad(f"symmetrize.{key}", value, "null with ansatz=gcnn, which has ansatz.group, .momentum and .irrep")
-        own = gcnn_symmetry(ansatz, lattice)
-        if ansatz.dtype == "real" and not own.is_trivial:
-            raise bad("ansatz.dtype", "real", "complex: the characters of this momentum and irrep are not all 1")
-        if len(own.perms) * ansatz.features > MAX_ELEMENTS * 16:
-            raise bad("ansatz.features", ansatz.features, f"fewer for a group of {len(own.perms)} elements")
+    if isinstance(config.ansatz, schema.Gcnn) and (given.group is not None or given.permutations is not None):
+        key, value = ("group", given.group) if given.group is not None else ("file", given.file)
+        raise bad(f"symmetrize.{key}", value, "null with ansatz=gcnn, which has ansatz.group, .momentum and .irrep")
+    _check_states(dataclasses.replace(config, symmetrize=given), lattice, hilbert)
     return given
+
+
+def check_gcnn(given: schema.Gcnn, lattice: Lattice, prefix: str = "ansatz") -> None:
+    """Raise InputError where the sector of ansatz=gcnn is none of the lattice, or not one for its numbers."""
+    own = gcnn_symmetry(given, lattice, prefix)
+    if given.dtype == "real" and not own.is_trivial:
+        what = "complex" if prefix == "ansatz" else f"null for {prefix}.momentum and {prefix}.irrep"
+        raise bad(f"{prefix}.dtype", "real", f"{what}: the characters of this momentum and irrep are not all 1")
+    if len(own.perms) * given.features > MAX_ELEMENTS * 16:
+        raise bad(f"{prefix}.features", given.features, f"fewer for a group of {len(own.perms)} elements")
+
+
+def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert) -> None:
+    """Raise InputError where psi would be 0 on all states: of a sector without any, or by the making of the network."""
+    found = sector_of(config, lattice)
+    if found is None:
+        return
+    given = config.symmetrize
+    own, prefix = (config.ansatz, "ansatz") if isinstance(config.ansatz, schema.Gcnn) else (given, "symmetrize")
+    if dimension_up_to(hilbert, FEW_STATES) <= FEW_STATES and sector_dimension(found, hilbert) == 0:
+        # the last choice that is made is the one to make anew
+        names = ("spin_flip", "irrep", "momentum")
+        chosen = {name: getattr(given if name == "spin_flip" else own, name) for name in names}
+        name = next((name for name in names if chosen[name] is not None), "group")
+        key = f"symmetrize.{name}" if name == "spin_flip" else f"{prefix}.{name}"
+        raise bad(key, chosen.get(name), "another sector: this one has none of the states of so few sites")
+    if given.spin_flip == -1 and isinstance(config.ansatz, schema.Rbm) and not config.ansatz.bias:
+        raise bad(
+            "symmetrize.spin_flip", -1, "null or 1: without ansatz.bias psi(-s) = psi(s), and the difference is 0"
+        )
+    step = _step(config.ansatz, lattice)
+    if given.momentum is not None and step is not None:
+        closed = [i for i, side in enumerate(lattice.pbc) if side]
+        if any(k * step[i] % lattice.extent[i] for k, i in zip(given.momentum, closed, strict=True)):
+            few = "0, null" if set(step) == {1} else f"multiples of {[lattice.extent[i] // step[i] for i in closed]}"
+            same = f"ansatz={config.ansatz.name} is the same behind a translation by {[step[i] for i in closed]}"
+            raise bad("symmetrize.momentum", given.momentum, f"{few}: {same}, and its sum for others is 0")
+
+
+def _step(given: schema.Ansatz, lattice: Lattice) -> tuple[int, ...] | None:
+    """By how many cells in each direction translations leave a network as it is, by its making; None for those that
+    know no translations.
+    """
+    if isinstance(given, schema.Resnet):
+        return (1,) * len(lattice.extent)
+    if isinstance(given, schema.Vit):
+        return given.patch
+    if isinstance(given, schema.ModulusPhase):
+        parts = [_step(part, lattice) for part in (given.modulus, given.phase)]
+        if parts[0] is not None and parts[1] is not None:
+            return tuple(math.lcm(a, b) for a, b in zip(*parts, strict=True))
+    return None
 
 
 def make_symmetry(given: schema.Symmetrize, lattice: Lattice) -> Symmetry | None:
@@ -89,11 +139,11 @@ def make_symmetry(given: schema.Symmetrize, lattice: Lattice) -> Symmetry | None
     return None if perms is None else with_spin_flip(perms, characters, given.spin_flip)
 
 
-def gcnn_symmetry(given: schema.Gcnn, lattice: Lattice) -> Symmetry:
+def gcnn_symmetry(given: schema.Gcnn, lattice: Lattice, prefix: str = "ansatz") -> Symmetry:
     """The sector that ansatz=gcnn is of by its making; raises InputError."""
     if given.irrep is not None and given.group != "space_group":
-        raise bad("ansatz.irrep", given.irrep, "null without ansatz.group=space_group")
-    return with_spin_flip(*_sector("ansatz", given.group, given.momentum, given.irrep, lattice), None)
+        raise bad(f"{prefix}.irrep", given.irrep, f"null without {prefix}.group=space_group")
+    return with_spin_flip(*_sector(prefix, given.group, given.momentum, given.irrep, lattice), None)
 
 
 def sector_of(config: Config, lattice: Lattice) -> Symmetry | None:

@@ -6,6 +6,7 @@ experiment, the command line, or plain data. Here all become that mapping, fille
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,8 +48,13 @@ def _choice(
             left += [(f"{key}.{below}", inner) for below, inner in inside.items()]
         else:
             left.append((given, value))
-    valid = [choice for choice in CHOICES[group] if not inner_groups(group, choice)]
+    valid = [choice for choice in CHOICES[group] if not (inner_groups(group, choice) or _imports(group, choice))]
     if name not in valid:
         close = difflib.get_close_matches(str(name), valid, n=1)
         raise bad(key, name, ", ".join(valid) + (f" (did you mean {close[0]}?)" if close else ""))
     return {"name": name, **defaults(group, name), **before}, left
+
+
+def _imports(group: str, choice: str) -> bool:
+    """Whether the choice has code run that it names: that one key, ``ansatz.module``, is watched, and no other."""
+    return "module" in {field.name for field in dataclasses.fields(CHOICES[group][choice])}

@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.system.groups import character_table, product_table, rounded
+from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import point_operations, translations
 
@@ -132,6 +133,41 @@ def with_spin_flip(perms: NDArray[np.int32], characters: Characters, parity: int
         np.concatenate([flips, -flips]),
         np.concatenate([characters, parity * characters]),
     )
+
+
+def sector_dimension(symmetry: Symmetry, hilbert: Hilbert) -> int:
+    """States of the sector: d / |G| sum_g chi*(g) Tr g, the trace being how many states g leaves as they are.
+
+    Such a state has one value on each cycle of g, and with a flip values that alternate around cycles of even length.
+    """
+    total = 0.0 + 0.0j
+    for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
+        lengths = _cycle_lengths(perm)
+        if flip < 0:
+            fixed = 2 ** len(lengths) if all(n % 2 == 0 for n in lengths) and not hilbert.total else 0
+        else:
+            sums = {0: 1}  # of the cycles so far -> how many ways
+            for n in lengths:
+                grown: dict[int, int] = {}
+                for value in hilbert.local_values:
+                    for before, ways in sums.items():
+                        grown[before + n * value] = grown.get(before + n * value, 0) + ways
+                sums = grown
+            fixed = sum(sums.values()) if hilbert.total is None else sums.get(hilbert.total, 0)
+        total += np.conj(character) * fixed
+    return round(total.real * symmetry.dimension / len(symmetry.perms))
+
+
+def _cycle_lengths(perm: NDArray[np.integer]) -> list[int]:
+    lengths, left = [], set(range(len(perm)))
+    while left:
+        start = site = left.pop()
+        length = 1
+        while (site := int(perm[site])) != start:
+            left.remove(site)
+            length += 1
+        lengths.append(length)
+    return lengths
 
 
 def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:

@@ -32,7 +32,7 @@ def patches(lattice: Lattice, patch: int | Sequence[int]) -> Patches:
     ValueError, saying what is valid, where these do not fit.
     """
     if lattice.name not in (*FACTORIES, links.NAME):
-        raise ValueError(f"lattice={lattice.name} has no patches; valid: {', '.join(FACTORIES)}")
+        raise ValueError(f"patches of lattice={', '.join(FACTORIES)}; lattice={lattice.name} has none")
     size = (patch,) * len(lattice.extent) if isinstance(patch, int) else tuple(patch)
     if len(size) != len(lattice.extent):
         raise ValueError(f"one number, or {len(lattice.extent)}, one by direction")

@@ -173,6 +173,28 @@ BAD = [
     (["ansatz.alpha=0.01"], "ansatz.alpha", "0.01", "one hidden unit"),
     # symmetries
     (
+        ["symmetrize.group=translations", "symmetrize.momentum=1", "ansatz=cnn"],
+        "symmetrize.momentum",
+        "[1]",
+        "is the same behind a translation by [1]",
+    ),
+    (
+        ["symmetrize.group=translations", "symmetrize.momentum=1", "ansatz=vit", "lattice.length=6"],
+        "symmetrize.momentum",
+        "[1]",
+        "multiples of [3]",
+    ),
+    (["symmetrize.spin_flip=-1", "ansatz.bias=false"], "symmetrize.spin_flip", "-1", "the difference is 0"),
+    (
+        ["symmetrize.group=space_group", "symmetrize.irrep=A2", HEISENBERG, "lattice=honeycomb", "lattice.length=2"],
+        "symmetrize.irrep",
+        "A2",
+        "none of the states",
+    ),
+    (["ansatz=modulus_phase", "ansatz.phase=flax"], "ansatz.phase", "flax", "rbm, jastrow"),
+    (["ansatz=modulus_phase", "ansatz.phase=gcnn", "ansatz.phase.momentum=1"], "ansatz.phase.dtype", "real", "null"),
+    (["ansatz=modulus_phase", "ansatz.phase=gcnn", "ansatz.phase.irrep=A"], "ansatz.phase.irrep", "A", "space_group"),
+    (
         ["symmetrize.spin_flip=1", "sampler=autoregressive", "ansatz=masked_dense"],
         "sampler",
         "autoregressive",
@@ -206,7 +228,7 @@ BAD = [
     (["ansatz=vit", "lattice.length=9"], "ansatz.patch", "2", "divisors of the extent, [9]"),
     (["ansatz=vit", "ansatz.patch=[2,2]"], "ansatz.patch", "[2, 2]", "one number, or 1"),
     (["ansatz=vit", "ansatz.heads=5"], "ansatz.heads", "5", "a divisor of ansatz.width=32"),
-    (["ansatz=vit", "lattice=edges", "lattice.file=ring.txt"], "ansatz.patch", "2", "lattice=edges has no patches"),
+    (["ansatz=vit", "lattice=edges", "lattice.file=ring.txt"], "ansatz.patch", "2", "lattice=edges has none"),
     # atoms
     ([RYDBERG, "hamiltonian.V=-7"], "hamiltonian.V", "-7", "at least 0"),
     ([RYDBERG, "hamiltonian.Omega=0"], "hamiltonian.Omega", "0", "other than 0"),

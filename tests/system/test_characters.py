@@ -9,10 +9,12 @@ from nqs_hpc.system.characters import (
     momentum,
     point_irreps,
     read_permutations,
+    sector_dimension,
     space_group,
     with_spin_flip,
 )
 from nqs_hpc.system.groups import character_table, classes, inverses, product_table
+from nqs_hpc.system.hilbert import Hilbert, bosons, codes, decode, encode, spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.symmetry import translations
 
@@ -166,3 +168,36 @@ def test_a_file_of_permutations(tmp_path):
             read_permutations(file, 4)
     with pytest.raises(ValueError, match="No such file"):
         read_permutations(tmp_path / "none.txt", 4)
+
+
+def projector_rank(symmetry, hilbert: Hilbert) -> int:
+    """The rank of d / |G| sum_g chi*(g) g, as a matrix on all states."""
+    states = codes(hilbert)
+    s_nN, place = decode(hilbert, states), {code: i for i, code in enumerate(states.tolist())}
+    matrix = np.zeros((len(states), len(states)), complex)
+    for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
+        image = [place[code] for code in encode(hilbert, flip * s_nN[:, np.argsort(perm)]).tolist()]
+        matrix[image, np.arange(len(states))] += np.conj(character)
+    return int(np.linalg.matrix_rank(matrix))
+
+
+@pytest.mark.parametrize("parity", [None, 1, -1])
+@pytest.mark.parametrize("name, extent, hilbert", [("chain", (6,), spin_half(6, 0)), ("square", (2, 2), spin_half(4))])
+def test_dimensions_of_sectors_are_ranks_of_projectors(name, extent, hilbert, parity):
+    lattice = FACTORIES[name](extent, (T,) * len(extent))
+    dimensions = []
+    for k in np.ndindex(extent):
+        perms, irreps = space_group(lattice, k)
+        for character in irreps.values():
+            symmetry = with_spin_flip(perms, character, parity)
+            dimensions.append(sector_dimension(symmetry, hilbert))
+            assert dimensions[-1] == projector_rank(symmetry, hilbert)
+    assert len(set(dimensions)) > 1 and (parity is None or 0 in dimensions)
+
+
+def test_dimensions_of_sectors_of_bosons():
+    ring, hilbert = FACTORIES["chain"]((4,), (T,)), bosons(4, 2, 3)
+    symmetries = [with_spin_flip(translations(ring), momentum(ring, (k,)), None) for k in range(4)]
+    dimensions = [sector_dimension(symmetry, hilbert) for symmetry in symmetries]
+    assert dimensions == [projector_rank(symmetry, hilbert) for symmetry in symmetries]
+    assert sum(dimensions) == len(codes(hilbert))

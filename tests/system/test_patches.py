@@ -32,7 +32,7 @@ def test_relative_positions(pbc, n_relative):
     [
         (FACTORIES["square"]((4, 6), (True, True)), 3, r"divisors of the extent, \[4, 6\]"),
         (FACTORIES["square"]((4, 6), (True, True)), (2,), "one number, or 2"),
-        (edges_lattice(None, {1: [[0, 1], [1, 2]]}), 1, "lattice=edges has no patches"),
+        (edges_lattice(None, {1: [[0, 1], [1, 2]]}), 1, "lattice=edges has none"),
     ],
 )
 def test_what_does_not_fit(lattice, patch, said):
