@@ -100,7 +100,7 @@ def main() -> None:
         r_hat = "" if row["r_hat"] is None else f"{row['r_hat']:.4f}"
         tau = "" if row["tau"] is None else f"{row['tau']:.2f}"
         relative = "" if row["relative_error"] is None else f"{row['relative_error']:+.1e}"
-        goal = "" if row["goal"] is None else f"{row['goal']:.0e}"
+        goal = "" if row["goal"] is None else f"{row['goal']:g}"
         print(
             f"| {row['experiment']} | {row['energy']:.5f} ± {row['error']:.5f} | {relative} | {goal} "
             f"| {row['variance_per_site']:.2e} | {row['v_score']:.1e} | {r_hat} | {tau} "
