@@ -21,9 +21,9 @@ from nqs_hpc.doctor_checks import Device, Line, Outcome
 from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import comm as comm_module
 from nqs_hpc.parallel.launch import Placement
-from nqs_hpc.parallel.world import World
+from nqs_hpc.parallel.world import World, alone
 
-ALONE = doctor_module._without_mpi()
+ALONE = alone()
 
 
 def outcomes(*values: object, hosts: str = "n1 n1 n2 n2 n3") -> list[Outcome]:
