@@ -9,12 +9,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from nqs_hpc.ansatz.gcnn import gcnn
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
 from nqs_hpc.ansatz.mlp import mlp
+from nqs_hpc.ansatz.modulus_phase import modulus_phase
 from nqs_hpc.ansatz.rbm import rbm
+from nqs_hpc.ansatz.resnet import resnet
+from nqs_hpc.ansatz.symmetrize import symmetrize
+from nqs_hpc.ansatz.vit import vit
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.system.characters import Symmetry, momentum, with_spin_flip
+from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.patches import patches
+from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz, Tree
 
 SERIAL = Comm(rank=0, size=1, sum=lambda x: x, max=lambda x: x, gather=lambda x: x[None], all_to_all=lambda x: x)
@@ -36,7 +45,25 @@ def ansatz_of(name: str, n_sites: int, local_values: tuple[int, ...] = (1, -1)) 
             return masked_conv((n_sites,), layers=2, features=3, kernel=3, dtype="complex", local_values=local_values)
         case "masked_dense":
             return masked_dense(n_sites, layers=2, features=3, dtype="real", local_values=local_values)
+        case "resnet":
+            return resnet((n_sites,), (True,), layers=2, features=3, kernel=(3,), dtype="complex")
+        case "vit":
+            pairs = patches(FACTORIES["chain"]((n_sites,), (True,)), 2)
+            return vit(pairs, width=4, heads=2, layers=1, expansion=2, local_values=local_values)
+        case "gcnn":
+            return gcnn(turns(n_sites), layers=2, features=2, local_values=local_values)
+        case "symmetrize":
+            base = ansatz_of("rbm-real", n_sites, local_values)
+            return symmetrize(base, turns(n_sites), local_values=local_values)
+        case "modulus_phase":
+            return modulus_phase(*(ansatz_of(name, n_sites, local_values) for name in ("rbm-real", "mlp-real")))
     raise ValueError(name)
+
+
+def turns(n_sites: int) -> Symmetry:
+    """The translations of a ring, at momentum 0."""
+    ring = FACTORIES["chain"]((n_sites,), (True,))
+    return with_spin_flip(translations(ring), momentum(ring, None), None)
 
 
 KINDS = ("rbm-real", "rbm-complex", "mlp-complex")

@@ -15,7 +15,7 @@ matrix. A move changes all f, and the first layer is one of the smallest product
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -62,6 +62,7 @@ def gcnn(
     activation: GroupActivation = "selu",
     dtype: NumberName = "real",
     init_scale: float = 1.0,
+    local_values: Sequence[int] = (1, -1),
     float_dtype: FloatName = "float64",
 ) -> Ansatz:
     """A network over the group of ``symmetry``, of kind ``real`` or ``complex``; params are a tuple of ``GroupLayer``.
@@ -88,7 +89,7 @@ def gcnn(
     table = product_table(symmetry.perms)
     quotient_HG = table[:, inverses(table)]  # h g^-1
     weights = np.repeat(symmetry.dimension / size * np.conj(symmetry.characters), features)
-    codes_NG = None if symmetry.is_trivial else codes(symmetry)
+    codes_NG = None if symmetry.is_trivial else codes(symmetry, max(map(abs, local_values)))
 
     def flat(x_GO: Array) -> Array:
         """(..., G, O) -> (..., G O); of two planes in O, as the last layer may have, one after the other."""

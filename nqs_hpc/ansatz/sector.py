@@ -2,8 +2,8 @@
 
 Where the elements that leave s as it is have characters that sum to 0, sum_g chi*(g) psi(g s) vanishes whatever psi is,
 and rounding would leave any small number. These s are found by a code of every g s, a sum of integers times s that is
-exact in float64: equal codes are equal states (but for one pair in 2^44 at 36 sites). Any other sum counts as 0 where
-less is left of it than the rounding of its terms.
+exact in float64: equal codes are equal states (but for one pair in 2^44 at 36 sites of spins). Any other sum counts as
+0 where less is left of it than the rounding of its terms.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from nqs_hpc.types import Kind
 EXACT = 2**52  # integers up to here are float64, and so are their sums here
 
 
-def codes(symmetry: Symmetry) -> NDArray[np.float64]:
-    """(N, G): ``s_N @ codes`` are the codes of all g s, linear in s, for local values of modulus 1."""
+def codes(symmetry: Symmetry, largest_value: int) -> NDArray[np.float64]:
+    """(N, G): ``s_N @ codes`` are the codes of all g s, linear in s, for local values of modulus up to that."""
     n_sites = symmetry.perms.shape[1]
-    largest = EXACT // n_sites
+    largest = EXACT // (n_sites * largest_value)
     integers_N = np.random.default_rng(0).integers(largest // 2, largest, n_sites).astype(np.float64)
     return (symmetry.flips[:, None] * integers_N[symmetry.perms]).T
 

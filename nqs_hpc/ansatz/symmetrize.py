@@ -13,6 +13,7 @@ kept for every g beside log psi(g s).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import jax
@@ -52,7 +53,9 @@ class SymmetrizeCache(NamedTuple):
     orbit: Orbit
 
 
-def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansatz:
+def symmetrize(
+    base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi", local_values: Sequence[int] = (1, -1)
+) -> Ansatz:
     """``base`` in the sector of ``symmetry``.
 
     Kinds, in mode psi: ``real`` of a real base where all characters are 1, ``signed`` of a real or signed base where
@@ -71,7 +74,7 @@ def symmetrize(base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi") -> Ansat
     kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
     at_once = even_part(len(used), ELEMENTS)
 
-    codes_NG = codes(symmetry)
+    codes_NG = codes(symmetry, max(map(abs, local_values)))
     coded = mode == "psi" and not symmetry.is_trivial
 
     def images(s_N: Array) -> Array:

@@ -16,7 +16,7 @@ from nqs_hpc.parts.ansatz import make_ansatz, parameter_shapes, symmetrized
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.parts.plan import Plan, make_plan
 from nqs_hpc.parts.sampler import make_sampler
-from nqs_hpc.parts.symmetry import check_symmetry
+from nqs_hpc.parts.symmetry import check_network, check_symmetry
 from nqs_hpc.parts.update import make_update
 from nqs_hpc.resolve.symmetry import sector_of
 from nqs_hpc.system.characters import Symmetry
@@ -51,10 +51,11 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     operator = make_operator(config.hamiltonian, lattice)
     if ansatz is None:
         plain = make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
-        ansatz = symmetrized(config.symmetrize, plain, lattice)
+        ansatz = symmetrized(config.symmetrize, plain, lattice, hilbert)
     symmetry = sector_of(config, lattice)
     if symmetry is not None:
         check_symmetry(config, symmetry, operator, hilbert)
+    check_network(config, lattice, operator, hilbert)
     plan = plan or make_plan(config, ansatz, hilbert)
 
     sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, operator=operator, chunk=plan.chunk_size)

@@ -90,6 +90,7 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
                 activation=config.activation,
                 dtype=config.dtype,
                 init_scale=config.init_scale,
+                local_values=hilbert.local_values,
                 float_dtype=float_dtype,
             )
         case schema.ByModule():
@@ -114,13 +115,13 @@ def masked(config: schema.Autoregressive, hilbert: Hilbert, float_dtype: schema.
     }
 
 
-def symmetrized(config: schema.Symmetrize, ansatz: Ansatz, lattice: Lattice) -> Ansatz:
+def symmetrized(config: schema.Symmetrize, ansatz: Ansatz, lattice: Lattice, hilbert: Hilbert) -> Ansatz:
     """``ansatz``, in the sector that ``symmetrize`` asks for."""
     symmetry = make_symmetry(config, lattice)
     if symmetry is None:
         return ansatz
     assert config.mode is not None
-    return symmetrize(ansatz, symmetry, mode=config.mode)
+    return symmetrize(ansatz, symmetry, mode=config.mode, local_values=hilbert.local_values)
 
 
 def parameter_shapes(ansatz: Ansatz) -> Tree:

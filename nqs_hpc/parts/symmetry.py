@@ -7,9 +7,10 @@ import numpy as np
 from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.operators.symmetric import broken
-from nqs_hpc.resolve.symmetry import key_of_group
-from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.resolve.symmetry import invariance, key_of_group
+from nqs_hpc.system.characters import Symmetry, with_spin_flip
 from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
 
@@ -21,8 +22,25 @@ def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator
     if symmetry.flips[element] < 0:  # the permutations stand first, and have passed
         valid = "null: the Hamiltonian is another one for flipped spins"
         raise bad("symmetrize.spin_flip", config.symmetrize.spin_flip, valid)
-    key, value = key_of_group(config)
+    raise bad(*key_of_group(config), f"symmetries of the Hamiltonian, which {_moved(symmetry, element)}")
+
+
+def check_network(config: schema.Config, lattice: Lattice, operator: Operator, hilbert: Hilbert) -> None:
+    """Raise InputError where H does not commute with what leaves the network as it is by its making, for then none of
+    its ground states need be near any such wave function; the same on every rank.
+    """
+    own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice)
+    if own is None:
+        return
+    symmetry = with_spin_flip(own, np.ones(len(own), dtype=np.complex128), None)
+    element = broken(operator, hilbert, symmetry)
+    if element is not None:
+        name = config.ansatz.name
+        same = f"{name} is the same behind translations, and the Hamiltonian {_moved(symmetry, element)}"
+        raise bad("ansatz", name, f"one that tells sites apart, as rbm and mlp do: {same}")
+
+
+def _moved(symmetry: Symmetry, element: int) -> str:
     sites = symmetry.perms[element]
     moved = int(np.argmax(sites != np.arange(len(sites))))
-    valid = f"symmetries of the Hamiltonian, which is another one where site {moved} goes to {sites[moved]}, ..."
-    raise bad(key, value, valid)
+    return f"is another one where site {moved} goes to {sites[moved]}, ..."

@@ -10,6 +10,7 @@ from nqs_hpc.checks import bad, show
 from nqs_hpc.resolve.symmetry import check_gcnn
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import FACTORIES, Lattice
+from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.patches import patches
 
 GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
@@ -49,10 +50,11 @@ def resolve_ansatz(
 
 def _resnet(given: schema.Resnet, lattice: Lattice, prefix: str) -> schema.Resnet:
     if lattice.name not in FACTORIES or len(lattice.basis) != 1:
-        regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
-        raise bad(
-            prefix, given.name, f"with lattice={lattice.name} another ansatz; {given.name} with lattice={regular}"
+        here = (
+            "hamiltonian=toric_code, whose spins lie on links," if lattice.name == LINKS else f"lattice={lattice.name}"
         )
+        regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
+        raise bad(prefix, given.name, f"with {here} another ansatz; {given.name} with lattice={regular}")
     if given.name == "resnet" and given.layers % 2:
         raise bad(
             f"{prefix}.layers", given.layers, "an even number, for a residual block has two layers; or ansatz=cnn"
@@ -72,7 +74,8 @@ def _vit(given: schema.Vit, lattice: Lattice, prefix: str) -> schema.Vit:
     try:
         patches(lattice, given.patch)
     except ValueError as error:
-        raise bad(f"{prefix}.patch", given.patch, str(error)) from None
+        ends = ", where the links along an open direction are one cell" if lattice.name == LINKS else ""
+        raise bad(f"{prefix}.patch", given.patch, str(error) + ends) from None
     if given.width % given.heads:
         raise bad(f"{prefix}.heads", given.heads, f"a divisor of {prefix}.width={given.width}")
     if isinstance(given.patch, int):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from nqs_hpc.checks import bad
 from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
 from nqs_hpc.system.characters import (
-    MAX_ELEMENTS,
     Characters,
     Symmetry,
     chosen,
@@ -32,6 +30,7 @@ from nqs_hpc.system.lattice import Lattice, bipartition
 from nqs_hpc.system.symmetry import translations
 
 FEW_STATES = 2**16  # sectors without a state are those of a few sites
+MAX_WIDTH = 8192  # elements times features of a group convolution, whose matrix has the square of it
 
 
 def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> schema.Symmetrize:
@@ -75,12 +74,19 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
 
 def check_gcnn(given: schema.Gcnn, lattice: Lattice, prefix: str = "ansatz") -> None:
     """Raise InputError where the sector of ansatz=gcnn is none of the lattice, or not one for its numbers."""
+    if lattice.edges is not None:
+        file = "another ansatz, and permutations of its sites in symmetrize.file"
+        raise bad(prefix, given.name, f"with lattice=edges, which has bonds and no geometry, {file}")
     own = gcnn_symmetry(given, lattice, prefix)
     if given.dtype == "real" and not own.is_trivial:
         what = "complex" if prefix == "ansatz" else f"null for {prefix}.momentum and {prefix}.irrep"
         raise bad(f"{prefix}.dtype", "real", f"{what}: the characters of this momentum and irrep are not all 1")
-    if len(own.perms) * given.features > MAX_ELEMENTS * 16:
-        raise bad(f"{prefix}.features", given.features, f"fewer for a group of {len(own.perms)} elements")
+    most = MAX_WIDTH // len(own.perms)
+    if most < 1:
+        why = f"this one has {len(own.perms)} elements, and a network at most {MAX_WIDTH}"
+        raise bad(f"{prefix}.group", given.group, f"a smaller group, or another ansatz: {why}")
+    if given.features > most:
+        raise bad(f"{prefix}.features", given.features, f"at most {most} for a group of {len(own.perms)} elements")
 
 
 def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert) -> None:
@@ -101,27 +107,37 @@ def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert) -> None:
         raise bad(
             "symmetrize.spin_flip", -1, "null or 1: without ansatz.bias psi(-s) = psi(s), and the difference is 0"
         )
-    step = _step(config.ansatz, lattice)
-    if given.momentum is not None and step is not None:
-        closed = [i for i, side in enumerate(lattice.pbc) if side]
-        if any(k * step[i] % lattice.extent[i] for k, i in zip(given.momentum, closed, strict=True)):
-            few = "0, null" if set(step) == {1} else f"multiples of {[lattice.extent[i] // step[i] for i in closed]}"
-            same = f"ansatz={config.ansatz.name} is the same behind a translation by {[step[i] for i in closed]}"
-            raise bad("symmetrize.momentum", given.momentum, f"{few}: {same}, and its sum for others is 0")
+    own_perms = invariance(config.ansatz, lattice)
+    if own_perms is None:
+        return
+    of = dict(zip(map(tuple, found.perms.tolist()), found.characters.tolist(), strict=True))
+    shared = [of[perm] for perm in map(tuple, own_perms.tolist()) if perm in of]
+    if abs(sum(shared)) < 0.5:  # of a projection on what is invariant under them, times their number
+        name = "momentum" if given.momentum is not None and any(given.momentum) else "irrep"
+        few = "null" if len(shared) == len(of) else "null or another"
+        same = f"ansatz={config.ansatz.name} is the same behind {len(shared)} of the group's elements by its making"
+        raise bad(f"symmetrize.{name}", getattr(given, name), f"{few}: {same}, and its sum for this sector is 0")
 
 
-def _step(given: schema.Ansatz, lattice: Lattice) -> tuple[int, ...] | None:
-    """By how many cells in each direction translations leave a network as it is, by its making; None for those that
-    know no translations.
-    """
+def invariance(given: schema.Ansatz, lattice: Lattice) -> NDArray[np.int32] | None:
+    """The permutations (G, N) that leave a network as it is by its making, a group; None for those that know none."""
     if isinstance(given, schema.Resnet):
-        return (1,) * len(lattice.extent)
+        return translations(lattice)
     if isinstance(given, schema.Vit):
-        return given.patch
+        assert isinstance(given.patch, tuple)
+        closed = [i for i, side in enumerate(lattice.pbc) if side]
+        shape = [lattice.extent[i] for i in closed]
+        steps = np.stack(np.unravel_index(np.arange(int(np.prod(shape, initial=1))), shape or (1,), order="F"), axis=1)
+        whole = (steps % np.array([given.patch[i] for i in closed] or [1]) == 0).all(axis=1)
+        return translations(lattice)[whole]
+    if isinstance(given, schema.Gcnn):
+        own = gcnn_symmetry(given, lattice)
+        return own.perms[np.abs(own.characters - own.dimension) < 1e-9]
     if isinstance(given, schema.ModulusPhase):
-        parts = [_step(part, lattice) for part in (given.modulus, given.phase)]
+        parts = [invariance(part, lattice) for part in (given.modulus, given.phase)]
         if parts[0] is not None and parts[1] is not None:
-            return tuple(math.lcm(a, b) for a, b in zip(*parts, strict=True))
+            shared = {tuple(perm) for perm in parts[1].tolist()}
+            return parts[0][[tuple(perm) in shared for perm in parts[0].tolist()]]
     return None
 
 

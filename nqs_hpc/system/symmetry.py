@@ -34,7 +34,8 @@ def point_group(lattice: Lattice) -> NDArray[np.int32]:
     """Rotations and reflections about one centre that map the finite lattice onto itself, (G, N) int32.
 
     Of all centres the one with most elements is taken: site 0 where that is enough, else a hexagon's or a cell's
-    centre, or the middle of the cluster along open directions. Elements are distinct as permutations and sorted as
+    centre, or the middle of the cluster along open directions; of the links of a lattice a vertex, about which, and not
+    about a link, vertices go to vertices. Elements are distinct as permutations and sorted as
     such: on tori of extent 2 different rotations can be the same permutation, and count once. Each maps the bonds of
     every order onto themselves. ValueError for a lattice from edges.
     """
@@ -99,7 +100,7 @@ def _isometries(lattice: Lattice) -> list[NDArray[np.int64]]:
 
 
 def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
-    """Where a group could be centred, site 0 first: fractional coordinates (D,).
+    """Where a group could be centred, site 0 first, of links a vertex: fractional coordinates (D,).
 
     Each two-fold rotation has the middle of two sites for its centre, and the largest groups contain one. Along open
     directions the centre is that of the cluster, at a right angle to the periodic ones.
@@ -109,7 +110,10 @@ def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
     middle = lattice.positions.mean(axis=0)
     n_basis = len(lattice.basis)
     halves = [np.array(half) / 2 @ lattice.vectors for half in product((0, 1), repeat=len(lattice.vectors))]
-    points = [(lattice.basis[a] + lattice.basis[b]) / 2 + h for a, b in np.ndindex(n_basis, n_basis) for h in halves]
+    first = [np.zeros(len(lattice.vectors))] if lattice.name == "links" else []
+    points = first + [
+        (lattice.basis[a] + lattice.basis[b]) / 2 + h for a, b in np.ndindex(n_basis, n_basis) for h in halves
+    ]
     distinct: dict[tuple[float, ...], NDArray[np.float64]] = {}
     for point in points:
         centre = (middle + (point - middle) @ along) @ np.linalg.inv(lattice.vectors)

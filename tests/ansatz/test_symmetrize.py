@@ -10,6 +10,7 @@ import pytest
 
 from nqs_hpc.ansatz import symmetrize as module
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.ansatz.sector import codes, is_absent
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.system.characters import Symmetry, chosen, space_group, with_spin_flip
 from nqs_hpc.system.lattice import FACTORIES
@@ -246,3 +247,21 @@ def test_what_has_no_mean_of_logarithms():
     trivial = with_spin_flip(perms, np.ones(len(perms), complex), None)
     with pytest.raises(ValueError, match="a sign of its own"):
         symmetrize(symmetrize(base, odd), trivial, mode="log_psi")
+
+
+@pytest.mark.parametrize("largest", [1, 4, 127])
+@pytest.mark.parametrize("irrep", ["A", "B"])
+def test_states_that_a_sector_has_not_are_known_exactly(irrep, largest):
+    """Of random, periodic and mirrored states of up to so many bosons a site, by comparing the states themselves."""
+    ring = FACTORIES["chain"]((8,), (True,))
+    perms, irreps = space_group(ring, (4,))
+    symmetry = with_spin_flip(perms, irreps[irrep], None)
+    s_B8 = np.random.default_rng(1).integers(0, largest + 1, (500, 8))
+    halves = [np.tile(s_B8[:, :n], 8 // n) for n in (1, 2, 4)]
+    s_BN = np.concatenate([s_B8, *halves, np.concatenate([s_B8[:, :4], s_B8[:, 3::-1]], axis=1)]).astype(np.int8)
+    code_BG = s_BN.astype(float) @ codes(symmetry, largest)
+    found = jax.jit(jax.vmap(lambda code_G: is_absent(code_G, symmetry)))(code_BG)
+    same = np.array([(carried(symmetry, g, s_BN) == s_BN).all(axis=1) for g in range(len(perms))])
+    wanted = (same.T * symmetry.characters.real).sum(axis=1) < 0.5
+    assert 0 < wanted.sum() < len(wanted)
+    assert np.array_equal(found, wanted)

@@ -50,6 +50,14 @@ TERM = "hamiltonian.terms=[{coefficient: 1.0, operators: Z, sites: [0]}]"
         (["hamiltonian.g=0.5", "symmetrize.spin_flip=1"], "symmetrize.spin_flip=1", "for flipped spins"),
         (["hamiltonian=pauli", TERM, "symmetrize.group=translations"], "symmetrize.group=translations", "0 goes to 1"),
         (["hamiltonian=pauli", TERM, "ansatz=gcnn"], "ansatz.group=translations", "site 0 goes to 1"),
+        # symmetries that a network has by its making
+        (["hamiltonian=pauli", TERM, "ansatz=cnn"], "ansatz=cnn", "one that tells sites apart"),
+        (["hamiltonian=pauli", TERM, "ansatz=vit"], "ansatz=vit", "site 0 goes to 2"),
+        (
+            ["hamiltonian=pauli", TERM, "ansatz=modulus_phase", "ansatz.modulus=gcnn", "ansatz.phase=cnn"],
+            "ansatz=modulus_phase",
+            "site 0 goes to 1",
+        ),
     ],
 )
 def test_a_symmetry_that_the_hamiltonian_has_not(overrides, key, valid):
@@ -71,6 +79,16 @@ def words(*overrides: str) -> dict[str, Any]:
     assert found is not None
     json.dumps(found)
     return found
+
+
+def test_networks_on_hamiltonians_of_their_own_symmetry():
+    """A term on every other site is one for patches of two; a phase that tells sites apart fits any."""
+    terms = (
+        "hamiltonian.terms=[{coefficient: 1.0, operators: Z, sites: [0]}, {coefficient: 1.0, operators: Z, sites: [2]}]"
+    )
+    pauli = ["lattice.length=4", "sampler=enumerate", "hamiltonian=pauli"]
+    build(compose([*pauli, terms, "ansatz=vit", "ansatz.width=4", "ansatz.heads=1", "ansatz.layers=1"], 1), SERIAL)
+    build(compose([*pauli, TERM, "ansatz=modulus_phase", "ansatz.modulus=cnn", "ansatz.phase=jastrow"], 1), SERIAL)
 
 
 def test_words_of_a_sector():

@@ -1,6 +1,7 @@
-"""Every ansatz under every sampler that fits it, as a job has them: from its keys to steps, samples and checkpoints.
+"""Whole jobs, from their keys to steps, samples and checkpoints: every ansatz, and every sampler, at least once.
 
-A new ansatz or sampler is one line in CASES. Six sites, so that all states are known.
+A new ansatz or sampler is one line in CASES. Six sites, so that all states are known. An enumeration, which draws
+nothing, is in tests/sampler/test_enumerate.py and tests/mpi/test_ranks.py.
 """
 
 import functools
@@ -43,6 +44,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "mixture": (*HEISENBERG, *METROPOLIS, "sampler.move={exchange: 2, global_flip: 1, hamiltonian: 1}"),
     "adaptive": (*ISING, *METROPOLIS, "sampler.sweep=adaptive"),
     "masked_conv": ("ansatz=masked_conv", *ISING, *DIRECT),
+    "masked_conv-metropolis": ("ansatz=masked_conv", *ISING, *METROPOLIS),
     "masked_dense-complex-sector": ("ansatz=masked_dense", "ansatz.dtype=complex", *HEISENBERG, *DIRECT),
     "gcnn": ("ansatz=gcnn", "ansatz.layers=2", "ansatz.features=2", *ISING, *METROPOLIS),
     "symmetrize-signed-sector": (
@@ -112,8 +114,6 @@ def test_three_steps_are_taken_and_nothing_compiles_twice(name):
 def test_samples_have_the_distribution_of_the_wave_function(name):
     """Samples of chains that have long forgotten their beginning, one of each, against |psi|^2 of every state."""
     config, parts, params, _ = job(name)
-    if not hasattr(config.sampler, "n_samples"):
-        pytest.skip("all states with their weights: tests/sampler/test_enumerate.py")
     many = {"n_samples": N_DRAWN}
     if hasattr(config.sampler, "n_chains"):
         many |= {"n_chains": N_DRAWN, "sweep": 20 * N}
@@ -167,8 +167,6 @@ def test_chunks_change_nothing(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_do_not_know_how_many_ranks_draw_them(name):
     config, parts, params, _ = job(name)
-    if not hasattr(config.sampler, "n_samples"):
-        pytest.skip("an enumeration reduces over ranks: tests/mpi/test_ranks.py")
     key = jnp.asarray(purpose_key(2, Purpose.SAMPLE))
     draw_all = parts.driver.jitted[2]
     state = parts.driver.jitted[1](key + 1, np.int32(0))

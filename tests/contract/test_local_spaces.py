@@ -71,6 +71,7 @@ SYSTEMS = {
 
 # an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each
 CASES = [(name, ansatz) for name in ("toric code", "five bosons") for ansatz in ANSATZE]
+CASES += [("five bosons", ansatz) for ansatz in ("resnet", "vit", "gcnn", "symmetrize", "modulus_phase")]
 CASES += [("rydberg", "rbm-real"), ("bosons", "mlp-complex")]
 
 

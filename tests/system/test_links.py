@@ -81,3 +81,16 @@ def test_what_has_no_links(lattice, said):
     with pytest.raises(ValueError) as error:
         links(lattice)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("extent, order", [((3, 3), 8), ((4, 4), 8), ((4, 3), 4)])
+@pytest.mark.parametrize("closed", [True, False])
+def test_the_point_group_takes_stars_to_stars(extent, order, closed):
+    """About a link the turns by 90 degrees would take them to plaquettes, and the group would be as large."""
+    lattice = square_links(extent, (closed, closed))
+    group = point_group(lattice)
+    assert len(group) == order
+    for around in (stars(lattice), plaquettes(lattice)):
+        wanted = {frozenset(sites) for sites in around}
+        for perm in group:
+            assert {frozenset(perm[list(sites)].tolist()) for sites in around} == wanted
