@@ -2,6 +2,7 @@
 #
 #   make run  [RANKS=2] [EXPERIMENT=tfim_square] [ARGS="task.n_steps=50"]     the main job
 #   make test [ARGS="tests/sampler -x"]     the tests, on all cores; those of several ranks start mpiexec themselves
+#   make test-units | test-mpi              those without, those with mpiexec
 #   make test-slurm                         as root on Debian: the tests on a throw-away Slurm cluster of two nodes
 #   make test-faults                        as root: broken checkpoints, full disks, kills; FAULTS="faults and not table"
 #                                           for the first of each kind
@@ -30,7 +31,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-slurm test-faults test-peers lint types wheel clean FORCE
+.PHONY: run test test-units test-mpi test-slurm test-faults test-peers lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -76,9 +77,15 @@ run: $(VENV)/.installed
 # may leave either part without a test: pytest's exit code 5.
 test: $(VENV)/.installed
 	@code=0; \
-	$(PY) -m pytest -n auto --dist loadfile -m "not mpi and not slurm and not faults" $(ARGS) || code=$$?; \
-	$(PY) -m pytest -m mpi $(ARGS) || [ $$? -eq 5 ] || code=1; \
-	exit $$((code == 5 ? 0 : code))
+	$(MAKE) --no-print-directory test-units || code=1; \
+	$(MAKE) --no-print-directory test-mpi || code=1; \
+	exit $$code
+
+test-units: $(VENV)/.installed
+	@$(PY) -m pytest -n auto --dist loadfile -m "not mpi and not slurm and not faults" $(ARGS) || [ $$? -eq 5 ]
+
+test-mpi: $(VENV)/.installed
+	@$(PY) -m pytest -m mpi $(ARGS) || [ $$? -eq 5 ]
 
 # Whoever runs this is root in a container or on a machine of its own: the packages of the cluster are installed there.
 test-slurm: $(VENV)/.installed

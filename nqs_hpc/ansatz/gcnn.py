@@ -7,15 +7,14 @@ Kernels span the whole group. Roth and MacDonald, arXiv:2104.05085 (2021); Roth,
 054410 (2023), arXiv:2211.07749. All parameters are real: f is real for psi > 0, else the last layer gives real and
 imaginary part of each f_gc.
 
-A convolution is one matrix product of all elements and features with a matrix that holds every kernel entry |G| times,
-gathered once a step: at a few hundred rows it runs at the processor's rate, which neither gathered windows nor Fourier
-transforms of so few elements do. Its derivative with respect to the kernel is a product of windows, without that
-matrix. A move changes all f, and the first layer is one of the smallest products, so ratios are full evaluations.
+A convolution is a few matrix products of all elements and features (`group_convolution`), with matrices that are
+gathered once a step. A move changes all f, and the first layer is one of the smallest products, so ratios are full
+evaluations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
@@ -23,14 +22,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.ansatz.group_convolution import group_convolution
 from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
 from nqs_hpc.ansatz.mlp import ACTIVATIONS
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.system.characters import Symmetry
-from nqs_hpc.system.groups import inverses, product_table
+from nqs_hpc.system.groups import product_table
 from nqs_hpc.types import Ansatz
 
 GroupActivation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
@@ -42,10 +41,11 @@ class GroupLayer(NamedTuple):
 
 
 class FrozenGCNN(NamedTuple):
-    """Of each layer the map of all inputs to all outputs: vectors over group and features are one long axis."""
+    """Vectors over group and features are one long axis, in the order of elements of `group_convolution`."""
 
     kernels: tuple[Array, ...]  # those of the parameters, for derivatives
-    matrices: tuple[Array, ...]  # (N, G out), (G in, G out), ...
+    lift: Array  # (N, G out) the first layer, as a matrix
+    matrices: tuple[tuple[Array, ...], ...]  # of each other layer
     biases: tuple[Array, ...]  # (G out,)
 
 
@@ -86,16 +86,11 @@ def gcnn(
     outputs = features * (2 if is_complex else 1)
     widths = (*(features,) * (layers - 1), outputs)
 
-    table = product_table(symmetry.perms)
-    quotient_HG = table[:, inverses(table)]  # h g^-1
-    weights = np.repeat(symmetry.dimension / size * np.conj(symmetry.characters), features)
+    convolution = group_convolution(product_table(symmetry.perms), features)
+    perms = symmetry.perms[convolution.elements]
+    window_GN = np.argsort(perms, axis=1)  # site j of s is site perm_g(j) of g s
+    weights = np.repeat(symmetry.dimension / size * np.conj(symmetry.characters[convolution.elements]), features)
     codes_NG = None if symmetry.is_trivial else codes(symmetry, max(map(abs, local_values)))
-
-    def flat(x_GO: Array) -> Array:
-        """(..., G, O) -> (..., G O); of two planes in O, as the last layer may have, one after the other."""
-        planes = x_GO.shape[-1] // features
-        split = x_GO.reshape(*x_GO.shape[:-1], planes, features)
-        return jnp.moveaxis(split, -2, -3).reshape(*x_GO.shape[:-2], -1)
 
     def init(key: Array) -> tuple[GroupLayer, ...]:
         shapes = [(n_sites, widths[0]), *((size, n_in, n_out) for n_in, n_out in pairwise(widths))]
@@ -109,47 +104,36 @@ def gcnn(
 
     def freeze(params: tuple[GroupLayer, ...]) -> FrozenGCNN:
         first, *others = params
-        matrices = [flat(first.kernel[symmetry.perms.T])]  # site j of s is site perm_g(j) of g s
-        for layer in others:
-            whole = layer.kernel[quotient_HG].transpose(0, 2, 1, 3)  # (h, in, g, out)
-            matrices.append(flat(whole.reshape(-1, *whole.shape[2:])))
+        # Derivatives go through the kernels: those of the matrices would be many times as large.
         return FrozenGCNN(
             kernels=tuple(layer.kernel for layer in params),
-            # Derivatives go through the kernels: those of the matrices would be |G| times as large.
-            matrices=tuple(jax.lax.stop_gradient(matrix) for matrix in matrices),
-            biases=tuple(flat(jnp.broadcast_to(layer.bias, (size, len(layer.bias)))) for layer in params),
+            lift=jax.lax.stop_gradient(first.kernel[perms.T].reshape(n_sites, -1)),
+            matrices=tuple(jax.lax.stop_gradient(convolution.matrices(layer.kernel)) for layer in others),
+            biases=tuple(jnp.tile(layer.bias, size) for layer in params),
         )
 
     def log_psi(frozen: FrozenGCNN, s_N: Array) -> Array:
-        x = lift(s_N.astype(param_dtype), frozen.kernels[0], frozen.matrices[0]) + frozen.biases[0]
-        for kernel, matrix, bias in zip(frozen.kernels[1:], frozen.matrices[1:], frozen.biases[1:], strict=True):
-            x = convolve(nonlinear(x), kernel, matrix) + bias
-        log_f = jax.lax.complex(*jnp.split(x, 2)) if is_complex else x
+        x = lift(s_N.astype(param_dtype), frozen.kernels[0], frozen.lift) + frozen.biases[0]
+        for kernel, matrices, bias in zip(frozen.kernels[1:], frozen.matrices, frozen.biases[1:], strict=True):
+            x = convolution.apply(nonlinear(x), kernel, matrices) + bias
+        log_f = x
+        if is_complex:  # of each element its real parts, then its imaginary ones
+            planes = x.reshape(size, 2, features)
+            log_f = jax.lax.complex(planes[:, 0].ravel(), planes[:, 1].ravel())
         absent = jnp.bool_(False)
         if codes_NG is not None:
             absent = is_absent(s_N.astype(jnp.float64) @ codes_NG, symmetry)
         return log_sum(log_f, weights, "complex" if is_complex else "real", absent)
 
-    lift = product_with(np.argsort(symmetry.perms, axis=1), flat)
-    convolve = product_with(table.T, flat)  # h = k g
-    return full_evaluation(init, log_psi, "complex" if is_complex else "real", freeze=freeze)
-
-
-def product_with(
-    window_GK: NDArray[np.integer], flat: Callable[[Array], Array]
-) -> Callable[[Array, Array, Array], Array]:
-    """``(x, kernel, matrix) -> flat(y)``, y_g = sum_k x_{window[g, k]} kernel_k, of which the matrix is made."""
-
     @jax.custom_jvp
-    def product(x: Array, kernel: Array, matrix: Array) -> Array:
+    def lift(s_N: Array, kernel: Array, matrix: Array) -> Array:
         del kernel
-        return x @ matrix
+        return s_N @ matrix
 
-    @product.defjvp
+    @lift.defjvp
     def _(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> tuple[Array, Array]:
-        x, kernel, matrix = primals
-        windows = x.reshape(window_GK.shape[1], -1)[window_GK].reshape(len(window_GK), -1)  # (G, K in)
-        by_kernel = flat(windows @ tangents[1].reshape(windows.shape[1], -1))
-        return product(x, kernel, matrix), tangents[0] @ matrix + by_kernel
+        s_N, kernel, matrix = primals
+        by_kernel = (s_N[window_GN] @ tangents[1]).reshape(-1)
+        return lift(s_N, kernel, matrix), tangents[0] @ matrix + by_kernel
 
-    return product
+    return full_evaluation(init, log_psi, "complex" if is_complex else "real", freeze=freeze)
