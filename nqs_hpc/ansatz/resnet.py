@@ -68,8 +68,8 @@ def resnet(
     ``extent``, ``pbc`` and ``kernel`` (D,): sites, whether periodic, and extent of the kernels along each direction;
     the site of cell (x, y, ...) is x + Lx y + ...  Beyond an open side inputs are 0. ``skip``: residual blocks, of two
     layers each. Kernels start He-normal times ``init_scale``, biases at zero. ``touch``: ratios by the touched patch;
-    None: where that costs less. Raises ValueError for unknown names,
-    sizes below 1, an odd number of layers with ``skip``, and kernels that reach a site twice.
+    None: where that costs less. Raises ValueError for unknown names, sizes below 1, an odd number of layers with
+    ``skip``, and kernels that reach a site twice.
     """
     if activation not in ACTIVATIONS:
         raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
