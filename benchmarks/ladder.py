@@ -239,18 +239,33 @@ def peer_command(python: str, *words: Any) -> list[str]:
 
 
 def screening(work: Workload, options: argparse.Namespace, folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """NetKet's settings to measure, "best" and "ntk" (None where none fits), and every way it tried or left out."""
+    """NetKet's settings to measure, "best" and "ntk" (None where none fits), and every way it tried or left out.
+
+    Where NetKet dies of one way, which it does (a segmentation fault), the settings are those of the ways before.
+    """
     if options.settings:
         return options.settings, []
     with contextlib.ExitStack() as stack:
         command = peer_command(options.peer_python, "screen", work.peer, options.memory_gib)
         server = Server("NetKet's screening", command, folder)
         stack.callback(server.stop)
-        ways = []
-        while "best" not in (way := server.answer()):
-            say(f"NetKet: {json.dumps(way)}")
-            ways.append(way)
-    return way, ways
+        ways: list[dict[str, Any]] = []
+        try:
+            while "done" not in (way := server.answer()):
+                say(f"NetKet: {json.dumps(way)}")
+                ways.append(way)
+        except Failure as failure:
+            if not any("setting" in way for way in ways):
+                raise
+            say(str(failure))
+            ways.append({"left_out": "all further ways", "reason": "NetKet's process died"})
+    ranking = sorted((way for way in ways if "setting" in way), key=lambda way: way["step_s"])
+    if not ranking:
+        raise Failure(f"NetKet: none of its ways fits into {options.memory_gib:g} GiB")
+    # The twin of our own algorithm keeps the Jacobian; without the memory for that, it is the one that does not.
+    in_sample_space = [way["setting"] for way in ranking if way["space"] == "samples"]
+    in_sample_space.sort(key=lambda setting: setting["solver"] != "VMC_SR, NTK")
+    return {"best": ranking[0]["setting"], "ntk": in_sample_space[0] if in_sample_space else None}, ways
 
 
 def measured(work: Workload, options: argparse.Namespace, folder: Path) -> dict[str, Any]:

@@ -281,7 +281,7 @@ def tried(act: Callable[[], Any], best: float) -> tuple[float, list[float]]:
 
 
 def screen(workload: dict[str, Any], memory: float) -> Iterator[dict[str, Any]]:
-    """Each way that was tried or left out, and at the end the settings to measure.
+    """Each way that was tried or left out, those of whole steps with their setting and its seconds, and "done".
 
     First the implementation of the operator and the forward chunk with the fastest local energies, then with these
     every solver, whole and in backward chunks.
@@ -305,7 +305,6 @@ def screen(workload: dict[str, Any], memory: float) -> Iterator[dict[str, Any]]:
     if forward is None:
         raise MemoryError(f"no local energies of NetKet fit into {memory / 2**30:g} GiB")
 
-    ranking: list[tuple[float, Setting]] = []
     best = math.inf
     for solver in SOLVERS:
         figure = 0.0
@@ -323,16 +322,11 @@ def screen(workload: dict[str, Any], memory: float) -> Iterator[dict[str, Any]]:
             if not finite(driver.state.parameters):
                 yield {"left_out": name, "reason": "its parameters are not finite after the first steps"}
                 continue
-            yield {"tried": name, "first_s": first, "seconds": times}
             figure = statistics.median(times) if times else first
-            ranking.append((figure, setting))
             best = min(best, figure)
-    ranking.sort(key=lambda entry: entry[0])
-    fastest = ranking[0][1]
-    # The twin of our own algorithm keeps the Jacobian; without the memory for that, it is the one that does not.
-    in_sample_space = [setting for _, setting in ranking if SOLVERS[setting.solver] == "samples"]
-    in_sample_space.sort(key=lambda setting: setting.solver != "VMC_SR, NTK")
-    yield {"best": fastest._asdict(), "ntk": in_sample_space[0]._asdict() if in_sample_space else None}
+            measured = {"setting": setting._asdict(), "space": SOLVERS[solver], "step_s": figure}
+            yield {"tried": name, "first_s": first, "seconds": times} | measured
+    yield {"done": True}
 
 
 def left_out(name: str, needed: float) -> dict[str, Any]:
