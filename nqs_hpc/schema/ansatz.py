@@ -153,10 +153,10 @@ class Gcnn:
 class ModulusPhase:
     name: str
     modulus: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Vit | Gcnn = inner(
-        "ansatz", "ansatz.modulus", "real network of log |psi|, any of those above; its keys below: ansatz.modulus.alpha"
+        "ansatz", "ansatz.modulus", "real network of log |psi|, any of the above; its keys below: ansatz.modulus.alpha"
     )
     phase: Rbm | Jastrow | Mlp | Resnet | Autoregressive | Vit | Gcnn = inner(
-        "ansatz", "ansatz.phase", "real network of the phase, any of those above; its keys below: ansatz.phase.alphas"
+        "ansatz", "ansatz.phase", "real network of the phase, any of the above; its keys below: ansatz.phase.alphas"
     )
 
 
