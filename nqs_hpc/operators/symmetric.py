@@ -16,7 +16,8 @@ from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert, base_state
 from nqs_hpc.types import Operator
 
-N_STATES = 16
+# States are so many that a term which acts where two sites differ acts on this many of them, wherever it lies.
+HITS, MOST_STATES = 16, 4096
 TOLERANCE = 1e-9  # relative to the sum of the elements' moduli
 PAIRS = 2**20  # matrix elements evaluated at a time
 
@@ -26,9 +27,12 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
     rng = np.random.default_rng(0)
     n = hilbert.n_sites
     if hilbert.total is None:
-        s_BN = rng.choice(np.array(hilbert.local_values, dtype=np.int8), (N_STATES, n))
+        s_BN = rng.choice(np.array(hilbert.local_values, dtype=np.int8), (2 * HITS, n))
     else:
-        s_BN = rng.permuted(np.tile(base_state(hilbert), (N_STATES, 1)), axis=1)
+        base_N = base_state(hilbert)
+        differ = np.mean(base_N[:, None] != base_N[None, :])
+        n_states = min(MOST_STATES, int(np.ceil(HITS / max(differ, 1 / MOST_STATES))))
+        s_BN = rng.permuted(np.tile(base_N, (n_states, 1)), axis=1)
     weights_N = rng.normal(size=n)
     back_GN = np.argsort(symmetry.perms, axis=1)
 
@@ -60,7 +64,7 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
         return total, 1e-300 + jnp.abs(diagonal) + jnp.sum(jnp.abs(elements_K))
 
     elements = (jnp.asarray(back_GN), jnp.asarray(symmetry.flips))
-    at_once = max(1, PAIRS // (N_STATES * n * max(1, operator.n_connected)))
+    at_once = max(1, PAIRS // (len(s_BN) * n * max(1, operator.n_connected)))
     of_all = jax.jit(lambda elements: jax.lax.map(difference, elements, batch_size=min(at_once, len(back_GN))))
     change_G = np.asarray(of_all(elements))
     return int(np.argmax(change_G > TOLERANCE)) if (change_G > TOLERANCE).any() else None

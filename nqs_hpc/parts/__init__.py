@@ -49,13 +49,15 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     lattice = make_sites(config)
     hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
     operator = make_operator(config.hamiltonian, lattice)
+    is_ours = ansatz is None
     if ansatz is None:
         plain = make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
         ansatz = symmetrized(config.symmetrize, plain, lattice, hilbert)
     symmetry = sector_of(config, lattice)
     if symmetry is not None:
         check_symmetry(config, symmetry, operator, hilbert)
-    check_network(config, lattice, operator, hilbert)
+    if is_ours:
+        check_network(config, lattice, operator, hilbert)
     plan = plan or make_plan(config, ansatz, hilbert)
 
     sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, operator=operator, chunk=plan.chunk_size)

@@ -7,7 +7,7 @@ import numpy as np
 from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.operators.symmetric import broken
-from nqs_hpc.resolve.symmetry import invariance, key_of_group
+from nqs_hpc.resolve.symmetry import invariance, is_even, key_of_group
 from nqs_hpc.system.characters import Symmetry, with_spin_flip
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
@@ -30,12 +30,18 @@ def check_network(config: schema.Config, lattice: Lattice, operator: Operator, h
     its ground states need be near any such wave function; the same on every rank.
     """
     own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice)
-    if own is None:
+    parity = 1 if is_even(config.ansatz) and set(hilbert.local_values) == {1, -1} else None
+    if own is None and parity is None:
         return
-    symmetry = with_spin_flip(own, np.ones(len(own), dtype=np.complex128), None)
+    if own is None:
+        own = np.arange(lattice.n_sites, dtype=np.int32)[None]
+    symmetry = with_spin_flip(own, np.ones(len(own), dtype=np.complex128), parity)
     element = broken(operator, hilbert, symmetry)
     if element is not None:
         name = config.ansatz.name
+        if symmetry.flips[element] < 0:
+            same = "without biases psi(-s) = psi(s), and the Hamiltonian is another one for flipped spins"
+            raise bad("ansatz", name, f"one with biases: {same}")
         same = f"{name} is the same behind translations, and the Hamiltonian {_moved(symmetry, element)}"
         raise bad("ansatz", name, f"one that tells sites apart, as rbm and mlp do: {same}")
 

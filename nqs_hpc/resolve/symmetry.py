@@ -61,6 +61,8 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
         if hilbert.total:
             raise bad("symmetrize.spin_flip", given.spin_flip, f"null: it takes sector={hilbert.total} to another")
     is_on = given.group is not None or given.permutations is not None or given.spin_flip is not None
+    if given.mode == "log_psi" and not is_on:
+        raise bad("symmetrize.mode", "log_psi", "psi without symmetrize.group, .file or .spin_flip")
     given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
     found = make_symmetry(given, lattice)
     if given.mode == "log_psi" and found is not None and not found.is_trivial:
@@ -103,10 +105,8 @@ def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert) -> None:
         name = next((name for name in names if chosen[name] is not None), "group")
         key = f"symmetrize.{name}" if name == "spin_flip" else f"{prefix}.{name}"
         raise bad(key, chosen.get(name), "another sector: this one has none of the states of so few sites")
-    if given.spin_flip == -1 and isinstance(config.ansatz, schema.Rbm) and not config.ansatz.bias:
-        raise bad(
-            "symmetrize.spin_flip", -1, "null or 1: without ansatz.bias psi(-s) = psi(s), and the difference is 0"
-        )
+    if given.spin_flip == -1 and is_even(config.ansatz):
+        raise bad("symmetrize.spin_flip", -1, "null or 1: without biases psi(-s) = psi(s), and the difference is 0")
     own_perms = invariance(config.ansatz, lattice)
     if own_perms is None:
         return
@@ -139,6 +139,13 @@ def invariance(given: schema.Ansatz, lattice: Lattice) -> NDArray[np.int32] | No
             shared = {tuple(perm) for perm in parts[1].tolist()}
             return parts[0][[tuple(perm) in shared for perm in parts[0].tolist()]]
     return None
+
+
+def is_even(given: schema.Ansatz) -> bool:
+    """Whether psi(-s) = psi(s) by the making of a network, whatever its parameters."""
+    if isinstance(given, schema.ModulusPhase):
+        return is_even(given.modulus) and is_even(given.phase)
+    return isinstance(given, schema.Rbm) and not given.bias
 
 
 def make_symmetry(given: schema.Symmetrize, lattice: Lattice) -> Symmetry | None:
@@ -253,6 +260,10 @@ def _sector(
     if lattice.edges is not None:
         valid = "null: a lattice from edges has bonds and no geometry; symmetrize.file takes permutations of its sites"
         raise bad(f"{prefix}.group", group, valid)
+    if lattice.name == "points" and group != "translations":
+        file = "symmetrize.file takes the permutations of its sites"
+        few = "null" if prefix == "symmetrize" else "translations"
+        raise bad(f"{prefix}.group", group, f"{few} with lattice=points, whose positions are on no grid; {file}")
     if group == "translations":
         moves = translations(lattice)
         return moves, one_line(f"{prefix}.momentum", k, lambda: momentum(lattice, k))

@@ -186,6 +186,22 @@ BAD = [
     ),
     (["symmetrize.spin_flip=-1", "ansatz.bias=false"], "symmetrize.spin_flip", "-1", "the difference is 0"),
     (
+        [
+            *("symmetrize.spin_flip=-1", "ansatz=modulus_phase", "ansatz.modulus.bias=false"),
+            *("ansatz.phase=rbm", "ansatz.phase.bias=false"),
+        ],
+        "symmetrize.spin_flip",
+        "-1",
+        "the difference is 0",
+    ),
+    (["symmetrize.mode=log_psi"], "symmetrize.mode", "log_psi", "psi without symmetrize.group"),
+    (
+        ["symmetrize.group=point_group", RYDBERG, "lattice=points", "lattice.file=atoms.txt"],
+        "symmetrize.group",
+        "point_group",
+        "on no grid",
+    ),
+    (
         ["symmetrize.group=space_group", "symmetrize.irrep=A2", HEISENBERG, "lattice=honeycomb", "lattice.length=2"],
         "symmetrize.irrep",
         "A2",
@@ -396,10 +412,10 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "far.txt").write_text("0 1\n0 2000000000\n")
     (tmp_path / "h.txt").write_text("# a comment\n1.0 Z0 Z1\n1.0 Q3\n")
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
+    (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0.5 0.9\n")
     yield
-    assert {path.name for path in tmp_path.iterdir()} == {"loop.txt", "far.txt", "h.txt", "ring.txt"}, (
-        "bad input made something"
-    )
+    given = {"loop.txt", "far.txt", "h.txt", "ring.txt", "atoms.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == given, "bad input made something"
 
 
 @pytest.mark.parametrize(("overrides", "key", "value", "valid"), BAD, ids=[" ".join(row[0])[:80] for row in BAD])

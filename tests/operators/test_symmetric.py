@@ -61,6 +61,16 @@ def test_against_commutators(name):
     assert (wanted is not None) == (name in ("field", "open", "one bond"))
 
 
+@pytest.mark.parametrize("chord", [(4, 8), (1, 2), (17, 35), (10, 12), (30, 39)])
+def test_one_bond_of_many_that_one_flipped_spin_seldom_sees(chord):
+    """A ring of 40 sites with a chord has no mirror, but where that leaves the chord as it is."""
+    n = 40
+    ring = FACTORIES["chain"]((n,), (True,))
+    operator = heisenberg(n, [neighbours(ring, 1), np.array([chord])], [1.0, 0.7])
+    mirror = np.stack([np.arange(n), -np.arange(n) % n]).astype(np.int32)
+    assert broken(operator, spin_half(n, n - 2), with_spin_flip(mirror, np.ones(2, complex), None)) == 1
+
+
 def test_marshalls_signs_on_an_odd_pair_of_sublattices():
     """A translation by one site of an open ladder's rung order is a symmetry of H and of U H U alike only where it maps
     sublattices onto sublattices: signs that do not are found."""
