@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -42,6 +43,7 @@ SIZES: dict[str, str] = {
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", default=list(SIZES), metavar="NAME", help="; ".join(SIZES))
     parser.add_argument("--ranks", type=int, default=2)
@@ -88,11 +90,14 @@ def run(n_ranks: int, words: list[str], folder: Path, n_steps: int) -> int:
     command = [mpiexec, "-n", str(n_ranks), sys.executable, "-m", "nqs_hpc", *words]
     process = subprocess.Popen(command, stdout=sys.stderr)
     peak, metrics = 0, folder / "metrics.jsonl"
-    while process.poll() is None:
-        peak = max(peak, sum(map(resident, below(process.pid))))
-        if metrics.exists() and metrics.read_text().count("\n") >= n_steps:
-            (folder / "STOP").touch()
-        time.sleep(0.05)
+    try:
+        while process.poll() is None:
+            peak = max(peak, sum(map(resident, below(process.pid))))
+            if metrics.exists() and metrics.read_text().count("\n") >= n_steps:
+                (folder / "STOP").touch()
+            time.sleep(0.05)
+    finally:  # no ranks are left behind
+        process.terminate()
     if process.returncode not in (0, STOPPED):
         raise SystemExit(f"{' '.join(command)} ended with exit code {process.returncode}")
     return peak
