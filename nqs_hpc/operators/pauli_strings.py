@@ -17,6 +17,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nqs_hpc.system.lattice import neighbours
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nqs_hpc.system.lattice import Lattice
 
 
@@ -183,6 +186,17 @@ def _places(one: Term, lattice: Lattice) -> list[tuple[int, ...]]:
     except ValueError as error:
         raise ValueError(f"{one.where}: {error}") from None
     return [(int(i), int(j)) for i, j in bonds]
+
+
+def rotated(strings: Iterable[PauliString], signs_N: NDArray[np.int8] | None) -> tuple[PauliString, ...]:
+    """U H U with U = prod_i sz_i over the sites whose sign (N,) is -1: X and Y on such a site change sign."""
+    if signs_N is None:
+        return tuple(strings)
+    turned = []
+    for coefficient, operators, sites in strings:
+        odd = sum(bool(signs_N[site] < 0 and letter in "XY") for letter, site in zip(operators, sites, strict=True)) % 2
+        turned.append(PauliString(-coefficient if odd else coefficient, operators, sites))
+    return tuple(turned)
 
 
 def conserves_magnetisation(strings: Iterable[PauliString]) -> bool:
