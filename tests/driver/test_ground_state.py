@@ -157,7 +157,7 @@ def test_an_update_that_is_not_finite_stays_at_finite_parameters():
 
 
 def test_energies_that_no_state_has_are_not_followed():
-    """Energies of 1e6 on a spectrum from -12 to 12, as of chains stuck where psi nearly vanishes: the step goes back."""
+    """Energies of 1e6 on a spectrum from -12 to 12, as of chains stuck where psi is tiny: the step goes back."""
     driver = driver_of(ansatz_of("rbm-real", N))
     start = driver.init()
     state, *_ = one_step(driver, start)
