@@ -9,6 +9,7 @@ from nqs_hpc.checks import bad
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.resolve.symmetry import invariance, is_even, key_of_group
 from nqs_hpc.system.characters import Symmetry, with_spin_flip
+from nqs_hpc.system.gauge import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
@@ -25,11 +26,12 @@ def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator
     raise bad(*key_of_group(config), f"symmetries of the Hamiltonian, which {_moved(symmetry, element)}")
 
 
-def check_network(config: schema.Config, lattice: Lattice, operator: Operator, hilbert: Hilbert) -> None:
+def check_network(config: schema.Config, lattice: Lattice, operator: Operator, basis: Basis) -> None:
     """Raise InputError where H does not commute with what leaves the network as it is by its making, for then none of
     its ground states need be near any such wave function; the same on every rank.
     """
-    own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice)
+    hilbert = basis.hilbert
+    own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice, basis)
     parity = 1 if is_even(config.ansatz) and set(hilbert.local_values) == {1, -1} else None
     if own is None and parity is None:
         return
