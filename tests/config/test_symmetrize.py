@@ -105,7 +105,8 @@ def test_words_of_a_sector():
 @pytest.mark.parametrize("length", [4, 6])
 def test_the_physical_momentum_behind_marshalls_rule(length):
     """The ground state of the ring is of momentum 0 in the ansatz's basis; in that of H it is pi for 6 sites."""
-    keys = [f"lattice.length={length}", "symmetrize.group=space_group", "symmetrize.spin_flip=1"]
+    flip = {4: 1, 6: -1}[length]  # of the ground state
+    keys = [f"lattice.length={length}", "symmetrize.group=space_group", f"symmetrize.spin_flip={flip}"]
     physical = words(*keys)["physical"]
     config = compose([*HEISENBERG, *keys], 1)
     marshall, plain = (
