@@ -128,8 +128,9 @@ def run(
         book.reference = reference(config, parts, folder, world)
     if outcome.status == "running":
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
-        if outcome.status == "done" and (higher := short_line(book.reference)):
-            outcome = outcome._replace(reason=f"{outcome.reason}, not of the ground state: {higher}")
+        if outcome.final and (higher := short_line(book.reference)):
+            reason = f"{outcome.reason}; this sector does not hold the ground state: {higher}"
+            outcome = outcome._replace(reason=reason)
     code = {"done": lifecycle.DONE, "stopped": lifecycle.STOPPED, "failed": lifecycle.FAULT}[outcome.status]
 
     def close() -> None:

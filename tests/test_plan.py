@@ -8,7 +8,7 @@ from nqs_hpc.config import compose, make_sites
 from nqs_hpc.parts import Plan, build
 from nqs_hpc.parts.ansatz import make_ansatz
 from nqs_hpc.parts.plan import make_plan
-from nqs_hpc.resolve.gauge import basis_of
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resume import merge_plans
 from nqs_hpc.update.cost import Size, bytes_held, cheapest, seconds
 from tests.systems import SERIAL

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.characters import Characters, momentum
-from nqs_hpc.system.gauge import Basis, signs_of_states
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import translations

@@ -18,7 +18,7 @@ from nqs_hpc.parts.plan import Plan, make_plan
 from nqs_hpc.parts.sampler import make_sampler
 from nqs_hpc.parts.symmetry import check_network, check_symmetry
 from nqs_hpc.parts.update import make_update
-from nqs_hpc.resolve.gauge import basis_of
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.symmetry import sector_of
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert

@@ -19,7 +19,7 @@ from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.ansatz.vit import vit
 from nqs_hpc.parts.by_module import make_by_module
 from nqs_hpc.resolve.symmetry import gcnn_symmetry, make_symmetry
-from nqs_hpc.system.gauge import Basis
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.patches import patches

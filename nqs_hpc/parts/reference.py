@@ -15,7 +15,7 @@ import numpy as np
 from nqs_hpc import schema
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts import Parts
-from nqs_hpc.resolve.gauge import basis_of
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.hamiltonian import conserves
 from nqs_hpc.resolve.symmetry import words_of_sector
 from nqs_hpc.schema import Config
@@ -114,18 +114,18 @@ def lowest_line(reference: Mapping[str, Any] | None) -> str | None:
     """Which sector holds the ground state, in one line; None where that is not known."""
     if not reference or not (lowest := reference.get("lowest")):
         return None
-    where = _words(lowest)
     if reference["above_lowest"]:
         return f"this sector does not hold the ground state: {short_line(reference)}"
-    return f"the lowest level of all sectors, {lowest['energy']:.10g}, is at {where}, which this run samples"
+    return f"the lowest level of all sectors, {lowest['energy']:.10g}, is at {_words(lowest)}, which this run samples"
 
 
 def short_line(reference: Mapping[str, Any] | None) -> str:
     """How far the sector sampled lies above the lowest level, and where that is; empty where it holds it."""
     if not reference or not (lowest := reference.get("lowest")) or not reference["above_lowest"]:
         return ""
-    distance = f"{reference['above_lowest']:.4g} below its {reference['energy']:.10g}"
-    return f"the lowest level, {lowest['energy']:.10g}, lies {distance}, at {_words(lowest)}"
+    own, distance = f"{reference['energy']:.10g}", f"{reference['above_lowest']:.4g}"
+    ground = f"{lowest['energy']:.10g}, at {_words(lowest)}"
+    return f"its lowest level, {own}, lies {distance} above that of all, {ground}"
 
 
 def _words(place: Mapping[str, Any]) -> str:

@@ -8,8 +8,8 @@ from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.resolve.symmetry import invariance, is_even, key_of_group
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry, with_spin_flip
-from nqs_hpc.system.gauge import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator

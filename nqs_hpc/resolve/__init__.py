@@ -11,7 +11,7 @@ import os
 
 from nqs_hpc.checks import bad
 from nqs_hpc.resolve.ansatz import resolve_ansatz
-from nqs_hpc.resolve.gauge import basis_of
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.hamiltonian import resolve_hamiltonian, site_lattice
 from nqs_hpc.resolve.lattice import make_lattice, resolve_lattice
 from nqs_hpc.resolve.optimizer import check_optimizer

@@ -8,7 +8,7 @@ from typing import Any
 from nqs_hpc import schema
 from nqs_hpc.checks import bad, show
 from nqs_hpc.resolve.symmetry import check_gcnn
-from nqs_hpc.system.gauge import Basis
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import FACTORIES, Lattice
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.patches import patches

@@ -1,7 +1,7 @@
 """Symmetry sectors: from the keys of ``symmetrize`` and of ansatz=gcnn to a group and its characters, and to words.
 
 A momentum, an irreducible representation or a parity that is given is that of the physical wave function. The network
-is a function in the basis of the ansatz, where Marshall's rule makes them others (`system.gauge`), so what is given is
+is a function in the basis of the ansatz, where Marshall's rule makes them others (`system.basis`), so what is given is
 translated here, key by key. A key that is null is the trivial one in the basis of the ansatz: by Marshall's theorem the
 sector of the ground state. `Symmetry` holds the characters of the ansatz, `words_of_sector` the physical names.
 """
@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from nqs_hpc import schema
 from nqs_hpc.checks import bad
-from nqs_hpc.resolve.gauge import basis_of
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
+from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import (
     Characters,
     Symmetry,
@@ -32,7 +33,6 @@ from nqs_hpc.system.characters import (
     space_group,
     with_spin_flip,
 )
-from nqs_hpc.system.gauge import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import translations
@@ -100,7 +100,7 @@ def check_gcnn(given: schema.Gcnn, lattice: Lattice, basis: Basis, prefix: str =
     own = gcnn_symmetry(given, lattice, basis, prefix)
     if given.dtype == "real" and not own.is_trivial:
         what = "complex" if prefix == "ansatz" else f"null for {prefix}.momentum and {prefix}.irrep"
-        seen = "" if basis.signs_N is None else ", with Marshall's signs"
+        seen = "" if basis.signs_N is None else f", with the signs of {basis.key},"
         raise bad(f"{prefix}.dtype", "real", f"{what}: the characters of this momentum and irrep{seen} are not all 1")
     most = MAX_WIDTH // len(own.perms)
     if most < 1:
@@ -126,7 +126,7 @@ def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert, basis: Bas
         raise bad(key, chosen.get(name), "another sector: this one has none of the states of so few sites")
     turned = sign_of_flip(basis)
     if given.spin_flip == -turned and is_even(config.ansatz):
-        rule = "" if turned == 1 else " before Marshall's signs"
+        rule = "" if turned == 1 else f" before the signs of {basis.key}"
         same = f"without biases psi(-s) = psi(s){rule}, and the difference is 0"
         raise bad("symmetrize.spin_flip", given.spin_flip, f"null or {turned}: {same}")
     own_perms = invariance(config.ansatz, lattice, basis)
@@ -335,7 +335,8 @@ def _signs(key: str, value: Any, perms: NDArray[np.int32], basis: Basis) -> NDAr
             how, why = "a fixed total in place of sector=none, ", "of all totals"
         else:
             how, why = "", "of one total"
-        valid = f"null, {how}or hamiltonian.marshall=false: with Marshall's rule the states {why} have no one such name"
+        rule = f"with the signs of {basis.key} the states {why} have no one such name"
+        valid = f"null, {how}or {basis.key}=false: {rule}"
         raise bad(key, value, valid)
     return signs
 

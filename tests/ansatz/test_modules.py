@@ -14,7 +14,7 @@ from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
 from nqs_hpc.parts.ansatz import make_ansatz
 from nqs_hpc.resolve import make_lattice
-from nqs_hpc.resolve.gauge import basis_of
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.types import Ansatz
 from tests.mpi.starts import environment, metrics, small
 from tests.systems import all_states

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from nqs_hpc import schema
 from nqs_hpc.resolve.hamiltonian import make_hilbert
 from nqs_hpc.schema import Config
-from nqs_hpc.system.gauge import Basis
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice, bipartition
 
 
@@ -25,4 +25,4 @@ def basis_signs(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> NDArray[np
 def basis_of(config: Config, lattice: Lattice) -> Basis:
     """The basis of the ansatz of a configuration whose Hamiltonian and sector are resolved."""
     hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
-    return Basis(hilbert, basis_signs(config.hamiltonian, lattice))
+    return Basis(hilbert, basis_signs(config.hamiltonian, lattice), "hamiltonian.marshall")

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from nqs_hpc.system.gauge import Basis, sign_of_flip, signs_of_permutations, signs_of_states
+from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations, signs_of_states
 from nqs_hpc.system.hilbert import Hilbert, bosons, codes, decode, spin_half
 
 PERMS = np.array(list(itertools.permutations(range(4))))
