@@ -24,11 +24,14 @@ from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 
 WHOLE_STATES = 2**16  # of all sectors that are compared: seconds beside the one that is sampled
 MAX_IMAGES = 2**22  # states times elements of a group, to tell representations apart
-SAME = 1e-9  # relative: two levels that differ by less are one
+SAME = 1e-8  # relative: two levels that differ by less are one
+RESTARTS = 200  # of Lanczos, some ten products each
 
 
 def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     """By exact diagonalisation; None where the sector sampled is too large for it."""
+    from scipy.sparse.linalg import ArpackNoConvergence
+
     from nqs_hpc.operators import exact  # loads SciPy
 
     symmetry, hilbert = parts.symmetry, parts.hilbert
@@ -49,7 +52,10 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     if space == hilbert and symmetry is None:
         lowest, phi_n = energy, vectors[:, 0]
     else:
-        energies, vectors = exact.ground_state(parts.operator, space)
+        try:
+            energies, vectors = exact.ground_state(parts.operator, space, tolerance=SAME / 10, restarts=RESTARTS)
+        except ArpackNoConvergence:  # levels too close for the time that this is worth
+            return found | nothing
         lowest, phi_n = float(energies[0]), vectors[:, 0]
     above = energy - lowest
     is_lowest = above <= SAME * max(1.0, abs(lowest))
