@@ -129,8 +129,7 @@ def run(
     if outcome.status == "running":
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
         if outcome.final and (higher := short_line(book.reference)):
-            reason = f"{outcome.reason}; this sector does not hold the ground state: {higher}"
-            outcome = outcome._replace(reason=reason)
+            outcome = outcome._replace(reason=f"{outcome.reason}; {higher}")
     code = {"done": lifecycle.DONE, "stopped": lifecycle.STOPPED, "failed": lifecycle.FAULT}[outcome.status]
 
     def close() -> None:

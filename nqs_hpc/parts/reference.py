@@ -1,8 +1,9 @@
 """The exact lowest energy of the sector that a run samples, and where the lowest level of all sectors is.
 
 Plain data of summary.json: ``energy``, ``method``, ``lowest`` (``energy``, ``sector``, ``momentum``, ``irrep``,
-``spin_flip``, physical names, null where there is none; null as a whole where nothing was compared) and
-``above_lowest``, what the sector sampled lies above it.
+``spin_flip``, physical names, null where there is none; null as a whole where nothing was compared),
+``above_lowest``, what the sector sampled lies above it, and ``network_above``, what the states that are the same behind
+the symmetries of the network by its making lie above ``energy`` (cnn: translations), null where that is not known.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 from nqs_hpc import schema
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts import Parts
+from nqs_hpc.parts.symmetry import of_network
 from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.hamiltonian import conserves
 from nqs_hpc.resolve.symmetry import words_of_sector
@@ -44,6 +46,7 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
     energy = float(energies[0])
     found: dict[str, Any] = {"energy": energy, "method": f"exact diagonalisation of the {of_sector}"}
+    found["network_above"] = _network_above(config, parts, energy)
     nothing: dict[str, Any] = {"lowest": None, "above_lowest": None}
 
     space = _compared(config, hilbert, symmetry is not None)
@@ -66,6 +69,19 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     else:
         place = _place(config, parts, space, phi_n)
     return found | {"lowest": {"energy": min(lowest, energy), **place}, "above_lowest": 0.0 if is_lowest else above}
+
+
+def _network_above(config: Config, parts: Parts, energy: float) -> float | None:
+    from nqs_hpc.operators import exact
+
+    if parts.symmetry is not None or dimension_up_to(parts.hilbert, WHOLE_STATES) > WHOLE_STATES:
+        return None
+    own = of_network(config, parts.lattice, basis_of(config, parts.lattice))
+    total = parts.hilbert.total
+    if own is None or len(own.perms) == 1 or ((own.flips < 0).any() and total):
+        return None
+    above = float(exact.ground_state(parts.operator, parts.hilbert, symmetry=own)[0][0]) - energy
+    return above if above > SAME * max(1.0, abs(energy)) else 0.0
 
 
 def _compared(config: Config, hilbert: Hilbert, of_symmetry: bool) -> Hilbert | None:
@@ -118,20 +134,27 @@ def _place(config: Config, parts: Parts, space: Hilbert, phi_n: np.ndarray) -> d
 
 def lowest_line(reference: Mapping[str, Any] | None) -> str | None:
     """Which sector holds the ground state, in one line; None where that is not known."""
+    if reference and reference["network_above"]:
+        return short_line(reference)
     if not reference or not (lowest := reference.get("lowest")):
         return None
     if reference["above_lowest"]:
-        return f"this sector does not hold the ground state: {short_line(reference)}"
+        return short_line(reference)
     return f"the lowest level of all sectors, {lowest['energy']:.10g}, is at {_words(lowest)}, which this run samples"
 
 
 def short_line(reference: Mapping[str, Any] | None) -> str:
     """How far the sector sampled lies above the lowest level, and where that is; empty where it holds it."""
+    if reference and reference["network_above"]:
+        own, above = f"{reference['energy'] + reference['network_above']:.10g}", f"{reference['network_above']:.4g}"
+        why = "this network is the same behind some symmetries of the lattice or the flip of all spins, by its making"
+        return f"{why}: the lowest level of such states, {own}, lies {above} above the {reference['energy']:.10g} here"
     if not reference or not (lowest := reference.get("lowest")) or not reference["above_lowest"]:
         return ""
     own, distance = f"{reference['energy']:.10g}", f"{reference['above_lowest']:.4g}"
     ground = f"{lowest['energy']:.10g}, at {_words(lowest)}"
-    return f"its lowest level, {own}, lies {distance} above that of all, {ground}"
+    of_own = f"its lowest level, {own}, lies {distance} above that of all, {ground}"
+    return f"this sector does not hold the ground state: {of_own}"
 
 
 def _words(place: Mapping[str, Any]) -> str:
@@ -142,6 +165,7 @@ def _words(place: Mapping[str, Any]) -> str:
 def read_reference(kept: Any) -> dict[str, Any]:
     """What `exact_reference` returned, from a file; ValueError, TypeError or KeyError where it is something else."""
     found = {"energy": float(kept["energy"]), "method": str(kept["method"]), "lowest": None, "above_lowest": None}
+    found["network_above"] = None if kept["network_above"] is None else float(kept["network_above"])
     lowest = kept["lowest"]
     if lowest is None:
         return found

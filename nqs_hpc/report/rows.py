@@ -133,7 +133,8 @@ def _row(found: Traces, verdict: Verdict, of_it: Told) -> Row:
 
 def _of_its_sector(summary: dict[str, Any], verdict: Verdict) -> str:
     """What a finished run says where its sector does not hold the ground state."""
-    above = number(section(summary, "reference").get("above_lowest"))
+    reference = section(summary, "reference")
+    above = number(reference.get("above_lowest")) or number(reference.get("network_above"))
     return text(summary.get("reason")) or "" if verdict.state == "done" and above else ""
 
 
