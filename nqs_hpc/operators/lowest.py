@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.system.basis import Basis, signs_of_states
-from nqs_hpc.system.characters import Characters, momentum
+from nqs_hpc.system.characters import Characters, Symmetry, momentum
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import translations
@@ -39,6 +39,17 @@ def vector(basis: Basis, phi_n: NDArray[np.floating | np.complexfloating]) -> Ve
     return Vector(
         basis.hilbert, codes_n, s_nN, signs_of_states(basis, s_nN).astype(np.complex128) * phi_n.astype(np.complex128)
     )
+
+
+def is_in(hilbert: Hilbert, phi_n: NDArray[np.floating | np.complexfloating], symmetry: Symmetry) -> bool:
+    """Whether something of a vector is of a one-dimensional sector, in the basis of both."""
+    codes_n = codes(hilbert)
+    s_nN = decode(hilbert, codes_n)
+    total_n = np.zeros(len(codes_n), dtype=np.complex128)
+    for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
+        image_n = np.searchsorted(codes_n, encode(hilbert, flip * s_nN[:, np.argsort(perm)]))
+        total_n += np.conj(character) * phi_n[image_n]
+    return bool(np.linalg.norm(total_n / len(symmetry.perms)) ** 2 > HELD)
 
 
 def of_one_total(v: Vector) -> tuple[int, Vector]:

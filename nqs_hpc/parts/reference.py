@@ -46,7 +46,7 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
     energy = float(energies[0])
     found: dict[str, Any] = {"energy": energy, "method": f"exact diagonalisation of the {of_sector}"}
-    found["network_above"] = _network_above(config, parts, energy)
+    found["network_above"] = _network_above(config, parts, energy, vectors[:, 0])
     nothing: dict[str, Any] = {"lowest": None, "above_lowest": None}
 
     space = _compared(config, hilbert, symmetry is not None)
@@ -71,8 +71,8 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     return found | {"lowest": {"energy": min(lowest, energy), **place}, "above_lowest": 0.0 if is_lowest else above}
 
 
-def _network_above(config: Config, parts: Parts, energy: float) -> float | None:
-    from nqs_hpc.operators import exact
+def _network_above(config: Config, parts: Parts, energy: float, phi_n: np.ndarray) -> float | None:
+    from nqs_hpc.operators import exact, lowest
 
     if parts.symmetry is not None or dimension_up_to(parts.hilbert, WHOLE_STATES) > WHOLE_STATES:
         return None
@@ -80,6 +80,8 @@ def _network_above(config: Config, parts: Parts, energy: float) -> float | None:
     total = parts.hilbert.total
     if own is None or len(own.perms) == 1 or ((own.flips < 0).any() and total):
         return None
+    if lowest.is_in(parts.hilbert, phi_n, own):
+        return 0.0
     above = float(exact.ground_state(parts.operator, parts.hilbert, symmetry=own)[0][0]) - energy
     return above if above > SAME * max(1.0, abs(energy)) else 0.0
 

@@ -88,8 +88,8 @@ def test_a_momentum_is_that_of_the_physical_state(k, by):
     assert found["above_lowest"] == pytest.approx(found["energy"] + 2.802775637732, abs=1e-8)
     if k == 0:
         assert found["energy"] == pytest.approx(-2.118033988750, abs=1e-9)
-        text = "this sector does not hold the ground state: its lowest level, -2.118033989, lies 0.6847 above that of all, "
-        text += "-2.802775638, at sector=0, momentum [3]"
+        text = "this sector does not hold the ground state: its lowest level, -2.118033989, lies 0.6847 above that of "
+        text += "all, -2.802775638, at sector=0, momentum [3]"
         assert short_line(found) == text
 
     # what a notebook is given has the momentum of its name: psi(t s) = exp(-i k t) psi(s)
