@@ -116,6 +116,7 @@ def from_plain(given: Mapping[str, Any]) -> Config:
     derived = {"edges": ("n_sites", "edges"), "points": ("n_sites", "positions")}.get(picked.get("lattice") or "", ())
     read = {name: values.pop(f"lattice.{name}") for name in derived if f"lattice.{name}" in values}
     permutations = values.pop("symmetrize.permutations", None)
+    values.pop("symmetrize.names", None)  # follows from the rest
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
     config = _filled(picked, list(values.items()))
     if read:

@@ -19,7 +19,7 @@ from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
 from nqs_hpc.resolve.gauge import signs_of, why_not_positive
-from nqs_hpc.resolve.symmetry import words_of_sector
+from nqs_hpc.resolve.symmetry import told_sector, words_of_sector
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics, widened
 from nqs_hpc.stats.trust import accepted_per_sample, is_frozen
@@ -124,6 +124,7 @@ class Book:
         where = f"{ranks} ranks x {self.threads} threads" if ranks > 1 else f"{self.threads} threads"
         return (
             f"{folder}: {reason}, step {first} of {self.config.task.n_steps}; {parts.lattice.n_sites} sites{signs}, "
+            f"{told_sector(self.config, parts.lattice)}, "
             f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step{chosen}, {where}"
         )
 

@@ -23,6 +23,7 @@ from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
+from nqs_hpc.parts.reference import exact_reference, lowest_line, read_reference, short_line
 from nqs_hpc.parts.sampler import final_chain_length
 from nqs_hpc.record import Book, config_text, metrics, rates, why_rejected
 from nqs_hpc.report.plots import energy_png
@@ -30,7 +31,6 @@ from nqs_hpc.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.stats.trust import RECENT, Known, doubts, is_frozen, near
-from nqs_hpc.system.hilbert import dimension_up_to
 from nqs_hpc.types import RunState
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
@@ -137,6 +137,8 @@ def run(
         book.reference = reference(config, parts, folder, world)
     if outcome.status == "running":
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
+        if outcome.final and (higher := short_line(book.reference)):
+            outcome = outcome._replace(reason=f"{outcome.reason}; {higher}")
     code = CODES[outcome.status]
 
     def close() -> None:
@@ -253,6 +255,8 @@ def loop(
                 trouble = files.why(error)
         if step == first + 1:  # what can take longer than a step, now that one sees the run go
             book.reference = reference(config, parts, folder, world)
+            if show is not None and (where := lowest_line(book.reference)):
+                show.say(where)
 
         verdict = watch.check(updated - begun, save_seconds, root and saves.due(step), trouble != "")
         save_seconds = 0.0
@@ -388,37 +392,23 @@ def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:
     try:
         kept = files.read_json(folder / "reference.json")
         if kept["system"] == system_of(config):
-            return {"energy": float(kept["energy"]), "method": kept["method"]}
+            return read_reference(kept)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there yet, or not readable: it can be computed again
     return None
 
 
 def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
-    """The exact lowest energy of the sector, where that is small enough. Collective.
+    """The exact lowest energy of the sector, and where the lowest of all is, where these are small. Collective.
 
     Computed once, and kept in reference.json with the system it belongs to.
     """
 
     def on_rank_0() -> dict[str, Any] | None:
-        from nqs_hpc.operators.exact import (  # loads SciPy, which other ranks do not need
-            MAX_IMAGES,
-            MAX_STATES,
-            ground_state,
-        )
-
         if (kept := kept_reference(config, folder)) is not None:
             return kept
-        symmetry = parts.symmetry
-        n_states = dimension_up_to(parts.hilbert, MAX_STATES)
-        if n_states > MAX_STATES:
-            return None
-        if symmetry is not None and (symmetry.dimension > 1 or n_states * len(symmetry.perms) > MAX_IMAGES):
-            return None
-        energies, _ = ground_state(parts.operator, parts.hilbert, symmetry=symmetry)
-        of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
-        found = {"energy": float(energies[0]), "method": f"exact diagonalisation of the {of_sector}"}
-        files.write_json(folder / "reference.json", found | {"system": system_of(config)})
+        if (found := exact_reference(config, parts)) is not None:
+            files.write_json(folder / "reference.json", found | {"system": system_of(config)})
         return found
 
     return files.on_root(world, on_rank_0)

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.system.graph import signed_colouring
+
 Element = tuple[tuple[int, ...], int]  # the sites that change, and the sign of the matrix element
 
 
@@ -35,39 +37,15 @@ def signs(n_sites: int, elements: Iterable[Element]) -> NDArray[np.int8] | None:
     return None if eliminated is None else _as_signs(eliminated)
 
 
-def parity(s: NDArray[np.integer], signs_N: NDArray[np.int8], local_values: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Whether U(s) = -1, of configurations (..., N)."""
-    odd = s < 0 if local_values == (1, -1) else s % 2 != 0
-    result: NDArray[np.bool_] = np.sum(odd & (signs_N < 0), axis=-1) % 2 == 1
-    return result
-
-
 def _as_signs(inside: list[int]) -> NDArray[np.int8]:
     return np.array([-1 if one else 1 for one in inside], dtype=np.int8)
 
 
 def _of_pairs(n_sites: int, rows: list[tuple[tuple[int, ...], bool]]) -> list[int] | None:
-    """The solution of rows of one or two sites, by walking along them; a site of its own is a pair with site N."""
-    adjacent: list[list[tuple[int, bool]]] = [[] for _ in range(n_sites + 1)]
-    for sites, odd in rows:
-        i, j = sites if len(sites) == 2 else (*sites, n_sites)
-        adjacent[i].append((j, odd))
-        adjacent[j].append((i, odd))
-    inside = [-1] * (n_sites + 1)
-    for first in [n_sites, *range(n_sites)]:  # site N is not in A
-        if inside[first] >= 0:
-            continue
-        inside[first], stack = 0, [first]
-        while stack:
-            i = stack.pop()
-            for j, odd in adjacent[i]:
-                wanted = inside[i] ^ odd
-                if inside[j] < 0:
-                    inside[j] = wanted
-                    stack.append(j)
-                elif inside[j] != wanted:
-                    return None
-    return inside[:n_sites]
+    """The solution of rows of one or two sites; one alone is a pair with a site in front of all, which is not in A."""
+    pairs = [(sites[0] + 1, sites[1] + 1) if len(sites) == 2 else (0, sites[0] + 1) for sites, _ in rows]
+    colours = signed_colouring(n_sites + 1, pairs, [-1.0 if odd else 1.0 for _, odd in rows])
+    return None if colours is None else [int(colour < 0) for colour in colours[1:]]
 
 
 def _eliminated(n_sites: int, rows: list[tuple[tuple[int, ...], bool]]) -> list[int] | None:

@@ -10,7 +10,7 @@ from nqs_hpc.library.observables import as_written, rotated
 from nqs_hpc.operators.exact import ground_state, sparse_matrix
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.resolve.gauge import gauge, signs_of, why_not_positive
-from nqs_hpc.system.gauge import parity
+from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.hilbert import codes, decode
 
 PAULI = "hamiltonian=pauli"
@@ -58,7 +58,7 @@ def test_signs_make_all_elements_negative_and_keep_the_spectrum(name):
     written = sparse_matrix(make_operator(as_written(hamiltonian), lattice), hilbert).toarray()
     assert (written - np.diag(np.diag(written))).max() > 0.1  # something was to be done
     assert (gauged - np.diag(np.diag(gauged))).max() <= 1e-14
-    u = 1 - 2 * parity(decode(hilbert, codes(hilbert)), signs_N, hilbert.local_values)
+    u = signs_of_states(Basis(hilbert, signs_N), decode(hilbert, codes(hilbert)))
     np.testing.assert_allclose(gauged, u[:, None] * written * u[None, :], atol=1e-13)
     turned = rotated(make_operator(as_written(hamiltonian), lattice), signs_N, hilbert.local_values)
     np.testing.assert_allclose(sparse_matrix(turned, hilbert).toarray(), gauged, atol=1e-13)

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from nqs_hpc.system.gauge import parity, signs
+from nqs_hpc.system.gauge import signs
 from nqs_hpc.system.lattice import FACTORIES, bipartition, neighbours
 
 
@@ -48,11 +48,3 @@ def test_a_large_lattice_is_quick():
     lattice = FACTORIES["square"]((64, 64), (True, True))
     bonds = [(bond, 1) for bond in map(tuple, neighbours(lattice, 1).tolist())]
     assert signs(lattice.n_sites, bonds).sum() == 0
-
-
-def test_the_parity_counts_down_spins_and_odd_numbers():
-    signs_N = np.array([-1, 1, -1], dtype=np.int8)
-    s = np.array([[1, 1, 1], [-1, -1, 1], [-1, 1, -1]], dtype=np.int8)
-    assert parity(s, signs_N, (1, -1)).tolist() == [False, True, False]
-    n = np.array([[0, 3, 2], [1, 0, 2], [3, 1, 1]], dtype=np.int8)
-    assert parity(n, signs_N, (0, 1, 2, 3)).tolist() == [False, True, False]
