@@ -36,20 +36,29 @@ NODES = 2_000_000  # of a YAML text whose aliases are written out
 DIGITS = 400  # of a number in YAML: converting one takes time that grows with the square of them
 
 _KINDS = (
-    (stat.S_ISDIR, "a folder"),
-    (stat.S_ISFIFO, "a FIFO"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-    (stat.S_ISLNK, "a link"),
+    (stat.S_ISFIFO, "FIFO"),
+    (stat.S_ISSOCK, "socket"),
+    (stat.S_ISCHR, "device"),
+    (stat.S_ISBLK, "device"),
+    (stat.S_ISLNK, "link"),
 )
 
 
 class Unfit(OSError, ValueError):
-    """A path at which no file lies that may be read: ``filename``, and in ``strerror`` what is there; one line."""
+    """A file that may not be read, or that holds something else than it should; one line.
+
+    ``filename`` is its path and ``strerror`` what is wrong, such as "Is a FIFO, not a regular file". Both kinds of
+    error in one: of what a disk does, and of what a user gets wrong.
+    """
 
     def __str__(self) -> str:
-        return f"{printable(str(self.filename), 1000)} cannot be read: {self.strerror}"
+        what = str(self.strerror)
+        return f"{printable(str(self.filename), 1000)} {what[:1].lower()}{what[1:]}"
+
+
+def unfit(path: str | Path, what: str) -> Unfit:
+    """The error for a file that ``what`` is wrong with."""
+    return Unfit(errno.EINVAL, what[:1].upper() + printable(what[1:]), os.fspath(path))
 
 
 def opened(path: str | Path, *, follow: bool = False) -> BinaryIO:
@@ -59,17 +68,17 @@ def opened(path: str | Path, *, follow: bool = False) -> BinaryIO:
     try:
         descriptor = os.open(name, flags)
     except ValueError:  # a NUL in the name
-        raise Unfit(errno.EINVAL, "its name holds a NUL", name.replace("\0", "?")) from None
+        raise unfit(name, "is not valid: a NUL is in it") from None
     except OSError as error:
         # a link under O_NOFOLLOW; a socket, or a FIFO that was opened elsewhere; a device without a driver
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV):
-            raise Unfit(error.errno, _wanted(_lstat_mode(name), error), name) from None
+            raise unfit(name, _wanted(_lstat_mode(name))) from None
         raise
     try:
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
-            raise Unfit(errno.EINVAL, _wanted(mode, None), name)
-        return os.fdopen(descriptor, "rb", buffering=0)  # type: ignore[return-value]
+            raise unfit(name, _wanted(mode))
+        return os.fdopen(descriptor, "rb", buffering=0)
     except BaseException:
         os.close(descriptor)
         raise
@@ -86,7 +95,7 @@ def data(path: str | Path, limit: int, *, follow: bool = False) -> bytes:
             parts.append(part)
             left -= len(part)
     if left <= 0:
-        raise Unfit(errno.EFBIG, f"it has more than {_size(limit)}", os.fspath(path))
+        raise unfit(path, f"is larger than {_size(limit)}")
     return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
@@ -96,7 +105,7 @@ def text(path: str | Path, limit: int, *, follow: bool = False, errors: str = "s
     try:
         return raw.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
-        raise Unfit(errno.EILSEQ, f"byte {error.start} is not text in UTF-8", os.fspath(path)) from None
+        raise unfit(path, f"is not a text file: byte {error.start} is not UTF-8") from None
 
 
 def parse_json(raw: bytes | str) -> Any:
@@ -165,11 +174,11 @@ def _lstat_mode(name: str) -> int:
         return 0
 
 
-def _wanted(mode: int, error: OSError | None) -> str:
-    for judge, what in _KINDS:
-        if judge(mode):
-            return f"it is {what}, not a regular file"
-    return str(error.strerror) if error is not None else "it is not a regular file"
+def _wanted(mode: int) -> str:
+    if stat.S_ISDIR(mode):
+        return os.strerror(errno.EISDIR)
+    what = next((f"a {kind}, " for judge, kind in _KINDS if judge(mode)), "")
+    return f"is {what}not a regular file"
 
 
 def _size(n_bytes: int) -> str:
