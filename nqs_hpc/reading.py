@@ -108,13 +108,13 @@ def text(path: str | Path, limit: int, *, follow: bool = False, errors: str = "s
         raise unfit(path, f"is not a text file: byte {error.start} is not UTF-8") from None
 
 
-def parse_json(raw: bytes | str) -> Any:
-    """A JSON text; ValueError in one line, also where it is nested beyond any of ours."""
+def parse_json(raw: bytes | str, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
+    """A JSON text; ValueError in one line, also where it is nested beyond any of ours. ``parse_constant`` as json's."""
     try:
         content = raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw
         if content.count("[") + content.count("{") > DEPTH and not _shallow(content):
             raise ValueError(f"its brackets are nested more than {DEPTH} deep, or not closed")
-        return json.loads(content)
+        return json.loads(content, parse_constant=parse_constant)
     except UnicodeDecodeError as error:
         raise ValueError(f"byte {error.start} is not text in UTF-8") from None
     except RecursionError:
