@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqs_hpc import reading
 from nqs_hpc.checks import show
 from nqs_hpc.config import differences, from_plain, physics, to_plain
 from nqs_hpc.job import files, log
@@ -53,14 +54,12 @@ def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool 
 
 def read_config(path: Path) -> Config:
     """The configuration that a run has left in config.yaml; ValueError, one line, where it is damaged."""
-    import yaml
-
     try:
-        plain = yaml.safe_load(path.read_bytes())
+        plain = reading.parse_yaml(reading.data(path, reading.SETTINGS))
         if not isinstance(plain, dict):
             raise ValueError("no keys")
         return from_plain(plain)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is not the configuration of a run: {' '.join(str(error).split())[:300]}") from None
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nqs_hpc import reading
 from nqs_hpc.system.lattice import neighbours
 
 if TYPE_CHECKING:
@@ -124,18 +125,14 @@ def read(path: str | Path) -> list[Term]:
     """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one string a line."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = reading.text(path, reading.SYSTEM, follow=True)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file") from None
     if path.suffix in (".yaml", ".yml"):
-        import yaml
-
         try:
-            entries = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())[:120]})") from None
+            entries = reading.parse_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{path} is not YAML ({str(error)[:120]})") from None
         if not isinstance(entries, list):
             raise ValueError(f"{path} is not a list of {_FORM}")
         terms = [term(entry, f"{path}, term {k}") for k, entry in enumerate(entries, 1)]
