@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from nqs_hpc.job.files import write
 
 UNIT = "units of the couplings"
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
@@ -92,9 +92,7 @@ def energy_png(folder: Path) -> Path:
     image = io.BytesIO()
     figure.savefig(image, format="png")
     goal = folder / "energy.png"
-    temporary = folder / f".energy.png.{socket.gethostname()}.{os.getpid()}.tmp"  # as job/files.py names its own
-    temporary.write_bytes(image.getvalue())
-    os.replace(temporary, goal)
+    write(goal, image.getvalue())
     return goal
 
 
