@@ -199,7 +199,11 @@ def stop_requested(folder: Path) -> bool:
 def _is_new(path: Path, known: os.stat_result | None) -> bool:
     """Whether ``path``, of whatever kind, is there, and is not the file or folder that is ``known``."""
     found = _lstat(path)
-    return found is not None and (known is None or not os.path.samestat(found, known))
+    return found is not None and (known is None or _identity(found) != _identity(known))
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_mode, found.st_ctime_ns  # numbers of removed files are used again
 
 
 def _lstat(path: Path) -> os.stat_result | None:
