@@ -62,6 +62,7 @@ class Book:
             "n_ranks": self.world.size,
             "threads": self.threads,
             "versions": self.versions,
+            "mpi": self.world.library,
             "seconds": self.seconds(),
         }
 
@@ -176,8 +177,29 @@ def why_rejected(line: dict[str, Any], bounds: tuple[float, float]) -> str:
     return "the update is not finite"
 
 
-def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
-    """One line where ranks or threads are not those of the checkpoint."""
+def differences_of_machine(
+    meta: dict[str, Any], world: World, placement: Placement, versions: dict[str, str | None]
+) -> list[str]:
+    """A line where ranks or threads are not those of the checkpoint, and one where the installation is another."""
+    return [*_other_ranks(meta, world, placement), *_other_versions(meta, world, versions)]
+
+
+def _other_versions(meta: dict[str, Any], world: World, versions: dict[str, str | None]) -> list[str]:
+    known = meta.get("versions")
+    before = known if isinstance(known, dict) else {}
+    pairs = {name: (now, before[name]) for name, now in versions.items() if before.get(name) not in (None, now)}
+    if "mpi" in meta and meta["mpi"] != world.library:  # checkpoints of older versions do not say
+        pairs["MPI"] = (world.library, meta["mpi"])
+    told = [f"{name} {_word(now)}, before {_word(then)}" for name, (now, then) in pairs.items()]
+    return [f"{'; '.join(told)}: the run goes on within rounding"] if told else []
+
+
+def _word(text: object) -> str:
+    """What stands in a checkpoint, fit for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in str(text or "(none)"))[:60]
+
+
+def _other_ranks(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
     if meta["n_ranks"] != world.size:
         ranks = f"{world.size} rank{'s' * (world.size > 1)}"
         return [f"{ranks}, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]

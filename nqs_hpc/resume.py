@@ -14,6 +14,7 @@ from nqs_hpc import reading
 from nqs_hpc.checks import InputError, bad
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job import checkpoint
+from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel.ahead import compile_ahead
 from nqs_hpc.parallel.comm import comm
 from nqs_hpc.parallel.compile_cache import Share
@@ -97,7 +98,7 @@ def _resumed(
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
     if plan != parts.plan:
         parts = build(config, comm(world), plan)
-    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement)]
+    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement, versions())]
     compile_ahead(parts.driver.programs(fresh=False), share, world)
     reason = f"resumed from {loaded.path.name}"
     return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)

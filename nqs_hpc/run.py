@@ -7,7 +7,6 @@ collective.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -71,9 +70,7 @@ def run(
     run folder cannot be written.
     """
     root = world.rank == 0
-    if root:
-        for place in (folder, folder / "checkpoints"):
-            files.clean(place)
+    files.on_root(world, lambda: files.clean_all(folder))
     beginning = begin(config, folder, world, placement, share)
     parts, state = beginning.parts, beginning.state
     first = int(state.step)
@@ -97,7 +94,7 @@ def run(
     def prepare() -> tuple[list[str], float | None]:
         """The files of a start; what more there is to say, and when Slurm ends the job."""
         files.write(folder / "config.yaml", config_text(config, parts.plan))
-        (folder / "DONE").unlink(missing_ok=True)
+        files.remove(folder / "DONE")
         said = []
         cut = log.cut(folder / "metrics.jsonl", first)
         if cut.n_cut:
@@ -139,6 +136,10 @@ def run(
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
         if outcome.final and (higher := short_line(book.reference)):
             outcome = outcome._replace(reason=f"{outcome.reason}; {higher}")
+    in_vain = outcome.status == "stopped" and int(outcome.state.step) == first and watch.out_of_time(outcome.reason)
+    if in_vain and files.on_root(world, lambda: manifest.was_in_vain(folder)):
+        # a third one would not come any further either, and a job would go back to the queue again and again
+        outcome = outcome._replace(status="failed", reason=too_short(config, outcome, first, watch.seconds()))
     code = CODES[outcome.status]
 
     def close() -> None:
@@ -162,7 +163,11 @@ def run(
             except ValueError as error:  # no matplotlib here: the run does not need it
                 show.say(str(error))
         manifest.end(
-            folder, step=int(outcome.state.step), reason=f"{outcome.status}: {outcome.reason}", saves=book.saves
+            folder,
+            step=int(outcome.state.step),
+            reason=f"{outcome.status}: {outcome.reason}",
+            saves=book.saves,
+            in_vain=in_vain and outcome.status == "stopped",
         )
         if code == lifecycle.DONE:
             lifecycle.write_done(folder, int(outcome.state.step))
@@ -174,8 +179,9 @@ def run(
         if code != lifecycle.FAULT:
             raise
         # what made the run fail, a full disk perhaps, keeps it from saying so in its folder
-        if root:
-            print(f"failed: {outcome.reason}", file=sys.stderr, flush=True)
+        if show is not None:
+            show.say(f"failed: {outcome.reason}")
+            show.close()
     return code
 
 
@@ -244,7 +250,6 @@ def loop(
                 moves = line["accepted_per_sample"]
                 show.say(f"step {step}: the chains are frozen, {moves:.1g} accepted moves a sample; {FROZEN_ADVICE}")
             try:
-                lock.check_held(folder)
                 journal.append(line)
                 if step == first + 1:
                     manifest.first_step(folder, start | {"first_step": time.monotonic()})
@@ -278,7 +283,8 @@ def loop(
             except (OSError, lock.Lost) as error:  # the same on all ranks
                 outcome = Outcome(state, "failed", files.why(error), line)
             else:
-                watch.saved()
+                if (left := watch.saved()) and show is not None:
+                    show.say(left)
             save_seconds = time.monotonic() - save_begin
             saves.saved(save_seconds)
             if show is not None and (excess := saves.excess()):
@@ -367,6 +373,18 @@ def judged(
     found = tuple(doubts(line, known))
     said = f"{step} steps, energy {progress.with_error(energy, line['energy_error'])}"
     return ("doubtful", f"{said}: {found[0]}", found) if found else ("done", said, ())
+
+
+def too_short(config: Config, outcome: Outcome, first: int, seconds: float) -> str:
+    """What to say where two starts in a row ran out of time before they had come any further."""
+    what, also = f"step {first + 1} was made", ""
+    if first >= config.task.n_steps:
+        what, also = "the final evaluation had ended", ", or lower task.final_samples"
+    key = "max_seconds" if "max_seconds" in outcome.reason else "resources.time"
+    return (
+        f"two starts in a row were stopped ({outcome.reason}) before {what}, this one after {seconds:.0f} s: "
+        f"raise {key}{also}"
+    )
 
 
 def check_hashes(hash_R: np.ndarray, step: int) -> None:

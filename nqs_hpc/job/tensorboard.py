@@ -19,7 +19,7 @@ from typing import Any
 
 from nqs_hpc import reading
 from nqs_hpc.job import log
-from nqs_hpc.job.files import write
+from nqs_hpc.job.files import subfolder, write
 
 NAME = "events.out.tfevents.nqs_hpc"  # TensorBoard reads files with tfevents in their name
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")
@@ -55,8 +55,7 @@ def match(folder: Path) -> None:
     if len(kept) < len(steps):
         records = [_step_record(line, time.time()) for line in lines]
     if (content := _version_record() + b"".join(records)) != raw:
-        path.parent.mkdir(exist_ok=True)
-        write(path, content)
+        write(subfolder(path.parent) / NAME, content)
 
 
 def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from nqs_hpc.job.files import write
+from nqs_hpc.job.files import subfolder, write
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.report.chapters import OF_FINISHED, Content, content
 from nqs_hpc.report.extrapolation import quality, result
@@ -62,8 +62,7 @@ def make(of: Holding) -> Path:
     """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
     found = read_rows(of, time.time())
     told = content(of, found)
-    goal = of.folder / OWN
-    goal.mkdir(exist_ok=True)
+    goal = subfolder(of.folder / OWN)
     for part in told.sections:
         write(goal / f"{part.sheet.name}.png", png(part.sheet))
     write(goal / "points.csv", table_csv(told.rows))
