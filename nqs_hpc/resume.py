@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import jax
 
+from nqs_hpc import reading
 from nqs_hpc.checks import InputError, bad
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job import checkpoint
@@ -131,12 +132,12 @@ class Changes(NamedTuple):
 
 def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
     """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
-    import yaml
-
     path = folder / "config.yaml"
     try:
-        before = yaml.safe_load(path.read_bytes()) if path.exists() else None
-    except (OSError, yaml.YAMLError):
+        before = reading.parse_yaml(reading.data(path, reading.SETTINGS))
+    except FileNotFoundError:
+        before = None
+    except (OSError, ValueError):
         before = False
     if before is None:
         return Changes([], [])

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from nqs_hpc import reading
 from nqs_hpc.admission import Leave, refusal
 from nqs_hpc.batch import Entry, check_place, job_name, job_script
 from nqs_hpc.checks import InputError
@@ -70,7 +71,7 @@ def _hand_over(script: str, folder: Path) -> Leave:
     if (queued := slurm.job_named(job_name(folder))) is not None:
         job, state = queued
         kept = folder / "job.sbatch"
-        if kept.exists() and kept.read_text(encoding="utf-8") != script:
+        if kept.exists() and reading.text(kept, reading.SETTINGS, errors="replace") != script:
             line = f"job {job} is {state} already, with other values than now: scancel {job} to change them"
             return Leave(DONE, f"{line}; {kept}")
         return Leave(DONE, f"job {job} is {state} already: {folder}")

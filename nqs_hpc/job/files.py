@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from nqs_hpc import reading
 from nqs_hpc.parallel.world import World
 
 T = TypeVar("T")
@@ -91,6 +92,8 @@ def _alive(pid: int) -> bool:
 
 def why(error: Exception) -> str:
     """What kept a run from going on, in one line."""
+    if isinstance(error, reading.Unfit):
+        return str(error)
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be written: {error.strerror}; the checkpoints so far are intact"
     return str(error)
@@ -129,11 +132,12 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The content of a JSON file; ValueError in one line if it is broken, FileNotFoundError if it is missing."""
+    """The content of a JSON file; reading.Unfit in one line if it is broken, FileNotFoundError if it is missing."""
+    raw = reading.data(path, reading.SETTINGS)
     try:
-        return json.loads(path.read_bytes())
+        return reading.parse_json(raw)
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON: {error}") from None
+        raise reading.unfit(path, f"is not valid JSON: {error}") from None
 
 
 def on_root(world: World, act: Callable[[], T]) -> T:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from nqs_hpc import reading
 from nqs_hpc.job.files import write
 from nqs_hpc.parallel.world import World
 
@@ -173,11 +174,12 @@ def stop_requested(folder: Path) -> bool:
 def done(folder: Path) -> int | None:
     """The step a finished run reached, from its DONE file; None where there is none; ValueError if it holds no step."""
     path = folder / "DONE"
-    if not path.exists():
+    try:
+        text = reading.text(path, reading.SMALL, errors="replace").strip()
+    except FileNotFoundError:
         return None
-    text = path.read_text(errors="replace").strip()
-    if not (text.isascii() and text.isdigit()):
-        raise ValueError(f"{path} holds {text[:40]!r}; expected the step reached, a whole number")
+    if not (text.isascii() and text.isdigit() and len(text) < 20):
+        raise reading.unfit(path, f"holds {text[:40]!r}; expected the step reached, a whole number")
     return int(text)
 
 

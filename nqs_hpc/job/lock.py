@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import named
 from nqs_hpc.job.mounts import shared
+from nqs_hpc.reading import opened, parse_json, printable
 
 
 class _Held(NamedTuple):
@@ -87,15 +88,14 @@ def in_use(folder: Path) -> str:
     Takes nothing and makes nothing.
     """
     try:
-        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
+        file = opened(folder / ".lock")
     except FileNotFoundError:
         return ""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return str(_owner(os.pread(descriptor, 1000, 0)) or "another process")
-    finally:
-        os.close(descriptor)
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return str(_owner(os.pread(file.fileno(), 1000, 0)) or "another process")
     return ""
 
 
@@ -125,9 +125,10 @@ def release(folder: Path) -> None:
 def _owner(data: bytes) -> Owner | None:
     """Who wrote a lock file; None where it is empty or a kill left it torn."""
     try:
-        fields: Any = json.loads(data)
-        return Owner(str(fields["host"]), int(fields["pid"]), None if fields["job"] is None else str(fields["job"]))
-    except (ValueError, KeyError, TypeError):
+        fields: Any = parse_json(data)
+        job = None if fields["job"] is None else printable(str(fields["job"]))
+        return Owner(printable(str(fields["host"])), int(fields["pid"]), job)
+    except (ValueError, KeyError, TypeError, OverflowError):
         return None
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc import reading
 from nqs_hpc.job.files import named, plain, sync_folder, write
 
 
@@ -94,7 +95,8 @@ def cut(path: Path, step: int) -> Cut:
 
     Of several lines of one step the first is kept. A missing file has no lines.
     """
-    raw = path.read_bytes().splitlines() if path.exists() else []
+    content = _content(path)
+    raw = content.splitlines()
     kept: list[bytes] = []
     last = 0
     for text in raw:
@@ -102,15 +104,14 @@ def cut(path: Path, step: int) -> Cut:
         if line is not None and last < line["step"] <= step:
             last = line["step"]
             kept.append(text)
-    if raw and (len(kept) < len(raw) or not path.read_bytes().endswith(b"\n")):
+    if raw and (len(kept) < len(raw) or not content.endswith(b"\n")):
         write(path, b"".join(text + b"\n" for text in kept))
     return Cut(len(raw) - len(kept), len(kept) < step)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The intact lines of ``path``, in the order of the file; none where it does not exist."""
-    lines = map(_parse, path.read_bytes().splitlines()) if path.exists() else ()
-    return [line for line in lines if line is not None]
+    return [line for line in map(_parse, _content(path).splitlines()) if line is not None]
 
 
 def last(path: Path) -> dict[str, Any] | None:
@@ -119,9 +120,17 @@ def last(path: Path) -> dict[str, Any] | None:
     return lines[-1] if lines else None
 
 
+def _content(path: Path) -> bytes:
+    """All of the file; nothing where it does not exist. Raises reading.Unfit for what is no file of lines."""
+    try:
+        return reading.data(path, reading.METRICS)
+    except FileNotFoundError:
+        return b""
+
+
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
-        line = json.loads(text)
+        line = reading.parse_json(text)
     except ValueError:
         return None
     return line if isinstance(line, dict) and type(line.get("step")) is int else None

@@ -25,6 +25,7 @@ from nqs_hpc import __version__
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import on_root, read_json, write_json
 from nqs_hpc.parallel.world import World
+from nqs_hpc.reading import unfit
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5py", "hydra-core")
 
@@ -123,7 +124,7 @@ def _git(root: Path, *words: str) -> str:
 def _read(path: Path) -> dict[str, Any]:
     manifest = read_json(path)
     if not isinstance(manifest, dict) or not isinstance(manifest.get("starts"), list):
-        raise ValueError(f"{path} is not a manifest of nqs_hpc: it lists no starts; move it away")
+        raise unfit(path, "is not a manifest of nqs_hpc: it lists no starts; move it away")
     return manifest
 
 

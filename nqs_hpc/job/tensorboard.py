@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nqs_hpc import reading
 from nqs_hpc.job import log
 from nqs_hpc.job.files import write
 
@@ -42,7 +43,10 @@ def match(folder: Path) -> None:
     path = folder / "tensorboard" / NAME
     lines = log.read(folder / "metrics.jsonl")
     steps = {line["step"] for line in lines}
-    raw = path.read_bytes() if path.exists() else b""
+    try:
+        raw = reading.data(path, reading.METRICS)
+    except FileNotFoundError:
+        raw = b""
     kept: dict[int, bytes] = {}
     for step, record in _records(raw):
         if step in steps:
@@ -57,6 +61,7 @@ def match(folder: Path) -> None:
 
 def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:
     """The intact records of steps, each with its step, up to the first broken one."""
+    from google.protobuf.message import DecodeError
     from tensorboardX.proto.event_pb2 import Event
 
     start = 0
@@ -68,7 +73,10 @@ def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:
         data = raw[start + HEAD.size : end - TAIL.size]
         if TAIL.unpack_from(raw, end - TAIL.size)[0] != _checksum(data):
             return
-        event = Event.FromString(data)
+        try:
+            event = Event.FromString(data)
+        except DecodeError:  # a right checksum around something else
+            return
         if event.HasField("summary"):
             yield event.step, raw[start:end]
         start = end

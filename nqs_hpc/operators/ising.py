@@ -36,4 +36,7 @@ def ising(n_sites: int, edges: np.ndarray, *, J: float, h: float, g: float = 0.0
         deltas_KF = (-2 * s_N[:n_connected, None]).astype(jnp.int8)
         return Move(jnp.asarray(sites_KF), deltas_KF), jnp.full(n_connected, -h, dtype=float)
 
-    return Operator(diagonal, connected, n_connected, is_real=True, e_infinity=0.0, may_vanish=False)
+    largest = abs(J) * len(edges) + (abs(h) + abs(g)) * n_sites
+    return Operator(
+        diagonal, connected, n_connected, True, e_infinity=0.0, may_vanish=False, bounds=(-largest, largest)
+    )

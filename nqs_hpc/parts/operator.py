@@ -7,17 +7,21 @@ from nqs_hpc.operators.bose_hubbard import bose_hubbard
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
+from nqs_hpc.operators.pauli_strings import rotated
 from nqs_hpc.operators.rydberg import rydberg
 from nqs_hpc.operators.toric_code import toric_code
-from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
+from nqs_hpc.resolve.gauge import signs_of
+from nqs_hpc.system.lattice import Lattice, neighbours
 from nqs_hpc.types import Operator
 
 
 def make_operator(config: schema.Hamiltonian, lattice: Lattice) -> Operator:
-    """``lattice`` is that of the sites."""
+    """The Hamiltonian in the basis of the ansatz (`resolve.gauge`); ``lattice`` is that of the sites."""
+    signs_N = signs_of(config, lattice)
     match config:
         case schema.Ising():
-            return ising(lattice.n_sites, neighbours(lattice, 1), J=config.J, h=config.h, g=config.g)
+            h = abs(config.h) if config.gauge else config.h
+            return ising(lattice.n_sites, neighbours(lattice, 1), J=config.J, h=h, g=config.g)
         case schema.Heisenberg():
             # an order without coupling may not exist on this lattice
             orders = [n for n, coupling in enumerate(config.J, start=1) if coupling != 0]
@@ -26,14 +30,16 @@ def make_operator(config: schema.Hamiltonian, lattice: Lattice) -> Operator:
                 [neighbours(lattice, n) for n in orders],
                 [config.J[n - 1] for n in orders],
                 delta=config.delta,
-                marshall_signs=bipartition(lattice) if config.marshall else None,
+                marshall_signs=signs_N,
             )
         case schema.Pauli():
-            return pauli(lattice.n_sites, config.terms)
+            return pauli(lattice.n_sites, rotated(config.terms, signs_N))
         case schema.Rydberg():
-            return rydberg(lattice, Omega=config.Omega, delta=config.delta, V=config.V, cutoff=config.cutoff)
+            Omega = abs(config.Omega) if config.gauge else config.Omega
+            return rydberg(lattice, Omega=Omega, delta=config.delta, V=config.V, cutoff=config.cutoff)
         case schema.ToricCode():
-            return toric_code(lattice, hx=config.hx, hy=config.hy, hz=config.hz)
+            hx = abs(config.hx) if config.gauge else config.hx
+            return toric_code(lattice, hx=hx, hy=config.hy, hz=config.hz)
         case schema.BoseHubbard():
-            edges = neighbours(lattice, 1)
-            return bose_hubbard(lattice.n_sites, edges, J=config.J, U=config.U, mu=config.mu, n_max=config.n_max)
+            edges, J = neighbours(lattice, 1), abs(config.J) if config.gauge else config.J
+            return bose_hubbard(lattice.n_sites, edges, J=J, U=config.U, mu=config.mu, n_max=config.n_max)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nqs_hpc.reading import parse_json
 from nqs_hpc.report.traces import Traces
 from nqs_hpc.report.values import clean, number, section
 
@@ -102,8 +103,8 @@ def _asked(found: Traces) -> dict[str, Any]:
 def _value(text: str) -> Any:
     """A number, a truth value or a list of them where the text is one, else the text."""
     try:
-        return json.loads(text.lower(), parse_constant=str)
-    except (ValueError, RecursionError):
+        return parse_json(text.lower(), parse_constant=str)
+    except ValueError:
         return text
 
 

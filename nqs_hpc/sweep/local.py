@@ -21,6 +21,7 @@ from typing import NamedTuple
 from nqs_hpc.checks import bad
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
+from nqs_hpc.reading import opened, printable
 from nqs_hpc.schema import Config, Local
 from nqs_hpc.sweep.book import Book, Todo
 from nqs_hpc.sweep.points import shown
@@ -192,17 +193,17 @@ def _label(todo: Todo) -> str:
 def _reason(folder: Path) -> str:
     """How the run says it ended; its last words where it cannot be read."""
     try:
-        return str(files.read_json(folder / "summary.json")["reason"])
+        return printable(str(files.read_json(folder / "summary.json")["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
         return last_line(folder / OUTPUT)
 
 
 def last_line(path: Path) -> str:
     """The last line of a log that says something, "" where there is none."""
-    with open(path, "rb") as file:
-        file.seek(max(path.stat().st_size - 4096, 0))
-        lines = file.read().decode(errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    with opened(path) as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+        lines = map(printable, file.read(4096).decode(errors="replace").splitlines())
+    return next((line for line in reversed(list(lines)) if line), "")
 
 
 # --- stopping

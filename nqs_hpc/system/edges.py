@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc import reading
+
 LARGEST = 2**31 - 1  # sites are int32
 VALID = "valid is 'i j' or 'i j order', two different sites counted from 0 and an order counted from 1"
 
@@ -23,7 +25,7 @@ def read_edges(path: str | Path) -> dict[int, NDArray[np.int32]]:
     """
     try:
         # utf-8-sig: some editors put a byte-order mark in front; undecodable bytes end in a line that is refused
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"lattice.file={path}: {error.strerror}") from None
     seen: dict[tuple[int, int, int], int] = {}

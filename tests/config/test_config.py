@@ -249,7 +249,9 @@ def test_sector_and_move(overrides, sector, move):
         (["lattice=honeycomb"], True),
         (["hamiltonian.J=[1,0.5]"], True),
         (["hamiltonian.J=-1"], False),  # a ferromagnet is free of signs as it is
-        (["hamiltonian.J=[0,1]"], False),
+        (["hamiltonian.J=[0,1]"], True),  # two rings, each on two sublattices
+        (["hamiltonian.J=[1,-0.5]"], True),
+        (["hamiltonian.J=[-1,0.5]"], False),  # frustrated, and no antiferromagnet along its nearest neighbours
         (["hamiltonian.marshall=false"], False),
     ],
 )

@@ -266,7 +266,7 @@ def test_a_run_says_its_sector_and_how_far_it_is_from_the_ground_state(tmp_path)
     words += ["symmetrize.momentum=0", "sampler=enumerate", "task.n_steps=1", f"run_dir={tmp_path / 'run'}"]
     done = subprocess.run([sys.executable, "-m", "nqs_hpc", *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "; 6 sites, sector=0 with momentum [0], " in done.stderr
+    assert "; 6 sites (3 of them with signs), sector=0 with momentum [0], " in done.stderr
     where = (
         "this sector does not hold the ground state: its lowest level, -2.118033989, lies 0.6847 above that of all, "
     )
