@@ -12,7 +12,7 @@ import os
 from nqs_hpc.checks import bad
 from nqs_hpc.resolve.ansatz import resolve_ansatz
 from nqs_hpc.resolve.basis import basis_of
-from nqs_hpc.resolve.hamiltonian import resolve_hamiltonian, site_lattice
+from nqs_hpc.resolve.hamiltonian import make_hilbert, resolve_hamiltonian, site_lattice
 from nqs_hpc.resolve.lattice import make_lattice, resolve_lattice
 from nqs_hpc.resolve.optimizer import check_optimizer
 from nqs_hpc.resolve.resources import resolve_resources
@@ -41,9 +41,11 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     n_ranks = config.resources.ranks if n_ranks is None else n_ranks
     asked: object = config.sector
     config = dataclasses.replace(config, sector=resolve_sector(config, lattice))
-    basis = basis_of(config, lattice)
-    hilbert = basis.hilbert
-    config = dataclasses.replace(config, ansatz=resolve_ansatz(config.ansatz, lattice, basis))
+    hilbert = make_hilbert(hamiltonian, lattice.n_sites, config.sector)
+    physical = config
+    config = dataclasses.replace(
+        config, ansatz=resolve_ansatz(config.ansatz, lattice, lambda: basis_of(physical, lattice))
+    )
     config = dataclasses.replace(config, sampler=resolve_sampler(config, lattice, hilbert, n_ranks, asked == "auto"))
     config = dataclasses.replace(config, symmetrize=resolve_symmetrize(config, lattice, hilbert))
     check_optimizer(config, hilbert)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from nqs_hpc import schema
@@ -16,8 +17,13 @@ from nqs_hpc.system.patches import patches
 GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
 
 
-def resolve_ansatz(given: schema.Ansatz, lattice: Lattice, basis: Basis, *, prefix: str = "ansatz") -> schema.Ansatz:
-    """Raise InputError where the ansatz does not fit the sites, or the basis in which it is. ``prefix``: its key."""
+def resolve_ansatz(
+    given: schema.Ansatz, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz"
+) -> schema.Ansatz:
+    """Raise InputError where the ansatz does not fit the sites, or the basis in which it is. ``prefix``: its key.
+
+    ``basis`` is asked where it matters: on large lattices its signs take their time.
+    """
     n_sites = lattice.n_sites
     if isinstance(given, schema.ModulusPhase):
         parts: dict[str, Any] = {}
@@ -40,7 +46,7 @@ def resolve_ansatz(given: schema.Ansatz, lattice: Lattice, basis: Basis, *, pref
             valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
             raise bad(f"{prefix}.kernel", given.kernel, valid)
     if isinstance(given, schema.Gcnn):
-        check_gcnn(given, lattice, basis, prefix)
+        check_gcnn(given, lattice, basis(), prefix)
     if isinstance(given, schema.Vit):
         return _vit(given, lattice, prefix)
     return _resnet(given, lattice, prefix) if isinstance(given, schema.Resnet) else given

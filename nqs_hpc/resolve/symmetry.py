@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.checks import InputError, bad
 from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
@@ -68,10 +68,12 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
             raise bad("symmetrize.spin_flip", given.spin_flip, "null: the sites hold bosons")
         if hilbert.total:
             raise bad("symmetrize.spin_flip", given.spin_flip, f"null: it takes sector={hilbert.total} to another")
-    is_on = given.group is not None or given.permutations is not None or given.spin_flip is not None
+    is_on = _is_asked(given)
     if given.mode == "log_psi" and not is_on:
         raise bad("symmetrize.mode", "log_psi", "psi without symmetrize.group, .file or .spin_flip")
     given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
+    if not is_on and not isinstance(config.ansatz, schema.Gcnn):
+        return given
     basis = basis_of(config, lattice)
     found = make_symmetry(given, lattice, basis)
     if given.mode == "log_psi" and found is not None and not found.is_trivial:
@@ -81,15 +83,20 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
         raise bad(f"symmetrize.{key}", value, "null with ansatz=gcnn, which has ansatz.group, .momentum and .irrep")
     whole = dataclasses.replace(config, symmetrize=given)
     _check_states(whole, lattice, hilbert, basis)
-    as_written = sector_of(whole, lattice, Basis(hilbert))
-    if found_differs(sector_of(whole, lattice, basis), as_written):
-        given = dataclasses.replace(given, names="physical")
-    return given
+    return dataclasses.replace(given, names="physical") if _is_renamed(whole, lattice, basis) else given
 
 
-def found_differs(found: Symmetry | None, other: Symmetry | None) -> bool:
-    """Whether two sectors of one group are not the same."""
-    return found is not None and other is not None and not np.allclose(found.characters, other.characters)
+def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:
+    """Whether the sector that is asked for has other names in the basis of the ansatz."""
+    if basis.signs_N is None:
+        return False
+    try:
+        as_written = sector_of(config, lattice, Basis(basis.hilbert))
+    except InputError:  # there is no such sector there
+        return True
+    found = sector_of(config, lattice, basis)
+    assert found is not None and as_written is not None
+    return not np.allclose(found.characters, as_written.characters)
 
 
 def check_gcnn(given: schema.Gcnn, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> None:
@@ -198,11 +205,21 @@ def sector_of(config: Config, lattice: Lattice, basis: Basis | None = None) -> S
     ``basis`` stands in for that of the configuration.
     """
     given = config.symmetrize
+    if not _is_on(config):
+        return None
     basis = basis_of(config, lattice) if basis is None else basis
     if isinstance(config.ansatz, schema.Gcnn):
         own = gcnn_symmetry(config.ansatz, lattice, basis)
         return with_spin_flip(own.perms, own.characters, _parity(given.spin_flip, basis))
     return make_symmetry(given, lattice, basis)
+
+
+def _is_on(config: Config) -> bool:
+    return _is_asked(config.symmetrize) or isinstance(config.ansatz, schema.Gcnn)
+
+
+def _is_asked(given: schema.Symmetrize) -> bool:
+    return given.group is not None or given.permutations is not None or given.spin_flip is not None
 
 
 def key_of_group(config: Config) -> tuple[str, Any]:
@@ -223,10 +240,11 @@ def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
     In a basis with signs also ``physical``, the same names again or None where they depend on the state, and
     ``ansatz_basis``, what the network itself is. None without a sector.
     """
+    if not _is_on(config):
+        return None
     basis = basis_of(config, lattice)
     symmetry = sector_of(config, lattice, basis)
-    if symmetry is None:
-        return None
+    assert symmetry is not None
     own = config.ansatz if isinstance(config.ansatz, schema.Gcnn) else config.symmetrize
     group: str = "file" if config.symmetrize.permutations is not None else own.group or "spin_flip"
     words: dict[str, Any] = {"group": group, "elements": len(symmetry.perms)}

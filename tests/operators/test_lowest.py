@@ -215,6 +215,28 @@ def test_a_sector_of_a_space_that_is_not_conserved():
     }
 
 
+@pytest.mark.parametrize("flip", [1, -1])
+def test_signs_of_a_field_do_not_change_what_a_parity_means(flip):
+    """Of an odd number of spins they make an odd network of an even state."""
+    given = SMALL | {"lattice.length": 5, "hamiltonian.h": -0.7, "sampler": "enumerate", "symmetrize.spin_flip": flip}
+    _, _, found = made(given)
+    field = dense(5, [(-1.0, {i: "Z", (i + 1) % 5: "Z"}) for i in range(5)] + [(0.7, {i: "X"}) for i in range(5)]).real
+    turned = carried(5, np.arange(5), -1)
+    assert found["energy"] == pytest.approx(lowest_of(field, (np.eye(32) + flip * turned) / 2), abs=1e-9)
+    assert found["lowest"]["spin_flip"] == -1
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_signs_of_a_hopping_do_not_change_what_a_momentum_means(k):
+    """Three bosons on a ring of six: the signs of one sublattice turn k = 3 into k = 0, and their names stay."""
+    given = {"hamiltonian": "bose_hubbard", "hamiltonian.J": -1, "lattice.length": 6, "hamiltonian.n_max": 2}
+    given |= SMALL | {"sampler": "enumerate", "sector": 3, "symmetrize.group": "translations", "symmetrize.momentum": k}
+    config, _, found = made(given)
+    assert config.hamiltonian.gauge
+    assert found["energy"] == pytest.approx(made(given | {"hamiltonian.gauge": False})[2]["energy"], abs=1e-9)
+    assert found["lowest"]["momentum"] == [3]
+
+
 def test_a_degenerate_level_is_named_by_one_of_its_sectors():
     """Of an odd ring four states of two momenta k and -k hold the lowest level."""
     given = HEISENBERG | SMALL | {"lattice.length": 5, "symmetrize.group": "translations", "symmetrize.momentum": 0}
