@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from nqs_hpc import schema
 from nqs_hpc.checks import InputError, bad, show
 from nqs_hpc.operators import pauli_strings
@@ -61,7 +63,9 @@ def resolve_hamiltonian(given: schema.Hamiltonian, lattice: Lattice) -> schema.H
         marshall: Any = given.marshall
         if marshall == "auto":
             # the rule makes the off-diagonal elements negative for an antiferromagnet and positive for a ferromagnet
-            marshall = couplings[0] > 0 and lattices.bipartition(lattice) is not None
+            weights = lattices.bond_weights(lattice, 1) if couplings[0] else None
+            nearest = couplings[0] * (1.0 if weights is None else weights)
+            marshall = bool(np.all(nearest > 0)) and lattices.bipartition(lattice) is not None
         elif marshall and lattices.bipartition(lattice) is None:
             raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
         return dataclasses.replace(given, J=couplings, marshall=marshall)
@@ -70,6 +74,9 @@ def resolve_hamiltonian(given: schema.Hamiltonian, lattice: Lattice) -> schema.H
         return _rydberg(given, lattice)
 
     if isinstance(given, schema.ToricCode):
+        if lattice.double_bonds:
+            valid = "false with hamiltonian=toric_code, which has two links on the two bonds of a side of 2 as it is"
+            raise bad("lattice.double_bonds", True, valid)
         one_line("hamiltonian", given.name, lambda: site_lattice(given, lattice))
         return given
 
@@ -89,6 +96,9 @@ def resolve_hamiltonian(given: schema.Hamiltonian, lattice: Lattice) -> schema.H
         strings = one_line("hamiltonian.file", file, lambda: pauli_strings.expand(pauli_strings.read(file), lattice))
     else:
         strings = one_line("hamiltonian.terms", given.terms, lambda: pauli_strings.expand(given.terms, lattice))
+    if not any(string.sites for string in strings):
+        key, value = ("hamiltonian.terms", given.terms) if given.file is None else ("hamiltonian.file", given.file)
+        raise bad(key, value, "terms with an operator X, Y or Z: these add up to a constant")
     return dataclasses.replace(given, terms=strings)
 
 
@@ -96,6 +106,9 @@ def _rydberg(given: schema.Rydberg, lattice: Lattice) -> schema.Rydberg:
     if lattice.edges is not None:
         valid = "another lattice, or lattice=points with a file of positions: atoms interact by distance"
         raise bad("lattice", lattice.name, f"with hamiltonian=rydberg {valid}")
+    if lattice.double_bonds:
+        valid = "false with hamiltonian=rydberg, where a pair of atoms counts once, by its nearest image"
+        raise bad("lattice.double_bonds", True, valid)
     if lattice.n_sites > MAX_ATOMS:
         raise bad("hamiltonian", given.name, f"at most {MAX_ATOMS} atoms, and the lattice has {lattice.n_sites}")
     if given.Omega == 0:

@@ -11,7 +11,7 @@ from nqs_hpc import schema
 from nqs_hpc.checks import Weights, bad
 from nqs_hpc.schema import Config
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours
 from nqs_hpc.system.plaquettes import flipped_groups
 
 
@@ -98,8 +98,11 @@ def _bonds(hamiltonian: schema.Heisenberg | schema.BoseHubbard, lattice: Lattice
     couplings = hamiltonian.J if isinstance(hamiltonian, schema.Heisenberg) else (hamiltonian.J,)
     total: dict[tuple[int, int], float] = defaultdict(float)
     for order, coupling in enumerate(couplings, 1):
-        for i, j in neighbours(lattice, order).tolist() if coupling else ():
-            total[i, j] += coupling
+        if not coupling:
+            continue
+        weights = bond_weights(lattice, order)
+        for k, (i, j) in enumerate(neighbours(lattice, order).tolist()):
+            total[i, j] += coupling if weights is None else coupling * float(weights[k])
     return np.array([pair for pair, coupling in total.items() if coupling != 0], dtype=np.int32).reshape(-1, 2)
 
 
