@@ -26,6 +26,7 @@ from nqs_hpc.parts.reference import exact_reference, lowest_line, read_reference
 from nqs_hpc.parts.sampler import final_chain_length
 from nqs_hpc.record import Book, config_text, metrics, rates, why_rejected
 from nqs_hpc.report.plots import energy_png
+from nqs_hpc.resolve.bonds import words_of_bonds
 from nqs_hpc.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
@@ -116,7 +117,7 @@ def run(
     if root:
         show = progress.progress(config.log.progress, config.task.n_steps, first)
         show.say(book.headline(folder, first, beginning.reason))
-        for message in [*messages, *said]:
+        for message in [*words_of_bonds(config, parts.lattice), *messages, *said]:
             show.say(message)
     watch = lifecycle.lifecycle(
         folder, world, signals, max_seconds=config.max_seconds, started=start["begun"], ends=ends

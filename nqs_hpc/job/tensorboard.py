@@ -40,7 +40,7 @@ def match(folder: Path) -> None:
     Events of further steps, of a start that was killed, and broken ones are removed. Where steps are missing, because
     the file is new or a power cut has taken its end, it is written anew from metrics.jsonl, with the time of now.
     """
-    path = folder / "tensorboard" / NAME
+    path = subfolder(folder / "tensorboard") / NAME
     lines = log.read(folder / "metrics.jsonl")
     steps = {line["step"] for line in lines}
     try:
@@ -55,7 +55,7 @@ def match(folder: Path) -> None:
     if len(kept) < len(steps):
         records = [_step_record(line, time.time()) for line in lines]
     if (content := _version_record() + b"".join(records)) != raw:
-        write(subfolder(path.parent) / NAME, content)
+        write(path, content)
 
 
 def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:

@@ -28,7 +28,7 @@ from nqs_hpc.types import Move, Operator
 
 def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
     """``given`` as the ansatz of a run sees it: None (its Hamiltonian), an Operator, a Hamiltonian as in the
-    configuration, or lines of Pauli strings.
+    configuration, or a list of Pauli strings, as hamiltonian.terms takes them.
 
     ``signs_N``: those of Marshall's rule or of hamiltonian.gauge, where the run has one on. ``marshall``: whether an
     Operator carries them.
@@ -64,7 +64,7 @@ def read(given: Any, parts: Parts) -> Operator:
             raise bad(
                 "operator", given, f"an Operator or a mapping: Pauli strings act on spins, not on {_words(values)}"
             )
-        return pauli(parts.lattice.n_sites, pauli_strings.expand(pauli_strings.read_lines(given), parts.lattice))
+        return pauli(parts.lattice.n_sites, pauli_strings.expand(given, parts.lattice))
     valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or a list of lines such as '0.5 Z0 Z1'"
     raise bad("operator", given, valid)
 

@@ -19,7 +19,7 @@ Told = dict[str, str | float | None]
 _TELLING = ("lattice.", "hamiltonian.", "ansatz.")
 _TELLING_ONE = {"lattice", "hamiltonian", "ansatz", "sampler", "optimizer", "sector", "seed"}
 # What a key stands for on one lattice: every bond, every string of a sum. It changes with size, the key does not.
-_EXPANDED = {"lattice.edges", "lattice.n_sites", "hamiltonian.terms"}
+_EXPANDED = {"lattice.edges", "lattice.weights", "lattice.n_sites", "hamiltonian.terms"}
 _ONE_FOR_ALL = {"lattice.extent": "lattice.length", "lattice.pbc": "lattice.pbc"}  # lists by direction, if all alike
 _NOT_RESOLVED = {"auto", "none", "null"}  # a record holds what they came to
 

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from nqs_hpc import schema
 from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.system.gauge import Element, signs
-from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
+from nqs_hpc.system.gauge import signs
+from nqs_hpc.system.lattice import Lattice, bipartition, pair_couplings
 from nqs_hpc.system.links import stars
 
 MOST_SIGN_SITES = 12  # whose spins decide the sign of one element: 2^12 cases are tried
@@ -71,10 +71,11 @@ def _elements(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> Iterable[tup
     if isinstance(hamiltonian, schema.Rydberg):
         return [((i,), _sign(-hamiltonian.Omega)) for i in one]
     if isinstance(hamiltonian, schema.BoseHubbard):
-        bonds = neighbours(lattice, 1).tolist() if hamiltonian.J != 0 else []
-        return [((i, j), _sign(-hamiltonian.J)) for i, j in bonds]
+        hops = pair_couplings(lattice, (hamiltonian.J,))
+        return [(pair, _sign(-coupling)) for pair, coupling in hops.items() if coupling != 0]
     if isinstance(hamiltonian, schema.Heisenberg):
-        return _exchanges(hamiltonian.J, lattice)
+        exchanges = pair_couplings(lattice, hamiltonian.J)
+        return [(pair, _sign(coupling)) for pair, coupling in exchanges.items() if coupling != 0]
     if isinstance(hamiltonian, schema.ToricCode):
         strings = [PauliString(-1.0, "X" * len(star), star) for star in stars(lattice)]
         for field, letter in ((hamiltonian.hx, "X"), (hamiltonian.hy, "Y")):
@@ -83,15 +84,6 @@ def _elements(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> Iterable[tup
     if isinstance(hamiltonian, schema.Pauli):
         return _of_strings(hamiltonian.terms)
     return [((0,), None)]  # a Hamiltonian that nobody has told of: its signs are not known
-
-
-def _exchanges(couplings: tuple[float, ...], lattice: Lattice) -> list[Element]:
-    """The bonds of all orders with the sign of their whole coupling."""
-    total: dict[tuple[int, int], float] = defaultdict(float)
-    for order, coupling in enumerate(couplings, 1):
-        for i, j in neighbours(lattice, order).tolist() if coupling else ():
-            total[i, j] += coupling
-    return [(bond, _sign(coupling)) for bond, coupling in total.items() if coupling != 0]
 
 
 def _of_strings(strings: Iterable[PauliString]) -> list[tuple[tuple[int, ...], int | None]]:

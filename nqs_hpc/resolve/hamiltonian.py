@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from nqs_hpc import schema
 from nqs_hpc.checks import InputError, bad, show
 from nqs_hpc.operators import pauli_strings
@@ -65,6 +67,9 @@ def resolve_hamiltonian(given: schema.Hamiltonian, lattice: Lattice) -> schema.H
         return _with_gauge(_rydberg(given, lattice), lattice)
 
     if isinstance(given, schema.ToricCode):
+        if lattice.double_bonds:
+            valid = "false with hamiltonian=toric_code, which has two links on the two bonds of a side of 2 as it is"
+            raise bad("lattice.double_bonds", True, valid)
         return _with_gauge(given, one_line("hamiltonian", given.name, lambda: site_lattice(given, lattice)))
 
     if isinstance(given, schema.BoseHubbard):
@@ -83,6 +88,9 @@ def resolve_hamiltonian(given: schema.Hamiltonian, lattice: Lattice) -> schema.H
         strings = one_line("hamiltonian.file", file, lambda: pauli_strings.expand(pauli_strings.read(file), lattice))
     else:
         strings = one_line("hamiltonian.terms", given.terms, lambda: pauli_strings.expand(given.terms, lattice))
+    if not any(string.sites for string in strings):
+        key, value = ("hamiltonian.terms", given.terms) if given.file is None else ("hamiltonian.file", given.file)
+        raise bad(key, value, "terms with an operator X, Y or Z: these add up to a constant")
     return _with_gauge(dataclasses.replace(given, terms=strings), lattice)
 
 
@@ -92,9 +100,12 @@ def _with_marshall(given: schema.Heisenberg, lattice: Lattice) -> schema.Heisenb
     """
     found, two_sublattices = gauge(given, lattice), lattices.bipartition(lattice) is not None
     marshall: Any = given.marshall
-    if marshall == "auto":
-        needed = found is not None and bool((found < 0).any())
-        marshall = needed if found is not None else given.J[0] > 0 and two_sublattices
+    if marshall == "auto" and found is not None:
+        marshall = bool((found < 0).any())
+    elif marshall == "auto":
+        weights = lattices.bond_weights(lattice, 1) if given.J[0] else None
+        nearest = given.J[0] * (1.0 if weights is None else weights)
+        marshall = bool(np.all(nearest > 0)) and two_sublattices
     elif marshall and found is None and not two_sublattices:
         raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
     return dataclasses.replace(given, marshall=marshall)
@@ -114,6 +125,9 @@ def _rydberg(given: schema.Rydberg, lattice: Lattice) -> schema.Rydberg:
     if lattice.edges is not None:
         valid = "another lattice, or lattice=points with a file of positions: atoms interact by distance"
         raise bad("lattice", lattice.name, f"with hamiltonian=rydberg {valid}")
+    if lattice.double_bonds:
+        valid = "false with hamiltonian=rydberg, where a pair of atoms counts once, by its nearest image"
+        raise bad("lattice.double_bonds", True, valid)
     if lattice.n_sites > MAX_ATOMS:
         raise bad("hamiltonian", given.name, f"at most {MAX_ATOMS} atoms, and the lattice has {lattice.n_sites}")
     if given.Omega == 0:

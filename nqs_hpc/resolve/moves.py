@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from nqs_hpc.checks import Weights, bad
 from nqs_hpc.resolve.hamiltonian import conserves
 from nqs_hpc.schema import Config
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.lattice import Lattice, pair_couplings
 from nqs_hpc.system.plaquettes import flipped_groups
 
 
@@ -101,10 +100,7 @@ def _joins(config: Config, lattice: Lattice) -> bool:
 def _bonds(hamiltonian: schema.Heisenberg | schema.BoseHubbard, lattice: Lattice) -> np.ndarray:
     """The pairs of sites (n, 2) between which spins or bosons go; on small tori couplings of two orders can cancel."""
     couplings = hamiltonian.J if isinstance(hamiltonian, schema.Heisenberg) else (hamiltonian.J,)
-    total: dict[tuple[int, int], float] = defaultdict(float)
-    for order, coupling in enumerate(couplings, 1):
-        for i, j in neighbours(lattice, order).tolist() if coupling else ():
-            total[i, j] += coupling
+    total = pair_couplings(lattice, couplings)
     return np.array([pair for pair, coupling in total.items() if coupling != 0], dtype=np.int32).reshape(-1, 2)
 
 

@@ -29,7 +29,7 @@ from nqs_hpc.resolve.hamiltonian import conserves, make_hilbert
 from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
 from nqs_hpc.system.graph import signed_colouring
-from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.lattice import Lattice, pair_couplings
 
 NOISE = 1e-12  # of the largest coupling, below which a difference of couplings is one of rounding
 
@@ -66,7 +66,7 @@ def _auto(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> int | None:
             return None
         return n_sites if hamiltonian.n_max > 1 else n_sites // 2
     if isinstance(hamiltonian, schema.Heisenberg):
-        if hamiltonian.delta == 1:  # on any lattice, so its bonds need not be looked at
+        if hamiltonian.delta == 1 and lattice.weights is None:  # its bonds need not be looked at
             return None if all(coupling <= 0 for coupling in hamiltonian.J) else n_sites % 2
         return _of_bonds(_bonds(hamiltonian, lattice), n_sites)
     if isinstance(hamiltonian, schema.Pauli):
@@ -97,11 +97,7 @@ def _of_bonds(bonds: Bonds, n_sites: int, *, alone: bool = True) -> int | None:
 
 
 def _bonds(hamiltonian: schema.Heisenberg, lattice: Lattice) -> Bonds:
-    """On small tori two sites can be neighbours of several orders."""
-    total: dict[tuple[int, int], float] = defaultdict(float)
-    for order, coupling in enumerate(hamiltonian.J, 1):
-        for i, j in neighbours(lattice, order).tolist() if coupling else ():
-            total[i, j] += coupling
+    total = pair_couplings(lattice, hamiltonian.J)
     return {pair: (coupling, coupling * hamiltonian.delta) for pair, coupling in total.items()}
 
 

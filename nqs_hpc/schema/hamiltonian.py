@@ -58,10 +58,12 @@ class Pauli:
     name: str
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _pauli_terms)),
-        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}",
+        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",
     )
     file: str | None = key(
-        checks.optional(checks.path), "the terms in a .yaml file, or text lines like -1.0 Z0 Z1", physics=False
+        checks.optional(checks.path),
+        "the terms in a .yaml file, or text lines like -1.0 Z0 Z1, and -1.5 I for a constant",
+        physics=False,
     )
     gauge: bool | None = _gauge()
 
