@@ -124,15 +124,13 @@ def _line(text: str, where: str) -> Term:
     words = text.split("#", maxsplit=1)[0].split()
     if not words:
         raise ValueError(f"{where}: {text!r} is not a coefficient and operators, like '-1.0 Z0 Z1'")
+    if len(words) == 1:
+        raise ValueError(f"{where}: no operators in {text.strip()[:60]!r}; {_LINE}")
     number = _coefficient(words[0], where)
     joined = " ".join(words[1:])
     in_brackets = re.fullmatch(r"\[([^\[\]]*)\](?: ?\+)?", joined)  # OpenFermion's, a + at the end of all lines but one
     factors = (in_brackets[1] if in_brackets else joined).split()
-    if not factors:
-        if in_brackets:
-            return Term(number, "", (), None, where)
-        raise ValueError(f"{where}: no operators in {text.strip()!r}; {_LINE}")
-    if factors == ["I"]:
+    if factors == ["I"] or (in_brackets and not factors):
         return Term(number, "", (), None, where)
     if len(factors) == 1 and not set(factors[0]) - set("IXYZ"):
         return Term(number, factors[0], tuple(range(len(factors[0]))), None, where, is_dense=True)

@@ -201,7 +201,7 @@ def test_one_grammar_of_files_terms_and_observables(name, tmp_path):
     [
         ("-1.5", "no operators in '-1.5'; valid is .* or -1.5 I for a constant"),
         ("Z0 Z5", "coefficient 'Z0' is not .*valid is a coefficient and operators, like -1.0 Z0 Z1"),
-        ("ZZII", "coefficient 'ZZII'"),
+        ("ZZII", "no operators in 'ZZII'; valid is a coefficient and operators"),
         ("-1.0 ZZ", "'ZZ' has 2 letters, and there are 4 sites; valid is .*like Z0 Z1"),
         ("-1.0 ZZIIZ", "'ZZIIZ' has 5 letters"),
         ("(0.5+1j) Z0", "coefficient '\\(0.5\\+1j\\)' is not a finite real number"),
@@ -215,7 +215,7 @@ def test_one_grammar_of_files_terms_and_observables(name, tmp_path):
         ("1.0 X_0", "'X_0' is not"),
         ("1.0 X(0)", "'X\\(0\\)' is not"),
         ("1.0 sigma^x_1", "'sigma\\^x_1' is not"),
-        ("0.5*Z0", "coefficient '0.5\\*Z0'"),
+        ("0.5*Z0", "no operators in '0.5\\*Z0'"),
         ('("ZZ", [0, 1], -1.0)', "coefficient"),
         ("-1.0 [0^ 1]", "'0\\^' is not"),
         ("-1.0 [Z0 Z1", "'\\[Z0' is not"),
