@@ -227,7 +227,7 @@ def test_other_notations_are_refused_with_the_form(line, message, tmp_path):
     (tmp_path / "h.txt").write_text(f"1.0 X0\n{line}\n")
     with pytest.raises(ValueError, match=f"h.txt, line 2: .*{message}") as caught:
         expand(read(tmp_path / "h.txt"), RING)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < len(str(tmp_path)) + 300
     with pytest.raises(ValueError, match=f"term 1: .*{message}"):
         expand([line], RING)
 
