@@ -71,8 +71,13 @@ def _coefficient(value: Any, where: str) -> float:
     except (ValueError, OverflowError):
         pass
     if not math.isfinite(number.real) or number.imag != 0:
-        raise ValueError(f"{where}: coefficient {value!r} is not a finite real number; {_LINE}")
+        raise ValueError(f"{where}: coefficient {_short(value)} is not a finite real number; {_LINE}")
     return number.real
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _whole(value: Any, least: int) -> bool:
@@ -100,7 +105,9 @@ def term(entry: Any, where: str) -> Term:
     if ("sites" in entry) == ("neighbours" in entry):
         raise ValueError(f"{where}: give either sites or neighbours; valid is {_FORM}")
     if not isinstance(operators, str) or not operators or set(operators) - set("IXYZ"):
-        raise ValueError(f"{where}: operators {operators!r} are not letters out of X, Y, Z, or I for the identity")
+        raise ValueError(
+            f"{where}: operators {_short(operators)} are not letters out of X, Y, Z, or I for the identity"
+        )
     if "neighbours" in entry:
         order = entry["neighbours"]
         if not _whole(order, 1) or order > MAX_ORDER:
@@ -128,15 +135,13 @@ def _line(text: str, where: str) -> Term:
     words = text.split("#", maxsplit=1)[0].split()
     if not words:
         raise ValueError(f"{where}: {text!r} is not a coefficient and operators, like '-1.0 Z0 Z1'")
+    if len(words) == 1:
+        raise ValueError(f"{where}: no operators in {text.strip()[:60]!r}; {_LINE}")
     number = _coefficient(words[0], where)
     joined = " ".join(words[1:])
     in_brackets = re.fullmatch(r"\[([^\[\]]*)\](?: ?\+)?", joined)  # OpenFermion's, a + at the end of all lines but one
     factors = (in_brackets[1] if in_brackets else joined).split()
-    if not factors:
-        if in_brackets:
-            return Term(number, "", (), None, where)
-        raise ValueError(f"{where}: no operators in {text.strip()!r}; {_LINE}")
-    if factors == ["I"]:
+    if factors == ["I"] or (in_brackets and not factors):
         return Term(number, "", (), None, where)
     if len(factors) == 1 and not set(factors[0]) - set("IXYZ"):
         return Term(number, factors[0], tuple(range(len(factors[0]))), None, where, is_dense=True)
@@ -144,7 +149,9 @@ def _line(text: str, where: str) -> Term:
     for factor in factors:
         digits = factor[1:]
         if factor[0] not in "IXYZ" or not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
-            raise ValueError(f"{where}: {factor!r} is not a letter X, Y or Z with a site number, like Z0; {_LINE}")
+            raise ValueError(
+                f"{where}: {_short(factor)} is not a letter X, Y or Z with a site number, like Z0; {_LINE}"
+            )
         sites.append(int(digits))
     letters = "".join(factor[0] for factor in factors)
     return term({"coefficient": number, "operators": letters, "sites": sites}, where)

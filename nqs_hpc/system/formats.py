@@ -15,7 +15,7 @@ _ANYWHERE = (
     (r"<", "XML, such as GraphML or a lattice of ALPS"),
     (r"(strict\s+)?(di)?graph\b", "a GML or DOT file"),
     (r"(Creator|Version)\b|(node|edge)\s*\[", "a GML file"),
-    (r"\*\s*(vertices|edges|arcs|network)", "a Pajek file"),
+    (r"\*\s*([Vv]ertices|[Ee]dges|[Aa]rcs|[Nn]etwork)", "a Pajek file"),
     (r"=+$", "a .def file of HPhi or mVMC"),
     (r">>(graph|sparse)6", "graph6"),
     (r"[\[({]", "JSON, or lists of Python"),
@@ -56,5 +56,5 @@ def counts(rows: Sequence[Sequence[int]]) -> str:
         return " looks like the header of a METIS file, n sites and m bonds, with a line of neighbours for each site"
     whole = sorted(set(ends)) in (list(range(n_sites)), list(range(1, n_sites + 1))) if len(ends) >= n_sites else False
     if len(rest) == n_bonds and whole:
-        return " looks like a header, the numbers of sites and bonds, to be left out"
+        return " looks like a header, the numbers of sites and bonds, to be left out (a bond: not on the first line)"
     return ""

@@ -53,6 +53,13 @@ def test_neighbours_of_scattered_points_are_all_pairs_by_distance(dim):
         ("0 0\n", "1 sites"),
         ("0 0\n1 1\n2 0\n1 1.0\n", "sites 1 and 3, counted from 0, are in one place"),
         ("0 0\n2e6 0\n", "within 1e+06"),
+        ("9\nflake\nC 0.0 0.0 0.0\n", "line 2: 'flake'"),
+        ("C 0.0 0.0 0.0\nC 1.0 0.0 0.0\n", "looks like an XYZ file"),
+        ("x,y\n0,0\n", "looks like values separated by commas"),
+        ("x y\n0 0\n", "looks like the header of a table"),
+        ("[[0, 0], [1, 0]]\n", "looks like JSON, or lists of Python"),
+        ("0\x000 0\n", "not plain text"),
+        ("1e-320 0\n0 0\n", "are in one place"),
         ("\n".join(map(str, range(MAX_POINTS + 1))), f"2 to {MAX_POINTS}"),
     ],
 )
