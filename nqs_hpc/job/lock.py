@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import named
 from nqs_hpc.job.mounts import shared
-from nqs_hpc.reading import opened, parse_json, printable
+from nqs_hpc.reading import parse_json, printable
 
 
 class _Held(NamedTuple):
@@ -88,14 +88,15 @@ def in_use(folder: Path) -> str:
     Takes nothing and makes nothing.
     """
     try:
-        file = opened(folder / ".lock")
+        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
         return ""
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return str(_owner(os.pread(file.fileno(), 1000, 0)) or "another process")
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return str(_owner(os.pread(descriptor, 1000, 0)) or "another process")
+    finally:
+        os.close(descriptor)
     return ""
 
 

@@ -17,6 +17,7 @@ from nqs_hpc.checks import InputError, apply, bad, name, unknown
 from nqs_hpc.config import conf_dir
 from nqs_hpc.job import slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
+from nqs_hpc.reading import harmless
 from nqs_hpc.schema import CHOICES, Local, Slurm, read
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
@@ -79,7 +80,7 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
 
 
 def _leave(left: Leave) -> int:
-    print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 
 
