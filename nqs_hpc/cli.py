@@ -27,6 +27,7 @@ from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
 from nqs_hpc.parallel.launch import launched, place
 from nqs_hpc.parallel.world import World, world
+from nqs_hpc.reading import harmless
 from nqs_hpc.resolve.files import check_folder
 from nqs_hpc.schema import Config
 from nqs_hpc.usage import help_text
@@ -121,7 +122,7 @@ def _job(words: list[str], begun: float) -> int:
         if isinstance(order, Leave):
             return _leave(order, speaks=here.rank == 0)
         if here.rank == 0 and order.warning:
-            print(order.warning, file=sys.stderr, flush=True)
+            print(harmless(order.warning), file=sys.stderr, flush=True)
         return _run(order, here, signals, begun)
     except BaseException as error:
         return fail(here, error)
@@ -161,7 +162,7 @@ def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
 def _leave(left: Leave, *, speaks: bool) -> int:
     """The exit code of ``left``, whose line one rank prints."""
     if speaks:
-        print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+        print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from nqs_hpc import checks, schema
 from nqs_hpc.checks import InputError, Range, Schedule, Weights, bad, show, unknown
 from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.reading import printable
 from nqs_hpc.resolve import resolve
 from nqs_hpc.resolve.files import check_folder, check_packages
 from nqs_hpc.resolve.hamiltonian import make_hilbert, make_sites, resolve_hamiltonian
@@ -363,7 +364,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str
     """Where two results of ``physics`` differ: lines ``key: a -> b``."""
     lines: list[str] = []
     for name in dict.fromkeys([*before, *after]):
-        key = f"{prefix}{name}"
+        key = f"{prefix}{printable(str(name))}"
         old, new = before.get(name, "(absent)"), after.get(name, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += differences(old, new, f"{key}.")

@@ -156,6 +156,13 @@ def printable(raw: str, longest: int = LONGEST) -> str:
     return words if len(words) <= longest else words[: longest - 1] + "…"
 
 
+def harmless(line: str) -> str:
+    """What is about to be printed, its lines and columns as they are, without what a terminal would obey."""
+    if line.isprintable():
+        return line
+    return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in line)
+
+
 def is_name(value: Any) -> bool:
     """Whether ``value`` names something inside a folder and nowhere else: one component of a path, printable."""
     return (

@@ -93,6 +93,8 @@ def _resumed(
     placement: Placement,
     share: Share | None,
 ) -> Beginning:
+    if not described(loaded.meta):
+        raise Refused(f"{loaded.path} does not say what it is a checkpoint of; choose another run_dir")
     if changed := differences(loaded.meta["physics"], physics(config)):
         raise Refused(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)

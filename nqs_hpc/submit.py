@@ -17,6 +17,7 @@ from nqs_hpc.config import compose, run_folder
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.job.lock import alone
+from nqs_hpc.reading import harmless
 from nqs_hpc.site import load_site
 from nqs_hpc.usage import help_text
 
@@ -32,7 +33,7 @@ def submit(words: list[str]) -> int:
         left = Leave(BAD_INPUT, f"{flags[0]} is not an option of submit; valid: key=value overrides, {DRY_RUN}")
     else:
         left = _submit(overrides, dry_run=DRY_RUN in words)
-    print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TextIO
 
 from nqs_hpc.job.streams import patient
+from nqs_hpc.reading import harmless
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 
@@ -102,7 +103,7 @@ def _bar(total: int, initial: int, stream: TextIO, eta: Callable[[int], str]) ->
         bar.refresh()
         bar.close()
 
-    return Progress(update, lambda message: bar.write(message, file=stream), close)
+    return Progress(update, lambda message: bar.write(harmless(message), file=stream), close)
 
 
 def _lines(total: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
@@ -111,7 +112,7 @@ def _lines(total: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
     waiting: str | None = None  # the newest step not shown yet
 
     def say(message: str) -> None:
-        print(message, file=stream, flush=True)
+        print(harmless(message), file=stream, flush=True)
 
     def update(line: dict[str, Any]) -> None:
         nonlocal pause, shown, waiting

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Any
 
 from nqs_hpc.report.chapters import OF_FINISHED, Content
 from nqs_hpc.report.extrapolation import quality, result
@@ -18,11 +19,23 @@ def table_csv(rows: list[Row]) -> str:
     fields = [name for name in Row._fields if name not in ("name", "swept")]
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(["point", *keys, *fields])
+    lines.writerow(["point", *map(_cell, keys), *fields])
     for row in rows:
         values = row._asdict() | {"troubles": "; ".join(row.troubles)}
-        lines.writerow([row.name, *(row.swept.get(key) for key in keys), *(values[name] for name in fields)])
+        cells = [row.name, *(row.swept.get(key) for key in keys), *(values[name] for name in fields)]
+        lines.writerow(map(_cell, cells))
     return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """A value as a cell; of a text that a spreadsheet would calculate, the text behind an apostrophe."""
+    if not isinstance(value, str) or not value.lstrip().startswith(("=", "+", "-", "@")):
+        return value
+    try:
+        float(value)  # "-1" is a number however it was written down
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def page_markdown(told: Content) -> str:

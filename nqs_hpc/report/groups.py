@@ -8,7 +8,7 @@ from typing import Any
 from nqs_hpc.report.rows import Found, Row
 from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.table import cell, names, short_keys
-from nqs_hpc.report.values import section
+from nqs_hpc.report.values import clean, section
 
 SIZES = ("lattice.length", "lattice.extent", "seed")  # along a curve these change
 _SAY_THEMSELVES = ("ansatz", "lattice", "hamiltonian")
@@ -83,7 +83,7 @@ def system(one: Found) -> str:
         for key, value in one.row.swept.items()
         if key.startswith(("hamiltonian.", "sector")) and value is not None
     ]
-    return ", ".join([f"{lattice.get('name', 'lattice')} {size}", *couplings])
+    return clean(", ".join([f"{lattice.get('name', 'lattice')} {size}", *couplings]))
 
 
 def ansatz(one: Found) -> str:
@@ -95,4 +95,4 @@ def ansatz(one: Found) -> str:
         for key, value in one.row.swept.items()
         if key.startswith("ansatz.") and value is not None
     ]
-    return ", ".join([str(name or one.row.swept.get("ansatz") or "unknown"), *settings])
+    return clean(", ".join([str(name or one.row.swept.get("ansatz") or "unknown"), *settings]))

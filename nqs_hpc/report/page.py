@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nqs_hpc.job.files import subfolder, write
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.reading import harmless
 from nqs_hpc.report.chapters import OF_FINISHED, Content, content
 from nqs_hpc.report.extrapolation import quality, result
 from nqs_hpc.report.figures import VARIABLES, Key, need_matplotlib, png, svg
@@ -48,7 +49,7 @@ def report(words: list[str]) -> int:
         found = holding(words[0])
         need_matplotlib()
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
     try:
         print(make(found))

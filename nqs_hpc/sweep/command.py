@@ -19,6 +19,7 @@ from nqs_hpc.job import slurm
 from nqs_hpc.job.files import said
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
+from nqs_hpc.reading import harmless
 from nqs_hpc.schema import CHOICES, Local, Slurm, read
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
@@ -81,7 +82,7 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
 
 
 def _leave(left: Leave) -> int:
-    print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 
 
