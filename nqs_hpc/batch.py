@@ -12,14 +12,20 @@ import re
 import shlex
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from nqs_hpc import reading
 from nqs_hpc.checks import InputError, bad
 from nqs_hpc.job import slurm
+from nqs_hpc.reading import printable
 from nqs_hpc.schema import Resources
 from nqs_hpc.site import Found
 
 ONE_LOG = "slurm-%j.log"  # in the folder the job works in, which is its run folder
+# Of jinja2's filters those that a batch script has a use for, none of which pads a text to any length.
+FILTERS = {"abs", "default", "d", "first", "float", "int", "join", "last", "length", "count", "list", "lower", "map"}
+FILTERS |= {"max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select", "selectattr", "sort"}
+FILTERS |= {"string", "sum", "title", "trim", "unique", "upper"}
 ARRAY_LOGS = "logs"  # below the folder an array works in, which is its study's
 
 
@@ -72,16 +78,32 @@ def _plain(entry: Entry) -> dict[str, str]:
 
 
 def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError
+    from jinja2 import FunctionLoader, StrictUndefined, TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment, SecurityError
 
     site = found.site
-    environment = Environment(
-        loader=FileSystemLoader(found.folders),
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """Templates come from whoever wrote the site's folder, and --dry-run is to show what a job would do, not to do
+        it: no way from a value to Python, and no text longer than a script.
+        """
+
+        intercepted_binops = frozenset(("*", "**", "%"))
+
+        def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
+            if not all(isinstance(value, int) and abs(value) < 2**32 for value in (left, right)) or operator == "**":
+                raise SecurityError(f"{operator} is for whole numbers")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Sandbox(
+        loader=FunctionLoader(lambda name: _template(found.folders, name)),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
+    environment.globals.clear()  # range and its like; a template loops over what it is given
+    environment.filters = {name: kept for name, kept in environment.filters.items() if name in FILTERS}
     environment.filters["quote"] = shlex.quote
     memory = wanted.memory_gib
     limit = slurm.seconds(wanted.time)
@@ -107,6 +129,24 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
     }
     try:
         return environment.get_template(f"{wanted.device}.sbatch").render(values)
-    except TemplateError as error:
-        reason = " ".join(str(error).split())
+    except (TemplateError, *_OF_A_TEMPLATE) as error:
+        reason = printable(str(error)) or type(error).__name__
         raise InputError(f"{found.folders[0] / (wanted.device + '.sbatch')} cannot be filled in: {reason}") from None
+
+
+# What a template can raise beside jinja2's own: 1 // 0, a text times a text, a file that includes itself.
+_OF_A_TEMPLATE = (
+    ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError, TypeError, ValueError
+)  # fmt: skip
+
+
+def _template(folders: tuple[Path, ...], name: str) -> str | None:
+    """The text of a template, from the first of ``folders`` that has it; None where none has."""
+    if not reading.is_name(name):
+        return None
+    for folder in folders:
+        try:
+            return reading.text(folder / name, reading.TEMPLATE, follow=True)
+        except FileNotFoundError:
+            continue
+    return None

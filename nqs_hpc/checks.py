@@ -13,6 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
+from nqs_hpc.reading import printable
+
 
 class InputError(ValueError):
     """Bad input from the user: one line with the key, the value given and what would be valid."""
@@ -36,19 +38,19 @@ def show(value: Any) -> str:
     if value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     elif isinstance(value, Mapping):
-        text = "{" + ", ".join(f"{k}: {show(v)}" for k, v in value.items()) + "}"
+        text = "{" + ", ".join(f"{printable(str(k))}: {show(v)}" for k, v in value.items()) + "}"
     elif isinstance(value, list | tuple):
         text = "[" + ", ".join(show(v) for v in value) + "]"
     elif isinstance(value, str):
-        text = " ".join(value.split()) or "''"
+        text = printable(value) or "''"
     else:
-        text = str(value)
+        text = printable(str(value))
     return text if len(text) <= 100 else text[:97] + "..."
 
 
 def bad(key: str, value: Any, valid: str) -> InputError:
     """The one line every bad value ends in."""
-    return InputError(f"{key}={show(value)} is not valid; valid: {valid}")
+    return InputError(f"{printable(key)}={show(value)} is not valid; valid: {valid}")
 
 
 def unknown(key: str, value: Any, name: str, owner: str, valid: Iterable[str]) -> InputError:
@@ -56,7 +58,8 @@ def unknown(key: str, value: Any, name: str, owner: str, valid: Iterable[str]) -
     close = difflib.get_close_matches(name, names := list(valid), n=1)
     hint = f"did you mean {close[0]}? " if close else ""
     keys = ", ".join(names) or "no keys at all"
-    return InputError(f"{key}={show(value)} is not valid: {owner} has no key {name}; {hint}valid: {keys}")
+    known = f"is not valid: {owner} has no key {printable(name)}; {hint}valid: {keys}"
+    return InputError(f"{printable(key)}={show(value)} {known}")
 
 
 def apply(check: Check, key: str, value: Any) -> Any:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from nqs_hpc import checks, schema
 from nqs_hpc.checks import InputError, Range, Schedule, Weights, bad, show, unknown
 from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.reading import printable
 from nqs_hpc.resolve import resolve
 from nqs_hpc.resolve.files import check_folder, check_packages
 from nqs_hpc.resolve.hamiltonian import make_hilbert, make_sites, resolve_hamiltonian
@@ -120,6 +121,7 @@ def from_plain(given: Mapping[str, Any]) -> Config:
         derived = ()  # not of a run: n_sites is a key
     read = {name: values.pop(f"lattice.{name}") for name in derived if f"lattice.{name}" in values}
     permutations = values.pop("symmetrize.permutations", None)
+    values.pop("symmetrize.names", None)  # follows from the rest
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
     config = _filled(picked, list(values.items()))
     if read:
@@ -362,7 +364,7 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any], prefix: str
     """Where two results of ``physics`` differ: lines ``key: a -> b``."""
     lines: list[str] = []
     for name in dict.fromkeys([*before, *after]):
-        key = f"{prefix}{name}"
+        key = f"{prefix}{printable(str(name))}"
         old, new = before.get(name, "(absent)"), after.get(name, "(absent)")
         if isinstance(old, Mapping) and isinstance(new, Mapping):
             lines += differences(old, new, f"{key}.")

@@ -10,16 +10,18 @@ from typing import NamedTuple
 
 import jax
 
+from nqs_hpc import reading
 from nqs_hpc.checks import InputError, bad
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job import checkpoint
+from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel.ahead import compile_ahead
 from nqs_hpc.parallel.comm import comm
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan, build
-from nqs_hpc.record import differences_of_machine, planned
+from nqs_hpc.record import described, differences_of_machine, planned
 from nqs_hpc.schema import Config
 from nqs_hpc.types import RunState
 
@@ -91,12 +93,14 @@ def _resumed(
     placement: Placement,
     share: Share | None,
 ) -> Beginning:
+    if not described(loaded.meta):
+        raise Refused(f"{loaded.path} does not say what it is a checkpoint of; choose another run_dir")
     if changed := differences(loaded.meta["physics"], physics(config)):
         raise Refused(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
     if plan != parts.plan:
         parts = build(config, comm(world), plan)
-    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement)]
+    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement, versions())]
     compile_ahead(parts.driver.programs(fresh=False), share, world)
     reason = f"resumed from {loaded.path.name}"
     return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)
@@ -131,12 +135,12 @@ class Changes(NamedTuple):
 
 def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
     """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
-    import yaml
-
     path = folder / "config.yaml"
     try:
-        before = yaml.safe_load(path.read_bytes()) if path.exists() else None
-    except (OSError, yaml.YAMLError):
+        before = reading.parse_yaml(reading.data(path, reading.SETTINGS))
+    except FileNotFoundError:
+        before = None
+    except (OSError, ValueError):
         before = False
     if before is None:
         return Changes([], [])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc import checks, schema
+from nqs_hpc import checks, reading, schema
 from nqs_hpc.checks import Check, InputError, Invalid, bad
 from nqs_hpc.schema import key
 
@@ -89,19 +89,19 @@ def load_site(path: str | None) -> Found:
 
     Templates beside the file are taken before ours. Keys left out have the values of our file. Raises InputError.
     """
-    import yaml
-
     ours = slurm_dir() / "site.yaml"
     local = Path.cwd() / "slurm" / "site.yaml"
     file = Path.cwd() / path if path is not None else local if local.exists() else ours
     given: dict[str, Any] = {}
     for source in (ours, file):
         try:
-            data = yaml.safe_load(source.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
+            text = reading.text(source, reading.SETTINGS, follow=True)
+        except OSError as error:
             raise bad("resources.site", path, f"a file one can read ({error})") from None
-        except yaml.YAMLError as error:
-            raise InputError(f"{source} is not YAML: {' '.join(str(error).split())}") from None
+        try:
+            data = reading.parse_yaml(text)
+        except ValueError as error:
+            raise InputError(f"{source} is not YAML: {error}") from None
         if not isinstance(data, dict | None):
             raise InputError(f"{source} is not valid: valid: keys and values, as in {ours}")
         given |= data or {}

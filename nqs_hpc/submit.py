@@ -6,18 +6,18 @@ whether it is there already.
 
 from __future__ import annotations
 
-import fcntl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
+from nqs_hpc import reading
 from nqs_hpc.admission import Leave, refusal
 from nqs_hpc.batch import Entry, check_place, job_name, job_script
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.job.lock import alone
+from nqs_hpc.reading import harmless
 from nqs_hpc.site import load_site
 from nqs_hpc.usage import help_text
 
@@ -33,7 +33,7 @@ def submit(words: list[str]) -> int:
         left = Leave(BAD_INPUT, f"{flags[0]} is not an option of submit; valid: key=value overrides, {DRY_RUN}")
     else:
         left = _submit(overrides, dry_run=DRY_RUN in words)
-    print(left.line, file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
+    print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 
 
@@ -49,12 +49,16 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
             return left
         made = files.make(folder)
         try:
-            with _alone(folder):
-                return _hand_over(script, folder)
+            # between asking the queue and joining it nobody else may join
+            with alone(folder / ".submit", wait=True):
+                try:
+                    return _hand_over(script, folder)
+                except BaseException:
+                    if made:
+                        files.remove(folder / ".submit")
+                    raise
         except BaseException:
-            if made:
-                (folder / ".submit").unlink(missing_ok=True)
-                files.unmake(made)
+            files.unmake(made)
             raise
     except InputError as error:
         return Leave(BAD_INPUT, str(error))
@@ -63,25 +67,17 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
     except slurm.SlurmError as error:
         return Leave(BAD_INPUT, f"not submitted: {error}")
     except (OSError, ValueError) as error:
-        return Leave(FAULT, f"cannot submit: {error}")
+        return Leave(FAULT, f"cannot submit: {files.said(error)}")
 
 
 def _hand_over(script: str, folder: Path) -> Leave:
     if (queued := slurm.job_named(job_name(folder))) is not None:
         job, state = queued
         kept = folder / "job.sbatch"
-        if kept.exists() and kept.read_text(encoding="utf-8") != script:
+        if kept.exists() and reading.text(kept, reading.SETTINGS, errors="replace") != script:
             line = f"job {job} is {state} already, with other values than now: scancel {job} to change them"
             return Leave(DONE, f"{line}; {kept}")
         return Leave(DONE, f"job {job} is {state} already: {folder}")
     job = slurm.submit(script, folder)
     files.write(folder / "job.sbatch", script)
     return Leave(DONE, f"submitted job {job}: {folder}")
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One submit at a time for a folder: between asking the queue and joining it nobody else may join."""
-    with open(folder / ".submit", "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -18,13 +18,15 @@ PACKAGE = "nqs_hpc"
 # What each unit (a package, or a file at the top) may import besides itself. Lowest first: a unit names only units that
 # stand before it. Where one could be named and is not, the reason stands beside it.
 ALLOWED: dict[str, set[str]] = {
+    # How a file is opened and parsed: below all readers, of which each layer has some.
+    "reading": set(),
     "types": set(),  # the contracts: everyone's, so nobody above may be needed to read them
     # Peers: a lattice knows no ranks, and a rank no lattice.
-    "parallel": {"types"},
-    "system": {"types"},
+    "parallel": {"types", "reading"},
+    "system": {"types", "reading"},
     # What an operator, an ansatz and a sampler have in common is in types.py (Move), and nothing else: any of the one
     # must work with any of the others, so none of them imports another.
-    "operators": {"types", "parallel", "system"},
+    "operators": {"types", "reading", "parallel", "system"},
     "ansatz": {"types", "parallel", "system"},
     "sampler": {"types", "parallel", "system"},
     "stats": {"types", "parallel"},  # numbers of samples, whatever was sampled
@@ -42,15 +44,15 @@ ALLOWED: dict[str, set[str]] = {
         "update",
     },
     # Files and signals around any computation: a checkpoint must not know what it holds.
-    "job": {"types", "parallel"},
+    "job": {"types", "reading", "parallel"},
     # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm.
-    "report": {"job.files", "job.lifecycle", "job.progress", "job.slurm", "job.study"},
+    "report": {"reading", "job.files", "job.lifecycle", "job.progress", "job.slurm", "job.study"},
     # The input is checked before anything heavy is loaded: geometry and the grammar of Pauli strings, no physics.
-    "checks": set(),
+    "checks": {"reading"},
     "schema": {"checks", "operators.pauli_strings"},
-    "resolve": {"types", "checks", "schema", "system", "operators.pauli_strings"},
+    "resolve": {"types", "reading", "checks", "schema", "system", "operators.pauli_strings"},
     "config": {"types", "checks", "schema", "resolve", "system", "operators.pauli_strings"},
-    "usage": {"checks", "schema", "config"},
+    "usage": {"reading", "checks", "schema", "config"},
 }
 # The only file that knows every family by name; it reads and writes no files.
 ALLOWED["parts"] = set(ALLOWED) - {"job", "report", "usage"}
@@ -59,11 +61,12 @@ ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to
 # report, so that it is the same in a notebook and on a terminal.
 ALLOWED["library"] = set(ALLOWED) - {"usage", "record"}
 # What a job and `submit` ask before anything heavy is loaded.
-ALLOWED["admission"] = {"checks", "schema", "resolve", "config", "job"}
-ALLOWED["site"] = {"checks", "schema"}
-ALLOWED["batch"] = {"checks", "schema", "site", "job"}
-ALLOWED["submit"] = {"checks", "schema", "config", "usage", "job", "admission", "site", "batch"}
+ALLOWED["admission"] = {"reading", "checks", "schema", "resolve", "config", "job"}
+ALLOWED["site"] = {"reading", "checks", "schema"}
+ALLOWED["batch"] = {"reading", "checks", "schema", "site", "job"}
+ALLOWED["submit"] = {"reading", "checks", "schema", "config", "usage", "job", "admission", "site", "batch"}
 ALLOWED["sweep"] = {
+    "reading",
     "usage",
     "checks",
     "schema",
@@ -99,7 +102,7 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # jax and what imports it. Reading input or a run folder must not cost the seconds that loading it takes, and threads
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
-NEVER_JAX = ("system", "report", "checks", "schema", "resolve", "config", "usage")
+NEVER_JAX = ("reading", "system", "report", "checks", "schema", "resolve", "config", "usage")
 NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
 NEVER_JAX += (
     "admission",

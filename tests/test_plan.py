@@ -4,10 +4,11 @@ import jax
 import numpy as np
 import pytest
 
-from nqs_hpc.config import compose, make_hilbert, make_sites
+from nqs_hpc.config import compose, make_sites
 from nqs_hpc.parts import Plan, build
 from nqs_hpc.parts.ansatz import make_ansatz
 from nqs_hpc.parts.plan import make_plan
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resume import merge_plans
 from nqs_hpc.update.cost import Size, bytes_held, cheapest, seconds
 from tests.systems import SERIAL
@@ -16,8 +17,8 @@ from tests.systems import SERIAL
 def plan_of(*overrides: str) -> Plan:
     config = compose(list(overrides), 1)
     lattice = make_sites(config)
-    hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
-    return make_plan(config, make_ansatz(config.ansatz, lattice, hilbert, config.precision.network), hilbert)
+    basis = basis_of(config, lattice)
+    return make_plan(config, make_ansatz(config.ansatz, lattice, basis, config.precision.network), basis.hilbert)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,9 @@
 count that divides them can go on. ``meta`` is a JSON text. The first 512 bytes, a user block which HDF5 leaves to us,
 hold the SHA-256 of everything behind them. It is compared before HDF5 sees the file: one flipped bit in HDF5's own
 structures can crash the library, and then no start would get past the damaged file.
+
+A right checksum does not say who wrote the file. HDF5 knows arrays whose content lies in other files, or nowhere until
+they are read; ours lie in the file as they are, and no other is read. So nothing is allocated beyond the file's size.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +24,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.job.files import on_root, plain, sync_folder, write
+from nqs_hpc import reading
+from nqs_hpc.job.files import on_root, plain, remove, subfolder, sync_folder, write
 from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
+from nqs_hpc.reading import printable
 from nqs_hpc.types import RunState
 
 if TYPE_CHECKING:
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
+ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the configuration
 
 Leaves = dict[str, np.ndarray]
 
@@ -69,14 +76,14 @@ def save(
 
     def act() -> Path:
         assert parts is not None
-        check_held(folder)
+        check_held(folder)  # before what takes long
         if flush is not None:
             flush()
         leaves = {name: np.asarray(leaf) for name, leaf in named.items() if not _of_chains(name)}
         chains = (np.concatenate(ranks) for ranks in zip(*parts, strict=True))
         leaves |= zip(filter(_of_chains, named), chains, strict=True)
         path = folder / "checkpoints" / f"step_{int(leaves['step']):08d}.h5"
-        path.parent.mkdir(exist_ok=True)
+        subfolder(path.parent)
         sync_folder(folder)
         write(path, _pack(leaves, meta))
         _prune(path, max(keep, 2))
@@ -98,7 +105,8 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
     def act() -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]] | None:
         if not (paths := _newest_first(folder)):
             return None
-        leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints")
+        room = ROOM + 4 * world.size * sum(_n_bytes(leaf) for leaf in named.values())
+        leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints", limit=room)
         _match(path, leaves, named, world.size)
         return leaves, meta, path, damaged
 
@@ -152,8 +160,13 @@ class Stored(NamedTuple):
 
 
 def read(place: Path) -> Stored:
-    """A checkpoint file, or the newest good one of a run folder, for one process alone. CheckpointError as `load`."""
-    return Stored(*_newest_good([place] if place.is_file() else _newest_first(place), place))
+    """A checkpoint file, or the newest good one of a run folder, for one process alone. CheckpointError as `load`.
+
+    A file that is named by itself may be a link, one in a run folder may not.
+    """
+    if place.is_file():
+        return Stored(*_newest_good([place], place, follow=True))
+    return Stored(*_newest_good(_newest_first(place), place))
 
 
 def subtree(stored: Stored, prefix: str, template: Any) -> Any:
@@ -209,7 +222,9 @@ def _named(tree: Any, prefix: str = "") -> tuple[dict[str, Any], Any]:
     return {prefix + "/".join(map(_key_name, path)): leaf for path, leaf in pairs}, treedef
 
 
-def _newest_good(paths: list[Path], where: Path) -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]]:
+def _newest_good(
+    paths: list[Path], where: Path, *, limit: int = reading.CHECKPOINT, follow: bool = False
+) -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]]:
     """Leaves, meta and path of the first of ``paths`` whose checksum is right, and a line for each before it.
 
     Raises CheckpointError where there is none.
@@ -217,9 +232,9 @@ def _newest_good(paths: list[Path], where: Path) -> tuple[Leaves, dict[str, Any]
     damaged: list[tuple[str, str]] = []
     for path in paths:
         try:
-            leaves, meta = _unpack(path, _verified(path))
+            leaves, meta = _unpack(path, _verified(path, limit, follow=follow))
         except (OSError, _Damaged) as error:
-            damaged.append((path.name, str(error)))
+            damaged.append((path.name, str(getattr(error, "strerror", None) or error)))
             continue
         return leaves, meta, path, tuple(f"{name}: {what}; {path.name} is taken instead" for name, what in damaged)
     what = "; ".join(f"{name}: {what}" for name, what in damaged) or "there is none"
@@ -257,9 +272,9 @@ def _header(body: bytes) -> bytes:
     return f"nqs_hpc checkpoint\nsha256 {hashlib.sha256(body).hexdigest()}\n".encode().ljust(BLOCK, b"\n")
 
 
-def _verified(path: Path) -> bytes:
-    """The bytes of a checkpoint file whose every bit is as written, else _Damaged."""
-    data = path.read_bytes()
+def _verified(path: Path, limit: int = reading.CHECKPOINT, *, follow: bool = False) -> bytes:
+    """The bytes of a checkpoint file whose every bit is as written, else _Damaged; OSError if it may not be read."""
+    data = reading.data(path, limit, follow=follow)
     if len(data) <= BLOCK:
         raise _Damaged(f"is only {len(data)} bytes long")
     if data[:BLOCK] != _header(data[BLOCK:]):
@@ -268,22 +283,61 @@ def _verified(path: Path) -> bytes:
 
 
 def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
+    """The leaves and the meta of a file's bytes; _Damaged where it holds what no checkpoint holds."""
     import h5py
 
-    leaves: Leaves = {}
+    found: dict[str, h5py.Dataset] = {}
 
-    def visit(name: str, item: h5py.Dataset | h5py.Group) -> None:
-        if isinstance(item, h5py.Dataset) and name != "meta":
-            leaves[name] = np.asarray(item[()])
+    def visit(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            found[name] = item
+        elif not isinstance(item, h5py.Group):
+            raise _Damaged(f"{printable(name)} in it is no array")
 
-    with h5py.File(io.BytesIO(data), "r") as file:
-        if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
-            raise CheckpointError(
-                f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version that "
-                "wrote it, or choose another run_dir"
-            )
-        file.visititems(visit)
-        return leaves, json.loads(bytes(file["meta"][()]))
+    try:
+        with h5py.File(io.BytesIO(data), "r") as file:
+            if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
+                raise CheckpointError(
+                    f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version "
+                    "that wrote it, or choose another run_dir"
+                )
+            file.visititems(visit)  # goes along hard links alone, none of which leads out of the file
+            left = len(data)
+            for name, item in found.items():
+                kinds = "S" if name == "meta" and item.shape == () else "biufc"
+                if (left := left - _stored(name, item, kinds)) < 0:  # several names for the same bytes
+                    raise _Damaged("its arrays are larger than the file")
+            meta = reading.parse_json(bytes(found.pop("meta")[()]))
+            leaves = {name: np.asarray(item[()]) for name, item in found.items()}
+    except (_Damaged, CheckpointError):
+        raise
+    except Exception as error:  # HDF5 has an error of its own for everything that can be wrong in a file
+        raise _Damaged(f"is not a checkpoint: {printable(str(error)) or type(error).__name__}") from None
+    if not isinstance(meta, dict):
+        raise _Damaged("is not a checkpoint: its meta is no object")
+    return leaves, meta
+
+
+def _stored(name: str, item: h5py.Dataset, kinds: str) -> int:
+    """The bytes of an array that lies in the file as it is; _Damaged for one that does not, which is never read.
+
+    Others have their content in files of any name (external, virtual), or grow as they are read (filters, fill values).
+    """
+    import h5py
+
+    plan = item.id.get_create_plist()
+    outside = item.external or item.is_virtual
+    plain = plan.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) and plan.get_nfilters() == 0
+    n_bytes = -1 if item.shape is None else math.prod(item.shape) * item.dtype.itemsize
+    if outside or not plain or item.dtype.kind not in kinds or item.id.get_storage_size() != n_bytes:
+        raise _Damaged(
+            f"{printable(name)} in it is {'in another file' if outside else 'not stored as we store arrays'}"
+        )
+    return n_bytes
+
+
+def _n_bytes(leaf: Any) -> int:
+    return math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize
 
 
 def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None:
@@ -321,7 +375,7 @@ def _prune(new: Path, keep: int) -> None:
     n_good, paths = 0, _newest_first(new.parent.parent)
     for path in paths:
         if n_good == keep:
-            path.unlink(missing_ok=True)
+            remove(path)
             continue
         try:
             if path != new:

@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.job.files import named, plain, sync_folder, write
+from nqs_hpc import reading
+from nqs_hpc.job.files import check_held, named, open_to_append, plain, sync_folder, write
 
 
 class Log(NamedTuple):
@@ -25,7 +27,7 @@ class Log(NamedTuple):
 
 
 class Appender(NamedTuple):
-    """A file open for appending; its errors name it."""
+    """A file open for appending; its errors name it. lock.Lost where its folder is no longer this process's."""
 
     write: Callable[[bytes], None]  # flushed to the operating system
     sync: Callable[[], None]
@@ -69,10 +71,11 @@ def both(first: Log, second: Log) -> Log:
 
 def appender(path: Path) -> Appender:
     """Open ``path`` for appending bytes; it is created where it does not exist."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    descriptor = open_to_append(path)
     sync_folder(path.parent)
 
     def append(content: bytes) -> None:
+        check_held(path.parent)
         data = memoryview(content)
         try:
             while data:  # the system may take a part only, when the disk is nearly full
@@ -86,7 +89,11 @@ def appender(path: Path) -> Appender:
         except OSError as error:
             raise named(error, path) from None
 
-    return Appender(append, sync, lambda: os.close(descriptor))
+    def close() -> None:
+        with suppress(OSError):  # a file system that says so late: what counts has been synced before
+            os.close(descriptor)
+
+    return Appender(append, sync, close)
 
 
 def cut(path: Path, step: int) -> Cut:
@@ -94,7 +101,8 @@ def cut(path: Path, step: int) -> Cut:
 
     Of several lines of one step the first is kept. A missing file has no lines.
     """
-    raw = path.read_bytes().splitlines() if path.exists() else []
+    content = _content(path)
+    raw = content.splitlines()
     kept: list[bytes] = []
     last = 0
     for text in raw:
@@ -102,15 +110,14 @@ def cut(path: Path, step: int) -> Cut:
         if line is not None and last < line["step"] <= step:
             last = line["step"]
             kept.append(text)
-    if raw and (len(kept) < len(raw) or not path.read_bytes().endswith(b"\n")):
+    if raw and (len(kept) < len(raw) or not content.endswith(b"\n")):
         write(path, b"".join(text + b"\n" for text in kept))
     return Cut(len(raw) - len(kept), len(kept) < step)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The intact lines of ``path``, in the order of the file; none where it does not exist."""
-    lines = map(_parse, path.read_bytes().splitlines()) if path.exists() else ()
-    return [line for line in lines if line is not None]
+    return [line for line in map(_parse, _content(path).splitlines()) if line is not None]
 
 
 def last(path: Path) -> dict[str, Any] | None:
@@ -119,9 +126,17 @@ def last(path: Path) -> dict[str, Any] | None:
     return lines[-1] if lines else None
 
 
+def _content(path: Path) -> bytes:
+    """All of the file; nothing where it does not exist. Raises reading.Unfit for what is no file of lines."""
+    try:
+        return reading.data(path, reading.METRICS)
+    except FileNotFoundError:
+        return b""
+
+
 def _parse(text: bytes) -> dict[str, Any] | None:
     try:
-        line = json.loads(text)
+        line = reading.parse_json(text)
     except ValueError:
         return None
     return line if isinstance(line, dict) and type(line.get("step")) is int else None

@@ -7,11 +7,14 @@ nobody.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.job.files import read_json, write_json
+from nqs_hpc.reading import is_name, printable, unfit
 
 MANIFEST = "manifest.json"
 STATES = (
@@ -58,20 +61,85 @@ class Study(NamedTuple):
     points: list[Point]
 
 
-def read(folder: Path) -> Study | None:
-    """The study in ``folder``, None where there is none; ValueError in one line where its manifest is broken."""
+def read(folder: Path, *, strict: bool = True) -> Study | None:
+    """The study in ``folder``, None where there is none; ValueError in one line where its manifest is broken.
+
+    A field that is not what `write` puts there makes it broken. Not ``strict``, for who only shows it, a name that is
+    none does: as a path it would lead out of the folder.
+    """
     path = folder / MANIFEST
-    if not path.exists():
+    try:
+        data = read_json(path)
+    except FileNotFoundError:
         return None
-    data = read_json(path)
     if not isinstance(data, dict) or "study" not in data:  # a run's own manifest has the same name
         return None
     try:
         points = [Point(**point) for point in data["points"]]
         launches = [Launch(**launch) for launch in data["launches"]]
-        return Study(data["study"], data["cwd"], data["launcher"], launches, points)
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not the manifest of a sweep: {error}") from None
+        study = Study(data["study"], data["cwd"], data["launcher"], launches, points)
+        for number, point in enumerate(points):
+            _check(point, _POINT if strict else {"name": _is_folder_name}, f"point {number}")
+        if strict:
+            _check(study, _STUDY, "the sweep")
+            for launch in launches:
+                _check(launch, _LAUNCH, "a launch")
+            if len({point.name for point in points}) < len(points):
+                raise ValueError("two points have one name")
+        return study
+    except (KeyError, TypeError, ValueError) as error:
+        raise unfit(path, f"is not the manifest of a sweep: {error}") from None
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+def _is_folder_name(value: Any) -> bool:
+    return is_name(value) and not value.startswith(".")  # hidden ones are ours: .lock and its like
+
+
+def _is_job(value: Any) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[0-9]{1,20}(_[0-9]{1,20})?", value) is not None
+
+
+def _or_none(check: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is None or check(value)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_text, value))
+
+
+# What each field has to be. Names become folders, jobs words of Slurm's commands.
+_POINT: dict[str, Callable[[Any], bool]] = {
+    "name": _is_folder_name,
+    "identity": _is_text,
+    "swept": lambda value: isinstance(value, dict),
+    "overrides": _is_list_of_texts,
+    "command": _is_text,
+    "n_sites": _is_count,
+    "n_steps": _is_count,
+    "after": _or_none(_is_folder_name),
+    "job": _or_none(_is_job),
+    "ticket": _or_none(_is_text),
+    "state": lambda value: value in STATES,
+    "why": _is_text,
+}
+_LAUNCH = {"time": _is_text, "command": _is_text}
+_STUDY: dict[str, Callable[[Any], bool]] = {"name": _is_folder_name, "cwd": _is_text, "launcher": _is_text}
+
+
+def _check(of: NamedTuple, checks: Mapping[str, Callable[[Any], bool]], what: str) -> None:
+    """Raise ValueError for the first field of ``of`` that is not what it should be."""
+    for field, check in checks.items():
+        value = getattr(of, field)
+        if not check(value):
+            raise ValueError(f"{what} has {field} {printable(repr(value), 60)}")
 
 
 def write(folder: Path, study: Study) -> None:

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from nqs_hpc import reading
 from nqs_hpc.job import log
-from nqs_hpc.job.files import write
+from nqs_hpc.job.files import subfolder, write
 
 NAME = "events.out.tfevents.nqs_hpc"  # TensorBoard reads files with tfevents in their name
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")
@@ -39,10 +40,13 @@ def match(folder: Path) -> None:
     Events of further steps, of a start that was killed, and broken ones are removed. Where steps are missing, because
     the file is new or a power cut has taken its end, it is written anew from metrics.jsonl, with the time of now.
     """
-    path = folder / "tensorboard" / NAME
+    path = subfolder(folder / "tensorboard") / NAME
     lines = log.read(folder / "metrics.jsonl")
     steps = {line["step"] for line in lines}
-    raw = path.read_bytes() if path.exists() else b""
+    try:
+        raw = reading.data(path, reading.METRICS)
+    except FileNotFoundError:
+        raw = b""
     kept: dict[int, bytes] = {}
     for step, record in _records(raw):
         if step in steps:
@@ -51,12 +55,12 @@ def match(folder: Path) -> None:
     if len(kept) < len(steps):
         records = [_step_record(line, time.time()) for line in lines]
     if (content := _version_record() + b"".join(records)) != raw:
-        path.parent.mkdir(exist_ok=True)
         write(path, content)
 
 
 def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:
     """The intact records of steps, each with its step, up to the first broken one."""
+    from google.protobuf.message import DecodeError
     from tensorboardX.proto.event_pb2 import Event
 
     start = 0
@@ -68,7 +72,10 @@ def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:
         data = raw[start + HEAD.size : end - TAIL.size]
         if TAIL.unpack_from(raw, end - TAIL.size)[0] != _checksum(data):
             return
-        event = Event.FromString(data)
+        try:
+            event = Event.FromString(data)
+        except DecodeError:  # a right checksum around something else
+            return
         if event.HasField("summary"):
             yield event.step, raw[start:end]
         start = end

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqs_hpc import reading
 from nqs_hpc.checks import show
 from nqs_hpc.config import differences, from_plain, physics, to_plain
 from nqs_hpc.job import files, log
@@ -53,14 +54,12 @@ def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool 
 
 def read_config(path: Path) -> Config:
     """The configuration that a run has left in config.yaml; ValueError, one line, where it is damaged."""
-    import yaml
-
     try:
-        plain = yaml.safe_load(path.read_bytes())
+        plain = reading.parse_yaml(reading.data(path, reading.SETTINGS))
         if not isinstance(plain, dict):
             raise ValueError("no keys")
         return from_plain(plain)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path} is not the configuration of a run: {' '.join(str(error).split())[:300]}") from None
 
 
@@ -140,8 +139,8 @@ class Run:
 
     def log_psi(self, s: ArrayLike) -> np.ndarray:
         """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
-        negative or complex. In the basis of the Hamiltonian as it is written, Marshall's signs included; -inf outside
-        of the run's sector. Raises ValueError for what are no configurations.
+        negative or complex. In the basis of the Hamiltonian as it is written, with the signs of Marshall's rule or of
+        another gauge; -inf outside of the run's sector. Raises ValueError for what are no configurations.
         """
         return self._wave.log_psi(s)
 
@@ -160,15 +159,15 @@ class Run:
         ``operator``: Pauli strings as lines, ``["0.5 Z0", "0.5 Z1"]``; a Hamiltonian as in the configuration,
         ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian. What
         leads out of the run's sector counts as 0, for ψ vanishes there. ``n_samples``: task.final_samples if None;
-        rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule, whether
-        its elements carry the rule's signs, as those of `build` do. Raises ValueError, one line.
+        rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule or
+        another gauge, whether its elements carry these signs, as those of `build` do. Raises ValueError, one line.
         """
         return self._wave.expect(operator, n_samples=n_samples, seed=seed, marshall=marshall)
 
     def export(self, path: str | Path) -> Path:
         """Write what plain NumPy can read without this package: an .npz of ``params/NAME``, ``metrics/NAME``, and as
-        text ``config`` (JSON), ``origin``; with Marshall's rule ``marshall_signs`` (N,), -1 where ψ changes sign with
-        the spin. No pickle. Returns the path.
+        text ``config`` (JSON), ``origin``; with Marshall's rule or another gauge ``marshall_signs`` (N,), -1 where ψ
+        changes sign with the spin. No pickle. Returns the path.
         """
         from nqs_hpc.job.checkpoint import names
 

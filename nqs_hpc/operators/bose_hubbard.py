@@ -52,6 +52,10 @@ def bose_hubbard(
         elements_K = jnp.where(alive_K, -hopping_K * jnp.sqrt(source_K * (goal_K + 1)), 0.0)
         return Move(jnp.asarray(hops_KF), deltas_KF), elements_K
 
-    numbers = np.arange(n_max + 1)  # all equally likely at infinite temperature
-    e_infinity = n_sites * float(np.mean(U / 2 * numbers * (numbers - 1) - mu * numbers))
-    return Operator(diagonal, connected, len(hops_KF), is_real=True, e_infinity=e_infinity)
+    numbers = np.arange(n_max + 1)
+    on_site = U / 2 * numbers * (numbers - 1) - mu * numbers
+    e_infinity = n_sites * float(np.mean(on_site))  # all numbers are equally likely at infinite temperature
+    # b+_i b_j + b+_j b_i of n bosons on two sites has the levels -n, 2 - n, .., n; n_max cuts them, and narrows them
+    hopping = abs(J) * 2 * n_max * (len(bonds) if weights is None else float(np.abs(weights).sum()))
+    bounds = (float(n_sites * on_site.min() - hopping), float(n_sites * on_site.max() + hopping))
+    return Operator(diagonal, connected, len(hops_KF), is_real=True, e_infinity=e_infinity, bounds=bounds)

@@ -52,7 +52,11 @@ def heisenberg(
         moves_KF = flip_moves(edges, real_KF, s_N, antiparallel_K)
         return moves_KF, jnp.where(antiparallel_K, jnp.asarray(elements_K), 0.0)
 
-    return Operator(diagonal, connected, len(edges), is_real=True, e_infinity=0.0)
+    # a bond has the levels Delta / 4 (twice), 1/2 - Delta/4 and -1/2 - Delta/4, in units of its coupling
+    levels = np.array([delta / 4, 0.5 - delta / 4, -0.5 - delta / 4])
+    of_bonds = couplings_n[:, None] * levels[None, :]
+    bounds = (float(of_bonds.min(axis=1).sum()), float(of_bonds.max(axis=1).sum()))
+    return Operator(diagonal, connected, len(edges), is_real=True, e_infinity=0.0, bounds=bounds)
 
 
 def merge_bonds(

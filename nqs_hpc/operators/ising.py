@@ -41,4 +41,8 @@ def ising(
         deltas_KF = (-2 * s_N[:n_connected, None]).astype(jnp.int8)
         return Move(jnp.asarray(sites_KF), deltas_KF), jnp.full(n_connected, -h, dtype=float)
 
-    return Operator(diagonal, connected, n_connected, is_real=True, e_infinity=0.0, may_vanish=False)
+    size = len(edges) if weights is None else float(np.abs(weights).sum())
+    largest = abs(J) * size + (abs(h) + abs(g)) * n_sites
+    return Operator(
+        diagonal, connected, n_connected, True, e_infinity=0.0, may_vanish=False, bounds=(-largest, largest)
+    )

@@ -27,9 +27,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nqs_hpc import reading
 from nqs_hpc.system.lattice import bond_weights, neighbours
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nqs_hpc.system.lattice import Lattice
 
 
@@ -157,18 +161,14 @@ def read(path: str | Path) -> list[Term]:
     """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one line a term."""
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = reading.text(path, reading.SYSTEM, follow=True)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not a text file") from None
     if path.suffix in (".yaml", ".yml"):
-        import yaml
-
         try:
-            entries = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ValueError(f"{path} is not YAML ({' '.join(str(error).split())[:120]})") from None
+            entries = reading.parse_yaml(text)
+        except ValueError as error:
+            raise ValueError(f"{path} is not YAML ({str(error)[:120]})") from None
         if not isinstance(entries, list):
             raise ValueError(f"{path} is not a list of {_FORM}")
         terms = [term(entry, f"{path}, term {k}") for k, entry in enumerate(entries, 1)]
@@ -226,6 +226,17 @@ def _places(one: Term, lattice: Lattice) -> list[tuple[tuple[int, ...], float]]:
         raise ValueError(f"{one.where}: {error}") from None
     factors = np.ones(len(bonds)) if weights is None else weights
     return [((i, j), factor) for (i, j), factor in zip(bonds.tolist(), factors.tolist(), strict=True)]
+
+
+def rotated(strings: Iterable[PauliString], signs_N: NDArray[np.int8] | None) -> tuple[PauliString, ...]:
+    """U H U with U = prod_i sz_i over the sites whose sign (N,) is -1: X and Y on such a site change sign."""
+    if signs_N is None:
+        return tuple(strings)
+    turned = []
+    for coefficient, operators, sites in strings:
+        odd = sum(bool(signs_N[site] < 0 and letter in "XY") for letter, site in zip(operators, sites, strict=True)) % 2
+        turned.append(PauliString(-coefficient if odd else coefficient, operators, sites))
+    return tuple(turned)
 
 
 def conserves_magnetisation(strings: Iterable[PauliString]) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc.job import study
+from nqs_hpc.job.files import read_json
 from nqs_hpc.report.values import clean
 
 OWN = "report"  # the folder that `report` writes into
@@ -39,11 +39,11 @@ def holding(name: str) -> Holding:
         if not folder.is_dir():
             raise ValueError(f"{clean(name) or repr(name)} is not a folder; valid: {VALID}")
         try:
-            found, troubles = study.read(folder), []
+            found, troubles = study.read(folder, strict=False), []
         except ValueError as error:
             found, troubles = None, [clean(str(error))]
         if found is not None:
-            places = [Place(str(one.name), folder / str(one.name), one, folder) for one in found.points]
+            places = [Place(one.name, folder / one.name, one, folder) for one in found.points]
             if not places:
                 raise ValueError(f"{clean(name)} is a sweep without points; valid: {VALID}")
             return Holding(folder, found, places, [])
@@ -71,7 +71,7 @@ def _is_study(folder: Path) -> bool:
 
 def _manifest(folder: Path) -> dict[str, object]:
     try:
-        data = json.loads((folder / study.MANIFEST).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        found = read_json(folder / study.MANIFEST)
+    except (OSError, ValueError):
         return {}
-    return data if isinstance(data, dict) else {}
+    return found if isinstance(found, dict) else {}

@@ -6,14 +6,14 @@ Reads metrics.jsonl and summary.json of a run folder and nothing else.
 from __future__ import annotations
 
 import io
-import json
-import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from nqs_hpc.job.files import write
+from nqs_hpc.reading import METRICS, SETTINGS, data, parse_json
 
 UNIT = "units of the couplings"
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
@@ -92,22 +92,24 @@ def energy_png(folder: Path) -> Path:
     image = io.BytesIO()
     figure.savefig(image, format="png")
     goal = folder / "energy.png"
-    temporary = folder / f".energy.png.{socket.gethostname()}.{os.getpid()}.tmp"  # as job/files.py names its own
-    temporary.write_bytes(image.getvalue())
-    os.replace(temporary, goal)
+    write(goal, image.getvalue())
     return goal
 
 
 def _columns(path: Path) -> tuple[np.ndarray, ...]:
     """step, energy, error, variance of the lines that have an energy; absent errors are 0, absent variances NaN."""
     rows: list[Sequence[float]] = []
-    for text in path.read_bytes().splitlines() if path.exists() else ():
+    try:
+        content = data(path, METRICS)
+    except FileNotFoundError:
+        content = b""
+    for text in content.splitlines():
         try:
-            line = json.loads(text)
+            line = parse_json(text)
             step, energy, error, variance = (line[key] for key in ("step", "energy", "energy_error", "energy_variance"))
             if energy is not None:
                 rows.append((int(step), float(energy), float(error or 0), np.nan if variance is None else variance))
-        except (ValueError, TypeError, KeyError):  # a line cut short by a kill
+        except (ValueError, TypeError, KeyError, OverflowError):  # a line cut short by a kill
             continue
     if not rows:
         raise ValueError(f"{path} holds no energies to plot")
@@ -116,7 +118,7 @@ def _columns(path: Path) -> tuple[np.ndarray, ...]:
 
 def _summary(path: Path) -> dict[str, Any]:
     try:
-        summary = json.loads(path.read_bytes())
+        summary = parse_json(data(path, SETTINGS))
     except (OSError, ValueError):
         return {}
     return summary if isinstance(summary, dict) else {}

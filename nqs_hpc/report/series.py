@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from nqs_hpc.reading import METRICS, data, parse_json
 from nqs_hpc.report.values import count, number
 
 
@@ -23,15 +23,15 @@ class Series(NamedTuple):
 def series(path: Path, at_most: int) -> Series | None:
     """At most ``at_most`` intact lines, evenly chosen; None where fewer than two have an energy."""
     try:
-        raw = path.read_bytes().splitlines()
+        raw = data(path, METRICS).splitlines()
     except OSError:
         return None
     chosen = np.unique(np.linspace(0, len(raw) - 1, min(at_most, len(raw))).astype(int)) if raw else ()
     rows = []
     for i in chosen:
         try:
-            line = json.loads(raw[i])
-        except (ValueError, RecursionError):
+            line = parse_json(raw[i])
+        except ValueError:
             continue
         if not isinstance(line, dict) or count(line.get("step")) is None or number(line.get("energy")) is None:
             continue

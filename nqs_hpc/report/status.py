@@ -20,16 +20,19 @@ from rich.table import Table
 from rich.text import Text
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
+from nqs_hpc.reading import harmless
 from nqs_hpc.report.places import Holding, holding
 from nqs_hpc.report.rows import Row, read_rows
 from nqs_hpc.report.states import ENDED
 from nqs_hpc.report.table import Column, Selection, columns, names, select, totals
+from nqs_hpc.report.values import clean
 
 USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
 WATCH_SECONDS = 2.0
 WIDE = 400  # columns where there is no terminal whose width would count
 COLOURS = {
     "done": "green",
+    "doubtful": "yellow",
     "running": "cyan",
     "stalled": "yellow",
     "requeued": "blue",
@@ -65,7 +68,7 @@ def status(words: list[str]) -> int:
             found, rows = _look(asked)
             _console().print(view(found, rows, _console()))
     except ValueError as error:
-        print(error, file=sys.stderr)
+        print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
     except BrokenPipeError:  # `status DIR | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -89,7 +92,7 @@ def view(found: Holding, rows: list[Row], console: Console) -> Group:
         lines += [Text.assemble((f"{'':9}{row.name}: ", "dim"), (trouble, "yellow")) for trouble in row.troubles]
     lines += [Text(trouble, "yellow") for trouble in found.troubles]
     title = found.study.name if found.study is not None else found.folder.name or str(found.folder)
-    heading = Text.assemble((str(title), "bold"), ("  " + totals(rows) if rows else "  no point is left", ""))
+    heading = Text.assemble((clean(str(title)), "bold"), ("  " + totals(rows) if rows else "  no point is left", ""))
     return Group(table, *([Text()] if lines else []), *lines, Text(), heading)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
 
+from nqs_hpc.reading import opened, parse_json
 from nqs_hpc.report.values import clean, count
 
 METRICS_BYTES = 8192  # a dozen steps
@@ -18,8 +18,8 @@ def last_steps(path: Path) -> list[dict[str, Any]]:
     found = []
     for raw in _tail(path, METRICS_BYTES):
         try:
-            line = json.loads(raw)
-        except (ValueError, RecursionError):  # cut short by a kill, or by the place where the tail begins
+            line = parse_json(raw)
+        except ValueError:  # cut short by a kill, or by the place where the tail begins
             continue
         if isinstance(line, dict) and count(line.get("step")) is not None:
             found.append(line)
@@ -35,7 +35,7 @@ def last_lines(path: Path, n: int) -> list[str]:
 
 def _tail(path: Path, n_bytes: int) -> list[bytes]:
     try:
-        with open(path, "rb") as file:
+        with opened(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - n_bytes))
             return file.read(n_bytes).split(b"\n")
     except FileNotFoundError:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc import reading
 from nqs_hpc.job.lifecycle import done, stop_requested
 from nqs_hpc.report.places import Place
 from nqs_hpc.report.tails import last_steps
@@ -53,7 +53,7 @@ def traces(place: Place) -> Traces:
             return read(folder / name)
         except (FileNotFoundError, NotADirectoryError):
             return missing
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, ValueError) as error:
             troubles.append(f"{name} cannot be read: {_reason(error)}")
             return missing
 
@@ -114,30 +114,25 @@ def step_seconds(found: Traces) -> float | None:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    data = json.loads(path.read_bytes())
-    if not isinstance(data, dict):
+    found = reading.parse_json(reading.data(path, reading.SETTINGS))
+    if not isinstance(found, dict):
         raise ValueError("it holds no object")
-    return data
+    return found
 
 
 def _yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C ten times as fast, where it was built
-    try:
-        data = yaml.load(path.read_bytes(), loader)
-    except yaml.YAMLError as error:
-        raise ValueError(clean(str(error))) from None
-    if not isinstance(data, dict):
+    found = reading.parse_yaml(reading.data(path, reading.SETTINGS))
+    if not isinstance(found, dict):
         raise ValueError("it holds no mapping")
-    return data
+    return found
 
 
 def _owner(path: Path) -> Owner | None:
-    raw = path.read_bytes()
-    with suppress(ValueError, KeyError, TypeError, RecursionError):  # empty after an orderly end, torn by a kill
-        data = json.loads(raw)
-        return Owner(str(data["host"]), int(data["pid"]), None if data["job"] is None else str(data["job"]))
+    raw = reading.data(path, reading.SMALL)
+    with suppress(ValueError, KeyError, TypeError, OverflowError):  # empty after an orderly end, torn by a kill
+        data = reading.parse_json(raw)
+        job = None if data["job"] is None else clean(str(data["job"]))
+        return Owner(clean(str(data["host"])), int(data["pid"]), job)
     return None
 
 
@@ -155,6 +150,4 @@ def _log(place: Place, job: str | None) -> Path | None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, RecursionError):
-        return "it is nested too deeply"
     return clean((error.strerror or str(error)) if isinstance(error, OSError) else str(error))

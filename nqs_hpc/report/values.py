@@ -5,11 +5,10 @@ And text that comes from such files, fit for a terminal: on one line, without co
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-_ESCAPES = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")  # colours and cursor movements of a terminal
-_LONGEST = 300
+from nqs_hpc.reading import LONGEST, printable
+
 LARGEST = 1e100  # beyond, squares and the margins of a plot overflow
 
 
@@ -29,7 +28,7 @@ def count(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value < 2**63 else None
 
 
-def text(value: Any, longest: int = _LONGEST) -> str | None:
+def text(value: Any, longest: int = LONGEST) -> str | None:
     """A text that says something, as `clean` leaves it; None for an empty one."""
     return (clean(value, longest) or None) if isinstance(value, str) else None
 
@@ -46,8 +45,4 @@ def items(data: Any, key: str) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
-def clean(raw: str, longest: int = _LONGEST) -> str:
-    """``raw`` on one line of at most ``longest`` characters, each of which can be printed."""
-    words = " ".join(_ESCAPES.sub("", raw).split())
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
-    return shown if len(shown) <= longest else shown[: longest - 1] + "…"
+clean = printable  # text of a file as `status` and `report` show it

@@ -21,6 +21,7 @@ from typing import NamedTuple
 from nqs_hpc.checks import bad
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
+from nqs_hpc.reading import opened, printable
 from nqs_hpc.schema import Config, Local
 from nqs_hpc.sweep.book import Book, Todo
 from nqs_hpc.sweep.points import shown
@@ -76,7 +77,12 @@ def run(launcher: Local, todos: list[Todo], book: Book) -> None:
                 last_signal = time.monotonic()
             while free and not asked() and (todo := _next(waiting, book)) is not None:
                 waiting.remove(todo)
-                running.append(_start(launcher, todo, free.pop(0), book))
+                try:
+                    running.append(_start(launcher, todo, free[0], book))
+                    free.pop(0)
+                except OSError as error:  # of its folder, or of its log: the others run
+                    book.note(todo.point.name, state="failed", why=f"not started: {files.said(error)}")
+                    print(f"{_label(todo)}: failed: not started: {files.said(error)}", flush=True)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 free.append(one.slot)
@@ -148,7 +154,7 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _R
         os.sched_setaffinity(0, cores)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until it listens (job/lifecycle.py)
 
-    with open(folder / OUTPUT, "ab") as output:
+    with open(files.open_to_append(folder / OUTPUT), "ab") as output:
         process = subprocess.Popen(
             command,
             env=child_environment(),
@@ -192,17 +198,17 @@ def _label(todo: Todo) -> str:
 def _reason(folder: Path) -> str:
     """How the run says it ended; its last words where it cannot be read."""
     try:
-        return str(files.read_json(folder / "summary.json")["reason"])
+        return printable(str(files.read_json(folder / "summary.json")["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
         return last_line(folder / OUTPUT)
 
 
 def last_line(path: Path) -> str:
     """The last line of a log that says something, "" where there is none."""
-    with open(path, "rb") as file:
-        file.seek(max(path.stat().st_size - 4096, 0))
-        lines = file.read().decode(errors="replace").splitlines()
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+    with opened(path) as file:
+        file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+        lines = map(printable, file.read(4096).decode(errors="replace").splitlines())
+    return next((line for line in reversed(list(lines)) if line), "")
 
 
 # --- stopping

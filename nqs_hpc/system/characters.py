@@ -26,6 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc import reading
 from nqs_hpc.system.groups import character_table, product_table, rounded
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
@@ -177,7 +178,7 @@ def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:
     one is given twice, or all of them are no group.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"{error.strerror}") from None
     rows: dict[tuple[int, ...], int] = {}

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc import reading
 from nqs_hpc.system import formats
 
 LARGEST = 2**31 - 1  # sites are int32
@@ -49,7 +50,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
     hint = "" if weighted else " (weights: lattice.third_column=weight)"
     try:
         # utf-8-sig: some editors put a byte-order mark in front; undecodable bytes end in a line that is refused
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"lattice.file={path}: {error.strerror}") from None
     rows = [

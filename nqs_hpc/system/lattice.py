@@ -11,6 +11,7 @@ is their weight (`bond_weights`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -254,6 +255,22 @@ def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
         return None
     counts = np.unique(_joined(lattice, _shell(lattice, order)), axis=0, return_counts=True)[1] // 2
     return None if (counts == 1).all() else counts.astype(np.float64)
+
+
+def pair_couplings(lattice: Lattice, by_order: Sequence[float]) -> dict[tuple[int, int], float]:
+    """The whole coupling of each pair of sites: of all neighbour orders, each by its number and the bonds' weights.
+
+    On small tori two sites can be neighbours of several orders; a sum may be 0.
+    """
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    for order, coupling in enumerate(by_order, 1):
+        if not coupling:  # such an order may not exist on this lattice
+            continue
+        bonds, weights = neighbours(lattice, order), bond_weights(lattice, order)
+        factors = np.ones(len(bonds)) if weights is None else weights
+        for (i, j), factor in zip(bonds.tolist(), factors.tolist(), strict=True):
+            total[i, j] += coupling * factor
+    return dict(total)
 
 
 def bond_lengths(lattice: Lattice, order: int) -> tuple[float, float] | None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nqs_hpc import reading
 from nqs_hpc.system import formats
 from nqs_hpc.system.lattice import Lattice
 
@@ -28,7 +29,7 @@ VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
 def read_points(path: str | Path) -> list[tuple[float, ...]]:
     """The positions of a file, in its order. ValueError in one line, with the number of the line where it is one's."""
     try:
-        text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+        text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"lattice.file={path}: {error.strerror}") from None
     points: list[tuple[float, ...]] = []
