@@ -43,7 +43,8 @@ class Broken(io.StringIO):
     def write(self, text):
         raise self.error
 
-    flush = write  # type: ignore[assignment]
+    def flush(self):
+        raise self.error
 
 
 GONE = [OSError(number, os.strerror(number)) for number in (errno.EIO, errno.EPIPE, errno.EBADF, errno.ENOSPC)]
