@@ -2,11 +2,10 @@
 
 Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
 a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS
-gets one thread: its own would spin while they wait, and beside any other busy process XLA's threads and they stop each
-other for many times the length of a call. What is large enough is split between threads that sleep while they wait
-(`parallel.foreign`). With
-GPUs, rank i of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started
-the ranks, else their order on the host.
+gets one thread: its own spin while they wait for each other, and beside any other busy process a call then takes many
+times as long. Large calls are split between threads that sleep while they wait (`parallel.foreign`). With GPUs, rank i
+of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started the ranks,
+else their order on the host.
 """
 
 from __future__ import annotations
@@ -87,8 +86,8 @@ def other_threads(wanted: int, placement: Placement, asked: str | None) -> str:
     """
     if placement.threads == wanted:
         return ""
-    why = f"PJRT_NPROC={asked} is set" if asked else f"it has no more cores ({len(placement.cpus)})"
-    return f"resources.threads={wanted}: a rank computes with {placement.threads}, for {why}"
+    why = f"PJRT_NPROC={asked} is set" if asked else f"it may use {len(placement.cpus)} cores"
+    return f"resources.threads={wanted}: a rank computes with {placement.threads} threads, because {why}"
 
 
 def slurm_local_id(world: World) -> int | None:
