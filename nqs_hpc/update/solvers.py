@@ -22,7 +22,7 @@ from nqs_hpc.parallel import foreign
 from nqs_hpc.parallel.foreign import PREFIXES, View
 
 POSV = "nqs_hpc_posv"
-SPLIT_FROM = 384  # rows of a matrix that several threads factorise
+SPLIT_FROM = 768  # rows of a matrix that several threads factorise
 PANEL = 256  # columns that one thread does
 
 
