@@ -25,7 +25,7 @@ from nqs_hpc.job.lock import Lost, lock, release, withdraw
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
-from nqs_hpc.parallel.launch import launched, place
+from nqs_hpc.parallel.launch import launched, other_threads, place
 from nqs_hpc.parallel.world import World, world
 from nqs_hpc.reading import harmless
 from nqs_hpc.resolve.files import check_folder
@@ -133,7 +133,10 @@ def _job(words: list[str], begun: float) -> int:
 def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
     """Load jax and run; what all ranks cannot do alike ends in one line."""
     checked = time.monotonic()
-    placement = place(here)
+    wanted, asked = job.config.resources.threads, os.environ.get("PJRT_NPROC")
+    placement = place(here, None if wanted == "auto" else wanted)
+    if here.rank == 0 and wanted != "auto" and (line := other_threads(wanted, placement, asked)):
+        print(line, file=sys.stderr, flush=True)
     share = compile_cache.use(job.programs, placement.threads, here)
     from nqs_hpc.resume import Refused  # loads jax, which reads what was just set
     from nqs_hpc.run import run

@@ -9,7 +9,6 @@ import fcntl
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 import time
 import uuid
@@ -24,6 +23,7 @@ from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.world import World
 
+ASK_SECONDS = 5.0  # for a Slurm command to answer
 SEEN_SECONDS = 10.0  # for a network file system to show a new file to the other hosts
 SKEW_SECONDS = 1.0
 WRITE = 8 * MIB  # bytes of the file that is timed
@@ -51,7 +51,7 @@ def judge_queue(library: str) -> Line:
     """What Slurm answers, held against what the MPI ``library`` needs."""
     parts, trouble = [], []
     try:
-        parts.append(slurm.ask("sbatch", "--version"))
+        parts.append(slurm.ask("sbatch", "--version", limit=ASK_SECONDS))
         known = plugins()
         parts.append(f"MPI plugins: {' '.join(known) or 'none'}")
         kind, starts = ("pmix", ("pmix",)) if "Open MPI" in library else ("pmi2", ("pmi", "cray"))
@@ -65,7 +65,7 @@ def judge_queue(library: str) -> Line:
         parts.append("not in a job")
     else:
         try:
-            end = slurm.end_time()
+            end = slurm.end_time(limit=ASK_SECONDS)
             left = "no time limit" if end is None else f"{max(0.0, end - time.time()) / 60:.0f} min left"
             parts.append(f"job {job}, {left}")
         except slurm.SlurmError as error:
@@ -76,13 +76,7 @@ def judge_queue(library: str) -> Line:
 
 def plugins() -> list[str]:
     """The kinds of MPI that srun can start; raises SlurmError."""
-    command = ["srun", "--mpi=list"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=slurm.ASK_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise slurm.SlurmError(f"srun does not answer: {error}") from None
-    if done.returncode:
-        raise slurm.SlurmError(" ".join(done.stderr.split()) or f"srun failed with code {done.returncode}")
+    done = slurm.run("srun", "--mpi=list", limit=ASK_SECONDS)
     return plugins_of(done.stdout + "\n" + done.stderr)  # it depends on the version which it is
 
 

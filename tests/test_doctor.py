@@ -7,6 +7,7 @@ import fcntl
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import threading
@@ -388,6 +389,20 @@ def test_a_slurm_that_does_not_fit_or_does_not_answer(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch, sbatch="echo 'sbatch: fatal: no\nconfiguration' >&2; exit 1")
     line = site.queue(ALONE)
     assert line.status == "warning" and "sbatch: fatal: no configuration" in line.found and "SLURM_CONF" in line.advice
+
+
+def test_a_slurm_that_never_answers_is_given_up(tmp_path, monkeypatch):
+    """Each command within the limit, also where a child of it holds its output open."""
+    assert site.ASK_SECONDS <= 5
+    monkeypatch.setattr(site, "ASK_SECONDS", 0.05)
+    silent = f"{shutil.which('sleep')} 1000 & wait"
+    slurm(tmp_path, monkeypatch, sbatch=silent, srun=silent, squeue=silent)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    line = site.queue(ALONE)
+    assert line.status == "warning" and "sbatch does not answer within 0.05 s" in line.found
+    assert "time left unknown: squeue does not answer within 0.05 s" in line.found
+    slurm(tmp_path, monkeypatch, sbatch="echo slurm 22.05.8")
+    assert "srun does not answer within 0.05 s" in site.queue(ALONE).found
 
 
 # --- files ---

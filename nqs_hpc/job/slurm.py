@@ -8,8 +8,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,11 +40,11 @@ def job_id() -> str | None:
     return f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID") or None
 
 
-def end_time() -> float | None:
+def end_time(limit: float | None = None) -> float | None:
     """The Unix time at which the limit of this job is reached; None without a job, or without a limit.
 
     From SLURM_JOB_END_TIME (Slurm 23.02 and newer), else from squeue. Raises SlurmError where there is a job and
-    neither answers.
+    neither answers, squeue not within ``limit`` seconds where given.
     """
     job = job_id()
     if job is None:
@@ -50,7 +52,7 @@ def end_time() -> float | None:
     given = os.environ.get("SLURM_JOB_END_TIME", "")
     if given.isdigit():
         return float(given) if int(given) < 2**31 - 1 else None  # Slurm's word for no limit is a time beyond all others
-    left = seconds(ask("squeue", "--noheader", "--jobs", job, "--format=%L"))
+    left = seconds(ask("squeue", "--noheader", "--jobs", job, "--format=%L", limit=limit))
     return None if left is None else time.time() + left
 
 
@@ -119,14 +121,38 @@ def submit(script: str, folder: Path, *options: str) -> str:
     return ask("sbatch", "--parsable", *options, stdin=script, cwd=folder).partition(";")[0]
 
 
-def ask(*words: str, stdin: str = "", cwd: Path | None = None) -> str:
-    """What a Slurm command prints, stripped; SlurmError if it is not there, fails, or takes longer than a while."""
+def ask(*words: str, stdin: str = "", cwd: Path | None = None, limit: float | None = None) -> str:
+    """What a Slurm command prints, stripped; SlurmError if it is not there, fails, or takes longer than ``limit``
+    seconds, which are ASK_SECONDS unless given.
+    """
     if shutil.which(words[0]) is None:
         raise NoSlurm(f"{words[0]} is not on PATH")
+    return run(*words, stdin=stdin, cwd=cwd, limit=limit).stdout.strip()
+
+
+def run(
+    *words: str, stdin: str = "", cwd: Path | None = None, limit: float | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A Slurm command that has ended well; SlurmError otherwise. One that takes too long is killed with its children,
+    which may hold its output open.
+    """
+    limit = ASK_SECONDS if limit is None else limit
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(words, input=stdin, cwd=cwd, capture_output=True, text=True, timeout=ASK_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        process = subprocess.Popen(
+            words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=cwd, start_new_session=True
+        )
+    except OSError as error:
         raise SlurmError(f"{words[0]} does not answer: {error}") from None
-    if done.returncode:
-        raise SlurmError(" ".join(done.stderr.split()) or f"{words[0]} failed with code {done.returncode}")
-    return done.stdout.strip()
+    with process:
+        try:
+            stdout, stderr = process.communicate(stdin, timeout=limit)
+        except BaseException as error:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise SlurmError(f"{words[0]} does not answer within {limit:g} s") from None
+    if process.returncode:
+        raise SlurmError(" ".join(stderr.split()) or f"{words[0]} failed with code {process.returncode}")
+    return subprocess.CompletedProcess(words, 0, stdout, stderr)

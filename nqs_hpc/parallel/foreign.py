@@ -10,6 +10,9 @@ inside a function called by XLA has nowhere to go. So these functions must not r
 thread that calls it where dispatch is not asynchronous, or where the program is cheap, below a thousand operations,
 calls like these not counted. So all is left to XLA without asynchronous dispatch, and so are matrices of fewer than
 SMALLEST rows; the programs of this package that hold larger ones compute thousands of numbers besides.
+
+BLAS runs on one thread here (`parallel.launch`). Large calls are split into parts for the threads of this rank, which
+sleep while they have none: `side_by_side`.
 """
 
 from __future__ import annotations
@@ -18,8 +21,11 @@ import ctypes
 import functools
 import os
 import sys
+import threading
 import traceback
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +33,7 @@ from jax import Array
 
 INTERFACE = (0, 3)  # the version of the interface whose structures stand below
 PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
+SIZES = {"float32": 4, "float64": 8, "complex64": 8, "complex128": 16}  # bytes
 # How XLA numbers the types of a buffer.
 TYPES = {4: "int32", 11: "float32", 12: "float64", 15: "complex64", 18: "complex128"}
 SMALLEST = 64  # rows of a matrix
@@ -81,6 +88,12 @@ def register(name: str) -> Callable[[Function], Function]:
     return keep
 
 
+def scalar(dtype: str, value: float) -> Any:
+    """A real number as BLAS takes it for arrays of ``dtype``."""
+    real = ctypes.c_float if dtype in ("float32", "complex64") else ctypes.c_double
+    return (real * 2)(value, 0.0) if dtype.startswith("complex") else real(value)
+
+
 @functools.cache
 def routine(module: str, name: str, n_arguments: int) -> Any:
     """A routine of ``scipy.linalg.cython_blas`` or ``cython_lapack`` that takes so many addresses."""
@@ -106,6 +119,57 @@ def call(module: str, name: str, *arguments: Any) -> None:
         for argument in arguments
     ]
     routine(module, name, len(arguments))(*addresses)
+
+
+def n_threads() -> int:
+    """How many threads a large call is split between: those of this rank, or 1 where BLAS has threads of its own."""
+    given = os.environ.get("PJRT_NPROC", "")
+    return int(given) if given.isdigit() and os.environ.get("OPENBLAS_NUM_THREADS") == "1" else 1
+
+
+def side_by_side(parts: Sequence[Callable[[], None]], n_threads: int) -> None:
+    """Run ``parts`` in their order on this thread and ``n_threads`` - 1 others; returns when all are done.
+
+    A thread that gets no core takes no part, so that on a busy machine this one does what is left.
+    """
+    left, done, errors = deque(parts), threading.Semaphore(0), []
+
+    def work() -> None:
+        while True:
+            try:
+                part = left.popleft()
+            except IndexError:
+                return
+            try:
+                part()
+            except BaseException as error:
+                errors.append(error)
+            done.release()
+
+    n_helpers = min(n_threads, len(parts)) - 1
+    if n_helpers > 0:
+        jobs = _helpers(n_threads - 1)
+        for _ in range(n_helpers):
+            jobs.put(work)
+    work()
+    for _ in parts:
+        done.acquire()
+    if errors:
+        raise errors[0]
+
+
+@functools.cache
+def _helpers(n: int) -> SimpleQueue[Callable[[], None]]:
+    """A queue that so many threads serve until the process ends."""
+    jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
+
+    def serve() -> None:
+        while True:
+            jobs.get()()
+
+    for i in range(n):
+        threading.Thread(target=serve, name=f"blas-{i}", daemon=True).start()
+    return jobs
 
 
 @functools.cache

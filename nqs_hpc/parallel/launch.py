@@ -1,9 +1,11 @@
 """Threads and device of this rank: set before jax is imported, for jax reads them once.
 
 Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
-a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. With
-GPUs, rank i of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started
-the ranks, else their order on the host.
+a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS
+gets one thread: its own spin while they wait for each other, and beside any other busy process a call then takes many
+times as long. Large calls are split between threads that sleep while they wait (`parallel.foreign`). With GPUs, rank i
+of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started the ranks,
+else their order on the host.
 """
 
 from __future__ import annotations
@@ -42,11 +44,11 @@ def launched() -> tuple[int, int]:
     return 1, 0
 
 
-def place(world: World) -> Placement:
+def place(world: World, wanted: int | None = None) -> Placement:
     """Bind this rank and set the environment that jax and BLAS will read. Collective.
 
     A number of threads already in PJRT_NPROC is obeyed; without it there is one thread for each core of this rank, or
-    SLURM_CPUS_PER_TASK where that is less.
+    SLURM_CPUS_PER_TASK or ``wanted`` where that is less.
     """
     host = socket.gethostname()
     mask = tuple(sorted(os.sched_getaffinity(0)))
@@ -58,10 +60,10 @@ def place(world: World) -> Placement:
         os.sched_setaffinity(0, cpus)
 
     threads = min(len(cpus), _positive_int("SLURM_CPUS_PER_TASK") or len(cpus))
-    threads = _positive_int("PJRT_NPROC") or threads
+    threads = _positive_int("PJRT_NPROC") or min(threads, wanted or threads)
     os.environ["PJRT_NPROC"] = str(threads)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(name, str(threads))
+        os.environ.setdefault(name, "1")
 
     gpu = None
     visible = _gpus()
@@ -75,6 +77,17 @@ def place(world: World) -> Placement:
     # CUDA-aware MPI crashes on some systems; through host memory it always works.
     os.environ.setdefault("MPI4JAX_USE_CUDA_MPI", "0")
     return Placement(host, cpus, threads, gpu)
+
+
+def other_threads(wanted: int, placement: Placement, asked: str | None) -> str:
+    """What to say where a rank does not compute with the ``wanted`` number of threads, else "".
+
+    ``asked``: PJRT_NPROC as it was before `place`.
+    """
+    if placement.threads == wanted:
+        return ""
+    why = f"PJRT_NPROC={asked} is set" if asked else f"it may use {len(placement.cpus)} cores"
+    return f"resources.threads={wanted}: a rank computes with {placement.threads} threads, because {why}"
 
 
 def slurm_local_id(world: World) -> int | None:

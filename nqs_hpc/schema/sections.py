@@ -83,7 +83,9 @@ class Log:
 
 @dataclass(frozen=True)
 class Resources:
-    """What ``submit`` and sweeps ask for; a job that has started takes what it finds. Resolved: single values."""
+    """What ``submit`` and sweeps ask for. A job that has started takes what it finds, and of its cores at most
+    ``threads``. Resolved: single values.
+    """
 
     ranks: int = key(checks.by_size(checks.integer()), "MPI ranks of a job that is submitted", physics=False)
     nodes: int | None = key(
@@ -91,7 +93,11 @@ class Resources:
         "nodes they share; null: as the queue likes (gpu: one)",
         physics=False,
     )
-    threads: int = key(checks.by_size(checks.integer()), "cores of a rank", physics=False)
+    threads: int | Auto = key(
+        checks.by_size(checks.either("auto", checks.integer())),
+        "cores of a rank; auto: 1 in a queue or a sweep, else all that the rank may use",
+        physics=False,
+    )
     device: Literal["cpu", "gpu"] = key(
         checks.choice("cpu", "gpu"), "what a rank computes on; gpu: one device a rank", physics=False
     )
@@ -106,3 +112,8 @@ class Resources:
         "file like slurm/site.yaml; null: that one, where it is here",
         physics=False,
     )
+
+    @property
+    def cores(self) -> int:
+        """The cores of a rank that are asked of a queue, and kept for it in a sweep."""
+        return 1 if self.threads == "auto" else self.threads

@@ -103,7 +103,7 @@ def slots(launcher: Local, todos: list[Todo], taken: Set[int] = frozenset()) -> 
     """
     every = os.sched_getaffinity(0)
     cores = sorted(every - taken or every)
-    most = max((ranks(launcher, todo.config) * todo.config.resources.threads for todo in todos), default=1)
+    most = max((ranks(launcher, todo.config) * todo.config.resources.cores for todo in todos), default=1)
     n_jobs = max(len(cores) // most, 1) if launcher.n_jobs == "auto" else launcher.n_jobs
     width = max(len(cores) // n_jobs, 1)
     return [tuple(cores[(first * width + i) % len(cores)] for i in range(width)) for first in range(n_jobs)]
@@ -148,7 +148,7 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _R
     if n_ranks > 1:
         command = [str(mpiexec()), "-n", str(n_ranks), *command]
     # as many cores as a queue would give it: another number of threads makes other bits
-    cores = slot[: n_ranks * todo.config.resources.threads]
+    cores = slot[: n_ranks * todo.config.resources.cores]
 
     def become() -> None:  # in the child, which has one thread as this process has
         os.sched_setaffinity(0, cores)

@@ -9,6 +9,7 @@ is not finite; the pseudo-inverse from eigenvalues, cut off below ``rcond`` time
 from __future__ import annotations
 
 import ctypes
+import functools
 import math
 from collections.abc import Callable
 
@@ -16,10 +17,13 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.gradient.rank_k import add_lower
 from nqs_hpc.parallel import foreign
 from nqs_hpc.parallel.foreign import PREFIXES, View
 
 POSV = "nqs_hpc_posv"
+SPLIT_FROM = 768  # rows of a matrix that several threads factorise
+PANEL = 256  # columns that one thread does
 
 
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
@@ -60,11 +64,50 @@ def _solve_in_place(arguments: list[View], results: list[View]) -> None:
     n, one, info = ctypes.c_int(x.shape[0]), ctypes.c_int(1), ctypes.c_int(0)
     if n.value == 0:
         return
-    name = f"{PREFIXES[matrix.dtype]}posv"
-    foreign.call("cython_lapack", name, b"L", n, one, matrix.address, n, x.address, n, info)
+    prefix, n_threads = PREFIXES[matrix.dtype], foreign.n_threads() if n.value >= SPLIT_FROM else 1
+    if n_threads == 1:
+        foreign.call("cython_lapack", f"{prefix}posv", b"L", n, one, matrix.address, n, x.address, n, info)
+    else:
+        info.value = _factor(matrix, n_threads)
+        if not info.value:
+            foreign.call("cython_lapack", f"{prefix}potrs", b"L", n, one, matrix.address, n, x.address, n, info)
     if info.value:  # no factor: a first number that is none says so
         real = ctypes.c_float if matrix.dtype in ("float32", "complex64") else ctypes.c_double
         real.from_address(x.address).value = math.nan
+
+
+def _factor(matrix: View, n_threads: int) -> int:
+    """Cholesky's factor of the lower triangle by columns, in place, panel after panel; 0, or not 0 where there is none.
+
+    What a panel leaves to do is split between threads.
+    """
+    n, dtype, size = matrix.shape[0], matrix.dtype, foreign.SIZES[matrix.dtype]
+    prefix, width = PREFIXES[dtype], ctypes.c_int(n)
+    panel = min(PANEL, n // 4)
+    for first in range(0, n, panel):
+        m = min(panel, n - first)
+        corner = matrix.address + (first + first * n) * size
+        columns, info = ctypes.c_int(m), ctypes.c_int(0)
+        foreign.call("cython_lapack", f"{prefix}potrf", b"L", columns, corner, width, info)
+        if info.value:
+            return info.value
+        below, n_below = corner + m * size, n - first - m
+        if not n_below:
+            continue
+        height = max(64, -(-n_below // (2 * n_threads)))
+        solve = functools.partial(_solve_rows, dtype, corner, m, width)
+        rows = range(0, n_below, height)
+        parts = [functools.partial(solve, below + i * size, min(height, n_below - i)) for i in rows]
+        foreign.side_by_side(parts, n_threads)
+        add_lower(dtype, b"N", n_below, m, -1.0, below, n, below + m * n * size, n)
+    return 0
+
+
+def _solve_rows(dtype: str, corner: int, m: int, width: ctypes.c_int, rows: int, n_rows: int) -> None:
+    """Rows below a factor L in ``corner`` times L^-dagger, in place (?trsm)."""
+    sizes = ctypes.c_int(n_rows), ctypes.c_int(m)
+    name, one = f"{PREFIXES[dtype]}trsm", foreign.scalar(dtype, 1.0)
+    foreign.call("cython_blas", name, b"R", b"L", b"C", b"N", *sizes, one, corner, width, rows, width)
 
 
 def pseudo_inverse(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:

@@ -35,7 +35,13 @@ def machine(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(8)))
     monkeypatch.setattr(os, "sched_setaffinity", lambda pid, cpus: bound.append(tuple(cpus)))
     monkeypatch.setattr(launch, "_gpus", lambda: [])
-    for name in ("PJRT_NPROC", "SLURM_CPUS_PER_TASK", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES"):
+    for name in (
+        "PJRT_NPROC",
+        "SLURM_CPUS_PER_TASK",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "CUDA_VISIBLE_DEVICES",
+    ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     return bound
@@ -44,7 +50,8 @@ def machine(monkeypatch):
 def test_ranks_of_a_host_share_its_cores(machine):
     found = launch.place(world_of(1, [tuple(range(8))] * 3))
     assert machine == [(2, 3, 4)] and found.cpus == (2, 3, 4) and found.threads == 3
-    assert os.environ["PJRT_NPROC"] == "3" and os.environ["OMP_NUM_THREADS"] == "3"
+    assert os.environ["PJRT_NPROC"] == "3"
+    assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"  # those of BLAS would spin
     shares = [launch.share(tuple(range(8)), rank, 3) for rank in range(3)]
     assert sorted(core for part in shares for core in part) == list(range(8))
 
@@ -63,6 +70,31 @@ def test_threads_asked_for_are_obeyed(machine, monkeypatch):
     assert launch.place(world_of(0, [tuple(range(8))])).threads == 2
     monkeypatch.setenv("PJRT_NPROC", "5")
     assert launch.place(world_of(0, [tuple(range(8))])).threads == 5
+
+
+@pytest.mark.parametrize(
+    ("wanted", "ranks", "given", "threads", "words"),
+    [
+        (1, 1, None, 1, ""),  # a plain start
+        (2, 1, None, 2, ""),
+        (3, 2, None, 3, ""),  # mpiexec
+        (5, 2, None, 4, "resources.threads=5: a rank computes with 4 threads, because it may use 4 cores"),
+        (2, 1, "4", 4, "resources.threads=2: a rank computes with 4 threads, because PJRT_NPROC=4 is set"),
+        (None, 2, None, 4, None),
+    ],
+)
+def test_the_key_is_obeyed(machine, monkeypatch, wanted, ranks, given, threads, words):
+    if given:
+        monkeypatch.setenv("PJRT_NPROC", given)
+    found = launch.place(world_of(0, [tuple(range(8))] * ranks), wanted)
+    assert found.threads == threads and os.environ["PJRT_NPROC"] == str(threads)
+    assert wanted is None or launch.other_threads(wanted, found, given) == words
+
+
+def test_the_users_own_threads_of_blas_stay(machine, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "4")
+    launch.place(world_of(0, [tuple(range(8))]))
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "4"
 
 
 def test_each_rank_sees_its_own_gpu(machine, monkeypatch):

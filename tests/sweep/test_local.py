@@ -193,6 +193,14 @@ def test_cores_of_points_are_disjoint(monkeypatch, tmp_path, n_cores, n_jobs, ra
     assert local.slots(Local("local", False, n_jobs, None), [todo]) == expected
 
 
+def test_without_a_number_a_point_gets_a_core_a_rank(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
+    config = compose(["resources.ranks=2", "resources.threads=auto"], None)
+    todo = Todo(study.Point("a", "", {}, [], "", 4, 1), config, [])
+    assert local.slots(Local("local", False, "auto", None), [todo]) == [(0, 1), (2, 3)]
+
+
 def test_cores_of_points_in_use_are_left_out(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(4)))
