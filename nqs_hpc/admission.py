@@ -40,11 +40,11 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Le
     reached = finished(folder)
     if reached is not None and reached.step >= config.task.n_steps:
         said = f"{folder} is done: {reached.step} of {config.task.n_steps} steps"
-        known = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
-        if isinstance(config.sampler, Enumerate) or known is None or config.task.final_samples <= known:
+        n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
+        if isinstance(config.sampler, Enumerate) or n_samples is None or config.task.final_samples <= n_samples:
             return Leave(DONE, f"{said}; nothing to do")
         if not any((folder / "checkpoints").glob("step_*.h5")):  # a start would make all steps again
-            asked = f"{known} final samples, {config.task.final_samples} are asked for"
+            asked = f"{n_samples} final samples, {config.task.final_samples} are asked for"
             return Leave(FAULT, f"{said}, {asked}, and no checkpoint is left to take them from")
     if source_is_there and config.init_from is not None and not any((folder / "checkpoints").glob("step_*.h5")):
         check_source(config.init_from)  # a run with checkpoints of its own needs the other's no more

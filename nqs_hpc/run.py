@@ -371,7 +371,8 @@ def evaluated(folder: Path, step: int) -> dict[str, Any] | None:
 
 def kept_final(former: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
     """The summary of a start that did not end its final evaluation: how it ended, and the ``former`` energy."""
-    reason = f"{summary['reason']}; the energy is that of the final evaluation before, from {former.get('n_samples')} samples"
+    kept = f"the energy is that of the final evaluation before, from {former.get('n_samples')} samples"
+    reason = f"{summary['reason']}; {kept}"
     return former | {"status": summary["status"], "reason": reason, "seconds": summary["seconds"]}
 
 

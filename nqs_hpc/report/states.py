@@ -88,8 +88,11 @@ def _more_samples(found: Traces) -> str:
     Only a start with more samples than those of DONE leaves a DONE beside a config.yaml that asks for more.
     """
     asked = count(section(found.config, "task").get("final_samples"))
-    known = found.n_final if found.n_final is not None else count(found.summary.get("n_samples"))
-    if asked is None or known is None or asked <= known or found.summary.get("final") is not True:
+    known = count(found.summary.get("n_samples"))
+    if asked is None or known is None or found.summary.get("final") is not True:
+        return ""
+    known = max(known, found.n_final or 0)  # a kill between the two files leaves DONE as it was before
+    if asked <= known:
         return ""
     if section(found.config, "sampler").get("name") == "enumerate":
         return ""
