@@ -168,10 +168,14 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
     start, reached, target = found.starts[-1] if found.starts else {}, step(found), n_steps(found)
     per_step = step_seconds(found) or 0.0
     limit = max(STALLED_STEPS * per_step, LEAST_SECONDS)
-    if not start or not section(start, "seconds") or found.written is None:
+    samples = number(section(found.config, "task").get("final_samples")) or 0.0
+    if target is not None and (count(start.get("step")) or 0) >= target:  # all that it makes is the final evaluation
+        rounds = samples / (number(section(found.config, "sampler").get("n_samples")) or SAMPLES)
+        limit = QUIET_SECONDS + STALLED_STEPS * per_step * (1 + rounds)
+        sign, phase = found.started, "final evaluation"
+    elif not start or not section(start, "seconds") or found.written is None:
         sign, limit, phase = found.started, QUIET_SECONDS, "starting"
     elif reached is not None and target is not None and reached >= target:
-        samples = number(section(found.config, "task").get("final_samples")) or 0.0
         rounds = samples / (number(found.summary.get("n_samples")) or SAMPLES)
         sign, limit, phase = found.written, max(limit * (1 + rounds), QUIET_SECONDS), "final evaluation"
     else:

@@ -105,12 +105,15 @@ def test_what_the_status_says(run, traces, state, why):
 
 def test_one_that_is_evaluated_again_is_running(run):
 
-    fill(run, asks=4096, ended=False)
+    fill(run, asks=4 * 10**6, ended=False)
     owner = {"host": os.uname().nodename, "pid": os.getpid(), "job": None}
     (run / ".lock").write_text(json.dumps(owner))
     (run / "metrics.jsonl").write_text(json.dumps({"step": 12, "energy": -6.5, "seconds": 0.1}) + "\n")
-    (one,) = read_rows(holding(str(run)), 0.0)
-    assert one.row.state == "running"
+    begun = (run / "manifest.json").stat().st_mtime
+    for after, state in ((1.0, "running"), (1000.0, "running"), (10**5, "stalled")):
+        (one,) = read_rows(holding(str(run)), begun + after)
+        assert one.row.state == state
+        assert state == "stalled" or one.row.why == "final evaluation"
 
 
 def test_a_summary_keeps_the_former_energy(run):
