@@ -147,9 +147,18 @@ def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
     if not isinstance(before, dict):
         return Changes([], [f"{path} cannot be read: what changed since the last start is not known"])
     lines = [line for line in differences(before, planned(config, plan)) if not line.startswith(_SAID_ELSEWHERE)]
-    # keys that the lattices of older versions had not; what is another lattice by them has been refused
-    lines = [line for line in lines if not (line.startswith("lattice.") and ": (absent) -> " in line)]
+    lines = [line for line in lines if not _is_new_key(line)]
     return Changes(lines, [f"changed since the last start: {'; '.join(lines)}"] if lines else [])
+
+
+def _is_new_key(line: str) -> bool:
+    """Whether a line is of a key that an older version had not, and that is off; what makes another lattice has been
+    refused as another physics.
+    """
+    key, _, change = line.partition(": ")
+    return change.startswith("(absent) -> ") and (
+        key.startswith("lattice.") or change.endswith(("-> null", "-> false", "-> []"))
+    )
 
 
 # `merge_plans` says these; a start elsewhere is no change of the run

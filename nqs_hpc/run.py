@@ -27,6 +27,7 @@ from nqs_hpc.parts.sampler import final_chain_length
 from nqs_hpc.record import Book, config_text, metrics, rates, why_rejected
 from nqs_hpc.report.plots import energy_png
 from nqs_hpc.resolve.bonds import words_of_bonds
+from nqs_hpc.resolve.gauge import switched_off
 from nqs_hpc.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
@@ -401,6 +402,9 @@ def judged(
     recent = [one["energy"] for one in log.read(folder / "metrics.jsonl")[-RECENT:] if not one.get("rejected")]
     known = Known(bounds, parts.operator.e_infinity, exact, [one for one in recent if one is not None])
     found = tuple(doubts(line, known))
+    key = switched_off(config.hamiltonian, parts.lattice) if parts.ansatz.kind == "real" else None
+    if key is not None and not near(energy, exact):
+        found = (*found, f"this ansatz is positive, and the signs that the ground state needs are off ({key})")
     said = f"{step} steps, energy {progress.with_error(energy, line['energy_error'])}"
     return ("doubtful", f"{said}: {found[0]}", found) if found else ("done", said, ())
 

@@ -20,7 +20,9 @@ def parts():
     return build(["lattice.length=6"])
 
 
-def judge(tmp_path, parts, e_loc_A, *, accepted=0.5, reference=None, recent=(), error=None):
+def judge(
+    tmp_path, parts, e_loc_A, *, accepted=0.5, reference=None, recent=(), error=None, words=("lattice.length=6",)
+):
     """The verdict of a final evaluation with these local energies, chain by chain."""
     (tmp_path / "metrics.jsonl").write_text(
         "".join(
@@ -40,7 +42,7 @@ def judge(tmp_path, parts, e_loc_A, *, accepted=0.5, reference=None, recent=(), 
         "accepted_per_sample": counts["accepted"] / n, "acceptance": accepted, "r_hat": 1.0,
     }  # fmt: skip
     book = SimpleNamespace(reference=None if reference is None else {"energy": reference})
-    status, reason, found = judged(compose(["lattice.length=6"]), tmp_path, parts, final, line, 300, book)
+    status, reason, found = judged(compose(words), tmp_path, parts, final, line, 300, book)
     assert "\n" not in reason and (status == "done") == (not found and "energy" in reason and status != "failed")
     return status, reason, found, line
 
@@ -70,6 +72,12 @@ def test_a_good_energy_is_done(tmp_path, parts):
 def test_another_is_not(tmp_path, parts, given, status, words):
     found = judge(tmp_path, parts, **given)
     assert found[0] == status and words in found[1]
+
+
+def test_signs_that_are_off_make_a_positive_state_doubtful(tmp_path):
+    off = ["lattice.length=6", "hamiltonian.h=-1", "hamiltonian.gauge=false"]
+    status, reason, _, _ = judge(tmp_path, build(off), energies(-6.0), words=off)
+    assert status == "doubtful" and "hamiltonian.gauge" in reason
 
 
 def test_frozen_chains_have_neither_error_nor_v_score_in_the_summary(tmp_path, parts):

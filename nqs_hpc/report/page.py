@@ -53,12 +53,12 @@ def report(words: list[str]) -> int:
         name, choice = _read(words)
         found = holding(name)
         need_matplotlib()
-        told = _content(found, choice)
+        told = gathered(found, choice)
     except ValueError as error:
         print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
     try:
-        print(_write(found, *told))
+        print(make(found, *told))
     except OSError as error:
         print(f"{error.filename or name} cannot be written: {error.strerror}", file=sys.stderr)
         return FAULT
@@ -104,12 +104,13 @@ def _number(option: str, text: str, kind: type[int] | type[float], most: float) 
     return found
 
 
-def _content(of: Holding, choice: Choice) -> tuple[list[Found], Content]:
+def gathered(of: Holding, choice: Choice) -> tuple[list[Found], Content]:
+    """What is in the folder and what there is to say of it; ValueError in one line for a choice that fits no point."""
     found = read_rows(of, time.time())
     return found, content(of, found, choice)
 
 
-def _write(of: Holding, found: list[Found], told: Content) -> Path:
+def make(of: Holding, found: list[Found], told: Content) -> Path:
     """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
     goal = subfolder(of.folder / OWN)
     for part in told.sections:

@@ -46,20 +46,29 @@ def gauge(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> NDArray[np.int8]
     return signs(lattice.n_sites, [(sites, sign) for sites, sign in elements if sign is not None])
 
 
+def switched_off(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> str | None:
+    """The key that a user has switched off and that would make all off-diagonal elements negative; None otherwise."""
+    found, taken = gauge(hamiltonian, lattice), signs_of(hamiltonian, lattice)
+    if found is None or np.array_equal(found, np.ones(lattice.n_sites) if taken is None else taken):
+        return None
+    return "hamiltonian.marshall" if isinstance(hamiltonian, schema.Heisenberg) else "hamiltonian.gauge"
+
+
 def why_not_positive(hamiltonian: schema.Hamiltonian, lattice: Lattice) -> str | None:
     """One line where the ground state of a resolved Hamiltonian need not be positive in the basis of the ansatz, so
     that a positive wave function is an approximation of unknown quality; None where it is positive.
     """
-    found, taken = gauge(hamiltonian, lattice), signs_of(hamiltonian, lattice)
-    key = "hamiltonian.marshall" if isinstance(hamiltonian, schema.Heisenberg) else "hamiltonian.gauge"
-    if found is None:
-        what = "has off-diagonal elements that no signs of the basis states make negative (frustration)"
-        advice = "ansatz.dtype=complex, or ansatz=modulus_phase, can have the signs it needs"
-    elif np.array_equal(found, np.ones(lattice.n_sites) if taken is None else taken):
-        return None
-    else:
+    key = switched_off(hamiltonian, lattice)
+    if key is not None:
         what = f"has positive off-diagonal elements, and {key} is off"
         advice = f"{key}=auto makes them negative"
+    elif gauge(hamiltonian, lattice) is None:
+        what = (
+            "has off-diagonal elements that no signs of the basis states make negative (frustration, or complex ones)"
+        )
+        advice = "ansatz.dtype=complex, or ansatz=modulus_phase, can have the signs it needs"
+    else:
+        return None
     return f"signs: this ansatz is positive, but the Hamiltonian {what}: its ground state need not be; {advice}"
 
 

@@ -94,7 +94,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
 
 def _weight(word: str, fault: str) -> float:
     try:
-        weight = float(word)
+        weight = math.nan if "_" in word else float(word)  # Python reads 1_0 as 10
     except ValueError:
         weight = math.nan
     if not math.isfinite(weight) or weight == 0:

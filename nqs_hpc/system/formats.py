@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+LONGEST = 200  # characters of a line that are looked at
+
 _ANYWHERE = (
     (r".*[\0\ufffd]", "a file that is not plain text in UTF-8"),
     (r"%%MatrixMarket", "a Matrix Market file"),
@@ -29,7 +31,7 @@ _HEADER = r"[A-Za-z_]\w*(\s+[A-Za-z_]\w*)*$"
 
 def looks_like(line: str, *, first: bool) -> str:
     """`` looks like …`` for a line that is not one of ours, or nothing; ``first``: none before it held anything."""
-    text = line.strip()
+    text = line.strip()[:LONGEST]
     for pattern, name in _ANYWHERE:
         if re.match(pattern, text):
             return f" looks like {name}"

@@ -38,7 +38,7 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
         if not words:
             continue
         try:
-            point = tuple(float(word) for word in words)
+            point = () if "_" in "".join(words) else tuple(float(word) for word in words)  # Python reads 1_0 as 10
         except ValueError:
             point = ()
         fits = len(point) in (1, 2, 3) and (not points or len(point) == len(points[0]))

@@ -349,9 +349,11 @@ FOLDERS = {
 
 def _report(folder):
     pytest.importorskip("matplotlib")
-    from nqs_hpc.report.page import make
+    from nqs_hpc.report.curves import Choice
+    from nqs_hpc.report.page import gathered, make
 
-    make(Holding(folder, None, [], []))
+    of = Holding(folder, None, [], [])
+    make(of, *gathered(of, Choice()))
 
 
 @pytest.mark.parametrize("kind", ["link to a folder", *SPECIAL[:3]])

@@ -166,6 +166,8 @@ def test_a_first_bond_is_no_header(text, tmp_path):
         ("0 1 nan\n", 1, "no weight"),
         ("0 1 1e999\n", 1, "no weight"),
         ("0 1 J\n", 1, "no weight"),
+        ("0 1 1_0\n", 1, "no weight"),
+        ("C 0 " + "1" * 10**6 + "\n", 1, "'i j weight'"),
         ("0 1 2\n1 0 3\n", 2, "repeats line 1; every pair is given once, in one direction"),
         ("1.0 0 1\n", 1, "'i j weight'"),
     ],

@@ -54,6 +54,7 @@ def test_neighbours_of_scattered_points_are_all_pairs_by_distance(dim):
         ("0 0\n1 1\n2 0\n1 1.0\n", "sites 1 and 3, counted from 0, are in one place"),
         ("0 0\n2e6 0\n", "within 1e+06"),
         ("9\nflake\nC 0.0 0.0 0.0\n", "line 2: 'flake'"),
+        ("0 0\n1_0 0\n", "line 2: '1_0 0'"),
         ("C 0.0 0.0 0.0\nC 1.0 0.0 0.0\n", "looks like an XYZ file"),
         ("x,y\n0,0\n", "looks like values separated by commas"),
         ("x y\n0 0\n", "looks like the header of a table"),
