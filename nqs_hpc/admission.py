@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc.config import differences, physics
-from nqs_hpc.job.files import check_places
-from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, STOPPED, done, stop_requested
+from nqs_hpc.job.files import check_places, read_json
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, finished, stop_requested
 from nqs_hpc.job.manifest import recorded_physics
 from nqs_hpc.resolve.files import check_source
-from nqs_hpc.schema import Config
+from nqs_hpc.schema import Config, Enumerate
 
 
 class Leave(NamedTuple):
@@ -37,9 +37,28 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Le
     if known is not None and (changed := differences(known, physics(config))):
         line = f"run_dir={folder} holds a run of another physics: {'; '.join(changed)}; choose another run_dir"
         return Leave(BAD_INPUT, line)
-    reached = done(folder)
-    if reached is not None and reached >= config.task.n_steps:
-        return Leave(DONE, f"{folder} is done: {reached} of {config.task.n_steps} steps; nothing to do")
+    reached = finished(folder)
+    if reached is not None and reached.step >= config.task.n_steps:
+        said = f"{folder} is done: {reached.step} of {config.task.n_steps} steps"
+        n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
+        if isinstance(config.sampler, Enumerate) or n_samples is None or config.task.final_samples <= n_samples:
+            return Leave(DONE, f"{said}; nothing to do")
+        if not any((folder / "checkpoints").glob("step_*.h5")):  # a start would make all steps again
+            asked = f"{n_samples} final samples, {config.task.final_samples} are asked for"
+            return Leave(FAULT, f"{said}, {asked}, and no checkpoint is left to take them from")
     if source_is_there and config.init_from is not None and not any((folder / "checkpoints").glob("step_*.h5")):
         check_source(config.init_from)  # a run with checkpoints of its own needs the other's no more
     return None
+
+
+def _evaluated(folder: Path) -> int | None:
+    """The samples of the final evaluation, from the summary of a run whose DONE does not say; None if it is not known.
+
+    Such a run is done whatever else its summary holds.
+    """
+    try:
+        summary = read_json(folder / "summary.json")
+    except (OSError, ValueError):
+        return None
+    known = summary.get("n_samples") if isinstance(summary, dict) and summary.get("final") is True else None
+    return known if type(known) is int and known > 0 else None

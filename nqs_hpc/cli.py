@@ -53,7 +53,8 @@ def main(argv: list[str] | None = None) -> int:
     if words[:1] == ["doctor"]:
         from nqs_hpc.doctor import doctor
 
-        code = doctor(words[1:])
+        with streams.undisturbed():
+            code = doctor(words[1:])
         leave()
         return code
     if words[:1] == ["status"]:
@@ -67,11 +68,8 @@ def main(argv: list[str] | None = None) -> int:
         if n_started > 1:
             line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
             return _leave(Leave(BAD_INPUT, line), speaks=number == 0)
-        try:
+        with streams.undisturbed():  # `| head` has read enough: what was asked for is done all the same
             return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
-        except BrokenPipeError:  # `| head` has read enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return DONE
     with streams.undisturbed():
         return _job(words, begun)
 
@@ -92,8 +90,7 @@ def _sweep(words: list[str]) -> int:
     """Launch a sweep; the report of one that ran here is made at once, and whether that works is not its exit code."""
     from nqs_hpc.sweep.command import sweep
 
-    with streams.undisturbed():  # its points go on, and so it does
-        code, ran_in = sweep(words)
+    code, ran_in = sweep(words)
     if ran_in is not None:
         _report(["report", str(ran_in)])
     return code

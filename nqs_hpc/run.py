@@ -92,12 +92,18 @@ def run(
     changed = files.on_root(world, lambda: changes_since(folder, config, parts.plan))
     manifest.start(folder, world, step=first, reason=beginning.reason, changed=changed.lines, physics=physics(config))
     messages = [*book.warnings, *beginning.messages, *changed.messages]
+    # What was evaluated before counts, DONE and all, until there is something in its place.
+    former = files.on_root(world, lambda: evaluated(folder, first)) if first >= config.task.n_steps else None
 
     def prepare() -> tuple[list[str], float | None]:
         """The files of a start; what more there is to say, and when Slurm ends the job."""
         files.write(folder / "config.yaml", config_text(config, parts.plan))
-        files.remove(folder / "DONE")
         said = []
+        if former is None:
+            files.remove(folder / "DONE")
+        else:
+            n = former.get("n_samples")
+            said.append(f"all {first} steps are made: the final evaluation is done again, before from {n} samples")
         cut = log.cut(folder / "metrics.jsonl", first)
         if cut.n_cut:
             why = "there is no checkpoint" if beginning.is_new else f"after step {first}"
@@ -157,7 +163,11 @@ def run(
             final=outcome.final,
             doubts=outcome.doubts,
         )
+        if former is not None and not outcome.final:
+            summary = kept_final(former, summary)
         files.write_json(folder / "summary.json", summary)
+        if outcome.final and code != lifecycle.DONE:
+            files.remove(folder / "DONE")
         show.close()
         if last is not None:
             try:
@@ -172,7 +182,8 @@ def run(
             in_vain=in_vain and outcome.status == "stopped",
         )
         if code == lifecycle.DONE:
-            lifecycle.write_done(folder, int(outcome.state.step))
+            n_samples = max(config.task.final_samples, summary["n_samples"])
+            lifecycle.write_done(folder, int(outcome.state.step), n_samples)
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
 
     try:
@@ -346,6 +357,24 @@ def finish(
     if show is not None and line["r_hat"] is not None and not line["r_hat"] < WORST_R_HAT and not is_frozen(line):
         show.say(f"R-hat {line['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep")
     return Outcome(state, status, reason, line, final=True, doubts=found)
+
+
+def evaluated(folder: Path, step: int) -> dict[str, Any] | None:
+    """The summary of the final evaluation of a run that is done at ``step``; None where there is none. Rank 0 asks."""
+    try:
+        done = lifecycle.finished(folder)
+        summary = files.read_json(folder / "summary.json")
+    except (OSError, ValueError):
+        return None
+    good = isinstance(summary, dict) and summary.get("final") is True and isinstance(summary.get("energy"), dict)
+    return summary if done is not None and done.step == step and good and summary.get("step") == step else None
+
+
+def kept_final(former: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a start that did not end its final evaluation: how it ended, and the ``former`` energy."""
+    kept = f"the energy is that of the final evaluation before, from {former.get('n_samples')} samples"
+    reason = f"{summary['reason']}; {kept}"
+    return former | {"status": summary["status"], "reason": reason, "seconds": summary["seconds"]}
 
 
 def believable(final: Final, bounds: tuple[float, float]) -> bool:

@@ -214,18 +214,33 @@ def _lstat(path: Path) -> os.stat_result | None:
         return None
 
 
-def done(folder: Path) -> int | None:
-    """The step a finished run reached, from its DONE file; None where there is none; ValueError if it holds no step."""
+class Finished(NamedTuple):
+    """What a DONE file says."""
+
+    step: int  # that the run reached
+    n_samples: int | None  # of its final evaluation; files of older versions do not say
+
+
+def finished(folder: Path) -> Finished | None:
+    """The content of the DONE file; None where there is none; ValueError if it holds something else."""
     path = folder / "DONE"
     try:
         text = reading.text(path, reading.SMALL, errors="replace").strip()
     except FileNotFoundError:
         return None
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise reading.unfit(path, f"holds {text[:40]!r}; expected the step reached, a whole number")
-    return int(text)
+    words = text.split(" ")
+    if len(words) > 2 or not all(word.isascii() and word.isdigit() and len(word) < 20 for word in words):
+        what = "expected the step reached, a whole number, and perhaps the samples of the final evaluation"
+        raise reading.unfit(path, f"holds {text[:40]!r}; {what}")
+    return Finished(int(words[0]), int(words[1]) if len(words) == 2 else None)
 
 
-def write_done(folder: Path, step: int) -> None:
-    """Say that the run is finished at ``step``; rank 0 calls it."""
-    write(folder / "DONE", f"{step}\n")
+def done(folder: Path) -> int | None:
+    """The step a finished run reached, from its DONE file; None where there is none; ValueError if it holds no step."""
+    found = finished(folder)
+    return None if found is None else found.step
+
+
+def write_done(folder: Path, step: int, n_samples: int | None = None) -> None:
+    """Say that the run is finished at ``step``, its energy taken from ``n_samples``; rank 0 calls it."""
+    write(folder / "DONE", f"{step}\n" if n_samples is None else f"{step} {n_samples}\n")

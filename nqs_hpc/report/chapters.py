@@ -46,7 +46,10 @@ SAMPLING = """\
 Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than their
 errors say); tau, 1 where samples are independent."""
 
-OF_FINISHED = "A finished point needs a larger task.n_steps, or its folder moved away: else there is nothing to do."
+OF_FINISHED = (
+    "A finished point needs a larger task.n_steps or task.final_samples, or its folder moved away: else there is "
+    "nothing to do."
+)
 
 
 class Section(NamedTuple):

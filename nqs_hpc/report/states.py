@@ -42,8 +42,9 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     """The state of a point; ``now`` is the Unix time."""
     point, target = found.place.point, n_steps(found)
     exit_ = section(found.starts[-1], "exit") if found.starts else {}
-    finished = found.done is not None and (target is None or found.done >= target)
-    if finished:
+    reached = found.done is not None and (target is None or found.done >= target)
+    more = _more_samples(found) if reached else ""
+    if reached and not more:
         return _finished(found)
     job = _job(found, queue)
     if job is not None and job.waits:
@@ -52,6 +53,11 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     alive = _alive(found, queue, job)
     if alive != "no":
         return _working(found, queue, now, sure=alive == "yes")
+    if more:  # its former energy stands, and is not what was asked for
+        if found.starts and not exit_:
+            return _killed(found, job, more)
+        how = _ended(exit_) if exit_ else Verdict("stopped")
+        return Verdict(how.state, f"{how.why}; {more}" if how.why else more)
     if found.done is not None:
         return Verdict("stopped", f"done at step {found.done}, {target} are asked for now")
     if (
@@ -74,6 +80,23 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     if found.begun:
         return Verdict("failed", found.troubles[0] if found.troubles else "no manifest.json: nobody knows how it ended")
     return _never(found, queue, job, now)
+
+
+def _more_samples(found: Traces) -> str:
+    """What a finished run lacks of the final evaluation that its last start was to make; empty where it lacks nothing.
+
+    Only a start with more samples than those of DONE leaves a DONE beside a config.yaml that asks for more.
+    """
+    asked = count(section(found.config, "task").get("final_samples"))
+    known = count(found.summary.get("n_samples"))
+    if asked is None or known is None or found.summary.get("final") is not True:
+        return ""
+    known = max(known, found.n_final or 0)  # a kill between the two files leaves DONE as it was before
+    if asked <= known:
+        return ""
+    if section(found.config, "sampler").get("name") == "enumerate":
+        return ""
+    return f"done with {known} final samples, {asked} are asked for now"
 
 
 def _finished(found: Traces) -> Verdict:
@@ -145,10 +168,14 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
     start, reached, target = found.starts[-1] if found.starts else {}, step(found), n_steps(found)
     per_step = step_seconds(found) or 0.0
     limit = max(STALLED_STEPS * per_step, LEAST_SECONDS)
-    if not start or not section(start, "seconds") or found.written is None:
+    samples = number(section(found.config, "task").get("final_samples")) or 0.0
+    if target is not None and (count(start.get("step")) or 0) >= target:  # all that it makes is the final evaluation
+        rounds = samples / (number(section(found.config, "sampler").get("n_samples")) or SAMPLES)
+        limit = QUIET_SECONDS + STALLED_STEPS * per_step * (1 + rounds)
+        sign, phase = found.started, "final evaluation"
+    elif not start or not section(start, "seconds") or found.written is None:
         sign, limit, phase = found.started, QUIET_SECONDS, "starting"
     elif reached is not None and target is not None and reached >= target:
-        samples = number(section(found.config, "task").get("final_samples")) or 0.0
         rounds = samples / (number(found.summary.get("n_samples")) or SAMPLES)
         sign, limit, phase = found.written, max(limit * (1 + rounds), QUIET_SECONDS), "final evaluation"
     else:

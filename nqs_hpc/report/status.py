@@ -54,10 +54,10 @@ class _Asked(NamedTuple):
 
 def status(words: list[str]) -> int:
     """Print the table; the exit code: 0 also where points failed, 2 for bad input, which one line on stderr names."""
-    if any(word in ("-h", "--help") for word in words):
-        print(USAGE)
-        return DONE
     try:
+        if any(word in ("-h", "--help") for word in words):
+            print(USAGE, flush=True)
+            return DONE
         asked = _read(words)
         if asked.as_json:
             found, rows = _look(asked)
@@ -67,6 +67,7 @@ def status(words: list[str]) -> int:
         else:
             found, rows = _look(asked)
             _console().print(view(found, rows, _console()))
+        sys.stdout.flush()  # here, where it can still be caught, and not at the end of the interpreter
     except ValueError as error:
         print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
@@ -159,10 +160,16 @@ def _watch(asked: _Asked) -> None:
         return
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Rich would end the process with code 1 here."""
+        raise BrokenPipeError
+
+
 def _console() -> Console:
     # a pipe has no width: nothing is to be cut off there
     plain = not sys.stdout.isatty() and "COLUMNS" not in os.environ
-    return Console(width=WIDE if plain else shutil.get_terminal_size().columns, highlight=False, soft_wrap=False)
+    return _Console(width=WIDE if plain else shutil.get_terminal_size().columns, highlight=False, soft_wrap=False)
 
 
 def _table(told: list[Column], rows: list[Row]) -> Table:

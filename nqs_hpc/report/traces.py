@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc import reading
-from nqs_hpc.job.lifecycle import done, stop_requested
+from nqs_hpc.job.lifecycle import finished, stop_requested
 from nqs_hpc.report.places import Place
 from nqs_hpc.report.tails import last_steps
 from nqs_hpc.report.values import clean, count, items, number, section, text
@@ -35,6 +35,7 @@ class Traces(NamedTuple):
     written: float | None  # Unix time of the newest of them, by the clock of the file's host
     started: float | None  # Unix time at which the manifest was last written: at a start, its first step, its end
     done: int | None
+    n_final: int | None  # samples of the final evaluation that DONE speaks of, where it says so
     stop: bool
     owner: Owner | None
     job: str | None  # of Slurm that runs, or ran, this point in batch
@@ -64,13 +65,15 @@ def traces(place: Place) -> Traces:
     job = str(point.job) if point is not None and point.job is not None else None
     if job is None and starts and guarded("job.sbatch", Path.exists, False):
         job = text(starts[-1].get("slurm_job"))
+    ended = guarded("DONE", lambda path: finished(path.parent), None)
     found = {
         "summary": guarded("summary.json", _json, {}),
         "config": guarded("config.yaml", _yaml, {}),
         "steps": guarded("metrics.jsonl", last_steps, []),
         "written": guarded("metrics.jsonl", _modified, None),
         "started": guarded("manifest.json", _modified, None),
-        "done": guarded("DONE", lambda path: done(path.parent), None),
+        "done": ended and ended.step,
+        "n_final": ended and ended.n_samples,
         "stop": guarded("STOP", lambda path: stop_requested(path.parent), False),
     }
     begun = bool(manifest or found["summary"] or found["steps"] or found["done"] is not None)

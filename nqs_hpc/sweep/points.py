@@ -12,12 +12,13 @@ import itertools
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.checks import InputError, bad, show
 from nqs_hpc.config import compose, make_sites, physics, run_name, to_plain
+from nqs_hpc.job.study import Point
 from nqs_hpc.schema import Config
 
 OWN = ("study", "chain")  # keys of a sweep that its points do not have
@@ -34,6 +35,7 @@ class Combination(NamedTuple):
     name: str  # of a folder that nobody has yet
     identity: str
     after: int | None  # the combination before it in its chain, by index
+    facts: str = ""  # JSON, what its identity is made of beside the one before it
 
 
 def expand(overrides: Iterable[Any]) -> list[list[str]]:
@@ -73,13 +75,13 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
     before = _chained(given, chain)
     kept = _beside_physics(given, keys, configs)
     identities: list[str] = []
+    alone: list[str] = []
     for one, config, previous in zip(given, configs, before, strict=True):
         facts: dict[str, Any] = {"physics": physics(config), "optimizer": to_plain(config.optimizer)}
         facts["swept"] = {key: one[key] for key in kept}
-        if previous is not None:  # what it begins with is what the ones before it came to
-            facts["after"] = identities[previous]
-        text = json.dumps(facts, sort_keys=True, allow_nan=False)
-        identities.append(hashlib.sha256(text.encode()).hexdigest()[:16])
+        alone.append(json.dumps(facts, sort_keys=True, allow_nan=False))
+        # what it begins with is what the ones before it came to
+        identities.append(_identity(alone[-1], None if previous is None else identities[previous]))
     twice = [words for words, identity in zip(given, identities, strict=True) if identities.count(identity) > 1]
     if twice:
         raise InputError(f"{' '.join(twice[0].values())} is there more than once; valid: every combination once")
@@ -91,9 +93,57 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
             _name([one[key] for key in sorted(keys)], config, identity),
             identity,
             previous,
+            text,
         )
-        for one, config, identity, previous in zip(given, configs, identities, before, strict=True)
+        for one, config, identity, previous, text in zip(given, configs, identities, before, alone, strict=True)
     ]
+
+
+def _identity(facts: str, after: str | None) -> str:
+    text = facts if after is None else f'{{"after": "{after}", {facts[1:]}'  # where sorted keys have it
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def refined(combined: list[Combination], known: Sequence[Point]) -> list[Combination]:
+    """``combined`` where points of its chains are ``known`` from a launch with fewer values: those stay what they are.
+
+    Else a value put before others in a chain would make other points of all behind it, by what they begin with, and
+    the same physics would be there twice. A chain in another order is another chain.
+    """
+    names = {point.name: point for point in known}
+    identities = {point.identity for point in known}
+    children: dict[str, list[str]] = {}  # of a point, what was swept in those that began with it
+    for point in known:
+        if point.after in names:
+            children.setdefault(names[point.after].identity, []).append(_plain(point.swept))
+    swept = {_plain(point.swept) for point in known}
+    found: list[Combination] = []
+    lines: list[tuple[int, ...]] = []  # for each point those before it in its chain, the nearest first
+    for one in combined:
+        line = () if one.after is None else (one.after, *lines[one.after])
+        lines.append(line)
+        found.append(one)
+        if not line or not known:
+            continue
+        usual = _identity(one.facts, found[line[0]].identity)
+        chosen, after = usual, one.after
+        if usual not in identities and _plain(one.swept) in swept:
+            for i in line[1:]:
+                if found[i].identity in children and (other := _identity(one.facts, found[i].identity)) in identities:
+                    chosen, after = other, i
+                    break
+            else:  # the first of a chain, unless what came after it comes before it now
+                begun = children.get(_identity(one.facts, None), [])
+                if begun and not {_plain(combined[i].swept) for i in line} & set(begun):
+                    chosen, after = _identity(one.facts, None), None
+        if chosen != one.identity:
+            name = one.name.removesuffix(one.identity[:8]) + chosen[:8]
+            found[-1] = one._replace(identity=chosen, name=name, after=after)
+    return found
+
+
+def _plain(swept: dict[str, Any]) -> str:
+    return json.dumps(swept, sort_keys=True, default=str)
 
 
 def _composed(given: list[dict[str, str]], keys: list[str], n_ranks: int | None) -> list[Config]:

@@ -26,7 +26,7 @@ from nqs_hpc.job.study import Launch, Point, Study
 from nqs_hpc.schema import Config, Local, Slurm
 from nqs_hpc.sweep import local, queue
 from nqs_hpc.sweep.book import Book, Todo
-from nqs_hpc.sweep.points import Combination, command_words, n_sites, path_word, shown
+from nqs_hpc.sweep.points import Combination, command_words, n_sites, path_word, refined, shown
 
 LOCK = ".launch.lock"
 
@@ -107,7 +107,7 @@ def _todos(order: Order, combined: list[Combination], before: Study | None) -> l
     """The points under the names they have, or will have, in this folder."""
     known = {} if before is None else {point.identity: point for point in before.points}
     todos: list[Todo] = []
-    for one in combined:
+    for one in refined(combined, () if before is None else before.points):
         old = known.get(one.identity)
         name = one.name if old is None else old.name
         config, words, after = one.config, one.words, None

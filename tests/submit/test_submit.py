@@ -111,6 +111,17 @@ def test_a_run_that_is_done_or_stopped_is_not_submitted(work, queue, submit):
     assert queue.calls("sbatch") == []
 
 
+def test_more_final_samples_are_submitted(work, queue, submit):
+    folder = work / "my run"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "checkpoints" / "step_00001000.h5").touch()
+    (folder / "DONE").write_text("1000 512\n")
+    code, text = submit(*SMALL, "task.final_samples=512")
+    assert code == 0 and "nothing to do" in text and queue.calls("sbatch") == []
+    code, text = submit(*SMALL, "task.final_samples=513")
+    assert code == 0 and "submitted job" in text and len(queue.calls("sbatch")) == 1
+
+
 def test_inside_a_step_nothing_is_started(work, queue, submit, monkeypatch):
     monkeypatch.setenv("SLURM_STEP_NUM_TASKS", "2")
     monkeypatch.setenv("SLURM_PROCID", "0")

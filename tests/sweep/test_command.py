@@ -196,6 +196,40 @@ def test_more_values_add_points_and_longer_runs_keep_theirs(work, queue, sweep):
     assert len(after.launches) == 3
 
 
+def test_more_final_samples_start_the_points_that_have_fewer(work, queue, sweep):
+    sweep(*SWEEP, SLURM, "task.final_samples=512")
+    folder = work / "sweeps" / "a"
+    points = study.read(folder).points
+    for point, n_samples in zip(points, (512, 512, 4096, 4096), strict=True):
+        (folder / point.name / "checkpoints").mkdir(parents=True)
+        (folder / point.name / "checkpoints" / "step_00000300.h5").touch()
+        (folder / point.name / "DONE").write_text(f"300 {n_samples}\n")
+    code, text = sweep(*SWEEP, SLURM, "task.final_samples=512")
+    assert code == 0 and "4 points: 4 done" in text
+    code, text = sweep(*SWEEP, SLURM, "task.final_samples=4096")
+    assert code == 0 and "4 points: 2 submitted, 2 done" in text
+    after = study.read(folder).points
+    assert [(point.name, point.state) for point in after if point.state != "done"] == [
+        (point.name, "submitted") for point in points[:2]
+    ]
+
+
+def test_a_chain_refined_in_its_middle_has_one_row_a_value(work, queue, sweep):
+    sweep("-m", "study=a", "hamiltonian.h=1.0,1.5", "chain=hamiltonian.h", SLURM)
+    folder = work / "sweeps" / "a"
+    before = study.read(folder).points
+    for point in before:
+        (folder / point.name).mkdir(exist_ok=True)
+        (folder / point.name / "DONE").write_text("300\n")
+    queue.answer("squeue", "")
+    code, text = sweep("-m", "study=a", "hamiltonian.h=1.0,1.25,1.5", "chain=hamiltonian.h", SLURM)
+    assert code == 0 and "3 points: 1 submitted, 2 done" in text
+    after = study.read(folder).points
+    assert sorted(point.swept["hamiltonian.h"] for point in after) == [1.0, 1.25, 1.5]
+    told = {point.swept["hamiltonian.h"]: point.after for point in after}
+    assert told == {1.0: None, 1.25: before[0].name, 1.5: before[0].name}  # the last began with what it began with
+
+
 def test_arrays_are_split_by_resources_and_by_what_slurm_allows(work, queue, sweep):
     queue.answer("scontrol", "MaxArraySize            = 2\n")
     words = ("-m", "study=a", "lattice.length=4,6,8,10,12,14", SLURM, "resources.ranks={1: 1, 14: 2}")

@@ -1,6 +1,7 @@
 """The points of a sweep: every combination once, under an identity that does not depend on how it was typed."""
 
 import itertools
+import json
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
-from nqs_hpc.sweep.points import combinations, command_words, expand
+from nqs_hpc.job.study import Point
+from nqs_hpc.sweep.points import combinations, command_words, expand, refined
 
 
 @pytest.fixture(autouse=True)
@@ -154,3 +156,45 @@ def test_long_names_fit_into_a_folder():
         ),
     )
     assert len(one.name.encode()) < 200 and one.name.endswith(one.identity[:8])
+
+
+def known(found):
+    """The combinations as the manifest of a launch has them."""
+    names = [one.name for one in found]
+    return [
+        Point(one.name, one.identity, one.swept, [], "", 4, 5, None if one.after is None else names[one.after])
+        for one in found
+    ]
+
+
+def chain(values, before=()):
+    found = points("seed=0,1", f"hamiltonian.h={values}", chain="hamiltonian.h")
+    return refined(found, known(before)) if before else found
+
+
+@pytest.mark.parametrize("values", ["1.0,1.25,1.5,2.0", "0.5,1.0,1.5,2.0", "1.0,1.1,1.2,1.5,1.7,2.0,2.5"])
+def test_a_refined_chain_keeps_its_points(values):
+    first = chain("1.0,1.5,2.0")
+    again = chain(values, first)
+    names = {one.name for one in again}
+    assert {one.name for one in first} < names
+    assert len(names) == len(again) == len({json.dumps(one.swept) for one in again})  # each value once
+    assert [one.name for one in chain(values, again)] == [one.name for one in again]  # and the same command finds them
+    for one in again:  # those that were there begin with what they began with, new ones with the one before them
+        before = None if one.after is None else again[one.after].swept["hamiltonian.h"]
+        every = [float(value) for value in values.split(",")]
+        at = every.index(one.swept["hamiltonian.h"])
+        new = every[at - 1] if at else None
+        assert before == {1.0: None, 1.5: 1.0, 2.0: 1.5}.get(every[at], new)
+
+
+def test_a_chain_refined_twice_and_one_in_another_order():
+    first = chain("1.0,2.0")
+    second = chain("1.0,1.5,2.0", first)
+    both = list({one.identity: one for one in [*first, *second]}.values())
+    third = refined(chain("1.0,1.25,1.5,1.75,2.0"), [*{point.name: point for point in known(second)}.values()])
+    assert {one.name for one in both} < {one.name for one in third} and len(third) == 10
+    turned = chain("2.0,1.5,1.0", second)  # hysteresis: what was begun from the other side is another point
+    assert not {one.identity for one in turned} & {one.identity for one in second}
+    cold = points("seed=0,1", "hamiltonian.h=1.0,2.0")
+    assert len({one.identity for one in chain("1.0,2.0", cold)} & {one.identity for one in cold}) == 2  # its first ones
