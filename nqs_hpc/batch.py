@@ -135,8 +135,8 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
 
 
 # What a template can raise beside jinja2's own: 1 // 0, a text times a text, a file that includes itself.
-_OF_A_TEMPLATE = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError, RecursionError)
-_OF_A_TEMPLATE += (TypeError, ValueError)
+_OF_A_TEMPLATE: tuple[type[Exception], ...] = (ArithmeticError, AttributeError, LookupError, MemoryError, OSError)
+_OF_A_TEMPLATE += (RecursionError, TypeError, ValueError)
 
 
 def _template(folders: tuple[Path, ...], name: str) -> str | None:

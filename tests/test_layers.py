@@ -51,7 +51,7 @@ ALLOWED: dict[str, set[str]] = {
     "checks": {"reading"},
     "schema": {"checks", "operators.pauli_strings"},
     "resolve": {"types", "reading", "checks", "schema", "system", "operators.pauli_strings"},
-    "config": {"types", "checks", "schema", "resolve", "system", "operators.pauli_strings"},
+    "config": {"types", "reading", "checks", "schema", "resolve", "system", "operators.pauli_strings"},
     "usage": {"reading", "checks", "schema", "config"},
 }
 # The only file that knows every family by name; it reads and writes no files.
