@@ -33,7 +33,7 @@ from nqs_hpc.system.points import read_points
 FEW = settings(
     derandomize=True,
     deadline=None,
-    max_examples=60,
+    max_examples=100,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
