@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc.config import differences, physics
+from nqs_hpc.job.files import check_places
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, STOPPED, done, stop_requested
 from nqs_hpc.job.manifest import recorded_physics
 from nqs_hpc.resolve.files import check_source
@@ -26,8 +27,10 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Le
     """Why ``config`` is not to start in ``folder``; None where it is.
 
     ``source_is_there``: whether the run that ``init_from`` names must be there already.
-    Raises InputError for an ``init_from`` without checkpoints, ValueError for files of the folder that cannot be read.
+    Raises InputError for an ``init_from`` without checkpoints, ValueError for files of the folder that cannot be read,
+    or that are no files.
     """
+    check_places(folder)
     if stop_requested(folder):
         return Leave(STOPPED, f"{folder / 'STOP'} is there: the run stays stopped until you remove that file")
     known = recorded_physics(folder)

@@ -19,9 +19,9 @@ from nqs_hpc import __version__
 from nqs_hpc.admission import Leave, refusal
 from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
-from nqs_hpc.job import files
+from nqs_hpc.job import files, streams
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, Signals, leave, listen
-from nqs_hpc.job.lock import Lost, lock, release
+from nqs_hpc.job.lock import Lost, lock, release, withdraw
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
@@ -48,6 +48,7 @@ class Job(NamedTuple):
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code, the same on every rank: 0 done, 1 fault, 2 bad input, 85 stopped."""
     begun = time.monotonic()
+    streams.fill()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["doctor"]:
         from nqs_hpc.doctor import doctor
@@ -71,7 +72,8 @@ def main(argv: list[str] | None = None) -> int:
         except BrokenPipeError:  # `| head` has read enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return DONE
-    return _job(words, begun)
+    with streams.undisturbed():
+        return _job(words, begun)
 
 
 def _submit(words: list[str]) -> int:
@@ -90,7 +92,8 @@ def _sweep(words: list[str]) -> int:
     """Launch a sweep; the report of one that ran here is made at once, and whether that works is not its exit code."""
     from nqs_hpc.sweep.command import sweep
 
-    code, ran_in = sweep(words)
+    with streams.undisturbed():  # its points go on, and so it does
+        code, ran_in = sweep(words)
     if ran_in is not None:
         _report(["report", str(ran_in)])
     return code
@@ -141,21 +144,19 @@ def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
     start = {"begun": begun, "checked": checked, "imported": time.monotonic()}
     try:
         code = run(job.config, job.folder, here, placement, share, signals, start)
-        if here.rank == 0:
-            release(job.folder)
-        return code
     except InputError as error:  # known only once the network was built; the same on all ranks
         if here.rank == 0:
-            release(job.folder)
-            (job.folder / ".lock").unlink()
-            files.unmake(job.made)
-        return _leave(Leave(BAD_INPUT, str(error)), speaks=here.rank == 0)
+            withdraw(job.folder, job.made)
+        code = _leave(Leave(BAD_INPUT, str(error)), speaks=here.rank == 0)
     except Refused as error:
-        return _leave(Leave(FAULT, str(error)), speaks=here.rank == 0)
+        code = _leave(Leave(FAULT, str(error)), speaks=here.rank == 0)
     except (OSError, Lost) as error:
         if not files.on_all_ranks(error):
             raise
-        return _leave(Leave(FAULT, files.why(error)), speaks=here.rank == 0)
+        code = _leave(Leave(FAULT, files.why(error)), speaks=here.rank == 0)
+    if here.rank == 0:
+        release(job.folder)
+    return code
 
 
 def _leave(left: Leave, *, speaks: bool) -> int:

@@ -114,9 +114,14 @@ def from_plain(given: Mapping[str, Any]) -> Config:
         assigned += [(f"{top}.{name}", inside) for name, inside in below.items()]
     values = dict(assigned)
     # what a run has read from lattice.file
-    derived = {"edges": ("n_sites", "edges"), "points": ("n_sites", "positions")}.get(picked.get("lattice") or "", ())
+    derived = {"edges": ("n_sites", "edges", "weights"), "points": ("n_sites", "positions")}.get(
+        picked.get("lattice") or "", ()
+    )
+    if "lattice.edges" not in values and "lattice.positions" not in values:
+        derived = ()  # not of a run: n_sites is a key
     read = {name: values.pop(f"lattice.{name}") for name in derived if f"lattice.{name}" in values}
     permutations = values.pop("symmetrize.permutations", None)
+    values.pop("symmetrize.names", None)  # follows from the rest
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
     config = _filled(picked, list(values.items()))
     if read:
@@ -312,7 +317,7 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, Range):
         return value._asdict()
     if isinstance(value, PauliString):
-        return {"coefficient": value.coefficient, "operators": value.operators, "sites": list(value.sites)}
+        return {"coefficient": value.coefficient, "operators": value.operators or "I", "sites": list(value.sites)}
     if dataclasses.is_dataclass(value):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
@@ -332,7 +337,9 @@ def physics(config: Config) -> dict[str, Any]:
             below = getattr(value, field.name)
             if dataclasses.is_dataclass(below):
                 kept |= {field.name: inside} if (inside := part(below)) else {}
-            elif (counts := field.metadata.get("physics", True)) is True or (counts == "given" and below is not None):
+            elif (counts := field.metadata.get("physics", True)) is True or (
+                counts == "given" and below not in (None, False, ())
+            ):
                 kept[field.name] = to_plain(below)
         return kept
 

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from nqs_hpc.doctor_checks import MIB, Line, Outcome, count, failures, merged, one_line, together, who
 from nqs_hpc.job import files, slurm
+from nqs_hpc.job.lock import flock
 from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.world import World
@@ -129,8 +130,8 @@ def try_folder(folder: Path, size: int) -> float:
         if (place / "probe").read_bytes() != data:
             raise OSError(f"{place / 'probe'} reads back otherwise than it was written")
         with open(place / "probe", "rb+") as first, open(place / "probe", "rb+") as second:
-            fcntl.flock(first, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if lockable(second.fileno()):
+            flock(first.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, place / "probe")
+            if lockable(second.fileno(), place / "probe"):
                 raise OSError(f"{place / 'probe'} can be locked twice at once (flock)")
     return seconds
 
@@ -142,10 +143,10 @@ def scratch(folder: Path) -> Iterator[Path]:
         yield Path(place)
 
 
-def lockable(descriptor: int) -> bool:
-    """Whether nobody else holds the lock of an open file; if so, this descriptor has it now."""
+def lockable(descriptor: int, path: Path) -> bool:
+    """Whether nobody else holds the lock of the open file ``path``; if so, this descriptor has it now."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
     except BlockingIOError:
         return False
     return True
@@ -194,7 +195,7 @@ def folder_shared(here: World, folder: Path) -> Line:
         if here.rank == 0:
             files.write(path, token)
             held.append(os.open(path, os.O_RDWR))
-            fcntl.flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB)
+            flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB, path)
 
     def remove() -> None:
         if here.rank == 0:
@@ -225,7 +226,7 @@ def look(path: Path, token: str, wait: float = SEEN_SECONDS) -> tuple[bool, bool
         time.sleep(0.1)
     descriptor = os.open(path, os.O_RDWR)
     try:
-        return True, not lockable(descriptor)
+        return True, not lockable(descriptor, path)
     finally:
         os.close(descriptor)
 

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nqs_hpc.config import physics, to_plain
+from nqs_hpc.driver.ground_state import possible
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
-from nqs_hpc.resolve.symmetry import words_of_sector
+from nqs_hpc.resolve.gauge import signs_of, why_not_positive
+from nqs_hpc.resolve.symmetry import told_sector, words_of_sector
 from nqs_hpc.schema import Config
-from nqs_hpc.stats.chains import diagnostics
+from nqs_hpc.stats.chains import diagnostics, widened
+from nqs_hpc.stats.trust import accepted_per_sample, is_frozen
 from nqs_hpc.types import Batch, RunState
 
 
@@ -41,6 +45,9 @@ class Book:
         self.threads = placement.threads
         self.started, self.seconds_before = started, seconds_before
         self.reference: dict[str, Any] | None = None
+        self.warnings: list[str] = []  # what can spoil the result, known from the start
+        if parts.ansatz.kind == "real" and (why := why_not_positive(config.hamiltonian, parts.lattice)):
+            self.warnings.append(why)
         self.saves = (0, 0.0)  # checkpoints of this start, and the seconds they took
 
     def seconds(self) -> float:
@@ -55,27 +62,42 @@ class Book:
             "n_ranks": self.world.size,
             "threads": self.threads,
             "versions": self.versions,
+            "mpi": self.world.library,
             "seconds": self.seconds(),
         }
 
     def summary(
-        self, state: RunState, line: dict[str, Any] | None, *, status: str, reason: str, final: bool = False
+        self,
+        state: RunState,
+        line: dict[str, Any] | None,
+        *,
+        status: str,
+        reason: str,
+        final: bool = False,
+        doubts: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The content of summary.json. ``line`` holds the energy it reports: a step's, or the final evaluation's."""
+        """The content of summary.json. ``line`` holds the energy it reports: a step's, or the final evaluation's;
+        ``doubts`` say why that is not to be believed.
+        """
         line = line or {}
         n, energy, variance = self.parts.lattice.n_sites, line.get("energy"), line.get("energy_variance")
         exact = self.reference["energy"] if self.reference else None
-        v_score = None
-        if energy is not None and variance is not None and (gap := energy - self.parts.operator.e_infinity):
+        frozen = is_frozen(line)  # the spread of chains that do not move says nothing
+        v_score, e_infinity = None, self.parts.operator.e_infinity
+        if energy is not None and variance is not None and not frozen and (gap := energy - e_infinity):
             v_score = n * variance / gap**2
+        error = None if frozen else line.get("energy_error")
         return {
             "status": status,
             "reason": reason,
+            "doubts": list(doubts),
+            "warnings": self.warnings,
             "step": int(state.step),
-            "energy": {"mean": energy, "error": line.get("energy_error"), "variance": variance},
+            "energy": {"mean": energy, "error": error, "variance": variance},
             "final": final,
             "energy_per_site": energy / n if energy is not None else None,
             "v_score": v_score,
+            "e_infinity": e_infinity,
             "reference": self.reference,
             "relative_error": (energy - exact) / abs(exact) if exact and energy is not None else None,
             "r_hat": line.get("r_hat"),
@@ -98,9 +120,12 @@ class Book:
         chosen = "" if plan.solver is None else f", solver {plan.solver}"
         chosen += "" if plan.blocks in (None, 1) else f", Jacobian in {plan.blocks} blocks"
         chosen += "" if plan.chunk_size is None else f", chunks of {plan.chunk_size}"
+        taken = signs_of(self.config.hamiltonian, parts.lattice)
+        signs = "" if taken is None else f" ({int((taken < 0).sum())} of them with signs)"
         where = f"{ranks} ranks x {self.threads} threads" if ranks > 1 else f"{self.threads} threads"
         return (
-            f"{folder}: {reason}, step {first} of {self.config.task.n_steps}; {parts.lattice.n_sites} sites, "
+            f"{folder}: {reason}, step {first} of {self.config.task.n_steps}; {parts.lattice.n_sites} sites{signs}, "
+            f"{told_sector(self.config, parts.lattice)}, "
             f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step{chosen}, {where}"
         )
 
@@ -112,13 +137,14 @@ def metrics(
     e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
     mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
     sigma = math.sqrt(variance) if variance > 0 else math.nan
+    error = widened(float(batch.estimate.error), e_loc_A, chain_length)
     line = {
         "step": step,
         "energy": mean.real,
-        "energy_error": float(batch.estimate.error),
+        "energy_error": error,
         "energy_variance": variance,
-        **rates({name: float(value) for name, value in counts.items()}),
-        **diagnostics(e_loc_A, w_A, chain_length, error=float(batch.estimate.error)),
+        **rates({name: float(value) for name, value in counts.items()}, len(e_loc_A)),
+        **diagnostics(e_loc_A, w_A, chain_length, error=error),
         "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
     }
     line |= {name: float(value) for name, value in info.items() if name != "rejected"}
@@ -130,23 +156,50 @@ def acceptance(counts: dict[str, float]) -> float | None:
     return counts["accepted"] / counts["proposed"] if counts.get("proposed") else None
 
 
-def rates(counts: dict[str, float]) -> dict[str, float | None]:
-    """The acceptance, that of each kind of move of a mixture, and of tempering the mean and the least of its swaps."""
+def rates(counts: dict[str, float], n_samples: int) -> dict[str, float | None]:
+    """The acceptance and the accepted moves a sample, the acceptance of each kind of move of a mixture, and of
+    tempering the mean and the least of its swaps.
+    """
     kinds = [name.removeprefix("proposed_") for name in counts if name.startswith("proposed_")]
     each = {kind: counts[f"accepted_{kind}"] / max(counts[f"proposed_{kind}"], 1.0) for kind in kinds}
     swaps = [rate for kind, rate in each.items() if kind.startswith("swap_")]
     moves = {f"acceptance_{kind}": rate for kind, rate in each.items() if not kind.startswith("swap_")}
-    found = {"acceptance": acceptance(counts)} | moves
+    found = {"acceptance": acceptance(counts), "accepted_per_sample": accepted_per_sample(counts, n_samples)} | moves
     return found | ({"swap_rate": sum(swaps) / len(swaps), "swap_rate_least": min(swaps)} if swaps else {})
 
 
-def rejected_part(line: dict[str, Any]) -> str:
-    """What of a rejected step was not finite."""
-    return "update" if math.isfinite(line["energy_variance"]) else "energy"
+def why_rejected(line: dict[str, Any], bounds: tuple[float, float]) -> str:
+    """What is wrong with a rejected step. ``bounds``: those of the spectrum."""
+    if not math.isfinite(line["energy_variance"]):
+        return "the energy is not finite"
+    if not possible(line["energy"], line["energy_variance"], bounds):
+        return f"no state of the spectrum ({bounds[0]:.6g} to {bounds[1]:.6g}) has the energy sampled"
+    return "the update is not finite"
 
 
-def differences_of_machine(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
-    """One line where ranks or threads are not those of the checkpoint."""
+def differences_of_machine(
+    meta: dict[str, Any], world: World, placement: Placement, versions: dict[str, str | None]
+) -> list[str]:
+    """A line where ranks or threads are not those of the checkpoint, and one where the installation is another."""
+    return [*_other_ranks(meta, world, placement), *_other_versions(meta, world, versions)]
+
+
+def _other_versions(meta: dict[str, Any], world: World, versions: dict[str, str | None]) -> list[str]:
+    known = meta.get("versions")
+    before = known if isinstance(known, dict) else {}
+    pairs = {name: (now, before[name]) for name, now in versions.items() if before.get(name) not in (None, now)}
+    if "mpi" in meta and meta["mpi"] != world.library:  # checkpoints of older versions do not say
+        pairs["MPI"] = (world.library, meta["mpi"])
+    told = [f"{name} {_word(now)}, before {_word(then)}" for name, (now, then) in pairs.items()]
+    return [f"{'; '.join(told)}: the run goes on within rounding"] if told else []
+
+
+def _word(text: object) -> str:
+    """What stands in a checkpoint, fit for a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in str(text or "(none)"))[:60]
+
+
+def _other_ranks(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
     if meta["n_ranks"] != world.size:
         ranks = f"{world.size} rank{'s' * (world.size > 1)}"
         return [f"{ranks}, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]

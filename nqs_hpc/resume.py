@@ -14,6 +14,7 @@ from nqs_hpc import reading
 from nqs_hpc.checks import InputError, bad
 from nqs_hpc.config import differences, physics
 from nqs_hpc.job import checkpoint
+from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel.ahead import compile_ahead
 from nqs_hpc.parallel.comm import comm
 from nqs_hpc.parallel.compile_cache import Share
@@ -100,7 +101,7 @@ def _resumed(
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
     if plan != parts.plan:
         parts = build(config, comm(world), plan)
-    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement)]
+    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement, versions())]
     compile_ahead(parts.driver.programs(fresh=False), share, world)
     reason = f"resumed from {loaded.path.name}"
     return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)
@@ -147,7 +148,18 @@ def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
     if not isinstance(before, dict):
         return Changes([], [f"{path} cannot be read: what changed since the last start is not known"])
     lines = [line for line in differences(before, planned(config, plan)) if not line.startswith(_SAID_ELSEWHERE)]
+    lines = [line for line in lines if not _is_new_key(line)]
     return Changes(lines, [f"changed since the last start: {'; '.join(lines)}"] if lines else [])
+
+
+def _is_new_key(line: str) -> bool:
+    """Whether a line is of a key that an older version had not, and that is off; what makes another lattice has been
+    refused as another physics.
+    """
+    key, _, change = line.partition(": ")
+    return change.startswith("(absent) -> ") and (
+        key.startswith("lattice.") or change.endswith(("-> null", "-> false", "-> []"))
+    )
 
 
 # `merge_plans` says these; a start elsewhere is no change of the run

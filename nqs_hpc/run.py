@@ -7,7 +7,6 @@ collective.
 from __future__ import annotations
 
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,34 +15,45 @@ import jax
 import numpy as np
 
 from nqs_hpc.config import physics
-from nqs_hpc.driver.ground_state import averaged
+from nqs_hpc.driver.ground_state import Final, averaged, possible
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm, tensorboard
 from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
+from nqs_hpc.parts.reference import exact_reference, lowest_line, read_reference, short_line
 from nqs_hpc.parts.sampler import final_chain_length
-from nqs_hpc.record import Book, acceptance, config_text, metrics, rejected_part
+from nqs_hpc.record import Book, config_text, metrics, rates, why_rejected
 from nqs_hpc.report.plots import energy_png
+from nqs_hpc.resolve.bonds import words_of_bonds
+from nqs_hpc.resolve.gauge import switched_off
 from nqs_hpc.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
-from nqs_hpc.system.hilbert import dimension_up_to
+from nqs_hpc.stats.trust import RECENT, Known, doubts, is_frozen, near
 from nqs_hpc.types import RunState
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
 SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
+FROZEN_ADVICE = "lower optimizer.learning_rate, or try sampler=tempering, another sampler.move, sampler=enumerate"
+CODES = {
+    "done": lifecycle.DONE,
+    "doubtful": lifecycle.DONE,  # all steps are made: another start would find the same
+    "stopped": lifecycle.STOPPED,
+    "failed": lifecycle.FAULT,
+}
 
 
 class Outcome(NamedTuple):
     """How the loop ended."""
 
     state: RunState
-    status: str  # running (all steps made) | stopped | failed
+    status: str  # running (all steps made) | done | doubtful | stopped | failed
     reason: str
     last: dict[str, Any] | None  # the metrics of the last step made, None where there was none; the final evaluation's
     final: bool = False  # whether ``last`` is that of the final evaluation
+    doubts: tuple[str, ...] = ()  # why its energy is not to be believed
 
 
 def run(
@@ -62,9 +72,7 @@ def run(
     run folder cannot be written.
     """
     root = world.rank == 0
-    if root:
-        for place in (folder, folder / "checkpoints"):
-            files.clean(place)
+    files.on_root(world, lambda: files.clean_all(folder))
     beginning = begin(config, folder, world, placement, share)
     parts, state = beginning.parts, beginning.state
     first = int(state.step)
@@ -83,12 +91,12 @@ def run(
         checkpoint.save(folder, state, world, meta=book.meta(), keep=config.checkpoint.keep)
     changed = files.on_root(world, lambda: changes_since(folder, config, parts.plan))
     manifest.start(folder, world, step=first, reason=beginning.reason, changed=changed.lines, physics=physics(config))
-    messages = [*beginning.messages, *changed.messages]
+    messages = [*book.warnings, *beginning.messages, *changed.messages]
 
     def prepare() -> tuple[list[str], float | None]:
         """The files of a start; what more there is to say, and when Slurm ends the job."""
         files.write(folder / "config.yaml", config_text(config, parts.plan))
-        (folder / "DONE").unlink(missing_ok=True)
+        files.remove(folder / "DONE")
         said = []
         cut = log.cut(folder / "metrics.jsonl", first)
         if cut.n_cut:
@@ -110,7 +118,7 @@ def run(
     if root:
         show = progress.progress(config.log.progress, config.task.n_steps, first)
         show.say(book.headline(folder, first, beginning.reason))
-        for message in [*messages, *said]:
+        for message in [*words_of_bonds(config, parts.lattice), *messages, *said]:
             show.say(message)
     watch = lifecycle.lifecycle(
         folder, world, signals, max_seconds=config.max_seconds, started=start["begun"], ends=ends
@@ -128,14 +136,27 @@ def run(
         book.reference = reference(config, parts, folder, world)
     if outcome.status == "running":
         outcome = finish(config, folder, world, parts, outcome, book, watch, show)
-    code = {"done": lifecycle.DONE, "stopped": lifecycle.STOPPED, "failed": lifecycle.FAULT}[outcome.status]
+        if outcome.final and (higher := short_line(book.reference)):
+            outcome = outcome._replace(reason=f"{outcome.reason}; {higher}")
+    in_vain = outcome.status == "stopped" and int(outcome.state.step) == first and watch.out_of_time(outcome.reason)
+    if in_vain and files.on_root(world, lambda: manifest.was_in_vain(folder)):
+        # a third one would not come any further either, and a job would go back to the queue again and again
+        outcome = outcome._replace(status="failed", reason=too_short(config, outcome, first, watch.seconds()))
+    code = CODES[outcome.status]
 
     def close() -> None:
         assert show is not None
         lock.check_held(folder)
         last = outcome.last or log.last(folder / "metrics.jsonl")  # this start's, else that of an earlier one
         book.reference = book.reference or kept_reference(config, folder)
-        summary = book.summary(outcome.state, last, status=outcome.status, reason=outcome.reason, final=outcome.final)
+        summary = book.summary(
+            outcome.state,
+            last,
+            status=outcome.status,
+            reason=outcome.reason,
+            final=outcome.final,
+            doubts=outcome.doubts,
+        )
         files.write_json(folder / "summary.json", summary)
         show.close()
         if last is not None:
@@ -144,7 +165,11 @@ def run(
             except ValueError as error:  # no matplotlib here: the run does not need it
                 show.say(str(error))
         manifest.end(
-            folder, step=int(outcome.state.step), reason=f"{outcome.status}: {outcome.reason}", saves=book.saves
+            folder,
+            step=int(outcome.state.step),
+            reason=f"{outcome.status}: {outcome.reason}",
+            saves=book.saves,
+            in_vain=in_vain and outcome.status == "stopped",
         )
         if code == lifecycle.DONE:
             lifecycle.write_done(folder, int(outcome.state.step))
@@ -156,8 +181,9 @@ def run(
         if code != lifecycle.FAULT:
             raise
         # what made the run fail, a full disk perhaps, keeps it from saying so in its folder
-        if root:
-            print(f"failed: {outcome.reason}", file=sys.stderr, flush=True)
+        if show is not None:
+            show.say(f"failed: {outcome.reason}")
+            show.close()
     return code
 
 
@@ -189,7 +215,7 @@ def loop(
 
     files.on_root(world, open_journal)
     saves = pace(config.checkpoint.every_steps, config.checkpoint.every_seconds, started=start["begun"])
-    save_seconds, last_summary = 0.0, -math.inf
+    save_seconds, last_summary, told_frozen = 0.0, -math.inf, False
     line: dict[str, Any] | None = None
     outcome = None
 
@@ -216,12 +242,16 @@ def loop(
             line = metrics(step, batch, shared.counts, info, times, parts.sampler.chain_length)
             show.update(line)
             if line["rejected"]:
+                why = why_rejected(line, parts.operator.bounds)
                 show.say(
-                    f"step {step} rejected: the {rejected_part(line)} is not finite; back to the last good parameters, "
+                    f"step {step} rejected: {why}; back to the last good parameters, "
                     f"steps scaled by {float(state.scale):g} ({rejections} in a row of {config.optimizer.max_rejected})"
                 )
+            if is_frozen(line) and not told_frozen:
+                told_frozen = True
+                moves = line["accepted_per_sample"]
+                show.say(f"step {step}: the chains are frozen, {moves:.1g} accepted moves a sample; {FROZEN_ADVICE}")
             try:
-                lock.check_held(folder)
                 journal.append(line)
                 if step == first + 1:
                     manifest.first_step(folder, start | {"first_step": time.monotonic()})
@@ -232,6 +262,8 @@ def loop(
                 trouble = files.why(error)
         if step == first + 1:  # what can take longer than a step, now that one sees the run go
             book.reference = reference(config, parts, folder, world)
+            if show is not None and (where := lowest_line(book.reference)):
+                show.say(where)
 
         verdict = watch.check(updated - begun, save_seconds, root and saves.due(step), trouble != "")
         save_seconds = 0.0
@@ -253,7 +285,8 @@ def loop(
             except (OSError, lock.Lost) as error:  # the same on all ranks
                 outcome = Outcome(state, "failed", files.why(error), line)
             else:
-                watch.saved()
+                if (left := watch.saved()) and show is not None:
+                    show.say(left)
             save_seconds = time.monotonic() - save_begin
             saves.saved(save_seconds)
             if show is not None and (excess := saves.excess()):
@@ -291,35 +324,72 @@ def finish(
 
     if show is not None:
         show.say("final evaluation: fresh chains, frozen parameters")
-    length = final_chain_length(config)
+    length, bounds = final_chain_length(config), parts.operator.bounds
     final = parts.driver.final(averaged(state.params, state.average), length, go_on, state.sampler)
-    if final is not None and not math.isfinite(
-        final.variance
-    ):  # nobody has evaluated what the last update made: perhaps it went too far
+    if final is not None and not believable(final, bounds):
+        # nobody has evaluated what the last update made: perhaps it went too far
         if show is not None:
-            show.say("the energy after the last step is not finite: evaluating the last good parameters instead")
+            how = "is not finite" if not math.isfinite(final.variance) else "is none that the spectrum has"
+            show.say(f"the energy after the last step {how}: evaluating the last good parameters instead")
         final = parts.driver.final(averaged(state.good.params, state.good.average), length, go_on, state.sampler)
     if final is None:
         return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
-    diagnosis = diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
     line = {
         "energy": final.mean.real,
         "energy_error": final.error,
         "energy_variance": final.variance,
-        "acceptance": acceptance(final.counts),
+        **rates(final.counts, len(final.e_loc_A)),
         "n_samples": len(final.e_loc_A),
-    } | diagnosis
+    } | diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
+    step = int(state.step)
+    status, reason, found = files.on_root(world, lambda: judged(config, folder, parts, final, line, step, book))
+    if show is not None and line["r_hat"] is not None and not line["r_hat"] < WORST_R_HAT and not is_frozen(line):
+        show.say(f"R-hat {line['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep")
+    return Outcome(state, status, reason, line, final=True, doubts=found)
+
+
+def believable(final: Final, bounds: tuple[float, float]) -> bool:
+    return math.isfinite(final.variance) and bool(possible(final.mean.real, final.variance, bounds))
+
+
+def judged(
+    config: Config, folder: Path, parts: Parts, final: Final, line: dict[str, Any], step: int, book: Book
+) -> tuple[str, str, tuple[str, ...]]:
+    """The status of a final evaluation, why, and what speaks against its energy. Rank 0 calls it."""
+    bounds = parts.operator.bounds
+    energy, exact = line["energy"], book.reference["energy"] if book.reference else None
     if not math.isfinite(final.variance):
-        reason = "the energy of the final parameters is not finite"
-        outcome = Outcome(state, "failed", reason, line, final=True)
-    else:
-        error = progress.with_error(final.mean.real, final.error)
-        outcome = Outcome(state, "done", f"{int(state.step)} steps, energy {error}", line, final=True)
-    if show is not None and diagnosis["r_hat"] is not None and not diagnosis["r_hat"] < WORST_R_HAT:
-        show.say(
-            f"R-hat {diagnosis['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep"
-        )
-    return outcome
+        return "failed", "the energy of the final parameters is not finite", ()
+    if not believable(final, bounds):
+        spectrum = f"({bounds[0]:.6g} to {bounds[1]:.6g})"
+        return "failed", f"no state of the spectrum {spectrum} has the energy of the final samples, {energy:.6g}", ()
+    if is_frozen(line):
+        moved = f"{final.counts['accepted']:.0f} of {final.counts['proposed']:.0f} proposals accepted"
+        frozen = f"the chains are frozen, {moved}: {energy:.6f} has no error and need not be the lowest energy"
+        if near(energy, exact):
+            frozen = f"the chains are frozen, {moved}, so the energy has no error; it agrees with the exact {exact:.6f}"
+            return "doubtful", f"{step} steps, energy {energy:.6f}: {frozen}", (frozen,)
+        return "failed", f"{frozen}; {FROZEN_ADVICE}", (frozen,)
+    recent = [one["energy"] for one in log.read(folder / "metrics.jsonl")[-RECENT:] if not one.get("rejected")]
+    known = Known(bounds, parts.operator.e_infinity, exact, [one for one in recent if one is not None])
+    found = tuple(doubts(line, known))
+    key = switched_off(config.hamiltonian, parts.lattice) if parts.ansatz.kind == "real" else None
+    if key is not None and not near(energy, exact):
+        found = (*found, f"this ansatz is positive, and the signs that the ground state needs are off ({key})")
+    said = f"{step} steps, energy {progress.with_error(energy, line['energy_error'])}"
+    return ("doubtful", f"{said}: {found[0]}", found) if found else ("done", said, ())
+
+
+def too_short(config: Config, outcome: Outcome, first: int, seconds: float) -> str:
+    """What to say where two starts in a row ran out of time before they had come any further."""
+    what, also = f"step {first + 1} was made", ""
+    if first >= config.task.n_steps:
+        what, also = "the final evaluation had ended", ", or lower task.final_samples"
+    key = "max_seconds" if "max_seconds" in outcome.reason else "resources.time"
+    return (
+        f"two starts in a row were stopped ({outcome.reason}) before {what}, this one after {seconds:.0f} s: "
+        f"raise {key}{also}"
+    )
 
 
 def check_hashes(hash_R: np.ndarray, step: int) -> None:
@@ -345,37 +415,23 @@ def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:
     try:
         kept = files.read_json(folder / "reference.json")
         if kept["system"] == system_of(config):
-            return {"energy": float(kept["energy"]), "method": kept["method"]}
+            return read_reference(kept)
     except (OSError, ValueError, KeyError, TypeError):
         pass  # not there yet, or not readable: it can be computed again
     return None
 
 
 def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
-    """The exact lowest energy of the sector, where that is small enough. Collective.
+    """The exact lowest energy of the sector, and where the lowest of all is, where these are small. Collective.
 
     Computed once, and kept in reference.json with the system it belongs to.
     """
 
     def on_rank_0() -> dict[str, Any] | None:
-        from nqs_hpc.operators.exact import (  # loads SciPy, which other ranks do not need
-            MAX_IMAGES,
-            MAX_STATES,
-            ground_state,
-        )
-
         if (kept := kept_reference(config, folder)) is not None:
             return kept
-        symmetry = parts.symmetry
-        n_states = dimension_up_to(parts.hilbert, MAX_STATES)
-        if n_states > MAX_STATES:
-            return None
-        if symmetry is not None and (symmetry.dimension > 1 or n_states * len(symmetry.perms) > MAX_IMAGES):
-            return None
-        energies, _ = ground_state(parts.operator, parts.hilbert, symmetry=symmetry)
-        of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
-        found = {"energy": float(energies[0]), "method": f"exact diagonalisation of the {of_sector}"}
-        files.write_json(folder / "reference.json", found | {"system": system_of(config)})
+        if (found := exact_reference(config, parts)) is not None:
+            files.write_json(folder / "reference.json", found | {"system": system_of(config)})
         return found
 
     return files.on_root(world, on_rank_0)

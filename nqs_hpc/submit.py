@@ -6,10 +6,7 @@ whether it is there already.
 
 from __future__ import annotations
 
-import fcntl
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from nqs_hpc import reading
@@ -19,6 +16,7 @@ from nqs_hpc.checks import InputError
 from nqs_hpc.config import compose, run_folder
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.job.lock import alone
 from nqs_hpc.reading import harmless
 from nqs_hpc.site import load_site
 from nqs_hpc.usage import help_text
@@ -51,12 +49,16 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
             return left
         made = files.make(folder)
         try:
-            with _alone(folder):
-                return _hand_over(script, folder)
+            # between asking the queue and joining it nobody else may join
+            with alone(folder / ".submit", wait=True):
+                try:
+                    return _hand_over(script, folder)
+                except BaseException:
+                    if made:
+                        files.remove(folder / ".submit")
+                    raise
         except BaseException:
-            if made:
-                (folder / ".submit").unlink(missing_ok=True)
-                files.unmake(made)
+            files.unmake(made)
             raise
     except InputError as error:
         return Leave(BAD_INPUT, str(error))
@@ -65,7 +67,7 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Leave:
     except slurm.SlurmError as error:
         return Leave(BAD_INPUT, f"not submitted: {error}")
     except (OSError, ValueError) as error:
-        return Leave(FAULT, f"cannot submit: {error}")
+        return Leave(FAULT, f"cannot submit: {files.said(error)}")
 
 
 def _hand_over(script: str, folder: Path) -> Leave:
@@ -79,11 +81,3 @@ def _hand_over(script: str, folder: Path) -> Leave:
     job = slurm.submit(script, folder)
     files.write(folder / "job.sbatch", script)
     return Leave(DONE, f"submitted job {job}: {folder}")
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One submit at a time for a folder: between asking the queue and joining it nobody else may join."""
-    with open(folder / ".submit", "w", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

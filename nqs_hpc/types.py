@@ -17,6 +17,7 @@ This file loads nothing but the standard library, so every layer may import it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -107,6 +108,7 @@ class Operator(NamedTuple):
     is_real: bool
     e_infinity: float  # Tr H / dim over the full space, the energy at infinite temperature
     may_vanish: bool = True  # whether elements can be 0 for some s
+    bounds: tuple[float, float] = (-math.inf, math.inf)  # no eigenvalue lies outside; need not be tight
 
 
 class Samples(NamedTuple):

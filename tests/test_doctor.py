@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -436,6 +437,16 @@ def test_locks_that_do_not_exclude(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", lambda *arguments: None)
     line = site.folder_works(ALONE, tmp_path)
     assert line.status == "fault" and "locked twice" in line.found
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def without(*arguments):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", without)
+    line = site.folder_works(ALONE, tmp_path)
+    assert line.status == "fault" and str(tmp_path) in line.found
+    assert "has no locks (flock): mount it with them, or choose a folder elsewhere" in line.found
 
 
 def test_space():

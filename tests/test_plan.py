@@ -4,10 +4,14 @@ import jax
 import numpy as np
 import pytest
 
-from nqs_hpc.config import compose, make_hilbert, make_sites
+from nqs_hpc.config import compose, make_sites
+from nqs_hpc.parallel.launch import Placement
+from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Plan, build
 from nqs_hpc.parts.ansatz import make_ansatz
 from nqs_hpc.parts.plan import make_plan
+from nqs_hpc.record import differences_of_machine
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resume import merge_plans
 from nqs_hpc.update.cost import Size, bytes_held, cheapest, seconds
 from tests.systems import SERIAL
@@ -16,8 +20,8 @@ from tests.systems import SERIAL
 def plan_of(*overrides: str) -> Plan:
     config = compose(list(overrides), 1)
     lattice = make_sites(config)
-    hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
-    return make_plan(config, make_ansatz(config.ansatz, lattice, hilbert, config.precision.network), hilbert)
+    basis = basis_of(config, lattice)
+    return make_plan(config, make_ansatz(config.ansatz, lattice, basis, config.precision.network), basis.hilbert)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +76,19 @@ def test_a_resumed_run_keeps_its_plan():
     broadcast = compose(["optimizer=sr", "optimizer.broadcast=true"], 1)
     plan, messages = merge_plans(broadcast, stored, fresh)
     assert plan.solver == "minsr" and "was cg" in messages[0]
+
+
+def test_another_installation_is_told_in_one_line():
+    versions = {"nqs_hpc": "2.0", "jax": "0.7.0", "numpy": "2.1", "optax": "1.0"}
+    here, placement = alone()._replace(library="MPICH 5"), Placement("here", (0,), 1, None)
+    meta = {"n_ranks": 1, "threads": 1, "versions": versions, "mpi": "MPICH 5"}
+    assert differences_of_machine(meta, here, placement, versions) == []
+    before = {"nqs_hpc": "1.0", "jax": "0.6\x1b[2J", "numpy": "2.1", "optax": None}
+    (line,) = differences_of_machine(meta | {"versions": before, "mpi": "MPICH 4"}, here, placement, versions)
+    assert line == (
+        "nqs_hpc 2.0, before 1.0; jax 0.7.0, before 0.6?[2J; MPI MPICH 5, before MPICH 4: "
+        "the run goes on within rounding"
+    )
+    older = {"n_ranks": 2, "threads": 1}  # a checkpoint that says nothing of them
+    (line,) = differences_of_machine(older, here, placement, versions)
+    assert line.startswith("1 rank, before 2: ")

@@ -1,12 +1,14 @@
 """The ground state by variational Monte Carlo: what one step computes, in three compiled parts that can be timed.
 
 A step takes theta_t, samples |psi(theta_t)|^2, estimates the energy and moves to theta_(t+1). A step whose energies or
-update are not finite is not taken: the state goes back to the last parameters with finite energies, and the step size
-is halved; each step whose outcome proves finite then lets it grow by 2^(1/8) until it is what the learning rate says.
+update are not finite, or whose energies no state of the spectrum could have, is not taken: the state goes back to the
+last parameters with possible energies, and the step size is halved; each step whose outcome proves possible then lets
+it grow by 2^(1/8) until it is what the learning rate says.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -20,6 +22,7 @@ from nqs_hpc.gradient.flat import flat
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
+from nqs_hpc.stats.chains import widened
 from nqs_hpc.stats.estimate import estimate
 from nqs_hpc.types import Ansatz, Average, Batch, Good, Operator, RunState, Sampler, Samples, Tree, Update
 
@@ -137,11 +140,12 @@ def ground_state(
             vector_P = form.ravel(delta)
             delta = form.unravel(comm.sum(jnp.where(batch.rank == 0, vector_P, jnp.zeros_like(vector_P))))
 
-        energies_finite = jnp.isfinite(batch.estimate.variance) & jnp.all(jnp.isfinite(batch.e_loc_A))
-        accepted = energies_finite & finite(delta) & finite(next_update)
-        good = choose(energies_finite, Good(state.params, state.update, state.average), state.good)
-        # Going back and stepping again proves nothing: only finite energies of what an update made do.
-        proven = energies_finite & state.untried
+        believable = jnp.isfinite(batch.estimate.variance) & jnp.all(jnp.isfinite(batch.e_loc_A))
+        believable &= possible(batch.estimate.mean, batch.estimate.variance, operator.bounds)
+        accepted = believable & finite(delta) & finite(next_update)
+        good = choose(believable, Good(state.params, state.update, state.average), state.good)
+        # Going back and stepping again proves nothing: only possible energies of what an update made do.
+        proven = believable & state.untried
         rejected = jnp.where(proven, 0, state.rejected)
         moved = jax.tree.map(lambda p, d: p + d.astype(p.dtype), state.params, delta)
         params = choose(accepted, moved, good.params)
@@ -156,8 +160,8 @@ def ground_state(
         new_state = RunState(
             step=state.step + 1,
             params=params,
-            # chains that walked under parameters without finite energies are of no use to those before
-            sampler=choose(energies_finite, chains, state.sampler),
+            # chains that walked under parameters without possible energies are of no use to those before
+            sampler=choose(believable, chains, state.sampler),
             update=choose(accepted, next_update, good.update),
             good=good,
             average=mean,
@@ -208,7 +212,23 @@ def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
         w_A = np.full(len(e_loc_A), 1.0 / len(e_loc_A))
         chain_length *= 1 if sampler.independent else len(parts)
     found = estimate_jit(e_loc_A, w_A, chain_length)
-    return Final(e_loc_A, w_A, complex(found.mean), float(found.error), float(found.variance), counts, chain_length)
+    error = widened(float(found.error), e_loc_A, chain_length)
+    return Final(e_loc_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
+
+
+def possible(mean: Any, variance: Any, bounds: tuple[float, float]) -> Any:
+    """Whether samples of |psi|^2 could have this mean and variance of the energy; of numbers or of traced arrays.
+
+    Of a spectrum between the bounds the mean lies between them, and the variance is at most a quarter of their distance
+    squared (Popoviciu 1935). The estimates of a chain that is stuck where psi nearly vanishes are orders of magnitude
+    larger. Noise is allowed for: half the distance beyond the bounds, and four times the largest variance.
+    """
+    low, high = bounds
+    width = high - low
+    if not 0 < width < math.inf:
+        return True
+    energy = jnp.real(mean)
+    return (energy >= low - width / 2) & (energy <= high + width / 2) & (variance <= width**2)
 
 
 def averaged(params: Tree, mean: Average | None) -> Tree:

@@ -25,7 +25,7 @@ import jax
 import numpy as np
 
 from nqs_hpc import reading
-from nqs_hpc.job.files import on_root, plain, sync_folder, write
+from nqs_hpc.job.files import on_root, plain, remove, subfolder, sync_folder, write
 from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
 from nqs_hpc.reading import printable
@@ -76,14 +76,14 @@ def save(
 
     def act() -> Path:
         assert parts is not None
-        check_held(folder)
+        check_held(folder)  # before what takes long
         if flush is not None:
             flush()
         leaves = {name: np.asarray(leaf) for name, leaf in named.items() if not _of_chains(name)}
         chains = (np.concatenate(ranks) for ranks in zip(*parts, strict=True))
         leaves |= zip(filter(_of_chains, named), chains, strict=True)
         path = folder / "checkpoints" / f"step_{int(leaves['step']):08d}.h5"
-        path.parent.mkdir(exist_ok=True)
+        subfolder(path.parent)
         sync_folder(folder)
         write(path, _pack(leaves, meta))
         _prune(path, max(keep, 2))
@@ -375,7 +375,7 @@ def _prune(new: Path, keep: int) -> None:
     n_good, paths = 0, _newest_first(new.parent.parent)
     for path in paths:
         if n_good == keep:
-            path.unlink(missing_ok=True)
+            remove(path)
             continue
         try:
             if path != new:

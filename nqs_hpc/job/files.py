@@ -2,18 +2,24 @@
 
 A file is written as ``.NAME.HOST.PID.tmp`` beside its goal, flushed to the disk and renamed; the folder is flushed too,
 so after a kill or a power cut a reader finds the old content or the new one, never a mixture.
+
+A folder may be moved, and another put in its place, at any moment. So everything is written relative to an open
+descriptor of the folder, and one that this process holds (job/lock.py) is asked before each write whether it still is
+what its path says. Links are not followed below it: what they name is not ours.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
 import pickle
 import socket
+import stat
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -23,24 +29,177 @@ from nqs_hpc.parallel.world import World
 T = TypeVar("T")
 
 STALE_SECONDS = 3600.0  # a temporary file untouched this long has no writer, wherever that ran
+# What a run or a sweep keeps below its folder: folders and regular files of its own. The folder itself may be a link.
+FOLDERS = ("checkpoints", "tensorboard", "report", "logs")
+FILES = (
+    *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.png", "job.sbatch", "manifest.json"),
+    *("metrics.jsonl", "reference.json", "summary.json"),
+)
+KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFLNK: "a link",
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+
+# Folders that this process holds: what raises where one is no longer what its path says, else returns its descriptor.
+_held: dict[Path, Callable[[], int]] = {}
+_own: set[Path] = set()  # folders that `subfolder` made or found to be no link
+
+
+def hold(folder: Path, still_ours: Callable[[], int]) -> None:
+    """From now on ask ``still_ours`` before each write in ``folder``, for the descriptor to write through."""
+    _held[folder] = still_ours
+
+
+def let_go(folder: Path) -> None:
+    """Undo `hold`."""
+    _held.pop(folder, None)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[int]:
+    """A descriptor of ``folder`` for writing in it. Raises what `hold` was told to; OSError, also for a link below it.
+
+    Everything that this package writes, renames or removes in the folder of a run goes through here.
+    """
+    if folder in _held:
+        yield _held[folder]()
+        return
+    below = folder.parent in _held
+    flags = _FOLDER | (os.O_NOFOLLOW if folder in _own or (below and folder.name in FOLDERS) else 0)
+    try:
+        place = _held[folder.parent]() if below else None
+        descriptor = os.open(folder.name if below else folder, flags, dir_fd=place)
+    except NotADirectoryError as error:
+        raise OSError(error.errno, f"it is {_kind(folder)}, not a folder of its own", str(folder)) from None
+    except OSError as error:
+        raise named(error, folder) from None
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def check_held(folder: Path) -> None:
+    """Raise job.lock.Lost where ``folder``, or the one it is in, is held and no longer what its path says."""
+    for place in (folder, folder.parent):
+        if place in _held:
+            _held[place]()
+            return
+
+
+def subfolder(folder: Path) -> Path:
+    """Make ``folder``, whose parent is there, unless it is there already; OSError where that is a link or no folder."""
+    with opened(folder.parent) as parent:
+        with suppress(FileExistsError):
+            os.mkdir(folder.name, dir_fd=parent)
+            os.fsync(parent)
+        found = os.stat(folder.name, dir_fd=parent, follow_symlinks=False)
+    if not stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.ENOTDIR, f"it is {kind(found.st_mode)}, not a folder of its own", str(folder))
+    _own.add(folder)
+    return folder
+
+
+def check_places(folder: Path) -> None:
+    """Raise ValueError, one line, where something else stands in place of the files and folders that we keep there.
+
+    Asked before anything is read or made: a FIFO would keep its reader waiting, a link lead to somebody else's files.
+    """
+    for name in (*FILES, *FOLDERS):
+        try:
+            mode = os.lstat(folder / name).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        if not (stat.S_ISDIR(mode) if name in FOLDERS else stat.S_ISREG(mode)):
+            wanted = "folder" if name in FOLDERS else "file"
+            raise ValueError(f"{folder / name} is {kind(mode)}, where a {wanted} of its own belongs: move it away")
+
+
+def kind(mode: int) -> str:
+    """What ``st_mode`` says a file is, in words."""
+    return KINDS.get(stat.S_IFMT(mode), "a file")
+
+
+def _kind(path: Path) -> str:
+    try:
+        return kind(os.lstat(path).st_mode)
+    except OSError:
+        return "something else"
 
 
 def write(path: Path, data: bytes | str) -> None:
     """Put ``data`` (text as UTF-8) at ``path``, atomically and durably; raises OSError and leaves the old file."""
-    temporary = path.parent / f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp"
+    temporary = f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp"
+    with opened(path.parent) as place:
+        try:
+            with open(_fresh(temporary, place), "wb") as file:
+                file.write(data.encode() if isinstance(data, str) else data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path.name, src_dir_fd=place, dst_dir_fd=place)
+        except BaseException as error:
+            with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` takes it away later
+                os.unlink(temporary, dir_fd=place)
+            if isinstance(error, OSError):
+                raise named(error, path) from None
+            raise
+        os.fsync(place)
+
+
+def _fresh(name: str, place: int) -> int:
+    """A descriptor of a new file. One of this name is a former process's of our number, or a trap: it is taken away."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        with open(temporary, "wb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException as error:
-        with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` takes it away later
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError):
+        return os.open(name, flags, 0o666, dir_fd=place)
+    except FileExistsError:
+        os.unlink(name, dir_fd=place)
+        return os.open(name, flags, 0o666, dir_fd=place)
+
+
+def open_to_append(path: Path) -> int:
+    """A descriptor of ``path`` for appending, made where it is not there; OSError where it is no regular file."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with opened(path.parent) as place:
+        return open_regular(path, flags, place)
+
+
+def open_regular(path: Path, flags: int, place: int) -> int:
+    """A descriptor of the file ``path`` in the open folder ``place``; OSError, in words, where it is no regular file.
+
+    ``flags`` hold O_NOFOLLOW, and O_NONBLOCK, without which a FIFO keeps waiting who opens it.
+    """
+    try:
+        descriptor = os.open(path.name, flags, 0o666, dir_fd=place)
+    except OSError as error:
+        with suppress(FileNotFoundError):
+            mode = os.stat(path.name, dir_fd=place, follow_symlinks=False).st_mode
+            if not stat.S_ISREG(mode):
+                raise _not_regular(path, mode) from None
+        raise named(error, path) from None
+    if not stat.S_ISREG(mode := os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _not_regular(path, mode)
+    return descriptor
+
+
+def _not_regular(path: Path, mode: int) -> OSError:
+    return OSError(errno.EINVAL, f"it is {kind(mode)}, not a file of its own", str(path))
+
+
+def remove(path: Path) -> None:
+    """Remove the file ``path`` if it is there; raises OSError."""
+    with opened(path.parent) as place:
+        try:
+            os.unlink(path.name, dir_fd=place)
+        except FileNotFoundError:
+            pass
+        except OSError as error:
             raise named(error, path) from None
-        raise
-    sync_folder(path.parent)
 
 
 def named(error: OSError, path: Path) -> OSError:
@@ -50,11 +209,15 @@ def named(error: OSError, path: Path) -> OSError:
 
 def sync_folder(folder: Path) -> None:
     """Make new, renamed and removed names of ``folder`` survive a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
+    with opened(folder) as descriptor:
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+
+
+def clean_all(folder: Path) -> None:
+    """`clean` for the folder of a run and those in it that are written to in parts."""
+    for place in (folder, folder / "checkpoints", folder / "tensorboard"):
+        if place.is_dir():
+            clean(place)
 
 
 def clean(folder: Path) -> list[str]:
@@ -64,17 +227,18 @@ def clean(folder: Path) -> list[str]:
     this process's own number are leftovers of a former holder of it: call this before the first write.
     """
     removed = []
-    for path in sorted(folder.glob(".*.*.tmp")):
-        owner, pid = path.name.rsplit(".", 2)[:2]
-        if not pid.isdigit():
-            continue
-        try:
-            here = owner.endswith(f".{socket.gethostname()}")
-            if (here and not _alive(int(pid))) or time.time() - path.stat().st_mtime > STALE_SECONDS:
-                path.unlink()
-                removed.append(path.name)
-        except FileNotFoundError:  # its writer finished or another start removed it
-            continue
+    with opened(folder) as place:
+        for name in sorted(os.listdir(place)):
+            words = name.rsplit(".", 2)
+            if not (name.startswith(".") and len(words) == 3 and words[1].isdigit() and words[2] == "tmp"):
+                continue
+            # a writer may have finished, another start have removed it; a folder of such a name is nobody's leftover
+            with suppress(OSError, ValueError, OverflowError):
+                here = words[0].endswith(f".{socket.gethostname()}")
+                touched = os.stat(name, dir_fd=place, follow_symlinks=False).st_mtime
+                if (here and not _alive(int(words[1]))) or time.time() - touched > STALE_SECONDS:
+                    os.unlink(name, dir_fd=place)
+                    removed.append(name)
     return removed
 
 
@@ -88,6 +252,13 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def said(error: Exception) -> str:
+    """What went wrong, with the file that an OSError names in front; one line."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def why(error: Exception) -> str:

@@ -17,7 +17,8 @@ from types import FrameType
 from typing import NamedTuple
 
 from nqs_hpc import reading
-from nqs_hpc.job.files import write
+from nqs_hpc.job.files import remove, write
+from nqs_hpc.job.lock import Lost
 from nqs_hpc.parallel.world import World
 
 DONE, FAULT, BAD_INPUT, STOPPED = 0, 1, 2, 85  # exit codes, the same on every rank
@@ -60,7 +61,11 @@ class Lifecycle(NamedTuple):
     # seconds of the last step and save, 0 where there was none; rank 0's word on whether a save is due, and whether it
     # cannot go on
     check: Callable[..., Verdict]
-    saved: Callable[[], None]  # the checkpoint a verdict asked for is on the disk
+    # the checkpoint a verdict asked for is on the disk; a line where its SAVE cannot be removed, empty otherwise
+    saved: Callable[[], str]
+    seconds: Callable[[], float]  # since this start began
+    # whether a stop for this reason came because the time of this start was over; collective
+    out_of_time: Callable[[str], bool]
 
 
 def listen(abort: Callable[[int], None]) -> Signals:
@@ -138,6 +143,7 @@ def lifecycle(
     obeyed = 0
     steps: list[float] = []  # the first, and the longest of the others
     longest_save = 0.0
+    kept: os.stat_result | None = None  # a SAVE that was obeyed and cannot be removed
 
     def check(
         step_seconds: float = 0.0, save_seconds: float = 0.0, due: bool = False, trouble: bool = False
@@ -150,7 +156,7 @@ def lifecycle(
         bits = signals.flags()
         if world.rank == 0:
             bits |= DUE * due | TROUBLE * trouble  # clocks and disks differ: rank 0's count
-            bits |= STOP * (folder / "STOP").exists() | SAVE * (folder / "SAVE").exists()
+            bits |= STOP * stop_requested(folder) | SAVE * _is_new(folder / "SAVE", kept)
             if ends is not None and time.time() + needed + CLOSING_SECONDS > ends:
                 bits |= LIMIT
         if max_seconds is not None and time.monotonic() - start + needed > max_seconds:
@@ -159,16 +165,53 @@ def lifecycle(
         reason = " and ".join(words for i, words in enumerate(REASONS) if obeyed >> i & 1)
         return Verdict(obeyed & ~(SAVE | DUE) != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
 
-    def saved() -> None:
-        if world.rank == 0 and obeyed & SAVE:
-            (folder / "SAVE").unlink(missing_ok=True)
+    def saved() -> str:
+        nonlocal kept
+        if world.rank > 0 or not obeyed & SAVE:
+            return ""
+        try:
+            remove(folder / "SAVE")
+        except OSError as error:  # a folder, or a file that only its owner may remove
+            kept = _lstat(folder / "SAVE")
+            return f"{folder / 'SAVE'} was obeyed and cannot be removed ({error.strerror}): it counts no more"
+        except Lost:
+            pass  # the next write says so on all ranks
+        return ""
 
-    return Lifecycle(check, saved)
+    def seconds() -> float:
+        return time.monotonic() - start
+
+    def out_of_time(reason: str) -> bool:
+        if any(words in reason for words in ("max_seconds", "time limit of Slurm")):
+            return True
+        # Slurm's warning comes as a signal; a preemption does too, but then there is more time left than was used
+        asked = "SIGUSR1" in reason or "SIGTERM" in reason
+        warned = world.rank == 0 and asked and ends is not None and ends - time.time() < seconds()
+        return world.any_flags(int(warned)) != 0
+
+    return Lifecycle(check, saved, seconds, out_of_time)
 
 
 def stop_requested(folder: Path) -> bool:
     """Whether the run folder holds a STOP file, which only its owner removes; rank 0 asks."""
-    return (folder / "STOP").exists()
+    return _lstat(folder / "STOP") is not None
+
+
+def _is_new(path: Path, known: os.stat_result | None) -> bool:
+    """Whether ``path``, of whatever kind, is there, and is not the file or folder that is ``known``."""
+    found = _lstat(path)
+    return found is not None and (known is None or _identity(found) != _identity(known))
+
+
+def _identity(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_dev, found.st_ino, found.st_mode, found.st_ctime_ns  # numbers of removed files are used again
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
 
 
 def done(folder: Path) -> int | None:

@@ -3,7 +3,12 @@
 The lock is flock on ``.lock``, which the kernel releases with its holder, so a kill or a power cut leaves none behind.
 The file says who holds it: host, process and Slurm job. On a file system that several hosts share, flock may not reach
 beyond one host; there a holder of another host that did not take leave is believed to live until Slurm no longer knows
-its job, and a holder looks before it writes whether it still is one. No lock ends by a time-out.
+its job. No lock ends by a time-out.
+
+A lock belongs to a file, not to a name: a folder can be moved while its job runs, and ``.lock`` removed. So a holder
+looks before each write whether folder and lock are still those that their paths say (`check_held`), and who takes a
+lock, whether the file it has locked still has that name. The folder itself is locked too where its file system lets it:
+that lock nobody can remove.
 """
 
 from __future__ import annotations
@@ -13,18 +18,31 @@ import fcntl
 import json
 import os
 import socket
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.job import slurm
+from nqs_hpc.job import files, slurm
 from nqs_hpc.job.files import named
 from nqs_hpc.job.mounts import shared
 from nqs_hpc.reading import parse_json, printable
 
+NAME = ".lock"
+NO_LOCKS = "its file system has no locks (flock): mount it with them, or choose a folder elsewhere"
+_WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
+LOOKS, LOOK_SECONDS = 10, 0.02  # who only asks whether a folder is in use has its lock for a moment
+_MOST_BYTES = 1000  # of what a lock file says
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# Never truncated before the lock is ours, never through a link; a FIFO is not waited for.
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
 
 class _Held(NamedTuple):
     descriptor: int  # stays open until the process ends: its death releases the lock
+    place: int  # the folder itself, likewise
     text: bytes  # what the file says since we hold it
     shared: bool  # whether another host could take the folder over behind flock's back
 
@@ -47,80 +65,245 @@ class Owner(NamedTuple):
         return f"process {self.pid} on {self.host}" + (f", Slurm job {self.job}" if self.job else "")
 
 
+def flock(descriptor: int, operation: int, path: Path) -> None:
+    """`fcntl.flock`; where the file system of ``path`` has no locks, the OSError names it and says what to do."""
+    try:
+        fcntl.flock(descriptor, operation)
+    except BlockingIOError:
+        raise
+    except OSError as error:
+        raise OSError(error.errno, NO_LOCKS if error.errno in _WITHOUT else error.strerror, str(path)) from None
+
+
 def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> str | None:
     """Take the lock of ``folder`` for the life of this process; rank 0 calls it. None if we have it, else why not.
 
-    ``state`` answers for a Slurm job as ``slurm.state`` does. Raises OSError where the file system has no locks.
+    ``state`` answers for a Slurm job as ``slurm.state`` does. Raises OSError where the file system has no locks, or
+    something else stands in the place of the lock file.
     """
-    descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    path = folder / NAME
+    place = os.open(folder, _FOLDER)
+    descriptor = None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while True:
+            descriptor = _locked(path, place) if _folder_is_free(place) else None
+            if descriptor is None:
+                return f"{folder} is in use by {_named_owner(place) or 'another process'}: one job a run folder"
+            before = _owner(os.pread(descriptor, _MOST_BYTES, 0))
+            if before is not None and (reason := _alive(folder, before, state)):
+                return reason
+            if os.fstat(descriptor).st_nlink == 1:
+                break
+            os.unlink(NAME, dir_fd=place)  # it is somebody's file by another name too (a copy of hard links)
+            os.close(descriptor)
+            descriptor = None
+        own = Owner(socket.gethostname(), os.getpid(), slurm.job_id())
+        text = json.dumps(own._asdict()).encode() + b"\n"
+        try:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, text, 0)
+            os.fsync(descriptor)
+        except OSError as error:
+            raise named(error, path) from None
+        _held[folder] = _Held(descriptor, place, text, shared(folder))
+
+        def still_ours(place: int = place) -> int:
+            check_held(folder)
+            return place
+
+        files.hold(folder, still_ours)
+        return None
+    finally:
+        if folder not in _held or _held[folder].place != place:
+            if descriptor is not None:
+                os.close(descriptor)
+            os.close(place)
+
+
+@contextmanager
+def alone(path: Path, *, wait: bool, guard: bool = False) -> Iterator[bool]:
+    """Hold the lock of the file ``path``, made where it is not there, and say whether it is ours.
+
+    With ``wait`` it is, sooner or later. With ``guard`` each write in its folder raises Lost where folder or lock are
+    no longer what their paths say. Raises OSError where the file system has no locks, or ``path`` is no regular file.
+    Removing ``path`` within the block is safe: who waits for it looks again.
+    """
+    place = os.open(path.parent, _FOLDER)
+    descriptor = None
+
+    def still_ours() -> int:
+        assert descriptor is not None
+        _check(path, place, descriptor, "launch")
+        return place
+
+    try:
+        descriptor = _locked(path, place, wait=wait)
+        if guard and descriptor is not None:
+            files.hold(path.parent, still_ours)
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            if guard:
+                files.let_go(path.parent)
+            os.close(descriptor)
+        os.close(place)
+
+
+def _locked(path: Path, place: int, *, wait: bool = False) -> int | None:
+    """A descriptor of the file ``path`` in the open folder ``place``, locked; None where another process holds it."""
+    while True:
+        descriptor = files.open_regular(path, _FILE, place)
+        try:
+            if wait:
+                flock(descriptor, fcntl.LOCK_EX, path)
+            else:
+                _patiently(descriptor, path)
+            if _is(descriptor, path.name, place):
+                return descriptor
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # its last holder has removed it, and who comes next does not find our lock: again
+
+
+def _patiently(descriptor: int, path: Path) -> None:
+    """Lock, if need be a little later; BlockingIOError where somebody holds it for longer than a look."""
+    for left in range(LOOKS, -1, -1):
+        try:
+            return flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
+        except BlockingIOError:
+            if not left:
+                raise
+            time.sleep(LOOK_SECONDS)
+
+
+def _is(descriptor: int, name: str, place: int) -> bool:
+    """Whether the open file is what ``name`` in the open folder ``place`` says."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=place, follow_symlinks=False))
+    except FileNotFoundError:
+        return False
+
+
+def _folder_is_free(place: int) -> bool:
+    """Lock the open folder itself; whether nobody else has. Where it cannot be locked it tells nothing."""
+    try:
+        _patiently(place, Path())
     except BlockingIOError:
-        owner = _owner(os.pread(descriptor, 1000, 0))
-        os.close(descriptor)
-        return f"{folder} is in use by {owner or 'another process'}: one job a run folder"
-    except OSError as error:
-        os.close(descriptor)
-        if error.errno in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
-            reason = "its file system has no locks (flock); mount it with them or choose a run_dir elsewhere"
-            raise OSError(error.errno, reason, str(folder / ".lock")) from None
-        raise
-    before = _owner(os.pread(descriptor, 1000, 0))
-    if before is not None and (reason := _alive(folder, before, state)):
-        os.close(descriptor)
-        return reason
-    own = Owner(socket.gethostname(), os.getpid(), slurm.job_id())
-    text = json.dumps(own._asdict()).encode() + b"\n"
-    try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, text, 0)
-        os.fsync(descriptor)
-    except OSError as error:
-        os.close(descriptor)
-        raise named(error, folder / ".lock") from None
-    _held[folder] = _Held(descriptor, text, shared(folder))
-    return None
+        return False
+    except OSError:
+        pass
+    return True
 
 
 def in_use(folder: Path) -> str:
     """Who holds the lock of ``folder`` right now, as flock shows it on this host; empty where nobody does.
 
-    Takes nothing and makes nothing.
+    Takes nothing and makes nothing. Raises OSError where the file system has no locks.
     """
     try:
-        descriptor = os.open(folder / ".lock", os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
+        place = os.open(folder, _FOLDER)
+    except (FileNotFoundError, NotADirectoryError):
         return ""
+    descriptor, look = None, fcntl.LOCK_SH | fcntl.LOCK_NB
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        with suppress(OSError):  # not there, or no lock file: a start says so
+            descriptor = os.open(NAME, _READ, dir_fd=place)
+        if descriptor is not None:
+            flock(descriptor, look, folder / NAME)
+        try:
+            fcntl.flock(place, look)
+        except BlockingIOError:
+            raise
+        except OSError:
+            pass  # some file systems do not lock folders
     except BlockingIOError:
-        return str(_owner(os.pread(descriptor, 1000, 0)) or "another process")
+        return str(_named_owner(place) or "another process")
     finally:
-        os.close(descriptor)
+        if descriptor is not None:
+            os.close(descriptor)
+        os.close(place)
     return ""
 
 
 def check_held(folder: Path) -> None:
-    """Raise Lost where another start has taken over the lock that this process took; call it before writing.
+    """Raise Lost where ``folder``, which this process locked, or its lock is no longer what its path says.
 
-    That takes a file system of several hosts on which flock ends at the host, and a network that was cut in two.
+    `files` calls it before each write. On a file system of several hosts, where flock may end at the host, another host
+    may have taken the lock over without any of that, after a network was cut in two: then the file says so.
     """
     mine = _held.get(folder)
-    if mine is None or not mine.shared:
+    if mine is None:
         return
-    now = (folder / ".lock").read_bytes() if (folder / ".lock").exists() else b""
-    if now != mine.text:
-        owner = _owner(now) or "somebody"
-        raise Lost(f"{folder} has been taken over by {owner}: this job writes nothing more")
+    _check(folder / NAME, mine.place, mine.descriptor, "job")
+    if mine.shared and (text := _text(mine.place)) != mine.text:
+        raise Lost(f"{folder} has been taken over by {_owner(text) or 'somebody'}: this job writes nothing more")
+
+
+def _check(path: Path, place: int, descriptor: int, who: str) -> None:
+    """Raise Lost unless the open folder ``place`` and the lock file in it are still what ``path`` says."""
+    try:
+        moved = not os.path.samestat(os.fstat(place), os.stat(path.parent))
+    except (FileNotFoundError, NotADirectoryError):
+        moved = True
+    if moved:
+        raise Lost(f"{path.parent} was moved or replaced{_now_at(place)}: this {who} writes nothing more")
+    if not _is(descriptor, path.name, place):
+        raise Lost(f"{path} was removed or replaced, so another {who} may have started: this one writes nothing more")
+
+
+def _now_at(place: int) -> str:
+    """Where an open folder is now, in words; empty where Linux does not say, or it is gone."""
+    try:
+        path = os.readlink(f"/proc/self/fd/{place}")
+    except OSError:
+        return ""
+    return "" if path.endswith(" (deleted)") else f" (it is {path} now)"
 
 
 def release(folder: Path) -> None:
     """Take leave: the next start need not ask whether we are alive. Nothing where the lock is not ours."""
     mine = _held.pop(folder, None)
+    files.let_go(folder)
     if mine is not None:
-        if os.pread(mine.descriptor, 1000, 0) == mine.text:
-            os.ftruncate(mine.descriptor, 0)
+        with suppress(OSError):  # a disk that has become read-only, say: the lock ends with us all the same
+            if os.pread(mine.descriptor, _MOST_BYTES, 0) == mine.text:
+                os.ftruncate(mine.descriptor, 0)
         os.close(mine.descriptor)
+        os.close(mine.place)
+
+
+def withdraw(folder: Path, made: list[Path]) -> None:
+    """Take back what a start that came to nothing has made: ``.lock``, and the folders ``made`` that are empty.
+
+    All of it under the lock: whoever opened the file meanwhile finds that it has no name any more, and looks again.
+    """
+    with suppress(OSError, Lost):
+        files.remove(folder / NAME)
+        files.let_go(folder)
+        files.unmake(made)
+    release(folder)
+
+
+def _text(place: int) -> bytes:
+    """What the lock file in an open folder says; empty where it is not there or is no regular file."""
+    try:
+        descriptor = os.open(NAME, _READ, dir_fd=place)
+    except OSError:
+        return b""
+    try:
+        return os.pread(descriptor, _MOST_BYTES, 0)
+    except OSError:  # a FIFO, a folder
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _named_owner(place: int) -> Owner | None:
+    return _owner(_text(place))
 
 
 def _owner(data: bytes) -> Owner | None:

@@ -10,11 +10,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc import reading
-from nqs_hpc.job.files import named, plain, sync_folder, write
+from nqs_hpc.job.files import check_held, named, open_to_append, plain, sync_folder, write
 
 
 class Log(NamedTuple):
@@ -26,7 +27,7 @@ class Log(NamedTuple):
 
 
 class Appender(NamedTuple):
-    """A file open for appending; its errors name it."""
+    """A file open for appending; its errors name it. lock.Lost where its folder is no longer this process's."""
 
     write: Callable[[bytes], None]  # flushed to the operating system
     sync: Callable[[], None]
@@ -70,10 +71,11 @@ def both(first: Log, second: Log) -> Log:
 
 def appender(path: Path) -> Appender:
     """Open ``path`` for appending bytes; it is created where it does not exist."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    descriptor = open_to_append(path)
     sync_folder(path.parent)
 
     def append(content: bytes) -> None:
+        check_held(path.parent)
         data = memoryview(content)
         try:
             while data:  # the system may take a part only, when the disk is nearly full
@@ -87,7 +89,11 @@ def appender(path: Path) -> Appender:
         except OSError as error:
             raise named(error, path) from None
 
-    return Appender(append, sync, lambda: os.close(descriptor))
+    def close() -> None:
+        with suppress(OSError):  # a file system that says so late: what counts has been synced before
+            os.close(descriptor)
+
+    return Appender(append, sync, close)
 
 
 def cut(path: Path, step: int) -> Cut:

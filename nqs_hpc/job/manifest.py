@@ -76,15 +76,24 @@ def first_step(folder: Path, moments: Mapping[str, float]) -> None:
     write_json(folder / "manifest.json", manifest)
 
 
-def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float]) -> None:
+def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_vain: bool = False) -> None:
     """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read.
 
-    ``saves``: how many checkpoints it wrote, and the seconds that took.
+    ``saves``: how many checkpoints it wrote, and the seconds that took. ``in_vain``: its time was over before it had
+    come any further.
     """
     manifest = _read(folder / "manifest.json")
     last = {"time": _now(), "step": step, "reason": reason, "saves": saves[0], "save_seconds": round(saves[1], 3)}
+    last |= {"in_vain": True} if in_vain else {}
     manifest["starts"][-1]["exit"] = last
     write_json(folder / "manifest.json", manifest)
+
+
+def was_in_vain(folder: Path) -> bool:
+    """Whether the start before the latest one ran out of time before it had come any further; rank 0 asks."""
+    starts = _read(folder / "manifest.json")["starts"]
+    before = starts[-2].get("exit") if len(starts) > 1 and isinstance(starts[-2], dict) else None
+    return isinstance(before, dict) and before.get("in_vain") is True
 
 
 def recorded_physics(folder: Path) -> dict[str, Any] | None:

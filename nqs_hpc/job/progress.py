@@ -7,9 +7,9 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any, Literal, NamedTuple, TextIO, cast
+from typing import Any, Literal, NamedTuple, TextIO
 
+from nqs_hpc.job.streams import patient
 from nqs_hpc.reading import harmless
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
@@ -27,27 +27,8 @@ def progress(mode: Literal["auto", "bar", "lines"], total: int, initial: int, st
     """Show steps ``initial`` to ``total`` on ``stream`` (default stderr); ``auto`` is a bar on a terminal."""
     stream = sys.stderr if stream is None else stream
     is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
-    heard, eta = cast(TextIO, _Patient(stream)), _eta(total)
+    heard, eta = patient(stream), _eta(total)
     return _bar(total, initial, heard, eta) if is_bar else _lines(total, heard, eta)
-
-
-class _Patient:
-    """A stream that goes on where nobody hears it: a pipe that was closed, a log on a full disk is not the run."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        with suppress(OSError):
-            self._stream.write(text)
-        return len(text)
-
-    def flush(self) -> None:
-        with suppress(OSError):
-            self._stream.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def with_error(value: float | None, error: float | None) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from nqs_hpc import reading
 from nqs_hpc.job import log
-from nqs_hpc.job.files import write
+from nqs_hpc.job.files import subfolder, write
 
 NAME = "events.out.tfevents.nqs_hpc"  # TensorBoard reads files with tfevents in their name
 HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")
@@ -40,7 +40,7 @@ def match(folder: Path) -> None:
     Events of further steps, of a start that was killed, and broken ones are removed. Where steps are missing, because
     the file is new or a power cut has taken its end, it is written anew from metrics.jsonl, with the time of now.
     """
-    path = folder / "tensorboard" / NAME
+    path = subfolder(folder / "tensorboard") / NAME
     lines = log.read(folder / "metrics.jsonl")
     steps = {line["step"] for line in lines}
     try:
@@ -55,7 +55,6 @@ def match(folder: Path) -> None:
     if len(kept) < len(steps):
         records = [_step_record(line, time.time()) for line in lines]
     if (content := _version_record() + b"".join(records)) != raw:
-        path.parent.mkdir(exist_ok=True)
         write(path, content)
 
 

@@ -1,8 +1,9 @@
 """Operators as a user writes them, in the basis and the sector in which a run knows its wave function.
 
-With Marshall's rule the ansatz is not psi but U psi, U = prod sz_i over one sublattice, and an operator A becomes
-U A U, whose elements change sign with each spin they flip on that sublattice. In a sector psi vanishes outside of it,
-where the ansatz, never asked there while it was trained, does not: elements that lead out are 0.
+With Marshall's rule, or another gauge (`system.gauge`), the ansatz is not psi but U psi, U = prod sz_i over some of
+the sites, and an operator A becomes U A U, whose elements change sign with each spin they flip on these. In a sector
+psi vanishes outside of it, where the ansatz, never asked there while it was trained, does not: elements that lead out
+are 0.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from nqs_hpc.types import Move, Operator
 
 def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
     """``given`` as the ansatz of a run sees it: None (its Hamiltonian), an Operator, a Hamiltonian as in the
-    configuration, or lines of Pauli strings.
+    configuration, or a list of Pauli strings, as hamiltonian.terms takes them.
 
-    ``signs_N``: those of Marshall's rule, where the run has it on. ``marshall``: whether an Operator carries them.
+    ``signs_N``: those of Marshall's rule or of hamiltonian.gauge, where the run has one on. ``marshall``: whether an
+    Operator carries them.
     Raises ValueError, one line.
     """
     if given is None or given is parts.operator:
@@ -37,46 +39,53 @@ def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: b
     if isinstance(given, Operator):
         if signs_N is not None and marshall is None:
             raise ValueError(
-                "marshall=null is not valid: this run has Marshall's sign rule on; valid with an Operator: true where "
-                "its elements carry the rule's signs, as those of build do, false where it is as written"
+                "marshall=null is not valid: the ansatz of this run is psi times signs of the basis states "
+                "(hamiltonian.marshall or .gauge); valid with an Operator: true where its elements carry these signs, "
+                "as those of build do, false where it is as written"
             )
         operator = given
     else:
         operator, marshall = read(given, parts), False
     if signs_N is not None and not marshall:
-        operator = rotated(operator, signs_N)
+        operator = rotated(operator, signs_N, parts.hilbert.local_values)
     return operator if parts.hilbert.total is None else projected(operator)
 
 
 def read(given: Any, parts: Parts) -> Operator:
-    """The operator of a mapping or of lines, without Marshall's signs."""
+    """The operator of a mapping or of lines, without signs of basis states."""
     values = parts.hilbert.local_values
     if isinstance(given, Mapping):
         config = hamiltonian(given, parts.lattice)
         if (wanted := make_hilbert(config, parts.lattice.n_sites, None).local_values) != values:
             raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
-        if isinstance(config, schema.Heisenberg):
-            config = dataclasses.replace(config, marshall=False)
-        return make_operator(config, parts.lattice)
+        return make_operator(as_written(config), parts.lattice)
     if isinstance(given, list | tuple) and given:
         if values != (1, -1):
             raise bad(
                 "operator", given, f"an Operator or a mapping: Pauli strings act on spins, not on {_words(values)}"
             )
-        return pauli(parts.lattice.n_sites, pauli_strings.expand(pauli_strings.read_lines(given), parts.lattice))
+        return pauli(parts.lattice.n_sites, pauli_strings.expand(given, parts.lattice))
     valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or a list of lines such as '0.5 Z0 Z1'"
     raise bad("operator", given, valid)
+
+
+def as_written(config: schema.Hamiltonian) -> schema.Hamiltonian:
+    """The Hamiltonian without signs of basis states."""
+    key = {"marshall": False} if isinstance(config, schema.Heisenberg) else {"gauge": None}
+    return dataclasses.replace(config, **key)
 
 
 def _words(local_values: tuple[int, ...]) -> str:
     return "spins" if local_values == (1, -1) else f"0 to {max(local_values)} bosons"
 
 
-def rotated(operator: Operator, signs_N: np.ndarray) -> Operator:
-    """U A U with U = prod_i sz_i over the sites whose sign (N,) is -1."""
+def rotated(operator: Operator, signs_N: np.ndarray, local_values: tuple[int, ...]) -> Operator:
+    """U A U with U = prod_i sigma_i over the sites whose sign (N,) is -1 (`system.gauge`)."""
 
     def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        odd_KF = (moves_KF.deltas != 0) & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
+        # a spin changes sign where it flips, (-1)^n where the number of bosons changes by an odd one
+        changed_KF = moves_KF.deltas != 0 if local_values == (1, -1) else moves_KF.deltas % 2 != 0
+        odd_KF = changed_KF & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
         return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
 
     return _changed(operator, elements)

@@ -142,8 +142,8 @@ class Run:
 
     def log_psi(self, s: ArrayLike) -> np.ndarray:
         """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
-        negative or complex. In the basis of the Hamiltonian as it is written, Marshall's signs included; -inf outside
-        of the run's sector. Raises ValueError for what are no configurations.
+        negative or complex. In the basis of the Hamiltonian as it is written, with the signs of Marshall's rule or of
+        another gauge; -inf outside of the run's sector. Raises ValueError for what are no configurations.
         """
         return self._wave.log_psi(s)
 
@@ -162,15 +162,15 @@ class Run:
         ``operator``: Pauli strings as lines, ``["0.5 Z0", "0.5 Z1"]``; a Hamiltonian as in the configuration,
         ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian. What
         leads out of the run's sector counts as 0, for ψ vanishes there. ``n_samples``: task.final_samples if None;
-        rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule, whether
-        its elements carry the rule's signs, as those of `build` do. Raises ValueError, one line.
+        rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule or
+        another gauge, whether its elements carry these signs, as those of `build` do. Raises ValueError, one line.
         """
         return self._wave.expect(operator, n_samples=n_samples, seed=seed, marshall=marshall)
 
     def export(self, path: str | Path) -> Path:
         """Write what plain NumPy can read without this package: an .npz of ``params/NAME``, ``metrics/NAME``, and as
-        text ``config`` (JSON), ``origin``; with Marshall's rule ``marshall_signs`` (N,), -1 where ψ changes sign with
-        the spin. No pickle. Returns the path.
+        text ``config`` (JSON), ``origin``; with Marshall's rule or another gauge ``marshall_signs`` (N,), -1 where ψ
+        changes sign with the spin. No pickle. Returns the path.
         """
         from nqs_hpc.job.checkpoint import names
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nqs_hpc import checks, schema
+from nqs_hpc import checks
 from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.driver.ground_state import averaged, joined
 from nqs_hpc.job import checkpoint
@@ -23,9 +23,10 @@ from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.ansatz import parameter_shapes
 from nqs_hpc.parts.sampler import final_chain_length
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
-from nqs_hpc.system.lattice import bipartition
+from nqs_hpc.system.basis import signs_of_states
 from nqs_hpc.types import Average, Operator, Samples, Tree
 
 
@@ -71,9 +72,8 @@ def learnt_chains(stored: checkpoint.Stored, parts: Parts) -> Tree | None:
 def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | None = None) -> Wave:
     """The wave function of ``params``, computed on this process alone; ``learnt`` as `learnt_chains`."""
     ansatz, sampler, hilbert, chunk = parts.ansatz, parts.sampler, parts.hilbert, parts.plan.chunk_size
-    signs_N = None
-    if isinstance(config.hamiltonian, schema.Heisenberg) and config.hamiltonian.marshall:
-        signs_N = bipartition(parts.lattice)
+    basis = basis_of(config, parts.lattice)
+    signs_N = basis.signs_N
     # a plan without chunks has said that a step's samples fit into memory, and no more than these
     most = chunk or sampler.n_samples
     log_psi_of = jax.jit(lambda params, s_BN: chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, most))
@@ -93,7 +93,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
         value_B = np.asarray(log_psi_of(params, s_BN))
         value_B = value_B.astype(np.result_type(value_B, np.float64))  # of a float32 network too
         if signs_N is not None:
-            value_B = value_B + 1j * np.pi * (np.sum((s_BN < 0) & (signs_N < 0), axis=1) % 2)
+            value_B = value_B + 1j * np.pi * (signs_of_states(basis, s_BN) < 0)
         if hilbert.total is not None:
             value_B[s_BN.sum(axis=1, dtype=np.int64) != hilbert.total] = -np.inf
         return value_B.reshape(s.shape[:-1])

@@ -59,7 +59,13 @@ def sparse_matrix(operator: Operator, hilbert: Hilbert, *, chunk: int = 2**14) -
 
 
 def ground_state(
-    operator: Operator, hilbert: Hilbert, k: int = 1, *, symmetry: Symmetry | None = None
+    operator: Operator,
+    hilbert: Hilbert,
+    k: int = 1,
+    *,
+    symmetry: Symmetry | None = None,
+    tolerance: float = TOLERANCE,
+    restarts: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The k lowest energies (k,), ascending, and their vectors (n_states, k) in the order of ``codes(hilbert)``.
 
@@ -68,7 +74,7 @@ def ground_state(
     Below ``DENSE_BELOW`` states the whole spectrum is computed, above it Lanczos runs from a fixed start vector. Of a
     degenerate level Lanczos sees one vector at first: with k = 1 the energy is right and the vector one of the level,
     with k > 1 a multiplicity can come out too small. Raises ValueError as ``sparse_matrix`` does, and if k is not in
-    1..n_states.
+    1..n_states, and scipy's ArpackNoConvergence after ``restarts`` of Lanczos, if that is given.
     """
     matrix, basis = sparse_matrix(operator, hilbert), None
     if symmetry is not None:
@@ -82,7 +88,7 @@ def ground_state(
         return energies[:k], vectors[:, :k] if basis is None else basis @ vectors[:, :k]
     start = np.random.default_rng(0).standard_normal(n_states)
     # 14 vectors need as few products as the default of 20, and at 2^20 states each is 8 MiB (16 where H is complex)
-    energies, vectors = eigsh(matrix, k, which="SA", v0=start, tol=TOLERANCE, ncv=2 * k + 12)
+    energies, vectors = eigsh(matrix, k, which="SA", v0=start, tol=tolerance, ncv=2 * k + 12, maxiter=restarts)
     order = np.argsort(energies)
     return energies[order], vectors[:, order] if basis is None else basis @ vectors[:, order]
 

@@ -26,12 +26,13 @@ from nqs_hpc.types import Move, Operator
 def heisenberg(
     n_sites: int,
     edges_by_order: Sequence[np.ndarray],
-    couplings: Sequence[float],
+    couplings: Sequence[float | np.ndarray],
     *,
     delta: float = 1.0,
     marshall_signs: np.ndarray | None = None,
 ) -> Operator:
-    """The Heisenberg model; ``edges_by_order[n]`` (n_bonds, 2) are the pairs coupled by ``couplings[n]``.
+    """The Heisenberg model; ``edges_by_order[n]`` (n_bonds, 2) are the pairs coupled by ``couplings[n]``, one number
+    or one a bond.
 
     ``marshall_signs`` (N,), +1 on one sublattice and -1 on the other, gives U H U in place of H. K is the number of
     distinct pairs whose couplings do not cancel. Raises ValueError if there are not as many couplings as orders.
@@ -51,17 +52,25 @@ def heisenberg(
         moves_KF = flip_moves(edges, real_KF, s_N, antiparallel_K)
         return moves_KF, jnp.where(antiparallel_K, jnp.asarray(elements_K), 0.0)
 
-    return Operator(diagonal, connected, len(edges), is_real=True, e_infinity=0.0)
+    # a bond has the levels Delta / 4 (twice), 1/2 - Delta/4 and -1/2 - Delta/4, in units of its coupling
+    levels = np.array([delta / 4, 0.5 - delta / 4, -0.5 - delta / 4])
+    of_bonds = couplings_n[:, None] * levels[None, :]
+    bounds = (float(of_bonds.min(axis=1).sum()), float(of_bonds.max(axis=1).sum()))
+    return Operator(diagonal, connected, len(edges), is_real=True, e_infinity=0.0, bounds=bounds)
 
 
-def merge_bonds(edges_by_order: Sequence[np.ndarray], couplings: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+def merge_bonds(
+    edges_by_order: Sequence[np.ndarray], couplings: Sequence[float | np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
     """Each pair of sites once, with the sum of its couplings: edges (n, 2) int32 and couplings (n,) float64.
 
     On a small torus two sites can be neighbours of several orders; merged they cost the ansatz one ratio. Pairs whose
     couplings add up to 0 are left out.
     """
     orders = [np.asarray(edges, dtype=np.int32).reshape(-1, 2) for edges in edges_by_order]
-    weights = [np.full(len(edges), float(J)) for edges, J in zip(orders, couplings, strict=True)]
+    weights = [
+        np.broadcast_to(np.asarray(J, dtype=float), len(edges)) for edges, J in zip(orders, couplings, strict=True)
+    ]
     pairs = np.sort(np.concatenate([np.empty((0, 2), dtype=np.int32), *orders]), axis=1)
     edges, inverse = np.unique(pairs, axis=0, return_inverse=True)
     total = np.bincount(inverse.reshape(-1), weights=np.concatenate([np.empty(0), *weights]), minlength=len(edges))

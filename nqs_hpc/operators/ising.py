@@ -17,8 +17,11 @@ from nqs_hpc.operators.local import bond_products
 from nqs_hpc.types import Move, Operator
 
 
-def ising(n_sites: int, edges: np.ndarray, *, J: float, h: float, g: float = 0.0) -> Operator:
-    """The Ising model on the bonds ``edges`` (n, 2), each counted once; energies are totals in the unit of J, h and g.
+def ising(
+    n_sites: int, edges: np.ndarray, *, J: float, h: float, g: float = 0.0, weights: np.ndarray | None = None
+) -> Operator:
+    """The Ising model on the bonds ``edges`` (n, 2), each counted once, or J_ij = J times its one of ``weights`` (n,);
+    energies are totals in the unit of J, h and g.
 
     K is ``n_sites``, or 0 without a transverse field: then the moves have shape (0, 1).
     """
@@ -27,13 +30,19 @@ def ising(n_sites: int, edges: np.ndarray, *, J: float, h: float, g: float = 0.0
     sites_KF = np.arange(n_connected, dtype=np.int32)[:, None]
 
     def diagonal(s_N: Array) -> Array:
+        total = jnp.sum(s_N, dtype=jnp.int32)
+        if weights is not None:
+            return -J * jnp.sum(jnp.asarray(weights) * bond_products(edges, s_N)) - g * total.astype(float)
         # both sums are exact in integers; the products alone would overflow int8 when summed
         bonds = jnp.sum(bond_products(edges, s_N), dtype=jnp.int32)
-        total = jnp.sum(s_N, dtype=jnp.int32)
         return -J * bonds.astype(float) - g * total.astype(float)
 
     def connected(s_N: Array) -> tuple[Move, Array]:
         deltas_KF = (-2 * s_N[:n_connected, None]).astype(jnp.int8)
         return Move(jnp.asarray(sites_KF), deltas_KF), jnp.full(n_connected, -h, dtype=float)
 
-    return Operator(diagonal, connected, n_connected, is_real=True, e_infinity=0.0, may_vanish=False)
+    size = len(edges) if weights is None else float(np.abs(weights).sum())
+    largest = abs(J) * size + (abs(h) + abs(g)) * n_sites
+    return Operator(
+        diagonal, connected, n_connected, True, e_infinity=0.0, may_vanish=False, bounds=(-largest, largest)
+    )

@@ -72,7 +72,9 @@ def pauli(n_sites: int, strings: Sequence[PauliString]) -> Operator:
 
     e_infinity = sum(string.coefficient for string in strings if not string.operators)
     may_vanish = any(len(terms) > 1 for terms in groups.values())  # one string alone has an element of one size
-    return Operator(diagonal, connected, n_connected, is_real, float(e_infinity), may_vanish)
+    largest = sum(abs(string.coefficient) for string in strings if string.operators)
+    bounds = (float(e_infinity - largest), float(e_infinity + largest))
+    return Operator(diagonal, connected, n_connected, is_real, float(e_infinity), may_vanish, bounds)
 
 
 def read_string(string: PauliString) -> tuple[tuple[int, ...], tuple[int, ...], complex]:

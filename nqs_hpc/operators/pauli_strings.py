@@ -2,6 +2,16 @@
 
     H = sum_k c_k P_k,    P_k a product of Pauli matrices on distinct sites, c_k real, so H is Hermitian.
 
+A term is a mapping, or a line of text: a coefficient and operators. Files, the key hamiltonian.terms and observables
+in a notebook take both. The operators of a line are
+
+    -1.0 Z0 Z1         letters with sites from 0; I is the identity, so -1.5 I is a constant
+    -1.0 ZZI           one letter a site, the first that of site 0, as long as there are sites (Qiskit writes them the
+                       other way round)
+    -1.0 [Z0 Z1] +     as OpenFermion prints them, [] the identity
+
+and a coefficient may be complex as Python writes it, (0.5+0j), if its imaginary part is 0.
+
 Pure Python and NumPy: the check of the input runs here before JAX is loaded. Everything raises ValueError with one line
 that names the file and line, or the number of the term.
 """
@@ -9,21 +19,27 @@ that names the file and line, or the number of the term.
 from __future__ import annotations
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from nqs_hpc import reading
-from nqs_hpc.system.lattice import neighbours
+from nqs_hpc.system.lattice import bond_weights, neighbours
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from nqs_hpc.system.lattice import Lattice
 
 
 class PauliString(NamedTuple):
     coefficient: float
-    operators: str  # letters X, Y, Z
+    operators: str  # letters X, Y, Z; none: a constant
     sites: tuple[int, ...]  # one a letter; distinct, and ascending once expanded
 
 
@@ -31,25 +47,37 @@ class Term(NamedTuple):
     """What a user writes: one string, or the same string on every site or every bond of a neighbour order."""
 
     coefficient: float
-    operators: str
+    operators: str  # letters I, X, Y, Z
     sites: tuple[int, ...] | None  # None: every site, or every bond of the neighbour order
     order: int | None
     where: str  # names the term in error lines
+    is_dense: bool = False  # whether the string has a letter for each site, so that it is as long as there are sites
 
 
 MAX_ORDER = 1000  # finding the bonds of an order takes time that grows with it
 
 _FORM = "{coefficient: NUMBER, operators: letters X, Y, Z, and one of sites: [..], sites: all, neighbours: ORDER}"
+_LINE = "valid is a coefficient and operators, like -1.0 Z0 Z1, or -1.5 I for a constant"
 
 
 def _coefficient(value: Any, where: str) -> float:
+    number: complex = math.nan
     try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"{where}: coefficient {value!r} is not a finite real number")
-    return number
+        # Python reads 1_0 as 10
+        if (isinstance(value, str) and "_" not in value) or (
+            isinstance(value, int | float | complex) and not isinstance(value, bool)
+        ):
+            number = complex(value)
+    except (ValueError, OverflowError):
+        pass
+    if not math.isfinite(number.real) or number.imag != 0:
+        raise ValueError(f"{where}: coefficient {_short(value)} is not a finite real number; {_LINE}")
+    return number.real
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _whole(value: Any, least: int) -> bool:
@@ -57,32 +85,41 @@ def _whole(value: Any, least: int) -> bool:
 
 
 def term(entry: Any, where: str) -> Term:
-    """One term from its mapping; ValueError names ``where``."""
+    """One term from its mapping or its line of text; ValueError names ``where``."""
+    if isinstance(entry, str):
+        try:
+            return _line(entry, where)
+        except ValueError as error:
+            raise ValueError(f"{error}, or {_FORM}") from None
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{where}: {entry!r} is not a mapping; valid is {_FORM}")
+        raise ValueError(f"{where}: {entry!r} is not a mapping; valid is {_FORM}, or a line like '-1.0 Z0 Z1'")
     odd = sorted(str(name) for name in set(entry) - {"coefficient", "operators", "sites", "neighbours"})
     if odd:
         raise ValueError(f"{where}: unknown key {odd[0]!r}; valid is {_FORM}")
     for name in ("coefficient", "operators"):
         if name not in entry:
             raise ValueError(f"{where}: {name} is missing; valid is {_FORM}")
+    coefficient, operators = _coefficient(entry["coefficient"], where), entry["operators"]
+    if operators == "I" and "neighbours" not in entry and entry.get("sites", []) == []:
+        return Term(coefficient, "", (), None, where)
     if ("sites" in entry) == ("neighbours" in entry):
         raise ValueError(f"{where}: give either sites or neighbours; valid is {_FORM}")
-    coefficient, operators = _coefficient(entry["coefficient"], where), entry["operators"]
-    if not isinstance(operators, str) or not operators or set(operators) - set("XYZ"):
-        raise ValueError(f"{where}: operators {operators!r} are not letters out of X, Y, Z")
+    if not isinstance(operators, str) or not operators or set(operators) - set("IXYZ"):
+        raise ValueError(
+            f"{where}: operators {_short(operators)} are not letters out of X, Y, Z, or I for the identity"
+        )
     if "neighbours" in entry:
         order = entry["neighbours"]
         if not _whole(order, 1) or order > MAX_ORDER:
             raise ValueError(f"{where}: neighbours {order!r} is not a neighbour order from 1 to {MAX_ORDER}")
-        if len(operators) != 2 or operators[0] != operators[1]:
+        if operators not in ("XX", "YY", "ZZ"):
             # a bond has no direction, so XY on "every bond" would depend on how its ends are numbered
             raise ValueError(f"{where}: with neighbours, operators are XX, YY or ZZ, not {operators!r}")
         return Term(coefficient, operators, None, order, where)
     sites = entry["sites"]
     if sites == "all":
-        if len(operators) != 1:
-            raise ValueError(f"{where}: with sites: all, operators is one letter, not {operators!r}")
+        if operators not in ("X", "Y", "Z"):
+            raise ValueError(f"{where}: with sites: all, operators is one letter X, Y or Z, not {operators!r}")
         return Term(coefficient, operators, None, None, where)
     if not isinstance(sites, list | tuple) or not all(_whole(site, 0) for site in sites):
         raise ValueError(f"{where}: sites {sites!r} are not a list of site numbers from 0, and not the word all")
@@ -95,31 +132,33 @@ def term(entry: Any, where: str) -> Term:
 
 def _line(text: str, where: str) -> Term:
     """One text line such as ``-1.0 Z0 Z1``."""
-    coefficient, *factors = text.split()
+    words = text.split("#", maxsplit=1)[0].split()
+    if not words:
+        raise ValueError(f"{where}: {text!r} is not a coefficient and operators, like '-1.0 Z0 Z1'")
+    if len(words) == 1:
+        raise ValueError(f"{where}: no operators in {text.strip()[:60]!r}; {_LINE}")
+    number = _coefficient(words[0], where)
+    joined = " ".join(words[1:])
+    in_brackets = re.fullmatch(r"\[([^\[\]]*)\](?: ?\+)?", joined)  # OpenFermion's, a + at the end of all lines but one
+    factors = (in_brackets[1] if in_brackets else joined).split()
+    if factors == ["I"] or (in_brackets and not factors):
+        return Term(number, "", (), None, where)
+    if len(factors) == 1 and not set(factors[0]) - set("IXYZ"):
+        return Term(number, factors[0], tuple(range(len(factors[0]))), None, where, is_dense=True)
     sites = []
     for factor in factors:
-        if factor[0] not in "XYZ" or not (factor[1:].isascii() and factor[1:].isdigit()):
-            raise ValueError(f"{where}: {factor!r} is not a letter X, Y or Z with a site number, like Z0")
-        sites.append(int(factor[1:]))
-    if not factors:
-        raise ValueError(f"{where}: no operators in {text!r}; valid is a coefficient and operators, like -1.0 Z0 Z1")
-    return term(
-        {"coefficient": coefficient, "operators": "".join(factor[0] for factor in factors), "sites": sites}, where
-    )
-
-
-def read_lines(texts: Iterable[str]) -> list[Term]:
-    """The terms of lines such as ``-1.0 Z0 Z1``, none of them blank."""
-    terms = []
-    for k, text in enumerate(texts, 1):
-        if not isinstance(text, str) or not text.split():
-            raise ValueError(f"term {k}: {text!r} is not a coefficient and operators, like '-1.0 Z0 Z1'")
-        terms.append(_line(text, f"term {k}"))
-    return terms
+        digits = factor[1:]
+        if factor[0] not in "IXYZ" or not (digits.isascii() and digits.isdigit() and len(digits) <= 10):
+            raise ValueError(
+                f"{where}: {_short(factor)} is not a letter X, Y or Z with a site number, like Z0; {_LINE}"
+            )
+        sites.append(int(digits))
+    letters = "".join(factor[0] for factor in factors)
+    return term({"coefficient": number, "operators": letters, "sites": sites}, where)
 
 
 def read(path: str | Path) -> list[Term]:
-    """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one string a line."""
+    """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one line a term."""
     path = Path(path)
     try:
         text = reading.text(path, reading.SYSTEM, follow=True)
@@ -144,22 +183,27 @@ def read(path: str | Path) -> list[Term]:
 def expand(terms: Iterable[Any], lattice: Lattice) -> tuple[PauliString, ...]:
     """All strings of the sum on a lattice: equal ones merged, vanishing ones dropped, sorted by length, sites, letters.
 
-    ``terms`` are what ``read`` returns, or mappings as in the configuration.
+    ``terms`` are what ``read`` returns, or mappings and lines as in the configuration. A bond counts by its weight.
     """
     total: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
     size: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
     for k, entry in enumerate(terms, 1):
         one = entry if isinstance(entry, Term) else term(entry, f"term {k}")
-        for sites in _places(one, lattice):
-            if max(sites) >= lattice.n_sites:
+        if one.is_dense and len(one.operators) != lattice.n_sites:
+            raise ValueError(
+                f"{one.where}: {one.operators[:40]!r} has {len(one.operators)} letters, and there are "
+                f"{lattice.n_sites} sites; valid is a letter for each, or letters with site numbers, like Z0 Z1"
+            )
+        for sites, weight in _places(one, lattice):
+            if sites and max(sites) >= lattice.n_sites:
                 raise ValueError(
                     f"{one.where}: site {max(sites)} is not one of the {lattice.n_sites} sites 0 to "
                     f"{lattice.n_sites - 1}"
                 )
-            order = sorted(range(len(sites)), key=sites.__getitem__)
-            place = tuple(sites[i] for i in order), "".join(one.operators[i] for i in order)
-            total[place] += one.coefficient
-            size[place] += abs(one.coefficient)
+            letters = sorted((site, letter) for site, letter in zip(sites, one.operators, strict=True) if letter != "I")
+            place = tuple(site for site, _ in letters), "".join(letter for _, letter in letters)
+            total[place] += one.coefficient * weight
+            size[place] += abs(one.coefficient * weight)
     strings = [
         PauliString(coefficient, operators, sites)
         for (sites, operators), coefficient in total.items()
@@ -170,16 +214,29 @@ def expand(terms: Iterable[Any], lattice: Lattice) -> tuple[PauliString, ...]:
     return tuple(sorted(strings, key=lambda s: (len(s.sites), s.sites, s.operators)))
 
 
-def _places(one: Term, lattice: Lattice) -> list[tuple[int, ...]]:
+def _places(one: Term, lattice: Lattice) -> list[tuple[tuple[int, ...], float]]:
+    """The sites of each string of a term, and a factor."""
     if one.sites is not None:
-        return [one.sites]
+        return [(one.sites, 1.0)]
     if one.order is None:
-        return [(site,) for site in range(lattice.n_sites)]
+        return [((site,), 1.0) for site in range(lattice.n_sites)]
     try:
-        bonds = neighbours(lattice, one.order)
+        bonds, weights = neighbours(lattice, one.order), bond_weights(lattice, one.order)
     except ValueError as error:
         raise ValueError(f"{one.where}: {error}") from None
-    return [(int(i), int(j)) for i, j in bonds]
+    factors = np.ones(len(bonds)) if weights is None else weights
+    return [((i, j), factor) for (i, j), factor in zip(bonds.tolist(), factors.tolist(), strict=True)]
+
+
+def rotated(strings: Iterable[PauliString], signs_N: NDArray[np.int8] | None) -> tuple[PauliString, ...]:
+    """U H U with U = prod_i sz_i over the sites whose sign (N,) is -1: X and Y on such a site change sign."""
+    if signs_N is None:
+        return tuple(strings)
+    turned = []
+    for coefficient, operators, sites in strings:
+        odd = sum(bool(signs_N[site] < 0 and letter in "XY") for letter, site in zip(operators, sites, strict=True)) % 2
+        turned.append(PauliString(-coefficient if odd else coefficient, operators, sites))
+    return tuple(turned)
 
 
 def conserves_magnetisation(strings: Iterable[PauliString]) -> bool:

@@ -51,4 +51,6 @@ def rydberg(lattice: Lattice, *, Omega: float, delta: float, V: float, cutoff: f
         return Move(jnp.asarray(sites_KF), deltas_KF), jnp.full(n_sites, -Omega / 2, dtype=float)
 
     e_infinity = float(np.sum(strengths)) / 4 - delta * n_sites / 2
-    return Operator(diagonal, connected, n_sites, is_real=True, e_infinity=e_infinity, may_vanish=False)
+    drive, repulsion = abs(Omega) / 2 * n_sites, float(np.sum(strengths))
+    bounds = (-drive - max(delta, 0) * n_sites, drive - min(delta, 0) * n_sites + repulsion)
+    return Operator(diagonal, connected, n_sites, True, e_infinity=e_infinity, may_vanish=False, bounds=bounds)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nqs_hpc import schema
-from nqs_hpc.config import make_hilbert, make_sites
+from nqs_hpc.config import make_sites
 from nqs_hpc.driver.ground_state import GroundState, ground_state
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.parallel.comm import Comm
@@ -18,6 +18,7 @@ from nqs_hpc.parts.plan import Plan, make_plan
 from nqs_hpc.parts.sampler import make_sampler
 from nqs_hpc.parts.symmetry import check_network, check_symmetry
 from nqs_hpc.parts.update import make_update
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.symmetry import sector_of
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert
@@ -37,7 +38,7 @@ class Parts(NamedTuple):
     driver: GroundState
     plan: Plan
     n_parameters: int  # real degrees of freedom
-    symmetry: Symmetry | None  # the sector that the ansatz is of by its making
+    symmetry: Symmetry | None  # the sector that the ansatz is of by its making, in its own basis
 
 
 def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansatz | None = None) -> Parts:
@@ -47,17 +48,18 @@ def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz
     configuration names. Raises InputError where the Hamiltonian has not the symmetries asked for.
     """
     lattice = make_sites(config)
-    hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
+    basis = basis_of(config, lattice)
+    hilbert = basis.hilbert
     operator = make_operator(config.hamiltonian, lattice)
     is_ours = ansatz is None
     if ansatz is None:
-        plain = make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
-        ansatz = symmetrized(config.symmetrize, plain, lattice, hilbert)
-    symmetry = sector_of(config, lattice)
+        plain = make_ansatz(config.ansatz, lattice, basis, config.precision.network)
+        ansatz = symmetrized(config.symmetrize, plain, lattice, basis)
+    symmetry = sector_of(config, lattice, basis)
     if symmetry is not None:
         check_symmetry(config, symmetry, operator, hilbert)
     if is_ours:
-        check_network(config, lattice, operator, hilbert)
+        check_network(config, lattice, operator, basis)
     plan = plan or make_plan(config, ansatz, hilbert)
 
     sampler = make_sampler(config.sampler, ansatz, lattice, hilbert, comm, operator=operator, chunk=plan.chunk_size)

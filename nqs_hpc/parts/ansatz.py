@@ -19,14 +19,16 @@ from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.ansatz.vit import vit
 from nqs_hpc.parts.by_module import make_by_module
 from nqs_hpc.resolve.symmetry import gcnn_symmetry, make_symmetry
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Ansatz, Tree
 
 
-def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float_dtype: schema.Float) -> Ansatz:
-    """The ansatz on the sites of ``lattice``, which hold what ``hilbert`` says."""
+def make_ansatz(config: schema.Ansatz, lattice: Lattice, basis: Basis, float_dtype: schema.Float) -> Ansatz:
+    """The ansatz on the sites of ``lattice``, in ``basis``."""
+    hilbert = basis.hilbert
     n = hilbert.n_sites
     match config:
         case schema.Rbm():
@@ -65,8 +67,8 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
             )
         case schema.ModulusPhase():
             return modulus_phase(
-                make_ansatz(config.modulus, lattice, hilbert, float_dtype),
-                make_ansatz(config.phase, lattice, hilbert, float_dtype),
+                make_ansatz(config.modulus, lattice, basis, float_dtype),
+                make_ansatz(config.phase, lattice, basis, float_dtype),
             )
         case schema.Vit():
             return vit(
@@ -84,7 +86,7 @@ def make_ansatz(config: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, float
             )
         case schema.Gcnn():
             return gcnn(
-                gcnn_symmetry(config, lattice),
+                gcnn_symmetry(config, lattice, basis),
                 layers=config.layers,
                 features=config.features,
                 activation=config.activation,
@@ -115,13 +117,13 @@ def masked(config: schema.Autoregressive, hilbert: Hilbert, float_dtype: schema.
     }
 
 
-def symmetrized(config: schema.Symmetrize, ansatz: Ansatz, lattice: Lattice, hilbert: Hilbert) -> Ansatz:
+def symmetrized(config: schema.Symmetrize, ansatz: Ansatz, lattice: Lattice, basis: Basis) -> Ansatz:
     """``ansatz``, in the sector that ``symmetrize`` asks for."""
-    symmetry = make_symmetry(config, lattice)
+    symmetry = make_symmetry(config, lattice, basis)
     if symmetry is None:
         return ansatz
     assert config.mode is not None
-    return symmetrize(ansatz, symmetry, mode=config.mode, local_values=hilbert.local_values)
+    return symmetrize(ansatz, symmetry, mode=config.mode, local_values=basis.hilbert.local_values)
 
 
 def parameter_shapes(ansatz: Ansatz) -> Tree:

@@ -8,6 +8,7 @@ from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.resolve.symmetry import invariance, is_even, key_of_group
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry, with_spin_flip
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
@@ -25,25 +26,30 @@ def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator
     raise bad(*key_of_group(config), f"symmetries of the Hamiltonian, which {_moved(symmetry, element)}")
 
 
-def check_network(config: schema.Config, lattice: Lattice, operator: Operator, hilbert: Hilbert) -> None:
+def check_network(config: schema.Config, lattice: Lattice, operator: Operator, basis: Basis) -> None:
     """Raise InputError where H does not commute with what leaves the network as it is by its making, for then none of
     its ground states need be near any such wave function; the same on every rank.
     """
-    own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice)
-    parity = 1 if is_even(config.ansatz) and set(hilbert.local_values) == {1, -1} else None
-    if own is None and parity is None:
-        return
-    if own is None:
-        own = np.arange(lattice.n_sites, dtype=np.int32)[None]
-    symmetry = with_spin_flip(own, np.ones(len(own), dtype=np.complex128), parity)
-    element = broken(operator, hilbert, symmetry)
-    if element is not None:
+    symmetry = of_network(config, lattice, basis)
+    element = None if symmetry is None else broken(operator, basis.hilbert, symmetry)
+    if symmetry is not None and element is not None:
         name = config.ansatz.name
         if symmetry.flips[element] < 0:
             same = "without biases psi(-s) = psi(s), and the Hamiltonian is another one for flipped spins"
             raise bad("ansatz", name, f"one with biases: {same}")
         same = f"{name} is the same behind translations, and the Hamiltonian {_moved(symmetry, element)}"
         raise bad("ansatz", name, f"one that tells sites apart, as rbm and mlp do: {same}")
+
+
+def of_network(config: schema.Config, lattice: Lattice, basis: Basis) -> Symmetry | None:
+    """The sector that any network of this kind is of, whatever was asked for: of what leaves it as it is."""
+    own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice, basis)
+    parity = 1 if is_even(config.ansatz) and set(basis.hilbert.local_values) == {1, -1} else None
+    if own is None and parity is None:
+        return None
+    if own is None:
+        own = np.arange(lattice.n_sites, dtype=np.int32)[None]
+    return with_spin_flip(own, np.ones(len(own), dtype=np.complex128), parity)
 
 
 def _moved(symmetry: Symmetry, element: int) -> str:

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from nqs_hpc.report.convergence import MOST_PANELS, convergence
-from nqs_hpc.report.extrapolation import Extrapolation, sizes, variances
+from nqs_hpc.report.curves import MOST_NAMED, Choice, Drawn, drawn
+from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
 from nqs_hpc.report.places import Holding
@@ -18,6 +19,7 @@ from nqs_hpc.report.tails import last_lines
 from nqs_hpc.report.values import clean, section, text
 
 LOG_LINES = 15
+EVERYTHING = Choice()
 
 CONVERGENCE = """\
 The energy of each step, with the parameters of that step, and its running average over a tenth of the steps. Final
@@ -26,14 +28,17 @@ TOGETHER = """\
 Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact energies
 are known, the V-score. A curve a point, a panel a system, or an ansatz where there are many systems."""
 INFINITE = """\
-Energy per site against 1/N with a straight line, e + b/N, by weighted least squares: what open boundaries do. Periodic
-ones leave higher orders, which show in χ². Open symbols: the line at 1/N = 0. Where χ² exceeds its degrees of freedom,
-the error is scaled by the root of their ratio. It takes three sizes; of many curves twelve are drawn."""
+Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number of
+sites N, d counts the directions that grow. The law follows boundary, dimension and what is known of the model, and
+`report --size-power P` takes another. Open symbols: the line at infinite size. Where χ² exceeds its degrees of freedom,
+the error is scaled by the root of their ratio. The error is statistical and holds no variational bias: every energy
+lies too high, and the limit with them. It takes three sizes: of two, a line has no error of its own. Of many curves
+twelve are drawn."""
 EXACT = """\
-Energy against variance for different wave functions of one system. An eigenstate has no variance, and close to one the
-energy is linear in it: the line assumes that all points are close to the same state, and neglects the errors of the
-variances. Open symbols: the line at zero variance. Dashed: the exact energy. It takes three points of a system; of
-many systems twelve are drawn."""
+Energy against variance for different wave functions of one system: the same couplings, lattice and symmetry sector. An
+eigenstate has no variance, and close to one the energy is linear in it: the line assumes that all points are close to
+the same state, and neglects the errors of the variances. Open symbols: the line at zero variance. Dashed: the exact
+energy. It takes three points of a system; of many systems twelve are drawn."""
 COST = """\
 How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact one, against
 what was paid. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
@@ -52,6 +57,7 @@ class Section(NamedTuple):
     sheet: Sheet
     fits: list[Extrapolation]
     of: str  # what a fit is of, above its column
+    notes: list[str]  # a line each: the laws, and what is not in the fits
 
 
 class Fault(NamedTuple):
@@ -77,11 +83,15 @@ class Content(NamedTuple):
     faults: list[Fault]
     versions: dict[str, dict[str, int]]
     n_final: int  # points with the energy of their final parameters
+    left_out: dict[str, str]  # point -> why it is in no fit
+    laws: dict[str, str]  # point -> the law of its line to infinite size
 
 
-def content(of: Holding, found: list[Found]) -> Content:
-    """What there is to say of a folder."""
+def content(of: Holding, found: list[Found], choice: Choice = EVERYTHING) -> Content:
+    """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
+    given = drawn(found, choice)
+    parts = sections(found, given)
     return Content(
         title=clean(str(study.name) if study is not None else of.folder.resolve().name),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -90,26 +100,41 @@ def content(of: Holding, found: list[Found]) -> Content:
         troubles=of.troubles,
         rows=rows,
         columns=[*columns(rows), *more_columns(rows)],
-        sections=sections(found),
+        sections=parts,
         faults=faults(found),
         versions=versions(found),
         n_final=len(measured(found)),
+        left_out=given.left_out,
+        laws={one.row.name: curve.law.name() for curve in reversed(given.curves) for one in curve.members},
     )
 
 
-def sections(found: list[Found]) -> list[Section]:
+def sections(found: list[Found], given: Drawn) -> list[Section]:
     """The sheets that have anything to show."""
-    infinite, to_size = sizes(found)
-    exact, to_zero = variances(found)
+    infinite, to_size = sizes(given)
+    exact, to_zero = variances(given.points)
     many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
+    left = _left_out(given.left_out)
     told = [
-        Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], ""),
-        Section("Infinite size", INFINITE, infinite, to_size, "curve"),
-        Section("Zero variance", EXACT, exact, to_zero, "system"),
-        Section("Accuracy and cost", COST, costs(found), [], ""),
-        Section("Sampling", SAMPLING, sampling(found), [], ""),
+        Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], "", []),
+        Section("Infinite size", INFINITE, infinite, to_size, "curve", [*laws(to_size), *given.notes, *left]),
+        Section("Zero variance", EXACT, exact, to_zero, "system", left),
+        Section("Accuracy and cost", COST, costs(found), [], "", []),
+        Section("Sampling", SAMPLING, sampling(found), [], "", []),
     ]
     return [part for part in told if part.sheet.panels]
+
+
+def _left_out(why: dict[str, str]) -> list[str]:
+    """A sentence on the points that are in no fit, those of one reason together."""
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in why.items():
+        by_reason.setdefault(reason, []).append(name)
+    parts = []
+    for reason, names in by_reason.items():
+        more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+        parts.append(f"{', '.join(names[:MOST_NAMED])}{more} ({reason})")
+    return [f"Not in the fits: {'; '.join(parts)}."] if parts else []
 
 
 def faults(found: list[Found]) -> list[Fault]:
@@ -117,7 +142,7 @@ def faults(found: list[Found]) -> list[Fault]:
     rows = [one.row for one in found]
     told = []
     for number, one in enumerate(found, 1):
-        if one.row.state in ("failed", "stalled"):
+        if one.row.state in ("failed", "doubtful", "stalled"):
             try:
                 log = last_lines(one.traces.log, LOG_LINES) if one.traces.log is not None else []
             except OSError as error:

@@ -9,13 +9,20 @@ import numpy as np
 
 from nqs_hpc.job.progress import with_error
 from nqs_hpc.report import fits
+from nqs_hpc.report.curves import MOST_NAMED, Curve, Drawn
 from nqs_hpc.report.figures import COLOURS, INK, MUTED, PAPER, UNIT, Key, Panel, Sheet, keys, small_numbers
-from nqs_hpc.report.groups import by_curve, by_system, label, measured
+from nqs_hpc.report.groups import SAME_LEVEL, by_system, label
+from nqs_hpc.report.laws import Law
 from nqs_hpc.report.rows import Found, Row
 
 MOST_PANELS = 12
 PER_SITE = f"energy per site [{UNIT}]"
+TINY = 0.03  # an axis that ends below it has its numbers with powers of ten
+UNLIKELY = 0.01  # a larger χ² is so rarely chance that the line is called into question
 _ONE_SYSTEM = ("lattice.length", "lattice.extent")  # what no label says of points of one system
+
+
+Fitted = tuple[Curve, fits.Line, Key]
 
 
 class Extrapolation(NamedTuple):
@@ -25,34 +32,37 @@ class Extrapolation(NamedTuple):
     line: fits.Line
     n_points: int
     reference: float | None  # the exact energy per site, where it is known
+    law: Law | None = None  # by which it goes to infinite size; None where it goes to zero variance
 
 
-def sizes(found: list[Found]) -> tuple[Sheet, list[Extrapolation]]:
-    """Energy per site against 1/N, points that differ in size alone together; and how far they lie from the lines."""
-    curves: dict[str, list[Row]] = {}
-    lines: dict[str, fits.Line] = {}
-    for name, members in by_curve(measured(found)).items():
-        rows = [one.row for one in members if one.row.energy_per_site is not None and one.row.n_sites]
-        fitted = fits.line(_inverse(rows), _energies(rows), [row.energy_per_site_error for row in rows])
-        if fitted is not None:
-            curves[name], lines[name] = rows, fitted
-    told = [Extrapolation(name or "all points", line, len(curves[name]), None) for name, line in lines.items()]
-    colours = keys(list(curves))
-    shown = [colours[name] for name in curves]
-    if len(curves) <= len(COLOURS):  # else each has a panel of its own, and the largest come first
-        chosen = [list(curves)] if curves else []
-    else:
-        chosen = [[name] for name in sorted(curves, key=lambda name: -len(curves[name]))[:MOST_PANELS]]
+def sizes(given: Drawn) -> tuple[Sheet, list[Extrapolation]]:
+    """Energy per site against a power of 1/L, points that differ in size alone together; and how far they lie from
+    the lines.
+    """
+    fitted = [(curve, line) for curve in given.curves if (line := _to_size(curve)) is not None]
+    told = [
+        Extrapolation(curve.name or "all points", line, len(curve.members), None, curve.law) for curve, line in fitted
+    ]
+    colours = keys([curve.name for curve, _ in fitted])
+    several = [(curve, line, colours[curve.name]) for curve, line in fitted]
+    by_axis: dict[str, list[Fitted]] = {}  # curves of different laws have no axis in common
+    for one in several:
+        by_axis.setdefault(axis_label(one[0].law), []).append(one)
+    if len(several) <= len(COLOURS):
+        groups = list(by_axis.values())
+    else:  # each has a panel of its own, and the largest come first
+        groups = [[one] for one in sorted(several, key=lambda one: -len(one[0].members))[:MOST_PANELS]]
 
-    def both(names: list[str]) -> list[Panel]:
-        several = [(curves[name], lines[name], colours[name]) for name in names]
-        heading = names[0] if len(chosen) > 1 else ""
-        straight = Panel(heading or "The lines", PER_SITE, _lines(several))
-        apart = Panel("Distance from the lines", PER_SITE, _residuals(several))
-        return [straight, apart] if len(chosen) == 1 else [straight]
+    def panels(group: list[Fitted]) -> list[Panel]:
+        single = group[0][0].name if len(group) == 1 and len(groups) > 1 else ""
+        against = f" against {group[0][0].law.name().partition(',')[0]}" if len(by_axis) > 1 and not single else ""
+        straight = Panel(single or f"The lines{against}", PER_SITE, _lines(group))
+        apart = Panel("Distance from the line" if single else "Distance from the lines", PER_SITE, _residuals(group))
+        return [straight, apart] if len(several) <= len(COLOURS) else [straight]
 
-    panels = [panel for names in chosen for panel in both(names)]
-    return Sheet("size", panels, shown if len(chosen) == 1 and len(shown) > 1 else []), told
+    shown = [colours[curve.name] for curve, _ in fitted]
+    legend = shown if 1 < len(shown) <= len(COLOURS) else []
+    return Sheet("size", [panel for group in groups for panel in panels(group)], legend), told
 
 
 def variances(found: list[Found]) -> tuple[Sheet, list[Extrapolation]]:
@@ -60,14 +70,16 @@ def variances(found: list[Found]) -> tuple[Sheet, list[Extrapolation]]:
     told: list[Extrapolation] = []
     panels: list[Panel] = []
     shown: list[Found] = []
-    colours = keys([label(one.row, without=_ONE_SYSTEM) for one in measured(found)])
-    for name, members in by_system(measured(found)).items():
+    colours = keys([label(one.row, without=_ONE_SYSTEM) for one in found])
+    for name, members in by_system(found).items():
         rows = [one.row for one in members if one.row.energy_variance is not None and one.row.n_sites]
         x = [(row.energy_variance or 0.0) / (row.n_sites or 1) ** 2 for row in rows]
         fitted = fits.line(x, _energies(rows), [row.energy_per_site_error for row in rows])
         if fitted is None:
             continue
-        exact = next((row.reference / row.n_sites for row in rows if row.reference is not None and row.n_sites), None)
+        known = [row.reference / row.n_sites for row in rows if row.reference is not None and row.n_sites]
+        alike = bool(known) and max(known) - min(known) <= SAME_LEVEL * max(map(abs, known))
+        exact = known[0] if alike else None  # two that differ: one of them is wrong, and nobody here knows which
         told.append(Extrapolation(name, fitted, len(rows), exact))
         if len(panels) < MOST_PANELS:
             panels.append(Panel(name, PER_SITE, _variance(rows, x, fitted, exact, colours)))
@@ -84,49 +96,93 @@ def result(one: Extrapolation) -> str:
     return f"{told}, {(one.line.intercept - one.reference) / one.line.error:+.1f} standard errors from the exact value"
 
 
-def quality(line: fits.Line) -> str:
-    """How well the line holds, in words."""
+def quality(one: Extrapolation) -> str:
+    """By which law a line goes, and how well it holds, in words."""
+    line, of = one.line, "" if one.law is None else f"{one.law.name()}: "
+    if one.law is not None and one.law.power is None:
+        return f"{of}the largest size; its error holds the distance to the next smaller one"
     if line.chi2 is None:
-        return f"{line.dof} degree{'s' * (line.dof > 1)} of freedom; error from the scatter alone"
+        return f"{of}{line.dof} degree{'s' * (line.dof > 1)} of freedom; error from the scatter alone"
     scaled = f"; error scaled by {(line.chi2 / line.dof) ** 0.5:.1f}" if line.chi2 > line.dof else ""
-    return f"χ² = {line.chi2:.3g} for {line.dof} degree{'s' * (line.dof > 1)} of freedom{scaled}"
+    doubt = "; the line does not hold" if line.probability is not None and line.probability < UNLIKELY else ""
+    return f"{of}χ² = {line.chi2:.3g} for {line.dof} degree{'s' * (line.dof > 1)} of freedom{scaled}{doubt}"
 
 
-def _inverse(rows: list[Row]) -> list[float]:
-    return [1 / row.n_sites for row in rows if row.n_sites]
+def laws(told: list[Extrapolation]) -> list[str]:
+    """A sentence a law: what it is, why it was chosen, and for which curves."""
+    by_law: dict[Law, list[str]] = {}
+    for one in told:
+        if one.law is not None:
+            by_law.setdefault(one.law, []).append(one.of)
+    sentences = []
+    for law, names in by_law.items():
+        some = names[:MOST_NAMED] + ([f"{len(names) - MOST_NAMED} more"] if len(names) > MOST_NAMED else [])
+        of = f" ({'; '.join(some)})" if len(by_law) > 1 else ""
+        sentences.append(f"{law.name()}{of}: {law.why}.")
+    return sentences
+
+
+def axis_label(law: Law) -> str:
+    """What lies along the axis of a curve."""
+    if law.power is None:
+        return "1/N"
+    if law.d == 1:
+        return law.name()
+    power, _, length = law.name().partition(", ")
+    return f"{power}   ({length})"
+
+
+def _to_size(curve: Curve) -> fits.Line | None:
+    rows = [one.row for one in curve.members]
+    errors = [row.energy_per_site_error for row in rows]
+    if curve.law.power is None:
+        return fits.largest([row.n_sites or 0 for row in rows], _energies(rows), errors)
+    return fits.line(_places(curve), _energies(rows), errors)
+
+
+def _places(curve: Curve) -> list[float]:
+    return [curve.law.x(one.row.n_sites) for one in curve.members if one.row.n_sites]
 
 
 def _energies(rows: list[Row]) -> list[float]:
     return [row.energy_per_site for row in rows if row.energy_per_site is not None]
 
 
-def _lines(several: list[tuple[list[Row], fits.Line, Key]]) -> Callable[[Any], None]:
+def _lines(several: list[Fitted]) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
-        for rows, line, key in several:
-            x = np.array(_inverse(rows))
+        for curve, line, key in several:
+            rows, x = [one.row for one in curve.members], np.array(_places(curve))
             _points(axes, x, rows, np.array(_energies(rows)), key)
             ends = np.array([0.0, x.max()])
-            axes.plot(ends, line.intercept + line.slope * ends, color=key.colour, linewidth=1)
+            style = {"linestyle": "--"} if curve.law.power is None else {}  # a level, not a fit
+            axes.plot(ends, line.intercept + line.slope * ends, color=key.colour, linewidth=1, **style)
             _limit(axes, 0.0, line.intercept, line.error, key)
-        axes.set_xlabel("1 / number of sites")
+        _along(axes, several)
 
     return draw
 
 
-def _residuals(several: list[tuple[list[Row], fits.Line, Key]]) -> Callable[[Any], None]:
+def _residuals(several: list[Fitted]) -> Callable[[Any], None]:
     """What the lines hide: beside them, points of several curves are drawn a little apart."""
 
     def draw(axes: Any) -> None:
         axes.axhline(0.0, color=MUTED, linewidth=1)
-        width = max(max(_inverse(rows)) for rows, _, _ in several)
-        for i, (rows, line, key) in enumerate(several):
-            x, shift = np.array(_inverse(rows)), 0.015 * width * (i - (len(several) - 1) / 2)
+        width = max(max(_places(curve)) for curve, _, _ in several)
+        for i, (curve, line, key) in enumerate(several):
+            rows = [one.row for one in curve.members]
+            x, shift = np.array(_places(curve)), 0.015 * width * (i - (len(several) - 1) / 2)
             _points(axes, x + shift, rows, np.array(_energies(rows)) - line.intercept - line.slope * x, key)
             _limit(axes, shift, 0.0, line.error, key)
         small_numbers(axes.yaxis)
-        axes.set_xlabel("1 / number of sites")
+        _along(axes, several)
 
     return draw
+
+
+def _along(axes: Any, several: list[Fitted]) -> None:
+    if max(max(_places(curve)) for curve, _, _ in several) < TINY:
+        small_numbers(axes.xaxis)
+    axes.set_xlabel(axis_label(several[0][0].law))
 
 
 def _variance(

@@ -13,17 +13,20 @@ from nqs_hpc.report.table import totals
 from nqs_hpc.report.varbench import markdown, markdown_row
 
 
-def table_csv(rows: list[Row]) -> str:
-    """All columns of all rows with every digit; what is unknown is empty."""
+def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) -> str:
+    """All columns of all rows with every digit; what is unknown is empty. ``more``: columns by title, of values by
+    point.
+    """
+    more = more or {}
     keys = list(dict.fromkeys(key for row in rows for key in row.swept))
     fields = [name for name in Row._fields if name not in ("name", "swept")]
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
-    lines.writerow(["point", *map(_cell, keys), *fields])
+    lines.writerow(["point", *map(_cell, keys), *fields, *more])
     for row in rows:
         values = row._asdict() | {"troubles": "; ".join(row.troubles)}
         cells = [row.name, *(row.swept.get(key) for key in keys), *(values[name] for name in fields)]
-        lines.writerow(map(_cell, cells))
+        lines.writerow(map(_cell, [*cells, *(column.get(row.name, "") for column in more.values())]))
     return file.getvalue()
 
 
@@ -46,10 +49,12 @@ def page_markdown(told: Content) -> str:
         lines.append(markdown_row([number, *(column.cell(row) for column in told.columns)]))
     for part in told.sections:
         lines += ["", f"## {part.title}", "", part.text, "", f"![{part.title}]({part.sheet.name}.png)"]
+        for note in part.notes:
+            lines += ["", markdown(note)]
         if part.fits:
             lines += ["", *_table([part.of, "energy per site", "points", "fit"])]
         for fit in part.fits:
-            lines.append(markdown_row([fit.of, result(fit), fit.n_points, quality(fit.line)]))
+            lines.append(markdown_row([fit.of, result(fit), fit.n_points, quality(fit)]))
     if told.faults:
         lines += ["", "## Needs attention"]
     for fault in told.faults:

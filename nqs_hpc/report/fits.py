@@ -3,7 +3,8 @@
 Weighted least squares, y = a + b x, with weights 1/sigma². Where the points scatter about the line more than their
 errors allow, the line is no full description, and the error of a is scaled up by sqrt(chi²/dof), as the Particle Data
 Group does with discordant measurements. Points without errors count alike; the error then comes from their scatter
-alone, multiplied by Student's t so that it covers 68 % with few points too.
+alone, multiplied by Student's t so that it covers 68 % with few points too. No error holds what all points have in
+common: variational energies lie above the exact ones, and so does what is extrapolated from them.
 """
 
 from __future__ import annotations
@@ -34,6 +35,31 @@ def line(x: list[float], y: list[float], sigma: list[float | None]) -> Line | No
     with np.errstate(all="ignore"):
         fitted = _line(x, y, sigma)
     return fitted if np.isfinite([fitted.intercept, fitted.error, fitted.slope]).all() else None
+
+
+def largest(sizes: list[int], y: list[float], sigma: list[float | None]) -> Line | None:
+    """The mean at the largest size, for what approaches its limit exponentially; None with fewer than three sizes.
+
+    What is left to the limit is less than the last change, if each size halves what is left at least: so the error
+    holds the distance to the next smaller size.
+    """
+    if len(set(sizes)) < LEAST_POINTS:
+        return None
+    with np.errstate(all="ignore"):
+        (mean, error), (before, _) = (_mean(sizes, y, sigma, size) for size in sorted(set(sizes))[:-3:-1])
+        found = Line(mean, float(np.hypot(error, mean - before)), 0.0, None, 0, None)
+    return found if np.isfinite([found.intercept, found.error]).all() else None
+
+
+def _mean(sizes: list[int], y: list[float], sigma: list[float | None], size: int) -> tuple[float, float]:
+    """The energy at one size, of several seeds their mean, with an error."""
+    y_P = np.array([value for value, its in zip(y, sizes, strict=True) if its == size])
+    errors = [error for error, its in zip(sigma, sizes, strict=True) if its == size]
+    known = all(error is not None and error > 0 for error in errors)
+    w_P = 1 / np.square(np.asarray(errors, float)) if known else np.ones_like(y_P)
+    mean, n = float(w_P @ y_P / w_P.sum()), len(y_P)
+    scatter = float(w_P @ (y_P - mean) ** 2) / max(n - 1, 1)
+    return mean, float((max(1.0, scatter) if known else scatter) / w_P.sum()) ** 0.5
 
 
 def _line(x: list[float], y: list[float], sigma: list[float | None]) -> Line:

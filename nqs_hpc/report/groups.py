@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from typing import Any
 
 from nqs_hpc.report.rows import Found, Row
@@ -11,7 +12,7 @@ from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import clean, section
 
 SIZES = ("lattice.length", "lattice.extent", "seed")  # along a curve these change
-_SAY_THEMSELVES = ("ansatz", "lattice", "hamiltonian")
+SAME_LEVEL = 1e-9  # relative: exact energies so close are of one level
 
 
 def measured(found: list[Found]) -> list[Found]:
@@ -37,16 +38,53 @@ def title(row: Row, rows: list[Row]) -> str:
 
 
 def by_system(found: list[Found]) -> dict[str, list[Found]]:
-    """Points of the same Hamiltonian, lattice and sector, by a name for it; those that do not say theirs left out."""
+    """Points that are after the same lowest state, by a name for it; those that do not say their system left out.
+
+    The same Hamiltonian on the same lattice, in the same sector: of the conserved total and of the symmetries, however
+    the wave function has them. Two descriptions of a sector whose exact lowest energies agree are one.
+    """
     groups: dict[str, list[Found]] = {}
-    called: dict[str, str] = {}
     for one in found:
         physics = section(one.traces.manifest, "physics")
         if physics.get("lattice") and physics.get("hamiltonian"):
-            identity = json.dumps([physics.get(key) for key in ("lattice", "hamiltonian", "sector")], sort_keys=True)
+            identity = json.dumps([_couplings(physics), physics.get("sector"), _symmetry(physics)], sort_keys=True)
             groups.setdefault(identity, []).append(one)
-            called.setdefault(identity, system(one))
-    return _named(groups, called)
+    merged: list[list[Found]] = []
+    for members in groups.values():
+        same = next((others for others in merged if _same_level(others, members)), None)
+        merged.append(members) if same is None else same.extend(members)
+    order = {id(one): i for i, one in enumerate(found)}
+    whole = {str(i): sorted(members, key=lambda one: order[id(one)]) for i, members in enumerate(merged)}
+    return _named(whole, {number: system(members) for number, members in whole.items()})
+
+
+def _couplings(physics: dict[str, Any]) -> list[Any]:
+    """Lattice and Hamiltonian; Marshall's rule is a matter of the wave function, but where sectors are named in it."""
+    hamiltonian = section(physics, "hamiltonian")
+    if not _symmetry(physics):
+        hamiltonian = {key: value for key, value in hamiltonian.items() if key != "marshall"}
+    return [physics.get("lattice"), hamiltonian]
+
+
+def _symmetry(physics: dict[str, Any]) -> dict[str, Any]:
+    """The symmetry sector a record asks for, without what is not set: of a sum, or of a network that has it itself."""
+    own = {key: value for key, value in section(physics, "ansatz").items() if key in ("group", "momentum", "irrep")}
+    summed = {key: value for key, value in section(physics, "symmetrize").items() if key != "mode"}
+    return {key: value for key, value in (own | summed).items() if value is not None}
+
+
+def _same_level(some: list[Found], others: list[Found]) -> bool:
+    """Whether two groups are of one Hamiltonian and lattice, and of sectors whose exact lowest energies agree."""
+    first, second = (section(group[0].traces.manifest, "physics") for group in (some, others))
+    exact = {one.row.reference for one in (*some, *others) if one.row.reference is not None}
+    known = all(any(one.row.reference is not None for one in group) for group in (some, others))
+    alike = known and max(exact) - min(exact) <= SAME_LEVEL * max(map(abs, exact))
+    return alike and _bare(first) == _bare(second)
+
+
+def _bare(physics: dict[str, Any]) -> list[Any]:
+    hamiltonian = section(physics, "hamiltonian")
+    return [physics.get("lattice"), {key: value for key, value in hamiltonian.items() if key != "marshall"}]
 
 
 def by_curve(found: list[Found]) -> dict[str, list[Found]]:
@@ -56,10 +94,31 @@ def by_curve(found: list[Found]) -> dict[str, list[Found]]:
     for one in found:
         # what was recorded beside what the table shows: a launch does not say what it did not sweep
         same = {key: plain(value) for key, value in settings(one.traces).items()} | one.row.swept
-        identity = json.dumps({key: value for key, value in same.items() if key not in SIZES}, sort_keys=True)
+        scaled = _scaled(one)
+        same = {key: scaled.get(key, value) for key, value in same.items() if key not in SIZES} | scaled
+        identity = json.dumps(same, sort_keys=True, default=str)
         groups.setdefault(identity, []).append(one)
-        called.setdefault(identity, label(one.row))
+        row = one.row._replace(swept={key: scaled.get(key, value) for key, value in one.row.swept.items()})
+        called.setdefault(identity, label(row))
     return _named(groups, called)
+
+
+def _scaled(one: Found) -> dict[str, Any]:
+    """Settings that stand for the same at every size only in proportion to it: a momentum to the sides, bosons to
+    the sites.
+    """
+    physics = section(one.traces.manifest, "physics")
+    extent, scaled = section(physics, "lattice").get("extent"), {}
+    for group in ("symmetrize", "ansatz"):
+        momentum = section(physics, group).get("momentum")
+        steps = momentum if isinstance(momentum, list) else [momentum]
+        if isinstance(extent, list) and len(steps) == len(extent) and all(type(k) is int for k in steps):
+            parts = [Fraction(k, length) % 1 for k, length in zip(steps, extent, strict=True)]
+            scaled[f"{group}.momentum"] = "2π·(" + ", ".join(map(str, parts)) + ")"
+    total, n = physics.get("sector"), one.row.n_sites
+    if section(physics, "hamiltonian").get("name") == "bose_hubbard" and type(total) is int and n:
+        scaled["sector"] = f"{Fraction(total, n)} a site"
+    return scaled
 
 
 def _named(groups: dict[str, list[Found]], called: dict[str, str]) -> dict[str, list[Found]]:
@@ -72,16 +131,18 @@ def _named(groups: dict[str, list[Found]], called: dict[str, str]) -> dict[str, 
     return told
 
 
-def system(one: Found) -> str:
-    """A short name of what the point is the ground state of: "chain 16, h 1.5"."""
+def system(members: list[Found]) -> str:
+    """A short name of what the points are the ground state of: "chain 16, h 1.5"."""
+    one = members[0]
     lattice = section(section(one.traces.manifest, "physics"), "lattice")
     extent = lattice.get("extent")
     size = "×".join(map(str, extent)) if isinstance(extent, list) and extent else str(one.row.n_sites or "")
     short = short_keys(list(one.row.swept))
+    of_it = ("hamiltonian.", "sector", "symmetrize.", "ansatz.momentum", "ansatz.irrep")
     couplings = [
         f"{short[key]} {cell(value)}"
         for key, value in one.row.swept.items()
-        if key.startswith(("hamiltonian.", "sector")) and value is not None
+        if key.startswith(of_it) and value is not None and all(other.row.swept.get(key) == value for other in members)
     ]
     return clean(", ".join([f"{lattice.get('name', 'lattice')} {size}", *couplings]))
 

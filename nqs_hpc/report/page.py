@@ -10,19 +10,27 @@ import sys
 import time
 from pathlib import Path
 
-from nqs_hpc.job.files import write
+from nqs_hpc.job.files import subfolder, write
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.reading import harmless
 from nqs_hpc.report.chapters import OF_FINISHED, Content, content
+from nqs_hpc.report.curves import Choice
 from nqs_hpc.report.extrapolation import quality, result
 from nqs_hpc.report.figures import VARIABLES, Key, need_matplotlib, png, svg
 from nqs_hpc.report.files import page_markdown, table_csv
 from nqs_hpc.report.places import OWN, Holding, holding
-from nqs_hpc.report.rows import read_rows
+from nqs_hpc.report.rows import Found, read_rows
 from nqs_hpc.report.table import totals
+from nqs_hpc.report.values import clean
 from nqs_hpc.report.varbench import varbench
 
-USAGE = "python -m nqs_hpc report DIR"
+USAGE = "python -m nqs_hpc report DIR [--size-power P] [--min-size N] [--leave-out POINT ...]"
+HELP = f"""{USAGE}
+
+--size-power P     energy per site against 1/L^P, N = L^d, in place of the law of boundary, dimension and model
+--min-size N       lattices of fewer sites are left out of the lines to infinite size
+--leave-out POINT  a point that is left out of all lines: its name in the table of `status`, or KEY=VALUE"""
+MOST_POWER = 20.0
 # The marks of a legend, in 14 x 14, by matplotlib's markers; a line where there is none.
 MARKS = {
     "": '<path d="M0 7h14" stroke="{0}" stroke-width="2"/>',
@@ -39,35 +47,75 @@ MARKS = {
 def report(words: list[str]) -> int:
     """Write the report and print the path of the page; the exit code: 0, 2 for bad input, 1 where it cannot be kept."""
     if any(word in ("-h", "--help") for word in words):
-        print(USAGE)
+        print(HELP)
         return DONE
     try:
-        if flags := [word for word in words if word.startswith("-")]:
-            raise ValueError(f"{flags[0]} is not an option of report; valid: {USAGE}")
-        if len(words) != 1:
-            raise ValueError(f"report takes one folder, not {len(words)}; valid: {USAGE}")
-        found = holding(words[0])
+        name, choice = _read(words)
+        found = holding(name)
         need_matplotlib()
+        told = gathered(found, choice)
     except ValueError as error:
         print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
     try:
-        print(make(found))
+        print(make(found, *told))
     except OSError as error:
-        print(f"{error.filename or words[0]} cannot be written: {error.strerror}", file=sys.stderr)
+        print(f"{error.filename or name} cannot be written: {error.strerror}", file=sys.stderr)
         return FAULT
     return DONE
 
 
-def make(of: Holding) -> Path:
-    """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
+def _read(words: list[str]) -> tuple[str, Choice]:
+    """The folder and what is asked of the lines; raises ValueError in one line."""
+    folders: list[str] = []
+    given: dict[str, list[str]] = {"--size-power": [], "--min-size": [], "--leave-out": []}
+    left = list(words)
+    while left:
+        word, equal, text = left.pop(0).partition("=")
+        if word in given:
+            if not equal:
+                if not left:
+                    raise ValueError(f"{word} needs a value; valid: {USAGE}")
+                text = left.pop(0)
+            given[word].append(text)
+        elif word.startswith("-"):
+            raise ValueError(f"{clean(word)} is not an option of report; valid: {USAGE}")
+        else:
+            folders.append(word + equal + text)
+    if len(folders) != 1:
+        raise ValueError(f"report takes one folder, not {len(folders)}; valid: {USAGE}")
+    powers = [_number("--size-power", text, float, MOST_POWER) for text in given["--size-power"]]
+    least = [int(_number("--min-size", text, int, 1e9)) for text in given["--min-size"]]
+    for option, values in (("--size-power", powers), ("--min-size", least)):
+        if len(values) > 1:
+            raise ValueError(f"{option} is given {len(values)} times; valid: once")
+    power, smallest = next(iter(powers), None), next(iter(least), None)
+    return folders[0], Choice(power, tuple(given["--leave-out"]), smallest)
+
+
+def _number(option: str, text: str, kind: type[int] | type[float], most: float) -> float:
+    try:
+        found = kind(text)
+    except ValueError:
+        found = 0
+    if not 0 < found <= most:
+        what = "a whole number of sites" if kind is int else "a number"
+        raise ValueError(f"{option} {clean(text)} is not valid; valid: {what} above 0, at most {most:g}")
+    return found
+
+
+def gathered(of: Holding, choice: Choice) -> tuple[list[Found], Content]:
+    """What is in the folder and what there is to say of it; ValueError in one line for a choice that fits no point."""
     found = read_rows(of, time.time())
-    told = content(of, found)
-    goal = of.folder / OWN
-    goal.mkdir(exist_ok=True)
+    return found, content(of, found, choice)
+
+
+def make(of: Holding, found: list[Found], told: Content) -> Path:
+    """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
+    goal = subfolder(of.folder / OWN)
     for part in told.sections:
         write(goal / f"{part.sheet.name}.png", png(part.sheet))
-    write(goal / "points.csv", table_csv(told.rows))
+    write(goal / "points.csv", table_csv(told.rows, {"size_law": told.laws, "left_out": told.left_out}))
     write(goal / "report.md", page_markdown(told))
     write(goal / "varbench.md", varbench(found))
     write(goal / "index.html", page_html(told))

@@ -6,14 +6,13 @@ Reads metrics.jsonl and summary.json of a run folder and nothing else.
 from __future__ import annotations
 
 import io
-import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nqs_hpc.job.files import write
 from nqs_hpc.reading import METRICS, SETTINGS, data, parse_json
 
 UNIT = "units of the couplings"
@@ -93,9 +92,7 @@ def energy_png(folder: Path) -> Path:
     image = io.BytesIO()
     figure.savefig(image, format="png")
     goal = folder / "energy.png"
-    temporary = folder / f".energy.png.{socket.gethostname()}.{os.getpid()}.tmp"  # as job/files.py names its own
-    temporary.write_bytes(image.getvalue())
-    os.replace(temporary, goal)
+    write(goal, image.getvalue())
     return goal
 
 

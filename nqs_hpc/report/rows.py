@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nqs_hpc.report import queue as slurm_queue
 from nqs_hpc.report.places import Holding
@@ -102,7 +102,7 @@ def _row(found: Traces, verdict: Verdict, of_it: Told) -> Row:
         name=clean(found.place.name),
         swept=of_it,
         state=verdict.state,
-        why=verdict.why,
+        why=verdict.why or _of_its_sector(summary, verdict),
         step=reached,
         n_steps=target,
         energy=energy,
@@ -129,6 +129,13 @@ def _row(found: Traces, verdict: Verdict, of_it: Told) -> Row:
         command=text(point.command, 10**5) if point is not None else text(found.manifest.get("command"), 10**5),
         troubles=found.troubles,
     )
+
+
+def _of_its_sector(summary: dict[str, Any], verdict: Verdict) -> str:
+    """What a finished run says where its sector does not hold the ground state."""
+    reference = section(summary, "reference")
+    above = number(reference.get("above_lowest")) or number(reference.get("network_above"))
+    return text(summary.get("reason")) or "" if verdict.state == "done" and above else ""
 
 
 def _over(value: float | None, n: int | None) -> float | None:

@@ -16,8 +16,8 @@ from nqs_hpc.report.tails import last_lines
 from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds
 from nqs_hpc.report.values import clean, count, number, section, text
 
-STATES = ("done", "running", "stalled", "requeued", "queued", "waiting", "stopped", "failed")
-ENDED = {"done", "stopped", "failed"}
+STATES = ("done", "doubtful", "running", "stalled", "requeued", "queued", "waiting", "stopped", "failed")
+ENDED = {"done", "doubtful", "stopped", "failed"}
 STALLED_STEPS = 10
 LEAST_SECONDS = 60.0  # a step may be quicker than the file system of another host shows it
 # A start compiles, and after its first step computes the reference; the final evaluation compiles and warms up anew.
@@ -44,7 +44,7 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     exit_ = section(found.starts[-1], "exit") if found.starts else {}
     finished = found.done is not None and (target is None or found.done >= target)
     if finished:
-        return Verdict("done", "" if found.summary else _no_summary(found))
+        return _finished(found)
     job = _job(found, queue)
     if job is not None and job.waits:
         words = f"job {job.number} is {job.state}" + (f" ({job.reason})" if job.reason not in ("", "None") else "")
@@ -54,8 +54,12 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
         return _working(found, queue, now, sure=alive == "yes")
     if found.done is not None:
         return Verdict("stopped", f"done at step {found.done}, {target} are asked for now")
-    if found.summary.get("status") == "done" and found.summary.get("final") is True and (exit_ or not found.starts):
-        return Verdict("done")
+    if (
+        found.summary.get("status") in ("done", "doubtful")
+        and found.summary.get("final") is True
+        and (exit_ or not found.starts)
+    ):
+        return _finished(found)
     if found.stop and found.begun:
         return Verdict("stopped", "STOP is there: remove it, and the same command goes on")
     launched = reason(str(point.why)) if point is not None and point.state == "failed" and point.why else ""
@@ -72,6 +76,13 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     return _never(found, queue, job, now)
 
 
+def _finished(found: Traces) -> Verdict:
+    """Done, or made to the end with an energy that is not to be believed."""
+    if found.summary.get("status") == "doubtful":
+        return Verdict("doubtful", text(found.summary.get("reason")) or "")
+    return Verdict("done", "" if found.summary else _no_summary(found))
+
+
 def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict]:
     """``verdicts`` in their order, but a point that never began for want of the one before it has not failed, it waits.
 
@@ -83,7 +94,8 @@ def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict
         """The point that ``found``, without a run, waits for; None where there is none, or it is done."""
         point = found.place.point
         after = point.after if point is not None and not found.begun and not found.troubles else None
-        return after if isinstance(after, str) and after in known and known[after].state != "done" else None
+        made = ("done", "doubtful")
+        return after if isinstance(after, str) and after in known and known[after].state not in made else None
 
     held = {found.place.name for found in all_traces if before(found) is not None}
     told = []

@@ -32,6 +32,7 @@ WATCH_SECONDS = 2.0
 WIDE = 400  # columns where there is no terminal whose width would count
 COLOURS = {
     "done": "green",
+    "doubtful": "yellow",
     "running": "cyan",
     "stalled": "yellow",
     "requeued": "blue",

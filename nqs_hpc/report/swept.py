@@ -16,10 +16,17 @@ from nqs_hpc.report.values import clean, number, section
 Told = dict[str, str | float | None]
 
 # Settings that make another curve or another column. Others follow from these, or are not physics.
-_TELLING = ("lattice.", "hamiltonian.", "ansatz.")
+_TELLING = ("lattice.", "hamiltonian.", "ansatz.", "symmetrize.")
 _TELLING_ONE = {"lattice", "hamiltonian", "ansatz", "sampler", "optimizer", "sector", "seed"}
 # What a key stands for on one lattice: every bond, every string of a sum. It changes with size, the key does not.
-_EXPANDED = {"lattice.edges", "lattice.n_sites", "hamiltonian.terms"}
+_EXPANDED = {
+    "lattice.edges",
+    "lattice.weights",
+    "lattice.n_sites",
+    "lattice.positions",
+    "hamiltonian.terms",
+    "symmetrize.permutations",
+}
 _ONE_FOR_ALL = {"lattice.extent": "lattice.length", "lattice.pbc": "lattice.pbc"}  # lists by direction, if all alike
 _NOT_RESOLVED = {"auto", "none", "null"}  # a record holds what they came to
 
@@ -53,7 +60,7 @@ def settings(found: Traces) -> dict[str, Any]:
     asked = _asked(found)
     flat = _flat(section(found.manifest, "physics"))
     if asked and flat:
-        wanted = {"lattice.file", "hamiltonian.file", "hamiltonian.terms"}
+        wanted = {"lattice.file", "hamiltonian.file", "hamiltonian.terms", "symmetrize.file"}
         flat = {key: value for key, value in flat.items() if key not in _EXPANDED}
         flat |= {key: value for key, value in asked.items() if key in wanted}
     elif not flat:

@@ -11,6 +11,8 @@ import os
 
 from nqs_hpc.checks import bad
 from nqs_hpc.resolve.ansatz import resolve_ansatz
+from nqs_hpc.resolve.basis import basis_of
+from nqs_hpc.resolve.bonds import settled
 from nqs_hpc.resolve.hamiltonian import make_hilbert, resolve_hamiltonian, site_lattice
 from nqs_hpc.resolve.lattice import make_lattice, resolve_lattice
 from nqs_hpc.resolve.optimizer import check_optimizer
@@ -31,17 +33,23 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
             raise bad(name, value, "null for a single job; a sweep is python -m nqs_hpc -m study=NAME KEY=A,B ...")
     if config.init_from is not None:
         config = dataclasses.replace(config, init_from=os.path.normpath(config.init_from))
+    as_read = config
     config = dataclasses.replace(config, lattice=resolve_lattice(config.lattice))
     given = make_lattice(config.lattice)
     hamiltonian = resolve_hamiltonian(config.hamiltonian, given)
     config = dataclasses.replace(config, hamiltonian=hamiltonian)
+    config = dataclasses.replace(config, lattice=settled(as_read, config))
     lattice = site_lattice(hamiltonian, given)
     config = dataclasses.replace(config, resources=resolve_resources(config.resources, lattice.n_sites))
     n_ranks = config.resources.ranks if n_ranks is None else n_ranks
-    config = dataclasses.replace(config, sector=resolve_sector(config, lattice.n_sites))
+    asked: object = config.sector
+    config = dataclasses.replace(config, sector=resolve_sector(config, lattice))
     hilbert = make_hilbert(hamiltonian, lattice.n_sites, config.sector)
-    config = dataclasses.replace(config, ansatz=resolve_ansatz(config.ansatz, lattice, hilbert))
-    config = dataclasses.replace(config, sampler=resolve_sampler(config, lattice, hilbert, n_ranks))
+    physical = config
+    config = dataclasses.replace(
+        config, ansatz=resolve_ansatz(config.ansatz, lattice, lambda: basis_of(physical, lattice))
+    )
+    config = dataclasses.replace(config, sampler=resolve_sampler(config, lattice, hilbert, n_ranks, asked == "auto"))
     config = dataclasses.replace(config, symmetrize=resolve_symmetrize(config, lattice, hilbert))
     check_optimizer(config, hilbert)
     return config

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 from nqs_hpc import schema
 from nqs_hpc.checks import bad, show
 from nqs_hpc.resolve.symmetry import check_gcnn
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import FACTORIES, Lattice
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.patches import patches
@@ -17,9 +18,12 @@ GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two 
 
 
 def resolve_ansatz(
-    given: schema.Ansatz, lattice: Lattice, hilbert: Hilbert, *, prefix: str = "ansatz"
+    given: schema.Ansatz, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz"
 ) -> schema.Ansatz:
-    """Raise InputError where the ansatz does not fit the sites or what they hold. ``prefix``: its key."""
+    """Raise InputError where the ansatz does not fit the sites, or the basis in which it is. ``prefix``: its key.
+
+    ``basis`` is asked where it matters: on large lattices its signs take their time.
+    """
     n_sites = lattice.n_sites
     if isinstance(given, schema.ModulusPhase):
         parts: dict[str, Any] = {}
@@ -27,7 +31,7 @@ def resolve_ansatz(
             part, key = getattr(given, name), f"{prefix}.{name}"
             if part.dtype != "real":
                 raise bad(f"{key}.dtype", part.dtype, f"real: {key} is one real network of two")
-            parts[name] = resolve_ansatz(part, lattice, hilbert, prefix=key)
+            parts[name] = resolve_ansatz(part, lattice, basis, prefix=key)
         return dataclasses.replace(given, **parts)
     if isinstance(given, schema.ByModule) and given.name == "equinox" and "key" in given.arguments:
         raise bad(f"{prefix}.arguments.key", given.arguments["key"], "other arguments: the key comes from the seed")
@@ -42,7 +46,7 @@ def resolve_ansatz(
             valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
             raise bad(f"{prefix}.kernel", given.kernel, valid)
     if isinstance(given, schema.Gcnn):
-        check_gcnn(given, lattice, prefix)
+        check_gcnn(given, lattice, basis(), prefix)
     if isinstance(given, schema.Vit):
         return _vit(given, lattice, prefix)
     return _resnet(given, lattice, prefix) if isinstance(given, schema.Resnet) else given

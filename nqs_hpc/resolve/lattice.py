@@ -8,7 +8,9 @@ import math
 from nqs_hpc import schema
 from nqs_hpc.checks import bad
 from nqs_hpc.resolve.line import one_line
+from nqs_hpc.system import edges as files
 from nqs_hpc.system import lattice as lattices
+from nqs_hpc.system import shells
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.points import points_lattice, read_points
 
@@ -20,29 +22,29 @@ def resolve_lattice(given: schema.Lattice) -> schema.Lattice:
     if isinstance(given, schema.PointsLattice) and given.positions:  # of a run, as below
         try:
             positions = tuple(tuple(float(x) for x in point) for point in given.positions)
-            return dataclasses.replace(given, n_sites=points_lattice(positions).n_sites, positions=positions)
+            lattice = points_lattice(positions, given.tolerance)
+            return dataclasses.replace(given, n_sites=lattice.n_sites, positions=positions)
         except (TypeError, ValueError) as error:
             raise bad(
                 "lattice.positions", given.positions, f"what a run has read from lattice.file ({error})"
             ) from None
     if isinstance(given, schema.PointsLattice):
         points = one_line("lattice.file", given.file, lambda: read_points(given.file))
-        return dataclasses.replace(given, n_sites=len(points), positions=tuple(points))
+        tolerance = given.tolerance or shells.TOLERANCE
+        return dataclasses.replace(given, tolerance=tolerance, n_sites=len(points), positions=tuple(points))
     if isinstance(given, schema.EdgesLattice) and given.edges:  # of a run: the file may be another one by now
         try:
             edges = tuple((int(i), int(j), int(order)) for i, j, order in given.edges)
-            kept = dataclasses.replace(given, edges=edges)
+            weights = tuple(float(weight) for weight in given.weights)
+            third = "weight" if weights else "order"
+            n_sites = 1 + max(max(edge[:2]) for edge in edges) if given.n_sites in (None, ()) else given.n_sites
+            kept = dataclasses.replace(given, third_column=third, n_sites=n_sites, edges=edges, weights=weights)
             make_lattice(kept)
         except (TypeError, ValueError) as error:
             raise bad("lattice.edges", given.edges, f"what a run has read from lattice.file ({error})") from None
         return kept
     if isinstance(given, schema.EdgesLattice):
-        bonds = one_line("lattice.file", given.file, lambda: lattices.read_edges(given.file))
-        n_sites = 1 + max(int(pairs.max()) for pairs in bonds.values())
-        if n_sites > MAX_SITES:
-            raise bad("lattice.file", given.file, f"at most {MAX_SITES} sites, and this names site {n_sites - 1}")
-        edges = tuple((i, j, order) for order, pairs in sorted(bonds.items()) for i, j in pairs.tolist())
-        return dataclasses.replace(given, n_sites=n_sites, edges=edges)
+        return _read_edges(given)
 
     dimensions = lattices.DIMENSIONS[given.name]
     key, value = ("lattice.length", given.length) if given.extent is None else ("lattice.extent", given.extent)
@@ -62,13 +64,47 @@ def resolve_lattice(given: schema.Lattice) -> schema.Lattice:
     return full
 
 
+def _read_edges(given: schema.EdgesLattice) -> schema.EdgesLattice:
+    bonds = one_line(
+        "lattice.file",
+        given.file,
+        lambda: files.read_bonds(given.file, weighted=given.third_column == "weight", first_site=given.first_site),
+    )
+    joined = {site for edge in bonds.edges for site in edge[:2]}
+    n_sites = 1 + max(joined)
+    if n_sites > MAX_SITES:
+        raise bad("lattice.file", given.file, f"at most {MAX_SITES} sites, and this names site {n_sites - 1}")
+    if given.n_sites not in (None, n_sites):
+        named = f"null or {n_sites}: {given.file} names sites up to {n_sites - 1 + given.first_site}"
+        raise bad("lattice.n_sites", given.n_sites, f"{named}, counted from {given.first_site}")
+    if given.n_sites is None and len(joined) < n_sites:
+        free = [site + given.first_site for site in range(n_sites) if site not in joined]
+        what = f"a bond for every site, and there is none for {sites_in_words(free)}"
+        from_1 = "lattice.first_site=1 where sites count from 1; " if free == [0] else ""
+        valid = f"{what} (counted from {given.first_site}); {from_1}lattice.n_sites={n_sites} where that is meant"
+        raise bad("lattice.file", given.file, valid)
+    return dataclasses.replace(given, n_sites=n_sites, edges=bonds.edges, weights=bonds.weights or ())
+
+
+def sites_in_words(sites: list[int]) -> str:
+    """The first few of some sites."""
+    few = ", ".join(map(str, sites[:6]))
+    more = f" and {len(sites) - 6} more" if len(sites) > 6 else ""
+    return f"site{'s' * (len(sites) > 1)} {few}{more}"
+
+
 def make_lattice(lattice: schema.Lattice) -> Lattice:
     """The lattice of a resolved configuration, as it is given: of the toric code that of the vertices."""
     if isinstance(lattice, schema.PointsLattice):
-        return points_lattice(lattice.positions)
+        return points_lattice(lattice.positions, lattice.tolerance)
     if isinstance(lattice, schema.EdgesLattice):
         orders = sorted({order for _, _, order in lattice.edges})
+        weights = None
+        if lattice.weights:
+            weighted = list(zip(lattice.edges, lattice.weights, strict=True))
+            weights = {n: [weight for (_, _, order), weight in weighted if order == n] for n in orders}
         return lattices.edges_lattice(
-            lattice.n_sites, {n: [(i, j) for i, j, order in lattice.edges if order == n] for n in orders}
+            lattice.n_sites, {n: [(i, j) for i, j, order in lattice.edges if order == n] for n in orders}, weights
         )
-    return lattices.FACTORIES[lattice.name](lattice.extent, lattice.pbc)
+    made = lattices.FACTORIES[lattice.name](lattice.extent, lattice.pbc)
+    return made._replace(double_bonds=True) if lattice.double_bonds else made

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import Any
 
 import numpy as np
 
 from nqs_hpc import schema
 from nqs_hpc.checks import Weights, bad
+from nqs_hpc.resolve.hamiltonian import conserves
 from nqs_hpc.schema import Config
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.lattice import Lattice, pair_couplings
 from nqs_hpc.system.plaquettes import flipped_groups
 
 
-def resolve_move(given: Any, config: Config, lattice: Lattice) -> Any:
+def resolve_move(given: Any, config: Config, lattice: Lattice, auto_sector: bool) -> Any:
     """The name of a move, or Weights of several; raises InputError, with the name of the move that does not fit.
 
-    ``lattice`` is that of the sites.
+    ``lattice`` is that of the sites. ``auto_sector`` as of `resolve_sampler`.
     """
     sector = config.sector
-    basic = "flip" if sector is None else "hop" if _are_bosons(config) else "exchange"
+    inside = "hop" if _are_bosons(config) else "exchange"
+    basic = "flip" if sector is None else inside
+    if given == "auto" and auto_sector and sector is None and conserves(config.hamiltonian) and _joins(config, lattice):
+        # The ground state has one total that nobody knows: moves of single sites find it, and within it they freeze.
+        return Weights(tuple(sorted({"flip": 0.5, inside: 0.5}.items())))
     if given == "auto":
         return basic
     several = isinstance(given, Weights)
@@ -96,10 +100,7 @@ def _joins(config: Config, lattice: Lattice) -> bool:
 def _bonds(hamiltonian: schema.Heisenberg | schema.BoseHubbard, lattice: Lattice) -> np.ndarray:
     """The pairs of sites (n, 2) between which spins or bosons go; on small tori couplings of two orders can cancel."""
     couplings = hamiltonian.J if isinstance(hamiltonian, schema.Heisenberg) else (hamiltonian.J,)
-    total: dict[tuple[int, int], float] = defaultdict(float)
-    for order, coupling in enumerate(couplings, 1):
-        for i, j in neighbours(lattice, order).tolist() if coupling else ():
-            total[i, j] += coupling
+    total = pair_couplings(lattice, couplings)
     return np.array([pair for pair, coupling in total.items() if coupling != 0], dtype=np.int32).reshape(-1, 2)
 
 

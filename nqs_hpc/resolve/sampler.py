@@ -15,10 +15,12 @@ from nqs_hpc.system.lattice import Lattice
 MAX_STATES = 2**22  # of enumerate
 
 
-def resolve_sampler(config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks: int) -> schema.Sampler:
+def resolve_sampler(
+    config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks: int, auto_sector: bool
+) -> schema.Sampler:
     """Every ``auto`` replaced; raises InputError where the sampler fits neither the states nor the ranks.
 
-    ``lattice`` is that of the sites.
+    ``lattice`` is that of the sites. ``auto_sector``: whether nobody but ``sector=auto`` has chosen the sector.
     """
     given, sector, n_sites = config.sampler, config.sector, hilbert.n_sites
     states = dimension_up_to(hilbert, MAX_STATES)
@@ -47,7 +49,7 @@ def resolve_sampler(config: Config, lattice: Lattice, hilbert: Hilbert, n_ranks:
             raise bad("sampler.n_samples", given.n_samples, f"a multiple of the {n_ranks} ranks")
         return given
 
-    move = resolve_move(given.move, config, lattice)
+    move = resolve_move(given.move, config, lattice, auto_sector)
     if given.n_chains % n_ranks:
         raise bad("sampler.n_chains", given.n_chains, f"a multiple of the {n_ranks} ranks")
     if given.n_samples % given.n_chains:

@@ -1,4 +1,10 @@
-"""Symmetry sectors: from the keys of ``symmetrize`` and of ansatz=gcnn to a group and its characters, and to words."""
+"""Symmetry sectors: from the keys of ``symmetrize`` and of ansatz=gcnn to a group and its characters, and to words.
+
+A momentum, an irreducible representation or a parity that is given is that of the physical wave function. The network
+is a function in the basis of the ansatz, where Marshall's rule makes them others (`system.basis`), so what is given is
+translated here, key by key. A key that is null is the trivial one in the basis of the ansatz: by Marshall's theorem the
+sector of the ground state. `Symmetry` holds the characters of the ansatz, `words_of_sector` the physical names.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.checks import InputError, bad
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
+from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import (
     Characters,
     Symmetry,
@@ -26,7 +34,7 @@ from nqs_hpc.system.characters import (
     with_spin_flip,
 )
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
-from nqs_hpc.system.lattice import Lattice, bipartition
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import translations
 
 FEW_STATES = 2**16  # sectors without a state are those of a few sites
@@ -60,29 +68,47 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> sc
             raise bad("symmetrize.spin_flip", given.spin_flip, "null: the sites hold bosons")
         if hilbert.total:
             raise bad("symmetrize.spin_flip", given.spin_flip, f"null: it takes sector={hilbert.total} to another")
-    is_on = given.group is not None or given.permutations is not None or given.spin_flip is not None
+    is_on = _is_asked(given)
     if given.mode == "log_psi" and not is_on:
         raise bad("symmetrize.mode", "log_psi", "psi without symmetrize.group, .file or .spin_flip")
     given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
-    found = make_symmetry(given, lattice)
+    if not is_on and not isinstance(config.ansatz, schema.Gcnn):
+        return given
+    basis = basis_of(config, lattice)
+    found = make_symmetry(given, lattice, basis)
     if given.mode == "log_psi" and found is not None and not found.is_trivial:
         raise bad("symmetrize.mode", given.mode, "psi: a mean of logarithms has no characters other than 1")
     if isinstance(config.ansatz, schema.Gcnn) and (given.group is not None or given.permutations is not None):
         key, value = ("group", given.group) if given.group is not None else ("file", given.file)
         raise bad(f"symmetrize.{key}", value, "null with ansatz=gcnn, which has ansatz.group, .momentum and .irrep")
-    _check_states(dataclasses.replace(config, symmetrize=given), lattice, hilbert)
-    return given
+    whole = dataclasses.replace(config, symmetrize=given)
+    _check_states(whole, lattice, hilbert, basis)
+    return dataclasses.replace(given, names="physical") if _is_renamed(whole, lattice, basis) else given
 
 
-def check_gcnn(given: schema.Gcnn, lattice: Lattice, prefix: str = "ansatz") -> None:
+def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:
+    """Whether the sector that is asked for has other names in the basis of the ansatz."""
+    if basis.signs_N is None:
+        return False
+    try:
+        as_written = sector_of(config, lattice, Basis(basis.hilbert))
+    except InputError:  # there is no such sector there
+        return True
+    found = sector_of(config, lattice, basis)
+    assert found is not None and as_written is not None
+    return not np.allclose(found.characters, as_written.characters)
+
+
+def check_gcnn(given: schema.Gcnn, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> None:
     """Raise InputError where the sector of ansatz=gcnn is none of the lattice, or not one for its numbers."""
     if lattice.edges is not None:
         file = "another ansatz, and permutations of its sites in symmetrize.file"
         raise bad(prefix, given.name, f"with lattice=edges, which has bonds and no geometry, {file}")
-    own = gcnn_symmetry(given, lattice, prefix)
+    own = gcnn_symmetry(given, lattice, basis, prefix)
     if given.dtype == "real" and not own.is_trivial:
         what = "complex" if prefix == "ansatz" else f"null for {prefix}.momentum and {prefix}.irrep"
-        raise bad(f"{prefix}.dtype", "real", f"{what}: the characters of this momentum and irrep are not all 1")
+        seen = "" if basis.signs_N is None else f", with the signs of {basis.key},"
+        raise bad(f"{prefix}.dtype", "real", f"{what}: the characters of this momentum and irrep{seen} are not all 1")
     most = MAX_WIDTH // len(own.perms)
     if most < 1:
         why = f"this one has {len(own.perms)} elements, and a network at most {MAX_WIDTH}"
@@ -91,35 +117,39 @@ def check_gcnn(given: schema.Gcnn, lattice: Lattice, prefix: str = "ansatz") -> 
         raise bad(f"{prefix}.features", given.features, f"at most {most} for a group of {len(own.perms)} elements")
 
 
-def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert) -> None:
+def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert, basis: Basis) -> None:
     """Raise InputError where psi would be 0 on all states: of a sector without any, or by the making of the network."""
-    found = sector_of(config, lattice)
+    found = sector_of(config, lattice, basis)
     if found is None:
         return
     given = config.symmetrize
     own, prefix = (config.ansatz, "ansatz") if isinstance(config.ansatz, schema.Gcnn) else (given, "symmetrize")
     if dimension_up_to(hilbert, FEW_STATES) <= FEW_STATES and sector_dimension(found, hilbert) == 0:
-        # the last choice that is made is the one to make anew
+        # the choice made last is the one to change
         names = ("spin_flip", "irrep", "momentum")
         chosen = {name: getattr(given if name == "spin_flip" else own, name) for name in names}
         name = next((name for name in names if chosen[name] is not None), "group")
         key = f"symmetrize.{name}" if name == "spin_flip" else f"{prefix}.{name}"
         raise bad(key, chosen.get(name), "another sector: this one has none of the states of so few sites")
-    if given.spin_flip == -1 and is_even(config.ansatz):
-        raise bad("symmetrize.spin_flip", -1, "null or 1: without biases psi(-s) = psi(s), and the difference is 0")
-    own_perms = invariance(config.ansatz, lattice)
+    turned = sign_of_flip(basis)
+    if given.spin_flip == -turned and is_even(config.ansatz):
+        rule = "" if turned == 1 else f" before the signs of {basis.key}"
+        same = f"without biases psi(-s) = psi(s){rule}, and the difference is 0"
+        raise bad("symmetrize.spin_flip", given.spin_flip, f"null or {turned}: {same}")
+    own_perms = invariance(config.ansatz, lattice, basis)
     if own_perms is None:
         return
     of = dict(zip(map(tuple, found.perms.tolist()), found.characters.tolist(), strict=True))
     shared = [of[perm] for perm in map(tuple, own_perms.tolist()) if perm in of]
     if abs(sum(shared)) < 0.5:  # of a projection on what is invariant under them, times their number
-        name = "momentum" if given.momentum is not None and any(given.momentum) else "irrep"
+        k = given.momentum
+        name = "momentum" if k is not None and (any(k) or basis.signs_N is not None) else "irrep"
         few = "null" if len(shared) == len(of) else "null or another"
         same = f"ansatz={config.ansatz.name} is the same behind {len(shared)} of the group's elements by its making"
         raise bad(f"symmetrize.{name}", getattr(given, name), f"{few}: {same}, and its sum for this sector is 0")
 
 
-def invariance(given: schema.Ansatz, lattice: Lattice) -> NDArray[np.int32] | None:
+def invariance(given: schema.Ansatz, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
     """The permutations (G, N) that leave a network as it is by its making, a group; None for those that know none."""
     if isinstance(given, schema.Resnet):
         return translations(lattice)
@@ -131,10 +161,10 @@ def invariance(given: schema.Ansatz, lattice: Lattice) -> NDArray[np.int32] | No
         whole = (steps % np.array([given.patch[i] for i in closed] or [1]) == 0).all(axis=1)
         return translations(lattice)[whole]
     if isinstance(given, schema.Gcnn):
-        own = gcnn_symmetry(given, lattice)
+        own = gcnn_symmetry(given, lattice, basis)
         return own.perms[np.abs(own.characters - own.dimension) < 1e-9]
     if isinstance(given, schema.ModulusPhase):
-        parts = [invariance(part, lattice) for part in (given.modulus, given.phase)]
+        parts = [invariance(part, lattice, basis) for part in (given.modulus, given.phase)]
         if parts[0] is not None and parts[1] is not None:
             shared = {tuple(perm) for perm in parts[1].tolist()}
             return parts[0][[tuple(perm) in shared for perm in parts[0].tolist()]]
@@ -148,34 +178,48 @@ def is_even(given: schema.Ansatz) -> bool:
     return isinstance(given, schema.Rbm) and not given.bias
 
 
-def make_symmetry(given: schema.Symmetrize, lattice: Lattice) -> Symmetry | None:
-    """What ``symmetrize`` asks for, None where it is off; raises InputError."""
+def make_symmetry(given: schema.Symmetrize, lattice: Lattice, basis: Basis) -> Symmetry | None:
+    """What ``symmetrize`` asks for, in the basis of the ansatz; None where it is off. Raises InputError."""
     perms: NDArray[np.int32] | None = None
     if given.permutations is not None:
         of_file = perms = np.array(given.permutations, dtype=np.int32)
         irreps = one_line("symmetrize.file", given.file, lambda: generic_irreps(of_file))
-        characters = _chosen("symmetrize", irreps, given.irrep)
+        characters = _turned("symmetrize", _chosen("symmetrize", irreps, given.irrep), given.irrep, perms, basis)
     elif given.group is not None:
-        perms, characters = _sector("symmetrize", given.group, given.momentum, given.irrep, lattice)
+        perms, characters = _sector("symmetrize", given.group, given.momentum, given.irrep, lattice, basis)
     elif given.spin_flip is not None:
         perms, characters = np.arange(lattice.n_sites, dtype=np.int32)[None, :], np.ones(1, dtype=np.complex128)
-    return None if perms is None else with_spin_flip(perms, characters, given.spin_flip)
+    return None if perms is None else with_spin_flip(perms, characters, _parity(given.spin_flip, basis))
 
 
-def gcnn_symmetry(given: schema.Gcnn, lattice: Lattice, prefix: str = "ansatz") -> Symmetry:
-    """The sector that ansatz=gcnn is of by its making; raises InputError."""
+def gcnn_symmetry(given: schema.Gcnn, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry:
+    """The sector that ansatz=gcnn is of by its making, in the basis of the ansatz; raises InputError."""
     if given.irrep is not None and given.group != "space_group":
         raise bad(f"{prefix}.irrep", given.irrep, f"null without {prefix}.group=space_group")
-    return with_spin_flip(*_sector(prefix, given.group, given.momentum, given.irrep, lattice), None)
+    return with_spin_flip(*_sector(prefix, given.group, given.momentum, given.irrep, lattice, basis), None)
 
 
-def sector_of(config: Config, lattice: Lattice) -> Symmetry | None:
-    """The sector of the wave function, by whatever of the two it has it; None where it has none."""
+def sector_of(config: Config, lattice: Lattice, basis: Basis | None = None) -> Symmetry | None:
+    """The sector of the network, by whatever of the two it has it, in the basis of the ansatz; None where it has none.
+
+    ``basis`` stands in for that of the configuration.
+    """
     given = config.symmetrize
+    if not _is_on(config):
+        return None
+    basis = basis_of(config, lattice) if basis is None else basis
     if isinstance(config.ansatz, schema.Gcnn):
-        own = gcnn_symmetry(config.ansatz, lattice)
-        return with_spin_flip(own.perms, own.characters, given.spin_flip)
-    return make_symmetry(given, lattice)
+        own = gcnn_symmetry(config.ansatz, lattice, basis)
+        return with_spin_flip(own.perms, own.characters, _parity(given.spin_flip, basis))
+    return make_symmetry(given, lattice, basis)
+
+
+def _is_on(config: Config) -> bool:
+    return _is_asked(config.symmetrize) or isinstance(config.ansatz, schema.Gcnn)
+
+
+def _is_asked(given: schema.Symmetrize) -> bool:
+    return given.group is not None or given.permutations is not None or given.spin_flip is not None
 
 
 def key_of_group(config: Config) -> tuple[str, Any]:
@@ -191,47 +235,48 @@ def key_of_group(config: Config) -> tuple[str, Any]:
 
 
 def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
-    """What summary.json says of the sector: as the ansatz sees it, and of the physical wave function where that is
-    another by Marshall's rule; None where there is none.
+    """What summary.json says of the sector: the names of the physical wave function, null where it has none.
+
+    In a basis with signs also ``physical``, the same names again or None where they depend on the state, and
+    ``ansatz_basis``, what the network itself is. None without a sector.
     """
-    symmetry = sector_of(config, lattice)
-    if symmetry is None:
+    if not _is_on(config):
         return None
+    basis = basis_of(config, lattice)
+    symmetry = sector_of(config, lattice, basis)
+    assert symmetry is not None
     own = config.ansatz if isinstance(config.ansatz, schema.Gcnn) else config.symmetrize
     group: str = "file" if config.symmetrize.permutations is not None else own.group or "spin_flip"
-    seen = _words(symmetry, group, config.symmetrize.spin_flip, lattice)
-    words = {"group": group, "elements": len(symmetry.perms), **seen}
-    hamiltonian = config.hamiltonian
-    if isinstance(hamiltonian, schema.Heisenberg) and hamiltonian.marshall:
-        signs = _marshall(symmetry, lattice, config.sector)
-        physical = None
-        if signs is not None:
-            characters = symmetry.characters * signs
-            parity = config.symmetrize.spin_flip
-            if parity is not None:
-                parity *= int(signs[len(signs) // 2])
-            physical = _words(symmetry._replace(characters=characters), group, parity, lattice)
-        words["physical"] = physical
-    return words
+    words: dict[str, Any] = {"group": group, "elements": len(symmetry.perms)}
+    parity = config.symmetrize.spin_flip
+    if basis.signs_N is None:
+        return words | name_of_sector(symmetry, group, parity, lattice)
+    physical, signs = None, signs_of_symmetry(basis, symmetry)
+    if signs.all():
+        physical = name_of_sector(symmetry._replace(characters=symmetry.characters * signs), group, parity, lattice)
+    seen = name_of_sector(symmetry, group, _parity(parity, basis), lattice)
+    nameless = {"momentum": None, "irrep": None, "spin_flip": parity}
+    return words | (physical or nameless) | {"physical": physical, "ansatz_basis": seen}
 
 
-def _marshall(symmetry: Symmetry, lattice: Lattice, total: int | None) -> NDArray[np.int8] | None:
-    """U(g s) / U(s) of each g, U = prod of the spins of one sublattice; None where it depends on s.
-
-    A g that exchanges the sublattices takes this product to that of the other, a factor prod_i s_i = (-1)^(spins down).
-    """
-    sublattice = bipartition(lattice)
-    assert sublattice is not None
-    carried = sublattice[symmetry.perms]
-    swaps = (carried == -sublattice[None, :]).all(axis=1)
-    if not (swaps | (carried == sublattice[None, :]).all(axis=1)).all() or (swaps.any() and total is None):
-        return None
-    down = 0 if total is None else (lattice.n_sites - total) // 2
-    turned = np.where(symmetry.flips < 0, (-1) ** int((sublattice < 0).sum()), 1)
-    return np.where(swaps, (-1) ** down, 1) * turned
+def told_sector(config: Config, lattice: Lattice) -> str:
+    """The sector as a run says it at its start, by physical names."""
+    told = [f"sector={'none' if config.sector is None else config.sector}"]
+    words = words_of_sector(config, lattice)
+    if words is None:
+        return told[0]
+    told += [f"{name} {words[name]}" for name in ("momentum", "irrep") if words[name] is not None]
+    told += [f"spin flip {words['spin_flip']}"] if words["spin_flip"] is not None else []
+    return " with ".join([told[0], ", ".join(told[1:]) or f"symmetries of {words['group']}"])
 
 
-def _words(symmetry: Symmetry, group: str, parity: int | None, lattice: Lattice) -> dict[str, Any]:
+def signs_of_symmetry(basis: Basis, symmetry: Symmetry) -> NDArray[np.int8]:
+    """U(g s) / U(s) of each element, 0 where it depends on s."""
+    turned = np.where(symmetry.flips < 0, sign_of_flip(basis), 1)
+    return (signs_of_permutations(basis, symmetry.perms) * turned).astype(np.int8)
+
+
+def name_of_sector(symmetry: Symmetry, group: str, parity: int | None, lattice: Lattice) -> dict[str, Any]:
     """Momentum, irrep and parity of a character, null where the group has none or no name is known."""
     n = len(symmetry.perms) // (1 if parity is None else 2)
     perms, characters = symmetry.perms[:n], symmetry.characters[:n]
@@ -254,9 +299,9 @@ def _words(symmetry: Symmetry, group: str, parity: int | None, lattice: Lattice)
 
 
 def _sector(
-    prefix: str, group: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice
+    prefix: str, group: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice, basis: Basis
 ) -> tuple[NDArray[np.int32], Characters]:
-    """The permutations of a group of the lattice and the characters chosen."""
+    """The permutations of a group of the lattice, and in the basis of the ansatz the characters chosen."""
     if lattice.edges is not None:
         valid = "null: a lattice from edges has bonds and no geometry; symmetrize.file takes permutations of its sites"
         raise bad(f"{prefix}.group", group, valid)
@@ -264,14 +309,59 @@ def _sector(
         file = "symmetrize.file takes the permutations of its sites"
         few = "null" if prefix == "symmetrize" else "translations"
         raise bad(f"{prefix}.group", group, f"{few} with lattice=points, whose positions are on no grid; {file}")
-    if group == "translations":
-        moves = translations(lattice)
-        return moves, one_line(f"{prefix}.momentum", k, lambda: momentum(lattice, k))
     if group == "point_group":
         perms, irreps = point_irreps(lattice)
-    else:
-        perms, irreps = one_line(f"{prefix}.momentum", k, lambda: space_group(lattice, k))
-    return perms, _chosen(prefix, irreps, irrep)
+        return perms, _turned(prefix, _chosen(prefix, irreps, irrep), irrep, perms, basis)
+    physical, of_ansatz = _momenta(prefix, k, irrep, lattice, basis)
+    if group == "translations":
+        return translations(lattice), momentum(lattice, of_ansatz)
+    # the signs of translations are the same behind every point operation, so both momenta are kept by the same ones
+    perms, irreps = space_group(lattice, of_ansatz if irrep is None else physical)
+    return perms, _turned(prefix, _chosen(prefix, irreps, irrep), irrep, perms, basis)
+
+
+def _momenta(
+    prefix: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice, basis: Basis
+) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
+    """The momentum of psi and that of the ansatz; what is null is 0 in the basis of the ansatz."""
+    moves, key = translations(lattice), f"{prefix}.momentum"
+    characters = one_line(key, k, lambda: momentum(lattice, k))
+    if k is None and irrep is None:
+        return None, None
+    signs = _signs(f"{prefix}.irrep", irrep, moves, basis) if k is None else _signs(key, k, moves, basis)
+    if (signs == 1).all():
+        return k, k
+    other = momentum_of(lattice, characters * signs)
+    return (other, None) if k is None else (k, other)
+
+
+def _turned(
+    prefix: str, characters: Characters, irrep: str | None, perms: NDArray[np.int32], basis: Basis
+) -> Characters:
+    """The characters of a representation that is named, physically, in the basis of the ansatz; null is trivial."""
+    if irrep is None:
+        return characters
+    signs = _signs(f"{prefix}.irrep", irrep, perms, basis)
+    return characters if (signs == 1).all() else characters * signs + 0.0
+
+
+def _signs(key: str, value: Any, perms: NDArray[np.int32], basis: Basis) -> NDArray[np.int8]:
+    """U(g s) / U(s) of each permutation; InputError of ``key`` where one of them depends on s."""
+    signs = signs_of_permutations(basis, perms)
+    if not signs.all():
+        if basis.hilbert.total is None:
+            how, why = "a fixed total in place of sector=none, ", "of all totals"
+        else:
+            how, why = "", "of one total"
+        rule = f"with the signs of {basis.key} the states {why} have no one such name"
+        valid = f"null, {how}or {basis.key}=false: {rule}"
+        raise bad(key, value, valid)
+    return signs
+
+
+def _parity(spin_flip: int | None, basis: Basis) -> int | None:
+    """psi(-s) / psi(s) in the basis of the ansatz."""
+    return None if spin_flip is None else spin_flip * sign_of_flip(basis)
 
 
 def _chosen(prefix: str, irreps: dict[str, Characters], name: str | None) -> Characters:

@@ -63,8 +63,9 @@ class Config:
     task: GroundState = _group("task")
     sector: int | None = key(
         checks.optional(checks.either("auto", checks.either("none", checks.integer(least=None)))),
-        "conserved total, 2Sz or the number of bosons; auto where H conserves it: 0 (1 for an odd number of spins), "
-        "one boson a site (half of one where n_max=1); else none",
+        "conserved total, 2Sz or the number of bosons; auto where H conserves it: that of the ground state, 0 (1 for "
+        "an odd number of spins), one boson a site (half of one where n_max=1); none, all states: ising, ferromagnets, "
+        "where a field along z or mu decides",
     )
     seed: int = key(checks.integer(least=0, below=2**63), "seed of all random numbers")
     run_dir: str | None = key(

@@ -136,7 +136,7 @@ class Gcnn:
     )
     momentum: tuple[int, ...] | None = key(
         checks.optional(checks.integers(least=None)),
-        "as symmetrize.momentum; other than 0 needs dtype=complex",
+        "as symmetrize.momentum; other than null needs dtype=complex, but where Marshall's signs make it 0",
     )
     irrep: str | None = key(checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group")
     activation: Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"] = key(

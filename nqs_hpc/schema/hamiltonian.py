@@ -11,6 +11,13 @@ from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.schema.keys import choice, key
 
 
+def _gauge() -> Any:
+    """Resolved: True where signs are taken, else None, which leaves the physics of a run as it is without the key."""
+    valid = checks.optional(checks.either("auto", checks.boolean))
+    doc = "signs of the basis states that make off-diagonal elements negative, as Marshall's; auto: where they exist"
+    return key(valid, doc, physics="given")
+
+
 @choice("hamiltonian", "ising")
 @dataclass(frozen=True)
 class Ising:
@@ -18,6 +25,7 @@ class Ising:
     J: float = key(checks.number(), "coupling of nearest neighbours; positive is ferromagnetic")
     h: float = key(checks.number(), "transverse field")
     g: float = key(checks.number(), "longitudinal field")
+    gauge: bool | None = _gauge()
 
 
 @choice("hamiltonian", "heisenberg")
@@ -31,7 +39,8 @@ class Heisenberg:
     )
     delta: float = key(checks.number(), "anisotropy of the z part (XXZ)")
     marshall: bool = key(
-        checks.either("auto", checks.boolean), "Marshall sign rule; auto: on a bipartite lattice with J_1 > 0"
+        checks.either("auto", checks.boolean),
+        "Marshall sign rule; auto: where signs make all off-diagonal elements negative, or J_1 > 0 on two sublattices",
     )
 
 
@@ -49,11 +58,14 @@ class Pauli:
     name: str
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _pauli_terms)),
-        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}",
+        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",
     )
     file: str | None = key(
-        checks.optional(checks.path), "the terms in a .yaml file, or text lines like -1.0 Z0 Z1", physics=False
+        checks.optional(checks.path),
+        "the terms in a .yaml file, or text lines like -1.0 Z0 Z1, and -1.5 I for a constant",
+        physics=False,
     )
+    gauge: bool | None = _gauge()
 
 
 @choice("hamiltonian", "rydberg")
@@ -66,6 +78,7 @@ class Rydberg:
     cutoff: float | None = key(
         checks.optional(checks.positive), "largest distance at which atoms interact; null: all pairs do"
     )
+    gauge: bool | None = _gauge()
 
 
 @choice("hamiltonian", "toric_code")
@@ -75,6 +88,7 @@ class ToricCode:
     hx: float = key(checks.number(), "field along x")
     hy: float = key(checks.number(), "field along y; with it the ground state is complex")
     hz: float = key(checks.number(), "field along z")
+    gauge: bool | None = _gauge()
 
 
 @choice("hamiltonian", "bose_hubbard")
@@ -85,6 +99,7 @@ class BoseHubbard:
     U: float = key(checks.number(), "repulsion of two bosons on a site")
     mu: float = key(checks.number(), "chemical potential")
     n_max: int = key(checks.integer(below=128), "most bosons on a site")
+    gauge: bool | None = _gauge()
 
 
 Hamiltonian = Ising | Heisenberg | Pauli | Rydberg | ToricCode | BoseHubbard

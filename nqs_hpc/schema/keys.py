@@ -28,13 +28,15 @@ def choice(group: str, *names: str) -> Callable[[type[T]], type[T]]:
 
 
 def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True) -> Any:
-    """A key of the configuration. ``physics``: whether another value makes it another run; "given": where not null."""
+    """A key of the configuration. ``physics``: whether another value makes it another run; "given": where it is neither
+    null nor false, so that runs from before the key are still found.
+    """
     return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics})
 
 
-def derived() -> Any:
-    """A field that no key sets: it is read from a file or worked out."""
-    return dataclasses.field(default=(), metadata={"physics": True})
+def derived(*, physics: bool | Literal["given"] = True) -> Any:
+    """A field that no key sets: it is read from a file or worked out. ``physics`` as for a key; () is not given."""
+    return dataclasses.field(default=(), metadata={"physics": physics})
 
 
 def inner(group: str, key: str, doc: str) -> Any:

@@ -29,7 +29,7 @@ class Metropolis:
         checks.either("auto", checks.one_or_weights(*get_args(Move))),
         "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson), "
         "plaquette (four spins, of toric_code a star), global_flip, hamiltonian (what H joins); auto: in a sector "
-        "exchange or hop, else flip",
+        "exchange or hop, else flip, both where sector=auto leaves a conserved total open",
     )
 
 

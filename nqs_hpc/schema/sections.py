@@ -31,16 +31,20 @@ class Symmetrize:
     )
     momentum: tuple[int, ...] | None = key(
         checks.optional(checks.integers(least=None)),
-        "whole numbers of 2 pi / L, one a periodic direction: psi(t s) = exp(-i k t) psi(s); null: 0",
+        "of the physical psi(t s) = exp(-i k t) psi(s), whole numbers of 2 pi / L, one a periodic direction; null: 0, "
+        "or with Marshall's rule that of the ground state",
         physics="given",
     )
     irrep: str | None = key(
         checks.optional(checks.name),
-        "of the point operations that keep the momentum, or of the file's group: A1, B2, E..; null: the first, trivial",
+        "of the physical psi, of the point operations that keep the momentum or of the file's group: A1, B2, E..; "
+        "null: the first, trivial, or with Marshall's rule that of the ground state",
         physics="given",
     )
     spin_flip: int | None = key(
-        checks.optional(checks.choice_of(1, -1)), "psi(-s) = psi(s) or -psi(s); null: neither", physics="given"
+        checks.optional(checks.choice_of(1, -1)),
+        "of the physical psi: psi(-s) = psi(s) or -psi(s); null: neither",
+        physics="given",
     )
     mode: Literal["psi", "log_psi"] | None = key(
         checks.optional(checks.choice("psi", "log_psi")),
@@ -49,6 +53,9 @@ class Symmetrize:
     )
     # what was read from the file
     permutations: tuple[tuple[int, ...], ...] | None = dataclasses.field(default=None, metadata={"physics": "given"})
+    # physical where Marshall's rule makes the sector asked for another one in the basis of the ansatz: such a run is
+    # another than one of a version that took the names in the basis of the ansatz
+    names: Literal["physical"] | None = dataclasses.field(default=None, metadata={"physics": "given"})
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,9 @@ import numpy as np
 # Below this many samples a chain neither number means anything: even perfect chains of 4 give R-hat 1.1 and more.
 SHORTEST = 16
 WINDOW = 5.0
+ROUNDING = 1e-12  # relative spread of local energies below which a chain is constant
+ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation above its mean
+FEW_CHAINS = 32  # below which the spread of their means is a poor measure of the error
 
 
 def autocorrelation_time(x_CL: np.ndarray) -> float:
@@ -32,12 +35,14 @@ def autocorrelation_time(x_CL: np.ndarray) -> float:
 
 
 def split_r_hat(x_CL: np.ndarray) -> float:
-    """sqrt of (pooled variance / mean variance within), of chains cut in halves; 1: they agree, NaN: constant."""
+    """sqrt of (pooled variance / mean variance within), of chains cut in halves; 1: they agree, NaN: chains that do not
+    move, but for rounding, say nothing.
+    """
     half = x_CL.shape[1] // 2
     halves = np.concatenate([x_CL[:, :half], x_CL[:, -half:]])
     within = halves.var(axis=1, ddof=1).mean()
     between = halves.mean(axis=1).var(ddof=1)
-    if not within > 0.0:
+    if not within > (ROUNDING * np.abs(x_CL).max()) ** 2:
         return float("nan")
     return float(np.sqrt((half - 1) / half + between / within))
 
@@ -45,6 +50,28 @@ def split_r_hat(x_CL: np.ndarray) -> float:
 def effective_sample_size(x_CL: np.ndarray) -> float:
     """The number of independent samples with the same error of the mean: n / tau, at most n."""
     return x_CL.size / max(autocorrelation_time(x_CL), 1.0)
+
+
+def widened(error: float, values_A: np.ndarray, chain_length: int) -> float:
+    """The error of the mean where there are few chains: ``error``, from the spread of n chain means, has only n - 1
+    degrees of freedom, and of 2 chains that happen to agree it is far too small.
+
+    From FEW_CHAINS chains on it is ``error`` itself. Below, it is widened to the quantile of Student's t that holds
+    68 %, and is at least sqrt(tau variance / n) where chains are long enough to know tau (``SHORTEST``): that has as
+    many degrees of freedom as there are independent samples. NaN where neither is known.
+    """
+    n_chains = len(values_A) // chain_length if chain_length else 0
+    if chain_length == 0 or n_chains >= FEW_CHAINS or not np.all(np.isfinite(values_A)):
+        return error
+    from scipy.special import stdtrit  # the quantile of Student's t; only few chains need it
+
+    wide = error * float(stdtrit(n_chains - 1, ONE_SIGMA)) if n_chains > 1 else float("nan")
+    if chain_length < SHORTEST:
+        return wide
+    x_CL = np.real(values_A).reshape(-1, chain_length)
+    tau = autocorrelation_time(x_CL)
+    inside = float(np.sqrt(max(tau, 1.0) * x_CL.var() / x_CL.size)) if np.isfinite(tau) else float("nan")
+    return float(np.nanmax([wide, inside])) if np.isfinite([wide, inside]).any() else float("nan")
 
 
 def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, error: float) -> dict[str, float | None]:

@@ -16,7 +16,9 @@ from nqs_hpc.admission import Leave
 from nqs_hpc.checks import InputError, apply, bad, name, unknown
 from nqs_hpc.config import conf_dir
 from nqs_hpc.job import slurm
+from nqs_hpc.job.files import said
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
+from nqs_hpc.job.lock import Lost
 from nqs_hpc.reading import harmless
 from nqs_hpc.schema import CHOICES, Local, Slurm, read
 from nqs_hpc.sweep import study
@@ -70,8 +72,8 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
         return _leave(Leave(BAD_INPUT, str(error))), None
     except slurm.SlurmError as error:
         return _leave(Leave(BAD_INPUT, f"not submitted: {error}")), None
-    except (OSError, ValueError) as error:
-        return _leave(Leave(FAULT, f"cannot launch: {error}")), None
+    except (OSError, ValueError, Lost) as error:
+        return _leave(Leave(FAULT, f"cannot launch: {said(error)}")), None
     except KeyboardInterrupt:
         return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on")), None
     launcher = asked.order.launcher

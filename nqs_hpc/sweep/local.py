@@ -77,7 +77,12 @@ def run(launcher: Local, todos: list[Todo], book: Book) -> None:
                 last_signal = time.monotonic()
             while free and not asked() and (todo := _next(waiting, book)) is not None:
                 waiting.remove(todo)
-                running.append(_start(launcher, todo, free.pop(0), book))
+                try:
+                    running.append(_start(launcher, todo, free[0], book))
+                    free.pop(0)
+                except OSError as error:  # of its folder, or of its log: the others run
+                    book.note(todo.point.name, state="failed", why=f"not started: {files.said(error)}")
+                    print(f"{_label(todo)}: failed: not started: {files.said(error)}", flush=True)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 free.append(one.slot)
@@ -149,7 +154,7 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _R
         os.sched_setaffinity(0, cores)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until it listens (job/lifecycle.py)
 
-    with open(folder / OUTPUT, "ab") as output:
+    with open(files.open_to_append(folder / OUTPUT), "ab") as output:
         process = subprocess.Popen(
             command,
             env=child_environment(),

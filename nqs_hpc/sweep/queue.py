@@ -82,7 +82,7 @@ def submit(found: list[Batch], book: Book) -> None:
 
 
 def _submit_array(batch: Batch, book: Book) -> list[str]:
-    (book.folder / LOGS).mkdir(exist_ok=True)
+    files.subfolder(book.folder / LOGS)
     job = slurm.submit(batch.script, book.folder)
     files.write(book.folder / LOGS / f"{job}.sbatch", batch.script)
     print(f"submitted array {job}: {len(batch.todos)} points", flush=True)

@@ -7,12 +7,10 @@ the queue, never of what the manifest remembers.
 from __future__ import annotations
 
 import dataclasses
-import fcntl
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -23,7 +21,7 @@ from nqs_hpc.config import check_folder
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job import study as manifest
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
-from nqs_hpc.job.lock import in_use
+from nqs_hpc.job.lock import alone, in_use
 from nqs_hpc.job.study import Launch, Point, Study
 from nqs_hpc.schema import Config, Local, Slurm
 from nqs_hpc.sweep import local, queue
@@ -69,7 +67,7 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
     else:
         local.check(order.launcher, left)
     made = files.make(order.folder)
-    with _alone(order.folder) as mine:
+    with alone(order.folder / LOCK, wait=False, guard=True) as mine:
         if not mine:
             line = f"{order.folder} is being launched by another process: wait for it, or stop it"
             return Leave(FAULT, line), ["waiting"] * len(left)
@@ -191,25 +189,13 @@ def _dry_run(order: Order, todos: list[Todo]) -> Leave:
     return Leave(DONE, "\n".join(lines))
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[bool]:
-    """One launch at a time for a study; whether this is it."""
-    with open(folder / LOCK, "w", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-
-
 def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
     """Take back what a launch that came to nothing has made."""
     if before is not None:
         manifest.write(folder, before)
         return
     for name in (manifest.MANIFEST, LOCK):
-        (folder / name).unlink(missing_ok=True)
+        files.remove(folder / name)  # the lock last: what it guards is gone then
     if (logs := folder / queue.LOGS).is_dir():
         logs.rmdir()
     files.unmake(made)

@@ -1,53 +1,110 @@
-"""The file behind lattice=edges: one bond a line, ``i j`` or ``i j order``.
+"""The file behind lattice=edges: one bond a line, ``i j`` or ``i j x``.
 
-Sites count from 0; the order is 1 where it is left out. ``#`` starts a comment, blank lines are skipped, either site of
-a pair may come first. A pair may be given once at each order.
+The third column is the neighbour order of a bond, 1 where it is left out, or the weight of the bond, a factor of its
+coupling. Sites count from 0, or from 1 where that is said. ``#`` starts a comment, blank lines are skipped, either site
+of a pair may come first. A pair may be given once at each order, and of weights once.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc import reading
+from nqs_hpc.system import formats
 
 LARGEST = 2**31 - 1  # sites are int32
-VALID = "valid is 'i j' or 'i j order', two different sites counted from 0 and an order counted from 1"
+
+
+class Bonds(NamedTuple):
+    """What a file holds, sites counted from 0."""
+
+    edges: tuple[tuple[int, int, int], ...]  # site, larger site, order; by order, then by sites
+    weights: tuple[float, ...] | None  # one a bond
 
 
 def read_edges(path: str | Path) -> dict[int, NDArray[np.int32]]:
-    """The bonds of a file by order, each (n_bonds, 2), as ``edges_lattice`` takes them.
+    """The bonds of a file of orders, by order, each (n_bonds, 2), as ``edges_lattice`` takes them; see `read_bonds`."""
+    edges = read_bonds(path).edges
+    orders = sorted({order for _, _, order in edges})
+    return {n: np.array([(i, j) for i, j, order in edges if order == n], dtype=np.int32) for n in orders}
+
+
+def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0) -> Bonds:
+    """The bonds of a file, whose third column holds weights if ``weighted``, else orders.
 
     ValueError, in one line with the file and the line number, for a file that cannot be read or names no bond of order
-    1, and for a line that is no bond: words, negative or too large numbers, self-loops, repeats.
+    1, and for a line that is no bond: words, negative or too large numbers, self-loops, repeats, lines of other
+    formats.
     """
+    third = "weight" if weighted else "order"
+    valid = f"valid is 'i j weight', two different sites counted from {first_site} and a finite number other than 0"
+    if not weighted:
+        valid = (
+            f"valid is 'i j' or 'i j order', two different sites counted from {first_site} and an order counted from 1"
+        )
+    hint = "" if weighted else " (weights: lattice.third_column=weight)"
     try:
         # utf-8-sig: some editors put a byte-order mark in front; undecodable bytes end in a line that is refused
         text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"lattice.file={path}: {error.strerror}") from None
+    rows = [
+        (number, line, words)
+        for number, line in enumerate(text.split("\n"), start=1)
+        # NetworkX ends the lines of write_edgelist in the data of a bond, {} where there are none
+        if (words := line.split("#", maxsplit=1)[0].strip().removesuffix("{}").split())
+    ]
+    _refuse_counts(path, rows, valid)
     seen: dict[tuple[int, int, int], int] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        words = line.split("#", maxsplit=1)[0].split()
-        if not words:
-            continue
+    weights: dict[tuple[int, int, int], float] = {}
+    for number, line, words in rows:
         where = f"lattice.file={path}, line {number}: {line.strip()[:60]!r}"
-        if len(words) not in (2, 3) or not all(word.isascii() and word.isdigit() for word in words):
-            raise ValueError(f"{where}; {VALID}")
-        if max(len(word) for word in words) > 10 or max(map(int, words)) > LARGEST:
-            raise ValueError(f"{where} has a number above {LARGEST}; {VALID}")
-        i, j, order = *sorted(map(int, words[:2])), int(words[2]) if len(words) == 3 else 1
+        whole = words[:2] if weighted else words
+        if len(words) not in ((3,) if weighted else (2, 3)) or not all(w.isascii() and w.isdigit() for w in whole):
+            looks = formats.looks_like(line, first=not seen)
+            raise ValueError(f"{where}{looks}; {valid}{hint if len(words) == 3 and not looks else ''}")
+        if max(len(word) for word in whole) > 10 or max(map(int, whole)) > LARGEST:
+            raise ValueError(f"{where} has a number above {LARGEST}; {valid}")
+        i, j = sorted(int(word) - first_site for word in words[:2])
+        order = 1 if weighted or len(words) == 2 else int(words[2])
+        if i < 0:
+            raise ValueError(f"{where} names site 0, and lattice.first_site=1; {valid}")
         if i == j:
-            raise ValueError(f"{where} joins a site to itself; {VALID}")
+            raise ValueError(f"{where} joins a site to itself; {valid}")
         if order < 1:
-            raise ValueError(f"{where} has order 0; {VALID}")
+            raise ValueError(f"{where} has order 0; {valid}{hint}")
         if (i, j, order) in seen:
-            raise ValueError(f"{where} repeats line {seen[i, j, order]}; every pair is given once at each order")
+            each = "every pair is given once" if weighted else "every pair is given once at each order"
+            raise ValueError(f"{where} repeats line {seen[i, j, order]}; {each}, in one direction")
         seen[i, j, order] = number
+        if weighted:
+            weights[i, j, order] = _weight(words[2], f"{where} has no {third}; {valid}")
     orders = sorted({order for _, _, order in seen})
     if 1 not in orders:
         found = f"orders {', '.join(map(str, orders))} but none" if orders else "no edges, so none"
-        raise ValueError(f"lattice.file={path}: {found} of order 1, the nearest neighbours; {VALID}")
-    return {n: np.array([(i, j) for i, j, order in sorted(seen) if order == n], dtype=np.int32) for n in orders}
+        raise ValueError(f"lattice.file={path}: {found} of order 1, the nearest neighbours; {valid}{hint}")
+    edges = sorted(seen, key=lambda bond: (bond[2], bond[:2]))
+    return Bonds(tuple(edges), tuple(weights[bond] for bond in edges) if weighted else None)
+
+
+def _weight(word: str, fault: str) -> float:
+    try:
+        weight = math.nan if "_" in word else float(word)  # Python reads 1_0 as 10
+    except ValueError:
+        weight = math.nan
+    if not math.isfinite(weight) or weight == 0:
+        raise ValueError(fault)
+    return weight
+
+
+def _refuse_counts(path: str | Path, rows: list[tuple[int, str, list[str]]], valid: str) -> None:
+    """Raise where the first line counts sites and bonds: it would be read as one bond more."""
+    numbers = [[int(w) if w.isascii() and w.isdigit() and len(w) <= 10 else -1 for w in words] for _, _, words in rows]
+    if looks := formats.counts(numbers):
+        number, line, _ = rows[0]
+        raise ValueError(f"lattice.file={path}, line {number}: {line.strip()[:60]!r}{looks}; {valid}")

@@ -4,10 +4,14 @@ A site is r = x a_1 + y a_2 + z a_3 + b: cell (x, y, z), primitive vectors a, ba
 ``cell * n_basis + basis`` with ``cell = x + Lx y + Lx Ly z``, so on the square lattice site = x + Lx y. Nearest
 neighbours are 1 apart on every lattice of ``FACTORIES``. A lattice from a user's edges has sites and bonds, and no
 geometry; one from a user's positions (`points`) or of the bonds of the square lattice (`links`) keeps their lengths.
+
+Bonds join a pair of sites once. Where a Hamiltonian shall count some more often, or by a number of a user's file, that
+is their weight (`bond_weights`).
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -15,6 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nqs_hpc.system import shells
 from nqs_hpc.system.edges import read_edges
 
 __all__ = [
@@ -22,6 +27,8 @@ __all__ = [
     "FACTORIES",
     "Lattice",
     "bipartition",
+    "bond_lengths",
+    "bond_weights",
     "cells",
     "distance",
     "edges_lattice",
@@ -45,6 +52,9 @@ class Lattice(NamedTuple):
     vectors: NDArray[np.float64]  # (D, D), a row for each primitive vector
     basis: NDArray[np.float64]  # (n_basis, D), Cartesian
     edges: dict[int, NDArray[np.int32]] | None = None  # the given bonds by order, where the lattice is made of edges
+    weights: dict[int, NDArray[np.float64]] | None = None  # of these bonds, where the file gives them
+    double_bonds: bool = False  # whether a pair counts once for each image that is a neighbour, on a side of 2 twice
+    tolerance: float | None = None  # relative, between distances of one shell of points; None: TOLERANCE
 
 
 def _factory(name: str, vectors: ArrayLike, basis: ArrayLike) -> Callable[[Sequence[int], Sequence[bool]], Lattice]:
@@ -94,28 +104,39 @@ DIMENSIONS: dict[str, int] = {
 }
 
 
-def edges_lattice(n_sites: int | None, edges: Mapping[int, ArrayLike]) -> Lattice:
-    """A lattice of given bonds, ``{order: (n_bonds, 2)}`` as ``read_edges`` returns them.
+def edges_lattice(
+    n_sites: int | None, edges: Mapping[int, ArrayLike], weights: Mapping[int, ArrayLike] | None = None
+) -> Lattice:
+    """A lattice of given bonds, ``{order: (n_bonds, 2)}`` as ``read_edges`` returns them, and of their weights
+    ``{order: (n_bonds,)}`` where they have some.
 
     ``n_sites`` None means one more than the largest site named; a number must equal that, since a site past it would be
     joined to nothing. ValueError for that, and for bonds that are no bonds: negative sites, self-loops, repeats.
     """
     bonds: dict[int, NDArray[np.int32]] = {}
+    sorted_weights: dict[int, NDArray[np.float64]] = {}
     for order in sorted(edges):
         pairs = np.sort(np.asarray(edges[order]), axis=-1)
         right = order >= 1 and pairs.dtype.kind in "iu" and pairs.ndim == 2 and pairs.shape[1] == 2 and len(pairs) > 0
         if not right or pairs.min() < 0 or (pairs[:, 0] == pairs[:, 1]).any():
             raise ValueError(f"edges of order {order}: valid are pairs of two different sites >= 0 and orders >= 1")
-        bonds[order] = np.unique(pairs, axis=0).astype(np.int32)
+        different, first = np.unique(pairs, axis=0, return_index=True)
+        bonds[order] = different.astype(np.int32)
         if len(bonds[order]) != len(pairs):
             raise ValueError(f"edges of order {order}: a pair is given twice")
+        if weights is not None:
+            given = np.asarray(weights[order], dtype=np.float64)
+            if given.shape != (len(pairs),) or not np.isfinite(given).all() or not given.all():
+                raise ValueError(f"weights of order {order}: valid is one for each bond, a finite number other than 0")
+            sorted_weights[order] = given[first]
     if 1 not in bonds:
         raise ValueError("edges: none of order 1, the nearest neighbours")
     named = 1 + int(max(pairs.max() for pairs in bonds.values()))
     if n_sites is not None and n_sites != named:
         raise ValueError(f"lattice.n_sites={n_sites}: the edges name sites 0 to {named - 1}, that is {named} sites")
     nowhere = np.zeros((named, 0))
-    return Lattice("edges", named, (named,), (False,), nowhere, np.zeros((0, 0)), np.zeros((1, 0)), bonds)
+    found = Lattice("edges", named, (named,), (False,), nowhere, np.zeros((0, 0)), np.zeros((1, 0)), bonds)
+    return found if weights is None else found._replace(weights=sorted_weights)
 
 
 def cells(lattice: Lattice) -> NDArray[np.int64]:
@@ -167,14 +188,25 @@ def _shells(lattice: Lattice) -> Iterator[_Shell]:
         radius *= 1.5
 
 
+def _shell(lattice: Lattice, order: int) -> _Shell:
+    found = _shells(lattice)
+    for _ in range(order - 1):
+        next(found)
+    return next(found)
+
+
 def _bonds(lattice: Lattice, shell: _Shell) -> NDArray[np.int32]:
+    return np.unique(_joined(lattice, shell), axis=0).astype(np.int32)
+
+
+def _joined(lattice: Lattice, shell: _Shell) -> NDArray[np.int64]:
+    """The pairs (n, 2) of a shell, i < j, each twice for every image of j that is in the shell of i."""
     n_basis = len(lattice.basis)
     here = cells(lattice)[::n_basis]  # (cells, D)
     first = np.arange(len(here))[:, None] * n_basis + shell.start[None, :]
     second = sites_at(lattice, here[:, None, :] + shell.cell[None, :, :], shell.end[None, :])
     real = (second >= 0) & (second != first)  # not past an open side, not an image of the site itself
-    pairs = np.sort(np.stack([first[real], second[real]], axis=1), axis=1)
-    return np.unique(pairs, axis=0).astype(np.int32)
+    return np.sort(np.stack([first[real], second[real]], axis=1), axis=1)
 
 
 def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
@@ -183,11 +215,13 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
     Orders count the distances on the infinite lattice, 1 the nearest; on kagome order 3 is both the pairs across a
     hexagon and those along a line. Sites i and j are joined at an order if *some* translation by periodic sides brings
     j to that distance of i; where several do, they are joined once; a site's own image is dropped. So on a side of
-    extent 2 the two sites are joined once, not twice. On small tori a pair can appear at several orders: on a ring of
-    3 orders 1 and 2 are the same three bonds; on a ring of 4 order 2 has two bonds, order 3 repeats order 1, and order
-    4 has none; on the 4x4 square torus orders 1 to 5 share no pair, and order 6 repeats order 1.
+    extent 2 the two sites are joined once, not twice; `bond_weights` has the 2 where that is asked for. On small tori a
+    pair can appear at several orders: on a ring of 3 orders 1 and 2 are the same three bonds; on a ring of 4 order 2
+    has two bonds, order 3 repeats order 1, and order 4 has none; on the 4x4 square torus orders 1 to 5 share no pair,
+    and order 6 repeats order 1.
 
-    ValueError where the finite lattice has no bond of that order.
+    ValueError where the finite lattice has no bond of that order, or where among measured positions it is not clear
+    which these are (`shells`).
     """
     if order < 1:
         raise ValueError(f"neighbour order {order}: orders count from 1, the nearest neighbours")
@@ -195,10 +229,9 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
         if order not in lattice.edges:
             raise ValueError(f"neighbour order {order}: the edges have orders {_ranges(sorted(lattice.edges))}")
         return lattice.edges[order]
-    shells = _shells(lattice)
-    for _ in range(order - 1):
-        next(shells)
-    bonds = _bonds(lattice, next(shells))
+    if lattice.tolerance is not None:
+        return shells.shell(lattice.positions, order, lattice.tolerance)[0]
+    bonds = _bonds(lattice, _shell(lattice, order))
     if not len(bonds):
         valid = _orders(lattice)
         size = "x".join(str(length) for length in lattice.extent)
@@ -208,6 +241,48 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
             f"the largest {valid[-1]}{images}"
         )
     return bonds
+
+
+def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
+    """What each of the bonds of `neighbours` counts, (n_bonds,), a factor of its coupling; None where all count 1.
+
+    With ``double_bonds`` that is in how many ways the sites are joined: 2 along a periodic side of extent 2, where a
+    sum over sites and directions names the bond twice, and likewise on a ring of 4 at order 2.
+    """
+    if lattice.weights is not None:
+        return lattice.weights[order]
+    if not lattice.double_bonds:
+        return None
+    counts = np.unique(_joined(lattice, _shell(lattice, order)), axis=0, return_counts=True)[1] // 2
+    return None if (counts == 1).all() else counts.astype(np.float64)
+
+
+def pair_couplings(lattice: Lattice, by_order: Sequence[float]) -> dict[tuple[int, int], float]:
+    """The whole coupling of each pair of sites: of all neighbour orders, each by its number and the bonds' weights.
+
+    On small tori two sites can be neighbours of several orders; a sum may be 0.
+    """
+    total: dict[tuple[int, int], float] = defaultdict(float)
+    for order, coupling in enumerate(by_order, 1):
+        if not coupling:  # such an order may not exist on this lattice
+            continue
+        bonds, weights = neighbours(lattice, order), bond_weights(lattice, order)
+        factors = np.ones(len(bonds)) if weights is None else weights
+        for (i, j), factor in zip(bonds.tolist(), factors.tolist(), strict=True):
+            total[i, j] += coupling * factor
+    return dict(total)
+
+
+def bond_lengths(lattice: Lattice, order: int) -> tuple[float, float] | None:
+    """The least and the largest distance of neighbours of ``order``; None for a lattice from edges."""
+    if lattice.edges is not None:
+        return None
+    if lattice.tolerance is not None:
+        return shells.shell(lattice.positions, order, lattice.tolerance)[1]
+    found = _shell(lattice, order)
+    apart = lattice.basis[found.end] + found.cell @ lattice.vectors - lattice.basis[found.start]
+    lengths = np.linalg.norm(apart, axis=1)
+    return float(lengths.min()), float(lengths.max())
 
 
 def _orders(lattice: Lattice) -> list[int]:

@@ -17,10 +17,12 @@ from pathlib import Path
 import numpy as np
 
 from nqs_hpc import reading
-from nqs_hpc.system.lattice import TOLERANCE, Lattice
+from nqs_hpc.system import formats
+from nqs_hpc.system.lattice import Lattice
 
 MAX_POINTS = 4096  # neighbours by distance compare all pairs
-LARGEST = 1e6  # coordinates; beyond it float64 no longer tells TOLERANCE
+LARGEST = 1e6  # coordinates; beyond it float64 no longer tells what the shells of neighbours are told by
+CLOSEST = 1e-6  # and of the size of a cluster smaller than 1, below which two sites are in one place
 VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
 
 
@@ -36,12 +38,13 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
         if not words:
             continue
         try:
-            point = tuple(float(word) for word in words)
+            point = () if "_" in "".join(words) else tuple(float(word) for word in words)  # Python reads 1_0 as 10
         except ValueError:
             point = ()
         fits = len(point) in (1, 2, 3) and (not points or len(point) == len(points[0]))
         if not fits or not all(math.isfinite(x) for x in point):
-            raise ValueError(f"lattice.file={path}, line {number}: {line.strip()[:60]!r}; {VALID}")
+            looks = formats.looks_like(line, first=not points)
+            raise ValueError(f"lattice.file={path}, line {number}: {line.strip()[:60]!r}{looks}; {VALID}")
         points.append(point)
     try:
         points_lattice(points)
@@ -50,8 +53,8 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
     return points
 
 
-def points_lattice(points: Sequence[Sequence[float]]) -> Lattice:
-    """A lattice of sites at ``points`` (N, D), numbered in their order.
+def points_lattice(points: Sequence[Sequence[float]], tolerance: float | None = None) -> Lattice:
+    """A lattice of sites at ``points`` (N, D), numbered in their order; ``tolerance`` as `Lattice` has it.
 
     ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in one place, and for coordinates that are no
     numbers below ``LARGEST``.
@@ -63,11 +66,14 @@ def points_lattice(points: Sequence[Sequence[float]]) -> Lattice:
         raise ValueError(f"positions of shape {positions.shape}; valid are one to three coordinates a site")
     if not np.abs(positions).max() <= LARGEST:
         raise ValueError(f"a coordinate is not within {LARGEST:g} of 0")
+    # by the file's own unit, for positions in metres can be a millionth apart
+    closest = CLOSEST * min(1.0, float(np.linalg.norm(np.ptp(positions, axis=0))))
     for i, here in enumerate(positions[:-1]):
-        close = np.linalg.norm(positions[i + 1 :] - here[None, :], axis=1) <= TOLERANCE
+        close = np.linalg.norm(positions[i + 1 :] - here[None, :], axis=1) <= closest
         if close.any():
             raise ValueError(f"sites {i} and {i + 1 + int(np.argmax(close))}, counted from 0, are in one place")
     dim = positions.shape[1]
     positions = positions - positions.min(axis=0, keepdims=True)
     vectors = 4 * (float(positions.max()) + 1) * np.eye(dim)
-    return Lattice("points", len(positions), (1,) * dim, (False,) * dim, positions, vectors, positions)
+    found = Lattice("points", len(positions), (1,) * dim, (False,) * dim, positions, vectors, positions)
+    return found._replace(tolerance=tolerance)

@@ -14,7 +14,7 @@ from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
 from nqs_hpc.parts.ansatz import make_ansatz
 from nqs_hpc.resolve import make_lattice
-from nqs_hpc.resolve.hamiltonian import make_hilbert
+from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.types import Ansatz
 from tests.mpi.starts import environment, metrics, small
 from tests.systems import all_states
@@ -42,8 +42,7 @@ def keys(ansatz: str, module: str, **arguments) -> list[str]:
 def made(words: list[str]) -> Ansatz:
     config = compose(words, 1)
     lattice = make_lattice(config.lattice)
-    hilbert = make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
-    return make_ansatz(config.ansatz, lattice, hilbert, config.precision.network)
+    return make_ansatz(config.ansatz, lattice, basis_of(config, lattice), config.precision.network)
 
 
 def log_psi_of(ansatz: Ansatz, params) -> np.ndarray:

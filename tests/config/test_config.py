@@ -214,8 +214,9 @@ def test_a_file_cannot_execute_anything(own_conf):
 @pytest.mark.parametrize(
     ("overrides", "sector", "move"),
     [
-        (["hamiltonian.h=0"], 0, "exchange"),
-        (["hamiltonian.h=0", "hamiltonian.g=0.5", "lattice.length=5"], 1, "exchange"),
+        (["hamiltonian.h=0"], None, "flip"),
+        (["hamiltonian.h=0", "hamiltonian.g=0.5", "lattice.length=5"], None, "flip"),
+        (["hamiltonian.h=0", "sector=0"], 0, "exchange"),
         ([HEISENBERG], 0, "exchange"),
         ([HEISENBERG, "lattice.length=9"], 1, "exchange"),
         ([HEISENBERG, "sector=none"], None, "flip"),
@@ -248,7 +249,9 @@ def test_sector_and_move(overrides, sector, move):
         (["lattice=honeycomb"], True),
         (["hamiltonian.J=[1,0.5]"], True),
         (["hamiltonian.J=-1"], False),  # a ferromagnet is free of signs as it is
-        (["hamiltonian.J=[0,1]"], False),
+        (["hamiltonian.J=[0,1]"], True),  # two rings, each on two sublattices
+        (["hamiltonian.J=[1,-0.5]"], True),
+        (["hamiltonian.J=[-1,0.5]"], False),  # frustrated, and no antiferromagnet along its nearest neighbours
         (["hamiltonian.marshall=false"], False),
     ],
 )

@@ -40,6 +40,48 @@ def test_a_file_counts_by_what_it_holds(tmp_path, monkeypatch):
     assert symmetry is not None and symmetry.characters.tolist() == [1, -1]
 
 
+def test_a_sector_that_was_another_one_in_the_basis_of_the_ansatz_is_another_run():
+    """Names were those of the network once: a run that was started so is not taken up as one of the physical name."""
+    turns = ["lattice.length=6", *HEISENBERG, "ansatz.dtype=complex", "symmetrize.group=translations"]
+    config = compose([*turns, "symmetrize.momentum=0"], 1)
+    assert physics(config)["symmetrize"]["names"] == "physical"
+    assert from_plain(yaml.safe_load(yaml.safe_dump(to_plain(config)))) == config
+    same = [turns, [*turns, "hamiltonian.marshall=false", "symmetrize.momentum=0"]]
+    same.append([*turns, "lattice.length=8", "symmetrize.momentum=0", "sector=0"][1:])
+    assert all("names" not in physics(compose(words, 1))["symmetrize"] for words in same)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "line"),
+    [
+        (
+            ["sector=none", "symmetrize.group=translations", "symmetrize.momentum=0"],
+            "symmetrize.momentum=[0] is not valid; valid: null, a fixed total in place of sector=none, or "
+            "hamiltonian.marshall=false: with the signs of hamiltonian.marshall",
+        ),
+        (["sector=none", "symmetrize.group=space_group", "symmetrize.irrep=A"], "symmetrize.irrep=A is not valid"),
+        (["sector=none", "ansatz=gcnn", "ansatz.momentum=3"], "ansatz.momentum=[3] is not valid; valid: null, a fixed"),
+        (["ansatz=gcnn", "ansatz.momentum=0"], "ansatz.dtype=real is not valid; valid: complex: the characters"),
+        (["symmetrize.spin_flip=1", "ansatz.bias=false"], "symmetrize.spin_flip=1 is not valid; valid: null or -1"),
+        (
+            ["ansatz=cnn", "ansatz.kernel=3", "symmetrize.group=translations", "symmetrize.momentum=0"],
+            "symmetrize.momentum=[0] is not valid; valid: null: ansatz=cnn is the same behind 6",
+        ),
+    ],
+)
+def test_names_that_the_basis_of_the_ansatz_has_not(overrides, line):
+    with pytest.raises(InputError) as caught:
+        compose(["lattice.length=6", *HEISENBERG, *overrides], 1)
+    assert str(caught.value).startswith(line) and len(str(caught.value).splitlines()) == 1
+
+
+def test_a_network_that_is_positive_by_its_making_has_the_momentum_of_marshalls_rule():
+    kinds = [["ansatz=gcnn", "ansatz.momentum=3"], ["symmetrize.group=translations", "symmetrize.momentum=3"]]
+    kinds += [[*kinds[1], "symmetrize.mode=log_psi"], ["symmetrize.spin_flip=-1", "ansatz.bias=false"]]
+    for words in kinds:
+        assert build(compose(["lattice.length=6", *HEISENBERG, *words], 1), SERIAL).ansatz.kind == "real"
+
+
 SQUARE = ["lattice=square", "lattice.length=3", "lattice.pbc=[true,false]"]
 TERM = "hamiltonian.terms=[{coefficient: 1.0, operators: Z, sites: [0]}]"
 
@@ -105,7 +147,8 @@ def test_words_of_a_sector():
 @pytest.mark.parametrize("length", [4, 6])
 def test_the_physical_momentum_behind_marshalls_rule(length):
     """The ground state of the ring is of momentum 0 in the ansatz's basis; in that of H it is pi for 6 sites."""
-    keys = [f"lattice.length={length}", "symmetrize.group=space_group", "symmetrize.spin_flip=1"]
+    flip = {4: 1, 6: -1}[length]  # of the ground state
+    keys = [f"lattice.length={length}", "symmetrize.group=space_group", f"symmetrize.spin_flip={flip}"]
     physical = words(*keys)["physical"]
     config = compose([*HEISENBERG, *keys], 1)
     marshall, plain = (

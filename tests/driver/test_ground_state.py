@@ -8,7 +8,7 @@ import pytest
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.driver.evaluate import evaluation, parameter_hash
-from nqs_hpc.driver.ground_state import averaged, ground_state
+from nqs_hpc.driver.ground_state import averaged, ground_state, possible
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.sampler.adaptive import Bounds, stretched
@@ -154,6 +154,26 @@ def test_an_update_that_is_not_finite_stays_at_finite_parameters():
     assert info["rejected"]
     for found, expected in zip(jax.tree.leaves(kept.params), jax.tree.leaves(state.params), strict=True):
         assert np.array_equal(found, expected)
+
+
+def test_energies_that_no_state_has_are_not_followed():
+    """Energies of 1e6 on a spectrum from -12 to 12, as of chains stuck where psi is tiny: the step goes back."""
+    driver = driver_of(ansatz_of("rbm-real", N))
+    start = driver.init()
+    state, *_ = one_step(driver, start)
+    chains, samples, counts = driver.sample(state)
+    batch, _ = driver.evaluate(state.params, samples, counts)
+    wild = batch._replace(estimate=batch.estimate._replace(mean=jnp.float64(1e6), variance=jnp.float64(1e14)))
+    back, info = driver.update(state, chains, wild)
+    assert info["rejected"] and (back.scale, back.rejected) == (0.5, 1)
+    for found, expected in zip(jax.tree.leaves(back.params), jax.tree.leaves(start.params), strict=True):
+        assert np.array_equal(found, expected)
+
+
+def test_which_estimates_are_possible():
+    assert possible(-12.0, 100.0, (-12.0, 12.0)) and possible(-13.0, 4 * 144.0, (-12.0, 12.0))  # with noise
+    assert not possible(-30.0, 1.0, (-12.0, 12.0)) and not possible(0.0, 600.0, (-12.0, 12.0))
+    assert possible(1e9, 1e9, (-np.inf, np.inf)) and possible(2.0, 1e-28, (2.0, 2.0))  # unknown; a constant
 
 
 def test_running_mean_of_parameters():

@@ -199,4 +199,4 @@ def test_other_files_that_are_garbage(broken, name, code, words):
         (broken.folder / name).unlink()
         broken.go_on()
     broken.is_undisturbed()
-    assert json.loads((broken.folder / "summary.json").read_text())["status"] == "done"
+    assert json.loads((broken.folder / "summary.json").read_text())["status"] in ("done", "doubtful")

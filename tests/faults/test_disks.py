@@ -33,7 +33,7 @@ def test_full_during_logging(disk, n_ranks):
     if n_ranks == 2:  # on another number of ranks the bits would differ
         disk.run.go_on()
         disk.run.is_undisturbed()
-        assert summary(disk.run.folder)["status"] == "done"
+        assert summary(disk.run.folder)["status"] in ("done", "doubtful")
 
 
 @table

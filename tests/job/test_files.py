@@ -36,7 +36,7 @@ def test_write_flushes_file_then_renames_then_flushes_folder(tmp_path, monkeypat
     order = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (order.append(os.readlink(f"/proc/self/fd/{fd}")), fsync(fd)))
-    monkeypatch.setattr(os, "replace", lambda a, b: (order.append("replace"), replace(a, b)))
+    monkeypatch.setattr(os, "replace", lambda *a, **k: (order.append("replace"), replace(*a, **k)))
     files.write(tmp_path / "a", "x")
     assert order[0].endswith(".tmp") and order[1] == "replace" and order[2] == str(tmp_path)
 

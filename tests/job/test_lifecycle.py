@@ -201,3 +201,17 @@ def test_done(tmp_path):
     (tmp_path / "DONE").write_text("yes\n")
     with pytest.raises(ValueError, match="DONE holds 'yes'; expected the step reached"):
         done(tmp_path)
+
+
+def test_a_stop_for_lack_of_time(watch, monkeypatch):
+    """Slurm's warning comes as a signal, as a preemption does, which may come as soon as a job has begun."""
+    now, wall = 1000.0, 5e8
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "time", lambda: wall)
+    life = watch(ends=wall + 100.0)
+    assert life.out_of_time("max_seconds") and life.out_of_time("time limit of Slurm, during the final evaluation")
+    for warned in (False, True):
+        now, wall = now + 40.0, wall + 40.0
+        assert life.out_of_time("signal SIGUSR1") == life.out_of_time("signal SIGTERM") == warned
+        assert not life.out_of_time("STOP file") and not life.out_of_time("signal SIGINT")
+    assert not watch().out_of_time("signal SIGUSR1")  # no limit

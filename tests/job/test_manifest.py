@@ -77,3 +77,16 @@ def test_git(checkout, monkeypatch):
     assert manifest.git(inside) is None  # somebody else's checkout
     monkeypatch.setenv("PATH", "")
     assert manifest.git(checkout) is None  # no git at all
+
+
+def test_a_start_that_ran_out_of_time_is_remembered_by_the_next_alone(tmp_path, serial):
+    def begin():
+        manifest.start(tmp_path, serial, step=0, reason="new", changed=[], physics={})
+
+    begin()
+    assert not manifest.was_in_vain(tmp_path)
+    manifest.end(tmp_path, step=0, reason="stopped: max_seconds", saves=(0, 0.0), in_vain=True)
+    begin()
+    assert manifest.was_in_vain(tmp_path)
+    begin()  # the one before was killed: nobody knows why
+    assert not manifest.was_in_vain(tmp_path)

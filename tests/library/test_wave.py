@@ -268,3 +268,37 @@ def test_enumerated_states_are_drawn_by_their_weights():
     statistic = np.sum((counts - expected)[common] ** 2 / expected[common])
     assert chi2.sf(statistic, common.sum()) > 1e-3
     assert np.array_equal(wave.sample(5000, seed=1), s)
+
+
+def test_behind_a_gauge_the_physical_state_is_asked():
+    """A negative transverse field: the network is positive, the state changes sign with each down spin."""
+    wave, _ = made("hamiltonian.h=-1")
+    s = all_states(6)
+    params = {name: getattr(wave.params, name) for name in "abw"}
+    psi = np.prod(s, axis=1) * np.exp(log_rbm(params, s))
+    psi = psi / np.linalg.norm(psi)
+    np.testing.assert_allclose(exact(wave), psi, atol=1e-14)
+    assert wave.expect()[0:3:2] == pytest.approx(moments(tfim_ring(6, -1.0), psi), abs=1e-11)
+    assert wave.expect({"name": "ising", "h": -1.0}).mean == pytest.approx(wave.expect().mean, abs=1e-11)
+    lines, terms = ["0.3 X0", "0.7 Y0 Y2", "0.9 X0 X1 X2"], [(0.3, {0: "X"}), (0.7, {0: "Y", 2: "Y"}),
+                                                            (0.9, dict.fromkeys(range(3), "X"))]  # fmt: skip
+    found = wave.expect(lines).mean
+    assert found < -0.1 and found == pytest.approx(moments(dense(6, terms), psi)[0], abs=1e-11)
+    plain, _ = made("hamiltonian.h=-1", "hamiltonian.gauge=false")
+    assert plain.signs_N is None and np.all(exact(plain) > 0)
+
+
+def test_bosons_behind_a_gauge_hop_with_the_sign_that_is_written():
+    wave, _ = made(
+        "hamiltonian=bose_hubbard", "hamiltonian.J=-1", "hamiltonian.n_max=2", "sector=4", "lattice.length=4"
+    )
+    n = all_numbers(4, 2, 4)
+    with np.errstate(divide="ignore"):
+        psi = normalised(wave.log_psi(n))
+    assert np.array_equal(np.sign(psi.real), np.where((n[:, 1] + n[:, 3]) % 2, -1, 1))
+    everything = dense_bosons(4, ring(4), 2, J=-1.0, U=4.0, mu=0.0)
+    inside = np.flatnonzero(all_numbers(4, 2).sum(axis=1) == 4)
+    matrix = everything[np.ix_(inside, inside)]
+    mean, variance = moments(matrix, psi)
+    assert wave.expect()[0:3:2] == pytest.approx((mean, variance), abs=1e-11)
+    assert wave.expect({"name": "bose_hubbard", "J": -1.0, "n_max": 2}).mean == pytest.approx(mean, abs=1e-11)

@@ -45,7 +45,7 @@ def test_a_fault_inside_hydra(tmp_path):
 
 def test_a_late_rank_finds_the_folder_of_the_others(tmp_path):
     code, output, _ = sabotaged("late", 0, "task.n_steps=2", cwd=tmp_path)
-    assert code == 0 and output.count("new, step 0 of 2") == 1 and output.count("done: 2 steps") == 1
+    assert code == 0 and output.count("new, step 0 of 2") == 1 and output.count(": 2 steps, energy") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["run"] and len(metrics(tmp_path / "run")) == 2
 
 

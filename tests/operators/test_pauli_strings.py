@@ -5,6 +5,8 @@ from functools import reduce
 import numpy as np
 import pytest
 
+from nqs_hpc.checks import InputError
+from nqs_hpc.config import checked
 from nqs_hpc.operators.pauli_strings import PauliString, conserves_magnetisation, expand, read
 from nqs_hpc.system.lattice import FACTORIES
 
@@ -172,3 +174,65 @@ def test_current_and_pair_terms():
     assert conserves_magnetisation([PauliString(1.0, "XY", (0, 1)), PauliString(-1.0, "YX", (0, 1))])
     assert not conserves_magnetisation([PauliString(1.0, "XY", (0, 1)), PauliString(1.0, "YX", (0, 1))])
     assert not conserves_magnetisation([PauliString(1.0, "XX", (0, 1)), PauliString(0.999, "YY", (0, 1))])
+
+
+ONE_SUM = {
+    "letters and sites": "-1.0 Z0 Z1\n0.5 X2\n2 I\n",
+    "identities written out": "-1.0 I3 Z0 Z1\n0.5 X2 I0\n2 I0\n",
+    "a letter a site": "-1.0 ZZII\n0.5 IIXI\n2 IIII\n",
+    "of OpenFermion": "(-1+0j) [Z0 Z1] +\n0.5 [X2] +\n2.0 []\n",
+    "a byte-order mark": "\ufeff-1.0 Z0 Z1  # bond\r\n0.5 X2\r\n\r\n2 I\r\n",
+}
+
+
+@pytest.mark.parametrize("name", ONE_SUM)
+def test_one_grammar_of_files_terms_and_observables(name, tmp_path):
+    expected = (PauliString(2.0, "", ()), PauliString(0.5, "X", (2,)), PauliString(-1.0, "ZZ", (0, 1)))
+    (tmp_path / "h.txt").write_bytes(ONE_SUM[name].encode())
+    assert expand(read(tmp_path / "h.txt"), RING) == expected
+    lines = [line for line in ONE_SUM[name].lstrip("\ufeff").splitlines() if line]
+    assert expand(lines, RING) == expected  # as hamiltonian.terms and as the argument of expect
+    (tmp_path / "h.yaml").write_text("\ufeff" + "".join(f'- "{line}"\n' for line in lines), encoding="utf-8")
+    assert expand(read(tmp_path / "h.yaml"), RING) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("-1.5", "no operators in '-1.5'; valid is .* or -1.5 I for a constant"),
+        ("Z0 Z5", "coefficient 'Z0' is not .*valid is a coefficient and operators, like -1.0 Z0 Z1"),
+        ("ZZII", "no operators in 'ZZII'; valid is a coefficient and operators"),
+        ("-1.0 ZZ", "'ZZ' has 2 letters, and there are 4 sites; valid is .*like Z0 Z1"),
+        ("-1.0 ZZIIZ", "'ZZIIZ' has 5 letters"),
+        ("(0.5+1j) Z0", "coefficient '\\(0.5\\+1j\\)' is not a finite real number"),
+        ("1_0 Z0", "coefficient '1_0'"),
+        ("(nan+0j) Z0", "coefficient"),
+        ("1.0 Z0 Z0", "name one site twice"),
+        ("1.0 z0 z1", "'z0' is not a letter .*like Z0"),
+        ("1.0 Z0, Z1", "'Z0,' is not"),
+        ("1.0 Z0*Z1", "'Z0\\*Z1' is not"),
+        ("1.0 * Z0 Z1", "'\\*' is not"),
+        ("1.0 X_0", "'X_0' is not"),
+        ("1.0 X(0)", "'X\\(0\\)' is not"),
+        ("1.0 sigma^x_1", "'sigma\\^x_1' is not"),
+        ("0.5*Z0", "no operators in '0.5\\*Z0'"),
+        ('("ZZ", [0, 1], -1.0)', "coefficient"),
+        ("-1.0 [0^ 1]", "'0\\^' is not"),
+        ("-1.0 [Z0 Z1", "'\\[Z0' is not"),
+        ("-1.0 I9", "site 9 is not one of the 4 sites"),
+        ("1.0 Z" + "9" * 5000, "is not a letter"),
+    ],
+)
+def test_other_notations_are_refused_with_the_form(line, message, tmp_path):
+    (tmp_path / "h.txt").write_text(f"1.0 X0\n{line}\n")
+    with pytest.raises(ValueError, match=f"h.txt, line 2: .*{message}") as caught:
+        expand(read(tmp_path / "h.txt"), RING)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < len(str(tmp_path)) + 300
+    with pytest.raises(ValueError, match=f"term 1: .*{message}"):
+        expand([line], RING)
+
+
+def test_a_sum_that_is_a_constant_is_no_hamiltonian():
+    for terms in ("['1 I']", "['2 I0','1 IIII']"):
+        with pytest.raises(InputError, match=r"^hamiltonian\.terms=.*add up to a constant"):
+            checked(["lattice.length=4", "hamiltonian=pauli", f"hamiltonian.terms={terms}"], 1)

@@ -45,6 +45,15 @@ def test_a_finished_run_says_what_its_files_say(runs):
     json.dumps(row._asdict(), allow_nan=False)
 
 
+def test_a_run_of_a_sector_that_is_not_the_lowest_says_so(runs):
+    reference = {"energy": -2.0, "method": "made up", "lowest": {"energy": -2.5, "sector": 0}, "above_lowest": 0.5}
+    runs.copy("a", reference=reference, reason="12 steps; this sector does not hold the ground state")
+    runs.copy("b", reference=reference | {"above_lowest": 0.0})
+    runs.copy("c", reference={"energy": -2.0, "lowest": 3, "above_lowest": "\x1b"})
+    assert state(runs.folder) == ("done", "12 steps; this sector does not hold the ground state")
+    assert state(runs.folder, "b") == state(runs.folder, "c") == ("done", "")
+
+
 def test_a_running_run_shows_its_newest_line(runs):
     runs.copy("a")
     runs.unfinish("a", status="running", ended=False)

@@ -93,7 +93,7 @@ def test_sorted_and_filtered(sweep, capsys, words, expected):
         (["--sort"], "--sort needs a value"),
         (["DIR", "--sort", "mood"], "--sort mood is not valid; valid: name, swept, state"),
         (["DIR", "--filter", "state"], "--filter state is not valid; valid: KEY=VALUE"),
-        (["DIR", "--filter", "state=fail"], "state=fail is not valid; valid: done, running, stalled"),
+        (["DIR", "--filter", "state=fail"], "state=fail is not valid; valid: done, doubtful, running"),
         (["DIR", "--filter", "mood=good"], "--filter mood is not valid"),
         (["DIR", "--watch", "--json"], "--watch and --json"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.stats.chains import autocorrelation_time, diagnostics, effective_sample_size, split_r_hat
+from nqs_hpc.stats.chains import autocorrelation_time, diagnostics, effective_sample_size, split_r_hat, widened
 
 
 def autoregressive(phi: float, n_chains: int, length: int, seed: int) -> np.ndarray:
@@ -65,3 +65,35 @@ def test_short_or_constant_chains_claim_nothing():
 def test_exact_sums_count_their_weights():
     w = np.array([0.5, 0.25, 0.25])
     assert diagnostics(np.ones(3), w, 0, error=0.0) == {"r_hat": None, "tau": None, "n_eff": 1 / (0.25 + 2 / 16)}
+
+
+def test_chains_that_do_not_move_have_no_r_hat():
+    """Each constant but for rounding, at values of their own: it was 16084231698271950."""
+    x = np.repeat(np.array([[-20.0], [-19.5], [-20.0], [-18.0]]), 32, axis=1)
+    assert np.isnan(split_r_hat(x))
+    rng = np.random.default_rng(8)
+    assert np.isnan(split_r_hat(x * (1 + 1e-15 * rng.normal(size=x.shape))))
+    assert split_r_hat(x + 1e-3 * rng.normal(size=x.shape)) > 100  # they move, and disagree
+
+
+@pytest.mark.parametrize("n_chains", [2, 4, 8])
+def test_errors_of_few_chains_are_honest(n_chains):
+    """Of 600 evaluations whose true mean is 0: two chains that happen to agree gave |z| of 12 and of hundreds."""
+    naive, wide = [], []
+    for seed in range(600):
+        x = autoregressive(0.8, n_chains, 256, seed)
+        error = x.mean(axis=1).std(ddof=1) / np.sqrt(n_chains)
+        naive.append(abs(x.mean()) / error)
+        wide.append(abs(x.mean()) / widened(error, x.ravel(), 256))
+    assert np.mean(np.array(wide) < 1) > 0.6  # the 68 % of one standard error
+    assert max(wide) < 5 and max(wide) < max(naive)
+    assert n_chains > 2 or max(naive) > 12
+
+
+def test_where_there_are_enough_chains_their_error_stays():
+    x = autoregressive(0.5, 32, 64, seed=9)
+    assert widened(0.123, x.ravel(), 64) == 0.123 and widened(0.0, x.ravel(), 0) == 0.0
+    assert widened(0.1, x[:4, :4].ravel(), 4) == pytest.approx(0.1 * 1.197, rel=1e-3)  # Student's t of 3 degrees
+    assert np.isnan(widened(float("nan"), x[:1, :8].ravel(), 8))
+    one = widened(float("nan"), x[:1].ravel(), 64)
+    assert 0 < one < 1

@@ -1,0 +1,103 @@
+"""Where the lowest level of a whole space is: its total, momentum, representation and parity.
+
+A vector v of the level is projected on one sector after another, first totals, then P_chi v(s) = (d / |G|) sum_g
+chi*(g) v(g s) of each character of a group. A sector in which something of v is left holds the level, for the
+projections commute with H. Of several, as a degenerate level has, the first is taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.system.basis import Basis, signs_of_states
+from nqs_hpc.system.characters import Characters, Symmetry, momentum
+from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.symmetry import translations
+
+HELD = 1e-6  # of the norm squared: a vector that is not of a sector has some 1e-12 of it by rounding
+
+
+class Vector(NamedTuple):
+    """A physical wave function on the states of one space."""
+
+    hilbert: Hilbert
+    codes_n: NDArray[np.int64]
+    s_nN: NDArray[np.int8]
+    psi_n: NDArray[np.complex128]
+
+
+def vector(basis: Basis, phi_n: NDArray[np.floating | np.complexfloating]) -> Vector:
+    """psi = U phi of phi in the order of ``codes(basis.hilbert)``."""
+    codes_n = codes(basis.hilbert)
+    s_nN = decode(basis.hilbert, codes_n)
+    return Vector(
+        basis.hilbert, codes_n, s_nN, signs_of_states(basis, s_nN).astype(np.complex128) * phi_n.astype(np.complex128)
+    )
+
+
+def is_in(hilbert: Hilbert, phi_n: NDArray[np.floating | np.complexfloating], symmetry: Symmetry) -> bool:
+    """Whether something of a vector is of a one-dimensional sector, in the basis of both."""
+    codes_n = codes(hilbert)
+    s_nN = decode(hilbert, codes_n)
+    total_n = np.zeros(len(codes_n), dtype=np.complex128)
+    for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
+        image_n = np.searchsorted(codes_n, encode(hilbert, flip * s_nN[:, np.argsort(perm)]))
+        total_n += np.conj(character) * phi_n[image_n]
+    return bool(np.linalg.norm(total_n / len(symmetry.perms)) ** 2 > HELD)
+
+
+def of_one_total(v: Vector) -> tuple[int, Vector]:
+    """The least total that holds the level, of two opposite ones the positive one, and what of v has it."""
+    totals_n = v.s_nN.sum(axis=1, dtype=np.int64)
+    totals = np.unique(totals_n)
+    weights = [float(np.sum(np.abs(v.psi_n[totals_n == total]) ** 2)) for total in totals]
+    total = min((int(t) for t, w in zip(totals, weights, strict=True) if w > HELD), key=lambda t: (abs(t), -t))
+    kept = totals_n == total
+    return total, Vector(v.hilbert._replace(total=total), v.codes_n[kept], v.s_nN[kept], _normalised(v.psi_n[kept]))
+
+
+def of_one_momentum(v: Vector, lattice: Lattice) -> tuple[tuple[int, ...], Vector]:
+    """The first momentum that holds the level."""
+    extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
+    images_Gn = _images(v, translations(lattice))
+    for k in product(*map(range, extent)):
+        if (part := _projected(images_Gn, momentum(lattice, k))) is not None:
+            return k, v._replace(psi_n=part)
+    raise AssertionError("no momentum holds a vector that is not 0")
+
+
+def of_one_irrep(v: Vector, perms: NDArray[np.integer], irreps: Mapping[str, Characters]) -> tuple[str | None, Vector]:
+    """The first representation of a group of permutations that holds the level, None where none is known to."""
+    images_Gn = _images(v, perms)
+    for name, characters in irreps.items():
+        if (part := _projected(images_Gn, characters)) is not None:
+            return name, v._replace(psi_n=part)
+    return None, v
+
+
+def of_one_parity(v: Vector) -> int:
+    """1 or -1 under the flip of all spins."""
+    flipped_n = v.psi_n[np.searchsorted(v.codes_n, encode(v.hilbert, -v.s_nN))]
+    return 1 if np.linalg.norm(v.psi_n + flipped_n) ** 2 / 4 > HELD else -1
+
+
+def _images(v: Vector, perms: NDArray[np.integer]) -> NDArray[np.complex128]:
+    """(G, n) v(g s)."""
+    back_GN = np.argsort(perms, axis=1)
+    return np.stack([v.psi_n[np.searchsorted(v.codes_n, encode(v.hilbert, v.s_nN[:, back]))] for back in back_GN])
+
+
+def _projected(images_Gn: NDArray[np.complex128], characters: Characters) -> NDArray[np.complex128] | None:
+    """What of a vector has these characters, normalised; None where nothing has."""
+    part = characters[0].real / len(characters) * (characters.conj() @ images_Gn)
+    return _normalised(part) if np.linalg.norm(part) ** 2 > HELD else None
+
+
+def _normalised(psi_n: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    return np.asarray(psi_n / np.linalg.norm(psi_n))

@@ -1,0 +1,187 @@
+"""The exact lowest energy of the sector that a run samples, and where the lowest level of all sectors is.
+
+Plain data of summary.json: ``energy``, ``method``, ``lowest`` (``energy``, ``sector``, ``momentum``, ``irrep``,
+``spin_flip``, physical names, null where there is none; null as a whole where nothing was compared),
+``above_lowest``, what the sector sampled lies above it, and ``network_above``, what the states that are the same behind
+the symmetries of the network by its making lie above ``energy`` (cnn: translations), null where that is not known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from nqs_hpc import schema
+from nqs_hpc.operators.symmetric import broken
+from nqs_hpc.parts import Parts
+from nqs_hpc.parts.symmetry import of_network
+from nqs_hpc.resolve.basis import basis_of
+from nqs_hpc.resolve.hamiltonian import conserves
+from nqs_hpc.resolve.symmetry import words_of_sector
+from nqs_hpc.schema import Config
+from nqs_hpc.system.characters import Characters, generic_irreps, point_irreps, space_group, with_spin_flip
+from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
+
+WHOLE_STATES = 2**16  # of all sectors that are compared: seconds beside the one that is sampled
+MAX_IMAGES = 2**22  # states times elements of a group, to tell representations apart
+SAME = 1e-8  # relative: two levels that differ by less are one
+RESTARTS = 200  # of Lanczos, some ten products each
+
+
+def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
+    """By exact diagonalisation; None where the sector sampled is too large for it."""
+    from scipy.sparse.linalg import ArpackNoConvergence
+
+    from nqs_hpc.operators import exact  # loads SciPy
+
+    symmetry, hilbert = parts.symmetry, parts.hilbert
+    n_states = dimension_up_to(hilbert, exact.MAX_STATES)
+    if n_states > exact.MAX_STATES:
+        return None
+    if symmetry is not None and (symmetry.dimension > 1 or n_states * len(symmetry.perms) > exact.MAX_IMAGES):
+        return None
+    energies, vectors = exact.ground_state(parts.operator, hilbert, symmetry=symmetry)
+    of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
+    energy = float(energies[0])
+    found: dict[str, Any] = {"energy": energy, "method": f"exact diagonalisation of the {of_sector}"}
+    found["network_above"] = _network_above(config, parts, energy, vectors[:, 0])
+    nothing: dict[str, Any] = {"lowest": None, "above_lowest": None}
+
+    space = _compared(config, hilbert, symmetry is not None)
+    if space is None:
+        return found | nothing
+    if space == hilbert and symmetry is None:
+        lowest, phi_n = energy, vectors[:, 0]
+    else:
+        try:
+            energies, vectors = exact.ground_state(parts.operator, space, tolerance=SAME / 10, restarts=RESTARTS)
+        except ArpackNoConvergence:  # levels too close for the time that this is worth
+            return found | nothing
+        lowest, phi_n = float(energies[0]), vectors[:, 0]
+    above = energy - lowest
+    is_lowest = above <= SAME * max(1.0, abs(lowest))
+    total_known = hilbert.total is not None or not conserves(config.hamiltonian)
+    if is_lowest and total_known:
+        words = words_of_sector(config, parts.lattice) or {}
+        place = {name: words.get(name) for name in ("momentum", "irrep", "spin_flip")} | {"sector": hilbert.total}
+    else:
+        place = _place(config, parts, space, phi_n)
+    return found | {"lowest": {"energy": min(lowest, energy), **place}, "above_lowest": 0.0 if is_lowest else above}
+
+
+def _network_above(config: Config, parts: Parts, energy: float, phi_n: np.ndarray) -> float | None:
+    from nqs_hpc.operators import exact, lowest
+
+    if parts.symmetry is not None or dimension_up_to(parts.hilbert, WHOLE_STATES) > WHOLE_STATES:
+        return None
+    own = of_network(config, parts.lattice, basis_of(config, parts.lattice))
+    total = parts.hilbert.total
+    if own is None or len(own.perms) == 1 or ((own.flips < 0).any() and total):
+        return None
+    if lowest.is_in(parts.hilbert, phi_n, own):
+        return 0.0
+    above = float(exact.ground_state(parts.operator, parts.hilbert, symmetry=own)[0][0]) - energy
+    return above if above > SAME * max(1.0, abs(energy)) else 0.0
+
+
+def _compared(config: Config, hilbert: Hilbert, of_symmetry: bool) -> Hilbert | None:
+    """The space whose lowest level is looked for, None where there is none but the sector sampled, or it is large."""
+    hamiltonian = config.hamiltonian
+    spaces = [hilbert] if of_symmetry else []
+    if isinstance(hamiltonian, schema.BoseHubbard) and hamiltonian.mu == 0:
+        pass  # the number of bosons is what is prepared: without a chemical potential energies of two do not compare
+    elif isinstance(hamiltonian, schema.Heisenberg) and hamiltonian.delta == 1 and hilbert.total is not None:
+        spaces = [hilbert._replace(total=hilbert.n_sites % 2)]  # every multiplet has a state of the least total
+    elif conserves(hamiltonian):
+        spaces = [hilbert._replace(total=None), *spaces]
+    return next((space for space in spaces if dimension_up_to(space, WHOLE_STATES) <= WHOLE_STATES), None)
+
+
+def _place(config: Config, parts: Parts, space: Hilbert, phi_n: np.ndarray) -> dict[str, Any]:
+    """The names of a sector that holds the level of ``phi_n``, as far as the run has such names."""
+    from nqs_hpc.operators import lowest
+
+    v = lowest.vector(basis_of(config, parts.lattice)._replace(hilbert=space), phi_n)
+    place: dict[str, Any] = {"sector": space.total, "momentum": None, "irrep": None, "spin_flip": None}
+    if space.total is None and conserves(config.hamiltonian):
+        place["sector"], v = lowest.of_one_total(v)
+    words = words_of_sector(config, parts.lattice)
+    if words is None or parts.symmetry is None:
+        return place
+    group = words["group"]
+    perms: np.ndarray | None = None
+    irreps: dict[str, Characters] = {}
+    if group in ("translations", "space_group"):
+        k, v = lowest.of_one_momentum(v, parts.lattice)
+        place["momentum"] = list(k)
+        if group == "space_group":
+            perms, irreps = space_group(parts.lattice, k)
+    elif group == "point_group":
+        perms, irreps = point_irreps(parts.lattice)
+    elif group == "file":
+        perms = np.array(config.symmetrize.permutations, dtype=np.int32)
+        irreps = generic_irreps(perms)
+    if perms is not None and perms.size // perms.shape[1] * len(v.codes_n) <= MAX_IMAGES:
+        # at another momentum H may lack an operation that it has been asked for at the run's own
+        everywhere = with_spin_flip(perms, np.ones(len(perms), dtype=np.complex128), None)
+        known = {tuple(perm) for perm in parts.symmetry.perms.tolist()}
+        if set(map(tuple, perms.tolist())) <= known or broken(parts.operator, v.hilbert, everywhere) is None:
+            place["irrep"], v = lowest.of_one_irrep(v, perms, irreps)
+    if config.symmetrize.spin_flip is not None and not v.hilbert.total:
+        place["spin_flip"] = lowest.of_one_parity(v)
+    return place
+
+
+def lowest_line(reference: Mapping[str, Any] | None) -> str | None:
+    """Which sector holds the ground state, in one line; None where that is not known."""
+    if reference and reference["network_above"]:
+        return short_line(reference)
+    if not reference or not (lowest := reference.get("lowest")):
+        return None
+    if reference["above_lowest"]:
+        return short_line(reference)
+    return f"the lowest level of all sectors, {lowest['energy']:.10g}, is at {_words(lowest)}, which this run samples"
+
+
+def short_line(reference: Mapping[str, Any] | None) -> str:
+    """How far the sector sampled lies above the lowest level, and where that is; empty where it holds it."""
+    if reference and reference["network_above"]:
+        own, above = f"{reference['energy'] + reference['network_above']:.10g}", f"{reference['network_above']:.4g}"
+        why = "this network is the same behind some symmetries of the lattice or the flip of all spins, by its making"
+        return f"{why}: the lowest level of such states, {own}, lies {above} above the {reference['energy']:.10g} here"
+    if not reference or not (lowest := reference.get("lowest")) or not reference["above_lowest"]:
+        return ""
+    own, distance = f"{reference['energy']:.10g}", f"{reference['above_lowest']:.4g}"
+    ground = f"{lowest['energy']:.10g}, at {_words(lowest)}"
+    of_own = f"its lowest level, {own}, lies {distance} above that of all, {ground}"
+    return f"this sector does not hold the ground state: {of_own}"
+
+
+def _words(place: Mapping[str, Any]) -> str:
+    names = {"sector": "sector={}", "momentum": "momentum {}", "irrep": "irrep {}", "spin_flip": "spin flip {}"}
+    return ", ".join(form.format(place[name]) for name, form in names.items() if place[name] is not None)
+
+
+def read_reference(kept: Any) -> dict[str, Any]:
+    """What `exact_reference` returned, from a file; ValueError, TypeError or KeyError where it is something else."""
+    found = {"energy": float(kept["energy"]), "method": str(kept["method"]), "lowest": None, "above_lowest": None}
+    found["network_above"] = None if kept["network_above"] is None else float(kept["network_above"])
+    lowest = kept["lowest"]
+    if lowest is None:
+        return found
+    number, several, word, parity = lowest["sector"], lowest["momentum"], lowest["irrep"], lowest["spin_flip"]
+    is_place = (
+        (number is None or type(number) is int)
+        and (several is None or (isinstance(several, list) and all(type(k) is int for k in several)))
+        and (word is None or (isinstance(word, str) and word.isidentifier() and len(word) < 20))
+        and parity in (None, 1, -1)
+    )
+    if not is_place:
+        raise ValueError("no names of a sector")
+    names = {"sector": number, "momentum": several, "irrep": word, "spin_flip": parity}
+    return found | {
+        "lowest": {"energy": float(lowest["energy"]), **names},
+        "above_lowest": float(kept["above_lowest"]),
+    }

@@ -1,0 +1,84 @@
+"""Whether the energy of a final evaluation can be believed, judged by what is known beside it.
+
+A number with a small error bar can still be nonsense: chains that never move report the same few local energies again
+and again, and local energies with heavy tails have an error that the next samples overthrow. None of the questions
+below needs the exact answer; where that is known it is asked too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FROZEN = 0.01  # accepted moves a sample, below which chains do not sample: about one in a whole final evaluation
+LARGEST_ERROR = 0.1  # of the distance to the energy of infinite temperature
+LARGEST_GAP = 0.1  # |E - E_0| / |E_0| beyond which no result is called one
+DRIFT = 0.05  # of the distance to the energy of infinite temperature, that a last update may change
+SIGMAS = 5.0
+RECENT = 20  # steps
+WORST_R_HAT = 1.5
+
+
+class Known(NamedTuple):
+    """What an energy is held against."""
+
+    bounds: tuple[float, float]  # no eigenvalue of the Hamiltonian lies outside
+    e_infinity: float  # the energy at infinite temperature
+    reference: float | None  # the exact lowest energy of the sector sampled
+    recent: Sequence[float]  # energies of the last steps of training
+
+
+def accepted_per_sample(counts: dict[str, float], n_samples: int) -> float | None:
+    """Accepted moves between two samples of a chain; None for samplers that propose nothing."""
+    return counts["accepted"] / n_samples if counts.get("proposed") else None
+
+
+def is_frozen(line: dict[str, Any]) -> bool:
+    """Whether the chains behind a line of metrics.jsonl, or behind a final evaluation, did not move."""
+    moves = line.get("accepted_per_sample")
+    return moves is not None and moves < FROZEN
+
+
+def near(energy: float, reference: float | None) -> bool:
+    """Whether the exact energy is known and agrees within LARGEST_GAP."""
+    return reference is not None and abs(energy - reference) <= LARGEST_GAP * abs(reference)
+
+
+def doubts(line: dict[str, Any], known: Known) -> list[str]:
+    """Why the energy of a final evaluation is not to be believed, a sentence each, the gravest first; [] where nothing
+    speaks against it. ``line``: energy, energy_error (None or NaN: not known), r_hat.
+    """
+    energy, error = line["energy"], line.get("energy_error") or 0.0
+    error = error if math.isfinite(error) else 0.0
+    low, high = known.bounds
+    rounding = 1e-6 * max(abs(energy), 1.0)
+    found = []
+    if not low - SIGMAS * error - rounding <= energy <= high + SIGMAS * error + rounding:
+        found.append(f"it lies outside of the spectrum, which reaches at most from {low:.6g} to {high:.6g}")
+    elif energy > high or energy < low - rounding:
+        found.append(f"it lies outside of the spectrum ({low:.6g} to {high:.6g}) and its error is no smaller")
+    if (exact := known.reference) is not None:
+        if not near(energy, exact):
+            found.append(f"it is {_percent(energy - exact, exact)} from the exact lowest energy {exact:.6f}")
+        elif energy < exact - SIGMAS * error - 1e-4 * abs(exact):
+            found.append(f"it lies below the exact lowest energy {exact:.6f}, which no state does")
+    scale = abs(energy - known.e_infinity)
+    if error > LARGEST_ERROR * scale:
+        found.append("its error is of the size of the energy itself: local energies have heavy tails, or n is small")
+    if known.recent:
+        last = float(np.median(known.recent))
+        spread = float(np.median(np.abs(np.asarray(known.recent) - last)))
+        allowed = DRIFT * abs(last - known.e_infinity) + SIGMAS * (1.5 * spread + error)
+        if abs(energy - last) > allowed:
+            found.append(f"the last steps of training had {last:.6g}: fresh chains do not find what those sampled")
+    r_hat = line.get("r_hat")
+    if r_hat is not None and r_hat > WORST_R_HAT:
+        found.append(f"the chains do not agree (R-hat {min(r_hat, 1e3):.3g}), more than the error says")
+    return found
+
+
+def _percent(gap: float, exact: float) -> str:
+    return f"{100 * abs(gap) / abs(exact):.3g} %" if exact else f"{abs(gap):.3g}"

@@ -1,0 +1,60 @@
+"""The basis of an ansatz where it is not the physical one: states differ by a sign.
+
+    psi(s) = U(s) phi(s),     U(s) = prod_{i in A} s_i for spins,     U(s) = prod_{i in A} (-1)^{n_i} for bosons,
+
+with psi the physical wave function, phi that of the ansatz, and A a set of sites: one sublattice for Marshall's rule.
+A symmetry g that is chi(g) for psi, psi(g s) = chi(g) psi(s), is chi(g) U(g s) / U(s) for phi. With B the sites that g
+carries to A, the quotient is the product of the signs on those sites that are in one of A and B and not in the other.
+It is one number for all states if these are no sites, or all of them in the sector of a fixed total.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nqs_hpc.system.hilbert import Hilbert
+
+
+class Basis(NamedTuple):
+    """What an ansatz is a function of."""
+
+    hilbert: Hilbert
+    signs_N: NDArray[np.int8] | None = None  # -1 on the sites of A, 1 on the others; None: the physical basis
+    key: str | None = None  # which has put the signs there
+
+
+def signs_of_states(basis: Basis, s: ArrayLike) -> NDArray[np.int8]:
+    """U(s) of configurations (..., N): (...), +1 or -1."""
+    values = np.asarray(s, dtype=np.int8)
+    if basis.signs_N is None:
+        return np.ones(values.shape[:-1], dtype=np.int8)
+    odd = _is_odd(values, basis) & (basis.signs_N < 0)
+    return (1 - 2 * (odd.sum(axis=-1) % 2)).astype(np.int8)
+
+
+def signs_of_permutations(basis: Basis, perms: NDArray[np.integer]) -> NDArray[np.int8]:
+    """U(g s) / U(s) of each permutation (G, N): +1 or -1, and 0 where it depends on s."""
+    if basis.signs_N is None:
+        return np.ones(len(perms), dtype=np.int8)
+    differ = basis.signs_N[perms] != basis.signs_N[None, :]
+    hilbert = basis.hilbert
+    if hilbert.total is None:
+        of_all = 0
+    elif min(hilbert.local_values) < 0:
+        of_all = (-1) ** ((hilbert.n_sites - hilbert.total) // 2)
+    else:
+        of_all = (-1) ** hilbert.total
+    return np.where(~differ.any(axis=1), 1, np.where(differ.all(axis=1), of_all, 0)).astype(np.int8)
+
+
+def sign_of_flip(basis: Basis) -> int:
+    """U(-s) / U(s) of the flip of all spins."""
+    return 1 if basis.signs_N is None else (-1) ** int((basis.signs_N < 0).sum())
+
+
+def _is_odd(values: NDArray[np.int8], basis: Basis) -> NDArray[np.bool_]:
+    """Where a local value has the sign -1: a spin that is down, an odd number of bosons."""
+    return np.asarray(values < 0 if min(basis.hilbert.local_values) < 0 else values % 2 == 1)
