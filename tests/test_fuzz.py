@@ -24,6 +24,7 @@ from nqs_hpc.report.plots import _columns
 from nqs_hpc.report.rows import read_rows
 from nqs_hpc.report.series import series
 from nqs_hpc.report.status import _console, view
+from nqs_hpc.resolve.line import one_line as one_line_of
 from nqs_hpc.site import load_site
 from nqs_hpc.sweep.local import last_line
 from nqs_hpc.system.characters import read_permutations
@@ -108,6 +109,10 @@ def one_line(act) -> None:
     assert time.monotonic() - begun < 20
 
 
+def _terms(path):
+    one_line_of("hamiltonian.file", path, lambda: pauli_strings.read(path))
+
+
 READERS = {
     "manifest.json": (MANIFEST, lambda path: manifest.recorded_physics(path.parent)),
     "metrics.jsonl": (LINES, lambda path: (log.read(path), series(path, 10), log.cut(path, 3), _columns(path))),
@@ -120,8 +125,8 @@ READERS = {
     "bonds": (b"# ring\n0 1\n1 2 1\n2 0 2\n", read_edges),
     "positions": (b"0 0\n1 0.5\n2.5 -1e-1\n", read_points),
     "group": (b"0 1 2\n1 2 0\n2 0 1\n", lambda path: read_permutations(path, 3)),
-    "terms.txt": (b"-1.0 Z0 Z1\n0.5 X0 # field\n", pauli_strings.read),
-    "terms.yaml": (b"- {coefficient: -1, operators: ZZ, sites: [0, 1]}\n", pauli_strings.read),
+    "terms.txt": (b"-1.0 Z0 Z1\n0.5 X0 # field\n", _terms),
+    "terms.yaml": (b"- {coefficient: -1, operators: ZZ, sites: [0, 1]}\n", _terms),
 }
 
 
