@@ -203,13 +203,11 @@ def _shallow(content: str) -> bool:
     marks = content.encode("utf-8", "replace").translate(None, _OTHERS)
     brackets = _STRINGS.sub(b"", marks.replace(b'""', b""))  # two quotes side by side change what is inside of nothing
     for _ in range(DEPTH):
-        if not brackets:
-            return True
         fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if len(fewer) == len(brackets):
-            break
+            return len(brackets) <= DEPTH  # what does not close is left to the parser, which says where
         brackets = fewer
-    return len(brackets) <= DEPTH  # what does not close is left to the parser, which says where
+    return not brackets
 
 
 # A line that begins so can open many blocks at once.

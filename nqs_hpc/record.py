@@ -130,23 +130,6 @@ class Book:
         )
 
 
-def described(meta: dict[str, Any]) -> bool:
-    """Whether a checkpoint's meta, as `Book.meta` writes it, holds what a start goes on from."""
-    plan, seconds = meta.get("plan"), meta.get("seconds")
-    return (
-        isinstance(meta.get("physics"), dict)
-        and isinstance(plan, dict)
-        and {"solver", "chunk_size"} <= set(plan) <= set(Plan._fields)
-        and (plan["solver"] is None or isinstance(plan["solver"], str))
-        and all(plan.get(name) is None or (type(plan[name]) is int and plan[name] > 0) for name in _SIZES)
-        and isinstance(seconds, int | float)
-        and all(type(meta.get(name)) is int for name in ("n_ranks", "threads"))
-    )
-
-
-_SIZES = ("chunk_size", "blocks")
-
-
 def metrics(
     step: int, batch: Batch, counts: dict[str, Any], info: dict[str, Any], times: dict[str, float], chain_length: int
 ) -> dict[str, Any]:

@@ -21,7 +21,8 @@ from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan, build
-from nqs_hpc.record import described, differences_of_machine, planned
+from nqs_hpc.parts.plan import described
+from nqs_hpc.record import differences_of_machine, planned
 from nqs_hpc.schema import Config
 from nqs_hpc.types import RunState
 

@@ -107,6 +107,7 @@ class Run:
     def checkpoint(self) -> Stored:
         """The arrays of the checkpoint that parameters come from. A damaged one is passed over with a warning."""
         from nqs_hpc.job import checkpoint
+        from nqs_hpc.parts.plan import described
 
         found = checkpoint.steps(self.folder)
         if self._step is not None and self._step not in found:
@@ -115,6 +116,8 @@ class Run:
         stored = checkpoint.read(self.folder if self._step is None else found[self._step])
         for message in stored.messages:
             warnings.warn(message, stacklevel=3)
+        if not described(stored.meta) or "step" not in stored.leaves:
+            raise ValueError(f"{stored.path} is not the checkpoint of a run: it does not say of what")
         if changed := differences(stored.meta["physics"], physics(self.config)):
             raise ValueError(f"{stored.path} is of another physics than config.yaml: {'; '.join(changed)}")
         return stored

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from nqs_hpc.checks import InputError, show
+from nqs_hpc.reading import printable
 
 T = TypeVar("T")
 
@@ -15,6 +16,6 @@ def one_line(key: str, value: Any, make: Callable[[], T]) -> T:
     try:
         return make()
     except ValueError as error:
-        reason = " ".join(str(error).split())
+        reason = printable(str(error), 2000)  # of a file that may be anything
         whole = reason.startswith(f"{key}=")
         raise InputError(reason if whole else f"{key}={show(value)} is not valid: {reason}") from None
