@@ -32,7 +32,7 @@ METRICS = 1024 * MIB  # two million steps, a line of 500 bytes each; event files
 CHECKPOINT = 64 * 1024 * MIB  # parameters, their averages and those of the optimiser, chains
 
 DEPTH = 64  # of lists in lists; ours have six
-NODES = 2_000_000  # of a YAML text whose aliases are written out
+NODES = 2_000_000  # of a YAML text whose aliases are written out: the bonds of half a million pairs
 DIGITS = 400  # of a number in YAML: converting one takes time that grows with the square of them
 
 _KINDS = (
@@ -217,8 +217,10 @@ _STEEP = re.compile(r"^[ \t?:-]{40}", re.MULTILINE)
 
 
 def _simple(content: str) -> bool:
-    """Whether a YAML text is plainly flat: no anchors, aliases or tags, few brackets, little indented."""
+    """Whether a YAML text is plainly flat and short: no anchors, aliases or tags, few brackets, little indented."""
     marked = "*" in content or "&" in content or "!" in content
+    # each value but the first stands behind one of these
+    marked = marked or sum(content.count(mark) for mark in "\n,:-") > NODES
     return not marked and content.count("[") + content.count("{") <= DEPTH // 2 and not _STEEP.search(content)
 
 
@@ -258,7 +260,8 @@ def _loader(simple: bool) -> Any:
         def compose_node(self, parent: Any, index: Any) -> Any:
             anchor = self.peek_event().anchor if self.check_event(yaml.AliasEvent) else None
             self._depth += 1
-            self._bound(self._depth, 0)
+            self._nodes += 1
+            self._bound(self._depth, self._nodes)
             if anchor in self.anchors and id(self.anchors[anchor]) not in self._sizes:
                 raise ConstructorError(None, None, f"alias {anchor} stands inside of what it names", None)
             node = Composer.compose_node(self, parent, index)
@@ -291,7 +294,7 @@ def _loader(simple: bool) -> Any:
             if depth > DEPTH:
                 raise ConstructorError(None, None, f"it is nested more than {DEPTH} deep", None)
             if nodes > NODES:
-                raise ConstructorError(None, None, f"its aliases stand for more than {NODES} values", None)
+                raise ConstructorError(None, None, f"it stands for more than {NODES} values", None)
 
     def bounded(construct: Callable[..., Any]) -> Callable[..., Any]:
         def checked(loader: Any, node: Any) -> Any:

@@ -139,4 +139,5 @@ def _parse(text: bytes) -> dict[str, Any] | None:
         line = reading.parse_json(text)
     except ValueError:
         return None
-    return line if isinstance(line, dict) and type(line.get("step")) is int else None
+    step = line.get("step") if isinstance(line, dict) else None
+    return line if type(step) is int and 0 <= step < 2**63 else None
