@@ -89,11 +89,14 @@ def data(path: str | Path, limit: int, *, follow: bool = False) -> bytes:
     with opened(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
         parts: list[bytes] = []
-        left = limit + 1
-        # one byte more than it has shows at once that it is at its end; a file that grows meanwhile has more
-        while left > 0 and (part := file.read(min(left, size + 1 if not parts else MIB))):
-            parts.append(part)
-            left -= len(part)
+        left = limit + 1 if size <= limit else 0  # a file with holes can be of any size and take no room on the disk
+        try:
+            # one byte more than it has shows at once that it is at its end; a file that grows meanwhile has more
+            while left > 0 and (part := file.read(min(left, size + 1 if not parts else MIB))):
+                parts.append(part)
+                left -= len(part)
+        except MemoryError:
+            raise unfit(path, f"has {_size(size)}, more than this machine has memory for") from None
     if left <= 0:
         raise unfit(path, f"is larger than {_size(limit)}")
     return parts[0] if len(parts) == 1 else b"".join(parts)

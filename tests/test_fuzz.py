@@ -272,7 +272,8 @@ NAMED = {
         pauli_strings.read,
         "h.yaml",
         [
-            b"- {coefficient: -1.0, operators: ZZ, sites: [0, 1]}\n- {coefficient: 1, operators: XX, neighbours: 1}\n- 0.5 Z0\n"
+            b"- {coefficient: -1.0, operators: ZZ, sites: [0, 1]}\n- 0.5 Z0\n"
+            b"- {coefficient: 1, operators: XX, neighbours: 1}\n"
         ],
     ),
     "site": (
