@@ -1,4 +1,4 @@
-"""The one rule of all readers: regular files of bounded size, opened without waiting; texts and data that have bounds."""
+"""The one rule of all readers: regular files of bounded size, opened without waiting; what they hold has bounds too."""
 
 import io
 import os

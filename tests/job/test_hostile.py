@@ -10,9 +10,13 @@ import h5py
 import numpy as np
 import pytest
 
-from nqs_hpc.job import checkpoint, files, lifecycle, log, manifest, study
+from nqs_hpc.admission import refusal
+from nqs_hpc.config import compose, physics
+from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, study
+from nqs_hpc.parts import Plan
 from nqs_hpc.reading import MIB
 from nqs_hpc.record import described
+from nqs_hpc.resume import changes_since
 
 META = {"physics": {}, "plan": {"solver": "cholesky", "chunk_size": None}, "n_ranks": 1, "threads": 1, "seconds": 1.0}
 
@@ -262,3 +266,37 @@ def test_fields_of_points_are_what_they_should_be(tmp_path, field):
     with pytest.raises(ValueError, match=f"point 0 has {field} "):
         study.read(tmp_path)
     assert study.read(tmp_path, strict=False) is not None  # shown all the same
+
+
+# --- what a start says
+
+
+ATTACK = "\x1b[2J\x1b]0;x\x07\r\n\u202efake"
+
+
+def test_what_a_start_says_of_a_folder_is_fit_for_a_terminal(tmp_path):
+    """Of the physics, the owner of the lock, and the settings that the files of the folder name."""
+    config = compose(["lattice=chain", "lattice.length=4", f"run_dir={tmp_path}"], None)
+    known = physics(config) | {"seed": ATTACK, ATTACK: [ATTACK]}
+    (tmp_path / "manifest.json").write_text(json.dumps({"starts": [], "physics": known}))
+    left = refusal(config, tmp_path)
+    assert left.code == 2 and "another physics" in left.line and "fake" in left.line
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / "config.yaml").write_text(json.dumps({"seed": ATTACK, "task": {ATTACK: 3}}))
+    plan = Plan(**dict.fromkeys(Plan._fields))
+    changed = changes_since(tmp_path, config, plan)
+    (tmp_path / "config.yaml").write_text("[" * 100_000)
+    garbled = changes_since(tmp_path, config, plan)
+    assert "fake" in changed.messages[0] and "cannot be read" in garbled.messages[0]
+    owner = lock._owner(json.dumps({"host": ATTACK, "pid": 1, "job": ATTACK}).encode())
+    for line in (left.line, *changed.lines, *changed.messages, *garbled.messages, str(owner)):
+        assert line.isprintable(), line
+
+
+@pytest.mark.parametrize("raw", ["[" * 200_000, "{}", "[]", '{"starts": [3]}', '{"starts": [], "physics": 3}'])
+def test_a_start_names_a_manifest_that_is_none(tmp_path, raw):
+    (tmp_path / "manifest.json").write_text(raw)
+    config = compose(["lattice=chain", "lattice.length=4", f"run_dir={tmp_path}"], None)
+    with pytest.raises(ValueError, match=r"manifest\.json is not (a manifest of nqs_hpc|valid JSON): ") as caught:
+        refusal(config, tmp_path)
+    assert str(caught.value).isprintable()
