@@ -186,3 +186,8 @@ def test_what_a_terminal_would_obey_is_taken_out():
 def test_names_are_one_component_of_a_path(name):
     assert not is_name(name)
     assert is_name("L=4, ansatz=rbm") and is_name("ä" * 127) and is_name("...")
+
+
+@pytest.mark.parametrize("raw", [b"", b"a", b"a\n", b"a\nb", b"a\r\n\nb\n", b"\n"])
+def test_lines_are_those_of_the_bytes(raw):
+    assert list(reading.lines(raw)) == raw.splitlines()
