@@ -9,9 +9,14 @@ import hashlib
 import math
 import os
 import re
+import resource
 import shlex
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 from nqs_hpc import reading
@@ -26,6 +31,8 @@ ONE_LOG = "slurm-%j.log"  # in the folder the job works in, which is its run fol
 FILTERS = {"abs", "default", "d", "first", "float", "int", "join", "last", "length", "count", "list", "lower", "map"}
 FILTERS |= {"max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select", "selectattr", "sort"}
 FILTERS |= {"string", "sum", "title", "trim", "unique", "upper"}
+SECONDS = 10.0  # to fill in a template, which takes a hundredth of one
+ROOM = 256 * reading.MIB  # beside what is in use before; the script of ten thousand runs has 3 MiB
 ARRAY_LOGS = "logs"  # below the folder an array works in, which is its study's
 
 
@@ -128,10 +135,37 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
         "python": site.python or sys.executable,
     }
     try:
-        return environment.get_template(f"{wanted.device}.sbatch").render(values)
-    except Exception as error:  # jinja2's own, and what a template can raise beside: 1 // 0, one that includes itself
+        with _bounded(SecurityError):
+            return environment.get_template(f"{wanted.device}.sbatch").render(values)
+    except Exception as error:  # a template can raise anything: 1 // 0, more loops in loops than Python can have
         reason = printable(str(error)) or type(error).__name__
         raise InputError(f"{found.folders[0] / (wanted.device + '.sbatch')} cannot be filled in: {reason}") from None
+
+
+@contextmanager
+def _bounded(error: type[Exception]) -> Iterator[None]:
+    """Raise ``error`` in here after SECONDS, MemoryError for more than ROOM: loops in loops, and texts that double, are
+    short to write.
+    """
+    end = time.monotonic() + SECONDS
+
+    def watch(frame: FrameType, event: str, argument: Any) -> Any:
+        """Called at every line of a template, and at every call of what it uses."""
+        del argument
+        if time.monotonic() > end:
+            raise error(f"it takes longer than {SECONDS:g} s")
+        return watch if event != "call" or frame.f_code.co_filename == "<template>" else None
+
+    former, limits = sys.gettrace(), resource.getrlimit(resource.RLIMIT_AS)
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    least = in_use + ROOM if limits[0] == resource.RLIM_INFINITY else min(in_use + ROOM, limits[0])
+    resource.setrlimit(resource.RLIMIT_AS, (least, limits[1]))
+    sys.settrace(watch)
+    try:
+        yield
+    finally:
+        sys.settrace(former)
+        resource.setrlimit(resource.RLIMIT_AS, limits)
 
 
 def _template(folders: tuple[Path, ...], name: str) -> str | None:

@@ -11,11 +11,12 @@ and YAML when that is asked for.
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,7 +33,7 @@ METRICS = 1024 * MIB  # two million steps, a line of 500 bytes each; event files
 CHECKPOINT = 64 * 1024 * MIB  # parameters, their averages and those of the optimiser, chains
 
 DEPTH = 64  # of lists in lists; ours have six
-NODES = 2_000_000  # of a YAML text whose aliases are written out
+NODES = 2_000_000  # of a YAML text whose aliases are written out: the bonds of half a million pairs
 DIGITS = 400  # of a number in YAML: converting one takes time that grows with the square of them
 
 _KINDS = (
@@ -89,11 +90,14 @@ def data(path: str | Path, limit: int, *, follow: bool = False) -> bytes:
     with opened(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
         parts: list[bytes] = []
-        left = limit + 1
-        # one byte more than it has shows at once that it is at its end; a file that grows meanwhile has more
-        while left > 0 and (part := file.read(min(left, size + 1 if not parts else MIB))):
-            parts.append(part)
-            left -= len(part)
+        left = limit + 1 if size <= limit else 0  # a file with holes can be of any size and take no room on the disk
+        try:
+            # one byte more than it has shows at once that it is at its end; a file that grows meanwhile has more
+            while left > 0 and (part := file.read(min(left, size + 1 if not parts else MIB))):
+                parts.append(part)
+                left -= len(part)
+        except MemoryError:
+            raise unfit(path, f"has {_size(size)}, more than this machine has memory for") from None
     if left <= 0:
         raise unfit(path, f"is larger than {_size(limit)}")
     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -106,6 +110,11 @@ def text(path: str | Path, limit: int, *, follow: bool = False, errors: str = "s
         return raw.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise unfit(path, f"is not a text file: byte {error.start} is not UTF-8") from None
+
+
+def lines(raw: bytes) -> Iterator[bytes]:
+    """The lines of a file's bytes without their ends, one after the other: a list of them can be ten times as large."""
+    return (line.rstrip(b"\r\n") for line in io.BytesIO(raw))
 
 
 def parse_json(raw: bytes | str, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
@@ -215,8 +224,10 @@ _STEEP = re.compile(r"^[ \t?:-]{40}", re.MULTILINE)
 
 
 def _simple(content: str) -> bool:
-    """Whether a YAML text is plainly flat: no anchors, aliases or tags, few brackets, little indented."""
+    """Whether a YAML text is plainly flat and short: no anchors, aliases or tags, few brackets, little indented."""
     marked = "*" in content or "&" in content or "!" in content
+    # each value but the first stands behind one of these
+    marked = marked or sum(content.count(mark) for mark in "\n,:-") > NODES
     return not marked and content.count("[") + content.count("{") <= DEPTH // 2 and not _STEEP.search(content)
 
 
@@ -256,7 +267,8 @@ def _loader(simple: bool) -> Any:
         def compose_node(self, parent: Any, index: Any) -> Any:
             anchor = self.peek_event().anchor if self.check_event(yaml.AliasEvent) else None
             self._depth += 1
-            self._bound(self._depth, 0)
+            self._nodes += 1
+            self._bound(self._depth, self._nodes)
             if anchor in self.anchors and id(self.anchors[anchor]) not in self._sizes:
                 raise ConstructorError(None, None, f"alias {anchor} stands inside of what it names", None)
             node = Composer.compose_node(self, parent, index)
@@ -289,7 +301,7 @@ def _loader(simple: bool) -> Any:
             if depth > DEPTH:
                 raise ConstructorError(None, None, f"it is nested more than {DEPTH} deep", None)
             if nodes > NODES:
-                raise ConstructorError(None, None, f"its aliases stand for more than {NODES} values", None)
+                raise ConstructorError(None, None, f"it stands for more than {NODES} values", None)
 
     def bounded(construct: Callable[..., Any]) -> Callable[..., Any]:
         def checked(loader: Any, node: Any) -> Any:

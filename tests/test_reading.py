@@ -1,175 +1,193 @@
-"""The one rule for files of others: what is opened, how much of it is read, how deep it may be nested."""
+"""The one rule of all readers: regular files of bounded size, opened without waiting; what they hold has bounds too."""
 
+import io
 import os
 import socket
-import time
-from pathlib import Path
 
 import pytest
+import yaml
 
 from nqs_hpc import reading
-from nqs_hpc.batch import Entry, job_script
-from nqs_hpc.checks import InputError, show
-from nqs_hpc.config import compose
-from nqs_hpc.job import files, lifecycle, log, study
-from nqs_hpc.job.manifest import recorded_physics
-from nqs_hpc.report.files import _cell
-from nqs_hpc.report.places import holding
-from nqs_hpc.report.rows import read_rows
-from nqs_hpc.site import Found, load_site, slurm_dir
-
-BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
-    f"{new}: &{new} [{', '.join([f'*{old}'] * 9)}]\n" for old, new in zip("abcdefgh", "bcdefghi", strict=True)
-)
-CHAIN = "a0: &a0 [1]\n" + "".join(f"a{i}: &a{i} [[*a{i - 1}]]\n" for i in range(1, 60))
-POINT = {"name": "p", "identity": "i", "swept": {}, "overrides": [], "command": "", "n_sites": 4, "n_steps": 1}
+from nqs_hpc.reading import MIB, Unfit, harmless, is_name, parse_json, parse_yaml, printable
 
 
-def make(kind: str, path: Path) -> None:
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(b"\xef\xbb\xbfone\r\ntwo\rthree\n")
+    return path
+
+
+def test_a_regular_file_is_read(file):
+    assert reading.data(file, MIB) == file.read_bytes()
+    assert reading.text(file, MIB) == "one\ntwo\nthree\n"
+    with reading.opened(file) as stream:
+        assert os.get_blocking(stream.fileno()) is False and os.get_inheritable(stream.fileno()) is False
+    assert reading.data("/proc/self/cmdline", MIB)  # has no size before it is read
+
+
+def test_links_are_followed_where_the_user_names_them(file, tmp_path):
+    (tmp_path / "link").symlink_to(file)
+    assert reading.text(tmp_path / "link", MIB, follow=True) == "one\ntwo\nthree\n"
+    with pytest.raises(Unfit, match=r"link is a link, not a regular file$"):
+        reading.data(tmp_path / "link", MIB)
+
+
+@pytest.mark.parametrize("follow", [True, False])
+@pytest.mark.parametrize("kind", ["FIFO", "socket", "directory", "device"])
+def test_what_is_no_regular_file(tmp_path, monkeypatch, kind, follow):
+    path = tmp_path / "x"
     if kind == "FIFO":
         os.mkfifo(path)
-    elif kind == "socket":
-        with socket.socket(socket.AF_UNIX) as one:
-            one.bind(os.path.relpath(path))
-    elif kind == "link":
-        path.symlink_to("/etc/hostname")
-    else:
+    elif kind == "directory":
         path.mkdir()
+    elif kind == "socket":
+        monkeypatch.chdir(tmp_path)  # their paths are short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("x")
+    else:
+        path = "/dev/zero"
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(Unfit, match=rf"is a {kind}") as caught:
+        reading.data(path, MIB, follow=follow)
+    assert "\n" not in str(caught.value) and caught.value.filename == str(path)
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
-@pytest.mark.parametrize("kind", ["FIFO", "socket", "link", "directory"])
-def test_what_is_no_regular_file_is_named_at_once(tmp_path, monkeypatch, kind):
-    monkeypatch.chdir(tmp_path)
-    for name in ("manifest.json", "metrics.jsonl", "DONE", "config.yaml", "summary.json"):
-        make(kind, tmp_path / name)
-    for read in (recorded_physics, lifecycle.done, lambda folder: log.read(folder / "metrics.jsonl")):
-        with pytest.raises(OSError, match=kind) as caught:
-            read(tmp_path)
-        assert "\n" not in files.why(caught.value)
-    (found,) = read_rows(holding(str(tmp_path)), time.time())
-    assert len(found.row.troubles) >= 4 and all(kind in line for line in found.row.troubles)
+def test_sizes_are_bounded(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"x" * 1024)
+    assert len(reading.data(path, 1024)) == 1024
+    with pytest.raises(Unfit, match=r"x is larger than 64 KiB$"):
+        os.truncate(path, 65537)
+        reading.data(path, reading.SMALL)
+    with pytest.raises(Unfit, match=r"is larger than 64 MiB$"):
+        os.truncate(path, 2**37)  # a hole
+        reading.text(path, reading.SETTINGS)
 
 
-def test_a_file_that_the_user_names_may_be_a_link(tmp_path):
-    (tmp_path / "there").write_bytes(b"\xef\xbb\xbf1 2\r\n")
-    (tmp_path / "link").symlink_to("there")
-    assert reading.text(tmp_path / "link", 100, follow=True) == "1 2\n"
-    with pytest.raises(reading.Unfit, match="is a link, not a regular file"):
-        reading.data(tmp_path / "link", 100)
-    with pytest.raises(reading.Unfit, match="is a device"):
-        reading.data("/dev/zero", 100, follow=True)
+def test_a_file_that_does_not_fit_into_memory(file, monkeypatch):
+    class Large(io.FileIO):
+        def read(self, n=-1):
+            raise MemoryError
+
+    monkeypatch.setattr(reading, "opened", lambda path, follow: Large(path))
+    with pytest.raises(Unfit, match=r"file has 0 KiB, more than this machine has memory for$"):
+        reading.data(file, MIB)
 
 
-def test_size_is_bounded(tmp_path):
-    path = tmp_path / "large"
-    path.touch()
-    os.truncate(path, 2**40)  # it has no blocks, and would have a terabyte of memory
-    with pytest.raises(reading.Unfit, match="is larger than 64 MiB"):
-        files.read_json(path)
-    path.write_bytes(b"x" * 101)
-    assert len(reading.data(path, 101)) == 101
-    with pytest.raises(reading.Unfit, match="larger"):
-        reading.data(path, 100)
+def test_a_file_that_grows_is_read_to_its_limit(tmp_path, monkeypatch):
+    """Whoever appends while it is read does not keep the reader for ever."""
+    path = tmp_path / "x"
+    path.write_bytes(b"x")
+    found = os.fstat
+
+    def grown(descriptor):
+        size = found(descriptor)
+        path.write_bytes(b"x" * 3 * MIB)
+        return size
+
+    monkeypatch.setattr(os, "fstat", grown)
+    with pytest.raises(Unfit, match="larger than 2 MiB"):
+        reading.data(path, 2 * MIB)
+
+
+def test_names_that_no_file_can_have(tmp_path):
+    with pytest.raises(Unfit, match="a NUL is in it") as caught:
+        reading.data(f"{tmp_path}/a\0b", MIB)
+    assert str(caught.value).isprintable()
+    with pytest.raises(FileNotFoundError):
+        reading.data(tmp_path / "nothing", MIB)
+    (tmp_path / "x").write_bytes(b"\xff")
+    with pytest.raises(Unfit, match="is not a text file: byte 0 is not UTF-8"):
+        reading.text(tmp_path / "x", MIB)
+
+
+FLAT = [
+    "a: 1\nb: [1, 2.5, x]\n",
+    "- 1e3\n- 1.0e+3\n- 0x1f\n- 1_000\n- 12:30:45\n- 2001-01-01\n- ~\n- yes\n",
+    "x",
+    "",
+    "[]",
+]
+MARKED = [
+    "a: &x [1, 2]\nb: *x\n",
+    "a: &x {k: 1}\nb:\n  <<: *x\n  l: 2\n",
+    "!!str 1\n",
+    "- !!set {a, b}\n",
+    "? a\n: b\n",
+]
+MARKED += ["[" * 40 + "]" * 40, "a: '&'\n", "# *\n- 1\n"]
+
+
+@pytest.mark.parametrize("text", FLAT + MARKED)
+def test_yaml_is_that_of_the_safe_loader(text):
+    assert parse_yaml(text) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize("text", ["!!python/object/apply:os.system [id]", "!x 1", "a: 1\na", "%", "\t- x", "*c"])
+def test_yaml_that_is_none_is_one_line(text):
+    with pytest.raises(ValueError) as caught:
+        parse_yaml(text)
+    assert str(caught.value).isprintable()
+
+
+def test_values_that_a_yaml_text_stands_for_are_counted(monkeypatch):
+    monkeypatch.setattr(reading, "NODES", 1000)
+    assert len(parse_yaml("- 1\n" * 300)) == 300
+    for text in (
+        "- 1\n" * 1001,
+        "x: [" + "1, " * 1001 + "]",
+        "- &a 1\n" + "- 1\n" * 1000,
+        "- &a [1, 1, 1]\n" + "- *a\n" * 300,
+    ):
+        with pytest.raises(ValueError, match="it stands for more than 1000 values"):
+            parse_yaml(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 200000, "[" * 200000 + "]" * 200000, '{"a":' * 200000, "9" * 10**5, '"\udc00', "{"]
+    ("text", "told"),
+    [
+        ("[" * 200_000 + "]" * 200_000, "nested more than 64 deep"),
+        ("[" * 200 + '{"a":' * 65 + "1" + "}" * 65 + "]" * 200, "nested more than 64 deep"),
+        ("9" * 5000, "digits"),
+        ('{"a": 1', "delimiter"),
+        ("", "Expecting value"),
+        (b"\xff", "byte 0 is not text in UTF-8"),
+    ],
 )
-def test_json_beyond_any_of_ours(text):
-    with pytest.raises(ValueError) as caught:
-        reading.parse_json(text)
-    assert "\n" not in str(caught.value)
-
-
-def test_json_depth_counts_brackets_outside_of_strings():
-    deep = "[" * reading.DEPTH + '"[[\\"[[\\\\"' + "]" * reading.DEPTH
-    assert reading.parse_json('["' + "[" * 200000 + '"]') and reading.parse_json(deep)
-    with pytest.raises(ValueError, match="nested more than 64"):
-        reading.parse_json(f"[{deep}]")
+def test_json_that_is_none_is_one_line(text, told):
+    with pytest.raises(ValueError, match=told) as caught:
+        parse_json(text)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        *(BOMB, CHAIN, "[" * 200000, "- " * 200000, "? " * 200000, "&a [*a]", 'x: !!int ""', "x: 1" + ":1" * 50000),
-        *("x: 2020-99-99", "x: !!python/object/apply:os.getpid []"),
+        "[" * 64 + "]" * 64,
+        '["' + "[" * 300 + '"]',
+        '["\\"' + "{" * 300 + '\\\\"]',
+        "[" + "[]," * 300 + "1]",
+        "\ufeff[1]".encode(),
     ],
 )
-def test_yaml_beyond_any_of_ours(text):
-    with pytest.raises(ValueError) as caught:
-        reading.parse_yaml(text)
-    assert "\n" not in str(caught.value)
+def test_brackets_inside_of_strings_and_side_by_side_are_no_depth(text):
+    assert isinstance(parse_json(text), list)
 
 
-def test_yaml_of_plain_data_is_read_as_ever():
-    text = "a: &x {b: [1, 2.5]}\nc: *x\nd: {<<: *x, e: null}\n"
-    assert reading.parse_yaml(text) == {"a": {"b": [1, 2.5]}, "c": {"b": [1, 2.5]}, "d": {"b": [1, 2.5], "e": None}}
-    assert reading.parse_yaml(b"\xef\xbb\xbfa: 1\n") == {"a": 1}
+def test_what_a_terminal_would_obey_is_taken_out():
+    attack = "a\x1b[2J\x1b]0;title\x07b\r\n\u202ec\u2028\x9b31m"
+    assert printable(attack).isprintable() and "\x1b" not in harmless(attack) and "\r" not in harmless(attack)
+    assert harmless("a\tb\nc") == "a\tb\nc" and printable("a\tb\nc") == "a b c" and len(printable("x" * 1000)) == 300
 
 
-@pytest.mark.parametrize("name", ["../../x", "/tmp/x", "a/b", "..", ".", "", ".lock", "a\0b", "a\x1b[2J", "x" * 300, 7])
-def test_names_of_points_are_names(tmp_path, name):
-    files.write_json(
-        tmp_path / "manifest.json",
-        {"study": "s", "cwd": "/", "launcher": "local", "launches": [], "points": [POINT | {"name": name}]},
-    )
-    for strict in (True, False):
-        with pytest.raises(ValueError, match="is not the manifest of a sweep: point 0 has name") as caught:
-            study.read(tmp_path, strict=strict)
-        assert str(caught.value).isprintable()
+@pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/", "../a", "a\0", "a\n", "\x1b[2J", "ä" * 128, None, 1, b"a"])
+def test_names_are_one_component_of_a_path(name):
+    assert not is_name(name)
+    assert is_name("L=4, ansatz=rbm") and is_name("ä" * 127) and is_name("...")
 
 
-@pytest.mark.parametrize(
-    "field",
-    [{"job": "1; rm"}, {"job": 3}, {"after": "../x"}, {"n_sites": "4"}, {"state": 1}, {"swept": []}, {"odd": 1}],
-)
-def test_fields_of_points_are_what_they_should_be(tmp_path, field):
-    head = {"study": "s", "cwd": "/", "launcher": "local", "launches": []}
-    files.write_json(tmp_path / "manifest.json", head | {"points": [POINT | {"job": "12_3"}]})
-    assert study.read(tmp_path).points[0].job == "12_3"
-    files.write_json(tmp_path / "manifest.json", head | {"points": [POINT | field]})
-    with pytest.raises(ValueError, match="is not the manifest of a sweep"):
-        study.read(tmp_path)
-
-
-def test_text_of_files_does_nothing_to_a_terminal():
-    wild = "a\x1b[31mb\x1b]0;title\x07\x9b2J\u202e\ud800\r\nc"
-    assert reading.printable(wild).isprintable() and show({wild: [wild]}).isprintable()
-    assert reading.harmless("a\n  b\tc") == "a\n  b\tc" and "\x1b" not in reading.harmless(wild)
-
-
-def test_formulas_do_not_reach_a_spreadsheet():
-    cells = ["=1+1", "+x", "-x", "@x", " =x", "\t=x", "rbm", "-1", "+2e3", -1.5, None]
-    assert list(map(_cell, cells)) == ["'=1+1", "'+x", "'-x", "'@x", "' =x", "'\t=x", "rbm", "-1", "+2e3", -1.5, None]
-
-
-@pytest.mark.parametrize(
-    "template",
-    [
-        "{{ cycler.__init__.__globals__.os.popen('touch made') }}",
-        "{{ ''.__class__.__mro__[1].__subclasses__() }}",
-        "{{ options.__class__.__base__ }}",
-        "{{ 'x' * 10**10 }}",
-        "{{ 9 ** 9 ** 9 }}",
-        "{% for i in range(10) %}{% endfor %}",
-        "{{ 1 // 0 }}",
-        "{% include 'cpu.sbatch' %}",
-        "{% include '../../../etc/passwd' %}",
-        "{{ nothing }}",
-        "{% if",
-    ],
-)
-def test_a_template_reaches_nothing(tmp_path, monkeypatch, template):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "cpu.sbatch").write_text(template)
-    with pytest.raises(InputError, match=r"cpu\.sbatch cannot be filled in: ") as caught:
-        job_script(
-            compose([], None).resources, Found(load_site(None).site, (tmp_path, slurm_dir())), Entry(tmp_path, [])
-        )
-    assert "\n" not in str(caught.value) and not (tmp_path / "made").exists()
-
-
-def test_a_bomb_in_site_yaml_is_one_line(tmp_path):
-    (tmp_path / "site.yaml").write_text(BOMB)
-    with pytest.raises(InputError, match="stand for more than"):
-        load_site(str(tmp_path / "site.yaml"))
+@pytest.mark.parametrize("raw", [b"", b"a", b"a\n", b"a\nb", b"a\r\n\nb\n", b"\n"])
+def test_lines_are_those_of_the_bytes(raw):
+    assert list(reading.lines(raw)) == raw.splitlines()

@@ -102,22 +102,22 @@ def cut(path: Path, step: int) -> Cut:
     Of several lines of one step the first is kept. A missing file has no lines.
     """
     content = _content(path)
-    raw = content.splitlines()
     kept: list[bytes] = []
-    last = 0
-    for text in raw:
+    last = n_lines = 0
+    for text in reading.lines(content):
+        n_lines += 1
         line = _parse(text)
         if line is not None and last < line["step"] <= step:
             last = line["step"]
             kept.append(text)
-    if raw and (len(kept) < len(raw) or not content.endswith(b"\n")):
+    if content and (len(kept) < n_lines or not content.endswith(b"\n")):
         write(path, b"".join(text + b"\n" for text in kept))
-    return Cut(len(raw) - len(kept), len(kept) < step)
+    return Cut(n_lines - len(kept), len(kept) < step)
 
 
 def read(path: Path) -> list[dict[str, Any]]:
     """The intact lines of ``path``, in the order of the file; none where it does not exist."""
-    return [line for line in map(_parse, _content(path).splitlines()) if line is not None]
+    return [line for line in map(_parse, reading.lines(_content(path))) if line is not None]
 
 
 def last(path: Path) -> dict[str, Any] | None:
@@ -139,4 +139,5 @@ def _parse(text: bytes) -> dict[str, Any] | None:
         line = reading.parse_json(text)
     except ValueError:
         return None
-    return line if isinstance(line, dict) and type(line.get("step")) is int else None
+    step = line.get("step") if isinstance(line, dict) else None
+    return line if type(step) is int and 0 <= step < 2**63 else None

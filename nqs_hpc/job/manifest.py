@@ -92,7 +92,7 @@ def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_va
 def was_in_vain(folder: Path) -> bool:
     """Whether the start before the latest one ran out of time before it had come any further; rank 0 asks."""
     starts = _read(folder / "manifest.json")["starts"]
-    before = starts[-2].get("exit") if len(starts) > 1 and isinstance(starts[-2], dict) else None
+    before = starts[-2].get("exit") if len(starts) > 1 else None
     return isinstance(before, dict) and before.get("in_vain") is True
 
 
@@ -132,8 +132,11 @@ def _git(root: Path, *words: str) -> str:
 
 def _read(path: Path) -> dict[str, Any]:
     manifest = read_json(path)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("starts"), list):
+    starts = manifest.get("starts") if isinstance(manifest, dict) else None
+    if not isinstance(starts, list) or not all(isinstance(entry, dict) for entry in starts):
         raise unfit(path, "is not a manifest of nqs_hpc: it lists no starts; move it away")
+    if not isinstance(manifest.get("physics", {}), dict):
+        raise unfit(path, "is not a manifest of nqs_hpc: its physics is no object; move it away")
     return manifest
 
 

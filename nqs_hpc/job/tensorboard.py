@@ -86,9 +86,19 @@ def _step_record(line: dict[str, Any], wall_time: float) -> bytes:
     from tensorboardX.proto.event_pb2 import Event
     from tensorboardX.proto.summary_pb2 import Summary
 
-    numbers = {name: float(value) for name, value in line.items() if name != "step" and value is not None}
-    values = [Summary.Value(tag=name, simple_value=x) for name, x in numbers.items() if math.isfinite(x)]
+    numbers = {name: x for name, value in line.items() if name != "step" and (x := _number(value)) is not None}
+    values = [Summary.Value(tag=name, simple_value=x) for name, x in numbers.items()]
     return _record(Event(wall_time=wall_time, step=line["step"], summary=Summary(value=values)).SerializeToString())
+
+
+def _number(value: Any) -> float | None:
+    """What can be drawn; None for what is null, not finite, or has been written by somebody else."""
+    if not isinstance(value, int | float):
+        return None
+    try:
+        return float(value) if math.isfinite(value) else None
+    except OverflowError:  # a whole number of hundreds of digits
+        return None
 
 
 def _version_record() -> bytes:

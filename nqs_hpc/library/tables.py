@@ -28,11 +28,18 @@ def _column(values: list[Any]) -> np.ndarray:
     whole = None not in values
     if kinds == {bool} and whole:
         return np.array(values, dtype=bool)
-    if kinds == {int} and whole:
+    if kinds == {int} and whole and all(-(2**63) <= value < 2**63 for value in values):
         return np.array(values, dtype=np.int64)
     if kinds <= {bool, int, float}:
-        return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+        return np.array([np.nan if value is None else _real(value) for value in values], dtype=np.float64)
     return np.array(["" if value is None else show(value) for value in values])
+
+
+def _real(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits, which nothing of ours writes
+        return np.nan
 
 
 def frame(table: Mapping[str, np.ndarray]) -> pandas.DataFrame:

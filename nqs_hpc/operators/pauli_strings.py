@@ -92,10 +92,10 @@ def term(entry: Any, where: str) -> Term:
         except ValueError as error:
             raise ValueError(f"{error}, or {_FORM}") from None
     if not isinstance(entry, Mapping):
-        raise ValueError(f"{where}: {entry!r} is not a mapping; valid is {_FORM}, or a line like '-1.0 Z0 Z1'")
+        raise ValueError(f"{where}: {_short(entry)} is not a mapping; valid is {_FORM}, or a line like '-1.0 Z0 Z1'")
     odd = sorted(str(name) for name in set(entry) - {"coefficient", "operators", "sites", "neighbours"})
     if odd:
-        raise ValueError(f"{where}: unknown key {odd[0]!r}; valid is {_FORM}")
+        raise ValueError(f"{where}: unknown key {_short(odd[0])}; valid is {_FORM}")
     for name in ("coefficient", "operators"):
         if name not in entry:
             raise ValueError(f"{where}: {name} is missing; valid is {_FORM}")
@@ -111,22 +111,24 @@ def term(entry: Any, where: str) -> Term:
     if "neighbours" in entry:
         order = entry["neighbours"]
         if not _whole(order, 1) or order > MAX_ORDER:
-            raise ValueError(f"{where}: neighbours {order!r} is not a neighbour order from 1 to {MAX_ORDER}")
+            raise ValueError(f"{where}: neighbours {_short(order)} is not a neighbour order from 1 to {MAX_ORDER}")
         if operators not in ("XX", "YY", "ZZ"):
             # a bond has no direction, so XY on "every bond" would depend on how its ends are numbered
-            raise ValueError(f"{where}: with neighbours, operators are XX, YY or ZZ, not {operators!r}")
+            raise ValueError(f"{where}: with neighbours, operators are XX, YY or ZZ, not {_short(operators)}")
         return Term(coefficient, operators, None, order, where)
     sites = entry["sites"]
     if sites == "all":
         if operators not in ("X", "Y", "Z"):
-            raise ValueError(f"{where}: with sites: all, operators is one letter X, Y or Z, not {operators!r}")
+            raise ValueError(f"{where}: with sites: all, operators is one letter X, Y or Z, not {_short(operators)}")
         return Term(coefficient, operators, None, None, where)
     if not isinstance(sites, list | tuple) or not all(_whole(site, 0) for site in sites):
-        raise ValueError(f"{where}: sites {sites!r} are not a list of site numbers from 0, and not the word all")
+        raise ValueError(f"{where}: sites {_short(sites)} are not a list of site numbers from 0, and not the word all")
     if len(sites) != len(operators):
-        raise ValueError(f"{where}: {len(operators)} operators {operators!r} for {len(sites)} sites {list(sites)}")
+        raise ValueError(
+            f"{where}: {len(operators)} operators {_short(operators)} for {len(sites)} sites {_short(list(sites))}"
+        )
     if len(set(sites)) != len(sites):
-        raise ValueError(f"{where}: sites {list(sites)} name one site twice")
+        raise ValueError(f"{where}: sites {_short(list(sites))} name one site twice")
     return Term(coefficient, operators, tuple(sites), None, where)
 
 
@@ -134,7 +136,7 @@ def _line(text: str, where: str) -> Term:
     """One text line such as ``-1.0 Z0 Z1``."""
     words = text.split("#", maxsplit=1)[0].split()
     if not words:
-        raise ValueError(f"{where}: {text!r} is not a coefficient and operators, like '-1.0 Z0 Z1'")
+        raise ValueError(f"{where}: {_short(text)} is not a coefficient and operators, like '-1.0 Z0 Z1'")
     if len(words) == 1:
         raise ValueError(f"{where}: no operators in {text.strip()[:60]!r}; {_LINE}")
     number = _coefficient(words[0], where)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc.job.files import write
-from nqs_hpc.reading import METRICS, SETTINGS, data, parse_json
+from nqs_hpc.reading import METRICS, SETTINGS, data, lines, parse_json
 
 UNIT = "units of the couplings"
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
@@ -103,7 +103,7 @@ def _columns(path: Path) -> tuple[np.ndarray, ...]:
         content = data(path, METRICS)
     except FileNotFoundError:
         content = b""
-    for text in content.splitlines():
+    for text in lines(content):
         try:
             line = parse_json(text)
             step, energy, error, variance = (line[key] for key in ("step", "energy", "energy_error", "energy_variance"))

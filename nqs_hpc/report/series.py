@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nqs_hpc.reading import METRICS, data, parse_json
+from nqs_hpc.reading import METRICS, data, lines, parse_json
 from nqs_hpc.report.values import count, number
 
 
@@ -23,14 +23,17 @@ class Series(NamedTuple):
 def series(path: Path, at_most: int) -> Series | None:
     """At most ``at_most`` intact lines, evenly chosen; None where fewer than two have an energy."""
     try:
-        raw = data(path, METRICS).splitlines()
+        raw = data(path, METRICS)
     except OSError:
         return None
-    chosen = np.unique(np.linspace(0, len(raw) - 1, min(at_most, len(raw))).astype(int)) if raw else ()
+    n_lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
+    chosen = set(np.linspace(0, n_lines - 1, min(at_most, n_lines)).astype(int).tolist()) if raw else set()
     rows = []
-    for i in chosen:
+    for i, text in enumerate(lines(raw)):
+        if i not in chosen:
+            continue
         try:
-            line = parse_json(raw[i])
+            line = parse_json(text)
         except ValueError:
             continue
         if not isinstance(line, dict) or count(line.get("step")) is None or number(line.get("energy")) is None:

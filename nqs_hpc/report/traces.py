@@ -62,7 +62,7 @@ def traces(place: Place) -> Traces:
     starts = items(manifest, "starts")
     owner = guarded(".lock", _owner, None)
     point = place.point
-    job = str(point.job) if point is not None and point.job is not None else None
+    job = clean(str(point.job)) if point is not None and point.job is not None else None
     if job is None and starts and guarded("job.sbatch", Path.exists, False):
         job = text(starts[-1].get("slurm_job"))
     ended = guarded("DONE", lambda path: finished(path.parent), None)

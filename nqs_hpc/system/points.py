@@ -46,6 +46,8 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
             looks = formats.looks_like(line, first=not points)
             raise ValueError(f"lattice.file={path}, line {number}: {line.strip()[:60]!r}{looks}; {VALID}")
         points.append(point)
+        if len(points) > MAX_POINTS:  # before a long file fills the memory
+            raise ValueError(f"lattice.file={path}: more than {MAX_POINTS} sites; valid are 2 to {MAX_POINTS}")
     try:
         points_lattice(points)
     except ValueError as error:

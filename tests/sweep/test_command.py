@@ -104,6 +104,23 @@ def test_a_folder_of_something_else(work, queue, sweep):
     assert len(queue.calls("sbatch")) == 1
 
 
+@pytest.mark.parametrize("launcher", [SLURM, "hydra.launcher.n_jobs=1"])
+@pytest.mark.parametrize("field", ["name", "after", "job"])
+def test_a_manifest_of_somebody_else_leads_nowhere(work, queue, sweep, launcher, field):
+    """Names of points become folders, and jobs words of scancel: what is none ends in one line, and nothing is made."""
+    assert sweep("-m", "study=b", "seed=1,2", SLURM)[0] == 0
+    path = work / "sweeps" / "b" / "manifest.json"
+    told = json.loads(path.read_text())
+    told["points"][0][field] = "../../../out\x1b[2J"
+    path.write_text(json.dumps(told))
+    before, calls = sorted(work.rglob("*")), len(queue.calls("sbatch", "srun"))
+    code, text = sweep("-m", "study=b", "seed=1,2,3", launcher)
+    assert code == 2 and text.count("\n") == 1 and "\x1b" not in text and "\\x1b" in text
+    assert f"is not the manifest of a sweep: point 0 has {field} " in text
+    assert sorted(work.rglob("*")) == before and len(queue.calls("sbatch", "srun")) == calls
+    assert not (work.parent / "out").exists()
+
+
 def test_an_array_is_submitted_once(work, queue, sweep):
     folder = work / "sweeps" / "a"
     code, text = sweep(*SWEEP, SLURM, "hydra.launcher.array_parallelism=2")
