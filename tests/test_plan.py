@@ -62,7 +62,8 @@ def test_sr_in_sample_space_makes_the_step_of_minsr():
         chains, samples, counts = driver.sample(state)
         state, _ = driver.update(state, chains, driver.evaluate(state.params, samples, counts)[0])
         steps.append(jax.tree.leaves(state.params))
-    assert all(np.array_equal(a, b) for a, b in zip(*steps, strict=True))
+    # the same matrix, shift and solver in two programs: rounding alone, which the solve enlarges
+    assert all(np.allclose(a, b, rtol=1e-9, atol=1e-12) for a, b in zip(*steps, strict=True))
 
 
 def test_a_resumed_run_keeps_its_plan():

@@ -121,11 +121,13 @@ def test_running_conditionals_are_those_of_whole_evaluations(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_site_knows_a_later_one(name):
-    """Bit for bit: states that agree before a site have the same conditional there, in caches and in gradients."""
+    """States that agree before a site have the same conditional there: to rounding, for states at the end of a batch may
+    go through other instructions than those of whole vectors; a later site would change them in the first digits.
+    """
     log_p, digits = walk(name), digits_of(case(name))
     for i in range(digits.shape[1]):
         _, first, group = np.unique(digits[:, :i], axis=0, return_index=True, return_inverse=True)
-        assert log_p[:, i].tobytes() == log_p[first[group.ravel()], i].tobytes()
+        np.testing.assert_allclose(log_p[:, i], log_p[first[group.ravel()], i], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -234,5 +234,6 @@ def test_evaluation_gathers_ranks_in_order():
         params, Samples(s[:4], w[:4]), {"accepted": jnp.float64(2.5)}
     )
     assert shared.counts["accepted"] == 5.0
-    assert np.abs(both.e_loc_A - whole.e_loc_A).max() < 1e-14 and np.array_equal(both.w_A, whole.w_A)
+    # local energies of order one from programs of other shapes; weights are only put one after the other
+    assert np.abs(both.e_loc_A - whole.e_loc_A).max() < 1e-13 and np.array_equal(both.w_A, whole.w_A)
     assert float(both.estimate.error) == pytest.approx(float(whole.estimate.error), rel=1e-12)

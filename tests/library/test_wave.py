@@ -54,8 +54,9 @@ def test_log_psi_is_the_formula(run, psi):
     found = run.log_psi(s)
     assert found.shape == (2**N,) and found.dtype == np.float64
     np.testing.assert_allclose(normalised(found), psi, rtol=1e-12)
-    assert run.log_psi(s[3]) == found[3] and run.log_psi(s[3]).shape == ()
-    np.testing.assert_array_equal(run.log_psi(s.astype(float).reshape(4, -1, N)), found.reshape(4, -1))
+    # of another number of states it is another program, whose last bits are its own; values of order one
+    assert run.log_psi(s[3]) == pytest.approx(found[3], abs=1e-13) and run.log_psi(s[3]).shape == ()
+    np.testing.assert_allclose(run.log_psi(s.astype(float).reshape(4, -1, N)), found.reshape(4, -1), rtol=0, atol=1e-13)
     assert run.log_psi(np.empty((0, N))).shape == (0,)
 
 
