@@ -23,7 +23,9 @@ def compile_cache(tmp_path_factory):
     del os.environ["JAX_COMPILATION_CACHE_DIR"]
 
 
-MEMORY = 1.5 * 2**30  # in use, beyond which compiled programs are dropped: they pile up, test after test, and are never freed
+MEMORY = (
+    1.5 * 2**30
+)  # in use, beyond which compiled programs are dropped: they pile up, test after test, and are never freed
 GROWTH = 0.5 * 2**30  # what has come since they were dropped last, for where that gave little back
 _kept = 0  # in use after they were dropped last
 

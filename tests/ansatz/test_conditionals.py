@@ -121,8 +121,8 @@ def test_running_conditionals_are_those_of_whole_evaluations(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_site_knows_a_later_one(name):
-    """States that agree before a site have the same conditional there: to rounding, for states at the end of a batch may
-    go through other instructions than those of whole vectors; a later site would change them in the first digits.
+    """States that agree before a site have the same conditional there: to rounding, for states at the end of a batch
+    may go through other instructions than those of whole vectors; a later site would change them in the first digits.
     """
     log_p, digits = walk(name), digits_of(case(name))
     for i in range(digits.shape[1]):

@@ -139,6 +139,8 @@ def test_two_ranks_walk_as_one_and_fresh_chains_inherit():
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(after), strict=True):
             b = b[rank * CHAINS // 2 : (rank + 1) * CHAINS // 2]
             # half the chains are another program: its sums may end in other bits
-            assert np.allclose(a, b, rtol=1e-12, atol=0) if np.issubdtype(b.dtype, np.floating) else np.array_equal(a, b)
+            assert (
+                np.allclose(a, b, rtol=1e-12, atol=0) if np.issubdtype(b.dtype, np.floating) else np.array_equal(a, b)
+            )
         fresh = half.inherit(half.init(key), state)
         assert np.array_equal(fresh.sweep_C, np.full(CHAINS // 2, state.sweep_C[0]))

@@ -14,11 +14,11 @@ import pytest
 from nqs_hpc.job import study
 from tests.mpi.starts import SMALL, metrics, numbers, summary
 from tests.mpi.test_restart import same_checkpoints
-from tests.slurm.test_jobs import Job, nqs_hpc
+from tests.slurm.test_jobs import PATHS, Job, hold, nqs_hpc
 
 pytestmark = pytest.mark.slurm
 
-N_STEPS = 2500
+N_STEPS = 1000
 SWEPT = ("lattice.length=6,8", "ansatz=rbm,jastrow,mlp")
 KEYS = (
     "-m",
@@ -67,6 +67,9 @@ def here(cluster, tmp_path_factory):
 
 
 def test_a_sweep_whose_points_are_killed_and_preempted(cluster, here, tmp_path):
+    names = [point.name for point in points(here).values()]
+    for name in names[:3]:
+        hold(tmp_path / name, 200)  # beside the sweep, which is not there yet
     done = nqs_hpc(cluster, tmp_path, *KEYS, *BY_SLURM)
     assert done.returncode == 0 and "6 points: 6 submitted" in done.stdout, done.stdout + done.stderr
     array = points(tmp_path)[(6, "rbm")].job.partition("_")[0]
@@ -84,6 +87,8 @@ def test_a_sweep_whose_points_are_killed_and_preempted(cluster, here, tmp_path):
     third = Element(cluster, tmp_path, f"{array}_2")
     third.reach(200)
     cluster.command("scancel", third.number)  # its owner's word: it stays away until the next launch
+    for name in names[:3]:
+        (tmp_path / f"{name}.hold").unlink()
     wait_for_all(cluster, [f"{array}_{i}" for i in range(6)])
     states = {i: cluster.state(f"{array}_{i}") for i in range(6)}
     assert states == {0: "FAILED", 1: "COMPLETED", 2: "CANCELLED", 3: "COMPLETED", 4: "COMPLETED", 5: "COMPLETED"}
@@ -151,7 +156,7 @@ def test_inside_an_allocation_the_local_launcher_stays_on_this_host(cluster, tmp
     done = subprocess.run(
         ["srun", "-N1", "-n1", "--mpi=pmi2", "--cpus-per-task=2", sys.executable, "-m", "nqs_hpc", *words],
         cwd=tmp_path,
-        env=cluster.environment | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        env=cluster.environment | {"PYTHONPATH": PATHS},
         capture_output=True,
         text=True,
         timeout=120,

@@ -115,9 +115,10 @@ def test_a_second_interrupt_ends_all_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    begun = time.monotonic()
-    output, _ = process.communicate(timeout=60)
-    assert process.returncode == 85 and time.monotonic() - begun < 5 and processes_below(folder) == [], output
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 85 and processes_below(folder) == [], output
+    # a run that stops by itself says so; these did not come to it
+    assert not [path for path in folder.glob(f"*/{local.OUTPUT}") if "stopped: signal" in path.read_text()]
     assert {point.state for point in points(tmp_path).values()} == {"stopped"}
 
 

@@ -2,7 +2,7 @@
 
 Python runs this at the start of every process that has its folder on PYTHONPATH. A run whose folder is NAME waits after
 the first step at or beyond the one that a file NAME.hold beside it (or above) says, until the file is gone or names a
-later step, or until the run is told to stop by a signal. Signals that end it, and the death of other ranks, are not held up.
+later step, or until the run is told to stop by a signal.
 """
 
 import importlib.abc
@@ -11,21 +11,29 @@ import sys
 import time
 from pathlib import Path
 
-LOG = "nqs_hpc.job.log"
+signals = []  # of this process, once it listens
 
 
-def waiting(log):
-    """The `log` of that module, which comes back from a step when nothing holds its run."""
+def listening(listen):
+    """`lifecycle.listen`, whose signals are remembered."""
+
+    def heard(abort):
+        signals.append(listen(abort))
+        return signals[-1]
+
+    return heard
+
+
+def holding(log):
+    """`log.log`, whose `append` comes back when nothing holds its run."""
 
     def held_log(path):
-        from nqs_hpc.job import lifecycle
-
         inner, folder = log(path), Path(path).resolve().parent
         files = [parent / f"{folder.name}.hold" for parent in list(folder.parents)[:3]]
 
         def append(line):
             inner.append(line)
-            while any(wanted(file) <= line["step"] for file in files) and not lifecycle.stop_requested():
+            while any(wanted(file) <= line["step"] for file in files) and not any(one.flags() for one in signals):
                 time.sleep(0.02)
 
         return inner._replace(append=append)
@@ -34,25 +42,32 @@ def waiting(log):
 
 
 def wanted(file):
+    """The step that a file says, infinity where it says none."""
     try:
         return int(file.read_text())
     except (OSError, ValueError):  # not there, or being written
         return float("inf")
 
 
+CHANGED = {"nqs_hpc.job.lifecycle": ("listen", listening), "nqs_hpc.job.log": ("log", holding)}
+
+
 class Hook(importlib.abc.MetaPathFinder):
-    """Changes the module as it is imported."""
+    """Changes those modules as they are imported."""
 
     def find_spec(self, name, path, target=None):
-        if name != LOG:
+        if name not in CHANGED:
             return None
         sys.meta_path.remove(self)
-        spec = importlib.util.find_spec(name)
-        run = spec.loader.exec_module
+        try:
+            spec = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
+        run, (function, change) = spec.loader.exec_module, CHANGED[name]
 
         def exec_module(module):
             run(module)
-            module.log = waiting(module.log)
+            setattr(module, function, change(getattr(module, function)))
 
         spec.loader.exec_module = exec_module
         return spec
