@@ -86,6 +86,8 @@ ALLOWED["resume"] = set(ALLOWED) - {
     "submit",
     "sweep",
 }  # loads; run saves
+ALLOWED["reference"] = {"schema", "config", "parts", "parallel", "job"}
+ALLOWED["final"] = ALLOWED["resume"] - {"resume", "config"} | {"record"}
 ALLOWED["run"] = set(ALLOWED) - {"library", "admission", "site", "batch", "submit", "sweep"}  # the loop: starts no jobs
 # They look at the machine and know no physics.
 ALLOWED["doctor_checks"] = {"types", "parallel", "job"}

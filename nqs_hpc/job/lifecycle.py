@@ -162,8 +162,10 @@ def lifecycle(
         if max_seconds is not None and time.monotonic() - start + needed > max_seconds:
             bits |= TIME
         obeyed = world.any_flags(bits)
-        reason = " and ".join(words for i, words in enumerate(REASONS) if obeyed >> i & 1)
-        return Verdict(obeyed & ~(SAVE | DUE) != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
+        stopping = obeyed & ~(SAVE | DUE)
+        # a checkpoint that was due as well is no reason for a stop: the batch scripts read why there was one
+        reason = " and ".join(words for i, words in enumerate(REASONS) if (stopping or obeyed) >> i & 1)
+        return Verdict(stopping != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
 
     def saved() -> str:
         nonlocal kept

@@ -72,6 +72,15 @@ def test_a_checkpoint_is_due_when_rank_0_says_so(watch, serial):
     assert watch(serial._replace(rank=1, size=2)).check(0.1, 0.0, True) == GO_ON
 
 
+def test_a_checkpoint_that_is_due_as_well_is_no_reason_for_a_stop(watch, tmp_path):
+    """Batch scripts requeue what stopped for time or for a signal, and read which it was at the reason's beginning."""
+    life = watch(ends=time.time() + 5.0)
+    (tmp_path / "SAVE").touch()
+    assert life.check(0.1, 0.0, True) == Verdict(True, True, "time limit of Slurm")
+    life.saved()
+    assert not (tmp_path / "SAVE").exists()
+
+
 def test_only_rank_0_looks_at_the_files(watch, tmp_path, serial):
     life = watch(serial._replace(rank=1, size=2))
     (tmp_path / "STOP").touch()
@@ -117,7 +126,7 @@ def test_slurms_limit_leaves_room_to_close_as_well(watch, monkeypatch, serial):
 def test_a_fault_of_rank_0_stops_all_and_forbids_the_checkpoint(watch, serial):
     assert watch().check(0.1, 0.0, False, True) == Verdict(True, False, "fault")
     other = watch(serial._replace(rank=1, size=2, any_flags=lambda bits: bits | module.TROUBLE | module.DUE))
-    assert other.check(0.1) == Verdict(True, False, "due and fault")
+    assert other.check(0.1) == Verdict(True, False, "fault")
 
 
 def test_close_restores_the_handlers():

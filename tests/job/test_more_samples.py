@@ -117,7 +117,7 @@ def test_one_that_is_evaluated_again_is_running(run):
 
 
 def test_a_summary_keeps_the_former_energy(run):
-    from nqs_hpc.run import evaluated, kept_final
+    from nqs_hpc.final import evaluated, kept_final
 
     fill(run, asks=4096)
     former = evaluated(run, 12)
