@@ -52,7 +52,7 @@ else
 $(error MPI=$(MPI) is not known: mpich (the wheel) or system (the mpicc on PATH))
 endif
 
-# What mpi4py and mpi4jax are built for: where any of it changes, both are installed anew.
+# What mpi4py and mpi4jax are built for: where any of it changes, both are installed again.
 FLAVOUR := $(MPI) $(MPICC) $(shell [ $(MPI) = mpich ] || $(MPICC) -show | tr -d "'") cuda=$(CUDA) \
 	$(shell grep -oE '"(jax|mpi4py|mpi4jax|mpich)[<>=][^"]*"' pyproject.toml)
 

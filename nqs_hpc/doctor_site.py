@@ -210,7 +210,7 @@ def look(path: Path, token: str, wait: float = SEEN_SECONDS) -> tuple[bool, bool
     end = time.monotonic() + wait
     while True:
         try:
-            os.listdir(path.parent)  # has NFS ask its server anew
+            os.listdir(path.parent)  # has NFS ask its server again
             if path.read_text() == token:
                 break
         except OSError:
@@ -240,7 +240,7 @@ def judge_shared(outcomes: list[Outcome]) -> Line:
 
 def programs(here: World) -> Line:
     """Where compiled programs are kept; one rank a host looks."""
-    advice = "set JAX_COMPILATION_CACHE_DIR to a folder with room, or every start compiles anew"
+    advice = "set JAX_COMPILATION_CACHE_DIR to a folder with room, or every start compiles again"
 
     def act() -> Line | None:
         if here.local_rank > 0:

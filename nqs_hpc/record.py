@@ -202,7 +202,7 @@ def _word(text: object) -> str:
 def _other_ranks(meta: dict[str, Any], world: World, placement: Placement) -> list[str]:
     if meta["n_ranks"] != world.size:
         ranks = f"{world.size} rank{'s' * (world.size > 1)}"
-        return [f"{ranks}, before {meta['n_ranks']}: the same chains, dealt anew, go on within rounding"]
+        return [f"{ranks}, before {meta['n_ranks']}: the same chains, dealt again, go on within rounding"]
     if meta["threads"] != placement.threads:
         return [f"{placement.threads} threads a rank, before {meta['threads']}: the run goes on within rounding"]
     return []

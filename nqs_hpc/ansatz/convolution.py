@@ -110,7 +110,7 @@ def _seconds(extent: tuple[int, ...], kernel: tuple[int, ...], n_in: int, n_out:
 def _shifted(x: Array, pbc: tuple[bool, ...], kernel: tuple[int, ...]) -> Array:
     """(blocks, k c) from (..., c), the last direction first: for each entry of the kernel the input it meets.
 
-    Slices, and no gather: into a gather XLA would fuse the activation before it, and compute it anew for each copy.
+    Slices, and no gather: into a gather XLA would fuse the activation before it, and compute it again for each copy.
     """
     shifts = [x]
     for axis, (side, size) in enumerate(zip(pbc[::-1], kernel[::-1], strict=True)):

@@ -1,4 +1,4 @@
-"""Group-convolutional network: a wave function of a symmetry sector by its making.
+"""Group-convolutional network: a wave function of a symmetry sector by construction.
 
     f^1_g = W (g s) + b,      f^{l+1}_g = sum_h K_l(h g^-1) a(f^l_h) + b_l,      psi(s) = sum_g chi*(g) sum_c exp f_gc,
 

@@ -140,7 +140,7 @@ def masked_conv(
         for layer, offsets in zip(params, kernels, strict=True):
             around = seen(jnp.pad(x.reshape(*shape, -1), [*margins, (0, 0)]), offsets)
             # with the bias in the product its result is the array that ratios read; an addition after it would be made
-            # anew by each of them
+            # again by each of them
             inputs = jnp.concatenate([around, jnp.ones((n_sites, 1), real_dtype)], axis=1)
             zs.append(inputs @ jnp.concatenate([layer.weight, layer.bias[None]]))
             x = nonlinear(zs[-1])

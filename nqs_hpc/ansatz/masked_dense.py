@@ -7,7 +7,7 @@ outputs. This is MADE (Germain et al. 2015, arXiv:1502.03509) in a fixed order; 
 al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Only weights that are not masked are parameters.
 
 A move changes all sites behind its first one. A ratio updates the first layer, which is linear in s, from a cache, and
-evaluates the others anew.
+evaluates the others again.
 """
 
 from __future__ import annotations

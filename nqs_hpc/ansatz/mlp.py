@@ -7,7 +7,7 @@ state: Cai and Liu, Phys. Rev. B 97, 035116 (2018), arXiv:1704.05148; a linear l
 (Vicentini et al., SciPost Phys. Codebases 7 (2022), arXiv:2112.10526).
 
 A move changes the input of the first layer at few sites: the cache holds that layer's output before the nonlinearity,
-and a ratio adds some rows of W_0 to it in place of a matrix product. The other layers are evaluated anew.
+and a ratio adds some rows of W_0 to it in place of a matrix product. The other layers are evaluated again.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ possible delta, and
     log psi(s') - log psi(s) = sum_f const(f) + log prod_j (1 + z_j q_j) - log prod_j (1 + z_j):
 
 two multiplications per hidden unit a ratio, no exponential in any loop, one logarithm a ratio, and for real
-parameters no cancellation, since all terms are positive. Products are formed anew from each z, so that their rounding
+parameters no cancellation, since all terms are positive. Products are formed again from each z, so that their rounding
 does not grow along a chain. Two things keep the products in the range of the floats. Each
 factor is taken times exp(-bound_j), where bound_j = max over all s of |Re theta_j|, so that it lies between
 exp(-bound_j) and 2 exp(bound_j); and powers of two are split off (exactly, on the bits) after each group of ``_ROWS``
@@ -216,7 +216,7 @@ def rbm(
     # The predicate is one for all configurations: under vmap this stays a branch, and one side alone is run.
     def attempt(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> tuple[Array, Product]:
         del s_N
-        # places are an operand, or XLA would compute each of them anew for every unit
+        # places are an operand, or XLA would compute each of them again for every unit
         linear, new = jax.lax.cond(frozen.wide, try_exponentials, try_product, frozen, cache.units, move, index(move))
         return _log_ratio(linear, new, cache.product), new
 
@@ -325,7 +325,7 @@ def _product_of_lanes(lanes: Planes) -> Product:
     def combine(left: Product, right: Product) -> Product:
         return Product(_times(left.mantissa, right.mantissa), left.exponent + right.exponent)
 
-    # One reduction of both: XLA would compute all factors anew, lane by lane, inside each of two.
+    # One reduction of both: XLA would compute all factors again, lane by lane, inside each of two.
     mantissa, exponent = jax.lax.reduce(Product(mantissa, exponent), Product(one, jnp.int32(0)), combine, (0,))
     mantissa, excess = _split(mantissa)
     return Product(mantissa, exponent + excess)

@@ -30,7 +30,7 @@ from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 Mode = Literal["psi", "log_psi"]
 
-# So many group elements of one configuration are evaluated at a time, and more of them anew for a gradient: it bounds
+# So many group elements of one configuration are evaluated at a time, and more of them again for a gradient: it bounds
 # the memory of large groups, and together with a chunk of samples fills matrix products long before.
 ELEMENTS = 32
 

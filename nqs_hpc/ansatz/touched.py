@@ -108,7 +108,7 @@ def touched_ratios(
 
         def keep(i: int, rows: Array) -> Array:
             # A scatter, and no choice by place: XLA would fuse that into the patches of the next layer, with the
-            # activation before it, and compute all of it anew for each entry of the kernel.
+            # activation before it, and compute all of it again for each entry of the kernel.
             kept.append(next(before).at[reached(i)].set(rows, mode="drop"))
             return kept[-1]
 

@@ -74,7 +74,7 @@ def ground_state(
 ) -> GroundState:
     """The parts of one step, and the final evaluation.
 
-    ``final`` draws chains anew and warms them up anew, with random numbers of their own, so that its samples are not
+    ``final`` draws new chains and warms them up, with random numbers of their own, so that its samples are not
     those that trained; they and their energies come from the compiled programs of a step. ``average``: decay of the
     running mean of theta. ``broadcast``: every rank takes rank 0's step.
     """

@@ -78,7 +78,7 @@ def centred_rows(
 ) -> Rows:
     """X of this rank's samples; ``stored`` where there are no factors and its Jacobian fits. One reduction.
 
-    Products are in ``dtype``, complex where X is, but for those that are made anew from the network.
+    Products are in ``dtype``, complex where X is, but for those that are made again from the network.
     """
     raw = uncentred(ansatz, flat, params, samples.s_BN, chunk, dtype)
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)

@@ -8,7 +8,7 @@ Three ways to the same numbers, each with its traffic:
                     samples of its share of the parameters, (#samples, P) -> (samples, #P): one all-to-all, after which
                     means and kernels are local sums over parameters, reduced once.
 ``blocked_space``   as before in blocks of parameters, one after the other, where the Jacobian does not fit: each block
-                    is differentiated anew, one all-to-all a block.
+                    is differentiated again, one all-to-all a block.
 
 Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``.
 """

@@ -341,7 +341,7 @@ def _marked(error: Exception) -> Exception:
 
 
 def _portable(error: Exception) -> Exception:
-    try:  # some exceptions pickle but cannot be made anew, which would kill the receiving ranks alone
+    try:  # some exceptions pickle but cannot be made again, which would kill the receiving ranks alone
         pickle.loads(pickle.dumps(error))
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")

@@ -38,7 +38,7 @@ def match(folder: Path) -> None:
     """Give the event file the steps of metrics.jsonl, no more and no fewer, atomically. Nothing is open meanwhile.
 
     Events of further steps, of a start that was killed, and broken ones are removed. Where steps are missing, because
-    the file is new or a power cut has taken its end, it is written anew from metrics.jsonl, with the time of now.
+    the file is new or a power cut has taken its end, it is written again from metrics.jsonl, with the time of now.
     """
     path = subfolder(folder / "tensorboard") / NAME
     lines = log.read(folder / "metrics.jsonl")

@@ -47,7 +47,7 @@ def double_precision() -> None:
 
     A job sets JAX_ENABLE_X64 before jax is imported. In a notebook jax may have been: then the variable is not read any
     more, but the setting can be changed at any time. It is part of what jax compiles for, so programs compiled before
-    are compiled anew; arrays made before stay as they are.
+    are compiled again; arrays made before stay as they are.
     """
     import jax
 

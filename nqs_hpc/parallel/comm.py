@@ -2,7 +2,7 @@
 
 The only file that imports mpi4jax. Every function is called under jit, by every rank in the same order; never under
 `vmap`, `grad` or a condition that ranks may answer differently. The host side (`world.py`) talks on a duplicate of
-COMM_WORLD, so that the two never meet. Called eagerly a collective would compile anew each time: this package never
+COMM_WORLD, so that the two never meet. Called eagerly a collective would compile again each time: this package never
 does.
 """
 

@@ -7,7 +7,7 @@ kinds. Each pair of these has a folder of its own.
 
 jax writes an entry in place and never again, and each rank takes itself for the only process. So one rank a folder
 writes (but for the large programs, which are shared out: `parallel.ahead`), and an entry that cannot be read, cut short
-by a kill, is removed and so written anew. That rank also removes entries a month after they were made: those of former
+by a kill, is removed and so written again. That rank also removes entries a month after they were made: those of former
 versions, and of MPI libraries whose handles, which are part of a program, differ from start to start (Open MPI).
 """
 
@@ -95,7 +95,7 @@ def processor() -> str:
 
 def _speak(own: Path, rank: int) -> None:
     """One line on stderr, in place of jax's warning, for an entry that it could not read or write. One that could not
-    be read is removed, for jax writes none anew while it is there.
+    be read is removed, for jax writes none again while it is there.
     """
     warnings.filterwarnings("always", r"Error (reading|writing) persistent compilation cache entry")
     usual = warnings.showwarning
@@ -112,7 +112,7 @@ def _speak(own: Path, rank: int) -> None:
         if found is None:
             return usual(message, category, filename, lineno, file, line)
         act, program, reason = found.groups()
-        what = "read and is compiled anew" if act == "reading" else "written"
+        what = "read and is compiled again" if act == "reading" else "written"
         print(f"rank {rank}: {program} could not be {what} ({reason}): {own}", file=sys.stderr, flush=True)
         if act == "reading":
             for entry in own.glob(f"{program}-*"):

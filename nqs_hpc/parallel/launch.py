@@ -101,7 +101,7 @@ def slurm_local_id(world: World) -> int | None:
 
 
 def keep_freed_memory() -> None:
-    """Tell glibc to keep the memory of freed arrays: every call of a program would fault its temporaries in anew.
+    """Tell glibc to keep the memory of freed arrays: every call of a program would fault its temporaries in again.
 
     Nothing where the C library is another one.
     """

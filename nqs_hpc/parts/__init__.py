@@ -38,7 +38,7 @@ class Parts(NamedTuple):
     driver: GroundState
     plan: Plan
     n_parameters: int  # real degrees of freedom
-    symmetry: Symmetry | None  # the sector that the ansatz is of by its making, in its own basis
+    symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
 
 
 def build(config: schema.Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansatz | None = None) -> Parts:

@@ -3,7 +3,7 @@
 Plain data of summary.json: ``energy``, ``method``, ``lowest`` (``energy``, ``sector``, ``momentum``, ``irrep``,
 ``spin_flip``, physical names, null where there is none; null as a whole where nothing was compared),
 ``above_lowest``, what the sector sampled lies above it, and ``network_above``, what the states that are the same behind
-the symmetries of the network by its making lie above ``energy`` (cnn: translations), null where that is not known.
+the symmetries of the network by construction lie above ``energy`` (cnn: translations), null where that is not known.
 """
 
 from __future__ import annotations
@@ -149,7 +149,7 @@ def short_line(reference: Mapping[str, Any] | None) -> str:
     """How far the sector sampled lies above the lowest level, and where that is; empty where it holds it."""
     if reference and reference["network_above"]:
         own, above = f"{reference['energy'] + reference['network_above']:.10g}", f"{reference['network_above']:.4g}"
-        why = "this network is the same behind some symmetries of the lattice or the flip of all spins, by its making"
+        why = "this network is the same behind some symmetries of the lattice or the flip of all spins, by construction"
         return f"{why}: the lowest level of such states, {own}, lies {above} above the {reference['energy']:.10g} here"
     if not reference or not (lowest := reference.get("lowest")) or not reference["above_lowest"]:
         return ""

@@ -27,7 +27,7 @@ def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator
 
 
 def check_network(config: schema.Config, lattice: Lattice, operator: Operator, basis: Basis) -> None:
-    """Raise InputError where H does not commute with what leaves the network as it is by its making, for then none of
+    """Raise InputError where H does not commute with what leaves the network as it is by construction, for then none of
     its ground states need be near any such wave function; the same on every rank.
     """
     symmetry = of_network(config, lattice, basis)

@@ -20,7 +20,7 @@ STATES = ("done", "doubtful", "running", "stalled", "requeued", "queued", "waiti
 ENDED = {"done", "doubtful", "stopped", "failed"}
 STALLED_STEPS = 10
 LEAST_SECONDS = 60.0  # a step may be quicker than the file system of another host shows it
-# A start compiles, and after its first step computes the reference; the final evaluation compiles and warms up anew.
+# A start compiles, and after its first step computes the reference; the final evaluation compiles and warms up again.
 QUIET_SECONDS = 900.0
 SAMPLES = 1024.0  # of a step, where the summary does not say
 # What mpiexec says below the output of a rank that died, in at most so many lines.

@@ -146,7 +146,7 @@ def _json(found: Holding, rows: list[Row]) -> str:
 
 
 def _watch(asked: _Asked) -> None:
-    """Show the table anew every two seconds until all points have ended, or Ctrl-C."""
+    """Show the table again every two seconds until all points have ended, or Ctrl-C."""
     console = _console()
     try:
         with Live(console=console, auto_refresh=False, vertical_overflow="visible") as live:

@@ -145,12 +145,12 @@ def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert, basis: Bas
         k = given.momentum
         name = "momentum" if k is not None and (any(k) or basis.signs_N is not None) else "irrep"
         few = "null" if len(shared) == len(of) else "null or another"
-        same = f"ansatz={config.ansatz.name} is the same behind {len(shared)} of the group's elements by its making"
+        same = f"ansatz={config.ansatz.name} is the same behind {len(shared)} of the group's elements by construction"
         raise bad(f"symmetrize.{name}", getattr(given, name), f"{few}: {same}, and its sum for this sector is 0")
 
 
 def invariance(given: schema.Ansatz, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
-    """The permutations (G, N) that leave a network as it is by its making, a group; None for those that know none."""
+    """The permutations (G, N) that leave a network as it is by construction, a group; None for those that know none."""
     if isinstance(given, schema.Resnet):
         return translations(lattice)
     if isinstance(given, schema.Vit):
@@ -193,7 +193,7 @@ def make_symmetry(given: schema.Symmetrize, lattice: Lattice, basis: Basis) -> S
 
 
 def gcnn_symmetry(given: schema.Gcnn, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry:
-    """The sector that ansatz=gcnn is of by its making, in the basis of the ansatz; raises InputError."""
+    """The sector that ansatz=gcnn is of by construction, in the basis of the ansatz; raises InputError."""
     if given.irrep is not None and given.group != "space_group":
         raise bad(f"{prefix}.irrep", given.irrep, f"null without {prefix}.group=space_group")
     return with_spin_flip(*_sector(prefix, given.group, given.momentum, given.irrep, lattice, basis), None)

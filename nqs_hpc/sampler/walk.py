@@ -9,7 +9,7 @@ of the q is 1 for symmetric proposals, which do not ask for it.
 
 There are three ways to a ratio. Of a few sites the ansatz knows it from its cache. Where a ratio is a whole forward
 pass (``Ansatz.whole``) the chains whose move changes nothing are left out, the exchange of equal spins for one: the
-others are put together in batches of one size. A move of many sites is cheaper evaluated anew than followed.
+others are put together in batches of one size. A move of many sites is cheaper evaluated again than followed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from nqs_hpc.parallel.keys import words
 from nqs_hpc.sampler.moves import Mixture, Proposal
 from nqs_hpc.types import Ansatz, Move, Tree
 
-# A cache follows so many proposals before it is built anew; it also bounds the random words held at a time.
+# A cache follows so many proposals before it is built again; it also bounds the random words held at a time.
 REFRESH = 1024
 # The words of so many proposals are drawn together where their number is known only as a sweep begins.
 DRAWN = 64
 # The number in place of a chain's, under which the kinds of moves are drawn: one for all chains, so that a program
 # branches, and pays for the kind of move that it takes alone.
 SHARED = 2**32 - 1
-# A move of more sites is evaluated anew: an ansatz may unroll its loop over them.
+# A move of more sites is evaluated again: an ansatz may unroll its loop over them.
 WIDE = 8
 
 # params, frozen, s_CN, cache_C, words_CW, allowed, beta_C -> s_CN, cache_C, accepted_C
@@ -180,7 +180,7 @@ def step(ansatz: Ansatz, proposal: Proposal, n_sites: int) -> Step:
     words_W, s_N = jax.ShapeDtypeStruct((proposal.n_words,), jnp.uint32), jax.ShapeDtypeStruct((n_sites,), jnp.int8)
     wide = jax.eval_shape(proposal.propose, words_W, s_N).sites.shape[0] > WIDE
     sparse = ansatz.whole and proposal.may_stay
-    way = anew(ansatz) if wide else of_changed_chains(ansatz) if sparse else followed(ansatz)
+    way = again(ansatz) if wide else of_changed_chains(ansatz) if sparse else followed(ansatz)
 
     def step(
         params: Tree,
@@ -263,8 +263,8 @@ def batch(n_chains: int) -> int:
     return max(min(16, n_chains // 2), n_chains // 8, 1)
 
 
-def anew(ansatz: Ansatz) -> Way:
-    """Ratios as differences of log psi, and caches made anew; as elsewhere a state with psi = 0 accepts any move."""
+def again(ansatz: Ansatz) -> Way:
+    """Ratios as differences of log psi, and caches made again; as elsewhere a state with psi = 0 accepts any move."""
 
     def attempt(params: Tree, frozen: Tree, s_CN: Array, cache_C: Tree, move_CF: Move) -> tuple[Array, Tree]:
         del cache_C

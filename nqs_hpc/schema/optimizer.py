@@ -44,7 +44,7 @@ class Adam(Optimizer):
 
 _SHIFT = "added to the diagonal, a number or a schedule; 0 needs solver=eigh"
 _BLOCKS = "parts the Jacobian of minsr is made in, in networks that need one (not rbm, mlp); auto: by memory_gib"
-_STORED = "above 1, cg holds no Jacobian and asks the network anew (not rbm, mlp, which need none); auto: by memory_gib"
+_STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, which need none); auto: by memory_gib"
 _RCOND = "eigh drops eigenvalues below this times the largest"
 
 

@@ -39,7 +39,7 @@ def sr(
     """SR with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg).
 
     Reductions a step: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
-    ``blocks`` above 1: cg makes each product anew from the network where there are no factors, and holds no Jacobian.
+    ``blocks`` above 1: cg makes each product again from the network where there are no factors, and holds no Jacobian.
     """
 
     def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):

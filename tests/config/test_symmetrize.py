@@ -92,7 +92,7 @@ TERM = "hamiltonian.terms=[{coefficient: 1.0, operators: Z, sites: [0]}]"
         (["hamiltonian.g=0.5", "symmetrize.spin_flip=1"], "symmetrize.spin_flip=1", "for flipped spins"),
         (["hamiltonian=pauli", TERM, "symmetrize.group=translations"], "symmetrize.group=translations", "0 goes to 1"),
         (["hamiltonian=pauli", TERM, "ansatz=gcnn"], "ansatz.group=translations", "site 0 goes to 1"),
-        # symmetries that a network has by its making
+        # symmetries that a network has by construction
         (["hamiltonian.g=0.5", "ansatz.bias=false"], "ansatz=rbm", "for flipped spins"),
         (["hamiltonian=pauli", TERM, "ansatz=cnn"], "ansatz=cnn", "one that tells sites apart"),
         (["hamiltonian=pauli", TERM, "ansatz=vit"], "ansatz=vit", "site 0 goes to 2"),

@@ -136,7 +136,7 @@ def test_a_step_that_is_not_finite_goes_back_and_is_lowered():
     assert not info["rejected"] and (again.scale, again.rejected) == (0.5, 1)
     worse, info, *_ = one_step(driver, again)
     assert info["rejected"] and (worse.scale, worse.rejected) == (0.25, 2)
-    # with a proven outcome the count starts anew and the step size recovers
+    # with a proven outcome the count starts again and the step size recovers
     healthy = again._replace(params=start.params)
     on, info, *_ = one_step(driver, healthy)
     assert not info["rejected"] and on.rejected == 0 and float(on.scale) == pytest.approx(0.5 * 2**0.125)

@@ -25,7 +25,7 @@ def test_two_one_four_two_ranks(undisturbed, tmp_path):
     for n_ranks in (2, 1, 4, 2):
         n_steps += 10
         output = job(n_ranks, f"task.n_steps={n_steps}", "run_dir=run", cwd=tmp_path)
-        assert output.count("dealt anew") == (n_steps > 10)
+        assert output.count("dealt again") == (n_steps > 10)
         assert f"resumed from step_000000{n_steps - 10}.h5" in output or n_steps == 10
     ours, theirs = metrics(tmp_path / "run"), metrics(undisturbed)
     assert [line["step"] for line in ours] == list(range(1, 41))

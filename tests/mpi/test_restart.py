@@ -57,7 +57,7 @@ def test_ten_and_ten_steps_are_twenty_bitwise(undisturbed, tmp_path):
 def test_another_rank_count_goes_on_with_the_same_chains(undisturbed, tmp_path, n_ranks):
     job(2, "task.n_steps=10", "run_dir=run", cwd=tmp_path)
     output = job(n_ranks, "task.n_steps=20", "run_dir=run", cwd=tmp_path)
-    assert output.count("dealt anew") == 1
+    assert output.count("dealt again") == 1
     ours, theirs = metrics(tmp_path / "run"), metrics(undisturbed)
     assert [line["step"] for line in ours] == list(range(1, 21))
     assert ours[10]["energy"] == pytest.approx(theirs[10]["energy"], rel=1e-12)

@@ -101,7 +101,7 @@ def test_a_momentum_is_that_of_the_physical_state(k, by):
 
 
 def test_a_network_with_a_symmetry_that_the_ground_state_has_not_says_so():
-    """cnn is of k = 0 by its making, an rbm without biases even: on frustrated lattices no signs put that right."""
+    """cnn is of k = 0 by construction, an rbm without biases even: on frustrated lattices no signs put that right."""
     given = HEISENBERG | {"lattice": "triangular", "lattice.extent": [4, 3]}
     _, _, found = made(given | {"ansatz": "cnn", "ansatz.layers": 1, "ansatz.features": 1, "ansatz.kernel": 3})
     assert found["energy"] == pytest.approx(-6.930812363, abs=1e-8)

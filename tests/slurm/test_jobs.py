@@ -64,7 +64,7 @@ class Job(NamedTuple):
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
     def restarts(self, count: int, seconds: float = 120) -> None:
-        """Wait until Slurm has started it for the ``count``-th time anew."""
+        """Wait until Slurm has started it for the ``count``-th time again."""
         begun = time.monotonic()
         while self.shown("Restarts") != str(count) or self.cluster.state(self.number) != "RUNNING":
             assert time.monotonic() - begun < seconds, (self.cluster.show(self.number), self.said())

@@ -52,7 +52,7 @@ def script_of(*words: str) -> str:
     ],
 )
 def test_scripts_are_as_recorded(work, monkeypatch, name, words, site):
-    """To record them anew after a change of the templates, delete the file: the test writes it and fails once."""
+    """To record them again after a change of the templates, delete the file: the test writes it and fails once."""
     if site:
         (work / "site.yaml").write_text(site)
         words = [*words, "resources.site=site.yaml"]
