@@ -42,7 +42,8 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Le
         said = f"{folder} is done: {reached.step} of {config.task.n_steps} steps"
         n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
         if isinstance(config.sampler, Enumerate) or n_samples is None or config.task.final_samples <= n_samples:
-            return Leave(DONE, f"{said}; nothing to do")
+            samples = "" if n_samples is None else f", the energy from {n_samples} samples"
+            return Leave(DONE, f"{said}{samples}; nothing to do")
         if not any((folder / "checkpoints").glob("step_*.h5")):  # a start would make all steps again
             asked = f"{n_samples} final samples, {config.task.final_samples} are asked for"
             return Leave(FAULT, f"{said}, {asked}, and no checkpoint is left to take them from")

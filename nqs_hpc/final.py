@@ -6,6 +6,7 @@ All ranks go through the same calls in the same order; what only rank 0 does con
 from __future__ import annotations
 
 import math
+import statistics
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -81,7 +82,10 @@ def finish(
     step = int(state.step)
     status, reason, found = files.on_root(world, lambda: judged(config, folder, parts, final, line, step, book))
     if show is not None and line["r_hat"] is not None and not line["r_hat"] < WORST_R_HAT and not is_frozen(line):
-        show.say(f"R-hat {line['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep")
+        book.warnings.append(
+            f"R-hat {line['r_hat']:.3f}: the chains do not agree, more than the error says; raise sampler.sweep"
+        )
+        show.say(book.warnings[-1])
     return Outcome(state, status, reason, line, final=True, doubts=found)
 
 
@@ -125,8 +129,18 @@ def judged(
             frozen = f"the chains are frozen, {moved}, so the energy has no error; it agrees with the exact {exact:.6f}"
             return "doubtful", f"{step} steps, energy {energy:.6f}: {frozen}", (frozen,)
         return "failed", f"{frozen}; {FROZEN_ADVICE}", (frozen,)
-    recent = [one["energy"] for one in log.read(folder / "metrics.jsonl")[-RECENT:] if not one.get("rejected")]
-    known = Known(bounds, parts.operator.e_infinity, exact, [one for one in recent if one is not None])
+    steps = [one for one in log.read(folder / "metrics.jsonl")[-RECENT:] if not one.get("rejected")]
+    recent = [one["energy"] for one in steps if one.get("energy") is not None]
+    errors = [one["energy_error"] for one in steps if one.get("energy_error") is not None]
+    known = Known(
+        bounds,
+        parts.operator.e_infinity,
+        exact,
+        recent,
+        recent_error=statistics.median(errors) if errors else 0.0,
+        n_sites=parts.lattice.n_sites,
+        is_averaged=config.optimizer.average is not None,
+    )
     found = tuple(doubts(line, known))
     key = switched_off(config.hamiltonian, parts.lattice) if parts.ansatz.kind == "real" else None
     if key is not None and not near(energy, exact):

@@ -45,7 +45,7 @@ class Book:
         self.threads = placement.threads
         self.started, self.seconds_before = started, seconds_before
         self.reference: dict[str, Any] | None = None
-        self.warnings: list[str] = []  # what can spoil the result, known from the start
+        self.warnings: list[str] = []  # what can spoil the result: signs, chains that do not agree
         if parts.ansatz.kind == "real" and (why := why_not_positive(config.hamiltonian, parts.lattice)):
             self.warnings.append(why)
         self.saves = (0, 0.0)  # checkpoints of this start, and the seconds they took

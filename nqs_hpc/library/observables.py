@@ -59,13 +59,15 @@ def read(given: Any, parts: Parts) -> Operator:
         if (wanted := make_hilbert(config, parts.lattice.n_sites, None).local_values) != values:
             raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
         return make_operator(as_written(config), parts.lattice)
+    if isinstance(given, str):  # of one line or of several, as a file has them
+        given = [line for line in given.splitlines() if line.split("#", maxsplit=1)[0].strip()]
     if isinstance(given, list | tuple) and given:
         if values != (1, -1):
             raise bad(
                 "operator", given, f"an Operator or a mapping: Pauli strings act on spins, not on {_words(values)}"
             )
         return pauli(parts.lattice.n_sites, pauli_strings.expand(given, parts.lattice))
-    valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or a list of lines such as '0.5 Z0 Z1'"
+    valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or lines such as '0.5 Z0 Z1'"
     raise bad("operator", given, valid)
 
 

@@ -139,6 +139,8 @@ def _line(text: str, where: str) -> Term:
         raise ValueError(f"{where}: {_short(text)} is not a coefficient and operators, like '-1.0 Z0 Z1'")
     if len(words) == 1:
         raise ValueError(f"{where}: no operators in {text.strip()[:60]!r}; {_LINE}")
+    if re.match(r"[IXYZ]\d*$|[IXYZ]{2,}$|\[", words[0]):
+        raise ValueError(f"{where}: the coefficient is missing before {_short(words[0])}; {_LINE}")
     number = _coefficient(words[0], where)
     joined = " ".join(words[1:])
     in_brackets = re.fullmatch(r"\[([^\[\]]*)\](?: ?\+)?", joined)  # OpenFermion's, a + at the end of all lines but one

@@ -16,10 +16,11 @@ import numpy as np
 FROZEN = 0.01  # accepted moves a sample, below which chains do not sample: about one in a whole final evaluation
 LARGEST_ERROR = 0.1  # of the distance to the energy of infinite temperature
 LARGEST_GAP = 0.1  # |E - E_0| / |E_0| beyond which no result is called one
-DRIFT = 0.05  # of the distance to the energy of infinite temperature, that a last update may change
+DRIFT = 0.02  # of the distance to the energy of infinite temperature, that a last update may change
 SIGMAS = 5.0
-RECENT = 20  # steps
+RECENT = 5  # steps: with more of them a run that is still on its way has nothing to be held against
 WORST_R_HAT = 1.5
+WORST_V_SCORE = 1.0  # product states have about 1, good ones less than 0.01
 
 
 class Known(NamedTuple):
@@ -28,7 +29,10 @@ class Known(NamedTuple):
     bounds: tuple[float, float]  # no eigenvalue of the Hamiltonian lies outside
     e_infinity: float  # the energy at infinite temperature
     reference: float | None  # the exact lowest energy of the sector sampled
-    recent: Sequence[float]  # energies of the last steps of training
+    recent: Sequence[float]  # energies of the last steps of training; fewer than three say nothing
+    recent_error: float = 0.0  # of one of those energies
+    n_sites: int = 0
+    is_averaged: bool = False  # whether the parameters evaluated are a running mean, not those of the last step
 
 
 def accepted_per_sample(counts: dict[str, float], n_samples: int) -> float | None:
@@ -49,7 +53,9 @@ def near(energy: float, reference: float | None) -> bool:
 
 def doubts(line: dict[str, Any], known: Known) -> list[str]:
     """Why the energy of a final evaluation is not to be believed, a sentence each, the gravest first; [] where nothing
-    speaks against it. ``line``: energy, energy_error (None or NaN: not known), r_hat.
+    speaks against it. ``line``: energy, energy_error (None or NaN: not known), energy_variance, r_hat.
+
+    V-score: N Var(E) / (E - E_inf)^2 (Wu et al. 2024, Science 386, 296, arXiv:2302.04919).
     """
     energy, error = line["energy"], line.get("energy_error") or 0.0
     error = error if math.isfinite(error) else 0.0
@@ -68,12 +74,19 @@ def doubts(line: dict[str, Any], known: Known) -> list[str]:
     scale = abs(energy - known.e_infinity)
     if error > LARGEST_ERROR * scale:
         found.append("its error is of the size of the energy itself: local energies have heavy tails, or n is small")
-    if known.recent:
+    if len(known.recent) > 2:
         last = float(np.median(known.recent))
         spread = float(np.median(np.abs(np.asarray(known.recent) - last)))
-        allowed = DRIFT * abs(last - known.e_infinity) + SIGMAS * (1.5 * spread + error)
+        noise = max(1.5 * spread, known.recent_error)
+        allowed = DRIFT * abs(last - known.e_infinity) + SIGMAS * (noise + error)
         if abs(energy - last) > allowed:
-            found.append(f"the last steps of training had {last:.6g}: fresh chains do not find what those sampled")
+            why = "fresh chains do not find what those sampled"
+            if known.is_averaged:
+                why = "the running mean of the parameters (optimizer.average) is far behind them, make more steps"
+            found.append(f"the last steps of training had {last:.6g}: {why}")
+    variance = line.get("energy_variance") or 0.0
+    if scale > 0 and (v_score := known.n_sites * variance / scale**2) > WORST_V_SCORE:
+        found.append(f"its V-score is {v_score:.3g}: the wave function is far from every eigenstate")
     r_hat = line.get("r_hat")
     if r_hat is not None and r_hat > WORST_R_HAT:
         found.append(f"the chains do not agree (R-hat {min(r_hat, 1e3):.3g}), more than the error says")

@@ -22,7 +22,8 @@ from nqs_hpc.system.lattice import Lattice
 
 MAX_POINTS = 4096  # neighbours by distance compare all pairs
 LARGEST = 1e6  # coordinates; beyond it float64 no longer tells what the shells of neighbours are told by
-CLOSEST = 1e-6  # and of the size of a cluster smaller than 1, below which two sites are in one place
+CLOSEST = 1e-6  # of the size of a cluster smaller than 1, and apart, below which two sites are in one place
+SMALLEST = 1e-3  # distance; below it the 1e-6 that tell places apart in symmetries and in exact shells are no rounding
 VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
 
 
@@ -58,8 +59,8 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
 def points_lattice(points: Sequence[Sequence[float]], tolerance: float | None = None) -> Lattice:
     """A lattice of sites at ``points`` (N, D), numbered in their order; ``tolerance`` as `Lattice` has it.
 
-    ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in one place, and for coordinates that are no
-    numbers below ``LARGEST``.
+    ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in one place or closer than ``SMALLEST``, and
+    for coordinates that are no numbers below ``LARGEST``.
     """
     if not 2 <= len(points) <= MAX_POINTS:
         raise ValueError(f"{len(points)} sites; valid are 2 to {MAX_POINTS}")
@@ -68,12 +69,17 @@ def points_lattice(points: Sequence[Sequence[float]], tolerance: float | None = 
         raise ValueError(f"positions of shape {positions.shape}; valid are one to three coordinates a site")
     if not np.abs(positions).max() <= LARGEST:
         raise ValueError(f"a coordinate is not within {LARGEST:g} of 0")
-    # by the file's own unit, for positions in metres can be a millionth apart
     closest = CLOSEST * min(1.0, float(np.linalg.norm(np.ptp(positions, axis=0))))
+    least = math.inf
     for i, here in enumerate(positions[:-1]):
-        close = np.linalg.norm(positions[i + 1 :] - here[None, :], axis=1) <= closest
-        if close.any():
-            raise ValueError(f"sites {i} and {i + 1 + int(np.argmax(close))}, counted from 0, are in one place")
+        apart = np.linalg.norm(positions[i + 1 :] - here[None, :], axis=1)
+        if (apart <= closest).any():
+            other = i + 1 + int(np.argmax(apart <= closest))
+            raise ValueError(f"sites {i} and {other}, counted from 0, are in one place")
+        least = min(least, float(apart.min()))
+    if least < SMALLEST * (1 - 1e-6):
+        unit = f"a unit of length in which they are at least {SMALLEST:g} apart, best about 1: multiply all coordinates"
+        raise ValueError(f"the nearest sites are {least:.3g} apart; valid is {unit}")
     dim = positions.shape[1]
     positions = positions - positions.min(axis=0, keepdims=True)
     vectors = 4 * (float(positions.max()) + 1) * np.eye(dim)

@@ -32,7 +32,9 @@ def test_more_samples_are_something_to_do(run):
     assert asked(run, 513) is None
     for n_samples in (512, 100):
         left = asked(run, n_samples)
-        assert left.code == DONE and left.line.endswith("is done: 12 of 12 steps; nothing to do")
+        assert left.code == DONE and left.line.endswith(
+            "is done: 12 of 12 steps, the energy from 512 samples; nothing to do"
+        )
     assert asked(run, 513, n_steps=8) is None  # it has made more steps than are asked for
     assert asked(run, 100, n_steps=13) is None
     assert asked(run, 513, "sampler=enumerate").code == DONE  # exact sums have no samples

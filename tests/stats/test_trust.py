@@ -7,8 +7,8 @@ from nqs_hpc.stats.trust import Known, accepted_per_sample, doubts, is_frozen, n
 RING = Known((-40.0, 40.0), 0.0, None, [-25.48, -25.49, -25.50, -25.49])
 
 
-def line(energy: float, error: float | None = 0.001, r_hat: float | None = 1.0) -> dict:
-    return {"energy": energy, "energy_error": error, "r_hat": r_hat}
+def line(energy: float, error: float | None = 0.001, r_hat: float | None = 1.0, variance: float | None = None) -> dict:
+    return {"energy": energy, "energy_error": error, "r_hat": r_hat, "energy_variance": variance}
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,7 @@ def line(energy: float, error: float | None = 0.001, r_hat: float | None = 1.0) 
 def test_a_good_energy_is_believed(known):
     assert doubts(line(-25.4906, 0.0012), known) == []
     assert doubts(line(-25.4906, None, None), known) == []
+    assert doubts(line(-25.4906, 0.0012, 1.0, 0.05), known._replace(n_sites=20)) == []
 
 
 TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
@@ -42,6 +43,14 @@ TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
         (line(-25.49, r_hat=3.2), RING, "R-hat 3.2"),
         (line(-25.49, r_hat=1.6e16), RING, "R-hat 1e+03"),
         (line(-41.0), RING._replace(recent=[]), "outside of the spectrum"),
+        # a positive wave function on the triangular lattice of 36 sites: right is about -20.2, and no reference says so
+        (line(-5.27, 0.2, 1.05, 31.7), Known((-81, 27), 0.0, None, [-5.2] * 5, n_sites=36), "its V-score is 41.1"),
+        # the toric code after 30 steps with a running mean that is behind
+        (
+            line(-12.33, 0.015),
+            Known((-17.0, 17.0), 0.0, -13.6026, [-13.292, -13.352, -13.399, -13.441, -13.5], 0.02, 18, True),
+            "the running mean of the parameters (optimizer.average) is far behind them",
+        ),
     ],
 )
 def test_what_speaks_against_an_energy_is_said_first(found, known, words):

@@ -61,6 +61,10 @@ def test_neighbours_of_scattered_points_are_all_pairs_by_distance(dim):
         ("[[0, 0], [1, 0]]\n", "looks like JSON, or lists of Python"),
         ("0\x000 0\n", "not plain text"),
         ("1e-320 0\n0 0\n", "are in one place"),
+        (
+            "0 0\n3.1e-10 0\n1.55e-10 2.68e-10\n",
+            "the nearest sites are 3.1e-10 apart; valid is a unit",
+        ),
         ("\n".join(map(str, range(MAX_POINTS + 1))), f"2 to {MAX_POINTS}"),
     ],
 )

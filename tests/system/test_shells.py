@@ -43,10 +43,10 @@ def test_a_flake_of_four_decimals_has_its_energy(tmp_path):
 
 
 def test_measured_positions_in_any_unit(tmp_path):
-    """Errors of 0.1 %, in units of which the spacing is five millionths and five thousand."""
+    """Errors of 0.1 %, in units of which the spacing is five thousandths and five thousand."""
     square = FACTORIES["square"]((4, 4), (False, False))
     noisy = square.positions + np.random.default_rng(0).uniform(-5e-4, 5e-4, (16, 2))
-    for scale, decimals in ((5e-6, 12), (1.0, 6), (5e3, 2)):
+    for scale, decimals in ((5e-3, 9), (1.0, 6), (5e3, 2)):
         write(tmp_path / "p.txt", noisy, decimals, scale)
         lattice = lattice_of(tmp_path / "p.txt", "hamiltonian=heisenberg", "hamiltonian.J=[1,0.5]")
         for order in (1, 2):
