@@ -169,12 +169,15 @@ def _bounded(error: type[Exception]) -> Iterator[None]:
 
 
 def _template(folders: tuple[Path, ...], name: str) -> str | None:
-    """The text of a template, from the first of ``folders`` that has it; None where none has."""
+    """The text of a template, from the first of ``folders`` that has it; None where none has.
+
+    Nobody has named these files, so they are no links: what they lead to would be printed by --dry-run.
+    """
     if not reading.is_name(name):
         return None
     for folder in folders:
         try:
-            return reading.text(folder / name, reading.TEMPLATE, follow=True)
+            return reading.text(folder / name, reading.TEMPLATE)
         except FileNotFoundError:
             continue
     return None

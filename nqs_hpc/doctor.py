@@ -24,6 +24,7 @@ from nqs_hpc.doctor_checks import Line, Outcome, one_line
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.parallel.launch import launched
 from nqs_hpc.parallel.world import World, alone, world
+from nqs_hpc.reading import printable
 
 JSON = "--json"
 USAGE = f"python -m nqs_hpc doctor [{JSON}] [DIR]     DIR: where runs will live; ./runs, or the current folder"
@@ -125,7 +126,8 @@ def report(here: World, out: TextIO, *, speaks: bool, as_json: bool) -> Report:
         lines[name] = line
         if speaks and not as_json:
             advice = f". To do: {line.advice}" if line.advice else ""
-            print(f"{line.status:8} {name:14} {line.found}{advice}", file=out, flush=True)
+            # names of folders, and what Slurm's commands say, may hold anything
+            print(f"{line.status:8} {name:14} {printable(line.found + advice, 4000)}", file=out, flush=True)
 
     def close() -> int:
         statuses = [line.status for line in lines.values()]

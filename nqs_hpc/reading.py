@@ -33,7 +33,8 @@ METRICS = 1024 * MIB  # two million steps, a line of 500 bytes each; event files
 CHECKPOINT = 64 * 1024 * MIB  # parameters, their averages and those of the optimiser, chains
 
 DEPTH = 64  # of lists in lists; ours have six
-NODES = 2_000_000  # of a YAML text whose aliases are written out: the bonds of half a million pairs
+NODES = 500_000  # of a YAML text whose aliases are written out: the bonds of a hundred thousand pairs
+NUMBERED = 1000  # keys of one mapping that are no words: numbers can be chosen so that their hashes are all the same
 DIGITS = 400  # of a number in YAML: converting one takes time that grows with the square of them
 
 _KINDS = (
@@ -246,9 +247,14 @@ def _loader(simple: bool) -> Any:
     base: Any = yaml.SafeLoader if fast is None else fast
 
     class Quick(base):
-        """The parser as it is, with its own constructors of numbers."""
+        """The parser as it is, with its own constructors of numbers and mappings."""
 
-    class Bounded(base):
+        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+            if sum(key.tag != "tag:yaml.org,2002:str" for key, _ in node.value) > NUMBERED:
+                raise ConstructorError(None, None, f"more than {NUMBERED} keys that are no words", node.start_mark)
+            return super().construct_mapping(node, deep=deep)
+
+    class Bounded(Quick):
         """Nodes are composed from the parser's events in Python, for in C nobody counts them."""
 
         def __init__(self, stream: Any) -> None:

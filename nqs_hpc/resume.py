@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+import numpy as np
 
 from nqs_hpc import reading
 from nqs_hpc.checks import InputError, bad
@@ -98,6 +99,9 @@ def _resumed(
         raise Refused(f"{loaded.path} does not say what it is a checkpoint of; choose another run_dir")
     if changed := differences(loaded.meta["physics"], physics(config)):
         raise Refused(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
+    if world.any_flags(int(not _in_space(loaded.state, parts))):
+        where = f"the chains of {loaded.path} are in states that this run does not have"
+        raise Refused(f"{where}: remove that file, or choose another run_dir")
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
     if plan != parts.plan:
         parts = build(config, comm(world), plan)
@@ -105,6 +109,20 @@ def _resumed(
     compile_ahead(parts.driver.programs(fresh=False), share, world)
     reason = f"resumed from {loaded.path.name}"
     return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)
+
+
+def _in_space(state: RunState, parts: Parts) -> bool:
+    """Whether this rank's chains are configurations of the Hilbert space: a file of somebody else can hold anything."""
+    hilbert = parts.hilbert
+    for name, leaf in checkpoint.names(state.sampler).items():
+        if name.rpartition("/")[2].startswith("s_C"):
+            s = np.asarray(leaf)
+            totals = s.sum(axis=-1, dtype=np.int64)
+            if not np.isin(s, hilbert.local_values).all() or not (
+                hilbert.total is None or np.all(totals == hilbert.total)
+            ):
+                return False
+    return True
 
 
 def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:

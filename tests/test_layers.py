@@ -92,7 +92,7 @@ ALLOWED["run"] = set(ALLOWED) - {"library", "admission", "site", "batch", "submi
 # They look at the machine and know no physics.
 ALLOWED["doctor_checks"] = {"types", "parallel", "job"}
 ALLOWED["doctor_site"] = {"types", "parallel", "job", "doctor_checks"}
-ALLOWED["doctor"] = {"types", "parallel", "job", "checks", "doctor_checks", "doctor_site"}
+ALLOWED["doctor"] = {"reading", "types", "parallel", "job", "checks", "doctor_checks", "doctor_site"}
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = set(ALLOWED)
 # The package itself: the names of the library, loaded when asked for, since every module loads it first.

@@ -191,3 +191,13 @@ def test_names_are_one_component_of_a_path(name):
 @pytest.mark.parametrize("raw", [b"", b"a", b"a\n", b"a\nb", b"a\r\n\nb\n", b"\n"])
 def test_lines_are_those_of_the_bytes(raw):
     assert list(reading.lines(raw)) == raw.splitlines()
+
+
+def test_numbers_as_keys_are_few():
+    """The hashes of whole numbers can be made all the same, and a mapping of them takes time with their square."""
+    table = "".join(f"{k}: {k}\n" for k in range(1000))
+    assert parse_yaml(table)[999] == 999
+    alike = "".join(f"{(2**61 - 1) * k}: 1\n" for k in range(60_000))
+    for text in (alike, "a: &x 1\nb: *x\nc:\n" + "".join(f"  {line}\n" for line in alike.splitlines())):
+        with pytest.raises(ValueError, match="more than 1000 keys that are no words"):
+            parse_yaml(text)

@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import math
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
+LARGE = 256 * reading.MIB  # which is looked at before it is read
 ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the configuration
 
 Leaves = dict[str, np.ndarray]
@@ -108,6 +110,7 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
         room = ROOM + 4 * world.size * sum(_n_bytes(leaf) for leaf in named.values())
         leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints", limit=room)
         _match(path, leaves, named, world.size)
+        _plausible(path, leaves)
         return leaves, meta, path, damaged
 
     found = on_root(world, act)
@@ -268,18 +271,37 @@ def _pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
     return _header(body) + body
 
 
-def _header(body: bytes) -> bytes:
-    return f"nqs_hpc checkpoint\nsha256 {hashlib.sha256(body).hexdigest()}\n".encode().ljust(BLOCK, b"\n")
+def _header(body: bytes | memoryview) -> bytes:
+    return _header_of(hashlib.sha256(body).hexdigest())
+
+
+def _header_of(checksum: str) -> bytes:
+    return f"nqs_hpc checkpoint\nsha256 {checksum}\n".encode().ljust(BLOCK, b"\n")
 
 
 def _verified(path: Path, limit: int = reading.CHECKPOINT, *, follow: bool = False) -> bytes:
     """The bytes of a checkpoint file whose every bit is as written, else _Damaged; OSError if it may not be read."""
+    with reading.opened(path, follow=follow) as file:
+        if os.fstat(file.fileno()).st_size > LARGE:
+            _check(path, limit, follow=follow)  # before it takes memory: a file with holes has any size for nothing
     data = reading.data(path, limit, follow=follow)
     if len(data) <= BLOCK:
         raise _Damaged(f"is only {len(data)} bytes long")
-    if data[:BLOCK] != _header(data[BLOCK:]):
+    if data[:BLOCK] != _header(memoryview(data)[BLOCK:]):
         raise _Damaged(f"its checksum does not fit its {len(data)} bytes")
     return data
+
+
+def _check(path: Path, limit: int, *, follow: bool = False) -> None:
+    """As `_verified`, block by block, without the bytes."""
+    with reading.opened(path, follow=follow) as file:
+        if (size := os.fstat(file.fileno()).st_size) > limit:
+            raise _Damaged(f"is larger than {limit // reading.MIB} MiB")
+        header, found = file.read(BLOCK), hashlib.sha256()
+        while part := file.read(8 * reading.MIB):
+            found.update(part)
+    if header != _header_of(found.hexdigest()):
+        raise _Damaged(f"its checksum does not fit its {size} bytes")
 
 
 def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
@@ -361,6 +383,20 @@ def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None
             )
 
 
+def _plausible(path: Path, leaves: Leaves) -> None:
+    """ValueError in one line where a file of the right form holds what no run can have written."""
+    step, scale, rejected = leaves["step"], leaves["scale"], leaves["rejected"]
+    if int(step) != _step(path):
+        raise ValueError(f"checkpoint: step in {path.name} is {int(step)}, expected {_step(path)}")
+    if not 0 < float(scale) <= 1:
+        raise ValueError(f"checkpoint: scale in {path.name} is {float(scale):g}, expected a number above 0, at most 1")
+    if int(rejected) < 0:
+        raise ValueError(f"checkpoint: rejected in {path.name} is {int(rejected)}, expected a number of steps")
+    for name, leaf in leaves.items():
+        if name.endswith("/chain_C") and not np.array_equal(leaf, np.arange(len(leaf))):
+            raise ValueError(f"checkpoint: {name} in {path.name} does not number the chains 0 to {len(leaf) - 1}")
+
+
 def _newest_first(folder: Path) -> list[Path]:
     paths = (folder / "checkpoints").glob("step_*.h5")
     return sorted((path for path in paths if re.fullmatch(r"step_\d{8,}\.h5", path.name)), key=_step, reverse=True)
@@ -373,13 +409,14 @@ def _step(path: Path) -> int:
 def _prune(new: Path, keep: int) -> None:
     """Delete the checkpoints older than the newest ``keep`` good ones; ``new`` has just been written."""
     n_good, paths = 0, _newest_first(new.parent.parent)
+    limit = ROOM + 4 * new.stat().st_size  # a larger file is none of this run, whatever number of chains it had
     for path in paths:
         if n_good == keep:
             remove(path)
             continue
         try:
             if path != new:
-                _verified(path)
+                _check(path, limit)
             n_good += 1
         except (OSError, _Damaged):  # a damaged one neither counts nor goes before enough good ones are there
             continue

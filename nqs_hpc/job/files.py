@@ -165,6 +165,13 @@ def open_to_append(path: Path) -> int:
     """A descriptor of ``path`` for appending, made where it is not there; OSError where it is no regular file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with opened(path.parent) as place:
+        descriptor = open_regular(path, flags, place)
+    if os.fstat(descriptor).st_nlink == 1:
+        return descriptor
+    # the file of another run as well, copied by hard links: what is added here is not to be in that one
+    os.close(descriptor)
+    write(path, reading.data(path, reading.METRICS))
+    with opened(path.parent) as place:
         return open_regular(path, flags, place)
 
 

@@ -45,7 +45,7 @@ def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool 
     path = place / "config.yaml"
     if not path.is_file():
         what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "is not there"
-        raise ValueError(f"{place} {what}; valid: the folder of a run that has started")
+        raise ValueError(f"{reading.printable(str(place), 1000)} {what}; valid: the folder of a run that has started")
     run = Run(place, read_config(path), step, allow_import=allow_import)
     if step is not None:
         run.checkpoint  # noqa: B018 - a step without checkpoint is an error of this call, not of a later one
@@ -60,7 +60,8 @@ def read_config(path: Path) -> Config:
             raise ValueError("no keys")
         return from_plain(plain)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{path} is not the configuration of a run: {' '.join(str(error).split())[:300]}") from None
+        why = reading.printable(str(error), 300)
+        raise ValueError(f"{reading.printable(str(path), 1000)} is not the configuration of a run: {why}") from None
 
 
 class Run:

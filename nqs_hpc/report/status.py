@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -19,7 +20,7 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.reading import harmless
 from nqs_hpc.report.places import Holding, holding
 from nqs_hpc.report.rows import Row, read_rows
@@ -69,10 +70,15 @@ def status(words: list[str]) -> int:
             _console().print(view(found, rows, _console()))
         sys.stdout.flush()  # here, where it can still be caught, and not at the end of the interpreter
     except ValueError as error:
-        print(harmless(str(error)), file=sys.stderr)
+        with suppress(OSError):  # a full disk: the exit code says it too
+            print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
-    except BrokenPipeError:  # `status DIR | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer would fail again
+        if not isinstance(error, BrokenPipeError):  # `status DIR | head` has what it wants
+            with suppress(OSError):
+                print(f"the table cannot be printed: {error.strerror}", file=sys.stderr)
+            return FAULT
     return DONE
 
 

@@ -66,7 +66,7 @@ def run(launcher: Local, todos: list[Todo], book: Book) -> None:
     """
     free = slots(launcher, todos, taken=_cores_of(book.folder))
     waiting, running, n_asked, last_signal = list(todos), list[_Running](), 0, 0.0
-    with _signals() as asked:
+    with _signals() as asked, _none_left(running):
         while running or (waiting and not asked()):
             if asked() > n_asked:
                 n_asked, last_signal = asked(), 0.0
@@ -204,10 +204,13 @@ def _reason(folder: Path) -> str:
 
 
 def last_line(path: Path) -> str:
-    """The last line of a log that says something, "" where there is none."""
-    with opened(path) as file:
-        file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-        lines = map(printable, file.read(4096).decode(errors="replace").splitlines())
+    """The last line of a log that says something, "" where there is none, or no log."""
+    try:
+        with opened(path) as file:
+            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
+            lines = map(printable, file.read(4096).decode(errors="replace").splitlines())
+    except OSError:
+        return ""
     return next((line for line in reversed(list(lines)) if line), "")
 
 
@@ -243,6 +246,18 @@ def _stop(running: list[_Running], *, at_once: bool) -> None:
                     os.kill(pid, signal.SIGUSR1)
             except ProcessLookupError:
                 continue
+
+
+@contextmanager
+def _none_left(running: list[_Running]) -> Iterator[None]:
+    """A launcher that cannot go on, for its folder is gone, stops its points first: nobody else would hear a Ctrl-C."""
+    try:
+        yield
+    except BaseException:
+        while any(one.process.poll() is None for one in running):
+            _stop([one for one in running if one.process.poll() is None], at_once=False)
+            time.sleep(SIGNAL_SECONDS)
+        raise
 
 
 def _is_rank(pid: int) -> bool:

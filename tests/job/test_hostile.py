@@ -3,8 +3,10 @@
 import io
 import json
 import os
+import re
 import socket
 import tracemalloc
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -300,3 +302,70 @@ def test_a_start_names_a_manifest_that_is_none(tmp_path, raw):
     with pytest.raises(ValueError, match=r"manifest\.json is not (a manifest of nqs_hpc|valid JSON): ") as caught:
         refusal(config, tmp_path)
     assert str(caught.value).isprintable()
+
+
+class State(NamedTuple):
+    """The leaves of a run that are looked at."""
+
+    step: Any
+    scale: Any
+    rejected: Any
+    sampler: Any
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("step", -5, "step in step_00000003.h5 is -5, expected 3"),
+        ("step", 2147483647, "is 2147483647, expected 3"),
+        ("scale", np.inf, "scale in step_00000003.h5 is inf, expected a number above 0, at most 1"),
+        ("scale", np.nan, "is nan"),
+        ("scale", 0.0, "is 0"),
+        ("rejected", -5, "rejected in step_00000003.h5 is -5"),
+        ("sampler/chain_C", [0, -1], "sampler/chain_C in step_00000003.h5 does not number the chains 0 to 1"),
+    ],
+)
+def test_values_that_no_run_has_written(tmp_path, serial, name, value, said):
+    good = {"step": 3, "scale": 1.0, "rejected": 0, "sampler/chain_C": np.arange(2, dtype=np.int32)}
+
+    def fill(file, given):
+        del file["step"]
+        for key, one in given.items():
+            file.create_dataset(key, data=np.asarray(one, np.asarray(good[key]).dtype))
+
+    template = State(np.int64(0), np.float64(1), np.int64(0), {"chain_C": np.zeros(2, np.int32)})
+    planted(tmp_path, lambda file: fill(file, good))
+    loaded = checkpoint.load(tmp_path, template, serial)
+    assert loaded is not None and int(loaded.state.step) == 3
+    planted(tmp_path, lambda file: fill(file, good | {name: value}))
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        checkpoint.load(tmp_path, template, serial)
+    assert str(caught.value).isprintable()
+
+
+def test_a_large_file_among_the_checkpoints_costs_a_save_nothing(tmp_path, serial):
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    with open(folder / "step_99999999.h5", "wb") as file:
+        file.truncate(2**37)
+    state = State(np.int64(3), np.float64(1), np.int64(0), {"chain_C": np.arange(2, dtype=np.int32)})
+    tracemalloc.start()
+    try:
+        checkpoint.save(tmp_path, state, serial, meta=META, keep=2)
+        assert tracemalloc.get_traced_memory()[1] < 20 * MIB
+    finally:
+        tracemalloc.stop()
+    assert sorted(path.name for path in folder.iterdir()) == ["step_00000003.h5", "step_99999999.h5"]
+
+
+def test_a_log_that_is_another_runs_as_well_is_copied_first(tmp_path):
+    """`cp -al` of a run folder: both have the same file."""
+    theirs, ours = tmp_path / "theirs" / "metrics.jsonl", tmp_path / "ours" / "metrics.jsonl"
+    for path in (theirs, ours):
+        path.parent.mkdir()
+    theirs.write_text('{"step": 1}\n')
+    os.link(theirs, ours)
+    opened = log.log(ours)
+    opened.append({"step": 2})
+    opened.close()
+    assert theirs.read_text() == '{"step": 1}\n' and ours.read_text() == '{"step": 1}\n{"step": 2}\n'

@@ -4,10 +4,12 @@ import csv
 import json
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.library.run import load_run
 from nqs_hpc.library.sweep import load_sweep
 from nqs_hpc.report.page import report
@@ -165,3 +167,19 @@ def test_a_manifest_of_a_sweep_that_is_no_file(folder, tmp_path, capsys, kind):
     assert status([str(folder)]) == DONE
     told = capsys.readouterr().out
     assert "secret" not in told and "manifest.jsonisa" in "".join(told.split())  # lines end anywhere in a long path
+
+
+@pytest.mark.parametrize(
+    ("place", "stream", "code", "said"),
+    [
+        (".", "stdout", FAULT, "the table cannot be printed: No space left on device\n"),
+        ("nothing", "stderr", BAD_INPUT, None),
+    ],
+)
+def test_a_full_disk_takes_what_is_printed(folder, place, stream, code, said):
+    hostile(folder)
+    with open("/dev/full", "w") as full:
+        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: full}
+        words = [sys.executable, "-m", "nqs_hpc", "status", str(folder / place)]
+        done = subprocess.run(words, **streams, text=True, timeout=120)
+    assert done.returncode == code and done.stderr == said

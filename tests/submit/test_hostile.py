@@ -148,5 +148,17 @@ def test_a_template_of_a_site_still_does_what_it_did(filled):
 def test_a_bomb_in_site_yaml_is_one_line(tmp_path):
     levels = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 9))
     (tmp_path / "site.yaml").write_text("a0: &a0 [1]\n" + levels)
-    with pytest.raises(InputError, match="stands for more than 2000000 values"):
+    with pytest.raises(InputError, match="stands for more than 500000 values"):
         load_site(str(tmp_path / "site.yaml"))
+
+
+def test_templates_are_no_links(work, filled):
+    """Their content would be printed by --dry-run."""
+    filled("{% include 'x' %}")
+    (work / "site" / "x").symlink_to(work / "secret")
+    with pytest.raises(InputError, match=r"cannot be filled in: .*x.*ink"):
+        script()
+    (work / "site" / "cpu.sbatch").unlink()
+    (work / "site" / "cpu.sbatch").symlink_to(work / "secret")
+    with pytest.raises(InputError, match=r"cannot be filled in: .*cpu\.sbatch.*ink"):
+        script()

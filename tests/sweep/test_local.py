@@ -234,3 +234,24 @@ def test_without_mpiexec_several_ranks_are_refused(monkeypatch, tmp_path):
 
     assert main(["-m", "study=a", "seed=0,1", "resources.ranks=2"]) == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_log_that_is_gone_and_a_sweep_that_is_moved(tmp_path):
+    """The first changes nothing; after the second the launcher says so, and leaves no point without one."""
+    folder, words = tmp_path / "sweeps" / "a", ("seed=0,1", "hydra.launcher.n_jobs=1")
+    process = start(*words, "task.n_steps=30", cwd=tmp_path)
+    while not (logs := list(folder.glob(f"*/{local.OUTPUT}"))):
+        assert process.poll() is None
+        time.sleep(0.05)
+    logs[0].unlink()
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 0 and "2 points: 2 done" in output, output
+
+    process = start(*words, "task.n_steps=100000", cwd=tmp_path)
+    while not any("resumed" in path.read_text() for path in folder.glob(f"*/{local.OUTPUT}")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    folder.rename(tmp_path / "moved")
+    output, _ = process.communicate(timeout=240)
+    assert process.returncode == 1 and "Traceback" not in output, output
+    assert processes_below(folder) == processes_below(tmp_path / "moved") == []
