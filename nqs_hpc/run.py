@@ -164,7 +164,7 @@ def run(
             step=int(outcome.state.step),
             reason=f"{outcome.status}: {outcome.reason}",
             saves=book.saves,
-            in_vain=in_vain and outcome.status == "stopped",
+            in_vain=in_vain,
         )
         if code == lifecycle.DONE:
             n_samples = max(config.task.final_samples, summary["n_samples"])
