@@ -16,7 +16,7 @@ def killed_at(moment, run):
     """Exit code and output of a start that goes on from what is there, its rank 0 killed in its first save."""
     mark = new_mark()
     process = start(RANKS, HARNESS, str(moment), *small(*KEYS, *SOONER)[2:], cwd=run.cwd, mark=mark)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     kill_all(mark)
     return process.returncode, output
 

@@ -37,7 +37,7 @@ def run_ranks():
 
     def run(size, act):
         box, results = [b""] * size, [None] * size
-        barrier = threading.Barrier(size, timeout=20)
+        barrier = threading.Barrier(size, timeout=120)
 
         def rank_of(rank):
             def allgather(obj):

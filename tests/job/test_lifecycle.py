@@ -140,7 +140,7 @@ def test_close_restores_the_handlers():
         signals.close()
         assert [signal.getsignal(number) for number in module.SIGNALS] == before
         assert signal.set_wakeup_fd(-1) == -1
-        thread.join(timeout=10)
+        thread.join(timeout=120)
         assert not thread.is_alive()
     finally:
         signal.signal(signal.SIGUSR1, mine)
@@ -191,7 +191,7 @@ def test_second_interrupt_ends_a_rank_that_is_stuck(monkeypatch):
         time.sleep(0.2)
         assert process.poll() is None  # one is a request
         process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "abort 1\n"
+        assert process.communicate(timeout=120)[0] == "abort 1\n"
     assert process.returncode == 1
 
 

@@ -92,4 +92,4 @@ def test_a_pipe_that_is_closed_does_not_change_the_exit_code():
         process.stdout.close()
         process.stderr.close()
         process.stdin.close()
-        assert process.wait(timeout=20) == 85
+        assert process.wait(timeout=120) == 85

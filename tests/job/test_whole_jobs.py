@@ -40,7 +40,7 @@ def test_a_run_that_nobody_hears_and_whose_time_is_too_short(tmp_path):
     assert b"new, step 0 of 30" in process.stderr.readline()
     process.stdout.close()
     process.stderr.close()
-    assert process.wait(timeout=100) == 0
+    assert process.wait(timeout=600) == 0
     assert summary(folder)["status"] == "done" and len(metrics(folder)) == 30 and (folder / "SAVE").is_dir()
     ends = [start["exit"] for start in json.loads((folder / "manifest.json").read_text())["starts"]]
     assert [end.get("in_vain") for end in ends] == [True, True, None]
@@ -59,7 +59,7 @@ def test_a_run_whose_folder_is_moved(tmp_path):
     names = (".lock", "metrics.jsonl", "summary.json", "manifest.json", "checkpoints/step_00000001.h5")
     for name in names:
         (folder / name).write_text("of another run")
-    _, output = process.communicate(timeout=60)
+    _, output = process.communicate(timeout=600)
     assert process.returncode == 1 and "Traceback" not in output, output
     (line,) = [line for line in output.splitlines() if "moved" in line]
     assert line == f"failed: {folder} was moved or replaced (it is {moved} now): this job writes nothing more"

@@ -65,7 +65,7 @@ def start(n_ranks: int, *words: str, cwd: Path, mark: str = "") -> subprocess.Po
 def run(n_ranks: int, *words: str, cwd: Path, code: int = 0) -> str:
     """Run to the end; returns what it printed. Fails unless the exit code is ``code``."""
     process = start(n_ranks, *words, cwd=cwd)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=1200)
     assert process.returncode == code, f"exit code {process.returncode}, expected {code}:\n{output}"
     return output
 

@@ -24,7 +24,7 @@ def test_two_ranks(tmp_path):
         env=environment() | {"MPI4JAX_DEBUG": "1"},  # says on stdout what it sends
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     answer = json.loads(done.stdout)
@@ -59,7 +59,7 @@ def test_a_launcher_that_does_not_speak_with_this_mpi(tmp_path):
         )
         for rank in range(2)
     ]
-    (text, _), (silent, _) = (process.communicate(timeout=300) for process in started)
+    (text, _), (silent, _) = (process.communicate(timeout=600) for process in started)
     assert [process.returncode for process in started] == [1, 1]
     (fault,) = (line for line in text.splitlines() if line.startswith("fault"))
     assert fault.split()[1] == "mpi" and "2 ranks started" in fault and "srun --mpi=" in fault and "mpiexec" in fault

@@ -15,7 +15,7 @@ def sabotaged(what, rank, *overrides, cwd):
     """Exit code and output of a run on two ranks."""
     mark = new_mark()
     process = start(2, SABOTAGE, what, str(rank), *small(*overrides, "run_dir=run")[2:], cwd=cwd, mark=mark)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert marked(mark) == []
     return process.returncode, output
 

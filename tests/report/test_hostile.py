@@ -181,5 +181,5 @@ def test_a_full_disk_takes_what_is_printed(folder, place, stream, code, said):
     with open("/dev/full", "w") as full:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | {stream: full}
         words = [sys.executable, "-m", "nqs_hpc", "status", str(folder / place)]
-        done = subprocess.run(words, **streams, text=True, timeout=120)
+        done = subprocess.run(words, **streams, text=True, timeout=600)
     assert done.returncode == code and done.stderr == said

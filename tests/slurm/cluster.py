@@ -89,7 +89,7 @@ class Cluster:
         self._daemon("slurmctld", "slurmctld", "-D", "-f", str(self.folder / "slurm.conf"))
         for node in NODES:
             self.start_node(node)
-        self.wait_for_nodes("IDLE", *NODES, seconds=30)
+        self.wait_for_nodes("IDLE", *NODES, seconds=120)
 
     def _daemon(self, name: str, *words: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:
@@ -160,7 +160,7 @@ class Cluster:
 
     # --- commands and jobs
 
-    def command(self, *words: str, cwd: Path | None = None, code: int = 0, timeout: float = 60) -> str:
+    def command(self, *words: str, cwd: Path | None = None, code: int = 0, timeout: float = 600) -> str:
         """What a command of Slurm's prints; fails unless its exit code is ``code``."""
         done = subprocess.run(
             words,

@@ -21,12 +21,12 @@ def test_a_cancelled_job_is_completing_while_its_script_ends(cluster, tmp_path):
     while not (tmp_path / "ready").exists():
         time.sleep(0.1)
     cluster.command("scancel", "--full", "--signal=TERM", job)
-    cluster.wait(job, "COMPLETED", seconds=20)
+    cluster.wait(job, "COMPLETED", seconds=120)
     assert (tmp_path / "state").read_text() == "RUNNING\n"
     job = cluster.batch(f"#!/bin/bash\nrm state; touch again\n{script}\n", tmp_path)
     while not (tmp_path / "again").exists():
         time.sleep(0.1)
     cluster.command("scancel", job)
-    cluster.wait(job, "CANCELLED", seconds=20)
+    cluster.wait(job, "CANCELLED", seconds=120)
     assert not (tmp_path / "state").exists() or (tmp_path / "state").read_text() == "COMPLETING\n"
     assert "Invalid job id" in cluster.command("squeue", "--jobs=99999", code=1)

@@ -107,7 +107,7 @@ def test_a_signal_goes_on_to_the_step_whose_end_counts(work, queue, script, name
         time.sleep(0.01)
     time.sleep(deaf / 2)
     os.kill(process.pid, getattr(signal, f"SIG{name}"))
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 85, output
     assert set((work / "got").read_text().split()) == {"SIGUSR1"}  # at a TERM srun would kill them all
     assert "back to the queue, restart 1 of 20" in output
@@ -119,7 +119,7 @@ def test_a_warning_during_the_preamble_is_not_lost(work, queue):
     config = compose(["run_dir=run", "resources.site=site.yaml"], None)
     script = job_script(config.resources, load_site("site.yaml"), Entry(run_folder(config), ["run_dir=run"]))
     step(queue, work, deaf=0.5)
-    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=20)
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 85 and set((work / "got").read_text().split()) == {"SIGUSR1"}
 
 
@@ -131,7 +131,7 @@ def test_a_signal_that_does_not_stop_the_step_does_not_end_the_script(work, queu
     for _ in range(3):
         os.kill(process.pid, signal.SIGUSR1)
         time.sleep(0.2)
-    assert process.wait(timeout=30) == 7 and len((work / "got").read_text().split()) >= 3
+    assert process.wait(timeout=120) == 7 and len((work / "got").read_text().split()) >= 3
     assert queue.calls("scontrol") == []
 
 

@@ -31,7 +31,7 @@ def start(*words, cwd):
 
 def sweep(*words, cwd, code=0):
     process = start(*words, cwd=cwd)
-    output, _ = process.communicate(timeout=300)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == code, output
     return output
 
@@ -77,7 +77,7 @@ def test_interrupted_it_stops_with_checkpoints_and_goes_on(swept, tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 85 and "2 points: 1 waiting, 1 stopped" in output, output
     (stopped,) = [point for point in points(tmp_path).values() if point.state == "stopped"]
     assert stopped.why == "signal SIGUSR1"
@@ -86,7 +86,7 @@ def test_interrupted_it_stops_with_checkpoints_and_goes_on(swept, tmp_path):
     assert not [pid for pid in processes_below(folder)]
 
     process = start(*words, f"task.n_steps={step + 5}", cwd=tmp_path)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0 and "2 points: 2 done" in output, output
     assert f"resumed from step_{step:08d}.h5" in (folder / stopped.name / local.OUTPUT).read_text()
     assert [line["step"] for line in metrics(folder / stopped.name)] == list(range(1, step + 6))
@@ -115,7 +115,7 @@ def test_a_second_interrupt_ends_all_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     time.sleep(0.3)
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 85 and processes_below(folder) == [], output
     # a run that stops by itself says so; these did not come to it
     assert not [path for path in folder.glob(f"*/{local.OUTPUT}") if "stopped: signal" in path.read_text()]
@@ -147,7 +147,7 @@ def test_a_chain_and_a_point_that_fails(tmp_path):
 def sweep_folder_of(cwd: Path, *words: str) -> dict[tuple, Path]:
     """Where the points will live, by what is swept."""
     process = start(*words, "hydra.launcher.dry_run=true", cwd=cwd)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=600)
     found = {}
     for line in output.splitlines()[1:]:
         keys = dict(word.split("=", 1) for word in line.split() if "=" in word)
@@ -163,12 +163,12 @@ def test_a_point_in_use_is_let_be(tmp_path):
         assert other.poll() is None
         time.sleep(0.05)
     again = start("seed=0,1", "task.n_steps=100000", cwd=tmp_path)
-    output, _ = again.communicate(timeout=60)
+    output, _ = again.communicate(timeout=600)
     assert again.returncode == 1 and "is being launched by another process" in output
     os.kill(other.pid, signal.SIGKILL)  # its points go on without it
     other.communicate()
     again = start("seed=0,1", "task.n_steps=100000", cwd=tmp_path)
-    output, _ = again.communicate(timeout=60)
+    output, _ = again.communicate(timeout=600)
     assert again.returncode == 85 and "2 points: 2 running" in output, output
     for pid in processes_below(folder):
         os.kill(pid, signal.SIGTERM)
@@ -244,7 +244,7 @@ def test_a_log_that_is_gone_and_a_sweep_that_is_moved(tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     logs[0].unlink()
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 0 and "2 points: 2 done" in output, output
 
     process = start(*words, "task.n_steps=100000", cwd=tmp_path)
@@ -252,6 +252,6 @@ def test_a_log_that_is_gone_and_a_sweep_that_is_moved(tmp_path):
         assert process.poll() is None
         time.sleep(0.05)
     folder.rename(tmp_path / "moved")
-    output, _ = process.communicate(timeout=240)
+    output, _ = process.communicate(timeout=600)
     assert process.returncode == 1 and "Traceback" not in output, output
     assert processes_below(folder) == processes_below(tmp_path / "moved") == []
