@@ -129,7 +129,9 @@ def test_the_energy_agrees_with_the_final_evaluation_and_shares_no_samples(run):
 @pytest.mark.parametrize(
     ("operator", "part"),
     [
-        ("1.0 Z0", "operator=1.0 Z0 is not valid; valid: an Operator, a mapping"),
+        (1.0, "operator=1.0 is not valid; valid: an Operator, a mapping"),
+        ("", "operator= is not valid; valid: an Operator, a mapping"),
+        ("Z0 Z5", "the coefficient is missing before 'Z0'"),
         ([], "operator=[] is not valid"),
         (["Z0"], "no operators in 'Z0'; valid is a coefficient and operators"),
         (["1.0 Z8"], "site 8 is not one of the 8 sites"),
@@ -256,7 +258,8 @@ def test_sites_of_an_observable_are_those_of_the_spins():
     assert wave.expect()[0:3:2] == pytest.approx(moments(dense(4, stars + face), psi), abs=1e-11)
     with_field = wave.expect({"name": "toric_code", "hz": 0.5}).mean
     assert with_field == pytest.approx(moments(dense(4, stars + face + fields), psi)[0], abs=1e-11)
-    assert wave.expect(["-1.0 Z0 Z1 Z2 Z3"]).mean == pytest.approx(moments(dense(4, face), psi)[0], abs=1e-11)
+    for lines in (["-1.0 Z0 Z1 Z2 Z3"], "-0.5 Z0 Z1 Z2 Z3  # half\n\n-0.5 Z3 Z2 Z1 Z0\n"):
+        assert wave.expect(lines).mean == pytest.approx(moments(dense(4, face), psi)[0], abs=1e-11)
 
 
 def test_enumerated_states_are_drawn_by_their_weights():
