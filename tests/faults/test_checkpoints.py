@@ -140,6 +140,9 @@ def test_one_of_another_run(broken, other, words):
     job(RANKS, "task.n_steps=1", "run_dir=other", other, cwd=broken.cwd)
     strange = broken.checkpoint(50)
     shutil.copy(broken.cwd / "other" / "checkpoints" / "step_00000001.h5", strange)
+    with h5py.File(strange, "r+") as file:
+        file["step"][...] = 50  # as its name says: else that is the fault
+    strange.write_bytes(signed(strange.read_bytes()[BLOCK:]))
     one_line(broken.go_on(code=1), *words)
     strange.unlink()  # what was whole is still there
     broken.go_on()

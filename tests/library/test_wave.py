@@ -130,7 +130,7 @@ def test_the_energy_agrees_with_the_final_evaluation_and_shares_no_samples(run):
     ("operator", "part"),
     [
         (1.0, "operator=1.0 is not valid; valid: an Operator, a mapping"),
-        ("", "operator= is not valid; valid: an Operator, a mapping"),
+        ("", "operator=[] is not valid; valid: an Operator, a mapping"),
         ("Z0 Z5", "the coefficient is missing before 'Z0'"),
         ([], "operator=[] is not valid"),
         (["Z0"], "no operators in 'Z0'; valid is a coefficient and operators"),
