@@ -7,6 +7,7 @@
 #   make test-faults                        as root: broken checkpoints, full disks, kills; FAULTS="faults and not table"
 #                                           for the first of each kind
 #   make test-peers                         modules of NetKet as ansatz=flax: installs it (the extra `peers`)
+#   make same-bits BASE=REV                 whether short runs have the bits they had at a revision
 #   make lint | types | wheel | clean       (clean leaves runs/ and sweeps/ alone)
 #
 #   MPI=mpich     the MPICH wheel, inside .venv (the default)
@@ -31,7 +32,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-units test-mpi test-slurm test-faults test-peers lint types wheel clean FORCE
+.PHONY: run test test-units test-mpi test-slurm test-faults test-peers same-bits lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -99,6 +100,10 @@ test-faults: $(VENV)/.installed
 
 test-peers: $(VENV)/.peers
 	$(PY) -m pytest tests/ansatz/test_modules.py -k netket $(ARGS)
+
+BASE ?= HEAD
+same-bits: $(VENV)/.dev
+	$(PY) benchmarks/same_bits.py "$(BASE)" $(ARGS)
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
