@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from step_time import WORKLOAD
 
-from nqs_hpc.config import compose
+from nqs_hpc.config.compose import compose
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import world
 

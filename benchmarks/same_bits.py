@@ -35,7 +35,7 @@ class Net(nn.Module):
     @nn.compact
     def __call__(self, s):
         x = nn.Dense(self.width, param_dtype=jnp.float64)(s.astype(jnp.float64))
-        return jnp.sum(jnp.log(jnp.cosh(x)))
+        return jnp.sum(jnp.log(jnp.cosh(x)), axis=-1)
 """
 # what depends on the clock, on the place or on the machine
 TIMES = {"seconds", "sample_s", "local_energy_s", "solve_s"}
@@ -69,12 +69,13 @@ JOBS = {
         f"lattice.length=8 hamiltonian=rydberg ansatz=cnn ansatz.layers=2 ansatz.features=4 ansatz.kernel=3 {SMALL}", 2
     ),
     "resnet": Job(
-        "lattice=square lattice.length=4 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=resnet ansatz.dtype=complex "
-        f"ansatz.layers=2 ansatz.features=4 ansatz.kernel=3 optimizer=sr optimizer.solver=minsr {SMALL}"
+        "lattice=square lattice.length=4 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=resnet "
+        f"ansatz.dtype=complex ansatz.layers=2 ansatz.features=4 ansatz.kernel=3 optimizer=sr "
+        f"optimizer.solver=minsr {SMALL}"
     ),
     "vit": Job(
-        "lattice=square lattice.length=2 hamiltonian=toric_code ansatz=vit ansatz.patch=1 ansatz.width=8 ansatz.heads=2 "
-        "ansatz.layers=1 sampler=tempering sampler.n_replicas=3 " + SMALL
+        "lattice=square lattice.length=2 hamiltonian=toric_code ansatz=vit ansatz.patch=1 ansatz.width=8 "
+        "ansatz.heads=2 ansatz.layers=1 sampler=tempering sampler.n_replicas=3 " + SMALL
     ),
     "gcnn": Job(
         "lattice=square lattice.length=4 hamiltonian=heisenberg ansatz=gcnn ansatz.layers=2 ansatz.features=2 "

@@ -112,7 +112,7 @@ def count(words: tuple[str, ...], ranks: int) -> dict[str, Any]:
 
 def trace(overrides: list[str]) -> None:
     """In a process of the rank count asked about: what a step sends, without making one."""
-    from nqs_hpc.config import compose
+    from nqs_hpc.config.compose import compose
     from nqs_hpc.parallel.launch import place
     from nqs_hpc.parallel.world import world
 

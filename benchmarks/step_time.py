@@ -16,7 +16,7 @@ import resource
 import statistics
 import time
 
-from nqs_hpc.config import compose
+from nqs_hpc.config.compose import compose
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import world
 

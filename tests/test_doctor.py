@@ -16,10 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc import doctor as doctor_module
-from nqs_hpc import doctor_checks as checks
-from nqs_hpc import doctor_site as site
-from nqs_hpc.doctor_checks import Device, Line, Outcome
+from nqs_hpc.doctor import checks, site
+from nqs_hpc.doctor import command as doctor_module
+from nqs_hpc.doctor.checks import Device, Line, Outcome
 from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import comm as comm_module
 from nqs_hpc.parallel.launch import Placement
@@ -524,7 +523,7 @@ def test_without_mpi_the_rest_is_looked_at(tmp_path):
     (tmp_path / "mpi4py" / "__init__.py").write_text("raise ImportError('cannot load MPI library')")
     (tmp_path / "data").mkdir()
     root = Path(__file__).resolve().parents[1]
-    code = "from nqs_hpc.doctor import doctor; raise SystemExit(doctor(['--json', 'data']))"
+    code = "from nqs_hpc.doctor.command import doctor; raise SystemExit(doctor(['--json', 'data']))"
     environment = {k: v for k, v in os.environ.items() if not k.startswith(("PMI", "OMPI", "SLURM"))}
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from nqs_hpc.config import compose, make_sites
+from nqs_hpc.config.compose import compose, make_sites
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Plan, build
 from nqs_hpc.parts.ansatz import make_ansatz
 from nqs_hpc.parts.plan import make_plan
-from nqs_hpc.record import differences_of_machine
 from nqs_hpc.resolve.basis import basis_of
-from nqs_hpc.resume import merge_plans
+from nqs_hpc.run.record import differences_of_machine
+from nqs_hpc.run.resume import merge_plans
 from nqs_hpc.update.cost import Size, bytes_held, cheapest, seconds
 from tests.systems import SERIAL
 

@@ -7,8 +7,8 @@ import socket
 import pytest
 import yaml
 
-from nqs_hpc import reading
-from nqs_hpc.reading import MIB, Unfit, harmless, is_name, parse_json, parse_yaml, printable
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.reading import MIB, Unfit, harmless, is_name, parse_json, parse_yaml, printable
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc.cli import main
-from nqs_hpc.config import compose
-from nqs_hpc.usage import key_table
+from nqs_hpc.cli.command import main
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.usage import key_table
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -18,7 +18,7 @@ README = (ROOT / "README.md").read_text()
 
 def test_key_table_is_the_generated_one():
     shown = README.split("<!-- keys -->\n")[1].split("<!-- /keys -->")[0]
-    assert shown.strip() == key_table().strip()  # else: paste what nqs_hpc.usage.key_table() returns
+    assert shown.strip() == key_table().strip()  # else: paste what nqs_hpc.config.usage.key_table() returns
 
 
 def commands() -> list[list[str]]:

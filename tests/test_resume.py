@@ -2,10 +2,10 @@
 
 import yaml
 
-from nqs_hpc.config import checked
+from nqs_hpc.config.compose import checked
 from nqs_hpc.parts.plan import Plan
-from nqs_hpc.record import config_text
-from nqs_hpc.resume import changes_since
+from nqs_hpc.run.record import config_text
+from nqs_hpc.run.resume import changes_since
 
 
 def test_keys_that_an_older_version_had_not_are_no_change(tmp_path):

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from nqs_hpc.driver.ground_state import Final
-from nqs_hpc.final import judged
 from nqs_hpc.library import build, compose
 from nqs_hpc.parallel.launch import Placement
-from nqs_hpc.record import Book, why_rejected
+from nqs_hpc.run.final import judged
+from nqs_hpc.run.record import Book, why_rejected
 
 LENGTH = 64
 

@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.files import on_root, plain, remove, subfolder, sync_folder, write
 from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
-from nqs_hpc.reading import printable
 from nqs_hpc.types import RunState
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.parallel.world import World
 
 T = TypeVar("T")

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.job.files import remove, write
 from nqs_hpc.job.lock import Lost
 from nqs_hpc.parallel.world import World

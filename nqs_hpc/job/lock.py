@@ -24,10 +24,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.inputs.reading import parse_json, printable
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.files import named
 from nqs_hpc.job.mounts import shared
-from nqs_hpc.reading import parse_json, printable
 
 NAME = ".lock"
 NO_LOCKS = "its file system has no locks (flock): mount it with them, or choose a folder elsewhere"

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from nqs_hpc import __version__
+from nqs_hpc.inputs.reading import unfit
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import on_root, read_json, write_json
 from nqs_hpc.parallel.world import World
-from nqs_hpc.reading import unfit
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5py", "hydra-core")
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TextIO
 
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.streams import patient
-from nqs_hpc.reading import harmless
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.inputs.reading import is_name, printable, unfit
 from nqs_hpc.job.files import read_json, write_json
-from nqs_hpc.reading import is_name, printable, unfit
 
 MANIFEST = "manifest.json"
 STATES = (

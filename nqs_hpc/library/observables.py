@@ -17,8 +17,8 @@ import numpy as np
 from jax import Array
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
-from nqs_hpc.config import hamiltonian, make_hilbert
+from nqs_hpc.config.compose import hamiltonian, make_hilbert
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.operators.pauli import pauli
 from nqs_hpc.parts import Parts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nqs_hpc.config import checked, from_plain
+from nqs_hpc.config.compose import checked, from_plain
 from nqs_hpc.schema import Config
 
 if TYPE_CHECKING:

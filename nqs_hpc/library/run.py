@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc import reading
-from nqs_hpc.checks import show
-from nqs_hpc.config import differences, from_plain, physics, to_plain
+from nqs_hpc.config.compose import differences, from_plain, physics, to_plain
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.checks import show
 from nqs_hpc.job import files, log
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.tables import columns, frame

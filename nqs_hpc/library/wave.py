@@ -12,9 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nqs_hpc import checks
 from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.driver.ground_state import averaged, joined
+from nqs_hpc.inputs import checks
 from nqs_hpc.job import checkpoint
 from nqs_hpc.library.observables import observable
 from nqs_hpc.parallel.chunk import chunked_map

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nqs_hpc import schema
-from nqs_hpc.config import make_sites
+from nqs_hpc.config.compose import make_sites
 from nqs_hpc.driver.ground_state import GroundState, ground_state
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.parallel.comm import Comm

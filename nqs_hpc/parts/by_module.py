@@ -8,8 +8,8 @@ import jax
 
 from nqs_hpc import schema
 from nqs_hpc.ansatz.by_path import module_ansatz
-from nqs_hpc.checks import bad
-from nqs_hpc.resolve.line import one_line
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.hilbert import Hilbert, base_state
 from nqs_hpc.types import Ansatz
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nqs_hpc import schema
-from nqs_hpc.checks import Range, Weights
+from nqs_hpc.inputs.checks import Range, Weights
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.sampler.adaptive import Bounds
 from nqs_hpc.sampler.autoregressive import autoregressive

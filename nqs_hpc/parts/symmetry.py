@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.resolve.symmetry import invariance, is_even, key_of_group
 from nqs_hpc.system.basis import Basis

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from nqs_hpc import schema
-from nqs_hpc.checks import Schedule
+from nqs_hpc.inputs.checks import Schedule
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parts.plan import Plan
 from nqs_hpc.types import Ansatz, Update

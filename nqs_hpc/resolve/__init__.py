@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import os
 
-from nqs_hpc.checks import bad
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.resolve.ansatz import resolve_ansatz
 from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.resolve.bonds import settled

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad, show
+from nqs_hpc.inputs.checks import bad, show
 from nqs_hpc.resolve.symmetry import check_gcnn
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import FACTORIES, Lattice

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.resolve.lattice import make_lattice, sites_in_words
-from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
 from nqs_hpc.system import shells
 from nqs_hpc.system.lattice import Lattice, bond_lengths, bond_weights, neighbours, pairs_within

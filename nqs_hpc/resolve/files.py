@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.schema import Config
 
 

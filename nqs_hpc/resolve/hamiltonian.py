@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc import schema
-from nqs_hpc.checks import InputError, bad, show
+from nqs_hpc.inputs.checks import InputError, bad, show
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.resolve.gauge import gauge
 from nqs_hpc.resolve.lattice import make_lattice
-from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
 from nqs_hpc.system import lattice as lattices
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half

@@ -6,8 +6,8 @@ import dataclasses
 import math
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
-from nqs_hpc.resolve.line import one_line
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system import edges as files
 from nqs_hpc.system import lattice as lattices
 from nqs_hpc.system import shells

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc import schema
-from nqs_hpc.checks import Weights, bad
+from nqs_hpc.inputs.checks import Weights, bad
 from nqs_hpc.resolve.hamiltonian import conserves
 from nqs_hpc.schema import Config
 from nqs_hpc.system.graph import connected

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad, lowest
+from nqs_hpc.inputs.checks import bad, lowest
 from nqs_hpc.resolve.sampler import MAX_STATES
 from nqs_hpc.schema import Config
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to

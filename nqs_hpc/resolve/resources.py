@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from nqs_hpc import schema
-from nqs_hpc.checks import BySize, bad
+from nqs_hpc.inputs.checks import BySize, bad
 
 
 def resolve_resources(given: schema.Resources, n_sites: int) -> schema.Resources:

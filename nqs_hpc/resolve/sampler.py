@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any
 
 from nqs_hpc import schema
-from nqs_hpc.checks import Range, bad
+from nqs_hpc.inputs.checks import Range, bad
 from nqs_hpc.resolve.moves import resolve_move
 from nqs_hpc.schema import Config
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to

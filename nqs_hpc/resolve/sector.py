@@ -23,10 +23,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.resolve.hamiltonian import conserves, make_hilbert
-from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
 from nqs_hpc.system.graph import signed_colouring
 from nqs_hpc.system.lattice import Lattice, pair_couplings

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc import schema
-from nqs_hpc.checks import InputError, bad
+from nqs_hpc.inputs.checks import InputError, bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.resolve.basis import basis_of
-from nqs_hpc.resolve.line import one_line
 from nqs_hpc.schema import Config
 from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import (

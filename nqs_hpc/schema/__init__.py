@@ -14,7 +14,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
-from nqs_hpc import checks
+from nqs_hpc.inputs import checks
 from nqs_hpc.schema.ansatz import (
     Ansatz,
     Autoregressive,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from nqs_hpc import checks
+from nqs_hpc.inputs import checks
 from nqs_hpc.schema.keys import choice, inner, key
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nqs_hpc import checks
-from nqs_hpc.checks import Check
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Check
 from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.schema.keys import choice, key
 

@@ -11,7 +11,7 @@ import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nqs_hpc.checks import bad
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.schema.keys import CHOICES, inner_groups
 
 Assigned = list[tuple[str, Any]]  # dotted keys and their values

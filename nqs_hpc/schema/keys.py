@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-from nqs_hpc import checks
-from nqs_hpc.checks import Check, InputError, bad, unknown
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Check, InputError, bad, unknown
 
 T = TypeVar("T")
 Auto = Literal["auto"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nqs_hpc import checks
+from nqs_hpc.inputs import checks
 from nqs_hpc.schema.keys import Auto, choice, key
 
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from nqs_hpc import checks
-from nqs_hpc.checks import Schedule
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Schedule
 from nqs_hpc.schema.keys import Auto, choice, key
 
 

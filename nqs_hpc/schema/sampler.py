@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from nqs_hpc import checks
-from nqs_hpc.checks import Range, Weights
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Range, Weights
 from nqs_hpc.schema.keys import choice, key
 
 Move = Literal["flip", "exchange", "hop", "plaquette", "global_flip", "hamiltonian"]

@@ -7,7 +7,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal
 
-from nqs_hpc import checks
+from nqs_hpc.inputs import checks
 from nqs_hpc.schema.keys import Auto, Float, key
 
 

@@ -12,19 +12,19 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.admission import Leave
-from nqs_hpc.checks import InputError, apply, bad, name, unknown
-from nqs_hpc.config import conf_dir
+from nqs_hpc.config.admission import Leave
+from nqs_hpc.config.compose import conf_dir
+from nqs_hpc.config.usage import help_text
+from nqs_hpc.inputs.checks import InputError, apply, bad, name, unknown
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import said
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
-from nqs_hpc.reading import harmless
 from nqs_hpc.schema import CHOICES, Local, Slurm, read
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
 from nqs_hpc.sweep.study import Order
-from nqs_hpc.usage import help_text
 
 LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
 

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.checks import InputError, bad, show
-from nqs_hpc.config import compose, make_sites, physics, run_name, to_plain
+from nqs_hpc.config.compose import compose, make_sites, physics, run_name, to_plain
+from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.job.study import Point
 from nqs_hpc.schema import Config
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.admission import Leave, refusal
-from nqs_hpc.batch import check_place
-from nqs_hpc.checks import InputError, bad
-from nqs_hpc.config import check_folder
+from nqs_hpc.cluster.batch import check_place
+from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.compose import check_folder
+from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job import study as manifest
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED

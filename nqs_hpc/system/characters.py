@@ -26,7 +26,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system.groups import character_table, product_table, rounded
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system import formats
 
 LARGEST = 2**31 - 1  # sites are int32

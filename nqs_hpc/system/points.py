@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system import formats
 from nqs_hpc.system.lattice import Lattice
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.rbm import RBMParams, rbm
-from nqs_hpc.config import InputError, compose, physics
+from nqs_hpc.config.compose import InputError, compose, physics
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
 from nqs_hpc.parts.ansatz import make_ansatz
@@ -139,7 +139,7 @@ def test_a_file_does_not_name_what_is_imported(tmp_path, monkeypatch):
         compose(["ansatz=flax", "ansatz.arguments=3"], 1)
     with pytest.raises(InputError, match="evil cannot be imported: SystemExit: imported"):
         build(keys("flax", "evil:Net"))
-    from nqs_hpc import config as module
+    from nqs_hpc.config import compose as module
 
     plain = module.to_plain(compose(keys("flax", "evil:Net"), 1)) | {"allow_import": True}
     composed = module._compose_groups({"ansatz": "flax"})

@@ -14,10 +14,9 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from nqs_hpc import config as config_module
 from nqs_hpc import schema
-from nqs_hpc.checks import InputError, Schedule
-from nqs_hpc.config import (
+from nqs_hpc.config import compose as config_module
+from nqs_hpc.config.compose import (
     choices,
     compose,
     conf_dir,
@@ -31,6 +30,7 @@ from nqs_hpc.config import (
     run_name,
     to_plain,
 )
+from nqs_hpc.inputs.checks import InputError, Schedule
 
 HEISENBERG = "hamiltonian=heisenberg"
 TFIM = (
@@ -399,7 +399,8 @@ def test_hydra_is_left_as_it_was():
 
 def test_nothing_heavy_is_loaded():
     code = (
-        "import sys; from nqs_hpc.config import compose; from nqs_hpc.usage import help_text; help_text(); "
+        "import sys; from nqs_hpc.config.compose import compose; "
+        "from nqs_hpc.config.usage import help_text; help_text(); "
         "assert 'hydra' not in sys.modules; compose(['experiment=heisenberg_chain'], 2); "
         "assert not {'jax', 'mpi4py', 'scipy', 'matplotlib'} & set(sys.modules)"
     )

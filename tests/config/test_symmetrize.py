@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import yaml
 
-from nqs_hpc.config import InputError, compose, from_plain, make_sites, physics, to_plain
+from nqs_hpc.config.compose import InputError, compose, from_plain, make_sites, physics, to_plain
 from nqs_hpc.operators.exact import ground_state
 from nqs_hpc.parts import build
 from nqs_hpc.resolve.symmetry import sector_of, words_of_sector

@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from nqs_hpc.config import choices
+from nqs_hpc.config.compose import choices
+from nqs_hpc.config.usage import WIDTH, help_text, key_table
 from nqs_hpc.schema import CHOICES
-from nqs_hpc.usage import WIDTH, help_text, key_table
 
 
 def test_help_is_complete_and_narrow():

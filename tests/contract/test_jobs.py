@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nqs_hpc.config import Config, compose
+from nqs_hpc.config.compose import Config, compose
 from nqs_hpc.driver.local_energy import local_energies
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import jacobian

@@ -13,7 +13,7 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from mpi4jax._src import xla_bridge  # noqa: E402
 
-from nqs_hpc.config import compose  # noqa: E402
+from nqs_hpc.config.compose import compose  # noqa: E402
 from nqs_hpc.driver.evaluate import parameter_hash  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402

@@ -3,7 +3,16 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.config import checked, from_plain, hamiltonian, make_hilbert, make_sites, physics, run_name, to_plain
+from nqs_hpc.config.compose import (
+    checked,
+    from_plain,
+    hamiltonian,
+    make_hilbert,
+    make_sites,
+    physics,
+    run_name,
+    to_plain,
+)
 from nqs_hpc.operators.exact import ground_state, sparse_matrix
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.system.lattice import FACTORIES, bond_weights, neighbours

@@ -5,7 +5,7 @@ line that says so where none does.
 import numpy as np
 import pytest
 
-from nqs_hpc.config import compose, make_hilbert, make_sites
+from nqs_hpc.config.compose import compose, make_hilbert, make_sites
 from nqs_hpc.library.observables import as_written, rotated
 from nqs_hpc.operators.exact import ground_state, sparse_matrix
 from nqs_hpc.parts.operator import make_operator

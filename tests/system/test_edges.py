@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import checked, from_plain, make_lattice, physics, to_plain
+from nqs_hpc.config.compose import checked, from_plain, make_lattice, physics, to_plain
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.resolve.bonds import words_of_bonds
 from nqs_hpc.system.edges import read_bonds
 from nqs_hpc.system.lattice import distance, edges_lattice, neighbours, read_edges

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import checked, from_plain, make_lattice, make_sites, physics, run_name, to_plain
+from nqs_hpc.config.compose import checked, from_plain, make_lattice, make_sites, physics, run_name, to_plain
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.resolve.bonds import words_of_bonds
 from nqs_hpc.system.lattice import FACTORIES, bond_lengths, neighbours
 from nqs_hpc.system.points import points_lattice

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc import __version__
-from nqs_hpc.admission import Leave, refusal
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import compose, run_folder
+from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.usage import help_text
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import files, streams
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, Signals, leave, listen
 from nqs_hpc.job.lock import Lost, lock, release, withdraw
@@ -27,10 +29,8 @@ from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
 from nqs_hpc.parallel.launch import launched, other_threads, place
 from nqs_hpc.parallel.world import World, world
-from nqs_hpc.reading import harmless
 from nqs_hpc.resolve.files import check_folder
 from nqs_hpc.schema import Config
-from nqs_hpc.usage import help_text
 
 MULTIRUN = ("-m", "--multirun")
 
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
     streams.fill()
     words = sys.argv[1:] if argv is None else argv
     if words[:1] == ["doctor"]:
-        from nqs_hpc.doctor import doctor
+        from nqs_hpc.doctor.command import doctor
 
         with streams.undisturbed():
             code = doctor(words[1:])
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _submit(words: list[str]) -> int:
-    from nqs_hpc.submit import submit
+    from nqs_hpc.cluster.submit import submit
 
     return submit(words[1:])
 
@@ -135,8 +135,8 @@ def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
     if here.rank == 0 and wanted != "auto" and (line := other_threads(wanted, placement, asked)):
         print(line, file=sys.stderr, flush=True)
     share = compile_cache.use(job.programs, placement.threads, here)
-    from nqs_hpc.resume import Refused  # loads jax, which reads what was just set
-    from nqs_hpc.run import run
+    from nqs_hpc.run.resume import Refused  # loads jax, which reads what was just set
+    from nqs_hpc.run.run import run
 
     # What is loaded stays. Searching it for garbage again and again took a quarter of a second to the first step.
     gc.freeze()

@@ -7,8 +7,8 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.checks import OPTIONAL, SCHEDULES, show
-from nqs_hpc.config import choices, conf_dir
+from nqs_hpc.config.compose import choices, conf_dir
+from nqs_hpc.inputs.checks import OPTIONAL, SCHEDULES, show
 from nqs_hpc.schema import CHOICES, Config
 
 WIDTH = 100

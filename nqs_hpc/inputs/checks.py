@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
-from nqs_hpc.reading import printable
+from nqs_hpc.inputs.reading import printable
 
 
 class InputError(ValueError):

@@ -17,14 +17,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
-from nqs_hpc import doctor_checks as checks
-from nqs_hpc import doctor_site as site
-from nqs_hpc.checks import InputError
-from nqs_hpc.doctor_checks import Line, Outcome, one_line
+from nqs_hpc.doctor import checks, site
+from nqs_hpc.doctor.checks import Line, Outcome, one_line
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.parallel.launch import launched
 from nqs_hpc.parallel.world import World, alone, world
-from nqs_hpc.reading import printable
 
 JSON = "--json"
 USAGE = f"python -m nqs_hpc doctor [{JSON}] [DIR]     DIR: where runs will live; ./runs, or the current folder"

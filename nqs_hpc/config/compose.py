@@ -17,10 +17,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc import checks, schema
-from nqs_hpc.checks import InputError, Range, Schedule, Weights, bad, show, unknown
+from nqs_hpc import schema
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import InputError, Range, Schedule, Weights, bad, show, unknown
+from nqs_hpc.inputs.reading import printable
 from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.reading import printable
 from nqs_hpc.resolve import resolve
 from nqs_hpc.resolve.files import check_folder, check_packages
 from nqs_hpc.resolve.hamiltonian import make_hilbert, make_sites, resolve_hamiltonian
@@ -51,7 +52,7 @@ _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 def conf_dir() -> Path:
     """The folder of the YAML files: inside the package where it was installed from a wheel, else beside it."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 

@@ -16,8 +16,8 @@ from nqs_hpc.job import files, lifecycle, log, progress
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.sampler import final_chain_length
-from nqs_hpc.record import Book, rates
 from nqs_hpc.resolve.gauge import switched_off
+from nqs_hpc.run.record import Book, rates
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.stats.trust import RECENT, Known, doubts, is_frozen, near

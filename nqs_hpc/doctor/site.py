@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nqs_hpc.doctor_checks import MIB, Line, Outcome, count, failures, merged, one_line, together, who
+from nqs_hpc.doctor.checks import MIB, Line, Outcome, count, failures, merged, one_line, together, who
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lock import flock
 from nqs_hpc.job.mounts import file_system

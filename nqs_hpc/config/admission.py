@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.config import differences, physics
+from nqs_hpc.config.compose import differences, physics
 from nqs_hpc.job.files import check_places, read_json
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, finished, stop_requested
 from nqs_hpc.job.manifest import recorded_physics

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc import checks, reading, schema
-from nqs_hpc.checks import Check, InputError, Invalid, bad
+from nqs_hpc import schema
+from nqs_hpc.inputs import checks, reading
+from nqs_hpc.inputs.checks import Check, InputError, Invalid, bad
 from nqs_hpc.schema import key
 
 # What may stand in a line of #SBATCH, which Slurm splits at white space and quotes.
@@ -80,7 +81,7 @@ class Found(NamedTuple):
 
 def slurm_dir() -> Path:
     """The folder of our templates: inside the package where it was installed from a wheel, else beside it."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     return package / "slurm" if (package / "slurm").is_dir() else package.parent / "slurm"
 
 

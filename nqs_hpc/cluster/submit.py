@@ -9,17 +9,17 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from nqs_hpc import reading
-from nqs_hpc.admission import Leave, refusal
-from nqs_hpc.batch import Entry, check_place, job_name, job_script
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import compose, run_folder
+from nqs_hpc.cluster.batch import Entry, check_place, job_name, job_script
+from nqs_hpc.cluster.site import load_site
+from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.usage import help_text
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.job.lock import alone
-from nqs_hpc.reading import harmless
-from nqs_hpc.site import load_site
-from nqs_hpc.usage import help_text
 
 DRY_RUN = "--dry-run"
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from nqs_hpc.checks import InputError, show
-from nqs_hpc.reading import printable
+from nqs_hpc.inputs.checks import InputError, show
+from nqs_hpc.inputs.reading import printable
 
 T = TypeVar("T")
 

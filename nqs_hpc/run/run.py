@@ -14,8 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from nqs_hpc.config import physics
-from nqs_hpc.final import FROZEN_ADVICE, Outcome, evaluated, finish, kept_final
+from nqs_hpc.config.compose import physics
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm, tensorboard
 from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.compile_cache import Share
@@ -23,11 +22,12 @@ from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import lowest_line, short_line
-from nqs_hpc.record import Book, config_text, metrics, why_rejected
-from nqs_hpc.reference import kept_reference, reference
 from nqs_hpc.report.plots import energy_png
 from nqs_hpc.resolve.bonds import words_of_bonds
-from nqs_hpc.resume import begin, changes_since
+from nqs_hpc.run.final import FROZEN_ADVICE, Outcome, evaluated, finish, kept_final
+from nqs_hpc.run.record import Book, config_text, metrics, why_rejected
+from nqs_hpc.run.reference import kept_reference, reference
+from nqs_hpc.run.resume import begin, changes_since
 from nqs_hpc.schema import Config
 from nqs_hpc.stats.trust import is_frozen
 from nqs_hpc.types import RunState

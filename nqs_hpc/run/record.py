@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nqs_hpc.config import physics, to_plain
+from nqs_hpc.config.compose import physics, to_plain
 from nqs_hpc.driver.ground_state import possible
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World

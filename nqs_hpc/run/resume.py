@@ -11,9 +11,9 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc import reading
-from nqs_hpc.checks import InputError, bad
-from nqs_hpc.config import differences, physics
+from nqs_hpc.config.compose import differences, physics
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.job import checkpoint
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel.ahead import compile_ahead
@@ -23,7 +23,7 @@ from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan, build
 from nqs_hpc.parts.plan import described
-from nqs_hpc.record import differences_of_machine, planned
+from nqs_hpc.run.record import differences_of_machine, planned
 from nqs_hpc.schema import Config
 from nqs_hpc.types import RunState
 
