@@ -78,7 +78,7 @@ def main() -> None:
             print(json.dumps(result), file=answers, flush=True)
 
     parts = build(config, comm(here))
-    driver = parts.driver
+    driver = parts.task.functions
 
     def step(state):
         here.barrier()

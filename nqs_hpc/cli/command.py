@@ -18,6 +18,8 @@ from typing import NamedTuple
 from nqs_hpc import __version__
 from nqs_hpc.config.admission import Leave, refusal
 from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.files import check_folder
+from nqs_hpc.config.schema import Config
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.inputs.reading import harmless
@@ -29,8 +31,6 @@ from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
 from nqs_hpc.parallel.launch import launched, other_threads, place
 from nqs_hpc.parallel.world import World, world
-from nqs_hpc.resolve.files import check_folder
-from nqs_hpc.schema import Config
 
 MULTIRUN = ("-m", "--multirun")
 

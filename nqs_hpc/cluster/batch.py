@@ -20,11 +20,11 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from nqs_hpc.cluster.site import Found
+from nqs_hpc.config.sections import Resources
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job import slurm
-from nqs_hpc.schema import Resources
 
 ONE_LOG = "slurm-%j.log"  # in the folder the job works in, which is its run folder
 # Of jinja2's filters those that a batch script has a use for, none of which pads a text to any length.

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc import schema
+from nqs_hpc.choices.keys import key, read
 from nqs_hpc.inputs import checks, reading
 from nqs_hpc.inputs.checks import Check, InputError, Invalid, bad
-from nqs_hpc.schema import key
 
 # What may stand in a line of #SBATCH, which Slurm splits at white space and quotes.
 _SAFE = r"[\w.,:;@+&|*?()/\[\]=~%-]+"
@@ -107,7 +106,7 @@ def load_site(path: str | None) -> Found:
             raise InputError(f"{source} is not valid: valid: keys and values, as in {ours}")
         given |= data or {}
     try:
-        site = schema.read(Site, given, "site")
+        site = read(Site, given, "site")
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     return Found(site, tuple(dict.fromkeys((file.resolve().parent, slurm_dir()))))

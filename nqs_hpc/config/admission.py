@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc.config.compose import differences, physics
+from nqs_hpc.config.files import check_source
+from nqs_hpc.config.schema import Config
 from nqs_hpc.job.files import check_places, read_json
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, finished, stop_requested
 from nqs_hpc.job.manifest import recorded_physics
-from nqs_hpc.resolve.files import check_source
-from nqs_hpc.schema import Config, Enumerate
 
 
 class Leave(NamedTuple):
@@ -38,17 +38,19 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Le
         line = f"run_dir={folder} holds a run of another physics: {'; '.join(changed)}; choose another run_dir"
         return Leave(BAD_INPUT, line)
     reached = finished(folder)
-    if reached is not None and reached.step >= config.task.n_steps:
-        said = f"{folder} is done: {reached.step} of {config.task.n_steps} steps"
+    total, asked = config.task.total_steps, config.task.samples_of_end
+    if reached is not None and (total is None or reached.step >= total):
+        of = "" if total is None else f" of {total}"
+        said = f"{folder} is done: {reached.step}{of} steps"
         n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
-        if isinstance(config.sampler, Enumerate) or n_samples is None or config.task.final_samples <= n_samples:
+        if config.sampler.is_exact or n_samples is None or asked is None or asked <= n_samples:
             samples = "" if n_samples is None else f", the energy from {n_samples} samples"
             return Leave(DONE, f"{said}{samples}; nothing to do")
         if not any((folder / "checkpoints").glob("step_*.h5")):  # a start would make all steps again
-            asked = f"{n_samples} final samples, {config.task.final_samples} are asked for"
-            return Leave(FAULT, f"{said}, {asked}, and no checkpoint is left to take them from")
+            few = f"{n_samples} final samples, {asked} are asked for"
+            return Leave(FAULT, f"{said}, {few}, and no checkpoint is left to take them from")
     if source_is_there and config.init_from is not None and not any((folder / "checkpoints").glob("step_*.h5")):
-        check_source(config.init_from)  # a run with checkpoints of its own needs the other's no more
+        check_source("init_from", config.init_from)  # a run with checkpoints of its own needs the other's no more
     return None
 
 

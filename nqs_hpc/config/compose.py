@@ -1,8 +1,8 @@
 """The command line and conf/ become one checked Config, or one line that says what is wrong.
 
-Hydra resolves the choices of the groups and parses the overrides; every check is made here and in checks, schema and
-resolve. Rank 0 alone calls ``compose`` and broadcasts what it returns. A configuration is data: ``_target_`` and
-``${...}`` are refused, nothing in it is executed.
+Hydra resolves the choices of the groups and parses the overrides; every check is made here, in `choices` and in
+`config.resolve`. Rank 0 alone calls ``compose`` and broadcasts what it returns. A configuration is data: ``_target_``
+and ``${...}`` are refused, nothing in it is executed.
 """
 
 from __future__ import annotations
@@ -15,37 +15,21 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nqs_hpc import schema
-from nqs_hpc.inputs import checks
+from nqs_hpc.choices import choice, groups, names
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
+from nqs_hpc.choices.keys import read
+from nqs_hpc.config.files import check_folder, check_packages, check_source
+from nqs_hpc.config.inner import fill
+from nqs_hpc.config.resolve import resolve
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs import checks, reading
 from nqs_hpc.inputs.checks import InputError, Range, Schedule, Weights, bad, show, unknown
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.resolve import resolve
-from nqs_hpc.resolve.files import check_folder, check_packages
-from nqs_hpc.resolve.hamiltonian import make_hilbert, make_sites, resolve_hamiltonian
-from nqs_hpc.resolve.lattice import make_lattice
-from nqs_hpc.schema import Config
-from nqs_hpc.schema.inner import fill
 from nqs_hpc.system.lattice import Lattice
-
-__all__ = [
-    "Config",
-    "InputError",
-    "compose",
-    "conf_dir",
-    "differences",
-    "from_plain",
-    "hamiltonian",
-    "make_hilbert",
-    "make_lattice",
-    "make_sites",
-    "physics",
-    "run_folder",
-    "run_name",
-    "to_plain",
-]
 
 _FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
@@ -59,8 +43,8 @@ def conf_dir() -> Path:
 @cache
 def choices(group: str) -> tuple[str, ...]:
     """The names a group can be set to; an experiment is a YAML file alone, the others have a dataclass each too."""
-    if group in schema.CHOICES:
-        return tuple(schema.CHOICES[group])
+    if group in groups():
+        return names(group)
     return tuple(sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")))
 
 
@@ -71,6 +55,8 @@ def compose(overrides: list[str], n_ranks: int | None) -> Config:
     """
     config = checked(overrides, n_ranks)
     check_packages(config)
+    if (source := config.task.source()) is not None:
+        check_source(*source)
     key = ("run_dir", config.run_dir) if config.run_dir else ("experiment", config.experiment)
     check_folder(run_folder(config), *key)
     return config
@@ -85,12 +71,16 @@ def checked(overrides: list[str], n_ranks: int | None) -> Config:
         if given.setdefault(one.key, text) != text:
             raise InputError(f"{one.key} is given twice, as {given[one.key]} and {text}; valid: one value")
     picked = {one.key: one.value for one in parsed if one.is_group}
-    config = _filled(picked, [(one.key, one.value) for one in parsed if not one.is_group])
+    whole = _Given(picked, [(one.key, one.value) for one in parsed if not one.is_group])
+    if (source := _source(whole)) is not None:
+        whole = _beneath(_split(source), whole)
+    config = _made(whole, n_ranks)
     allowed = "ansatz.module" in given or (config.allow_import and "allow_import" in given)
-    if isinstance(config.ansatz, schema.ByModule) and not allowed:
+    if config.ansatz.runs_code and not allowed:
         # what is imported is run: a file of the configuration, perhaps another's, does not decide that
-        raise bad("ansatz.module", config.ansatz.module, "the same on the command line, or allow_import=true")
-    return resolve(config, n_ranks)
+        module = getattr(config.ansatz, "module", None)
+        raise bad("ansatz.module", module, "the same on the command line, or allow_import=true")
+    return config
 
 
 def from_plain(given: Mapping[str, Any]) -> Config:
@@ -100,6 +90,22 @@ def from_plain(given: Mapping[str, Any]) -> Config:
     mapping or are dotted, ``{"lattice.length": 4}``. What is not given is as in conf/. Of a resolved configuration no
     file is read again: bonds and terms are those that were read from it. Raises InputError.
     """
+    return _made(_split(given), 1)
+
+
+class _Given(NamedTuple):
+    """What a configuration is made from, beside conf/."""
+
+    picked: dict[str, str | None]  # the choices of groups
+    assigned: list[tuple[str, Any]]  # dotted keys and their values
+    # what a run has read from files, so that they are not read again
+    read: Mapping[str, Any] = MappingProxyType({})  # fields of the lattice
+    permutations: Any = None  # of symmetrize.file
+    terms_file: Any = None  # where hamiltonian.terms came from
+
+
+def _split(given: Mapping[str, Any]) -> _Given:
+    """Plain data, as `from_plain` takes it, in its parts."""
     picked: dict[str, str | None] = {}
     assigned: list[tuple[str, Any]] = []
     for key, value in given.items():
@@ -114,30 +120,71 @@ def from_plain(given: Mapping[str, Any]) -> Config:
             picked[top] = _check_choice(top, below.pop("name"))
         assigned += [(f"{top}.{name}", inside) for name, inside in below.items()]
     values = dict(assigned)
-    # what a run has read from lattice.file
-    derived = {"edges": ("n_sites", "edges", "weights"), "points": ("n_sites", "positions")}.get(
-        picked.get("lattice") or "", ()
-    )
-    if "lattice.edges" not in values and "lattice.positions" not in values:
-        derived = ()  # not of a run: n_sites is a key
-    read = {name: values.pop(f"lattice.{name}") for name in derived if f"lattice.{name}" in values}
+    # what a run has read from lattice.file; without its mark these are keys
+    kept = choice("lattice", picked["lattice"]).read if picked.get("lattice") else ()
+    if not kept or f"lattice.{kept[0]}" not in values:
+        kept = ()
+    read_before = {name: values.pop(f"lattice.{name}") for name in kept if f"lattice.{name}" in values}
     permutations = values.pop("symmetrize.permutations", None)
     values.pop("symmetrize.names", None)  # follows from the rest
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
-    config = _filled(picked, list(values.items()))
-    if read:
-        config = dataclasses.replace(config, lattice=dataclasses.replace(config.lattice, **read))
-    if permutations is not None:
-        config = dataclasses.replace(
-            config, symmetrize=dataclasses.replace(config.symmetrize, permutations=permutations)
-        )
-    config = resolve(config, 1)
-    if file is not None:
-        config = dataclasses.replace(config, hamiltonian=dataclasses.replace(config.hamiltonian, file=file))
+    return _Given(picked, list(values.items()), read_before, permutations, file)
+
+
+def _made(given: _Given, n_ranks: int | None) -> Config:
+    """The checked, resolved configuration."""
+    config = _filled(given.picked, given.assigned)
+    if given.read:
+        config = dataclasses.replace(config, lattice=dataclasses.replace(config.lattice, **given.read))
+    if given.permutations is not None:
+        own = dataclasses.replace(config.symmetrize, permutations=given.permutations)
+        config = dataclasses.replace(config, symmetrize=own)
+    config = resolve(config, n_ranks)
+    if given.terms_file is not None:
+        from_file: Any = dataclasses.replace(config.hamiltonian, file=given.terms_file)  # type: ignore[call-arg]
+        config = dataclasses.replace(config, hamiltonian=from_file)
     return config
 
 
-def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> schema.Hamiltonian:
+# what a task takes over from a run: the system and its wave function, not how long or where the run ran
+_TAKEN = ("lattice", "hamiltonian", "ansatz", "sampler", "sector", "seed", "symmetrize", "precision")
+
+
+def _source(given: _Given) -> dict[str, Any] | None:
+    """The configuration of the run that the task takes over, as plain data; None for tasks that take none.
+
+    Raises InputError where that cannot be read.
+    """
+    key = choice("task", _compose_groups(given.picked)[1]["task"]).source_key
+    path = dict(given.assigned).get(f"task.{key}") if key is not None else None
+    if not isinstance(path, str):  # not given, or not valid: said where the value is checked
+        return None
+    place = Path.cwd() / path
+    folder = place.parent.parent if place.is_file() and place.suffix == ".h5" else place
+    try:
+        plain = reading.parse_yaml(reading.data(folder / "config.yaml", reading.SETTINGS))
+        if not isinstance(plain, dict):
+            raise ValueError("config.yaml holds no keys")
+        return {name: plain[name] for name in _TAKEN if name in plain}
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or printable(str(error), 300)
+        raise bad(f"task.{key}", path, f"the folder of a run, or one of its checkpoints (config.yaml: {why})") from None
+
+
+def _beneath(below: _Given, above: _Given) -> _Given:
+    """``above`` on the ground of ``below``: a group that ``above`` sets to another choice has nothing of ``below``."""
+    other = {group for group, name in above.picked.items() if below.picked.get(group) not in (None, name)}
+    kept = [(key, value) for key, value in below.assigned if key.partition(".")[0] not in other]
+    return _Given(
+        {**below.picked, **above.picked},
+        [*kept, *above.assigned],
+        MappingProxyType({}) if "lattice" in other else below.read,
+        below.permutations,
+        None if "hamiltonian" in other else below.terms_file,
+    )
+
+
+def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> Hamiltonian:
     """A checked Hamiltonian on ``lattice`` from a mapping such as ``{"name": "ising", "h": 2.0}``; what is not given is
     as in conf/. Raises InputError.
     """
@@ -145,8 +192,8 @@ def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> schema.Hamiltonia
     data = _compose_groups({"hamiltonian": name})[0]["hamiltonian"]
     data |= {key: value for key, value in given.items() if key != "name"}
     _refuse_code("hamiltonian", data)
-    read = schema.read(schema.CHOICES["hamiltonian"][str(name)], data, "hamiltonian", name=name)
-    return resolve_hamiltonian(read, lattice)
+    found: Hamiltonian = read(choice("hamiltonian", str(name)), data, "hamiltonian", name=name)
+    return found.resolved(lattice)
 
 
 def _filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -> Config:
@@ -262,7 +309,7 @@ def _composed(overrides: tuple[str, ...]) -> tuple[dict[str, Any], dict[str, str
 
 
 def _assign(data: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key, known or not (schema.read names unknown ones)."""
+    """Set a dotted key, known or not (`choices.keys.read` names unknown ones)."""
     *sections, name = key.split(".")
     for depth, section in enumerate(sections, 1):
         below = data.setdefault(section, {})
@@ -300,9 +347,9 @@ def _read(data: dict[str, Any], chosen: Mapping[str, str]) -> Config:
         if name not in data:
             raise InputError(f"{name} is missing from the configuration; valid: it set in {conf_dir() / 'config.yaml'}")
         if "group" in field.metadata:
-            values[name] = schema.read(schema.CHOICES[name][chosen[name]], data[name], name, name=chosen[name])
+            values[name] = read(choice(name, chosen[name]), data[name], name, name=chosen[name])
         elif "section" in field.metadata:
-            values[name] = schema.read(field.metadata["section"], data[name], name)
+            values[name] = read(field.metadata["section"], data[name], name)
         else:
             values[name] = checks.apply(field.metadata["check"], name, data[name])
     return Config(**values)
@@ -351,7 +398,7 @@ def run_name(config: Config) -> str:
     """``<experiment or lattice-hamiltonian-ansatz>-<8 hex of the physics>``."""
     text = json.dumps(physics(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
     words = config.experiment or f"{config.lattice.name}-{config.hamiltonian.name}-{config.ansatz.name}"
-    return f"{words}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+    return f"{config.task.prefix}{words}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 
 
 def run_folder(config: Config) -> Path:

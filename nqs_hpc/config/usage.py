@@ -1,4 +1,4 @@
-"""What ``--help`` prints and what the README lists: groups, choices and keys, out of schema and conf/."""
+"""What ``--help`` prints and what the README lists: groups, choices and keys, out of choices and conf/."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ import textwrap
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.choices import choice, groups
 from nqs_hpc.config.compose import choices, conf_dir
+from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import OPTIONAL, SCHEDULES, show
-from nqs_hpc.schema import CHOICES, Config
 
 WIDTH = 100
 # those of a job as Config has them, then those of a sweep
 GROUPS = [field.name for field in dataclasses.fields(Config) if "group" in field.metadata]
-GROUPS += [group for group in CHOICES if group not in GROUPS]
+GROUPS += [group for group in groups() if group not in GROUPS]
 
 _USAGE = """\
 nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks.
@@ -80,7 +81,7 @@ def _group_rows(group: str) -> list[Row]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name in choices(group):
         defaults = _load(conf_dir() / group / f"{name}.yaml")
-        for field in dataclasses.fields(CHOICES[group][name]):
+        for field in dataclasses.fields(choice(group, name)):
             if "check" in field.metadata:
                 place = (field.name, field.metadata["doc"])
                 found.setdefault(place, {})[name] = show(defaults[field.name])

@@ -35,7 +35,9 @@ from nqs_hpc.types import RunState
 if TYPE_CHECKING:
     import h5py
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# of format 1, whose state was that of a ground state alone: what is dealt to the ranks, and what else was kept
+_CHAINS_1, _MEMORY_1 = "sampler", ("update", "good", "average", "scale", "rejected", "untried")
 BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
 LARGE = 256 * reading.MIB  # which is looked at before it is read
 ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the configuration
@@ -48,7 +50,7 @@ class CheckpointError(ValueError):
 
 
 class Loaded(NamedTuple):
-    """What a start goes on from; the same on every rank but for the chains in ``state.sampler``."""
+    """What a start goes on from; the same on every rank but for the chains in ``state.chains``."""
 
     state: RunState
     meta: dict[str, Any]
@@ -67,7 +69,7 @@ def save(
 ) -> Path:
     """Write ``state`` as the checkpoint of its step; collective. Returns its path.
 
-    Leaves of ``state.sampler`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
+    Leaves of ``state.chains`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
     is plain data; NaN becomes null. ``flush``, on rank 0, puts what must be on the disk first there. Once the new file
     is on the disk, older ones are deleted, all but the newest that make ``keep`` (at least 2) with a right checksum.
     Raises on every rank: OSError if the disk refuses, lock.Lost if another start has taken the folder over, ValueError
@@ -97,10 +99,10 @@ def save(
 def load(folder: Path, template: RunState, world: World) -> Loaded | None:
     """The newest checkpoint whose checksum is right, dealt to the ranks; None where there is none at all; collective.
 
-    ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of sampler leaves the first
-    axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on every
-    rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the chains
-    cannot be dealt to the ranks.
+    ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of the leaves of ``chains``
+    the first axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on
+    every rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the
+    chains cannot be dealt to the ranks.
     """
     named, treedef = _named(template)
 
@@ -251,7 +253,7 @@ def _key_name(key: Any) -> str:
 
 
 def _of_chains(name: str) -> bool:
-    return name == "sampler" or name.startswith("sampler/")
+    return name == "chains" or name.startswith("chains/")
 
 
 def _pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
@@ -318,7 +320,7 @@ def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
 
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
+            if (version := int(file.attrs["format_version"])) not in (1, FORMAT_VERSION):
                 raise CheckpointError(
                     f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version "
                     "that wrote it, or choose another run_dir"
@@ -337,7 +339,17 @@ def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
         raise _Damaged(f"is not a checkpoint: {printable(str(error)) or type(error).__name__}") from None
     if not isinstance(meta, dict):
         raise _Damaged("is not a checkpoint: its meta is no object")
-    return leaves, meta
+    return _of_format_1(leaves) if version == 1 else leaves, meta
+
+
+def _of_format_1(leaves: Leaves) -> Leaves:
+    """The leaves under the names that they have now."""
+    found = {}
+    for name, leaf in leaves.items():
+        top, slash, rest = name.partition("/")
+        new = "chains/samples" if top == _CHAINS_1 else f"memory/{top}" if top in _MEMORY_1 else top
+        found[new + slash + rest] = leaf
+    return found
 
 
 def _stored(name: str, item: h5py.Dataset, kinds: str) -> int:
@@ -385,13 +397,9 @@ def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None
 
 def _plausible(path: Path, leaves: Leaves) -> None:
     """ValueError in one line where a file of the right form holds what no run can have written."""
-    step, scale, rejected = leaves["step"], leaves["scale"], leaves["rejected"]
+    step = leaves["step"]
     if int(step) != _step(path):
         raise ValueError(f"checkpoint: step in {path.name} is {int(step)}, expected {_step(path)}")
-    if not 0 < float(scale) <= 1:
-        raise ValueError(f"checkpoint: scale in {path.name} is {float(scale):g}, expected a number above 0, at most 1")
-    if int(rejected) < 0:
-        raise ValueError(f"checkpoint: rejected in {path.name} is {int(rejected)}, expected a number of steps")
     for name, leaf in leaves.items():
         if name.endswith("/chain_C") and not np.array_equal(leaf, np.arange(len(leaf))):
             raise ValueError(f"checkpoint: {name} in {path.name} does not number the chains 0 to {len(leaf) - 1}")

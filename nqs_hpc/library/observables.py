@@ -8,7 +8,6 @@ are 0.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,13 +15,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc import schema
-from nqs_hpc.config.compose import hamiltonian, make_hilbert
+from nqs_hpc.config.compose import hamiltonian
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.operators.pauli import pauli
 from nqs_hpc.parts import Parts
-from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.types import Move, Operator
 
 
@@ -56,9 +53,9 @@ def read(given: Any, parts: Parts) -> Operator:
     values = parts.hilbert.local_values
     if isinstance(given, Mapping):
         config = hamiltonian(given, parts.lattice)
-        if (wanted := make_hilbert(config, parts.lattice.n_sites, None).local_values) != values:
+        if (wanted := config.space(parts.lattice.n_sites).local_values) != values:
             raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
-        return make_operator(as_written(config), parts.lattice)
+        return config.as_written().operator(parts.lattice)
     if isinstance(given, str):  # of one line or of several, as a file has them
         given = [line for line in given.splitlines() if line.split("#", maxsplit=1)[0].strip()]
     if isinstance(given, list | tuple) and given:
@@ -69,12 +66,6 @@ def read(given: Any, parts: Parts) -> Operator:
         return pauli(parts.lattice.n_sites, pauli_strings.expand(given, parts.lattice))
     valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or lines such as '0.5 Z0 Z1'"
     raise bad("operator", given, valid)
-
-
-def as_written(config: schema.Hamiltonian) -> schema.Hamiltonian:
-    """The Hamiltonian without signs of basis states."""
-    key = {"marshall": False} if isinstance(config, schema.Heisenberg) else {"gauge": None}
-    return dataclasses.replace(config, **key)
 
 
 def _words(local_values: tuple[int, ...]) -> str:

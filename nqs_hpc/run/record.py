@@ -1,32 +1,26 @@
-"""What a run says of itself: the lines of metrics.jsonl, summary.json, and what a checkpoint says beside the state.
+"""What a run says of itself: summary.json, the first line, and what a checkpoint says beside the state.
 
-Plain data and text, made from what a step or a final evaluation returned; the loop writes them where they belong.
+Plain data and text; the loop writes them where they belong.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from nqs_hpc.config.compose import physics, to_plain
-from nqs_hpc.driver.ground_state import possible
+from nqs_hpc.config.schema import Config
+from nqs_hpc.config.signs import why_not_positive
+from nqs_hpc.config.symmetrize import told_sector, words_of_sector
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
-from nqs_hpc.resolve.gauge import signs_of, why_not_positive
-from nqs_hpc.resolve.symmetry import told_sector, words_of_sector
-from nqs_hpc.schema import Config
-from nqs_hpc.stats.chains import diagnostics, widened
-from nqs_hpc.stats.trust import accepted_per_sample, is_frozen
-from nqs_hpc.types import Batch, RunState
+from nqs_hpc.types import Progress, RunState
 
 
-class Book:
+class Description:
     """What the summary and the checkpoints say of a run beside its state."""
 
     def __init__(
@@ -76,37 +70,22 @@ class Book:
         final: bool = False,
         doubts: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The content of summary.json. ``line`` holds the energy it reports: a step's, or the final evaluation's;
-        ``doubts`` say why that is not to be believed.
+        """The content of summary.json. ``line`` holds the numbers it reports: a step's, or those the run came to;
+        ``doubts`` say why these are not to be believed.
         """
-        line = line or {}
-        n, energy, variance = self.parts.lattice.n_sites, line.get("energy"), line.get("energy_variance")
-        exact = self.reference["energy"] if self.reference else None
-        frozen = is_frozen(line)  # the spread of chains that do not move says nothing
-        v_score, e_infinity = None, self.parts.operator.e_infinity
-        if energy is not None and variance is not None and not frozen and (gap := energy - e_infinity):
-            v_score = n * variance / gap**2
-        error = None if frozen else line.get("energy_error")
+        task = self.parts.task
         return {
+            "task": self.config.task.name,
             "status": status,
             "reason": reason,
             "doubts": list(doubts),
             "warnings": self.warnings,
             "step": int(state.step),
-            "energy": {"mean": energy, "error": error, "variance": variance},
             "final": final,
-            "energy_per_site": energy / n if energy is not None else None,
-            "v_score": v_score,
-            "e_infinity": e_infinity,
-            "reference": self.reference,
-            "relative_error": (energy - exact) / abs(exact) if exact and energy is not None else None,
-            "r_hat": line.get("r_hat"),
-            "tau": line.get("tau"),
-            "n_eff": line.get("n_eff"),
-            "acceptance": line.get("acceptance"),
-            "n_samples": line.get("n_samples", self.parts.sampler.n_samples),
+            **task.summary(line or {}, self.reference),
+            "quantities": [quantity._asdict() for quantity in task.shown],
             "n_parameters": self.parts.n_parameters,
-            "n_sites": n,
+            "n_sites": self.parts.lattice.n_sites,
             "sector": self.config.sector,
             "symmetry": words_of_sector(self.config, self.parts.lattice),
             "n_ranks": self.world.size,
@@ -114,67 +93,28 @@ class Book:
             "seconds": self.seconds(),
         }
 
-    def headline(self, folder: Path, first: int, reason: str) -> str:
-        """One line on what starts, at step ``first``."""
+    def headline(self, folder: Path, state: RunState, reason: str) -> str:
+        """One line on what starts, from ``state``."""
         ranks, parts, plan = self.world.size, self.parts, self.parts.plan
+        progress = parts.task.progress(state)
         chosen = "" if plan.solver is None else f", solver {plan.solver}"
         chosen += "" if plan.blocks in (None, 1) else f", Jacobian in {plan.blocks} blocks"
         chosen += "" if plan.chunk_size is None else f", chunks of {plan.chunk_size}"
-        taken = signs_of(self.config.hamiltonian, parts.lattice)
+        taken = self.config.hamiltonian.signs(parts.lattice)
         signs = "" if taken is None else f" ({int((taken < 0).sum())} of them with signs)"
         where = f"{ranks} ranks x {self.threads} threads" if ranks > 1 else f"{self.threads} threads"
         return (
-            f"{folder}: {reason}, step {first} of {self.config.task.n_steps}; {parts.lattice.n_sites} sites{signs}, "
+            f"{folder}: {reason}, {far(progress)}; {parts.lattice.n_sites} sites{signs}, "
             f"{told_sector(self.config, parts.lattice)}, "
             f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step{chosen}, {where}"
         )
 
 
-def metrics(
-    step: int, batch: Batch, counts: dict[str, Any], info: dict[str, Any], times: dict[str, float], chain_length: int
-) -> dict[str, Any]:
-    """The line of metrics.jsonl of one step: the energy before update number ``step``."""
-    e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
-    mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
-    sigma = math.sqrt(variance) if variance > 0 else math.nan
-    error = widened(float(batch.estimate.error), e_loc_A, chain_length)
-    line = {
-        "step": step,
-        "energy": mean.real,
-        "energy_error": error,
-        "energy_variance": variance,
-        **rates({name: float(value) for name, value in counts.items()}, len(e_loc_A)),
-        **diagnostics(e_loc_A, w_A, chain_length, error=error),
-        "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
-    }
-    line |= {name: float(value) for name, value in info.items() if name != "rejected"}
-    return line | times | {"rejected": bool(info["rejected"])}
-
-
-def acceptance(counts: dict[str, float]) -> float | None:
-    """The share of proposals accepted; None for samplers that propose nothing."""
-    return counts["accepted"] / counts["proposed"] if counts.get("proposed") else None
-
-
-def rates(counts: dict[str, float], n_samples: int) -> dict[str, float | None]:
-    """The acceptance and the accepted moves a sample, the acceptance of each kind of move of a mixture, and of
-    tempering the mean and the least of its swaps.
-    """
-    kinds = [name.removeprefix("proposed_") for name in counts if name.startswith("proposed_")]
-    each = {kind: counts[f"accepted_{kind}"] / max(counts[f"proposed_{kind}"], 1.0) for kind in kinds}
-    swaps = [rate for kind, rate in each.items() if kind.startswith("swap_")]
-    moves = {f"acceptance_{kind}": rate for kind, rate in each.items() if not kind.startswith("swap_")}
-    found = {"acceptance": acceptance(counts), "accepted_per_sample": accepted_per_sample(counts, n_samples)} | moves
-    return found | ({"swap_rate": sum(swaps) / len(swaps), "swap_rate_least": min(swaps)} if swaps else {})
-
-
-def why_rejected(line: dict[str, Any], bounds: tuple[float, float]) -> str:
-    """What is wrong with a rejected step. ``bounds``: those of the spectrum."""
-    if not math.isfinite(line["energy_variance"]):
-        return "the energy is not finite"
-    if not possible(line["energy"], line["energy_variance"], bounds):
-        return f"no state of the spectrum ({bounds[0]:.6g} to {bounds[1]:.6g}) has the energy sampled"
-    return "the update is not finite"
+def far(progress: Progress) -> str:
+    """How far a run is, in words: step 3 of 10."""
+    total = "" if progress.total is None else f" of {progress.total:g}"
+    unit = progress.unit.removesuffix("s")
+    return f"{unit} {progress.done:g}{total}"
 
 
 def differences_of_machine(

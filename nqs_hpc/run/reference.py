@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from nqs_hpc.config.compose import physics
+from nqs_hpc.config.schema import Config
 from nqs_hpc.job import files
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import exact_reference, read_reference
-from nqs_hpc.schema import Config
 
 
 def system_of(config: Config) -> dict[str, Any]:

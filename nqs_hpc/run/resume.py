@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from nqs_hpc.config.compose import differences, physics
+from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.job import checkpoint
@@ -24,12 +24,11 @@ from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan, build
 from nqs_hpc.parts.plan import described
 from nqs_hpc.run.record import differences_of_machine, planned
-from nqs_hpc.schema import Config
 from nqs_hpc.types import RunState
 
 
 class Beginning(NamedTuple):
-    """Where a start begins; the same on every rank but for the chains in ``state.sampler``."""
+    """Where a start begins; the same on every rank but for the chains in ``state.chains``."""
 
     parts: Parts
     state: RunState
@@ -47,10 +46,10 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
     """Build the parts and load, or make, the state they begin with. Collective.
 
     Raises on every rank, in one line: Refused where the checkpoints are damaged, of another run or of another version;
-    InputError where the parameters of ``init_from`` do not fit, or a module of the user's is not to be had.
+    InputError where the parameters of ``init_from`` do not fit, or a module of the user's is not available.
     """
     parts = _built(config, world)
-    template = jax.eval_shape(parts.driver.init)
+    template = jax.eval_shape(parts.task.init)
     try:
         loaded = checkpoint.load(folder, template, world)
     except ValueError as error:
@@ -67,11 +66,11 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
             raise bad("init_from", config.init_from, f"a run whose parameters fit: {error}") from None
         messages += given.messages
         reason = f"new, with the parameters of {given.path}"
-    compile_ahead(parts.driver.programs(fresh=True), share, world)
-    state = parts.driver.init()
+    compile_ahead(parts.task.programs(fresh=True), share, world)
+    state = parts.task.init()
     if given is not None:
-        state = state._replace(params=given.params, good=state.good._replace(params=given.params))
-    return Beginning(parts, parts.driver.warmed(state), reason, messages, 0.0, True)
+        state = parts.task.given(state, given.params)
+    return Beginning(parts, parts.task.warmed(state), reason, messages, 0.0, True)
 
 
 def _built(config: Config, world: World) -> Parts:
@@ -99,30 +98,19 @@ def _resumed(
         raise Refused(f"{loaded.path} does not say what it is a checkpoint of; choose another run_dir")
     if changed := differences(loaded.meta["physics"], physics(config)):
         raise Refused(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
-    if world.any_flags(int(not _in_space(loaded.state, parts))):
-        where = f"the chains of {loaded.path} are in states that this run does not have"
-        raise Refused(f"{where}: remove that file, or choose another run_dir")
+    odd = parts.task.impossible(loaded.state)
+    if world.any_flags(int(odd != "")):
+        what = next(filter(None, world.allgather(odd)))
+        raise Refused(
+            f"{loaded.path} is no checkpoint of this run: {what}; remove that file, or choose another run_dir"
+        )
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
     if plan != parts.plan:
         parts = build(config, comm(world), plan)
     messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement, versions())]
-    compile_ahead(parts.driver.programs(fresh=False), share, world)
+    compile_ahead(parts.task.programs(fresh=False), share, world)
     reason = f"resumed from {loaded.path.name}"
     return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)
-
-
-def _in_space(state: RunState, parts: Parts) -> bool:
-    """Whether this rank's chains are configurations of the Hilbert space: a file of somebody else can hold anything."""
-    hilbert = parts.hilbert
-    for name, leaf in checkpoint.names(state.sampler).items():
-        if name.rpartition("/")[2].startswith("s_C"):
-            s = np.asarray(leaf)
-            totals = s.sum(axis=-1, dtype=np.int64)
-            if not np.isin(s, hilbert.local_values).all() or not (
-                hilbert.total is None or np.all(totals == hilbert.total)
-            ):
-                return False
-    return True
 
 
 def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
@@ -130,15 +118,15 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
     chosen, messages = {}, []
     optimizer = config.optimizer
     asked = {
-        "solver": getattr(optimizer, "solver", None),
+        "solver": optimizer.asked_solver(),
         "chunk_size": config.chunk_size,
-        "blocks": getattr(optimizer, "blocks", None),
+        "blocks": optimizer.asked_blocks(),
     }
     for name, before in stored._asdict().items():
         now = getattr(fresh, name)
         # checkpoints older than blocks have none; mixed nodes do not share the bits by which cg counts its iterations
         is_new = name == "blocks" and before is None
-        unfit = name == "solver" and before == "cg" and getattr(optimizer, "broadcast", False)
+        unfit = name == "solver" and before == "cg" and optimizer.broadcast
         chosen[name] = before if asked[name] == "auto" and not is_new and not unfit else now
         if chosen[name] != before and not is_new:
             messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")

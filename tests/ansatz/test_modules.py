@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.rbm import RBMParams, rbm
+from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.compose import InputError, compose, physics
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
-from nqs_hpc.parts.ansatz import make_ansatz
-from nqs_hpc.resolve import make_lattice
-from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.types import Ansatz
 from tests.mpi.starts import environment, metrics, small
 from tests.systems import all_states
@@ -41,8 +39,8 @@ def keys(ansatz: str, module: str, **arguments) -> list[str]:
 
 def made(words: list[str]) -> Ansatz:
     config = compose(words, 1)
-    lattice = make_lattice(config.lattice)
-    return make_ansatz(config.ansatz, lattice, basis_of(config, lattice), config.precision.network)
+    lattice = config.lattice.make()
+    return config.ansatz.make(lattice, basis_of(config, lattice), config.precision.network)
 
 
 def log_psi_of(ansatz: Ansatz, params) -> np.ndarray:

@@ -2,16 +2,17 @@
 
 import dataclasses
 
+from nqs_hpc.choices import choice, groups, names
 from nqs_hpc.config.compose import choices
 from nqs_hpc.config.usage import WIDTH, help_text, key_table
-from nqs_hpc.schema import CHOICES
 
 
 def test_help_is_complete_and_narrow():
     page = help_text()
     assert max(len(line) for line in page.splitlines()) <= WIDTH
-    for group, members in CHOICES.items():
-        for name, cls in members.items():
+    for group in groups():
+        for name in names(group):
+            cls = choice(group, name)
             assert f"{group}={name} " in page
             for field in dataclasses.fields(cls):
                 if "check" in field.metadata:

@@ -14,12 +14,12 @@ import numpy as np  # noqa: E402
 from mpi4jax._src import xla_bridge  # noqa: E402
 
 from nqs_hpc.config.compose import compose  # noqa: E402
-from nqs_hpc.driver.evaluate import parameter_hash  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
 from nqs_hpc.parallel.traffic import collectives  # noqa: E402
 from nqs_hpc.parallel.world import world  # noqa: E402
 from nqs_hpc.parts import build  # noqa: E402
+from nqs_hpc.tasks.evaluation import parameter_hash  # noqa: E402
 
 here = world()
 comm = comm_module.comm(here)
@@ -95,7 +95,7 @@ for name, overrides in RUNS.items():
         keys += ["sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8"]
     given = [key for key in keys if key.split("=")[0] not in {word.split("=")[0] for word in overrides}]
     config = compose(given + overrides, here.size)
-    driver = build(config, comm).driver
+    driver = build(config, comm).task.functions
     state = driver.warmed(driver.init())
     energies, chains = [], []
     for step in range(3):
@@ -108,7 +108,7 @@ for name, overrides in RUNS.items():
         energies.append(float(batch.estimate.mean.real))
     count_at_run_time(False)
     traced = (
-        jax.make_jaxpr(driver.jitted[2])(np.zeros(2, np.uint32), state.params, state.sampler),
+        jax.make_jaxpr(driver.jitted[2])(np.zeros(2, np.uint32), state.params, state.chains["samples"]),
         jax.make_jaxpr(driver.evaluate)(state.params, samples, counts),
         jax.make_jaxpr(driver.update)(state, moved, batch),
     )

@@ -27,15 +27,15 @@ def in_step_5(act):
 
     def sabotaged(*arguments):
         beginning = begin(*arguments)
-        update = beginning.parts.driver.update
+        turn = beginning.parts.task.turn
 
-        def step(state, chains, batch):
+        def step(state):
             if int(state.step) == 4:
                 act()
-            return update(state, chains, batch)
+            return turn(state)
 
-        driver = beginning.parts.driver._replace(update=step)
-        return beginning._replace(parts=beginning.parts._replace(driver=driver))
+        task = beginning.parts.task._replace(turn=step)
+        return beginning._replace(parts=beginning.parts._replace(task=task))
 
     run.begin = sabotaged
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from nqs_hpc.choices.hydra.launcher.local import Local
 from nqs_hpc.config.compose import compose
 from nqs_hpc.job import study
 from nqs_hpc.job.files import read_json
-from nqs_hpc.schema import Local
 from nqs_hpc.sweep import local
 from nqs_hpc.sweep.book import Todo
 from tests.mpi.starts import environment, job, metrics, numbers, small, summary
