@@ -111,6 +111,23 @@ class Operator(NamedTuple):
     bounds: tuple[float, float] = (-math.inf, math.inf)  # no eigenvalue lies outside; need not be tight
 
 
+class Local(NamedTuple):
+    """The local value of anything measured: of an operator through its moves, of a fidelity, of a kinetic energy.
+
+    ``prepare(ansatz) -> values`` and ``values(frozen, s_BN, time=None) -> (B, ...)``, of samples of |psi|^2 and
+    ``frozen = ansatz.freeze(params)``: the mean over the samples is <psi|A|psi> / <psi|psi>. No collectives.
+    """
+
+    prepare: Callable[[Ansatz], Callable[..., Array]]
+
+
+class Observable(NamedTuple):
+    """What is measured beside the energy: the mean of a local value, (B,), over the samples."""
+
+    local: Local
+    unit: str = ""
+
+
 class Samples(NamedTuple):
     """Weighted configurations of this rank; the weights of all ranks together sum to 1."""
 
@@ -233,7 +250,8 @@ class Task(NamedTuple):
 
     init: Callable[[], RunState]  # random parameters, fresh chains
     warmed: Callable[[RunState], RunState]  # the same with its chains warmed up
-    given: Callable[[RunState, Tree], RunState]  # a state of `init` with the parameters of another run
+    # a state of `init` with the parameters of another run, and what its sampler has learnt (None of other samplers)
+    given: Callable[..., RunState]
     turn: Callable[[RunState], tuple[RunState, Record | None]]
     progress: Callable[[RunState], Progress]
     failed: Callable[[RunState], str]  # why no further turn is worth making; empty where it is
@@ -246,6 +264,9 @@ class Task(NamedTuple):
     ]  # line, reference -> keys of summary.json
     impossible: Callable[[RunState], str]  # why no run can have written this state, of this rank; empty where one can
     shown: tuple[Quantity, ...]
+    growing: tuple[
+        str, ...
+    ]  # leaves of the state by their names in a checkpoint whose first axis later starts may change
     programs: Callable[..., list[Any]]  # fresh: bool -> the large programs with their arguments, largest first
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
     functions: Any = None  # the compiled pieces of a step, for those who time them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
@@ -41,6 +42,36 @@ def inner(group: str, key: str, doc: str) -> Any:
 
     check = Check(f"a choice of {group}", read_choice)
     return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner": group})
+
+
+def inner_mapping(group: str, key: str, doc: str) -> Any:
+    """A key that is a mapping {LABEL: choice of ``group``}, each as of `inner`; a label is a name of one's own."""
+
+    def read_choices(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise checks.Invalid
+        found = {}
+        for label, one in value.items():
+            if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", label):
+                raise checks.Invalid(
+                    str(label), one, "for labels names of letters, digits and _, at most 40 characters"
+                )
+            below = dict(one)
+            name = below.pop("name")
+            found[label] = read(choice(group, name), below, f"{key}.{label}", name=name)
+        return found
+
+    check = Check(f"a mapping {{LABEL: choice of {group}}}", read_choices)
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner_mapping": group})
+
+
+def inner_mappings(group: str, name: str) -> dict[str, str]:
+    """The keys of a choice that are mappings to choices, with their groups."""
+    return {
+        field.name: field.metadata["inner_mapping"]
+        for field in dataclasses.fields(choice(group, name))
+        if "inner_mapping" in field.metadata
+    }
 
 
 def inner_groups(group: str, name: str) -> dict[str, str]:

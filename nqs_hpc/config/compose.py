@@ -207,7 +207,7 @@ def _filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -
         if replaced:
             plain = _compose_groups({**picked, "experiment": None})[0]
             data.update({group: plain[group] for group in replaced})
-    assigned = fill(data, chosen, assigned, lambda group, name: _compose_groups({group: name})[0][group])
+    assigned = fill(data, chosen, assigned, _defaults_of)
     for key, value in assigned:
         _assign(data, key, value)
     keys = {key for key, _ in assigned}
@@ -215,6 +215,15 @@ def _filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -
         data["lattice"]["extent"] = None  # an experiment's extent does not beat the command line's length
     _refuse_code("", data)
     return _read(data, chosen)
+
+
+def _defaults_of(group: str, name: str) -> dict[str, Any]:
+    """The keys of a choice in conf/."""
+    if group in _FIELDS:
+        found: dict[str, Any] = _compose_groups({group: name})[0][group]
+        return found
+    plain: dict[str, Any] = reading.parse_yaml((conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8"))
+    return plain
 
 
 class _Override(NamedTuple):
@@ -370,6 +379,8 @@ def to_plain(value: Any) -> Any:
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
         return [to_plain(entry) for entry in value]
+    if isinstance(value, Mapping):
+        return {name: to_plain(below) for name, below in value.items()}
     return value
 
 

@@ -58,7 +58,11 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     sampler = config.sampler.resolved(context)
     config = dataclasses.replace(config, ansatz=ansatz, sampler=sampler)
     config = dataclasses.replace(config, symmetrize=resolve_symmetrize(config, lattice, hilbert))
-    config.optimizer.check(context._replace(sampler=sampler))
+    if config.task.optimizes:
+        config.optimizer.check(context._replace(sampler=sampler))
+    if config.task.source() is not None and config.init_from is not None:
+        key, _ = config.task.source() or ("", "")
+        raise bad("init_from", config.init_from, f"null with task={config.task.name}, whose parameters are of {key}")
     return dataclasses.replace(config, task=config.task.resolved(context._replace(sampler=sampler)))
 
 

@@ -93,8 +93,14 @@ def _group_rows(group: str) -> list[Row]:
         having = ", ".join(values) if len(values) <= len(without) + 2 else f"all but {', '.join(without)}"
         if not without:
             having = ""
-        table.append(Row(f"{group.replace('/', '.')}.{key}", ", ".join([usual, *odd]), having, doc))
+        table.append(Row(f"{_place(group).replace('/', '.')}.{key}", ", ".join([usual, *odd]), having, doc))
     return table
+
+
+def _place(group: str) -> str:
+    """Where a choice of a group stands: the group itself, or the key below which a choice has it."""
+    place: str = getattr(choice(group, choices(group)[0]), "place", group)
+    return place
 
 
 def help_text() -> str:
@@ -102,8 +108,8 @@ def help_text() -> str:
     parts = [_USAGE, "groups, the default first: GROUP=CHOICE\n"]
     chosen = _chosen()
     for group in GROUPS:
-        names = sorted(choices(group), key=lambda name, group=group: name != chosen[group])  # type: ignore[misc]
-        parts += [_wrap(f"  {group + '=' + name:<26}", _about(group, name)) for name in names]
+        names = sorted(choices(group), key=lambda name, group=group: name != chosen.get(group))  # type: ignore[misc]
+        parts += [_wrap(f"  {_place(group) + '=' + name:<26}", _about(group, name)) for name in names]
     parts.append("\nready-made combinations; what the command line sets beats them\n")
     parts += [_wrap(f"  {'experiment=' + name:<34}", _about("experiment", name)) for name in choices("experiment")]
     for group, table in rows().items():
@@ -128,8 +134,8 @@ def key_table() -> str:
     chosen = _chosen()
     lines = ["| group | choices |", "|---|---|"]
     for group in [*GROUPS, "experiment"]:
-        names = [f"**{name}**" if name == chosen[group] else name for name in choices(group)]
-        lines.append(f"| `{group}` | {', '.join(names)} |")
+        names = [f"**{name}**" if name == chosen.get(group) else name for name in choices(group)]
+        lines.append(f"| `{group if group == 'experiment' else _place(group)}` | {', '.join(names)} |")
     lines += ["", "| key | default | meaning |", "|---|---|---|"]
     for table in rows().values():
         for row in table:

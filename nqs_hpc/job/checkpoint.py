@@ -18,7 +18,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -96,13 +96,14 @@ def save(
     return on_root(world, act)
 
 
-def load(folder: Path, template: RunState, world: World) -> Loaded | None:
+def load(folder: Path, template: RunState, world: World, *, growing: Collection[str] = ()) -> Loaded | None:
     """The newest checkpoint whose checksum is right, dealt to the ranks; None where there is none at all; collective.
 
     ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of the leaves of ``chains``
     the first axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on
     every rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the
-    chains cannot be dealt to the ranks.
+    chains cannot be dealt to the ranks. Replicated leaves named in ``growing`` take the first axis of the template:
+    what is stored is cut, or zeros follow it.
     """
     named, treedef = _named(template)
 
@@ -111,8 +112,9 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
             return None
         room = ROOM + 4 * world.size * sum(_n_bytes(leaf) for leaf in named.values())
         leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints", limit=room)
-        _match(path, leaves, named, world.size)
+        _match(path, leaves, named, world.size, growing)
         _plausible(path, leaves)
+        leaves |= {name: _resized(leaves[name], named[name].shape[0]) for name in growing}
         return leaves, meta, path, damaged
 
     found = on_root(world, act)
@@ -374,16 +376,23 @@ def _n_bytes(leaf: Any) -> int:
     return math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize
 
 
-def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None:
+def _resized(leaf: np.ndarray, n: int) -> np.ndarray:
+    """With ``n`` rows: the first of them, or zeros behind."""
+    missing = np.zeros((max(0, n - len(leaf)), *leaf.shape[1:]), leaf.dtype)
+    return np.concatenate([leaf[:n], missing])
+
+
+def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int, growing: Collection[str]) -> None:
     """ValueError in one line unless ``leaves`` has the names, dtypes and shapes of the template."""
     for name in sorted(leaves.keys() ^ named.keys()):
         has, lacks = (path.name, "this run") if name in leaves else ("this run", path.name)
         raise ValueError(f"checkpoint: {name} is in {has} but not in {lacks}")
     n_chains = {name: leaf.shape[:1] for name, leaf in leaves.items() if _of_chains(name)}
     for name, expected in named.items():
-        stored, skip = leaves[name], int(_of_chains(name))
-        if stored.dtype != expected.dtype or stored.shape[skip:] != tuple(expected.shape[skip:]):
-            free = ("chains", *expected.shape[1:]) if skip else tuple(expected.shape)
+        stored, skip = leaves[name], int(_of_chains(name) or name in growing)
+        fits = stored.ndim == len(expected.shape)
+        if not fits or stored.dtype != expected.dtype or stored.shape[skip:] != tuple(expected.shape[skip:]):
+            free = ("chains" if _of_chains(name) else "any", *expected.shape[1:]) if skip else tuple(expected.shape)
             shape = str(free).replace("'", "")
             raise ValueError(
                 f"checkpoint: {name} in {path.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {shape}"

@@ -8,19 +8,18 @@ are 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from nqs_hpc.config.compose import hamiltonian
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators import pauli_strings
+from nqs_hpc.operators.basis_change import projected, rotated
 from nqs_hpc.operators.pauli import pauli
 from nqs_hpc.parts import Parts
-from nqs_hpc.types import Move, Operator
+from nqs_hpc.types import Operator
 
 
 def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
@@ -70,31 +69,3 @@ def read(given: Any, parts: Parts) -> Operator:
 
 def _words(local_values: tuple[int, ...]) -> str:
     return "spins" if local_values == (1, -1) else f"0 to {max(local_values)} bosons"
-
-
-def rotated(operator: Operator, signs_N: np.ndarray, local_values: tuple[int, ...]) -> Operator:
-    """U A U with U = prod_i sigma_i over the sites whose sign (N,) is -1 (`system.gauge`)."""
-
-    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        # a spin changes sign where it flips, (-1)^n where the number of bosons changes by an odd one
-        changed_KF = moves_KF.deltas != 0 if local_values == (1, -1) else moves_KF.deltas % 2 != 0
-        odd_KF = changed_KF & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
-        return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
-
-    return _changed(operator, elements)
-
-
-def projected(operator: Operator) -> Operator:
-    """P A P with P the projector onto configurations of one total."""
-
-    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        stays_K = jnp.sum(moves_KF.deltas, axis=1, dtype=jnp.int32) == 0
-        # no move at all where the element is 0: the ratio to a state outside could be infinite, and 0 * inf is NaN
-        deltas_KF = jnp.where(stays_K[:, None], moves_KF.deltas, 0).astype(moves_KF.deltas.dtype)
-        return Move(moves_KF.sites, deltas_KF), jnp.where(stays_K, elements_K, 0)
-
-    return _changed(operator, elements)._replace(may_vanish=True)
-
-
-def _changed(operator: Operator, change: Callable[[Move, Array], tuple[Move, Array]]) -> Operator:
-    return operator._replace(connected=lambda s_N: change(*operator.connected(s_N)))

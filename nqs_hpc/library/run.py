@@ -189,10 +189,11 @@ class Run:
     @cached_property
     def _wave(self) -> Wave:
         parts = self.parts  # first: it switches 64-bit numbers on
-        from nqs_hpc.library.wave import final_parameters, learnt_chains, wave_function
+        from nqs_hpc.library.wave import wave_function
+        from nqs_hpc.parts.stored import final_parameters, learnt_chains
 
-        params = final_parameters(self.checkpoint, parts)
-        return wave_function(self.config, parts, params, learnt_chains(self.checkpoint, parts))
+        params = final_parameters(self.checkpoint, parts.ansatz)
+        return wave_function(self.config, parts, params, learnt_chains(self.checkpoint, parts.sampler))
 
 
 def read_summary(path: Path) -> dict[str, Any]:

@@ -8,25 +8,21 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import checks
-from nqs_hpc.job import checkpoint
 from nqs_hpc.library.observables import observable
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parts import Parts
-from nqs_hpc.parts.shapes import parameter_shapes
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.basis import signs_of_states
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.final import joined
-from nqs_hpc.tasks.running_mean import Average, averaged
 from nqs_hpc.types import Operator, Samples, Tree
 
 
@@ -49,24 +45,6 @@ class Wave(NamedTuple):
     sample: Callable[..., np.ndarray]
     expect: Callable[..., Expectation]
     signs_N: np.ndarray | None  # of Marshall's rule, where it is on
-
-
-def final_parameters(stored: checkpoint.Stored, parts: Parts) -> Tree:
-    """The parameters that a final evaluation takes: of a run with a running mean, that mean."""
-    shapes = parameter_shapes(parts.ansatz)
-    params = checkpoint.subtree(stored, "params/", shapes)
-    if "memory/average/weight" not in stored.leaves:
-        return params
-    mean = checkpoint.subtree(stored, "memory/average/params/", shapes)
-    return averaged(params, Average(mean, jnp.asarray(stored.leaves["memory/average/weight"])))
-
-
-def learnt_chains(stored: checkpoint.Stored, parts: Parts) -> Tree | None:
-    """The chains of a run whose sampler has learnt something, for fresh ones to inherit it; None of other samplers."""
-    if parts.sampler.inherit is None:
-        return None
-    shapes = jax.eval_shape(parts.sampler.init, jax.ShapeDtypeStruct((2,), np.uint32))
-    return checkpoint.subtree(stored, "chains/samples/", shapes)
 
 
 def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | None = None) -> Wave:

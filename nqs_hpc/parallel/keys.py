@@ -29,6 +29,9 @@ class Purpose(IntEnum):
     LIBRARY_CHAINS = 7  # what a notebook samples is neither what trained nor what the final evaluation saw
     LIBRARY_WARMUP = 8
     LIBRARY_SAMPLE = 9
+    EVALUATE_CHAINS = 10
+    EVALUATE_WARMUP = 11
+    EVALUATE_SAMPLE = 12
 
 
 def purpose_key(seed: int, purpose: Purpose, step: int = 0, stage: int = 0) -> np.ndarray:

@@ -61,7 +61,7 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     n_samples = config.sampler.samples_a_step(hilbert)
     n_rows = n_samples * rows_per_sample(ansatz.kind)
 
-    solver = optimizer.asked_solver()
+    solver = optimizer.asked_solver() if config.task.optimizes else None
     if solver == "auto":
         width = None
         if factors is not None:
@@ -70,7 +70,7 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
         wide = max(itemsize, np.dtype(config.precision.solve).itemsize * (2 if form.dtype.kind == "c" else 1))
         solver = optimizer.chosen_solver(size, wide, memory / 2)
 
-    blocks: Any = optimizer.asked_blocks()
+    blocks: Any = optimizer.asked_blocks() if config.task.optimizes else None
     if blocks == "auto":
         whole = 2 * n_rows * form.n_parameters * itemsize
         blocks = 1 if factors is not None else max(1, math.ceil(whole / (memory / 2)))

@@ -6,15 +6,16 @@ All ranks go through the same calls in the same order.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
 from nqs_hpc.config.compose import differences, physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError, bad
-from nqs_hpc.job import checkpoint
+from nqs_hpc.job import checkpoint, files
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel.ahead import compile_ahead
 from nqs_hpc.parallel.comm import comm
@@ -23,6 +24,7 @@ from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan, build
 from nqs_hpc.parts.plan import described
+from nqs_hpc.parts.stored import final_parameters, learnt_chains
 from nqs_hpc.run.record import differences_of_machine, planned
 from nqs_hpc.types import RunState
 
@@ -51,26 +53,54 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
     parts = _built(config, world)
     template = jax.eval_shape(parts.task.init)
     try:
-        loaded = checkpoint.load(folder, template, world)
+        loaded = checkpoint.load(folder, template, world, growing=parts.task.growing)
     except ValueError as error:
         raise Refused(str(error)) from None
     if loaded is not None:
         return _resumed(config, loaded, parts, world, placement, share)
 
-    given, reason = None, "new"
-    messages: list[str] = []
-    if config.init_from is not None:
-        try:
-            given = checkpoint.load_parameters(Path.cwd() / config.init_from, template.params, world)
-        except ValueError as error:
-            raise bad("init_from", config.init_from, f"a run whose parameters fit: {error}") from None
-        messages += given.messages
-        reason = f"new, with the parameters of {given.path}"
+    given = _given(config, parts, template.params, world)
     compile_ahead(parts.task.programs(fresh=True), share, world)
     state = parts.task.init()
-    if given is not None:
-        state = parts.task.given(state, given.params)
-    return Beginning(parts, parts.task.warmed(state), reason, messages, 0.0, True)
+    if given is None:
+        return Beginning(parts, parts.task.warmed(state), "new", [], 0.0, True)
+    state = parts.task.given(state, given.params, given.learnt)
+    reason = f"new, with the parameters of {given.path}"
+    return Beginning(parts, parts.task.warmed(state), reason, list(given.messages), 0.0, True)
+
+
+class _Given(NamedTuple):
+    """What a run begins with that another has left."""
+
+    params: Any
+    learnt: Any  # by its sampler, None where there is nothing
+    path: Path
+    messages: tuple[str, ...]
+
+
+def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given | None:
+    """The parameters that the run begins with, None for random ones. Collective; InputError where they do not fit."""
+    source = config.task.source()
+    key, value = source or ("init_from", config.init_from)
+    if value is None:
+        return None
+    place = Path.cwd() / value
+    try:
+        if source is None:
+            found = checkpoint.load_parameters(place, template, world)
+            return _Given(found.params, None, found.path, found.messages)
+        whole = files.on_root(world, lambda: _wave_function(place, parts))
+    except ValueError as error:
+        raise bad(key, value, f"a run whose parameters fit: {error}") from None
+    return whole._replace(params=jax.device_put(whole.params), learnt=jax.device_put(whole.learnt))
+
+
+def _wave_function(place: Path, parts: Parts) -> _Given:
+    """The wave function of a run as a task takes it over, on the host. Rank 0 calls it."""
+    stored = checkpoint.read(place)
+    params, learnt = final_parameters(stored, parts.ansatz), learnt_chains(stored, parts.sampler)
+    params, learnt = jax.tree.map(np.asarray, (params, learnt))
+    return _Given(params, learnt, stored.path, stored.messages)
 
 
 def _built(config: Config, world: World) -> Parts:

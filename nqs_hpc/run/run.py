@@ -61,7 +61,7 @@ def run(
         started=start["begun"],
         seconds_before=beginning.seconds_before,
     )
-    if config.init_from is not None and beginning.is_new:
+    if (config.init_from or config.task.source()) is not None and beginning.is_new:
         # from here on the run no longer depends on the other's folder
         checkpoint.save(folder, state, world, meta=about.meta(), keep=config.checkpoint.keep)
     changed = files.on_root(world, lambda: changes_since(folder, config, parts.plan))

@@ -14,9 +14,9 @@ from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.stats.chains import diagnostics, widened
 from nqs_hpc.stats.estimate import estimate
 from nqs_hpc.stats.trust import RECENT, Known, doubts, is_frozen, near
-from nqs_hpc.tasks.evaluation import Shared
 from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.lines import rates
+from nqs_hpc.tasks.measurement import Shared
 from nqs_hpc.types import Batch, Ending, Sampler
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
@@ -50,18 +50,28 @@ class System(NamedTuple):
 
 def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
     """The parts of an evaluation as one: each a further piece of the same chains, or more independent samples."""
-    chain_length = sampler.chain_length
     counts = {name: sum(float(shared.counts[name]) for _, shared in parts) for name in parts[0][1].counts}
+    pieces = [np.asarray(batch.e_loc_A) for batch, _ in parts]
+    return estimated(pieces, np.asarray(parts[0][0].w_A), counts, sampler)
+
+
+def estimated(calls: list[np.ndarray], w_A: np.ndarray, counts: dict[str, float], sampler: Sampler) -> Final:
+    """The estimate from the local values (A,) of each call of the sampler; ``w_A``: the weights of the first."""
+    values_A, w_A, chain_length = in_chains(calls, w_A, sampler)
+    found = estimate_jit(values_A, w_A, chain_length)
+    error = widened(float(found.error), values_A, chain_length)
+    return Final(values_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
+
+
+def in_chains(calls: list[np.ndarray], w_A: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray, int]:
+    """The local values of all calls chain by chain, their weights, and the length of a chain; 0: exact sums."""
+    chain_length = sampler.chain_length
     if chain_length == 0:
-        e_loc_A, w_A = np.asarray(parts[0][0].e_loc_A), np.asarray(parts[0][0].w_A)
-    else:
-        pieces = [np.asarray(batch.e_loc_A).reshape(-1, chain_length) for batch, _ in parts]
-        e_loc_A = np.concatenate(pieces, axis=1).ravel()
-        w_A = np.full(len(e_loc_A), 1.0 / len(e_loc_A))
-        chain_length *= 1 if sampler.independent else len(parts)
-    found = estimate_jit(e_loc_A, w_A, chain_length)
-    error = widened(float(found.error), e_loc_A, chain_length)
-    return Final(e_loc_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
+        return calls[0], w_A, 0
+    pieces = [values_A.reshape(-1, chain_length) for values_A in calls]
+    values_A = np.concatenate(pieces, axis=1).ravel()
+    together = 1 if sampler.independent else len(calls)
+    return values_A, np.full(len(values_A), 1.0 / len(values_A)), chain_length * together
 
 
 def believable(final: Final, bounds: tuple[float, float]) -> bool:

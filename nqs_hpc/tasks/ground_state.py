@@ -15,9 +15,9 @@ from nqs_hpc.stats.trust import is_frozen
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.tasks import guard
 from nqs_hpc.tasks.chains import outside
-from nqs_hpc.tasks.evaluation import check_hashes
 from nqs_hpc.tasks.final import FROZEN_ADVICE, Final, System, believable, ending
 from nqs_hpc.tasks.lines import energy_summary, metrics
+from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.running_mean import averaged
 from nqs_hpc.tasks.vmc import CHAINS, vmc
 from nqs_hpc.types import (
@@ -131,7 +131,8 @@ def ground_state(
             line, reference, n_sites=system.n_sites, e_infinity=system.e_infinity, n_samples=sampler.n_samples
         )
 
-    def given(state: RunState, params: Tree) -> RunState:
+    def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
+        del learnt  # what it optimizes is another wave function
         good = state.memory.good._replace(params=params)
         return state._replace(params=params, memory=state.memory._replace(good=good))
 
@@ -151,6 +152,7 @@ def ground_state(
         summary=summary,
         impossible=lambda state: guard.why_impossible(state.memory) or outside(state.chains, hilbert),
         shown=SHOWN,
+        growing=(),
         programs=functions.programs,
         jitted=functions.jitted,
         functions=functions,

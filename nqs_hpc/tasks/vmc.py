@@ -20,8 +20,9 @@ from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.tasks import guard
-from nqs_hpc.tasks.evaluation import Shared, evaluation
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.final import Final, joined
+from nqs_hpc.tasks.measurement import Shared
 from nqs_hpc.tasks.trees import choose, strong
 from nqs_hpc.types import Ansatz, Batch, Operator, RunState, Sampler, Samples, Tree, Update
 

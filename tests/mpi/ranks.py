@@ -19,7 +19,7 @@ from nqs_hpc.parallel import comm as comm_module  # noqa: E402
 from nqs_hpc.parallel.traffic import collectives  # noqa: E402
 from nqs_hpc.parallel.world import world  # noqa: E402
 from nqs_hpc.parts import build  # noqa: E402
-from nqs_hpc.tasks.evaluation import parameter_hash  # noqa: E402
+from nqs_hpc.tasks.measurement import parameter_hash  # noqa: E402
 
 here = world()
 comm = comm_module.comm(here)

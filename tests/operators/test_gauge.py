@@ -7,7 +7,7 @@ import pytest
 
 from nqs_hpc.config.compose import compose
 from nqs_hpc.config.signs import why_not_positive
-from nqs_hpc.library.observables import rotated
+from nqs_hpc.operators.basis_change import rotated
 from nqs_hpc.operators.exact import ground_state, sparse_matrix
 from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.hilbert import codes, decode

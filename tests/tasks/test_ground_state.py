@@ -14,8 +14,9 @@ from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import flip
 from nqs_hpc.system.hilbert import spin_half
-from nqs_hpc.tasks.evaluation import evaluation, parameter_hash
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.guard import possible
+from nqs_hpc.tasks.measurement import parameter_hash
 from nqs_hpc.tasks.running_mean import averaged
 from nqs_hpc.tasks.vmc import vmc
 from nqs_hpc.types import Samples

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class Task:
     name: str
     prefix: ClassVar[str] = ""  # of the name of its runs
+    optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
     source_key: ClassVar[str | None] = None  # which names a run whose system and wave function it takes over
 
     def resolved(self, context: Context) -> Self:
