@@ -162,7 +162,7 @@ def _fresh(name: str, place: int) -> int:
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor of ``path`` for appending, made where it is not there; OSError where it is no regular file."""
+    """A descriptor of ``path`` for appending, created if it does not exist; OSError if it is not a regular file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with opened(path.parent) as place:
         descriptor = open_regular(path, flags, place)
@@ -176,7 +176,7 @@ def open_to_append(path: Path) -> int:
 
 
 def open_regular(path: Path, flags: int, place: int) -> int:
-    """A descriptor of the file ``path`` in the open folder ``place``; OSError, in words, where it is no regular file.
+    """A descriptor of the file ``path`` in the open folder ``place``; OSError, in words, if it is not a regular file.
 
     ``flags`` hold O_NOFOLLOW, and O_NONBLOCK, without which a FIFO keeps waiting who opens it.
     """

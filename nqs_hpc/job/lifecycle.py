@@ -71,7 +71,7 @@ class Lifecycle(NamedTuple):
 def listen(abort: Callable[[int], None]) -> Signals:
     """Take SIGTERM, SIGUSR1 and SIGINT as requests to stop, from now on; to be called in the main thread.
 
-    A second SIGINT raises KeyboardInterrupt at once. Where the main thread does not come to see it, for it waits in a
+    A second SIGINT raises KeyboardInterrupt at once. If the main thread cannot react, because it waits in a
     collective for a rank that is gone, a thread calls ``abort(1)``, which ends all ranks.
     """
     flags = 0
@@ -163,7 +163,7 @@ def lifecycle(
             bits |= TIME
         obeyed = world.any_flags(bits)
         stopping = obeyed & ~(SAVE | DUE)
-        # a checkpoint that was due as well is no reason for a stop: the batch scripts read why there was one
+        # a checkpoint that was due as well is not a reason to stop: the batch scripts read why the run stopped
         reason = " and ".join(words for i, words in enumerate(REASONS) if (stopping or obeyed) >> i & 1)
         return Verdict(stopping != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
 

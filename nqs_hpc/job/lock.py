@@ -124,8 +124,8 @@ def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> s
 def alone(path: Path, *, wait: bool, guard: bool = False) -> Iterator[bool]:
     """Hold the lock of the file ``path``, made where it is not there, and say whether it is ours.
 
-    With ``wait`` it is, sooner or later. With ``guard`` each write in its folder raises Lost where folder or lock are
-    no longer what their paths say. Raises OSError where the file system has no locks, or ``path`` is no regular file.
+    With ``wait`` it is, sooner or later. With ``guard`` each write in its folder raises Lost if folder or lock are
+    no longer what their paths say. Raises OSError if the file system has no locks, or ``path`` is not a regular file.
     Removing ``path`` within the block is safe: who waits for it looks again.
     """
     place = os.open(path.parent, _FOLDER)
@@ -289,7 +289,7 @@ def withdraw(folder: Path, made: list[Path]) -> None:
 
 
 def _text(place: int) -> bytes:
-    """What the lock file in an open folder says; empty where it is not there or is no regular file."""
+    """What the lock file in an open folder says; empty if there is none or it is not a regular file."""
     try:
         descriptor = os.open(NAME, _READ, dir_fd=place)
     except OSError:

@@ -33,8 +33,8 @@ PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5
 def start(folder: Path, world: World, *, step: int, reason: str, changed: list[str], physics: dict[str, Any]) -> None:
     """Note a start from ``step``, for a ``reason`` such as "new" or "resumed"; collective.
 
-    ``changed`` lists what its configuration has that the last start's had not, ``key: a -> b``. ``physics`` is what
-    makes this run this run: a start with another is refused (`recorded_physics`).
+    ``changed`` lists where its configuration differs from that of the last start, ``key: a -> b``. ``physics``
+    identifies the run: a start with another is refused (`recorded_physics`).
 
     Raises ValueError on every rank if there is a manifest that cannot be read.
     """
@@ -136,7 +136,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(starts, list) or not all(isinstance(entry, dict) for entry in starts):
         raise unfit(path, "is not a manifest of nqs_hpc: it lists no starts; move it away")
     if not isinstance(manifest.get("physics", {}), dict):
-        raise unfit(path, "is not a manifest of nqs_hpc: its physics is no object; move it away")
+        raise unfit(path, "is not a manifest of nqs_hpc: its physics is not an object; move it away")
     return manifest
 
 

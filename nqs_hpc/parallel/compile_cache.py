@@ -95,7 +95,7 @@ def processor() -> str:
 
 def _speak(own: Path, rank: int) -> None:
     """One line on stderr, in place of jax's warning, for an entry that it could not read or write. One that could not
-    be read is removed, for jax writes none again while it is there.
+    be read is removed, because jax writes no other while it is there.
     """
     warnings.filterwarnings("always", r"Error (reading|writing) persistent compilation cache entry")
     usual = warnings.showwarning

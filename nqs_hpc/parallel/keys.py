@@ -50,7 +50,7 @@ def words(key: Array, chain: Array, index: Array, n: int) -> Array:
 def threefry(key: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
     """threefry2x32 of the counters (x0, x1), bit for bit as `jax.extend.random.threefry_2x32`.
 
-    Written out, for XLA takes half as long again to compile jax's loops and runs them a third slower.
+    Written out, because XLA takes half as long again to compile jax's loops and runs them a third slower.
     """
     k = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
     x0, x1 = x0 + k[0], x1 + k[1]

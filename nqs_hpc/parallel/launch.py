@@ -1,4 +1,4 @@
-"""Threads and device of this rank: set before jax is imported, for jax reads them once.
+"""Threads and device of this rank: set before jax is imported, because jax reads them once.
 
 Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
 a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS

@@ -38,7 +38,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
     """The bonds of a file, whose third column holds weights if ``weighted``, else orders.
 
     ValueError, in one line with the file and the line number, for a file that cannot be read or names no bond of order
-    1, and for a line that is no bond: words, negative or too large numbers, self-loops, repeats, lines of other
+    1, and for a line that is not a bond: words, negative or too large numbers, self-loops, repeats, lines of other
     formats.
     """
     third = "weight" if weighted else "order"
