@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     """What to do after this step, the same on every rank."""
 
     stop: bool
-    save: bool  # write a checkpoint now; set with ``stop`` but where a fault forbids it
+    save: bool  # write a checkpoint now; set together with ``stop``, unless a fault forbids it
     reason: str  # in words, several joined by "and"; empty where there is nothing to do
 
 
@@ -134,10 +134,10 @@ def lifecycle(
 ) -> Lifecycle:
     """Watch over the run in ``folder``.
 
-    The run stops as soon as what is left of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) has
-    no room for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
-    only until there is a second. So it does under ``ends``, the Unix time of Slurm's limit as rank 0 knows it, with
-    CLOSING_SECONDS more.
+    The run stops as soon as the rest of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) is too
+    short for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
+    only until there is a second. It also stops before ``ends``, the Unix time of Slurm's limit as rank 0 knows it, with
+    CLOSING_SECONDS to spare.
     """
     start = time.monotonic() if started is None else started
     obeyed = 0
@@ -175,9 +175,9 @@ def lifecycle(
             remove(folder / "SAVE")
         except OSError as error:  # a folder, or a file that only its owner may remove
             kept = _lstat(folder / "SAVE")
-            return f"{folder / 'SAVE'} was obeyed and cannot be removed ({error.strerror}): it counts no more"
+            return f"{folder / 'SAVE'} was obeyed and cannot be removed ({error.strerror}): it has no further effect"
         except Lost:
-            pass  # the next write says so on all ranks
+            pass  # the next write reports it on all ranks
         return ""
 
     def seconds() -> float:

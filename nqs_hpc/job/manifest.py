@@ -79,8 +79,8 @@ def first_step(folder: Path, moments: Mapping[str, float]) -> None:
 def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_vain: bool = False) -> None:
     """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read.
 
-    ``saves``: how many checkpoints it wrote, and the seconds that took. ``in_vain``: its time was over before it had
-    come any further.
+    ``saves``: how many checkpoints it wrote, and the seconds that took. ``in_vain``: its time ran out before it made
+    any progress.
     """
     manifest = _read(folder / "manifest.json")
     last = {"time": _now(), "step": step, "reason": reason, "saves": saves[0], "save_seconds": round(saves[1], 3)}
@@ -90,7 +90,7 @@ def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_va
 
 
 def was_in_vain(folder: Path) -> bool:
-    """Whether the start before the latest one ran out of time before it had come any further; rank 0 asks."""
+    """Whether the start before the latest one ran out of time before it made any progress; rank 0 asks."""
     starts = _read(folder / "manifest.json")["starts"]
     before = starts[-2].get("exit") if len(starts) > 1 else None
     return isinstance(before, dict) and before.get("in_vain") is True
@@ -103,7 +103,7 @@ def recorded_physics(folder: Path) -> dict[str, Any] | None:
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python, this package and what it stands on, without importing them; null where not installed."""
+    """Versions of Python, this package and its dependencies, without importing them; null where not installed."""
     found: dict[str, str | None] = {"nqs_hpc": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:

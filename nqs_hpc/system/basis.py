@@ -23,7 +23,7 @@ class Basis(NamedTuple):
 
     hilbert: Hilbert
     signs_N: NDArray[np.int8] | None = None  # -1 on the sites of A, 1 on the others; None: the physical basis
-    key: str | None = None  # which has put the signs there
+    key: str | None = None  # the key of the configuration that put the signs there
 
 
 def signs_of_states(basis: Basis, s: ArrayLike) -> NDArray[np.int8]:

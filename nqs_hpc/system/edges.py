@@ -1,8 +1,8 @@
 """The file behind lattice=edges: one bond a line, ``i j`` or ``i j x``.
 
 The third column is the neighbour order of a bond, 1 where it is left out, or the weight of the bond, a factor of its
-coupling. Sites count from 0, or from 1 where that is said. ``#`` starts a comment, blank lines are skipped, either site
-of a pair may come first. A pair may be given once at each order, and of weights once.
+coupling. Sites count from 0, or from 1 if lattice.first_site says so. ``#`` starts a comment, blank lines are skipped,
+either site of a pair may come first. A pair may be given once at each order, and of weights once.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from nqs_hpc.system import formats
 from nqs_hpc.system.lattice import Lattice
 
 MAX_POINTS = 4096  # neighbours by distance compare all pairs
-LARGEST = 1e6  # coordinates; beyond it float64 no longer tells what the shells of neighbours are told by
+LARGEST = 1e6  # coordinates; beyond it float64 cannot resolve the shells of neighbours
 CLOSEST = 1e-6  # of the size of a cluster smaller than 1, and apart, below which two sites are in one place
 SMALLEST = 1e-3  # distance; below it the 1e-6 that symmetries and exact shells allow for rounding are not small
 VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
