@@ -11,8 +11,14 @@ VERBS = (
     "writes sees finds wants reaches asks allows holds means ends loses uses calls counts makes turns leaves grows"
 )
 # a subject of up to five words and its verb; a relative clause has its own verb and is none
+# ("for bosons it is", "for bosons the number is": the clause begins after the noun)
 NO_SUBJECT = r"that\b|which\b|who|what\b|where|when|if\b|as\b|whose\b|with|of one\b"
-BECAUSE = rf"[,;:(] ?for (?:(?!{NO_SUBJECT})[\w'|()*/.`-]+ ){{1,5}}?(?:{VERBS.replace(' ', '|')})\b"
+BEGINS = r"(?:it|they|this|there|we|you|he|she)\b"
+WORD = r"[\w'|()*/.`-]+ "
+BECAUSE = (
+    rf"[,;:(] ?for (?!{NO_SUBJECT})(?!(?!in|on|at|under|behind|all|both|half|not|of){WORD}(?:the|an?) ){WORD}"
+    rf"(?:(?!{NO_SUBJECT}|{BEGINS}){WORD}){{0,4}}?(?:{VERBS.replace(' ', '|')})\b"
+)
 DONE = (
     r"been|yet|only|(?!need)\w+ed|run|begun|come|gone|made|taken|written|seen|given|had|got|become|known|done|met|shown|"
     r"told|left"
@@ -104,5 +110,6 @@ def test_turns_are_seen():
     assert {turn.split(":")[0] for turn in turns(bad)} == set(TURNS) - {"a cute noun"}
     assert len(turns(bad)) == len(TURNS)
     good = """It has not run on a GPU yet. One line for each rank, for example this. A file, for readers that are slow.
-    There is no energy. It is no longer there. Three ranks, for which it is 0."""
+    There is no energy. It is no longer there. Three ranks, for which it is 0. Spins have two; for bosons it is the
+    number, for bosons the number is given."""
     assert turns(good) == []

@@ -1,4 +1,4 @@
-"""The help page and the table of the README name everything that exists."""
+"""The help page and the tables of keys name everything that exists."""
 
 import dataclasses
 
