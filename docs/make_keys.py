@@ -1,6 +1,6 @@
 """Writes docs/keys.md, the tables of all groups, choices and keys: `python docs/make_keys.py`.
 
-`groups` alone asks the package what exists; the rest of this file is layout.
+`groups` alone asks the package which groups, choices and keys exist, `schedules` which schedules; the rest is layout.
 """
 
 from __future__ import annotations
