@@ -64,8 +64,8 @@ ALLOWED: dict[str, set[str]] = {
     # The input is checked before anything heavy is loaded: geometry and the grammar of Pauli strings, no physics.
     "config": {"types", "inputs", "choices", "system", "operators.pauli_strings", "job"},
 }
-# From a configuration to what computes; it reads and writes no files.
-ALLOWED["parts"] = set(ALLOWED) - {"job", "report"}
+# From a configuration, and from the arrays of a checkpoint, to what computes.
+ALLOWED["parts"] = set(ALLOWED) - {"report"}
 ALLOWED["cluster"] = {"inputs", "choices", "config", "job"}
 ALLOWED["sweep"] = {"inputs", "choices", "config", "job", "cluster"}  # many jobs, each a `submit` or a start
 # A notebook's view of runs and parts; it starts no job, so no loop and nothing of a start. What state a run is in says

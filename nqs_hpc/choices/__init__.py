@@ -6,7 +6,7 @@ the facts that other rooms ask for, whose defaults in ``GROUP/base.py`` are safe
 sampler, optimizer, observable or task is its mathematics, its file here, its YAML in conf/GROUP/ and its test: choices
 are found by looking into the folders, and no list of them is written down anywhere.
 
-Files that begin with an underscore, and ``base.py``, are what choices of a group share; they are no choices.
+Files that begin with an underscore, and ``base.py``, hold what the choices of a group share.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What ``--help`` prints and what the README lists: groups, choices and keys, out of choices and conf/."""
+"""What ``--help`` prints and what docs/keys.md lists: groups, choices and keys, out of choices and conf/."""
 
 from __future__ import annotations
 
@@ -81,10 +81,11 @@ def _group_rows(group: str) -> list[Row]:
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name in choices(group):
         defaults = _load(conf_dir() / group / f"{name}.yaml")
-        for field in dataclasses.fields(choice(group, name)):
-            if "check" in field.metadata:
-                place = (field.name, field.metadata["doc"])
-                found.setdefault(place, {})[name] = show(defaults[field.name])
+        fields = {field.name: field for field in dataclasses.fields(choice(group, name))}
+        for key, value in defaults.items():  # in the order of the YAML
+            if key in fields:
+                place = (key, fields[key].metadata["doc"])
+                found.setdefault(place, {})[name] = show(value)
     table = []
     for (key, doc), values in found.items():
         usual = max(values.values(), key=list(values.values()).count)
@@ -93,11 +94,11 @@ def _group_rows(group: str) -> list[Row]:
         having = ", ".join(values) if len(values) <= len(without) + 2 else f"all but {', '.join(without)}"
         if not without:
             having = ""
-        table.append(Row(f"{_place(group).replace('/', '.')}.{key}", ", ".join([usual, *odd]), having, doc))
+        table.append(Row(f"{place_of(group).replace('/', '.')}.{key}", ", ".join([usual, *odd]), having, doc))
     return table
 
 
-def _place(group: str) -> str:
+def place_of(group: str) -> str:
     """Where a choice of a group stands: the group itself, or the key below which a choice has it."""
     place: str = getattr(choice(group, choices(group)[0]), "place", group)
     return place
@@ -106,12 +107,12 @@ def _place(group: str) -> str:
 def help_text() -> str:
     """The page ``python -m nqs_hpc --help`` prints, at most 100 columns wide."""
     parts = [_USAGE, "groups, the default first: GROUP=CHOICE\n"]
-    chosen = _chosen()
+    chosen = default_choices()
     for group in GROUPS:
         names = sorted(choices(group), key=lambda name, group=group: name != chosen.get(group))  # type: ignore[misc]
-        parts += [_wrap(f"  {_place(group) + '=' + name:<26}", _about(group, name)) for name in names]
+        parts += [_wrap(f"  {place_of(group) + '=' + name + ' ':<26}", about(group, name)) for name in names]
     parts.append("\nready-made combinations; what the command line sets beats them\n")
-    parts += [_wrap(f"  {'experiment=' + name:<34}", _about("experiment", name)) for name in choices("experiment")]
+    parts += [_wrap(f"  {'experiment=' + name:<34}", about("experiment", name)) for name in choices("experiment")]
     for group, table in rows().items():
         if table:
             parts.append(
@@ -129,21 +130,6 @@ def help_text() -> str:
     return "".join(parts)
 
 
-def key_table() -> str:
-    """The groups and keys as markdown, for the README."""
-    chosen = _chosen()
-    lines = ["| group | choices |", "|---|---|"]
-    for group in [*GROUPS, "experiment"]:
-        names = [f"**{name}**" if name == chosen.get(group) else name for name in choices(group)]
-        lines.append(f"| `{group if group == 'experiment' else _place(group)}` | {', '.join(names)} |")
-    lines += ["", "| key | default | meaning |", "|---|---|---|"]
-    for table in rows().values():
-        for row in table:
-            doc = f"{row.doc} ({row.choices})" if row.choices else row.doc
-            lines.append(f"| `{row.key}` | `{row.default}` | {doc.replace('|', chr(92) + '|')} |")
-    return "\n".join(lines) + "\n"
-
-
 def _load(file: Path) -> dict[str, Any]:
     import yaml
 
@@ -151,7 +137,7 @@ def _load(file: Path) -> dict[str, Any]:
     return data
 
 
-def _chosen() -> dict[str, str | None]:
+def default_choices() -> dict[str, str | None]:
     """The default choice of every group, from the defaults list."""
     entries = _load(conf_dir() / "config.yaml")["defaults"]
     return {
@@ -159,7 +145,7 @@ def _chosen() -> dict[str, str | None]:
     }
 
 
-def _about(group: str, name: str) -> str:
+def about(group: str, name: str) -> str:
     """The comment a YAML file begins with."""
     lines = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
     return next(line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line)

@@ -112,7 +112,7 @@ def count(number: int, noun: str) -> str:
 
 
 def not_tried(reason: str) -> Line:
-    """The line of a check that cannot be made, for something else is broken."""
+    """The line of a check that cannot be made because something else is broken."""
     return Line("warning", f"not tried: {reason}", "repair that first")
 
 

@@ -43,7 +43,7 @@ class Residual(Ansatz):
             regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
             raise bad(prefix, self.name, f"with {here} another ansatz; {self.name} with lattice={regular}")
         if self.skip and self.layers % 2:
-            valid = "an even number, for a residual block has two layers; or ansatz=cnn"
+            valid = "an even number: a residual block has two layers; or ansatz=cnn"
             raise bad(f"{prefix}.layers", self.layers, valid)
         n_dim = len(lattice.extent)
         kernel = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * n_dim
