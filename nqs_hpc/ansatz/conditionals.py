@@ -16,36 +16,12 @@ Every configuration that keeps to it is in the sector, and every one in the sect
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-
-from nqs_hpc.ansatz.layers import log_cosh
-
-
-def selu(x: Array) -> Array:
-    """Scaled exponential linear unit (Klambauer et al. 2017, arXiv:1706.02515), elementwise.
-
-    With exp(x) - 1, right to one rounding of 1, which takes half as long as expm1.
-    """
-    scale, alpha = 1.0507009873554805, 1.6732632423543772
-    return scale * jnp.where(x > 0, x, alpha * (jnp.exp(jnp.where(x > 0, 0, x)) - 1))
-
-
-Activation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "selu": selu,
-    "gelu": jax.nn.gelu,
-    "tanh": jnp.tanh,
-    "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
-    "log_cosh": log_cosh,
-}
 
 GROUP = 16  # factors multiplied before their logarithm: 128**16 is a float32
 Range = tuple[Array, Array] | None  # least and largest digit allowed; None: all are

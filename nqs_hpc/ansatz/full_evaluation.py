@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.layers import over_moves
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 
@@ -31,36 +31,12 @@ def full_evaluation(
     ansatz that has its own ratios, this is the reference for them.
     """
 
-    def log_ratio(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
-        return ratio_to(log_psi(frozen, apply_move(s_N, move)), cache)
-
     def attempt(frozen: Tree, s_N: Array, cache: Array, move: Move) -> tuple[Array, Array]:
         new = log_psi(frozen, apply_move(s_N, move))
         return ratio_to(new, cache), new
 
-    def advance(
-        frozen: Tree,
-        s_N: Array,
-        cache: Array,
-        move: Move,
-        attempted: Array | None = None,
-        accepted: Array | bool = True,
-    ) -> Array:
-        new = log_psi(frozen, apply_move(s_N, move)) if attempted is None else attempted
-        return jnp.where(accepted, new, cache)
-
-    return Ansatz(
-        init=init,
-        log_psi=log_psi if freeze is None else lambda params, s_N: log_psi(freeze(params), s_N),
-        kind=kind,
-        freeze=freeze or (lambda params: params),
-        prepare=log_psi,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
-        whole=True,
-    )
+    of_params = log_psi if freeze is None else lambda params, s_N: log_psi(freeze(params), s_N)
+    return complete(init, of_params, kind, freeze=freeze, prepare=log_psi, attempt=attempt, whole=True)
 
 
 def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:

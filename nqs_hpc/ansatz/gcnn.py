@@ -16,23 +16,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.group_convolution import group_convolution
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
-from nqs_hpc.ansatz.mlp import ACTIVATIONS
+from nqs_hpc.ansatz.layers import normal, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.groups import product_table
 from nqs_hpc.types import Ansatz
-
-GroupActivation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
 
 
 class GroupLayer(NamedTuple):
@@ -49,17 +48,12 @@ class FrozenGCNN(NamedTuple):
     biases: tuple[Array, ...]  # (G out,)
 
 
-def selu(x: Array) -> Array:
-    """The self-normalising unit of Klambauer et al. 2017, arXiv:1706.02515; exp - 1 is half the time of expm1 here."""
-    return 1.0507009873554805 * jnp.where(x > 0, x, 1.6732632423543772 * (jnp.exp(jnp.minimum(x, 0)) - 1))
-
-
 def gcnn(
     symmetry: Symmetry,
     *,
     layers: int,
     features: int,
-    activation: GroupActivation = "selu",
+    activation: Activation = "selu",
     dtype: NumberName = "real",
     init_scale: float = 1.0,
     local_values: Sequence[int] = (1, -1),
@@ -73,15 +67,13 @@ def gcnn(
     """
     if layers < 1 or features < 1:
         raise ValueError(f"layers={layers}, features={features}: both must be at least 1")
-    nonlinear = (ACTIVATIONS | {"selu": selu}).get(activation)
-    if nonlinear is None:
-        raise ValueError(f"activation={activation!r}: one of selu, {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     if (symmetry.flips < 0).any():
         raise ValueError("a group of site permutations alone: spin flip is for symmetrize")
     if dtype == "real" and not symmetry.is_trivial:
         raise ValueError("dtype='real': characters that are all 1, or dtype='complex'")
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
+    is_complex = dtype == "complex"
+    param_dtype = real_parameters(dtype, float_dtype)
     size, n_sites = symmetry.perms.shape
     outputs = features * (2 if is_complex else 1)
     widths = (*(features,) * (layers - 1), outputs)
@@ -123,7 +115,7 @@ def gcnn(
         absent = jnp.bool_(False)
         if codes_NG is not None:
             absent = is_absent(s_N.astype(jnp.float64) @ codes_NG, symmetry)
-        return log_sum(log_f, weights, "complex" if is_complex else "real", absent)
+        return log_sum(log_f, weights, dtype, absent)
 
     @jax.custom_jvp
     def lift(s_N: Array, kernel: Array, matrix: Array) -> Array:
@@ -136,4 +128,4 @@ def gcnn(
         by_kernel = (s_N[window_GN] @ tangents[1]).reshape(-1)
         return lift(s_N, kernel, matrix), tangents[0] @ matrix + by_kernel
 
-    return full_evaluation(init, log_psi, "complex" if is_complex else "real", freeze=freeze)
+    return full_evaluation(init, log_psi, dtype, freeze=freeze)

@@ -16,6 +16,7 @@ several belongs to the first of them, and its change is the sum of what comes fr
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -23,9 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.conditionals import (
-    ACTIVATIONS,
-    Activation,
     Terms,
     allowed,
     allowed_everywhere,
@@ -38,7 +39,8 @@ from nqs_hpc.ansatz.conditionals import (
     log_product,
 )
 from nqs_hpc.ansatz.full_evaluation import apply_move
-from nqs_hpc.ansatz.layers import Dense, FloatName, NumberName, dense_init, over_moves, parameter_dtype
+from nqs_hpc.ansatz.layers import Dense, dense_layers_init, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.ansatz.receptive import causal_offsets, connections, relative, windows
 from nqs_hpc.types import Ansatz, Conditionals, Move
 
@@ -95,16 +97,13 @@ def masked_conv(
             f"extent={extent}, layers={layers}, features={features}, kernel={kernel}: one or two directions, at least "
             "1 layer of 1 feature, a kernel of at least 2 and at most the smallest extent"
         )
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     shape = extent[::-1]  # rows first: site = x + Lx y is the order of the grid's memory
     n_sites = int(np.prod(shape))
     space = local_space(n_sites, local_values, total)
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    real_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
+    real_dtype = real_parameters(dtype, float_dtype)
 
-    n_outputs = space.n_values * (2 if is_complex else 1)
+    n_outputs = space.n_values * (2 if dtype == "complex" else 1)
     channels = (1, *[features] * (layers - 1), n_outputs)
     kernels = [causal_offsets(len(shape), kernel, exclusive=layer == 0) for layer in range(layers)]
     reach = kernel - 1
@@ -127,12 +126,8 @@ def masked_conv(
     place_in = [relative(window.offsets, shape) for window in places]
 
     def init(key: Array) -> Params:
-        return tuple(
-            dense_init(k, len(offsets) * n_in, n_out, scale=init_scale, dtype=real_dtype)
-            for k, offsets, n_in, n_out in zip(
-                jax.random.split(key, layers), kernels, channels[:-1], channels[1:], strict=True
-            )
-        )
+        sizes = [(len(seen) * n_in, n_out) for seen, (n_in, n_out) in zip(kernels, pairwise(channels), strict=True)]
+        return dense_layers_init(key, sizes, scale=init_scale, dtype=real_dtype)
 
     def outputs_of(params: Params, s_N: Array) -> tuple[list[Array], list[Array]]:
         """z_l of all layers, (N, C_l), and f(z_l) of all but the last."""
@@ -225,18 +220,10 @@ def masked_conv(
         ratio = jnp.where(inside(space, digits_N), ratio, -jnp.inf)
         return jnp.where(cache.is_zero, 0, ratio), changed
 
-    def log_ratio(frozen: ConvFrozen, s_N: Array, cache: ConvCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
     def advance(
-        frozen: ConvFrozen,
-        s_N: Array,
-        cache: ConvCache,
-        move: Move,
-        attempted: ConvChange | None = None,
-        accepted: Array | bool = True,
+        frozen: ConvFrozen, s_N: Array, cache: ConvCache, move: Move, changed: ConvChange, accepted: Array | bool
     ) -> ConvCache:
-        changed = change(frozen, cache, move)[0] if attempted is None else attempted
+        del frozen
         z, x = (
             tuple(
                 old.at[sites].add(jnp.where(accepted, d, 0))
@@ -270,14 +257,12 @@ def masked_conv(
         value = (space.first + space.spacing * digit).astype(real_dtype)
         return ConvRunning((pushed(running.memory[0], value[None]), *running.memory[1:]), running.before + digit)
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="complex" if is_complex else "real",
+    return complete(
+        init,
+        log_psi,
+        dtype,
         freeze=freeze,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         conditionals=Conditionals(begin, step, extend),

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 
@@ -45,12 +46,6 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
     def prepare(frozen: ModulusPhase, s_N: Array) -> ModulusPhase:
         return ModulusPhase(modulus.prepare(frozen.modulus, s_N), phase.prepare(frozen.phase, s_N))
 
-    def log_ratio(frozen: ModulusPhase, s_N: Array, cache: ModulusPhase, move: Move) -> Array:
-        return jax.lax.complex(
-            modulus.log_ratio(frozen.modulus, s_N, cache.modulus, move),
-            phase.log_ratio(frozen.phase, s_N, cache.phase, move),
-        )
-
     def log_ratios(frozen: ModulusPhase, s_N: Array, cache: ModulusPhase, moves_KF: Move) -> Array:
         return jax.lax.complex(
             modulus.log_ratios(frozen.modulus, s_N, cache.modulus, moves_KF),
@@ -67,25 +62,23 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
         s_N: Array,
         cache: ModulusPhase,
         move: Move,
-        attempted: ModulusPhase | None = None,
-        accepted: Array | bool = True,
+        tried: ModulusPhase,
+        accepted: Array | bool,
     ) -> ModulusPhase:
-        tried = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
         return ModulusPhase(
             modulus.advance(frozen.modulus, s_N, cache.modulus, move, tried.modulus, accepted),
             phase.advance(frozen.phase, s_N, cache.phase, move, tried.phase, accepted),
         )
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="complex",
+    return complete(
+        init,
+        log_psi,
+        "complex",
         freeze=freeze,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=log_ratios,
         attempt=attempt,
         advance=advance,
+        log_ratios=log_ratios,
         factors=_factors(modulus.factors, phase.factors),
         modulus=modulus._replace(
             init=init,

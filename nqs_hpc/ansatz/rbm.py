@@ -33,17 +33,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import (
-    LOG_2,
-    FloatName,
-    NumberName,
-    log_cosh,
-    normal,
-    over_moves,
-    parameter_dtype,
-    tanh,
-    times_weight,
-)
+from nqs_hpc.ansatz.activations import LOG_2, log_cosh, tanh
+from nqs_hpc.ansatz.complete import complete
+from nqs_hpc.ansatz.layers import normal, parameter_dtype, times_weight
+from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 # Products run over rows of hidden units, all lanes of a row at once in vector registers. Few rows keep a group's
@@ -221,21 +214,13 @@ def rbm(
         return _log_ratio(linear, new, cache.product), new
 
     def advance(
-        frozen: RBMFrozen,
-        s_N: Array,
-        cache: RBMCache,
-        move: Move,
-        attempted: Product | None = None,
-        accepted: Array | bool = True,
+        frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move, product: Product, accepted: Array | bool
     ) -> RBMCache:
-        product = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
+        del s_N
         # A move of delta 0 multiplies by 1: cheaper than a choice between two sets of units, one of them in memory.
         taken = Move(move.sites, jnp.where(accepted, move.deltas, 0))
         units = moved(frozen, cache.units, index(taken))
         return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
-
-    def log_ratio(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
 
     # O by w is s (x) tanh(theta), by a it is s, by b it is tanh(theta).
     leaves = ((0, 1), (0,), (1,)) if bias else ((0, 1),)
@@ -245,14 +230,12 @@ def rbm(
         theta_M = times_weight(s_N, params.w)
         return s_N, tanh(theta_M if params.b is None else theta_M + params.b)
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="real" if dtype == "real" else "holomorphic",
+    return complete(
+        init,
+        log_psi,
+        "real" if dtype == "real" else "holomorphic",
         freeze=freeze,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),

@@ -29,10 +29,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
 from nqs_hpc.ansatz.convolution import convolution
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
-from nqs_hpc.ansatz.mlp import ACTIVATIONS, Activation
+from nqs_hpc.ansatz.layers import normal, real_or_complex, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.ansatz.touched import NetworkFrozen, Steps, everywhere, touched_ratios, touching_pays
 from nqs_hpc.types import Ansatz
 
@@ -71,15 +72,12 @@ def resnet(
     None: where that costs less. Raises ValueError for unknown names, sizes below 1, an odd number of layers with
     ``skip``, and kernels that reach a site twice.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     if layers < 1 or features < 1:
         raise ValueError(f"layers={layers}, features={features}: both must be at least 1")
     if skip and layers % 2:
         raise ValueError(f"layers={layers}: a residual block has two")
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
+    param_dtype = real_parameters(dtype, float_dtype)
     convolutions = [convolution(extent, pbc, kernel, 1 if i == 0 else features, features) for i in range(layers)]
     n_sites, n_kernel, n_blocks = math.prod(extent), math.prod(kernel), layers // 2
 
@@ -94,9 +92,8 @@ def resnet(
             filters.append(Filter(weight, jnp.zeros(features, param_dtype)))
         # the features of all sites add up
         head_scale = init_scale / (n_sites * features) ** 0.5
-        return ResnetParams(
-            tuple(filters), normal(key_head, (features, 2 if is_complex else 1), head_scale, param_dtype)
-        )
+        head = normal(key_head, (features, 2 if dtype == "complex" else 1), head_scale, param_dtype)
+        return ResnetParams(tuple(filters), head)
 
     def network(params: ResnetParams, s_N: Array, steps: Steps) -> Array:
         def convolved(i: int, x: Array) -> Array:
@@ -117,7 +114,7 @@ def resnet(
             for i in range(1, layers):
                 rows = convolved(i, steps.keep(i - 1, nonlinear(rows)))
         out = jnp.sum(steps.keep(layers - 1, nonlinear(rows)), axis=0) @ params.head
-        return jax.lax.complex(out[0], out[1]) if is_complex else out[0]
+        return real_or_complex(out, dtype)
 
     def kernels(params: ResnetParams) -> list[Array]:
         return [layer.weight for layer in params.filters]
@@ -133,7 +130,7 @@ def resnet(
         steps = everywhere(lambda i, x: convolutions[i].times(frozen.matrices[i], x))
         return network(frozen.params, s_N, steps)
 
-    whole = full_evaluation(init, log_psi_frozen, "complex" if is_complex else "real")
+    whole = full_evaluation(init, log_psi_frozen, dtype)
     whole = whole._replace(log_psi=log_psi, freeze=freeze)
     if touch is None:
         touch = touching_pays(extent, pbc, kernel, features, convolutions)

@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
-from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
@@ -145,19 +145,14 @@ def symmetrize(
         new = Orbit(log_G, code_G, combine(log_G, code_G))
         return ratio_to(new.log_psi, old.log_psi), (attempted, new)
 
-    def log_ratio(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
     def advance(
         frozen: Frozen,
         s_N: Array,
         cache: SymmetrizeCache,
         move: Move,
-        attempted: tuple[Tree, Orbit] | None = None,
-        accepted: Array | bool = True,
+        attempted: tuple[Tree, Orbit],
+        accepted: Array | bool,
     ) -> SymmetrizeCache:
-        if attempted is None:
-            attempted = attempt(frozen, s_N, cache, move)[1]
         of_base, new = attempted
 
         def of_element(s_N: Array, cache: Tree, move: Move, attempted: Tree) -> Tree:
@@ -166,17 +161,10 @@ def symmetrize(
         caches = jax.vmap(of_element)(images(s_N), cache.base, carried(move), of_base)
         return SymmetrizeCache(caches, jax.tree.map(lambda x, y: jnp.where(accepted, x, y), new, cache.orbit))
 
-    return Ansatz(
-        init=base.init,
-        log_psi=log_psi,
-        kind=kind,
-        freeze=lambda params: Frozen(params, base.freeze(params)),
-        prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
-    )
+    def freeze(params: Tree) -> Frozen:
+        return Frozen(params, base.freeze(params))
+
+    return complete(base.init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance)
 
 
 def _kind(base: Kind, symmetry: Symmetry) -> Kind:

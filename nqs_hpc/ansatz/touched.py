@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.convolution import (
     PER_COPY,
     PER_OPERATION,
@@ -27,7 +27,6 @@ from nqs_hpc.ansatz.convolution import (
     sources,
 )
 from nqs_hpc.ansatz.full_evaluation import apply_move
-from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.types import Ansatz, Move, Tree
 
 # Fitted as those of `convolution`, for an activation that takes one exponential.
@@ -118,26 +117,8 @@ def touched_ratios(
         value = network(frozen.params, apply_move(s_N, move), Steps(convolve, at, keep))
         return value - cache.log_psi, TouchedCache(tuple(kept), value)
 
-    def log_ratio(frozen: NetworkFrozen, s_N: Array, cache: TouchedCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
-    def advance(
-        frozen: NetworkFrozen,
-        s_N: Array,
-        cache: TouchedCache,
-        move: Move,
-        attempted: TouchedCache | None = None,
-        accepted: Array | bool = True,
-    ) -> TouchedCache:
-        new = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
-        return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), new, cache)
-
-    return whole._replace(
-        prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
+    return complete(
+        whole.init, whole.log_psi, whole.kind, freeze=whole.freeze, prepare=prepare, attempt=attempt, whole=True
     )
 
 

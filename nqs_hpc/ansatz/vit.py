@@ -29,23 +29,14 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import LOG_2, activation_function, log_cosh
 from nqs_hpc.ansatz.attention import AttentionName, attention
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
-from nqs_hpc.ansatz.layers import (
-    ACTIVATIONS,
-    LOG_2,
-    Activation,
-    Dense,
-    FloatName,
-    NumberName,
-    dense_apply,
-    log_cosh,
-    normal,
-    parameter_dtype,
-)
+from nqs_hpc.ansatz.layers import Dense, dense_apply, normal, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.parallel.chunk import blocked
 from nqs_hpc.system.patches import Patches
-from nqs_hpc.types import Ansatz, Kind, Tree
+from nqs_hpc.types import Ansatz, Tree
 
 _EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
 _TABULATED = 256  # most kinds of patches that have a table
@@ -115,12 +106,10 @@ def vit(
     """
     if min(width, layers, expansion) < 1:
         raise ValueError(f"width={width}, layers={layers}, expansion={expansion}: each must be at least 1")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     n_inputs, mix = attention(attention_name, width, heads)
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
+    is_complex = dtype == "complex"
+    param_dtype = real_parameters(dtype, float_dtype)
     n_patches, n_in_patch = patches.sites.shape
 
     def dense(n_in: int, n_out: int, scale: float = 1.0) -> Dense:
@@ -192,8 +181,7 @@ def vit(
         return from_embedding(frozen.params, rows[:, :width], rows[:, width:], _sum_by_terms)
 
     block_size = max(1, _CACHED // (n_patches * expansion * width))
-    kind: Kind = "complex" if is_complex else "real"
-    ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), kind)
+    ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), dtype)
     return ratios._replace(log_psi=log_psi, freeze=freeze)
 
 
