@@ -1,7 +1,7 @@
 """Ratios by evaluating the whole wave function: log psi(s') - log psi(s).
 
-The general path of the ansatz contract, for networks that have no cheaper way to follow a move, and the judge of those
-that have. One ratio costs one forward pass.
+The general path of the ansatz contract, for networks without a cheaper way to follow a move, and the reference for
+those that have one. One ratio costs one forward pass.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ def full_evaluation(
 ) -> Ansatz:
     """An ansatz from ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar`` alone.
 
-    With ``freeze(params) -> frozen`` the second is ``log_psi(frozen, s_N)``, for what is worth making once a step.
+    With ``freeze(params) -> frozen``, which prepares what is used many times in a step, the second is
+    ``log_psi(frozen, s_N)``.
 
     The cache is log psi(s). From a state with psi(s) = 0 every ratio is 1: a Markov chain leaves it with its next
-    proposal, and a sum in which it has weight 0 stays finite. With ``a.init``, ``a.log_psi`` and ``a.kind`` of an
-    ansatz that has its own ratios, this is the reference for them.
+    proposal, and a sum in which it has weight 0 stays finite. Given ``a.init``, ``a.log_psi`` and ``a.kind`` of an
+    ansatz with its own ratios, this is the reference for them.
     """
 
     def attempt(frozen: Tree, s_N: Array, cache: Array, move: Move) -> tuple[Array, Array]:
@@ -40,7 +41,7 @@ def full_evaluation(
 
 
 def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
-    """log psi(s') - log psi(s), 0 where psi(s) = 0."""
+    """log psi(s') - log psi(s), or 0 if psi(s) = 0."""
     empty = jnp.isneginf(jnp.real(log_psi_old))
     # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
     return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))

@@ -10,7 +10,7 @@ With the field h_i = a_i + sum_j W_ij s_j (W symmetric, zero on the diagonal) as
 
     log psi(s') - log psi(s) = sum_i d_i h_i + 1/2 sum_{ij} d_i W_ij d_j,    h' = h + W d:
 
-F^2 operations a ratio, N F to follow a move.
+F^2 operations for a ratio, N F to follow a move.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def jastrow(
     Parameters start as normal numbers of standard deviation ``init_scale``. Raises ValueError for fewer than two sites.
     """
     if n_sites < 2:
-        raise ValueError(f"n_sites={n_sites}: a pair needs at least 2")
+        raise ValueError(f"n_sites={n_sites}: at least 2, since the wave function is one of pairs")
     param_dtype = parameter_dtype(dtype, float_dtype)
     first, second = np.triu_indices(n_sites, k=1)
 
@@ -75,7 +75,7 @@ def jastrow(
     def attempt(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> tuple[Array, tuple[()]]:
         del s_N
         d = move.deltas.astype(param_dtype)
-        # A repeated pad has delta 0, so the pair of a site with itself never counts: W_ii = 0.
+        # Pads may repeat a site, but their delta is 0; and W_ii = 0, so no pair of a site with itself counts.
         w = frozen.w[move.sites[:, None], move.sites[None, :]]
         return d @ (h_N[move.sites] + w @ d / 2), ()
 

@@ -1,13 +1,13 @@
-"""Autoregressive dense network: a perceptron whose weights are masked so that site i sees the sites before it alone.
+"""Autoregressive dense network: a perceptron whose weights are masked so that site i sees only the sites before it.
 
     x_0 = s,   z_l(i) = b_l(i) + sum_(j<=i) W_l(i, j) x_(l-1)(j),   x_l = f(z_l),   z_L(i) = the outputs for site i
 
-with j < i in the first layer, and ``features`` numbers a site in each hidden one; `conditionals` makes psi of the
-outputs. This is MADE (Germain et al. 2015, arXiv:1502.03509) in a fixed order; as a neural quantum state in Sharir et
-al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Only weights that are not masked are parameters.
+with j < i in the first layer, and ``features`` numbers per site in each hidden layer; `conditionals` computes psi from
+the outputs. This is MADE (Germain et al. 2015, arXiv:1502.03509) in a fixed order; as a neural quantum state in Sharir
+et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Only weights that are not masked are parameters.
 
-A move changes all sites behind its first one. A ratio updates the first layer, which is linear in s, from a cache, and
-evaluates the others again.
+A move changes the outputs of all sites after its first one. A ratio updates the first layer, which is linear in s, from
+a cache, and recomputes the others.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from nqs_hpc.types import Ansatz, Conditionals, Move
 
 
 class Masked(NamedTuple):
-    """x -> z of one layer; the pairs (j, i) of sites follow each other by j, then by i."""
+    """x -> z of one layer; the pairs (j, i) of sites are sorted by j, then by i."""
 
     weight: Array  # (pairs, in, out)
     bias: Array  # (N, out)
@@ -76,7 +76,7 @@ def masked_dense(
 ) -> Ansatz:
     """A dense autoregressive network of kind ``real`` or ``complex``; params are a tuple of ``Masked``, all real.
 
-    ``layers`` counts the one to the outputs. Weights start normal with variance init_scale^2 / (inputs of the site),
+    ``layers`` includes the one to the outputs. Weights start normal with variance init_scale^2 / (inputs of the site),
     biases at zero. ``total`` restricts psi to the configurations that have it. Raises ValueError for sizes below 1, an
     unknown name, local values that are not evenly spaced and totals that no configuration has.
     """
@@ -107,7 +107,7 @@ def masked_dense(
 
     def full(weight: Array, j: np.ndarray, i: np.ndarray) -> Array:
         _, n_in, n_out = weight.shape
-        # written, not gathered: then what a sample's derivative does is to gather
+        # a scatter here, so that the derivative for each sample is a gather
         blocks = (
             jnp.zeros((n_sites, n_sites, n_in, n_out), real_dtype)
             .at[j, i]

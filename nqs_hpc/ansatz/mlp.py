@@ -6,8 +6,8 @@ with one output (real: psi > 0) or two (complex: log |psi| and the phase, from r
 state: Cai and Liu, Phys. Rev. B 97, 035116 (2018), arXiv:1704.05148; a linear layer to the output as in NetKet's MLP
 (Vicentini et al., SciPost Phys. Codebases 7 (2022), arXiv:2112.10526).
 
-A move changes the input of the first layer at few sites: the cache holds that layer's output before the nonlinearity,
-and a ratio adds some rows of W_0 to it in place of a matrix product. The other layers are evaluated again.
+A move changes the input of the first layer at a few sites: the cache holds that layer's output before the nonlinearity,
+and a ratio adds a few rows of W_0 to it instead of a matrix product. The other layers are recomputed.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def mlp(
 ) -> Ansatz:
     """A perceptron of hidden layers ``widths``, of kind ``real`` or ``complex``; params are a tuple of ``Dense``.
 
-    Weights start LeCun-normal times ``init_scale``, biases at zero; ``dtype`` says what psi is, the parameters are real
-    either way. Raises ValueError for an unknown name, no hidden layer, or a width below 1.
+    Weights start LeCun-normal times ``init_scale``, biases at zero; ``dtype`` is that of psi, the parameters are always
+    real. Raises ValueError for an unknown name, no hidden layer, or a width below 1.
     """
     nonlinear = activation_function(activation)
     if not widths or min(widths) < 1:
@@ -89,7 +89,7 @@ def mlp(
         return MLPCache(moved(params, cache.first, taken), jnp.where(accepted, new, cache.log_psi))
 
     def parts(params: tuple[Dense, ...], s_N: Array) -> tuple[Array, ...]:
-        """The inputs x_l of all layers, then what d log psi / d output_l is for each of them."""
+        """The inputs x_l of all layers, then d log psi / d output_l of all layers."""
 
         def forward(shifts: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
             x, inputs = s_N.astype(param_dtype), []
@@ -116,5 +116,5 @@ def mlp(
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
-        whole=len(widths) > 1,  # what a ratio saves is the first layer
+        whole=len(widths) > 1,  # a ratio saves only the first layer
     )

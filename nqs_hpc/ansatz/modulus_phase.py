@@ -1,4 +1,4 @@
-"""Modulus and phase apart, each by a real network of its own:
+"""Modulus and phase by one real network each:
 
     log psi(s) = f_A(s; theta_A) + i f_phi(s; theta_phi).
 
@@ -18,7 +18,7 @@ from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 
 class ModulusPhase(NamedTuple):
-    """What both networks have one of: parameters, frozen parameters, caches, what their moves bring."""
+    """Parameters, frozen parameters, caches or results of an attempt, of both networks."""
 
     modulus: Tree
     phase: Tree
@@ -27,11 +27,11 @@ class ModulusPhase(NamedTuple):
 def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
     """An ansatz of kind ``complex`` from two of kind ``real``, each with its own ratios; params are a `ModulusPhase`.
 
-    Its log-derivatives are factored where those of both are. Raises ValueError for networks that are not real.
+    Its log-derivatives are factored if those of both are. Raises ValueError for networks that are not real.
     """
     for name, part in (("modulus", modulus), ("phase", phase)):
         if part.kind != "real":
-            raise ValueError(f"{name}: a network of kind real, not {part.kind}")
+            raise ValueError(f"{name}: must be a network of kind real, not {part.kind}")
 
     def init(key: Array) -> ModulusPhase:
         keys = jax.random.split(key)
@@ -93,8 +93,8 @@ def _factors(modulus: Factors | None, phase: Factors | None) -> Factors | None:
     """The factors of both, the last part of each leaf made complex: times 1 for the modulus, times i for the phase."""
     if modulus is None or phase is None:
         return None
-    # Parts that stand first in a product stay real, those that stand last become complex; some are wanted both ways.
-    wanted: list[tuple[int, int, bool]] = []  # of modulus (0) or phase (1), which part, whether last
+    # The last part of each product becomes complex, the others stay real; some parts are needed as both.
+    wanted: list[tuple[int, int, bool]] = []  # (modulus: 0 or phase: 1, which part, whether last)
     leaves = []
     for own, factors in enumerate((modulus, phase)):
         for leaf in factors.leaves:
