@@ -99,14 +99,14 @@ def test_the_run_has_a_name_of_module_and_arguments():
 BAD = [
     (keys("flax", "no.such.module:Net"), "ansatz.module=no.such.module:Net", "ModuleNotFoundError"),
     (keys("flax", f"{HERE}:Nothing"), "ansatz.module", "has no Nothing"),
-    (keys("flax", f"{HERE}:NOT_A_MODULE"), "ansatz.module", "no subclass of flax's Module"),
-    (keys("flax", f"{HERE}:EquinoxNet"), "ansatz.module", "no subclass of flax's Module"),
-    (keys("equinox", f"{HERE}:FlaxRBM"), "ansatz.module", "no subclass of equinox's Module"),
+    (keys("flax", f"{HERE}:NOT_A_MODULE"), "ansatz.module", "not a subclass of flax's Module"),
+    (keys("flax", f"{HERE}:EquinoxNet"), "ansatz.module", "not a subclass of flax's Module"),
+    (keys("equinox", f"{HERE}:FlaxRBM"), "ansatz.module", "not a subclass of equinox's Module"),
     (keys("flax", f"{HERE}:FlaxRBM", beta=2), "ansatz.arguments={beta: 2}", "beta"),
     (keys("equinox", f"{HERE}:EquinoxNet", n_sites=N), "ansatz.arguments={n_sites: 4}", "width"),
-    (keys("equinox", f"{HERE}:EquinoxNet", n_sites=N, width=2, times="[1]"), "ansatz.arguments", "called on (4,)"),
+    (keys("equinox", f"{HERE}:EquinoxNet", n_sites=N, width=2, times="[1]"), "ansatz.arguments", "on shape (4,)"),
     (keys("flax", f"{HERE}:WithState"), "ansatz.arguments", "batch_stats"),
-    (keys("flax", f"{HERE}:Wide"), "ansatz.arguments", "(2, 3) of (2, 4)"),
+    (keys("flax", f"{HERE}:Wide"), "ansatz.arguments", "(2, 3) for shape (2, 4)"),
     ([*keys("flax", f"{HERE}:FlaxRBM"), "ansatz.holomorphic=true"], "ansatz.holomorphic=true", "log psi is real"),
     (
         [*keys("flax", f"{HERE}:Phase", widths="[2]"), "ansatz.holomorphic=true"],
@@ -116,7 +116,7 @@ BAD = [
     (
         [*keys("flax", f"{HERE}:Modulus", dtype="complex128"), "ansatz.holomorphic=true"],
         "ansatz.holomorphic=true",
-        "no holomorphic function",
+        "not a holomorphic function",
     ),
 ]  # fmt: skip
 
