@@ -17,14 +17,12 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
 def pytest_configure(config):
-    """Compiled programs are kept in pytest's cache folder: for the other workers, for the jobs that tests start, for
+    """Compiled programs are kept beside pytest's own cache: for the other workers, for the jobs that tests start, for
     the next run of the suite, and for this process after it dropped them (below). An entry is named by its program and
     by the versions and options of the compiler, so it can only stand for the same machine code; what XLA cuts by the
     threads, and the kind of processor, name the folder.
     """
-    if not hasattr(config, "cache"):  # -p no:cacheprovider
-        return
-    kept = config.cache.mkdir(f"xla-{jax.__version__}")
+    kept = config.rootpath / ".pytest_cache" / f"xla-{jax.__version__}"
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(kept)  # of jobs, which make a folder in it for their threads
     if not hasattr(config, "workerinput"):
         shrink(kept)
@@ -61,7 +59,7 @@ _kept = 0  # in use after they were dropped last
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Drop compiled programs before they fill the memory of a small machine. The next test reads or compiles its own."""
+    """Drop compiled programs before they fill the memory of a small machine. The next test reads what it needs."""
     global _kept
     if nextitem is None or _in_use() < max(MEMORY, _kept + GROWTH):
         return
