@@ -226,7 +226,7 @@ def kept_programs(config: Config) -> tuple[Path | None, str]:
 
 
 def fail(here: World | None, error: BaseException) -> int:
-    """A fault: its traceback once, and the end of all ranks, because the others may wait for this one in a collective."""
+    """A fault: its traceback once, and the end of all ranks, which may wait for this one in a collective."""
     several = here is not None and here.size > 1
     rank = here.rank if here is not None else 0
     if rank > 0:

@@ -65,6 +65,10 @@ CASES: dict[str, tuple[str, ...]] = {
     "vit": ("ansatz=vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1", *HEISENBERG, *METROPOLIS),
 }
 NAMES = [name for name in sorted(CASES) if name not in ("flax", "equinox") or find_spec(name)]
+# Cases whose samples are counted in every run of the suite: each sampler and kind of move once, and each ansatz that
+# draws its samples itself. Metropolis sees an ansatz by its ratios alone, which test_ansatz compares with log psi.
+DRAWN = ("rbm", "rbm-complex-sector", "tempering", "mixture", "adaptive", "masked_conv", "masked_dense-complex-sector")
+SLOW = pytest.mark.slow
 ALONE = alone()
 
 
@@ -109,7 +113,7 @@ def test_three_steps_are_taken_and_nothing_compiles_twice(name):
     assert {function._cache_size() for function in parts.task.functions.jitted} == {1}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name if name in DRAWN else pytest.param(name, marks=SLOW) for name in NAMES])
 def test_samples_have_the_distribution_of_the_wave_function(name):
     """Samples of chains that have long forgotten their beginning, one of each, against |psi|^2 of every state."""
     config, parts, params, _ = job(name)
@@ -157,33 +161,26 @@ def test_chunks_change_nothing(name):
         assert np.abs(whole - cut).max() < 1e-12 * max(1.0, np.abs(whole).max())
 
 
+@pytest.mark.parametrize("size", [pytest.param(2, marks=SLOW), 4])
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_do_not_know_how_many_ranks_draw_them(name):
+def test_samples_do_not_know_how_many_ranks_draw_them(name, size):
     config, parts, params, _ = job(name)
     key = jnp.asarray(purpose_key(2, Purpose.SAMPLE))
     draw_all = parts.task.functions.jitted[2]
     state = parts.task.functions.jitted[1](key + 1, np.int32(0))
     state, first, _ = draw_all(key, params, state)
     whole = (first.s_BN, draw_all(key + 2, params, state)[1].s_BN)
-    for size in (2, 4):
-        comm = SERIAL._replace(size=size)
-        sampler = config.sampler.make(
-            parts.ansatz.modulus or parts.ansatz,
-            parts.lattice,
-            parts.hilbert,
-            comm,
-            operator=parts.operator,
-            chunk=None,
-        )
-
-        @jax.jit
-        def draw(rank, sampler=sampler):
-            state, first, _ = sampler.sample(key, params, sampler.init(key + 1, rank))
-            return first.s_BN, sampler.sample(key + 2, params, state)[1].s_BN
-
-        ranks = [draw(np.int32(rank)) for rank in range(size)]
-        for one, shares in zip(whole, zip(*ranks, strict=True), strict=True):
-            assert np.array_equal(one, np.concatenate(shares))
+    comm = SERIAL._replace(size=size)
+    sampler = config.sampler.make(
+        parts.ansatz.modulus or parts.ansatz, parts.lattice, parts.hilbert, comm, operator=parts.operator, chunk=None
+    )
+    begin, draw = jax.jit(sampler.init), jax.jit(sampler.sample)
+    ranks = []
+    for rank in range(size):
+        state, first, _ = draw(key, params, begin(key + 1, np.int32(rank)))
+        ranks.append((first.s_BN, draw(key + 2, params, state)[1].s_BN))
+    for one, shares in zip(whole, zip(*ranks, strict=True), strict=True):
+        assert np.array_equal(one, np.concatenate(shares))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -2,10 +2,18 @@
 
 import ctypes
 import json
+import os
 import re
 import sys
 
-import jax
+from nqs_hpc.parallel import compile_cache
+from nqs_hpc.parallel.world import world
+
+# As jobs do: XLA's work is shared out among the ranks, and what other starts compiled is read.
+here = world()
+share = compile_cache.use(compile_cache.folder("auto"), len(os.sched_getaffinity(0)), here)
+
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 
@@ -16,12 +24,11 @@ from mpi4jax._src import xla_bridge  # noqa: E402
 from nqs_hpc.config.compose import compose  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
+from nqs_hpc.parallel.ahead import compile_ahead  # noqa: E402
 from nqs_hpc.parallel.traffic import collectives  # noqa: E402
-from nqs_hpc.parallel.world import world  # noqa: E402
 from nqs_hpc.parts import build  # noqa: E402
 from nqs_hpc.tasks.measurement import parameter_hash  # noqa: E402
 
-here = world()
 comm = comm_module.comm(here)
 found = {}
 
@@ -96,6 +103,7 @@ for name, overrides in RUNS.items():
     given = [key for key in keys if key.split("=")[0] not in {word.split("=")[0] for word in overrides}]
     config = compose(given + overrides, here.size)
     driver = build(config, comm).task.functions
+    compile_ahead(driver.programs(fresh=True), share, here)
     state = driver.warmed(driver.init())
     energies, chains = [], []
     for step in range(3):

@@ -40,7 +40,7 @@ class ByModule(Ansatz):
         raise NotImplementedError
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
-        """Imports what ``module`` names. InputError, one line, where it is not available, or does not make a wave function."""
+        """Imports what ``module`` names. InputError, one line, where that is missing, or makes no wave function."""
         assert self.package is not None
         if find_spec(self.package) is None:
             valid = "another one, or with the extra modules installed: pip install 'nqs_hpc[modules]'"

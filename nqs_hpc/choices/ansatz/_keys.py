@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from nqs_hpc.ansatz.names import ACTIVATION_NAMES
 from nqs_hpc.choices.keys import key
 from nqs_hpc.inputs import checks
 
-ACTIVATIONS = ("gelu", "tanh", "relu", "silu", "log_cosh")
 
-
-def activation(doc: str, *more: str) -> Any:
-    return key(checks.choice(*more, *ACTIVATIONS), doc)
+def activation(doc: str) -> Any:
+    return key(checks.choice(*ACTIVATION_NAMES), doc)
 
 
 def dtype(doc: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Float, key
@@ -17,7 +18,7 @@ class Masked(Ansatz):
     is_autoregressive: ClassVar[bool] = True
     layers: int = key(checks.integer(), "layers, the one to the outputs among them")
     features: int = key(checks.integer(), "numbers a site in each layer but the last")
-    activation: str = _keys.activation("activation between the layers", "selu")
+    activation: Activation = _keys.activation("activation between the layers")
     dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, and outputs for the phases")
     init_scale: float = _keys.init_scale("factor on LeCun's normal initial weights")
 

@@ -10,6 +10,7 @@ from typing import ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Float, key
@@ -32,7 +33,7 @@ class Residual(Ansatz):
     kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of the kernels in sites, or a list by direction"
     )
-    activation: str = _keys.activation("activation of the hidden layers")
+    activation: Activation = _keys.activation("activation of the hidden layers")
     dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, two outputs, log |psi| and the phase")
     init_scale: float = _keys.init_scale("factor on He's normal initial weights")
 
@@ -70,7 +71,7 @@ class Residual(Ansatz):
             layers=self.layers,
             features=self.features,
             kernel=self.kernel,
-            activation=self.activation,  # type: ignore[arg-type]
+            activation=self.activation,
             skip=self.skip,
             dtype=self.dtype,
             init_scale=self.init_scale,

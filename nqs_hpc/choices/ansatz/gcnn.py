@@ -9,6 +9,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices import sectors
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
@@ -35,7 +36,7 @@ class Gcnn(Ansatz):
         "as symmetrize.momentum; other than null needs dtype=complex, but where Marshall's signs make it 0",
     )
     irrep: str | None = key(checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group")
-    activation: str = _keys.activation("activation between the layers", "selu")
+    activation: Activation = _keys.activation("activation between the layers")
     dtype: Literal["real", "complex"] = _keys.dtype(
         "real: psi > 0; complex: real parameters, a last layer of complex numbers"
     )
@@ -85,7 +86,7 @@ class Gcnn(Ansatz):
             self.own_symmetry(lattice, basis),
             layers=self.layers,
             features=self.features,
-            activation=self.activation,  # type: ignore[arg-type]
+            activation=self.activation,
             dtype=self.dtype,
             init_scale=self.init_scale,
             local_values=basis.hilbert.local_values,

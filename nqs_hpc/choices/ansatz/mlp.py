@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Self
 
+from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Float, key
@@ -21,7 +22,7 @@ class Mlp(Ansatz):
     alphas: tuple[float, ...] = key(
         checks.list_of(checks.positive), "widths of the hidden layers, in units of the number of sites"
     )
-    activation: str = _keys.activation("activation of the hidden layers")
+    activation: Activation = _keys.activation("activation of the hidden layers")
     dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, two outputs, log |psi| and the phase")
     init_scale: float = _keys.init_scale("factor on LeCun's normal initial weights")
 
@@ -40,7 +41,7 @@ class Mlp(Ansatz):
         return mlp(
             lattice.n_sites,
             widths=tuple(max(1, round(alpha * lattice.n_sites)) for alpha in self.alphas),
-            activation=self.activation,  # type: ignore[arg-type]
+            activation=self.activation,
             dtype=self.dtype,
             init_scale=self.init_scale,
             float_dtype=float_dtype,

@@ -10,6 +10,7 @@ from typing import Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Float, key
@@ -37,7 +38,7 @@ class Vit(Ansatz):
         checks.choice("full", "factored"), "weights from queries and keys, or (factored) from relative positions alone"
     )
     expansion: int = key(checks.integer(), "hidden units of the perceptrons, in units of the width")
-    activation: str = _keys.activation("activation of the hidden layers")
+    activation: Activation = _keys.activation("activation of the hidden layers")
     dtype: Literal["real", "complex"] = _keys.dtype("complex: a complex last layer, from real parameters")
     init_scale: float = _keys.init_scale("factor on the initial weights of the last layer; small: psi nearly even")
 
@@ -73,7 +74,7 @@ class Vit(Ansatz):
             layers=self.layers,
             attention_name=self.attention,
             expansion=self.expansion,
-            activation=self.activation,  # type: ignore[arg-type]
+            activation=self.activation,
             dtype=self.dtype,
             init_scale=self.init_scale,
             local_values=basis.hilbert.local_values,
