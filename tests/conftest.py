@@ -41,7 +41,7 @@ DAYS = 7.0
 def shrink(kept: Path) -> None:
     """Remove programs that are old, then the oldest until the rest is within its bound."""
     entries = []
-    for path in kept.glob("*/*-cache"):
+    for path in kept.rglob("*-cache"):
         with suppress(OSError):  # another run of the suite may remove it meanwhile
             entries.append((path.stat().st_mtime, path.stat().st_size, path))
     size = sum(entry[1] for entry in entries)
