@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nqs_hpc.cluster.site import load_site
-from nqs_hpc.config.compose import compose, to_plain
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.inputs import reading
-from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, study, tensorboard
+from nqs_hpc.job import checkpoint, checkpoint_file, files, lifecycle, lock, log, manifest, study, tensorboard
 from nqs_hpc.library.run import load_run, read_config
 from nqs_hpc.library.sweep import load_sweep
 from nqs_hpc.operators import pauli_strings
@@ -500,12 +501,12 @@ META = {
 @pytest.fixture(scope="module")
 def image():
     leaves = {"step": np.int64(2), "params/w": np.arange(6.0).reshape(2, 3), "sampler/s": np.ones((4, 4), np.int8)}
-    return checkpoint._pack({name: np.asarray(leaf) for name, leaf in leaves.items()}, META)
+    return checkpoint_file.pack({name: np.asarray(leaf) for name, leaf in leaves.items()}, META)
 
 
 def sealed(body):
     """A file with the right checksum, as anybody can write it."""
-    return checkpoint._header(body) + body
+    return checkpoint_file._header(body) + body
 
 
 @fuzz(250)
@@ -515,7 +516,7 @@ def test_a_checkpoint(place, image, edits, right):
     folder = place / "saved"
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoints" / "step_00000002.h5"
-    path.write_bytes(sealed(changed(image[checkpoint.BLOCK :], edits)) if right else changed(image, edits))
+    path.write_bytes(sealed(changed(image[checkpoint_file.BLOCK :], edits)) if right else changed(image, edits))
     tracemalloc.start()
     try:
         for what in (path, folder):
@@ -535,7 +536,7 @@ def test_what_a_checkpoint_says_of_itself(place, document):
         file.attrs["format_version"] = 1
         file.create_dataset("meta", data=np.bytes_(as_json(document)))
         file.create_dataset("step", data=2)
-    (place / "one.h5").write_bytes(b"\n" * checkpoint.BLOCK)
-    leaves = ends_well(checkpoint._unpack, Path("one.h5"), body.getvalue()) if isinstance(document, dict) else None
+    (place / "one.h5").write_bytes(b"\n" * checkpoint_file.BLOCK)
+    leaves = ends_well(checkpoint_file.unpack, Path("one.h5"), body.getvalue()) if isinstance(document, dict) else None
     if leaves is not None:
         assert isinstance(described(leaves[1]), bool)

@@ -17,8 +17,9 @@ from typing import NamedTuple
 
 from nqs_hpc import __version__
 from nqs_hpc.config.admission import Leave, refusal
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.compose import compose
 from nqs_hpc.config.files import check_folder
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs.checks import InputError

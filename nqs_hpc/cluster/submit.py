@@ -12,7 +12,8 @@ from pathlib import Path
 from nqs_hpc.cluster.batch import Entry, check_place, job_name, job_script
 from nqs_hpc.cluster.site import load_site
 from nqs_hpc.config.admission import Leave, refusal
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError

@@ -8,8 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.config.compose import differences, physics
 from nqs_hpc.config.files import check_source
+from nqs_hpc.config.identity import differences, physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.job.files import check_places, read_json
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, finished, stop_requested

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from nqs_hpc.doctor import checks, site
+from nqs_hpc.doctor import devices as on_devices
 from nqs_hpc.doctor.checks import Line, Outcome, one_line
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.inputs.reading import printable
@@ -92,19 +93,23 @@ def examine(
 
     def devices() -> Line:
         mine = placed[here.rank]
-        found.extend(checks.together(here, lambda: checks.device(None if mine.error else mine.value[0].gpu)))
-        return checks.devices(found)
+        found.extend(checks.together(here, lambda: on_devices.device(None if mine.error else mine.value[0].gpu)))
+        return on_devices.devices(found)
 
     def allreduce() -> Line:
         broken = [name for name, line in needed.items() if line.status == "fault"]
-        return checks.not_tried(f"{', '.join(broken)} at fault") if broken and here.size > 1 else checks.allreduce(here)
+        return (
+            checks.not_tried(f"{', '.join(broken)} at fault")
+            if broken and here.size > 1
+            else on_devices.allreduce(here)
+        )
 
     note("mpi", lambda: checks.mpi(here, n_started, trouble))
     note("versions", lambda: checks.installation(here))
     needed = {"mpi4jax": note("mpi4jax", lambda: checks.bridge(here))}
     needed["threads"] = note("threads", threads)
     needed["devices"] = note("devices", devices)
-    needed["cuda_mpi"] = note("cuda_mpi", lambda: checks.cuda_aware(here, found))
+    needed["cuda_mpi"] = note("cuda_mpi", lambda: on_devices.cuda_aware(here, found))
     if not apart:
         note("allreduce", allreduce)
     note("slurm", lambda: site.queue(here))

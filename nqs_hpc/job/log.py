@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.inputs import reading
-from nqs_hpc.job.files import check_held, named, open_to_append, plain, sync_folder, write
+from nqs_hpc.inputs.plain import plain
+from nqs_hpc.job.files import check_held, named, open_to_append, sync_folder, write
 
 
 class Log(NamedTuple):

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc.config.compose import differences, from_plain, physics, to_plain
+from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.identity import differences, physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import show

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.config.compose import differences, physics
+from nqs_hpc.config.identity import differences, physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError, bad

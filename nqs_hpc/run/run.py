@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nqs_hpc.config.compose import physics
+from nqs_hpc.config.identity import physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm, tensorboard
 from nqs_hpc.parallel.compile_cache import Share

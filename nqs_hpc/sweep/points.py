@@ -16,7 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.config.compose import compose, physics, run_name, to_plain
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import physics, run_name, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.job.study import Point

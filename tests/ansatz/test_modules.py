@@ -10,7 +10,8 @@ import pytest
 
 from nqs_hpc.ansatz.rbm import RBMParams, rbm
 from nqs_hpc.config.basis import basis_of
-from nqs_hpc.config.compose import InputError, compose, physics
+from nqs_hpc.config.compose import InputError, compose
+from nqs_hpc.config.identity import physics
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
 from nqs_hpc.types import Ansatz

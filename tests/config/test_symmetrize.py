@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import yaml
 
-from nqs_hpc.config.compose import InputError, compose, from_plain, physics, to_plain
+from nqs_hpc.config.compose import InputError, compose, from_plain
+from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.config.symmetrize import sector_of, words_of_sector
 from nqs_hpc.operators.exact import ground_state
 from nqs_hpc.parts import build

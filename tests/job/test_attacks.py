@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from nqs_hpc.config.admission import refusal
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.job import files, lock, log, study, tensorboard
 from nqs_hpc.job.lifecycle import lifecycle, stop_requested
 from nqs_hpc.report.places import Holding

@@ -5,7 +5,8 @@ import pytest
 import yaml
 
 import nqs_hpc
-from nqs_hpc.config.compose import InputError, to_plain
+from nqs_hpc.config.compose import InputError
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.operators.exact import ground_state
 
 SQUARE = ["lattice=square", "lattice.length=4", "hamiltonian.J=2", "ansatz.alpha=3"]

@@ -3,14 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.config.compose import (
-    checked,
-    from_plain,
-    hamiltonian,
-    physics,
-    run_name,
-    to_plain,
-)
+from nqs_hpc.config.compose import checked, from_plain, hamiltonian
+from nqs_hpc.config.identity import physics, run_name, to_plain
 from nqs_hpc.operators.exact import ground_state, sparse_matrix
 from nqs_hpc.system.lattice import FACTORIES, bond_weights, neighbours
 from tests.systems import dense, dense_bosons

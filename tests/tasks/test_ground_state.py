@@ -133,7 +133,9 @@ def test_a_step_that_is_not_finite_goes_back_and_is_lowered():
         assert np.array_equal(found, expected)
     assert (back.memory.scale, back.memory.rejected, back.step) == (0.5, 1, 2)
     assert back.memory.average.weight == 0  # the running mean went back too
-    assert np.array_equal(back.sampler.s_CN, thrown.sampler.s_CN)  # the chains as the good parameters left them
+    assert np.array_equal(
+        back.chains["samples"].s_CN, thrown.chains["samples"].s_CN
+    )  # the chains as the good parameters left them
     # the step from there is finite, but only its outcome can say whether the lowered step is small enough
     again, info, *_ = one_step(driver, back)
     assert not info["rejected"] and (again.memory.scale, again.memory.rejected) == (0.5, 1)
