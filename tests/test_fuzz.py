@@ -26,7 +26,7 @@ from nqs_hpc.operators import pauli_strings
 from nqs_hpc.report.chapters import content
 from nqs_hpc.report.curves import Choice
 from nqs_hpc.report.files import page_markdown, table_csv
-from nqs_hpc.report.places import holding
+from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import read_rows
 from nqs_hpc.report.series import series
 from nqs_hpc.report.status import view
@@ -365,7 +365,7 @@ def restore(folder, **changes):
 
 def shown(folder):
     """What status, the table of the report and a notebook make of ``folder``: they show all there is."""
-    found = holding(str(folder))
+    found = find_runs(str(folder))
     rows = [one.row for one in read_rows(found, 1.7e9)]
     console = Console(file=io.StringIO(), width=200)
     console.print(view(found, rows, console))

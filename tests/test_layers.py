@@ -46,7 +46,16 @@ ALLOWED: dict[str, set[str]] = {
     # Files and signals around any computation: a checkpoint must not know what it holds.
     "job": {"types", "reading", "parallel"},
     # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm.
-    "report": {"reading", "job.files", "job.lifecycle", "job.progress", "job.slurm", "job.study"},
+    "report": {
+        "reading",
+        "job.files",
+        "job.lifecycle",
+        "job.log",
+        "job.quantities",
+        "job.slurm",
+        "job.study",
+        "job.tails",
+    },
     # The input is checked before anything heavy is loaded: geometry and the grammar of Pauli strings, no physics.
     "checks": {"reading"},
     "schema": {"checks", "operators.pauli_strings"},

@@ -6,16 +6,16 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from nqs_hpc.job.tails import last_lines
 from nqs_hpc.report.convergence import MOST_PANELS, convergence
 from nqs_hpc.report.curves import MOST_NAMED, Choice, Drawn, drawn
 from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
-from nqs_hpc.report.places import Holding
+from nqs_hpc.report.places import RunFolders
 from nqs_hpc.report.quality import costs, sampling
-from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.rows import ReadPoint, Row
 from nqs_hpc.report.table import Column, columns, more_columns
-from nqs_hpc.report.tails import last_lines
 from nqs_hpc.report.values import clean, section, text
 
 LOG_LINES = 15
@@ -90,7 +90,7 @@ class Content(NamedTuple):
     laws: dict[str, str]  # point -> the law of its line to infinite size
 
 
-def content(of: Holding, found: list[Found], choice: Choice = EVERYTHING) -> Content:
+def content(of: RunFolders, found: list[ReadPoint], choice: Choice = EVERYTHING) -> Content:
     """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
     given = drawn(found, choice)
@@ -112,7 +112,7 @@ def content(of: Holding, found: list[Found], choice: Choice = EVERYTHING) -> Con
     )
 
 
-def sections(found: list[Found], given: Drawn) -> list[Section]:
+def sections(found: list[ReadPoint], given: Drawn) -> list[Section]:
     """The sheets that have anything to show."""
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
@@ -140,7 +140,7 @@ def _left_out(why: dict[str, str]) -> list[str]:
     return [f"Not in the fits: {'; '.join(parts)}."] if parts else []
 
 
-def faults(found: list[Found]) -> list[Fault]:
+def faults(found: list[ReadPoint]) -> list[Fault]:
     """The points that failed or stand still, with the last lines of their logs."""
     rows = [one.row for one in found]
     told = []
@@ -154,7 +154,7 @@ def faults(found: list[Found]) -> list[Fault]:
     return told
 
 
-def versions(found: list[Found]) -> dict[str, dict[str, int]]:
+def versions(found: list[ReadPoint]) -> dict[str, dict[str, int]]:
     """Package -> each version with which points ran, and how many."""
     told: dict[str, Counter[str]] = {}
     for one in found:

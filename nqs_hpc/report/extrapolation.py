@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nqs_hpc.job.progress import with_error
+from nqs_hpc.job.quantities import UNIT, with_error
 from nqs_hpc.report import fits
 from nqs_hpc.report.curves import MOST_NAMED, Curve, Drawn
-from nqs_hpc.report.figures import COLOURS, INK, MUTED, PAPER, UNIT, Key, Panel, Sheet, keys, small_numbers
+from nqs_hpc.report.figures import COLOURS, INK, MUTED, PAPER, Key, Panel, Sheet, keys, small_numbers
 from nqs_hpc.report.groups import SAME_LEVEL, by_system, label
 from nqs_hpc.report.laws import Law
-from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.rows import ReadPoint, Row
 
 MOST_PANELS = 12
 PER_SITE = f"energy per site [{UNIT}]"
@@ -65,19 +65,19 @@ def sizes(given: Drawn) -> tuple[Sheet, list[Extrapolation]]:
     return Sheet("size", [panel for group in groups for panel in panels(group)], legend), told
 
 
-def variances(found: list[Found]) -> tuple[Sheet, list[Extrapolation]]:
+def variances(found: list[ReadPoint]) -> tuple[Sheet, list[Extrapolation]]:
     """Energy against variance, points of one system together, with the line to zero variance."""
     told: list[Extrapolation] = []
     panels: list[Panel] = []
-    shown: list[Found] = []
+    shown: list[ReadPoint] = []
     colours = keys([label(one.row, without=_ONE_SYSTEM) for one in found])
     for name, members in by_system(found).items():
-        rows = [one.row for one in members if one.row.energy_variance is not None and one.row.n_sites]
-        x = [(row.energy_variance or 0.0) / (row.n_sites or 1) ** 2 for row in rows]
-        fitted = fits.line(x, _energies(rows), [row.energy_per_site_error for row in rows])
+        rows = [one.row for one in members if one.row.get("energy_variance") is not None and one.row.n_sites]
+        x = [(row.get("energy_variance") or 0.0) / (row.n_sites or 1) ** 2 for row in rows]
+        fitted = fits.line(x, _energies(rows), [row.get("energy_per_site_error") for row in rows])
         if fitted is None:
             continue
-        known = [row.reference / row.n_sites for row in rows if row.reference is not None and row.n_sites]
+        known = [exact / row.n_sites for row in rows if (exact := row.get("reference")) is not None and row.n_sites]
         alike = bool(known) and max(known) - min(known) <= SAME_LEVEL * max(map(abs, known))
         exact = known[0] if alike else None  # two that differ: one of them is wrong, and nobody here knows which
         told.append(Extrapolation(name, fitted, len(rows), exact))
@@ -134,7 +134,7 @@ def axis_label(law: Law) -> str:
 
 def _to_size(curve: Curve) -> fits.Line | None:
     rows = [one.row for one in curve.members]
-    errors = [row.energy_per_site_error for row in rows]
+    errors = [row.get("energy_per_site_error") for row in rows]
     if curve.law.power is None:
         return fits.largest([row.n_sites or 0 for row in rows], _energies(rows), errors)
     return fits.line(_places(curve), _energies(rows), errors)
@@ -145,7 +145,7 @@ def _places(curve: Curve) -> list[float]:
 
 
 def _energies(rows: list[Row]) -> list[float]:
-    return [row.energy_per_site for row in rows if row.energy_per_site is not None]
+    return [energy for row in rows if (energy := row.get("energy_per_site")) is not None]
 
 
 def _lines(several: list[Fitted]) -> Callable[[Any], None]:
@@ -203,7 +203,7 @@ def _variance(
 
 
 def _points(axes: Any, x: np.ndarray, rows: list[Row], y: np.ndarray, key: Key) -> None:
-    bars = [row.energy_per_site_error or 0.0 for row in rows]
+    bars = [row.get("energy_per_site_error") or 0.0 for row in rows]
     axes.errorbar(x, y, yerr=bars, fmt=key.marker, color=key.colour, markersize=4.5, capsize=2.5, linewidth=1)
 
 

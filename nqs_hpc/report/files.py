@@ -8,9 +8,11 @@ from typing import Any
 
 from nqs_hpc.report.chapters import OF_FINISHED, Content
 from nqs_hpc.report.extrapolation import quality, result
-from nqs_hpc.report.rows import Row
+from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.table import totals
 from nqs_hpc.report.varbench import markdown, markdown_row
+
+APART = ("name", "swept")  # fields of a row with columns of their own
 
 
 def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) -> str:
@@ -19,13 +21,13 @@ def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) ->
     """
     more = more or {}
     keys = list(dict.fromkeys(key for row in rows for key in row.swept))
-    fields = [name for name in Row._fields if name not in ("name", "swept")]
+    all_values = [flat(row) | {"troubles": "; ".join(row.troubles)} for row in rows]
+    fields = [name for name in dict.fromkeys(key for values in all_values for key in values) if name not in APART]
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(["point", *map(_cell, keys), *fields, *more])
-    for row in rows:
-        values = row._asdict() | {"troubles": "; ".join(row.troubles)}
-        cells = [row.name, *(row.swept.get(key) for key in keys), *(values[name] for name in fields)]
+    for row, values in zip(rows, all_values, strict=True):
+        cells = [row.name, *(row.swept.get(key) for key in keys), *(values.get(name) for name in fields)]
         lines.writerow(map(_cell, [*cells, *(column.get(row.name, "") for column in more.values())]))
     return file.getvalue()
 

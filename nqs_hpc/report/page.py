@@ -18,8 +18,8 @@ from nqs_hpc.report.curves import Choice
 from nqs_hpc.report.extrapolation import quality, result
 from nqs_hpc.report.figures import VARIABLES, Key, need_matplotlib, png, svg
 from nqs_hpc.report.files import page_markdown, table_csv
-from nqs_hpc.report.places import OWN, Holding, holding
-from nqs_hpc.report.rows import Found, read_rows
+from nqs_hpc.report.places import OWN, RunFolders, find_runs
+from nqs_hpc.report.rows import ReadPoint, read_rows
 from nqs_hpc.report.table import totals
 from nqs_hpc.report.values import clean
 from nqs_hpc.report.varbench import varbench
@@ -51,7 +51,7 @@ def report(words: list[str]) -> int:
         return DONE
     try:
         name, choice = _read(words)
-        found = holding(name)
+        found = find_runs(name)
         need_matplotlib()
         told = gathered(found, choice)
     except ValueError as error:
@@ -104,13 +104,13 @@ def _number(option: str, text: str, kind: type[int] | type[float], most: float) 
     return found
 
 
-def gathered(of: Holding, choice: Choice) -> tuple[list[Found], Content]:
+def gathered(of: RunFolders, choice: Choice) -> tuple[list[ReadPoint], Content]:
     """What is in the folder and what there is to say of it; ValueError in one line for a choice that fits no point."""
     found = read_rows(of, time.time())
     return found, content(of, found, choice)
 
 
-def make(of: Holding, found: list[Found], told: Content) -> Path:
+def make(of: RunFolders, found: list[ReadPoint], told: Content) -> Path:
     """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
     goal = subfolder(of.folder / OWN)
     for part in told.sections:

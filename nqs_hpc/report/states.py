@@ -11,8 +11,8 @@ import re
 import socket
 from typing import NamedTuple
 
+from nqs_hpc.job.tails import last_lines
 from nqs_hpc.report.queue import Job, Queue
-from nqs_hpc.report.tails import last_lines
 from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds
 from nqs_hpc.report.values import clean, count, number, section, text
 
@@ -31,14 +31,14 @@ _BANNER = re.compile(
 _ORDINARY = re.compile(r"^step \d|^final evaluation|\||, step \d+ of \d+;")  # progress and the first line of a start
 
 
-class Verdict(NamedTuple):
+class PointState(NamedTuple):
     """A state, and one short phrase where it needs one."""
 
     state: str
     why: str = ""
 
 
-def judge(found: Traces, queue: Queue, now: float) -> Verdict:
+def judge(found: Traces, queue: Queue, now: float) -> PointState:
     """The state of a point; ``now`` is the Unix time."""
     point, target = found.place.point, n_steps(found)
     exit_ = section(found.starts[-1], "exit") if found.starts else {}
@@ -49,17 +49,17 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     job = _job(found, queue)
     if job is not None and job.waits:
         words = f"job {job.number} is {job.state}" + (f" ({job.reason})" if job.reason not in ("", "None") else "")
-        return Verdict("requeued" if found.starts else "queued", clean(words))
+        return PointState("requeued" if found.starts else "queued", clean(words))
     alive = _alive(found, queue, job)
     if alive != "no":
         return _working(found, queue, now, sure=alive == "yes")
     if more:  # its former energy stands, and is not what was asked for
         if found.starts and not exit_:
             return _killed(found, job, more)
-        how = _ended(exit_) if exit_ else Verdict("stopped")
-        return Verdict(how.state, f"{how.why}; {more}" if how.why else more)
+        how = _ended(exit_) if exit_ else PointState("stopped")
+        return PointState(how.state, f"{how.why}; {more}" if how.why else more)
     if found.done is not None:
-        return Verdict("stopped", f"done at step {found.done}, {target} are asked for now")
+        return PointState("stopped", f"done at step {found.done}, {target} are asked for now")
     if (
         found.summary.get("status") in ("done", "doubtful")
         and found.summary.get("final") is True
@@ -67,18 +67,19 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     ):
         return _finished(found)
     if found.stop and found.begun:
-        return Verdict("stopped", "STOP is there: remove it, and the same command goes on")
+        return PointState("stopped", "STOP is there: remove it, and the same command goes on")
     launched = reason(str(point.why)) if point is not None and point.state == "failed" and point.why else ""
     if found.starts and not exit_:
         return _killed(found, job, launched)
     if launched:
-        return Verdict("failed", launched)
+        return PointState("failed", launched)
     if found.starts:
         return _ended(exit_)
     if found.summary.get("status") in ("stopped", "failed"):
-        return Verdict(found.summary["status"], text(found.summary.get("reason")) or "")
+        return PointState(found.summary["status"], text(found.summary.get("reason")) or "")
     if found.begun:
-        return Verdict("failed", found.troubles[0] if found.troubles else "no manifest.json: nobody knows how it ended")
+        why = found.troubles[0] if found.troubles else "no manifest.json: it is not known how it ended"
+        return PointState("failed", why)
     return _never(found, queue, job, now)
 
 
@@ -99,14 +100,14 @@ def _more_samples(found: Traces) -> str:
     return f"done with {known} final samples, {asked} are asked for now"
 
 
-def _finished(found: Traces) -> Verdict:
+def _finished(found: Traces) -> PointState:
     """Done, or made to the end with an energy that is not to be believed."""
     if found.summary.get("status") == "doubtful":
-        return Verdict("doubtful", text(found.summary.get("reason")) or "")
-    return Verdict("done", "" if found.summary else _no_summary(found))
+        return PointState("doubtful", text(found.summary.get("reason")) or "")
+    return PointState("done", "" if found.summary else _no_summary(found))
 
 
-def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict]:
+def followers(all_traces: list[Traces], verdicts: list[PointState]) -> list[PointState]:
     """``verdicts`` in their order, but a point that never began for want of the one before it has not failed, it waits.
 
     Slurm cancels what comes after a job that failed; whoever launches the sweep again starts it then.
@@ -125,8 +126,8 @@ def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict
     for found, verdict in zip(all_traces, verdicts, strict=True):
         after = before(found)
         if after is not None and verdict.state in ("failed", "waiting"):
-            failed = known[after].state == "failed" and after not in held
-            verdict = Verdict("waiting", clean(f"comes after {after}, which {'failed' if failed else 'is not done'}"))
+            how = "failed" if known[after].state == "failed" and after not in held else "is not done"
+            verdict = PointState("waiting", clean(f"comes after {after}, which {how}"))
         told.append(verdict)
     return told
 
@@ -163,7 +164,7 @@ def _process_lives(pid: int) -> bool:
     return pid > 0
 
 
-def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
+def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> PointState:
     """Running, or stalled: the last sign of life is older than its phase explains."""
     start, reached, target = found.starts[-1] if found.starts else {}, step(found), n_steps(found)
     per_step = step_seconds(found) or 0.0
@@ -188,24 +189,24 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
             owner = found.owner
             said += f"; process {owner.pid} on {owner.host} cannot be asked"
             said += f", Slurm neither ({clean(queue.silent)})" if owner.job is not None else ""
-        return Verdict("stalled", said)
-    return Verdict("running", phase)
+        return PointState("stalled", said)
+    return PointState("running", phase)
 
 
-def _killed(found: Traces, job: Job | None, launched: str) -> Verdict:
+def _killed(found: Traces, job: Job | None, launched: str) -> PointState:
     """A start that did not say how it ended; ``launched``: what its launcher saw of that."""
     said = f"killed after step {step(found)}"
     if job is not None:
         said += f", Slurm: {job.state}"
-    return Verdict("failed", f"{said}: {launched}" if launched else said + _last_words(found))
+    return PointState("failed", f"{said}: {launched}" if launched else said + _last_words(found))
 
 
-def _ended(exit_: dict[str, object]) -> Verdict:
+def _ended(exit_: dict[str, object]) -> PointState:
     """How the last start ended, as it wrote itself."""
     word, _, why = (text(exit_.get("reason")) or "").partition(": ")
     if word in ("stopped", "failed"):
-        return Verdict(word, why)
-    return Verdict("failed", f"its last start ended as {word!r}")
+        return PointState(word, why)
+    return PointState("failed", f"its last start ended as {word!r}")
 
 
 def _no_summary(found: Traces) -> str:
@@ -213,26 +214,26 @@ def _no_summary(found: Traces) -> str:
     return f"summary.json {how}: the energy is the last step's"
 
 
-def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> Verdict:
+def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> PointState:
     """A point without a run in its folder."""
     point = found.place.point
     if found.troubles:
-        return Verdict("failed", found.troubles[0])
+        return PointState("failed", found.troubles[0])
     if point is None:
         if in_batch(found) and queue.silent:
-            return Verdict("queued", clean(f"Slurm does not say so: {queue.silent}"))
-        return Verdict("failed", f"no run has begun here{_last_words(found)}")
+            return PointState("queued", clean(f"Slurm does not say so: {queue.silent}"))
+        return PointState("failed", f"no run has begun here{_last_words(found)}")
     if point.state == "waiting":
-        return Verdict("waiting", f"after {clean(str(point.after))}" if point.after else "")
+        return PointState("waiting", f"after {clean(str(point.after))}" if point.after else "")
     if point.job is not None and queue.silent:
-        return Verdict("queued", clean(f"the state of job {point.job} is not known: {queue.silent}"))
+        return PointState("queued", clean(f"the state of job {point.job} is not known: {queue.silent}"))
     if point.state == "running":  # the interpreter loads before it takes the lock
         fresh = found.log is not None and now - found.log.stat().st_mtime < LEAST_SECONDS
-        return Verdict("running", "starting") if fresh else Verdict("failed", f"ended early{_last_words(found)}")
+        return PointState("running", "starting") if fresh else PointState("failed", f"ended early{_last_words(found)}")
     if point.job is not None:
         how = f"ended as {job.state}" if job is not None else "is no longer in the queue"
-        return Verdict("failed", f"job {clean(str(point.job))} {how}, and no run has begun{_last_words(found)}")
-    return Verdict("failed", f"its run folder holds no run{_last_words(found)}")
+        return PointState("failed", f"job {clean(str(point.job))} {how}, and no run has begun{_last_words(found)}")
+    return PointState("failed", f"its run folder holds no run{_last_words(found)}")
 
 
 def _last_words(found: Traces) -> str:

@@ -22,10 +22,10 @@ from rich.text import Text
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.reading import harmless
-from nqs_hpc.report.places import Holding, holding
-from nqs_hpc.report.rows import Row, read_rows
+from nqs_hpc.report.places import RunFolders, find_runs
+from nqs_hpc.report.rows import Row, flat, read_rows
 from nqs_hpc.report.states import ENDED
-from nqs_hpc.report.table import Column, Selection, columns, names, select, totals
+from nqs_hpc.report.table import Column, Selection, columns, declared_columns, names, select, totals
 from nqs_hpc.report.values import clean
 
 USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
@@ -82,11 +82,11 @@ def status(words: list[str]) -> int:
     return DONE
 
 
-def view(found: Holding, rows: list[Row], console: Console) -> Group:
+def view(found: RunFolders, rows: list[Row], console: Console) -> Group:
     """What is shown of ``rows``: a table as wide as the console, why points are as they are, and a last line."""
     told = columns(rows)
     table = _table(told, rows)
-    for key in DISPENSABLE:
+    for key in (*DISPENSABLE, *(column.key for column in reversed(declared_columns(rows)))):
         if Measurement.get(console, console.options.update(width=WIDE), table).minimum <= console.width:
             break
         told = [column for column in told if column.key != key]
@@ -136,19 +136,19 @@ def _read(words: list[str]) -> _Asked:
     return _Asked(folders[0], Selection(sort, filters), watch, as_json)
 
 
-def _look(asked: _Asked) -> tuple[Holding, list[Row]]:
-    found = holding(asked.folder)
+def _look(asked: _Asked) -> tuple[RunFolders, list[Row]]:
+    found = find_runs(asked.folder)
     return found, select([one.row for one in read_rows(found, time.time())], asked.selection)
 
 
-def _json(found: Holding, rows: list[Row]) -> str:
+def _json(found: RunFolders, rows: list[Row]) -> str:
     head = {
         "folder": str(found.folder),
         "study": found.study.name if found.study is not None else None,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "troubles": found.troubles,
     }
-    return json.dumps(head | {"points": [row._asdict() for row in rows]}, indent=2, allow_nan=False)
+    return json.dumps(head | {"points": [flat(row) for row in rows]}, indent=2, allow_nan=False)
 
 
 def _watch(asked: _Asked) -> None:

@@ -13,7 +13,7 @@ from nqs_hpc.reading import parse_json
 from nqs_hpc.report.traces import Traces
 from nqs_hpc.report.values import clean, number, section
 
-Told = dict[str, str | float | None]
+Settings = dict[str, str | float | None]
 
 # Settings that make another curve or another column. Others follow from these, or are not physics.
 _TELLING = ("lattice.", "hamiltonian.", "ansatz.", "symmetrize.")
@@ -31,7 +31,7 @@ _ONE_FOR_ALL = {"lattice.extent": "lattice.length", "lattice.pbc": "lattice.pbc"
 _NOT_RESOLVED = {"auto", "none", "null"}  # a record holds what they came to
 
 
-def swept(all_traces: list[Traces]) -> list[Told]:
+def swept(all_traces: list[Traces]) -> list[Settings]:
     """For each point the same keys with its values: those of its sweep, then the settings that differ between points.
 
     None where a point has no such setting, or, before it began, does not say it.

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc import reading
+from nqs_hpc.job import log
 from nqs_hpc.job.lifecycle import finished, stop_requested
 from nqs_hpc.report.places import Place
-from nqs_hpc.report.tails import last_steps
 from nqs_hpc.report.values import clean, count, items, number, section, text
 
 
@@ -69,7 +69,7 @@ def traces(place: Place) -> Traces:
     found = {
         "summary": guarded("summary.json", _json, {}),
         "config": guarded("config.yaml", _yaml, {}),
-        "steps": guarded("metrics.jsonl", last_steps, []),
+        "steps": guarded("metrics.jsonl", log.newest, []),
         "written": guarded("metrics.jsonl", _modified, None),
         "started": guarded("manifest.json", _modified, None),
         "done": ended and ended.step,

@@ -21,7 +21,8 @@ from typing import NamedTuple
 from nqs_hpc.checks import bad
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
-from nqs_hpc.reading import opened, printable
+from nqs_hpc.job.tails import last_lines
+from nqs_hpc.reading import printable
 from nqs_hpc.schema import Config, Local
 from nqs_hpc.sweep.book import Book, Todo
 from nqs_hpc.sweep.points import shown
@@ -177,7 +178,7 @@ def _ended(one: _Running, book: Book, *, stopping: bool) -> None:
     elif (killed := _signal(code, one.n_ranks)) is not None:
         state, why = "stopped" if stopping else "failed", f"killed by {killed}"
     else:
-        state, why = "stopped" if stopping else "failed", f"code {code}: {last_line(folder / OUTPUT)}"
+        state, why = "stopped" if stopping else "failed", f"code {code}: {_last_line(folder / OUTPUT)}"
     book.note(one.todo.point.name, state=state, why="" if state == "done" else why)
     print(f"{_label(one.todo)}: {state}: {why}", flush=True)
 
@@ -200,18 +201,14 @@ def _reason(folder: Path) -> str:
     try:
         return printable(str(files.read_json(folder / "summary.json")["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return last_line(folder / OUTPUT)
+        return _last_line(folder / OUTPUT)
 
 
-def last_line(path: Path) -> str:
-    """The last line of a log that says something, "" where there is none, or no log."""
-    try:
-        with opened(path) as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-            lines = map(printable, file.read(4096).decode(errors="replace").splitlines())
-    except OSError:
-        return ""
-    return next((line for line in reversed(list(lines)) if line), "")
+def _last_line(path: Path) -> str:
+    """The last line of a log that is not empty; "" where there is none, or no log that can be read."""
+    with suppress(OSError):
+        return "".join(last_lines(path, 1))
+    return ""
 
 
 # --- stopping

@@ -12,7 +12,7 @@ from nqs_hpc.report.curves import Choice, drawn
 from nqs_hpc.report.extrapolation import quality, sizes, variances
 from nqs_hpc.report.laws import law
 from nqs_hpc.report.page import report
-from nqs_hpc.report.places import holding
+from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import read_rows
 
 # Heisenberg model on the L x L torus, energy per site in units of J with its error: Sandvik 1997, table II,
@@ -76,7 +76,7 @@ class Folder:
             (goal / "DONE").write_text("5\n")
 
     def found(self):
-        return read_rows(holding(str(self.path)), 0.0)
+        return read_rows(find_runs(str(self.path)), 0.0)
 
     def lines(self, **choice):
         """Extrapolation to infinite size by name."""
@@ -398,7 +398,7 @@ def test_two_sizes_have_no_line_and_the_page_says_so(folder):
     other = {**HEISENBERG, "delta": 0.5}
     for length in (4, 6):
         folder.run(f"xy{length}", [length, length], -0.6, 1e-5, lattice="square", hamiltonian=other)
-    told = content(holding(str(folder.path)), folder.found())
+    told = content(find_runs(str(folder.path)), folder.found())
     (infinite,) = (part for part in told.sections if part.title == "Infinite size")
     assert [fit.n_points for fit in infinite.fits] == [3]
     assert any("it takes three sizes" in note and "xy4, xy6" in note for note in infinite.notes)

@@ -1,0 +1,115 @@
+"""The quantities of a run that are displayed: by the bar, in the summary, by `status` and `report`.
+
+A task declares them; the run writes the declaration into summary.json (`quantities`), from which readers display them
+without knowing the task. Folders that older versions of this package have left declare nothing: they are ground states
+with GROUND_STATE.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from nqs_hpc.reading import printable
+
+UNIT = "units of the couplings"  # of every energy
+VALUE_AND_ERROR = "error"  # the format of a number with its error, -25.4906(12)
+TASK = "ground_state"  # of runs that do not name their task
+LONGEST = 40  # characters of a key, a label or a unit
+MOST = 32  # quantities of a run that are displayed
+
+
+class Quantity(NamedTuple):
+    """One quantity of the lines of metrics.jsonl."""
+
+    key: str  # in these lines, and in the rows of `status` and `report`
+    label: str
+    unit: str = ""
+    format: str = VALUE_AND_ERROR  # or a format specification of Python, such as ".3f"
+    error: str | None = None  # the key of its error, where it has one
+
+
+GROUND_STATE = (
+    Quantity("energy", "E", UNIT, VALUE_AND_ERROR, "energy_error"),
+    Quantity("energy_variance", "var", f"({UNIT})²", ".3g"),
+    Quantity("r_hat", "R-hat", "", ".3f"),
+    Quantity("acceptance", "acc", "", ".2f"),
+)
+
+
+def declared(summary: Mapping[str, Any]) -> tuple[Quantity, ...]:
+    """The quantities that a summary.json declares, GROUND_STATE where it declares none.
+
+    The file may hold anything: entries without a key are left out, labels are made fit for a terminal, and a format
+    that Python does not know is replaced by six digits.
+    """
+    given = summary.get("quantities")
+    if not isinstance(given, list):
+        return GROUND_STATE
+    found: dict[str, Quantity] = {}
+    for one in given:
+        if isinstance(one, dict) and _is_name(one.get("key")) and len(found) < MOST:
+            found.setdefault(one["key"], _quantity(one))
+    return tuple(found.values())
+
+
+def as_text(quantity: Quantity, values: Mapping[str, Any]) -> str:
+    """The value of a quantity in its format, as ``values`` by key have it; "" where there is no number."""
+    value = values.get(quantity.key)
+    if value is None:
+        return ""
+    if quantity.format == VALUE_AND_ERROR:
+        return with_error(value, None if quantity.error is None else values.get(quantity.error))
+    return format(value, quantity.format)
+
+
+def in_words(quantities: Sequence[Quantity], line: Mapping[str, Any]) -> str:
+    """One line of labels with values: the first quantity always, "n/a" where it has no value; of the others those with
+    a value.
+    """
+    texts = [(one.label, as_text(one, line)) for one in quantities]
+    return " ".join(f"{label} {text or 'n/a'}" for i, (label, text) in enumerate(texts) if text or i == 0)
+
+
+def with_error(value: float | None, error: float | None) -> str:
+    """A number with its uncertainty in units of the last digits, two of them: -25.4906(12) is -25.4906 +- 0.0012.
+
+    Without an error, or with one beyond the precision of the number, six decimals; "n/a" where there is no number.
+    """
+    if value is None or not math.isfinite(value):
+        return "n/a"
+    if error is None or not math.isfinite(error) or error <= 1e-12 * abs(value):
+        return f"{value:.6f}"
+    mantissa, exponent = f"{error:.1e}".split("e")
+    decimals = 1 - int(exponent)
+    if decimals <= 0:
+        return f"{round(value, decimals):.0f}({round(error, decimals):.0f})"
+    last_digits = mantissa if decimals == 1 else mantissa.replace(".", "")
+    return f"{value:.{decimals}f}({last_digits})"
+
+
+def _quantity(given: Mapping[str, Any]) -> Quantity:
+    key, error = given["key"], given.get("error")
+    label, unit, wanted = (given.get(name) for name in ("label", "unit", "format"))
+    return Quantity(
+        key,
+        (printable(label, LONGEST) if isinstance(label, str) else "") or key,
+        printable(unit, LONGEST) if isinstance(unit, str) else "",
+        wanted if isinstance(wanted, str) and _is_format(wanted) else ".6g",
+        error if _is_name(error) else None,
+    )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST
+
+
+def _is_format(wanted: str) -> bool:
+    """Whether numbers can be written so, without filling the screen: widths and precisions have one or two digits."""
+    if wanted == VALUE_AND_ERROR:
+        return True
+    try:
+        return len(wanted) <= 8 and len(format(1e100, wanted)) < 200 and format(1.5, wanted).isprintable()
+    except ValueError:
+        return False
