@@ -84,6 +84,7 @@ ALLOWED["sweep"] = {
     "admission",
     "site",
     "batch",
+    "parallel.launchers",
 }  # many jobs, each a `submit` or a start
 ALLOWED["resume"] = set(ALLOWED) - {
     "report",
@@ -114,7 +115,7 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
 NEVER_JAX = ("reading", "system", "report", "checks", "schema", "resolve", "config", "usage")
-NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
+NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.launchers", "parallel.compile_cache", "parallel.agreement")
 NEVER_JAX += (
     "admission",
     "site",

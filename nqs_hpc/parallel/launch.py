@@ -16,6 +16,7 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from nqs_hpc.parallel.launchers import LAUNCHERS
 from nqs_hpc.parallel.world import World
 
 
@@ -26,14 +27,6 @@ class Placement(NamedTuple):
     cpus: tuple[int, ...]
     threads: int
     gpu: str | None  # the id it was given, where there are GPUs
-
-
-# Where a launcher says how many ranks it started and which this is; the innermost launcher first.
-LAUNCHERS = (
-    ("PMI_SIZE", "PMI_RANK"),
-    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
-    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
-)
 
 
 def launched() -> tuple[int, int]:

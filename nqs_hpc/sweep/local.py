@@ -22,6 +22,7 @@ from nqs_hpc.checks import bad
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
 from nqs_hpc.job.tails import last_lines
+from nqs_hpc.parallel.launchers import without_launcher
 from nqs_hpc.reading import printable
 from nqs_hpc.schema import Config, Local
 from nqs_hpc.sweep.book import Book, Todo
@@ -29,9 +30,6 @@ from nqs_hpc.sweep.points import shown
 
 OUTPUT = "output.log"  # in a point's folder: all that its starts printed
 POLL_SECONDS, SIGNAL_SECONDS = 0.1, 1.0
-# An outer launcher's word on its own ranks. What a user says to Open MPI (OMPI_ALLOW_…, OMPI_MCA_…) is not that.
-OUTER = ("PMI_", "PMIX_", "MPI_LOCAL", "OMPI_COMM_", "OMPI_UNIVERSE_", "SLURM_STEP_")
-OUTER_NAMES = {"SLURM_PROCID", "SLURM_LOCALID", "PJRT_NPROC"}
 # Here every point has its cores already, and mpiexec is to start ranks on this host, also inside an allocation.
 OWN = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user", "OMPI_MCA_hwloc_base_binding_policy": "none"}
 OWN |= {"PRTE_MCA_hwloc_default_binding_policy": "none"}
@@ -129,7 +127,8 @@ def mpiexec() -> str | None:
 
 def child_environment() -> dict[str, str]:
     """This environment for a job of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTER) and name not in OUTER_NAMES}
+    kept = without_launcher(os.environ)
+    kept.pop("PJRT_NPROC", None)  # the threads of this process
     return OWN | kept
 
 
