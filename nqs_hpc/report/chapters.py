@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.job.tails import last_lines
 from nqs_hpc.report.convergence import MOST_PANELS, convergence
-from nqs_hpc.report.curves import MOST_NAMED, Choice, Drawn, drawn
+from nqs_hpc.report.curves import MOST_NAMED, CurveSet, FitOptions, curve_set
 from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
@@ -19,7 +19,7 @@ from nqs_hpc.report.table import Column, columns, more_columns
 from nqs_hpc.report.values import clean, section, text
 
 LOG_LINES = 15
-EVERYTHING = Choice()
+EVERYTHING = FitOptions()
 
 CONVERGENCE = """\
 The energy of each step, with the parameters of that step, and its running average over a tenth of the steps. Final
@@ -90,10 +90,10 @@ class Content(NamedTuple):
     laws: dict[str, str]  # point -> the law of its line to infinite size
 
 
-def content(of: RunFolders, found: list[ReadPoint], choice: Choice = EVERYTHING) -> Content:
+def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTHING) -> Content:
     """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
-    given = drawn(found, choice)
+    given = curve_set(found, choice)
     parts = sections(found, given)
     return Content(
         title=clean(str(study.name) if study is not None else of.folder.resolve().name),
@@ -112,20 +112,20 @@ def content(of: RunFolders, found: list[ReadPoint], choice: Choice = EVERYTHING)
     )
 
 
-def sections(found: list[ReadPoint], given: Drawn) -> list[Section]:
+def sections(found: list[ReadPoint], given: CurveSet) -> list[Section]:
     """The sheets that have anything to show."""
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
     many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
     left = _left_out(given.left_out)
-    told = [
+    parts = [
         Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], "", []),
         Section("Infinite size", INFINITE, infinite, to_size, "curve", [*laws(to_size), *given.notes, *left]),
         Section("Zero variance", EXACT, exact, to_zero, "system", left),
         Section("Accuracy and cost", COST, costs(found), [], "", []),
         Section("Sampling", SAMPLING, sampling(found), [], "", []),
     ]
-    return [part for part in told if part.sheet.panels]
+    return [part for part in parts if part.sheet.panels]
 
 
 def _left_out(why: dict[str, str]) -> list[str]:
@@ -143,20 +143,20 @@ def _left_out(why: dict[str, str]) -> list[str]:
 def faults(found: list[ReadPoint]) -> list[Fault]:
     """The points that failed or stand still, with the last lines of their logs."""
     rows = [one.row for one in found]
-    told = []
+    listed = []
     for number, one in enumerate(found, 1):
         if one.row.state in ("failed", "doubtful", "stalled"):
             try:
                 log = last_lines(one.traces.log, LOG_LINES) if one.traces.log is not None else []
             except OSError as error:
                 log = [clean(f"{one.traces.log} cannot be read: {error.strerror}")]
-            told.append(Fault(number, title(one.row, rows), one.row, log))
-    return told
+            listed.append(Fault(number, title(one.row, rows), one.row, log))
+    return listed
 
 
 def versions(found: list[ReadPoint]) -> dict[str, dict[str, int]]:
     """Package -> each version with which points ran, and how many."""
-    told: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for one in found:
         names: dict[str, Any] = dict(section(one.traces.manifest, "versions"))
         names["MPI"] = one.traces.manifest.get("mpi")
@@ -165,5 +165,5 @@ def versions(found: list[ReadPoint]) -> dict[str, dict[str, int]]:
         names["git commit"] = f"{commit[:12]}{' with changes' if git.get('dirty') else ''}" if commit else None
         for name, version in names.items():
             if (known := text(version)) is not None:
-                told.setdefault(clean(name), Counter())[known] += 1
-    return {name: dict(counted) for name, counted in told.items()}
+                counts.setdefault(clean(name), Counter())[known] += 1
+    return {name: dict(counted) for name, counted in counts.items()}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc.job.quantities import UNIT, Quantity
-from nqs_hpc.report.figures import COLOURS, INK, Key, Panel, Sheet, keys, logarithmic, whole_numbers
+from nqs_hpc.report.figures import COLOURS, INK, LegendEntry, Panel, Sheet, keys, logarithmic, whole_numbers
 from nqs_hpc.report.groups import ansatz, by_system, label, title
 from nqs_hpc.report.rows import ReadPoint, Row
 from nqs_hpc.report.series import Series, running_mean, series
@@ -32,11 +32,11 @@ def convergence(found: list[ReadPoint]) -> Sheet:
         if (curve := _curve(one, MOST_STEPS)) is not None:
             panels.append(Panel(title(one.row, rows), _vertical(one.row), _run(one.row, curve)))
     of_energy = all("energy" in one.row.values for one in drawn)
-    told = [Key(f"{'energy' if of_energy else 'value'} of a step", COLOURS[0], "")]
-    told += [Key("running average", COLOURS[1], "")]
-    told += [Key("exact", INK, "--")] if any(one.row.get("reference") is not None for one in drawn) else []
-    told += [Key("final", INK, "o")] if any(one.row.final for one in drawn) else []
-    return Sheet("convergence", panels, told)
+    legend = [LegendEntry(f"{'energy' if of_energy else 'value'} of a step", COLOURS[0], "")]
+    legend += [LegendEntry("running average", COLOURS[1], "")]
+    legend += [LegendEntry("exact", INK, "--")] if any(one.row.get("reference") is not None for one in drawn) else []
+    legend += [LegendEntry("final", INK, "o")] if any(one.row.final for one in drawn) else []
+    return Sheet("convergence", panels, legend)
 
 
 def _together(drawn: list[ReadPoint]) -> Sheet:
@@ -50,8 +50,8 @@ def _together(drawn: list[ReadPoint]) -> Sheet:
     chosen = [name for name in groups if name in largest]
     colours = keys([label(one.row) for name in chosen for one in groups[name]])
     panels = [Panel(name, *_many(groups[name], colours)) for name in chosen]
-    told = [key._replace(marker="") for key in colours.values()]
-    return Sheet("convergence", panels, told if 1 < len(told) <= len(COLOURS) else [])
+    legend = [key._replace(marker="") for key in colours.values()]
+    return Sheet("convergence", panels, legend if 1 < len(legend) <= len(COLOURS) else [])
 
 
 def _curve(one: ReadPoint, at_most: int) -> Series | None:
@@ -108,7 +108,7 @@ def _run(row: Row, curve: Series) -> Callable[[Any], None]:
     return draw
 
 
-def _many(members: list[ReadPoint], colours: dict[str, Key]) -> tuple[str, Callable[[Any], None]]:
+def _many(members: list[ReadPoint], colours: dict[str, LegendEntry]) -> tuple[str, Callable[[Any], None]]:
     """Curves that fall to zero, the distance of the energy to the exact one or the V-score: its name and drawing."""
     exact = all(one.row.get("reference") for one in members)
     curves = [(colours[label(one.row)].colour, curve) for one in members if (curve := _falling(one, exact)) is not None]

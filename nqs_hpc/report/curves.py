@@ -23,7 +23,7 @@ from nqs_hpc.report.values import clean, number, section
 MOST_NAMED = 12  # points or curves in a sentence
 
 
-class Choice(NamedTuple):
+class FitOptions(NamedTuple):
     """What a user asks of the extrapolations."""
 
     power: float | None = None  # of 1/L, in place of that of the law
@@ -39,7 +39,7 @@ class Curve(NamedTuple):
     law: Law
 
 
-class Drawn(NamedTuple):
+class CurveSet(NamedTuple):
     """What there is to draw and to fit."""
 
     points: list[ReadPoint]  # measured, and not left out
@@ -48,7 +48,7 @@ class Drawn(NamedTuple):
     notes: list[str]  # beside those
 
 
-def drawn(found: list[ReadPoint], choice: Choice) -> Drawn:
+def curve_set(found: list[ReadPoint], choice: FitOptions) -> CurveSet:
     """The points and curves of a folder; ValueError in one line for a choice that names no point."""
     left = _by_state(found) | _by_hand(found, choice)
     points = []
@@ -83,11 +83,11 @@ def drawn(found: list[ReadPoint], choice: Choice) -> Drawn:
     reached = {one.row.name for curve in lines for one in curve.members}
     alone = [one.row.name for one in there if one.row.name not in reached | set(apart)]
     if lines and alone:
-        told = ", ".join(alone[:MOST_NAMED]) + (
+        some = ", ".join(alone[:MOST_NAMED]) + (
             f" and {len(alone) - MOST_NAMED} more" if len(alone) > MOST_NAMED else ""
         )
-        notes.append(f"On no line, for it takes three sizes that differ in nothing else and keep their shape: {told}.")
-    return Drawn(points, lines, left | {name: why for name, why in apart.items() if name not in reached}, notes)
+        notes.append(f"On no line, for it takes three sizes that differ in nothing else and keep their shape: {some}.")
+    return CurveSet(points, lines, left | {name: why for name, why in apart.items() if name not in reached}, notes)
 
 
 def families(members: list[ReadPoint]) -> Iterator[tuple[str, list[ReadPoint], tuple[int, ...]]]:
@@ -178,20 +178,20 @@ def _coincides(one: ReadPoint, grown: tuple[int, ...]) -> bool:
 
 def _by_state(found: list[ReadPoint]) -> dict[str, str]:
     """Points that are in no fit for what became of them."""
-    told = {}
+    reasons = {}
     for one in found:
         row = one.row
         if row.state != "done":
-            told[row.name] = f"{row.state}: {row.why}" if row.why else row.state
+            reasons[row.name] = f"{row.state}: {row.why}" if row.why else row.state
         elif (row.final and row.get("energy") is None) or "energy" not in row.values:
-            told[row.name] = "without an energy"
+            reasons[row.name] = "without an energy"
         elif not row.final:
-            told[row.name] = "without its final energy"
-    return told
+            reasons[row.name] = "without its final energy"
+    return reasons
 
 
-def _by_hand(found: list[ReadPoint], choice: Choice) -> dict[str, str]:
-    told: dict[str, str] = {}
+def _by_hand(found: list[ReadPoint], choice: FitOptions) -> dict[str, str]:
+    reasons: dict[str, str] = {}
     for word in choice.leave_out:
         names = [one.row.name for one in found if one.row.name == word]
         key, equal, text = word.partition("=")
@@ -202,8 +202,8 @@ def _by_hand(found: list[ReadPoint], choice: Choice) -> dict[str, str]:
             raise ValueError(
                 f"--leave-out {clean(word)} is not valid; valid: the name of a point ({some}, …), or KEY=VALUE"
             )
-        told |= dict.fromkeys(names, f"--leave-out {clean(word)}")
-    return told
+        reasons |= dict.fromkeys(names, f"--leave-out {clean(word)}")
+    return reasons
 
 
 def _is(one: ReadPoint, key: str, text: str) -> bool:

@@ -43,13 +43,13 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def page_markdown(told: Content) -> str:
+def page_markdown(page: Content) -> str:
     """What the page says, with the PNGs that lie beside it."""
-    lines = [f"# {markdown(told.title)}", "", f"{totals(told.rows)}; {told.made}.", ""]
-    lines += _table(["#", *(column.title for column in told.columns)])
-    for number, row in enumerate(told.rows, 1):
-        lines.append(markdown_row([number, *(column.cell(row) for column in told.columns)]))
-    for part in told.sections:
+    lines = [f"# {markdown(page.title)}", "", f"{totals(page.rows)}; {page.made}.", ""]
+    lines += _table(["#", *(column.title for column in page.columns)])
+    for number, row in enumerate(page.rows, 1):
+        lines.append(markdown_row([number, *(column.cell(row) for column in page.columns)]))
+    for part in page.sections:
         lines += ["", f"## {part.title}", "", part.text, "", f"![{part.title}]({part.sheet.name}.png)"]
         for note in part.notes:
             lines += ["", markdown(note)]
@@ -57,15 +57,15 @@ def page_markdown(told: Content) -> str:
             lines += ["", *_table([part.of, "energy per site", "points", "fit"])]
         for fit in part.fits:
             lines.append(markdown_row([fit.of, result(fit), fit.n_points, quality(fit)]))
-    if told.faults:
+    if page.faults:
         lines += ["", "## Needs attention"]
-    for fault in told.faults:
+    for fault in page.faults:
         lines += ["", f"- {fault.number}, {markdown(fault.title)}: {fault.row.state}, {markdown(fault.row.why)}"]
         lines += ["", *(f"      {line}" for line in fault.log)]
-    lines += ["", "## Commands", "", OF_FINISHED, "", *([f"From {markdown(told.cwd)}:", ""] if told.cwd else [])]
-    lines += [f"    {row.command}" for row in told.rows if row.command]
+    lines += ["", "## Commands", "", OF_FINISHED, "", *([f"From {markdown(page.cwd)}:", ""] if page.cwd else [])]
+    lines += [f"    {row.command}" for row in page.rows if row.command]
     lines += ["", "## Versions", ""]
-    lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in told.versions.items()]
+    lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in page.versions.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -23,17 +23,17 @@ def measured(found: list[ReadPoint]) -> list[ReadPoint]:
 def label(row: Row, without: tuple[str, ...] = SIZES) -> str:
     """What tells a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
     names = short_keys(list(row.swept))
-    told = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
+    shown = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
     return ", ".join(
-        value if key in ("ansatz", "lattice", "hamiltonian") else f"{names[key]} {value}" for key, value in told
+        value if key in ("ansatz", "lattice", "hamiltonian") else f"{names[key]} {value}" for key, value in shown
     )
 
 
 def title(row: Row, rows: list[Row]) -> str:
     """What a row is called above a panel, among the ``rows`` of the table."""
-    told = [(column, column.cell(row)) for column in names(rows)]
+    cells = [(column, column.cell(row)) for column in names(rows)]
     return (
-        ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in told if text) or row.name
+        ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in cells if text) or row.name
     )
 
 
@@ -124,11 +124,11 @@ def _scaled(one: ReadPoint) -> dict[str, Any]:
 def _named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[str, list[ReadPoint]]:
     """Groups by identity as groups by name; one that several would have carries their number."""
     shared = {name for name in called.values() if list(called.values()).count(name) > 1}
-    told: dict[str, list[ReadPoint]] = {}
+    named: dict[str, list[ReadPoint]] = {}
     for number, (identity, members) in enumerate(groups.items(), 1):
         name = called[identity]
-        told[f"{name} ({number})".strip() if name in shared else name] = members
-    return told
+        named[f"{name} ({number})".strip() if name in shared else name] = members
+    return named
 
 
 def system(members: list[ReadPoint]) -> str:

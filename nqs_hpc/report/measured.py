@@ -32,21 +32,21 @@ def values(
     summary of a running job may be half a minute old.
     """
     final = summary.get("final") is True
-    told = _numbers(summary)
+    known = _numbers(summary)
     leading = quantities[0].key if quantities else ""
     line = None if final else next((one for one in reversed(steps) if number(one.get(leading)) is not None), None)
-    source: Mapping[str, Any] = told if line is None else line
+    source: Mapping[str, Any] = known if line is None else line
     keys = [key for one in quantities for key in (one.key, one.error) if key is not None]
     has_energy = "energy" in keys
     found = {key: number(source.get(key)) for key in ([*OF_ENERGY, *keys] if has_energy else keys)}
     if not has_energy:
         return found
-    zero = told.get("e_infinity")
+    zero = known.get("e_infinity")
     if zero is None and "e_infinity" not in summary:
-        zero = e_infinity_of_older(told, n_sites)
+        zero = e_infinity_of_older(known, n_sites)
     energy, reference = found["energy"], number(section(summary, "reference").get("energy"))
     gap = energy - reference if energy is not None and reference is not None else None
-    v_score = told.get("v_score") if line is None else _v_score(energy, found["energy_variance"], n_sites, zero)
+    v_score = known.get("v_score") if line is None else _v_score(energy, found["energy_variance"], n_sites, zero)
     return found | {
         "energy_per_site": _over(energy, n_sites),
         "energy_per_site_error": _over(found["energy_error"], n_sites),
@@ -57,11 +57,11 @@ def values(
     }
 
 
-def e_infinity_of_older(told: Values, n: int | None) -> float | None:
+def e_infinity_of_older(known: Values, n: int | None) -> float | None:
     """E_infinity of a summary that older versions wrote without it: what its V-score N Var / (E - E_infinity)² counts
     from, above E.
     """
-    energy, variance, v_score = told.get("energy"), told.get("energy_variance"), told.get("v_score")
+    energy, variance, v_score = known.get("energy"), known.get("energy_variance"), known.get("v_score")
     if energy is None or variance is None or not n or not v_score or variance / v_score < 0:
         return None
     zero = energy + math.sqrt(n * variance / v_score)
@@ -74,13 +74,13 @@ def _numbers(summary: Mapping[str, Any]) -> Values:
     """The numbers of a summary by key: of {"energy": {"mean": …, "error": …, "variance": …}} energy, energy_error and
     energy_variance; the same for each of its ``observables``.
     """
-    told: Values = {}
+    numbers: Values = {}
     for name, value in (*section(summary, "observables").items(), *summary.items()):
-        told[name] = number(value)
+        numbers[name] = number(value)
         if isinstance(value, dict) and "mean" in value:
-            told[name] = number(value["mean"])
-            told |= {f"{name}_{key}": number(value.get(key)) for key in ("error", "variance") if key in value}
-    return told
+            numbers[name] = number(value["mean"])
+            numbers |= {f"{name}_{key}": number(value.get(key)) for key in ("error", "variance") if key in value}
+    return numbers
 
 
 def _over(value: float | None, n: int | None) -> float | None:

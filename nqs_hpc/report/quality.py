@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nqs_hpc.report.figures import COLOURS, MUTED, PAPER, Key, Panel, Sheet, keys, logarithmic, whole_numbers
+from nqs_hpc.report.figures import COLOURS, MUTED, PAPER, LegendEntry, Panel, Sheet, keys, logarithmic, whole_numbers
 from nqs_hpc.report.groups import ansatz, measured
 from nqs_hpc.report.rows import ReadPoint, Row
 
@@ -49,12 +49,12 @@ def sampling(found: list[ReadPoint]) -> Sheet:
     return Sheet("sampling", panels, _told(colours))
 
 
-def _told(colours: dict[str, Key]) -> list[Key]:
+def _told(colours: dict[str, LegendEntry]) -> list[LegendEntry]:
     return list(colours.values()) if 1 < len(colours) <= 2 * len(COLOURS) else []
 
 
 def _scatter(
-    points: list[ReadPoint], along: Measure, height: Measure, axis: str, colours: dict[str, Key]
+    points: list[ReadPoint], along: Measure, height: Measure, axis: str, colours: dict[str, LegendEntry]
 ) -> Callable[[Any], None]:
     marks: dict[tuple[str, bool], list[tuple[float, float]]] = {}  # drawn together: artists are what costs time
     for one in points:
@@ -78,7 +78,7 @@ def _scatter(
 
 
 def _dots(
-    points: list[tuple[int, float, str]], n: int, bound: float | None, colours: dict[str, Key]
+    points: list[tuple[int, float, str]], n: int, bound: float | None, colours: dict[str, LegendEntry]
 ) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         for name, key in colours.items():

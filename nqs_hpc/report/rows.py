@@ -61,13 +61,13 @@ def flat(row: Row) -> dict[str, Any]:
     task, values = fields.pop("task"), fields.pop("values")
     del fields["quantities"]
     values = {key: value for key, value in values.items() if key not in fields}  # no quantity takes a field's place
-    told: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for field, value in fields.items():
         if field == "final":  # between the values that were measured and those that follow from them
-            told |= {key: values.pop(key) for key in OF_ENERGY[:3] if key in values} | {field: value} | values
+            result |= {key: values.pop(key) for key in OF_ENERGY[:3] if key in values} | {field: value} | values
         else:
-            told[field] = value
-    return told if task == TASK else told | {"task": task}
+            result[field] = value
+    return result if task == TASK else result | {"task": task}
 
 
 def read_rows(of: RunFolders, now: float) -> list[ReadPoint]:

@@ -122,14 +122,14 @@ def followers(all_traces: list[Traces], verdicts: list[PointState]) -> list[Poin
         return after if isinstance(after, str) and after in known and known[after].state not in made else None
 
     held = {found.place.name for found in all_traces if before(found) is not None}
-    told = []
+    judged = []
     for found, verdict in zip(all_traces, verdicts, strict=True):
         after = before(found)
         if after is not None and verdict.state in ("failed", "waiting"):
             how = "failed" if known[after].state == "failed" and after not in held else "is not done"
             verdict = PointState("waiting", clean(f"comes after {after}, which {how}"))
-        told.append(verdict)
-    return told
+        judged.append(verdict)
+    return judged
 
 
 def _job(found: Traces, queue: Queue) -> Job | None:

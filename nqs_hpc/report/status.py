@@ -46,7 +46,7 @@ COLOURS = {
 DISPENSABLE = ("restarts", "acceptance", "r_hat", "seconds_per_step", "v_score")
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     folder: str
     selection: Selection
     watch: bool
@@ -84,13 +84,13 @@ def status(words: list[str]) -> int:
 
 def view(found: RunFolders, rows: list[Row], console: Console) -> Group:
     """What is shown of ``rows``: a table as wide as the console, why points are as they are, and a last line."""
-    told = columns(rows)
-    table = _table(told, rows)
+    shown = columns(rows)
+    table = _table(shown, rows)
     for key in (*DISPENSABLE, *(column.key for column in reversed(declared_columns(rows)))):
         if Measurement.get(console, console.options.update(width=WIDE), table).minimum <= console.width:
             break
-        told = [column for column in told if column.key != key]
-        table = _table(told, rows)
+        shown = [column for column in shown if column.key != key]
+        table = _table(shown, rows)
     who, lines = names(rows), []
     for row in rows:
         if row.why and row.state != "running":
@@ -103,7 +103,7 @@ def view(found: RunFolders, rows: list[Row], console: Console) -> Group:
     return Group(table, *([Text()] if lines else []), *lines, Text(), heading)
 
 
-def _read(words: list[str]) -> _Asked:
+def _read(words: list[str]) -> _Request:
     folders: list[str] = []
     filters: list[tuple[str, str]] = []
     sort: str | None = None
@@ -133,10 +133,10 @@ def _read(words: list[str]) -> _Asked:
     watch, as_json = "--watch" in words, "--json" in words
     if watch and as_json:
         raise ValueError("--watch and --json exclude each other; valid: one of them")
-    return _Asked(folders[0], Selection(sort, filters), watch, as_json)
+    return _Request(folders[0], Selection(sort, filters), watch, as_json)
 
 
-def _look(asked: _Asked) -> tuple[RunFolders, list[Row]]:
+def _look(asked: _Request) -> tuple[RunFolders, list[Row]]:
     found = find_runs(asked.folder)
     return found, select([one.row for one in read_rows(found, time.time())], asked.selection)
 
@@ -151,7 +151,7 @@ def _json(found: RunFolders, rows: list[Row]) -> str:
     return json.dumps(head | {"points": [flat(row) for row in rows]}, indent=2, allow_nan=False)
 
 
-def _watch(asked: _Asked) -> None:
+def _watch(asked: _Request) -> None:
     """Show the table again every two seconds until all points have ended, or Ctrl-C."""
     console = _console()
     try:
@@ -178,13 +178,13 @@ def _console() -> Console:
     return _Console(width=WIDE if plain else shutil.get_terminal_size().columns, highlight=False, soft_wrap=False)
 
 
-def _table(told: list[Column], rows: list[Row]) -> Table:
+def _table(shown: list[Column], rows: list[Row]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in told:
+    for column in shown:
         table.add_column(Text(column.title), justify="right" if column.is_number else "left", no_wrap=True)
     for row in rows:
         cells = []
-        for column in told:
+        for column in shown:
             style = COLOURS[row.state] if column.key == "state" else "dim" if column.key == "restarts" else ""
             cells.append(Text(column.cell(row), style))
         table.add_row(*cells)

@@ -65,12 +65,12 @@ def settings(found: Traces) -> dict[str, Any]:
         flat |= {key: value for key, value in asked.items() if key in wanted}
     elif not flat:
         flat = {key: value for key, value in asked.items() if str(value).lower() not in _NOT_RESOLVED}
-    told: dict[str, Any] = {}
+    telling: dict[str, Any] = {}
     for key, value in flat.items():
         if key.startswith(_TELLING) or key in _TELLING_ONE:
             alike = isinstance(value, list) and bool(value) and all(below == value[0] for below in value)
-            told |= {_ONE_FOR_ALL[key]: value[0]} if alike and key in _ONE_FOR_ALL else {key: value}
-    return told
+            telling |= {_ONE_FOR_ALL[key]: value[0]} if alike and key in _ONE_FOR_ALL else {key: value}
+    return telling
 
 
 def plain(value: Any) -> str | float | None:
@@ -84,7 +84,7 @@ def plain(value: Any) -> str | float | None:
 
 def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
     """The keys in which points differ; those of a group among points of one choice, for another choice has others."""
-    told = []
+    keys = []
     for key in dict.fromkeys(key for values in known for key in values):
         group, dot, _ = key.partition(".")
         choices = {values[group] for values in known if isinstance(values.get(group), str)}
@@ -95,8 +95,8 @@ def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
                 choice = str(values.get(group, only)) if dot else ""
                 by_choice.setdefault(choice, set()).add(plain(values.get(key)))
         if any(len(values) > 1 for values in by_choice.values()):
-            told.append(key)
-    return told
+            keys.append(key)
+    return keys
 
 
 def _asked(found: Traces) -> dict[str, Any]:

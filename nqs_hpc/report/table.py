@@ -30,7 +30,7 @@ class Selection(NamedTuple):
 
 def columns(rows: list[Row]) -> list[Column]:
     """Who, how far, what: the columns of a status, without those that are empty in all ``rows``."""
-    told = [
+    wanted = [
         Column("state", lambda row: row.state, "state", False),
         Column("step", steps, "step"),
         Column("energy", energy, "energy"),
@@ -42,7 +42,7 @@ def columns(rows: list[Row]) -> list[Column]:
         Column("ETA", eta, "eta_seconds"),
         Column("restarts", lambda row: str(row.restarts or ""), "restarts"),
     ]
-    return [*names(rows), *filled(told, rows)]
+    return [*names(rows), *filled(wanted, rows)]
 
 
 def declared_columns(rows: list[Row]) -> list[Column]:
@@ -61,7 +61,7 @@ def declared_columns(rows: list[Row]) -> list[Column]:
 
 def more_columns(rows: list[Row]) -> list[Column]:
     """What a page has room for beside `columns`."""
-    told = [
+    wanted = [
         Column("sites", lambda row: short(row.n_sites, "d"), "n_sites"),
         Column("energy/site", energy_per_site, "energy_per_site"),
         _value("rel. error", "relative_error", "+.1e"),
@@ -72,7 +72,7 @@ def more_columns(rows: list[Row]) -> list[Column]:
         Column("wall time", lambda row: "" if row.seconds is None else duration(row.seconds), "seconds"),
     ]
     shown = {column.key for column in declared_columns(rows)}
-    return filled([column for column in told if column.key not in shown], rows)
+    return filled([column for column in wanted if column.key not in shown], rows)
 
 
 def names(rows: list[Row]) -> list[Column]:
@@ -93,9 +93,9 @@ def short_keys(keys: list[str]) -> dict[str, str]:
     return {key: key.rpartition(".")[2] if last[key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
-def filled(told: list[Column], rows: list[Row]) -> list[Column]:
+def filled(given: list[Column], rows: list[Row]) -> list[Column]:
     """Those of the columns that have something to show."""
-    return [column for column in told if any(column.cell(row) for row in rows)]
+    return [column for column in given if any(column.cell(row) for row in rows)]
 
 
 def steps(row: Row) -> str:
@@ -138,8 +138,8 @@ def cell(value: str | float | None) -> str:
 def totals(rows: list[Row]) -> str:
     """How many points there are of each state: "6 points: 4 done, 1 running, 1 failed"."""
     counted = Counter(row.state for row in rows)
-    told = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
-    return f"{len(rows)} point{'s' * (len(rows) != 1)}: {told}"
+    counts = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
+    return f"{len(rows)} point{'s' * (len(rows) != 1)}: {counts}"
 
 
 def select(rows: list[Row], wanted: Selection) -> list[Row]:
