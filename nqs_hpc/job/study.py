@@ -1,8 +1,7 @@
 """manifest.json of a sweep's folder: its points, where each lives, and what its launcher last did with it.
 
 A study is a sweep by name: `study=NAME` has the folder sweeps/NAME, and a point a run folder below it. The launcher
-alone writes this file; how far a point has come says its own folder, so that a launcher that was killed is missed by
-nobody.
+alone writes this file. How far a point has come is read from its own folder, so a launcher may be killed.
 """
 
 from __future__ import annotations

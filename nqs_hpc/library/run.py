@@ -44,7 +44,7 @@ def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool 
     place = Path(folder)
     path = place / "config.yaml"
     if not path.is_file():
-        what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "is not there"
+        what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "does not exist"
         raise ValueError(f"{reading.printable(str(place), 1000)} {what}; valid: the folder of a run that has started")
     run = Run(place, read_config(path), step, allow_import=allow_import)
     if step is not None:
@@ -89,7 +89,7 @@ class Run:
         """The content of summary.json; ValueError where there is none yet, or a broken one."""
         path = self.folder / "summary.json"
         if not path.exists():
-            raise ValueError(f"{path} is not there: a run writes it at its first step")
+            raise ValueError(f"{path} does not exist: a run writes it at its first step")
         return read_summary(path)
 
     @cached_property
@@ -112,15 +112,17 @@ class Run:
 
         found = checkpoint.steps(self.folder)
         if self._step is not None and self._step not in found:
-            valid = ", ".join(map(str, found)) or "none, for there is no checkpoint"
+            valid = ", ".join(map(str, found)) or "none: there is no checkpoint"
             raise ValueError(f"step={show(self._step)} is not valid; valid in {self.folder}: {valid}")
         stored = checkpoint.read(self.folder if self._step is None else found[self._step])
         for message in stored.messages:
             warnings.warn(message, stacklevel=3)
         if not described(stored.meta) or "step" not in stored.leaves:
-            raise ValueError(f"{stored.path} is not the checkpoint of a run: it does not say of what")
+            raise ValueError(f"{stored.path} is not the checkpoint of a run: its description is missing")
         if changed := differences(stored.meta["physics"], physics(self.config)):
-            raise ValueError(f"{stored.path} is of another physics than config.yaml: {'; '.join(changed)}")
+            raise ValueError(
+                f"{stored.path} was written with other physics than config.yaml says: {'; '.join(changed)}"
+            )
         return stored
 
     @property

@@ -43,12 +43,10 @@ def load_sweep(folder: str | Path) -> Sweep:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise ValueError(f"{place} is not there; valid: the folder of a sweep, or of run folders")
+        raise ValueError(f"{place} is not a folder; valid: the folder of a sweep, or of run folders")
     of = find_runs(str(place))
     if [one.folder for one in of.places] == [place]:
-        raise ValueError(
-            f"{place} holds no runs, it is one; valid: load_run, or the folder of a sweep or of run folders"
-        )
+        raise ValueError(f"{place} is itself a run; valid: load_run, or the folder of a sweep or of run folders")
     found = read_rows(of, time.time())
     axes = [_swept(one) for one in found] if of.study is not None else found_axes(found)
     points = [Point(one.traces.place.folder, swept, one.row) for one, swept in zip(found, axes, strict=True)]

@@ -1,15 +1,15 @@
 """Routines of BLAS and LAPACK inside compiled programs: those of SciPy, on which XLA's own factorisations already run.
 
 XLA reaches a routine of C through its foreign-function interface. The functions registered here are Python's: called
-with the addresses of the buffers, they hand them on to a routine by its address, which works without the interpreter's
+with the addresses of the buffers, they pass them to a routine by its address, which runs without the interpreter's
 lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
 XLA's own products and factors.
 
 Python runs the handler of a signal on the main thread, between any two of its instructions, and what a handler raises
 inside a function called by XLA has nowhere to go. So these functions must not run there. XLA runs a program on the
 thread that calls it where dispatch is not asynchronous, or where the program is cheap, below a thousand operations,
-calls like these not counted. So all is left to XLA without asynchronous dispatch, and so are matrices of fewer than
-SMALLEST rows; the programs of this package that hold larger ones compute thousands of numbers besides.
+calls like these not counted. So without asynchronous dispatch XLA does everything, and always for matrices of fewer
+than SMALLEST rows; the programs of this package that hold larger ones compute thousands of numbers besides.
 
 BLAS runs on one thread here (`parallel.launch`). Large calls are split into parts for the threads of this rank, which
 sleep while they have none: `side_by_side`.
@@ -71,7 +71,7 @@ def call_in_place(name: str, changed: tuple[Array, ...], read: tuple[Array, ...]
 
 
 def register(name: str) -> Callable[[Function], Function]:
-    """A decorator: XLA knows the function as ``name`` once ``available`` was asked after it."""
+    """A decorator: XLA knows the function as ``name`` once ``available`` has been called after it."""
 
     def keep(function: Function) -> Function:
         def handle(frame: Any) -> None:
@@ -181,7 +181,11 @@ def _accepted(names: frozenset[str]) -> bool:
         for prefix in PREFIXES.values():
             routine("cython_lapack", f"{prefix}posv", 8)
     except Exception as error:
-        print(f"BLAS is out of reach, XLA multiplies and factorises, more slowly: {error}", file=sys.stderr, flush=True)
+        print(
+            f"BLAS is not available, XLA multiplies and factorises instead, more slowly: {error}",
+            file=sys.stderr,
+            flush=True,
+        )
         return False
     return True
 

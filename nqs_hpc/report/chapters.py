@@ -1,4 +1,4 @@
-"""The chapters of a report: what is drawn and fitted, with what it means, which points need somebody, what ran."""
+"""The chapters of a report: what is drawn and fitted, with what it means, which points need attention, what ran."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ CONVERGENCE = """\
 The energy of each step, with the parameters of that step, and its running average over a tenth of the steps. Final
 values are from fresh samples of the frozen parameters."""
 TOGETHER = """\
-Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact energies
-are known, the V-score. A curve a point, a panel a system, or an ansatz where there are many systems."""
+Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact
+energies are known, the V-score. One curve for each point, one panel for each system, or for each ansatz where there
+are many systems."""
 INFINITE = """\
-Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number of
-sites N, d counts the directions that grow. The law follows boundary, dimension and what is known of the model, and
-`report --size-power P` takes another. Open symbols: the line at infinite size. Where χ² exceeds its degrees of freedom,
-the error is scaled by the root of their ratio. The error is statistical and holds no variational bias: every energy
-lies too high, and the limit with them. It takes three sizes: of two, a line has no error of its own. Of many curves
-twelve are drawn."""
+Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number
+of sites N, d counts the directions that grow. The law is chosen by boundary, dimension and what is known of the
+model; `report --size-power P` chooses another. Open symbols: the line at infinite size. Where χ² exceeds its degrees
+of freedom, the error is scaled by the root of their ratio. The error is statistical and does not include the
+variational bias: every energy lies too high, and so does the limit. At least three sizes are needed, because a line
+through two has no error. At most twelve curves are drawn."""
 EXACT = """\
-Energy against variance for different wave functions of one system: the same couplings, lattice and symmetry sector. An
-eigenstate has no variance, and close to one the energy is linear in it: the line assumes that all points are close to
-the same state, and neglects the errors of the variances. Open symbols: the line at zero variance. Dashed: the exact
-energy. It takes three points of a system; of many systems twelve are drawn."""
+Energy against variance for different wave functions of one system: the same couplings, lattice and symmetry sector.
+An eigenstate has no variance, and close to one the energy is linear in the variance: the line assumes that all points
+are close to the same state, and neglects the errors of the variances. Open symbols: the line at zero variance.
+Dashed: the exact energy. At least three points of a system are needed; at most twelve systems are drawn."""
 COST = """\
-How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact one, against
-what was paid. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
+How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact energy,
+against the cost of the run. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
 SAMPLING = """\
-Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than their
-errors say); tau, 1 where samples are independent."""
+Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than
+their errors say); tau, 1 where samples are independent."""
 
 OF_FINISHED = (
-    "A finished point needs a larger task.n_steps or task.final_samples, or its folder moved away: else there is "
-    "nothing to do."
+    "A finished point needs a larger task.n_steps or task.final_samples, or its folder moved away: otherwise "
+    "nothing is left to do."
 )
 
 
@@ -64,7 +65,7 @@ class Section(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A point that needs somebody."""
+    """A point that needs attention."""
 
     number: int
     title: str

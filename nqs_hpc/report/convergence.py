@@ -59,8 +59,7 @@ def _curve(one: ReadPoint, at_most: int) -> Series | None:
     shown = _drawn(one.row)
     if shown is None:
         return None
-    curve = series(one.traces.place.folder / "metrics.jsonl", at_most, shown.key, shown.error)
-    return curve if curve is not None and len(curve.step) > 1 else None
+    return series(one.traces.place.folder / "metrics.jsonl", at_most, shown.key, shown.error)
 
 
 def _drawn(row: Row) -> Quantity | None:

@@ -72,7 +72,7 @@ def curve_set(found: list[ReadPoint], choice: FitOptions) -> CurveSet:
     for name, members in by_curve([one for one in there if one.row.name not in small]).items():
         for label, family, grown in families(members):
             kept = [one for one in family if not _coincides(one, grown)]
-            why = "two bonds across a periodic side are one: another Hamiltonian (lines to infinite size)"
+            why = "two bonds across a periodic side coincide: another Hamiltonian (lines to infinite size)"
             apart |= {one.row.name: why for one in family if one not in kept}
             if kept:
                 whole = ", ".join(word for word in (name, label) if word)
@@ -86,7 +86,9 @@ def curve_set(found: list[ReadPoint], choice: FitOptions) -> CurveSet:
         some = ", ".join(alone[:MOST_NAMED]) + (
             f" and {len(alone) - MOST_NAMED} more" if len(alone) > MOST_NAMED else ""
         )
-        notes.append(f"On no line, for it takes three sizes that differ in nothing else and keep their shape: {some}.")
+        notes.append(
+            f"On no line, because a line needs three sizes that differ in nothing else and keep their shape: {some}."
+        )
     return CurveSet(points, lines, left | {name: why for name, why in apart.items() if name not in reached}, notes)
 
 
@@ -177,7 +179,7 @@ def _coincides(one: ReadPoint, grown: tuple[int, ...]) -> bool:
 
 
 def _by_state(found: list[ReadPoint]) -> dict[str, str]:
-    """Points that are in no fit for what became of them."""
+    """Points that are in no fit because of their state."""
     reasons = {}
     for one in found:
         row = one.row

@@ -100,7 +100,7 @@ def quality(one: Extrapolation) -> str:
     """By which law a line goes, and how well it holds, in words."""
     line, of = one.line, "" if one.law is None else f"{one.law.name()}: "
     if one.law is not None and one.law.power is None:
-        return f"{of}the largest size; its error holds the distance to the next smaller one"
+        return f"{of}the largest size; its error includes the distance to the next smaller one"
     if line.chi2 is None:
         return f"{of}{line.dof} degree{'s' * (line.dof > 1)} of freedom; error from the scatter alone"
     scaled = f"; error scaled by {(line.chi2 / line.dof) ** 0.5:.1f}" if line.chi2 > line.dof else ""

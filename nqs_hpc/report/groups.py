@@ -38,7 +38,7 @@ def title(row: Row, rows: list[Row]) -> str:
 
 
 def by_system(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
-    """Points that are after the same lowest state, by a name for it; those that do not say their system left out.
+    """Points that are after the same lowest state, by a name for it; points whose system is not recorded are left out.
 
     The same Hamiltonian on the same lattice, in the same sector: of the conserved total and of the symmetries, however
     the wave function has them. Two descriptions of a sector whose exact lowest energies agree are one.
@@ -117,7 +117,7 @@ def _scaled(one: ReadPoint) -> dict[str, Any]:
             scaled[f"{group}.momentum"] = "2π·(" + ", ".join(map(str, parts)) + ")"
     total, n = physics.get("sector"), one.row.n_sites
     if section(physics, "hamiltonian").get("name") == "bose_hubbard" and type(total) is int and n:
-        scaled["sector"] = f"{Fraction(total, n)} a site"
+        scaled["sector"] = f"{Fraction(total, n)} per site"
     return scaled
 
 

@@ -1,6 +1,6 @@
 """``python -m nqs_hpc report DIR``: what the points of a sweep found, as one page, and as tables and plots beside it.
 
-Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; a PNG a sheet.
+Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; PNGs.
 Reads run folders only, so it can be made at any time, of finished and unfinished points, and made again.
 """
 
@@ -27,7 +27,7 @@ from nqs_hpc.report.varbench import varbench
 USAGE = "python -m nqs_hpc report DIR [--size-power P] [--min-size N] [--leave-out POINT ...]"
 HELP = f"""{USAGE}
 
---size-power P     energy per site against 1/L^P, N = L^d, in place of the law of boundary, dimension and model
+--size-power P     energy per site against 1/L^P, N = L^d, instead of the law for boundary, dimension and model
 --min-size N       lattices of fewer sites are left out of the lines to infinite size
 --leave-out POINT  a point that is left out of all lines: its name in the table of `status`, or KEY=VALUE"""
 MOST_POWER = 20.0

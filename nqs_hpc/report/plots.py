@@ -98,7 +98,7 @@ def energy_png(folder: Path) -> Path:
 
 def _curve(path: Path) -> Series:
     """The energies of all steps; absent errors are 0, absent variances NaN. ValueError where there is no energy."""
-    curve = series(path)
+    curve = series(path, least=1)
     if curve is None:
         raise ValueError(f"{path} holds no energies to plot")
     return curve._replace(error=np.nan_to_num(curve.error))

@@ -21,9 +21,15 @@ class Series(NamedTuple):
 
 
 def series(
-    path: Path, at_most: int | None = None, key: str = "energy", error: str | None = "energy_error"
+    path: Path,
+    at_most: int | None = None,
+    key: str = "energy",
+    error: str | None = "energy_error",
+    *,
+    least: int = 2,
 ) -> Series | None:
-    """The values under ``key`` of at most ``at_most`` intact lines, evenly chosen; None where no line has one.
+    """The values under ``key`` of at most ``at_most`` intact lines, evenly chosen; None where fewer than ``least``
+    lines have one.
 
     The variance is that under ``key``_variance.
     """
@@ -36,7 +42,7 @@ def series(
         if number(line.get(key)) is not None:
             others = (number(line.get(name)) if name else None for name in (key, error, f"{key}_variance"))
             rows.append([line["step"], *(np.nan if value is None else value for value in others)])
-    return Series(*np.array(rows, dtype=float).T) if rows else None
+    return Series(*np.array(rows, dtype=float).T) if len(rows) >= least else None
 
 
 def running_mean(values_S: np.ndarray) -> tuple[slice, np.ndarray]:

@@ -1,7 +1,7 @@
-"""What state a point is in, and why, from what it left and what Slurm says.
+"""The state of a point, and why, from the files in its folder and from Slurm.
 
-In this order: it is finished; it waits in the queue; a process works on it, or should; it ended, in order or by a kill;
-it never began. Files are believed before the launcher's manifest, for a launcher may be gone.
+In this order: it is finished; it waits in the queue; a process works on it, or should; it ended, by itself or killed;
+it never began. The point's files count more than the manifest of the launcher, which may have been killed.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def judge(found: Traces, queue: Queue, now: float) -> PointState:
     alive = _alive(found, queue, job)
     if alive != "no":
         return _working(found, queue, now, sure=alive == "yes")
-    if more:  # its former energy stands, and is not what was asked for
+    if more:  # the summary still has the former energy
         if found.starts and not exit_:
             return _killed(found, job, more)
         how = _ended(exit_) if exit_ else PointState("stopped")
         return PointState(how.state, f"{how.why}; {more}" if how.why else more)
     if found.done is not None:
-        return PointState("stopped", f"done at step {found.done}, {target} are asked for now")
+        return PointState("stopped", f"done at step {found.done}, {target} steps requested")
     if (
         found.summary.get("status") in ("done", "doubtful")
         and found.summary.get("final") is True
@@ -67,7 +67,7 @@ def judge(found: Traces, queue: Queue, now: float) -> PointState:
     ):
         return _finished(found)
     if found.stop and found.begun:
-        return PointState("stopped", "STOP is there: remove it, and the same command goes on")
+        return PointState("stopped", "the file STOP exists: remove it, and the same command continues")
     launched = reason(str(point.why)) if point is not None and point.state == "failed" and point.why else ""
     if found.starts and not exit_:
         return _killed(found, job, launched)
@@ -84,7 +84,7 @@ def judge(found: Traces, queue: Queue, now: float) -> PointState:
 
 
 def _more_samples(found: Traces) -> str:
-    """What a finished run lacks of the final evaluation that its last start was to make; empty where it lacks nothing.
+    """What is missing of the final evaluation that the last start of a finished run was to make; "" if nothing.
 
     Only a start with more samples than those of DONE leaves a DONE beside a config.yaml that asks for more.
     """
@@ -97,18 +97,18 @@ def _more_samples(found: Traces) -> str:
         return ""
     if section(found.config, "sampler").get("name") == "enumerate":
         return ""
-    return f"done with {known} final samples, {asked} are asked for now"
+    return f"done with {known} final samples, {asked} requested"
 
 
 def _finished(found: Traces) -> PointState:
-    """Done, or made to the end with an energy that is not to be believed."""
+    """Done, or done with an energy that is doubtful."""
     if found.summary.get("status") == "doubtful":
         return PointState("doubtful", text(found.summary.get("reason")) or "")
     return PointState("done", "" if found.summary else _no_summary(found))
 
 
 def followers(all_traces: list[Traces], verdicts: list[PointState]) -> list[PointState]:
-    """``verdicts`` in their order, but a point that never began for want of the one before it has not failed, it waits.
+    """``verdicts`` in their order; a point that has not begun because the one before it is not done is waiting.
 
     Slurm cancels what comes after a job that failed; whoever launches the sweep again starts it then.
     """
@@ -143,7 +143,7 @@ def _alive(found: Traces, queue: Queue, job: Job | None) -> str:
     if job is not None and job.lives:
         return "yes"
     owner = found.owner
-    if owner is None:  # the last one took leave
+    if owner is None:  # the last process ended in order
         return "no"
     if owner.host == socket.gethostname():
         return "yes" if _process_lives(owner.pid) else "no"
@@ -170,7 +170,7 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> PointSta
     per_step = step_seconds(found) or 0.0
     limit = max(STALLED_STEPS * per_step, LEAST_SECONDS)
     samples = number(section(found.config, "task").get("final_samples")) or 0.0
-    if target is not None and (count(start.get("step")) or 0) >= target:  # all that it makes is the final evaluation
+    if target is not None and (count(start.get("step")) or 0) >= target:  # this start makes the final evaluation alone
         rounds = samples / (number(section(found.config, "sampler").get("n_samples")) or SAMPLES)
         limit = QUIET_SECONDS + STALLED_STEPS * per_step * (1 + rounds)
         sign, phase = found.started, "final evaluation"
@@ -187,14 +187,14 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> PointSta
         said = f"nothing written for {duration(age)}"
         if not sure and found.owner is not None:
             owner = found.owner
-            said += f"; process {owner.pid} on {owner.host} cannot be asked"
-            said += f", Slurm neither ({clean(queue.silent)})" if owner.job is not None else ""
+            said += f"; process {owner.pid} on {owner.host} cannot be checked from here"
+            said += f", nor can Slurm be asked ({clean(queue.silent)})" if owner.job is not None else ""
         return PointState("stalled", said)
     return PointState("running", phase)
 
 
 def _killed(found: Traces, job: Job | None, launched: str) -> PointState:
-    """A start that did not say how it ended; ``launched``: what its launcher saw of that."""
+    """A start without an entry on how it ended; ``launched``: what its launcher noted."""
     said = f"killed after step {step(found)}"
     if job is not None:
         said += f", Slurm: {job.state}"
@@ -202,7 +202,7 @@ def _killed(found: Traces, job: Job | None, launched: str) -> PointState:
 
 
 def _ended(exit_: dict[str, object]) -> PointState:
-    """How the last start ended, as it wrote itself."""
+    """How the last start ended, by its own entry in the manifest."""
     word, _, why = (text(exit_.get("reason")) or "").partition(": ")
     if word in ("stopped", "failed"):
         return PointState(word, why)
@@ -221,7 +221,7 @@ def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> PointSta
         return PointState("failed", found.troubles[0])
     if point is None:
         if in_batch(found) and queue.silent:
-            return PointState("queued", clean(f"Slurm does not say so: {queue.silent}"))
+            return PointState("queued", clean(f"not confirmed by Slurm: {queue.silent}"))
         return PointState("failed", f"no run has begun here{_last_words(found)}")
     if point.state == "waiting":
         return PointState("waiting", f"after {clean(str(point.after))}" if point.after else "")
@@ -250,7 +250,7 @@ def _last_words(found: Traces) -> str:
 
 
 def reason(said: str) -> str:
-    """What a launcher or a log gives as the cause, without what every run prints and every death of a rank."""
+    """The cause that a launcher or a log gives; empty for lines that every run, or every killed rank, prints."""
     head, colon, line = clean(said).partition(": ")
     if not re.fullmatch(r"code \d+", head):
         head, colon, line = "", "", clean(said)

@@ -69,7 +69,9 @@ def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
         while running or (waiting and not asked()):
             if asked() > n_asked:
                 n_asked, last_signal = asked(), 0.0
-                print(f"stopping {len(running)} points with a checkpoint; again: at once", flush=True)
+                print(
+                    f"stopping {len(running)} points with a checkpoint; a second signal stops them at once", flush=True
+                )
             if n_asked and time.monotonic() - last_signal > SIGNAL_SECONDS:
                 # again and again: a start that does not listen yet ignores it, and later ones change nothing
                 _stop(running, at_once=n_asked > 1)

@@ -103,7 +103,7 @@ def _before(request: LaunchRequest) -> Study | None:
         )
     ours = {LOCK}
     if before is None and request.folder.exists() and {path.name for path in request.folder.iterdir()} - ours:
-        raise bad("study", request.study, f"another name: {request.folder} is there and holds no sweep")
+        raise bad("study", request.study, f"another name: {request.folder} exists and holds no sweep")
     return before
 
 
@@ -196,7 +196,7 @@ def _dry_run(request: LaunchRequest, todos: list[Todo]) -> Leave:
 
 
 def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
-    """Take back what a launch that came to nothing has made."""
+    """Remove what a launch has made that started nothing."""
     if before is not None:
         manifest.write(folder, before)
         return

@@ -105,7 +105,7 @@ def test_a_running_job_can_be_opened(copy):
     (copy / "metrics.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:20])
     run = nqs_hpc.load_run(copy)
     assert run.metrics["step"].tolist() == [1, 2, 3, 4, 5]
-    assert "summary.json is not there" in one_line(lambda: run.summary)
+    assert "summary.json does not exist" in one_line(lambda: run.summary)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_is_broken_is_named_in_one_line(copy, monkeypatch, name, content, p
 
 def test_no_folder_is_named_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    assert "nowhere is not there" in one_line(lambda: nqs_hpc.load_run(tmp_path / "nowhere"))
+    assert "nowhere does not exist" in one_line(lambda: nqs_hpc.load_run(tmp_path / "nowhere"))
     assert "file is not a folder" in one_line(lambda: nqs_hpc.load_run(tmp_path / "file"))
     assert "has no config.yaml" in one_line(lambda: nqs_hpc.load_run(tmp_path))
 

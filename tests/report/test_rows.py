@@ -153,7 +153,7 @@ def test_a_process_of_another_host_cannot_be_asked(runs):
     now = (runs.folder / "a" / "metrics.jsonl").stat().st_mtime
     assert state(runs.folder, now=now + 1)[0] == "running"
     found, why = state(runs.folder, now=now + AN_HOUR)
-    assert found == "stalled" and "process 17 on elsewhere cannot be asked" in why
+    assert found == "stalled" and "process 17 on elsewhere cannot be checked from here" in why
 
 
 def test_slurm_is_asked_once_for_all_points(runs, squeue):
@@ -323,7 +323,7 @@ def test_no_time_is_left_to_a_target_that_lies_behind(runs):
 def test_a_longer_sweep_is_not_done(runs):
     runs.copy("a")
     runs.study([point("a", n_steps=500, state="done")])
-    assert state(runs.folder) == ("stopped", f"done at step {N_STEPS}, 500 are asked for now")
+    assert state(runs.folder) == ("stopped", f"done at step {N_STEPS}, 500 steps requested")
 
 
 BROKEN = {
