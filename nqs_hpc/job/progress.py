@@ -50,8 +50,18 @@ def progress(
     is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
     if unit == STEPS:
         total = int(total)
-    show = _bar if is_bar else _lines
-    return show(total, initial, unit, patient(stream), lambda line: in_words(quantities, line), _eta(total))
+    run = _Run(total, initial, unit, lambda line: in_words(quantities, line), _eta(total))
+    return _bar(run, patient(stream)) if is_bar else _lines(run, patient(stream))
+
+
+class _Run(NamedTuple):
+    """What is shown of a run, on a bar or in lines."""
+
+    total: float
+    initial: float
+    unit: str
+    words: Callable[[dict[str, Any]], str]  # of a line of metrics.jsonl
+    eta: Callable[[float], str]  # where so much is done
 
 
 def _eta(total: float) -> Callable[[float], str]:
@@ -70,14 +80,7 @@ def _eta(total: float) -> Callable[[float], str]:
     return eta
 
 
-def _bar(
-    total: float,
-    initial: float,
-    unit: str,
-    stream: TextIO,
-    words: Callable[[dict[str, Any]], str],
-    eta: Callable[[float], str],
-) -> Progress:
+def _bar(run: _Run, stream: TextIO) -> Progress:
     from tqdm import tqdm
 
     try:
@@ -85,22 +88,22 @@ def _bar(
     except (OSError, ValueError):  # behind mpiexec the stream is a pipe and cannot tell its width
         width = 0
     columns = os.environ.get("COLUMNS", "")
-    named = unit.replace("{", "{{").replace("}", "}}")
-    counted = "{n_fmt}/{total_fmt}" if unit == STEPS else f"{{n:.6g}}/{{total:.6g}} {named}"
+    named = run.unit.replace("{", "{{").replace("}", "}}")
+    counted = "{n_fmt}/{total_fmt}" if run.unit == STEPS else f"{{n:.6g}}/{{total:.6g}} {named}"
     tqdm.monitor_interval = 0  # no extra thread beside those of MPI and XLA
     bar = tqdm(
-        total=total,
-        initial=initial,
+        total=run.total,
+        initial=run.initial,
         file=stream,
         bar_format=counted + " |{bar}| {desc}",
         ncols=(int(columns) if columns.isdigit() else 0) or 80,
         dynamic_ncols=width > 0,  # a terminal may be resized; some (docker, script) claim to have no width
-        miniters=1 if unit == STEPS else 0,  # what must have been added since the bar was last drawn
+        miniters=1 if run.unit == STEPS else 0,  # what must have been added since the bar was last drawn
     )
 
     def update(line: dict[str, Any], done: float | None = None) -> None:
         reached = line["step"] if done is None else done
-        bar.set_description_str(f"{words(line)} {eta(reached)}", refresh=False)
+        bar.set_description_str(f"{run.words(line)} {run.eta(reached)}", refresh=False)
         bar.update(reached - bar.n)
 
     def close() -> None:
@@ -110,15 +113,7 @@ def _bar(
     return Progress(update, lambda message: bar.write(harmless(message), file=stream), close)
 
 
-def _lines(
-    total: float,
-    initial: float,
-    unit: str,
-    stream: TextIO,
-    words: Callable[[dict[str, Any]], str],
-    eta: Callable[[float], str],
-) -> Progress:
-    del initial
+def _lines(run: _Run, stream: TextIO) -> Progress:
     pause = 0.0
     shown = -math.inf
     waiting: str | None = None  # the newest step not shown yet
@@ -127,15 +122,15 @@ def _lines(
         print(harmless(message), file=stream, flush=True)
 
     def counted(step: int, reached: float) -> str:
-        if unit == STEPS:
-            return f"step {int(reached):{len(str(total))}d}/{total}"
-        return f"step {step}, {reached:.6g}/{total:.6g} {unit}:"
+        if run.unit == STEPS:
+            return f"step {int(reached):{len(str(run.total))}d}/{run.total}"
+        return f"step {step}, {reached:.6g}/{run.total:.6g} {run.unit}:"
 
     def update(line: dict[str, Any], done: float | None = None) -> None:
         nonlocal pause, shown, waiting
         reached = line["step"] if done is None else done
-        waiting = f"{counted(line['step'], reached)} {words(line)} {eta(reached)}"
-        if reached >= total or time.monotonic() - shown >= pause:
+        waiting = f"{counted(line['step'], reached)} {run.words(line)} {run.eta(reached)}"
+        if reached >= run.total or time.monotonic() - shown >= pause:
             say(waiting)
             pause = min(max(FIRST_PAUSE, GROWTH * pause), LONGEST_PAUSE)
             shown, waiting = time.monotonic(), None

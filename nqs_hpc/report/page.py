@@ -23,6 +23,7 @@ from nqs_hpc.report.rows import ReadPoint, read_rows
 from nqs_hpc.report.table import totals
 from nqs_hpc.report.values import clean
 from nqs_hpc.report.varbench import varbench
+from nqs_hpc.report.words import read_words
 
 USAGE = "python -m nqs_hpc report DIR [--size-power P] [--min-size N] [--leave-out POINT ...]"
 HELP = f"""{USAGE}
@@ -67,30 +68,14 @@ def report(words: list[str]) -> int:
 
 def _read(words: list[str]) -> tuple[str, FitOptions]:
     """The folder and what is asked of the lines; raises ValueError in one line."""
-    folders: list[str] = []
-    given: dict[str, list[str]] = {"--size-power": [], "--min-size": [], "--leave-out": []}
-    left = list(words)
-    while left:
-        word, equal, text = left.pop(0).partition("=")
-        if word in given:
-            if not equal:
-                if not left:
-                    raise ValueError(f"{word} needs a value; valid: {USAGE}")
-                text = left.pop(0)
-            given[word].append(text)
-        elif word.startswith("-"):
-            raise ValueError(f"{clean(word)} is not an option of report; valid: {USAGE}")
-        else:
-            folders.append(word + equal + text)
-    if len(folders) != 1:
-        raise ValueError(f"report takes one folder, not {len(folders)}; valid: {USAGE}")
+    folder, given, _ = read_words(words, "report", USAGE, with_value=("--size-power", "--min-size", "--leave-out"))
     powers = [_number("--size-power", text, float, MOST_POWER) for text in given["--size-power"]]
     least = [int(_number("--min-size", text, int, 1e9)) for text in given["--min-size"]]
     for option, values in (("--size-power", powers), ("--min-size", least)):
         if len(values) > 1:
             raise ValueError(f"{option} is given {len(values)} times; valid: once")
     power, smallest = next(iter(powers), None), next(iter(least), None)
-    return folders[0], FitOptions(power, tuple(given["--leave-out"]), smallest)
+    return folder, FitOptions(power, tuple(given["--leave-out"]), smallest)
 
 
 def _number(option: str, text: str, kind: type[int] | type[float], most: float) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from nqs_hpc.job.files import write
 from nqs_hpc.job.quantities import UNIT
 from nqs_hpc.reading import SETTINGS, data, parse_json
+from nqs_hpc.report.figures import need_matplotlib
 from nqs_hpc.report.series import Series, series
 
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
@@ -28,12 +29,10 @@ def energy_png(folder: Path) -> Path:
     out.
     Raises ValueError in one line if there is no energy to draw or matplotlib is missing.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise ValueError("plots need matplotlib: install the extra `plot`, pip install 'nqs_hpc[plot]'") from None
+    need_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     folder = Path(folder)
     step, energy, error, variance = _curve(folder / "metrics.jsonl")

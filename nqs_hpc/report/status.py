@@ -27,6 +27,7 @@ from nqs_hpc.report.rows import Row, flat, read_rows
 from nqs_hpc.report.states import ENDED
 from nqs_hpc.report.table import Column, Selection, columns, declared_columns, names, select, totals
 from nqs_hpc.report.values import clean
+from nqs_hpc.report.words import read_words
 
 USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
 WATCH_SECONDS = 2.0
@@ -104,36 +105,19 @@ def view(found: RunFolders, rows: list[Row], console: Console) -> Group:
 
 
 def _read(words: list[str]) -> _Request:
-    folders: list[str] = []
+    folder, given, flags = read_words(
+        words, "status", USAGE, with_value=("--sort", "--filter"), flags=("--watch", "--json")
+    )
     filters: list[tuple[str, str]] = []
-    sort: str | None = None
-    left = list(words)
-    while left:
-        word, equal, inside = left.pop(0).partition("=")
-        if word in ("--sort", "--filter"):
-            if not equal:
-                if not left:
-                    raise ValueError(f"{word} needs a value; valid: {USAGE}")
-                inside = left.pop(0)
-            if word == "--sort":
-                sort = inside
-            else:
-                key, sign, wanted = inside.partition("=")
-                if not sign:
-                    raise ValueError(f"--filter {inside} is not valid; valid: KEY=VALUE, such as state=failed")
-                filters.append((key, wanted))
-        elif word in ("--watch", "--json") and not equal:
-            continue
-        elif word.startswith("-"):
-            raise ValueError(f"{word} is not an option of status; valid: {USAGE}")
-        else:
-            folders.append(word + equal + inside)
-    if len(folders) != 1:
-        raise ValueError(f"status takes one folder, not {len(folders)}; valid: {USAGE}")
-    watch, as_json = "--watch" in words, "--json" in words
-    if watch and as_json:
+    for inside in given["--filter"]:
+        key, sign, wanted = inside.partition("=")
+        if not sign:
+            raise ValueError(f"--filter {inside} is not valid; valid: KEY=VALUE, such as state=failed")
+        filters.append((key, wanted))
+    if len(flags) > 1:
         raise ValueError("--watch and --json exclude each other; valid: one of them")
-    return _Request(folders[0], Selection(sort, filters), watch, as_json)
+    sort = given["--sort"][-1] if given["--sort"] else None
+    return _Request(folder, Selection(sort, filters), "--watch" in flags, "--json" in flags)
 
 
 def _look(asked: _Request) -> tuple[RunFolders, list[Row]]:
