@@ -63,8 +63,8 @@ class Study(NamedTuple):
 def read(folder: Path, *, strict: bool = True) -> Study | None:
     """The study in ``folder``, None where there is none; ValueError in one line where its manifest is broken.
 
-    A field that is not what `write` puts there makes it broken. Not ``strict``, for who only shows it, a name that is
-    none does: as a path it would lead out of the folder.
+    A field that `write` would not write makes it broken. Not ``strict``, for readers that only display it, a name that
+    is none does: as a path it would lead out of the folder.
     """
     path = folder / MANIFEST
     try:

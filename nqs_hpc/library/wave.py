@@ -62,7 +62,7 @@ def final_parameters(stored: checkpoint.Stored, parts: Parts) -> Tree:
 
 
 def learnt_chains(stored: checkpoint.Stored, parts: Parts) -> Tree | None:
-    """The chains of a run whose sampler has learnt something, for fresh ones to inherit it; None of other samplers."""
+    """The chains of a run whose sampler has adapted itself, which fresh ones inherit; None of other samplers."""
     if parts.sampler.inherit is None:
         return None
     shapes = jax.eval_shape(parts.sampler.init, jax.ShapeDtypeStruct((2,), np.uint32))

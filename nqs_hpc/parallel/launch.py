@@ -1,11 +1,11 @@
-"""Threads and device of this rank: set before jax is imported, for jax reads them once.
+"""Threads and device of this rank: set before jax is imported, because jax reads them once.
 
 Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
 a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS
 gets one thread: its own spin while they wait for each other, and beside any other busy process a call then takes many
 times as long. Large calls are split between threads that sleep while they wait (`parallel.foreign`). With GPUs, rank i
-of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started the ranks,
-else their order on the host.
+of a node takes its i-th device and sees no other; i is SLURM_LOCALID where srun started the ranks, else the order of
+the ranks on the host.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Weighted least squares, y = a + b x, with weights 1/sigma². Where the points scatter about the line more than their
 errors allow, the line is no full description, and the error of a is scaled up by sqrt(chi²/dof), as the Particle Data
 Group does with discordant measurements. Points without errors count alike; the error then comes from their scatter
-alone, multiplied by Student's t so that it covers 68 % with few points too. No error holds what all points have in
+alone, multiplied by Student's t so that it covers 68 % with few points too. No error includes what all points have in
 common: variational energies lie above the exact ones, and so does what is extrapolated from them.
 """
 
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEAST_POINTS = 3  # with two a line fits always, and says nothing of itself
+LEAST_POINTS = 3  # a line fits any two, so its quality would be unknown
 ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below its mean plus one standard deviation
 
 
@@ -38,10 +38,10 @@ def line(x: list[float], y: list[float], sigma: list[float | None]) -> FittedLin
 
 
 def largest(sizes: list[int], y: list[float], sigma: list[float | None]) -> FittedLine | None:
-    """The mean at the largest size, for what approaches its limit exponentially; None with fewer than three sizes.
+    """The mean at the largest size, for energies that approach their limit exponentially; None with fewer than three.
 
-    What is left to the limit is less than the last change, if each size halves what is left at least: so the error
-    holds the distance to the next smaller size.
+    The distance to the limit is smaller than the last change if each size at least halves it: so the error includes the
+    distance to the next smaller size.
     """
     if len(set(sizes)) < LEAST_POINTS:
         return None

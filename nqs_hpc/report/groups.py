@@ -21,7 +21,7 @@ def measured(found: list[ReadPoint]) -> list[ReadPoint]:
 
 
 def label(row: Row, without: tuple[str, ...] = SIZES) -> str:
-    """What tells a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
+    """What distinguishes a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
     names = short_keys(list(row.swept))
     shown = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
     return ", ".join(
@@ -59,7 +59,7 @@ def by_system(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
 
 
 def _couplings(physics: dict[str, Any]) -> list[Any]:
-    """Lattice and Hamiltonian; Marshall's rule is a matter of the wave function, but where sectors are named in it."""
+    """Lattice and Hamiltonian; Marshall's rule belongs to the wave function, unless sectors are named in its basis."""
     hamiltonian = section(physics, "hamiltonian")
     if not _symmetry(physics):
         hamiltonian = {key: value for key, value in hamiltonian.items() if key != "marshall"}
@@ -67,7 +67,7 @@ def _couplings(physics: dict[str, Any]) -> list[Any]:
 
 
 def _symmetry(physics: dict[str, Any]) -> dict[str, Any]:
-    """The symmetry sector a record asks for, without what is not set: of a sum, or of a network that has it itself."""
+    """The symmetry sector a record asks for, without what is not set: of a sum, or built into the network."""
     own = {key: value for key, value in section(physics, "ansatz").items() if key in ("group", "momentum", "irrep")}
     summed = {key: value for key, value in section(physics, "symmetrize").items() if key != "mode"}
     return {key: value for key, value in (own | summed).items() if value is not None}
@@ -88,11 +88,11 @@ def _bare(physics: dict[str, Any]) -> list[Any]:
 
 
 def by_curve(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
-    """Points of the same physics and settings but for size and seed, by what tells them from other curves."""
+    """Points that differ in size and seed alone, by a label that distinguishes them from other curves."""
     groups: dict[str, list[ReadPoint]] = {}
     called: dict[str, str] = {}
     for one in found:
-        # what was recorded beside what the table shows: a launch does not say what it did not sweep
+        # also what the table does not show: a launch does not record what it did not sweep
         same = {key: plain(value) for key, value in settings(one.traces).items()} | one.row.swept
         scaled = _scaled(one)
         same = {key: scaled.get(key, value) for key, value in same.items() if key not in SIZES} | scaled
@@ -104,9 +104,7 @@ def by_curve(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
 
 
 def _scaled(one: ReadPoint) -> dict[str, Any]:
-    """Settings that stand for the same at every size only in proportion to it: a momentum to the sides, bosons to
-    the sites.
-    """
+    """Settings that scale with the size: a momentum relative to the sides, bosons per site."""
     physics = section(one.traces.manifest, "physics")
     extent, scaled = section(physics, "lattice").get("extent"), {}
     for group in ("symmetrize", "ansatz"):
@@ -122,7 +120,7 @@ def _scaled(one: ReadPoint) -> dict[str, Any]:
 
 
 def _named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[str, list[ReadPoint]]:
-    """Groups by identity as groups by name; one that several would have carries their number."""
+    """Groups by identity as groups by name; names that several would have are numbered."""
     shared = {name for name in called.values() if list(called.values()).count(name) > 1}
     named: dict[str, list[ReadPoint]] = {}
     for number, (identity, members) in enumerate(groups.items(), 1):

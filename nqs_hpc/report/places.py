@@ -18,7 +18,7 @@ class Place(NamedTuple):
     """One point of a sweep, or one run that belongs to none."""
 
     name: str
-    folder: Path  # may be absent: a point that has not started
+    folder: Path  # absent while a point has not started
     point: study.Point | None  # what the launcher knows
     sweep: Path | None  # the folder of its sweep
 

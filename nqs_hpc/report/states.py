@@ -110,7 +110,7 @@ def _finished(found: Traces) -> PointState:
 def followers(all_traces: list[Traces], verdicts: list[PointState]) -> list[PointState]:
     """``verdicts`` in their order; a point that has not begun because the one before it is not done is waiting.
 
-    Slurm cancels what comes after a job that failed; whoever launches the sweep again starts it then.
+    Slurm cancels what depends on a job that failed; the next launch of the sweep starts it again.
     """
     known = {found.place.name: verdict for found, verdict in zip(all_traces, verdicts, strict=True)}
 

@@ -1,4 +1,4 @@
-"""What tells the points of a folder apart: the keys that were swept, and whatever else of their physics differs.
+"""The keys in which the points of a folder differ: those that were swept, and others of their physics.
 
 A sweep can be launched several times into one folder, and each launch notes for its points only what it swept itself:
 of two launches at different fields no point says its field. So recorded settings are compared between all points.
@@ -83,7 +83,7 @@ def plain(value: Any) -> str | float | None:
 
 
 def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
-    """The keys in which points differ; those of a group among points of one choice, for another choice has others."""
+    """The keys in which points differ; those of a group among points of the same choice, as others have other keys."""
     keys = []
     for key in dict.fromkeys(key for values in known for key in values):
         group, dot, _ = key.partition(".")

@@ -1,4 +1,4 @@
-"""What a point has left in its folder, read and not yet judged. Any file may be missing, cut short or junk."""
+"""The files in the folder of a point, read but not interpreted. Any of them may be missing, truncated or junk."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nqs_hpc.report.values import clean, count, items, number, section, text
 
 
 class Owner(NamedTuple):
-    """Who holds, or held until a kill, the lock of the folder."""
+    """The process that holds the lock of the folder, or held it until it was killed."""
 
     host: str
     pid: int

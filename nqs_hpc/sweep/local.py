@@ -73,7 +73,7 @@ def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
                     f"stopping {len(running)} points with a checkpoint; a second signal stops them at once", flush=True
                 )
             if n_asked and time.monotonic() - last_signal > SIGNAL_SECONDS:
-                # again and again: a start that does not listen yet ignores it, and later ones change nothing
+                # repeatedly: a start that does not handle signals yet ignores it, and further ones change nothing
                 _stop(running, at_once=n_asked > 1)
                 last_signal = time.monotonic()
             while free and not asked() and (todo := _next(waiting, study_file)) is not None:
@@ -248,7 +248,7 @@ def _stop(running: list[_Running], *, at_once: bool) -> None:
 
 @contextmanager
 def _none_left(running: list[_Running]) -> Iterator[None]:
-    """A launcher that cannot go on, for its folder is gone, stops its points first: nobody else would hear a Ctrl-C."""
+    """A launcher that cannot go on because its folder is gone stops its points first: nobody else could."""
     try:
         yield
     except BaseException:

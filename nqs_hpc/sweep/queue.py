@@ -115,7 +115,7 @@ def _submit_one(submission: Submission, study_file: StudyFile) -> str:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Put off a Ctrl-C or a TERM until the block has ended: between sbatch and the note of it nobody knows the job."""
+    """Delay a Ctrl-C or a TERM until the block has ended: between sbatch and the note of it the job is not recorded."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
