@@ -142,12 +142,14 @@ OTHER = (Quantity("infidelity", "1-F", format=".1e"), Quantity("m2", "m²", erro
 def test_another_total_and_other_quantities(monkeypatch, mode, start):
     """A run in time shows the time reached, and what it declares; a step of it is a small part of a unit."""
     clock, stream = Clock(monkeypatch), io.StringIO()
+    monkeypatch.setattr("tqdm.std.time", lambda: clock.now)
     shown = progress(mode, 2.0, 0.0, stream, quantities=OTHER, unit="1/J")
     for step, done in ((8, 0.125), (9, 0.25)):
         clock.now += 10.0
         shown.update({"step": step, "infidelity": 2.5e-7, "m2": 0.1234, "m2_error": 0.0015}, done)
     shown.close()
     newest = stream.getvalue().replace("\r", "\n").split("\n")
+    assert any(text.startswith(start.replace("9", "8").replace("0.25", "0.125")) for text in newest)
     assert any(text.startswith(start) and "1-F 2.5e-07 m² 0.1234(15) ETA 02:20" in text for text in newest)
 
 
