@@ -34,11 +34,14 @@ def values(
     final = summary.get("final") is True
     known = _numbers(summary)
     leading = quantities[0].key if quantities else ""
-    line = None if final else next((one for one in reversed(steps) if number(one.get(leading)) is not None), None)
+    newest = next((one for one in reversed(steps) if number(one.get(leading)) is not None), None)
+    line = None if final else newest
     source: Mapping[str, Any] = known if line is None else line
     keys = [key for one in quantities for key in (one.key, one.error) if key is not None]
     has_energy = "energy" in keys
     found = {key: number(source.get(key)) for key in ([*OF_ENERGY, *keys] if has_energy else keys)}
+    if final and newest is not None:  # what a final evaluation does not measure is that of the last step
+        found |= {key: number(newest.get(key)) for key in keys if key not in known and key not in OF_ENERGY}
     if not has_energy:
         return found
     zero = known.get("e_infinity")

@@ -64,6 +64,13 @@ def test_values_in_a_summary_count_where_there_are_no_lines(measured, capsys):
     assert {"-3.50(10)", "0.250(10)"} < set(shown(capsys, measured).split())
 
 
+def test_a_final_evaluation_counts_and_the_last_step_where_it_says_nothing(measured, capsys):
+    summary = json.loads((measured / "summary.json").read_text())
+    summary |= {"final": True, "energy": {"mean": -3.5, "error": 0.1, "variance": 0.2}}
+    (measured / "summary.json").write_text(json.dumps(summary))
+    assert {"-3.50(10)", "0.51234(15)"} < set(shown(capsys, measured).split())
+
+
 def test_runs_of_several_tasks_in_one_table(measured, runs, capsys, tmp_path):
     """A ground state, a task without an energy, one with two quantities: each has the cells that it declares."""
     ground = runs.copy("ground")
