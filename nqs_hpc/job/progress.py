@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, NamedTuple, Protocol, TextIO
 
-from nqs_hpc.job.quantities import GROUND_STATE, Quantity, in_words, with_error
+from nqs_hpc.inputs.reading import harmless
+from nqs_hpc.job.quantities import GROUND_STATE, Shown, in_words
 from nqs_hpc.job.streams import patient
-from nqs_hpc.reading import harmless
-
-__all__ = ["Progress", "progress", "with_error"]
 
 STEPS = "steps"  # the unit in which progress is counted where a task does not name another
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
@@ -35,20 +33,21 @@ class Progress(NamedTuple):
 
 def progress(
     mode: Literal["auto", "bar", "lines"],
-    total: float,
+    total: float | None,
     initial: float,
     stream: TextIO | None = None,
     *,
-    quantities: Sequence[Quantity] = GROUND_STATE,
+    quantities: Sequence[Shown] = GROUND_STATE,
     unit: str = STEPS,
 ) -> Progress:
     """Show a run that goes from ``initial`` to ``total`` ``unit`` on ``stream`` (default stderr).
 
-    ``auto`` is a bar on a terminal and plain lines elsewhere. ``quantities``: those of each line that are shown.
+    ``total``: None where it is not known. ``auto`` is a bar on a terminal and plain lines elsewhere. ``quantities``:
+    those of each line that are shown.
     """
     stream = sys.stderr if stream is None else stream
     is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
-    if unit == STEPS:
+    if unit == STEPS and total is not None:
         total = int(total)
     run = _Run(total, initial, unit, lambda line: in_words(quantities, line), _eta(total))
     return _bar(run, patient(stream)) if is_bar else _lines(run, patient(stream))
@@ -57,18 +56,20 @@ def progress(
 class _Run(NamedTuple):
     """What is shown of a run, on a bar or in lines."""
 
-    total: float
+    total: float | None
     initial: float
     unit: str
     words: Callable[[dict[str, Any]], str]  # of a line of metrics.jsonl
-    eta: Callable[[float], str]  # where so much is done
+    eta: Callable[[float], str]  # where so much is done; empty without a total
 
 
-def _eta(total: float) -> Callable[[float], str]:
+def _eta(total: float | None) -> Callable[[float], str]:
     first: tuple[float, float] | None = None  # the first step of a start compiles: time runs from its end
 
     def eta(done: float) -> str:
         nonlocal first
+        if total is None:
+            return ""
         if first is None or done <= first[0]:
             first = (done, time.monotonic())
             return "ETA --:--"
@@ -80,6 +81,10 @@ def _eta(total: float) -> Callable[[float], str]:
     return eta
 
 
+def _number(total: float | None) -> str:
+    return "?" if total is None else f"{total:.6g}"
+
+
 def _bar(run: _Run, stream: TextIO) -> Progress:
     from tqdm import tqdm
 
@@ -89,7 +94,7 @@ def _bar(run: _Run, stream: TextIO) -> Progress:
         width = 0
     columns = os.environ.get("COLUMNS", "")
     named = run.unit.replace("{", "{{").replace("}", "}}")
-    counted = "{n_fmt}/{total_fmt}" if run.unit == STEPS else f"{{n:.6g}}/{{total:.6g}} {named}"
+    counted = "{n_fmt}/{total_fmt}" if run.unit == STEPS else f"{{n:.6g}}/{_number(run.total)} {named}"
     tqdm.monitor_interval = 0  # no extra thread beside those of MPI and XLA
     bar = tqdm(
         total=run.total,
@@ -103,7 +108,7 @@ def _bar(run: _Run, stream: TextIO) -> Progress:
 
     def update(line: dict[str, Any], done: float | None = None) -> None:
         reached = line["step"] if done is None else done
-        bar.set_description_str(f"{run.words(line)} {run.eta(reached)}", refresh=False)
+        bar.set_description_str(f"{run.words(line)} {run.eta(reached)}".rstrip(), refresh=False)
         bar.update(reached - bar.n)
 
     def close() -> None:
@@ -114,7 +119,7 @@ def _bar(run: _Run, stream: TextIO) -> Progress:
 
 
 def _lines(run: _Run, stream: TextIO) -> Progress:
-    pause = 0.0
+    width, pause = len(str(run.total)), 0.0
     shown = -math.inf
     waiting: str | None = None  # the newest step not shown yet
 
@@ -123,14 +128,14 @@ def _lines(run: _Run, stream: TextIO) -> Progress:
 
     def counted(step: int, reached: float) -> str:
         if run.unit == STEPS:
-            return f"step {int(reached):{len(str(run.total))}d}/{run.total}"
-        return f"step {step}, {reached:.6g}/{run.total:.6g} {run.unit}:"
+            return f"step {int(reached)}" if run.total is None else f"step {int(reached):{width}d}/{run.total}"
+        return f"step {step}, {reached:.6g}/{_number(run.total)} {run.unit}:"
 
     def update(line: dict[str, Any], done: float | None = None) -> None:
         nonlocal pause, shown, waiting
         reached = line["step"] if done is None else done
-        waiting = f"{counted(line['step'], reached)} {run.words(line)} {run.eta(reached)}"
-        if reached >= run.total or time.monotonic() - shown >= pause:
+        waiting = f"{counted(line['step'], reached)} {run.words(line)} {run.eta(reached)}".rstrip()
+        if (run.total is not None and reached >= run.total) or time.monotonic() - shown >= pause:
             say(waiting)
             pause = min(max(FIRST_PAUSE, GROWTH * pause), LONGEST_PAUSE)
             shown, waiting = time.monotonic(), None

@@ -7,11 +7,11 @@ with GROUND_STATE.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from nqs_hpc.reading import printable
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.inputs.reading import printable
 
 UNIT = "units of the couplings"  # of every energy
 VALUE_AND_ERROR = "error"  # the format of a number with its error, -25.4906(12)
@@ -20,8 +20,23 @@ LONGEST = 40  # characters of a key, a label or a unit
 MOST = 32  # quantities of a run that are displayed
 
 
+class Shown(Protocol):
+    """What a quantity says of itself; `types.Quantity` of a task is one, which no reader can load."""
+
+    @property
+    def key(self) -> str: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def format(self) -> str: ...
+    @property
+    def error(self) -> str | None: ...
+
+
 class Quantity(NamedTuple):
-    """One quantity of the lines of metrics.jsonl."""
+    """One quantity of the lines of metrics.jsonl, as a run has declared it."""
 
     key: str  # in these lines, and in the rows of `status` and `report`
     label: str
@@ -54,7 +69,7 @@ def declared(summary: Mapping[str, Any]) -> tuple[Quantity, ...]:
     return tuple(found.values())
 
 
-def as_text(quantity: Quantity, values: Mapping[str, Any]) -> str:
+def as_text(quantity: Shown, values: Mapping[str, Any]) -> str:
     """The value of a quantity in its format, as ``values`` by key have it; "" where there is no number."""
     value = values.get(quantity.key)
     if value is None:
@@ -64,29 +79,12 @@ def as_text(quantity: Quantity, values: Mapping[str, Any]) -> str:
     return format(value, quantity.format)
 
 
-def in_words(quantities: Sequence[Quantity], line: Mapping[str, Any]) -> str:
+def in_words(quantities: Sequence[Shown], line: Mapping[str, Any]) -> str:
     """One line of labels with values: the first quantity always, "n/a" where it has no value; of the others those with
     a value.
     """
     texts = [(one.label, as_text(one, line)) for one in quantities]
     return " ".join(f"{label} {text or 'n/a'}" for i, (label, text) in enumerate(texts) if text or i == 0)
-
-
-def with_error(value: float | None, error: float | None) -> str:
-    """A number with its uncertainty in units of the last digits, two of them: -25.4906(12) is -25.4906 +- 0.0012.
-
-    Without an error, or with one beyond the precision of the number, six decimals; "n/a" where there is no number.
-    """
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    if error is None or not math.isfinite(error) or error <= 1e-12 * abs(value):
-        return f"{value:.6f}"
-    mantissa, exponent = f"{error:.1e}".split("e")
-    decimals = 1 - int(exponent)
-    if decimals <= 0:
-        return f"{round(value, decimals):.0f}({round(error, decimals):.0f})"
-    last_digits = mantissa if decimals == 1 else mantissa.replace(".", "")
-    return f"{value:.{decimals}f}({last_digits})"
 
 
 def _quantity(given: Mapping[str, Any]) -> Quantity:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from nqs_hpc.reading import opened, printable
+from nqs_hpc.inputs.reading import opened, printable
 
 LOG_BYTES = 16384
 

@@ -8,22 +8,18 @@ are 0.
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from nqs_hpc import schema
-from nqs_hpc.checks import bad
-from nqs_hpc.config import hamiltonian, make_hilbert
+from nqs_hpc.config.compose import hamiltonian
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators import pauli_strings
+from nqs_hpc.operators.basis_change import projected, rotated
 from nqs_hpc.operators.pauli import pauli
 from nqs_hpc.parts import Parts
-from nqs_hpc.parts.operator import make_operator
-from nqs_hpc.types import Move, Operator
+from nqs_hpc.types import Operator
 
 
 def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
@@ -56,9 +52,9 @@ def read(given: Any, parts: Parts) -> Operator:
     values = parts.hilbert.local_values
     if isinstance(given, Mapping):
         config = hamiltonian(given, parts.lattice)
-        if (wanted := make_hilbert(config, parts.lattice.n_sites, None).local_values) != values:
+        if (wanted := config.space(parts.lattice.n_sites).local_values) != values:
             raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
-        return make_operator(as_written(config), parts.lattice)
+        return config.as_written().operator(parts.lattice)
     if isinstance(given, str):  # of one line or of several, as a file has them
         given = [line for line in given.splitlines() if line.split("#", maxsplit=1)[0].strip()]
     if isinstance(given, list | tuple) and given:
@@ -71,39 +67,5 @@ def read(given: Any, parts: Parts) -> Operator:
     raise bad("operator", given, valid)
 
 
-def as_written(config: schema.Hamiltonian) -> schema.Hamiltonian:
-    """The Hamiltonian without signs of basis states."""
-    key = {"marshall": False} if isinstance(config, schema.Heisenberg) else {"gauge": None}
-    return dataclasses.replace(config, **key)
-
-
 def _words(local_values: tuple[int, ...]) -> str:
     return "spins" if local_values == (1, -1) else f"0 to {max(local_values)} bosons"
-
-
-def rotated(operator: Operator, signs_N: np.ndarray, local_values: tuple[int, ...]) -> Operator:
-    """U A U with U = prod_i sigma_i over the sites whose sign (N,) is -1 (`system.gauge`)."""
-
-    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        # a spin changes sign where it flips, (-1)^n where the number of bosons changes by an odd one
-        changed_KF = moves_KF.deltas != 0 if local_values == (1, -1) else moves_KF.deltas % 2 != 0
-        odd_KF = changed_KF & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
-        return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
-
-    return _changed(operator, elements)
-
-
-def projected(operator: Operator) -> Operator:
-    """P A P with P the projector onto configurations of one total."""
-
-    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        stays_K = jnp.sum(moves_KF.deltas, axis=1, dtype=jnp.int32) == 0
-        # no move at all where the element is 0: the ratio to a state outside could be infinite, and 0 * inf is NaN
-        deltas_KF = jnp.where(stays_K[:, None], moves_KF.deltas, 0).astype(moves_KF.deltas.dtype)
-        return Move(moves_KF.sites, deltas_KF), jnp.where(stays_K, elements_K, 0)
-
-    return _changed(operator, elements)._replace(may_vanish=True)
-
-
-def _changed(operator: Operator, change: Callable[[Move, Array], tuple[Move, Array]]) -> Operator:
-    return operator._replace(connected=lambda s_N: change(*operator.connected(s_N)))

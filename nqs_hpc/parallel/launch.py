@@ -40,7 +40,7 @@ def launched() -> tuple[int, int]:
 def place(world: World, wanted: int | None = None) -> Placement:
     """Bind this rank and set the environment that jax and BLAS will read. Collective.
 
-    A number of threads already in PJRT_NPROC is obeyed; without it there is one thread for each core of this rank, or
+    A number of threads already in PJRT_NPROC is used; without it there is one thread for each core of this rank, or
     SLURM_CPUS_PER_TASK or ``wanted`` where that is less.
     """
     host = socket.gethostname()

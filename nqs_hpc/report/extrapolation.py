@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nqs_hpc.job.quantities import UNIT, with_error
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.job.quantities import UNIT
 from nqs_hpc.report import fits
 from nqs_hpc.report.curves import MOST_NAMED, Curve, CurveSet
 from nqs_hpc.report.figures import COLOURS, INK, MUTED, PAPER, LegendEntry, Panel, Sheet, keys, small_numbers

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from nqs_hpc.inputs.reading import SETTINGS, data, parse_json
 from nqs_hpc.job.files import write
 from nqs_hpc.job.quantities import UNIT
-from nqs_hpc.reading import SETTINGS, data, parse_json
 from nqs_hpc.report.figures import need_matplotlib
 from nqs_hpc.report.series import Series, series
 

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nqs_hpc.job.quantities import GROUND_STATE, TASK, Quantity, as_text, with_error
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.job.quantities import GROUND_STATE, TASK, Quantity, as_text
 from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.states import STATES, duration
 

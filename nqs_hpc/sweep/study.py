@@ -12,18 +12,18 @@ import shlex
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nqs_hpc.admission import Leave, refusal
-from nqs_hpc.batch import check_place
-from nqs_hpc.checks import InputError, bad
-from nqs_hpc.config import check_folder
+from nqs_hpc.cluster.batch import check_place
+from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.compose import check_folder
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job import study as manifest
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import alone, in_use
 from nqs_hpc.job.study import Launch, Point, Study
-from nqs_hpc.schema import Config, Local, Slurm
 from nqs_hpc.sweep import local, queue
 from nqs_hpc.sweep.points import Combination, command_words, n_sites, path_word, refined, shown
 from nqs_hpc.sweep.study_file import StudyFile, Todo
@@ -36,7 +36,7 @@ class LaunchRequest(NamedTuple):
 
     study: str
     folder: Path  # absolute
-    launcher: Local | Slurm
+    launcher: Any  # a choice of hydra/launcher
     command: str  # as it was typed
 
 
@@ -47,7 +47,7 @@ def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Leave, 
     refuses, OSError where the folder cannot be written. Before the first of them is launched nothing has been made.
     """
     check_folder(request.folder, "study", request.study)
-    if isinstance(request.launcher, Slurm):
+    if request.launcher.is_queue:
         check_place(request.folder, "hydra.sweep.dir")
     before = _before(request)
     todos = _todos(request, combined, before)
@@ -62,7 +62,7 @@ def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Leave, 
     if request.launcher.dry_run:
         return _dry_run(request, left), ["waiting"] * len(left)
     submissions = []
-    if isinstance(request.launcher, Slurm):
+    if request.launcher.is_queue:
         submissions = queue.submissions(request.launcher, request.folder, left)
     else:
         local.check(request.launcher, left)
@@ -80,7 +80,7 @@ def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Leave, 
         )
         try:
             study_file.write()
-            if isinstance(request.launcher, Slurm):
+            if request.launcher.is_queue:
                 queue.submit(submissions, study_file)
             else:
                 local.run(request.launcher, [todo for todo in left if todo.point.state == "waiting"], study_file)
@@ -130,7 +130,7 @@ def _todos(request: LaunchRequest, combined: list[Combination], before: Study | 
             overrides=words,
             command=_again(request, config, words, request.folder / name),
             n_sites=n_sites(config),
-            n_steps=config.task.n_steps,
+            n_steps=config.task.total_steps,
             after=after,
             job=None if old is None else old.job,
             ticket=None if old is None else old.ticket,
@@ -142,7 +142,7 @@ def _todos(request: LaunchRequest, combined: list[Combination], before: Study | 
 def _again(request: LaunchRequest, config: Config, words: list[str], folder: Path) -> str:
     """One line of shell that makes the point run again."""
     command = ["python", "-m", "nqs_hpc"]
-    if isinstance(request.launcher, Slurm):
+    if request.launcher.is_queue:
         command.append("submit")
     elif (n_ranks := local.ranks(request.launcher, config)) > 1:
         command = ["mpiexec", "-n", str(n_ranks), *command]
@@ -161,7 +161,7 @@ def _queued(request: LaunchRequest, todos: list[Todo]) -> dict[str, slurm.Queued
     """What is in the queue, on either launcher: points of this study may be; nothing where none can be."""
     if request.launcher.dry_run:
         return {}
-    if isinstance(request.launcher, Slurm):
+    if request.launcher.is_queue:
         return slurm.queued()
     if any(todo.point.job or todo.point.ticket for todo in todos):
         with suppress(slurm.NoSlurm):  # a study that was carried to a machine without a queue
@@ -188,7 +188,7 @@ def _state_of(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _Poin
 
 def _dry_run(request: LaunchRequest, todos: list[Todo]) -> Leave:
     waiting = [todo for todo in todos if todo.point.state == "waiting"]
-    if isinstance(request.launcher, Slurm):
+    if request.launcher.is_queue:
         scripts = [one.script for one in queue.submissions(request.launcher, request.folder, todos, bounded=False)]
         return Leave(DONE, "\n".join(scripts).rstrip("\n"))
     lines = [f"{len(todos)} points, {len(waiting)} to run", *(todo.point.command for todo in waiting)]
@@ -213,7 +213,7 @@ def _last_line(request: LaunchRequest, study_file: StudyFile, names: set[str]) -
     counts = Counter(point.state for point in points)
     what = ", ".join(f"{counts[state]} {state}" for state in manifest.STATES if counts[state])
     line = f"study {request.study}: {len(points)} points: {what}; {request.folder}"
-    if isinstance(request.launcher, Slurm):
+    if request.launcher.is_queue:
         return Leave(DONE, line)
     if counts["failed"]:
         return Leave(FAULT, line)

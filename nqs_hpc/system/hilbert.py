@@ -41,7 +41,7 @@ def bosons(n_sites: int, n_max: int, total: int | None = None) -> Hilbert:
 
 
 def dimension(space: Hilbert) -> int:
-    """The exact number of states; 0 where the total cannot be had."""
+    """The exact number of states; 0 where no state has the total."""
     n = space.n_sites
     everything: int = len(space.local_values) ** n
     if space.total is None:
@@ -123,7 +123,7 @@ def encode(space: Hilbert, s: ArrayLike) -> NDArray[np.int64]:
 
 
 def base_state(space: Hilbert) -> NDArray[np.int8]:
-    """A valid configuration (N,), the total spread evenly over the sites. ValueError where the total cannot be had."""
+    """A valid configuration (N,), the total spread evenly over the sites. ValueError where no state has the total."""
     _check(space)
     if space.total is None:
         return np.full(space.n_sites, space.local_values[0], dtype=np.int8)

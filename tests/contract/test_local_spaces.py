@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.operators.bose_hubbard import bose_hubbard
 from nqs_hpc.operators.rydberg import rydberg
 from nqs_hpc.operators.toric_code import toric_code
@@ -19,6 +18,7 @@ from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.links import links
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Operator
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, dense, dense_bosons, ring
 

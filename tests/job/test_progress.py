@@ -9,7 +9,8 @@ from itertools import pairwise
 
 import pytest
 
-from nqs_hpc.job.progress import progress, with_error
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.job.progress import progress
 from nqs_hpc.job.quantities import GROUND_STATE, Quantity, declared
 
 
@@ -159,6 +160,23 @@ def test_steps_as_floats_read_as_steps(monkeypatch):
     shown = progress("lines", 10.0, 0.0, stream)
     shown.update(line(3), 3.0)
     assert stream.getvalue().startswith("step  3/10 E -127.4906(12) var")
+
+
+@pytest.mark.parametrize(
+    ("unit", "mode", "start"),
+    [
+        ("steps", "lines", "step 3 E -127.4906(12) var 0.0312 R-hat 1.012 acc 0.62\n"),
+        ("steps", "bar", "3/? |"),
+        ("1/J", "lines", "step 3, 0.5/? 1/J: E"),
+        ("1/J", "bar", "0.5/? 1/J |"),
+    ],
+)
+def test_a_total_that_is_not_known(unit, mode, start):
+    stream = io.StringIO()
+    shown = progress(mode, None, 0, stream, unit=unit)
+    shown.update(line(3), 3 if unit == "steps" else 0.5)
+    shown.close()
+    assert any(text.startswith(start) for text in stream.getvalue().split("\r")) and "ETA" not in stream.getvalue()
 
 
 def test_what_a_summary_declares():
