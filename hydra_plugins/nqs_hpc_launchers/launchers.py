@@ -30,7 +30,7 @@ class _PointsLauncher(Launcher):
         self.task_function = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Start the points; raises ValueError in another application, whose tasks are no jobs of nqs_hpc."""
+        """Start the points; raises ValueError in another application, whose tasks are not jobs of nqs_hpc."""
         del initial_job_idx
         launch_points = getattr(self.task_function, "launch_points", None)
         if launch_points is None:

@@ -154,7 +154,7 @@ def _evenly(n: int, at_most: int) -> set[int]:
 
 
 def _content(path: Path) -> bytes:
-    """All of the file; nothing where it does not exist. Raises reading.Unfit for what is no file of lines."""
+    """All of the file; nothing where it does not exist. Raises reading.Unfit where it is not a file of lines."""
     try:
         return reading.data(path, reading.METRICS)
     except FileNotFoundError:

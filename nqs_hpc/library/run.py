@@ -146,7 +146,7 @@ class Run:
     def log_psi(self, s: ArrayLike) -> np.ndarray:
         """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
         negative or complex. In the basis of the Hamiltonian as it is written, with the signs of Marshall's rule or of
-        another gauge; -inf outside of the run's sector. Raises ValueError for what are no configurations.
+        another gauge; -inf outside of the run's sector. Raises ValueError for anything but configurations.
         """
         return self._wave.log_psi(s)
 
@@ -164,7 +164,7 @@ class Run:
 
         ``operator``: Pauli strings as lines, ``["0.5 Z0", "0.5 Z1"]``; a Hamiltonian as in the configuration,
         ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian. What
-        leads out of the run's sector counts as 0, for ψ vanishes there. ``n_samples``: task.final_samples if None;
+        leads out of the run's sector counts as 0, because ψ vanishes there. ``n_samples``: task.final_samples if None;
         rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule or
         another gauge, whether its elements carry these signs, as those of `build` do. Raises ValueError, one line.
         """

@@ -1,10 +1,10 @@
 """Extrapolations by straight lines: the energy per site to infinite size, the energy to zero variance.
 
 Weighted least squares, y = a + b x, with weights 1/sigma². Where the points scatter about the line more than their
-errors allow, the line is no full description, and the error of a is scaled up by sqrt(chi²/dof), as the Particle Data
-Group does with discordant measurements. Points without errors count alike; the error then comes from their scatter
-alone, multiplied by Student's t so that it covers 68 % with few points too. No error includes what all points have in
-common: variational energies lie above the exact ones, and so does what is extrapolated from them.
+errors allow, the line is not a full description, so the error of a is scaled up by sqrt(chi²/dof), as the Particle
+Data Group does with discordant measurements. Points without errors count alike; the error then comes from their
+scatter alone, multiplied by Student's t so that it covers 68 % with few points too. No error includes what all points
+have in common: variational energies lie above the exact ones, and so does what is extrapolated from them.
 """
 
 from __future__ import annotations

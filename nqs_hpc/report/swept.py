@@ -100,7 +100,7 @@ def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
 
 
 def _asked(found: Traces) -> dict[str, Any]:
-    """The overrides of a point of a sweep, KEY=VALUE each; what is no such text left out."""
+    """The overrides of a point of a sweep, KEY=VALUE each; anything else is left out."""
     point = found.place.point
     words = point.overrides if point is not None and isinstance(point.overrides, list) else ()
     pairs = (word.partition("=") for word in words if isinstance(word, str))
