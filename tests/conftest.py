@@ -40,13 +40,15 @@ DAYS = 7.0
 
 def shrink(kept: Path) -> None:
     """Remove programs that are old, then the oldest until the rest is within its bound."""
-    entries = sorted((at.st_mtime, at.st_size, path) for path in kept.glob("*/*-cache") for at in [path.stat()])
+    entries = []
+    for path in kept.rglob("*-cache"):
+        with suppress(OSError):  # another run of the suite may remove it meanwhile
+            entries.append((path.stat().st_mtime, path.stat().st_size, path))
     size = sum(entry[1] for entry in entries)
-    for made, its_size, path in entries:
+    for made, its_size, path in sorted(entries):
         if size <= MOST_BYTES and time.time() - made < DAYS * 86400:
             return
-        with suppress(OSError):  # another run of the suite may remove it meanwhile
-            path.unlink()
+        path.unlink(missing_ok=True)
         size -= its_size
 
 

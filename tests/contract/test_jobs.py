@@ -68,6 +68,8 @@ NAMES = [name for name in sorted(CASES) if name not in ("flax", "equinox") or fi
 # Cases whose samples are counted in every run of the suite: each sampler and kind of move once, and each ansatz that
 # draws its samples itself. Metropolis sees an ansatz by its ratios alone, which test_ansatz compares with log psi.
 DRAWN = ("rbm", "rbm-complex-sector", "tempering", "mixture", "adaptive", "masked_conv", "masked_dense-complex-sector")
+# Cases whose local energies and Jacobians are cut in every run: networks of all kinds, of ours and of another library.
+CUT = ("rbm", "rbm-complex-sector", "resnet-sector", "modulus-phase", "masked_conv", "symmetrize-signed-sector", "flax")
 SLOW = pytest.mark.slow
 ALONE = alone()
 
@@ -113,7 +115,11 @@ def test_three_steps_are_taken_and_nothing_compiles_twice(name):
     assert {function._cache_size() for function in parts.task.functions.jitted} == {1}
 
 
-@pytest.mark.parametrize("name", [name if name in DRAWN else pytest.param(name, marks=SLOW) for name in NAMES])
+def slow_but(often: tuple[str, ...]) -> list[Any]:
+    return [name if name in often else pytest.param(name, marks=SLOW) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", slow_but(DRAWN))
 def test_samples_have_the_distribution_of_the_wave_function(name):
     """Samples of chains that have long forgotten their beginning, one of each, against |psi|^2 of every state."""
     config, parts, params, _ = job(name)
@@ -142,7 +148,7 @@ def test_samples_have_the_distribution_of_the_wave_function(name):
     assert stats.chisquare(observed, expected).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(CUT))
 def test_chunks_change_nothing(name):
     _, parts, params, _ = job(name)
     states = jnp.asarray(states_of(parts))
@@ -162,7 +168,7 @@ def test_chunks_change_nothing(name):
 
 
 @pytest.mark.parametrize("size", [pytest.param(2, marks=SLOW), 4])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(DRAWN))
 def test_samples_do_not_know_how_many_ranks_draw_them(name, size):
     config, parts, params, _ = job(name)
     key = jnp.asarray(purpose_key(2, Purpose.SAMPLE))

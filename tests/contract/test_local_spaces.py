@@ -69,13 +69,17 @@ SYSTEMS = {
 }
 
 
-# an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each
+# an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each; spins
+# with every ansatz are in test_ansatz too
+SLOW = [("toric code", ansatz) for ansatz in ("rbm-complex", "jastrow", "mlp-real", "mlp-complex", "masked_dense")]
 CASES = [(name, ansatz) for name in ("toric code", "five bosons") for ansatz in ANSATZE]
 CASES += [("five bosons", ansatz) for ansatz in ("resnet", "vit", "gcnn", "symmetrize", "modulus_phase")]
 CASES += [("rydberg", "rbm-real"), ("bosons", "mlp-complex")]
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+@pytest.fixture(
+    params=[pytest.param(case, marks=pytest.mark.slow if case in SLOW else (), id="-".join(case)) for case in CASES]
+)
 def case(request):
     name, ansatz_name = request.param
     system = SYSTEMS[name]
