@@ -65,7 +65,7 @@ def leaf(path: Path, name: str) -> np.ndarray:
 
 def test_params_are_the_running_mean_of_the_newest_checkpoint(ring):
     run, path = nqs_hpc.load_run(ring), ring / "checkpoints" / "step_00000040.h5"
-    mean = leaf(path, "average/params/w") / leaf(path, "average/weight")
+    mean = leaf(path, "memory/average/params/w") / leaf(path, "memory/average/weight")
     np.testing.assert_allclose(run.params.w, mean, rtol=1e-14)
     assert not np.allclose(mean, leaf(path, "params/w"), rtol=1e-3)
     assert run.step == 40 and run.origin == "running mean of the parameters after 40 updates, step_00000040.h5"
@@ -74,7 +74,7 @@ def test_params_are_the_running_mean_of_the_newest_checkpoint(ring):
 def test_a_step_picks_its_checkpoint(ring):
     run, path = nqs_hpc.load_run(ring, step=20), ring / "checkpoints" / "step_00000020.h5"
     assert run.step == 20 and "step_00000020.h5" in run.origin
-    mean = leaf(path, "average/params/b") / leaf(path, "average/weight")
+    mean = leaf(path, "memory/average/params/b") / leaf(path, "memory/average/weight")
     np.testing.assert_allclose(run.params.b, mean, rtol=1e-14)
     assert "step=25 is not valid; valid in" in (line := one_line(lambda: nqs_hpc.load_run(ring, step=25)))
     assert line.endswith("20, 30, 40")
@@ -85,7 +85,7 @@ def test_without_a_mean_the_params_are_those_of_the_last_update(copy):
     path = copy / "checkpoints" / "step_00000040.h5"
     run = nqs_hpc.load_run(copy)
     run.checkpoint = run.checkpoint._replace(
-        leaves={name: x for name, x in run.checkpoint.leaves.items() if not name.startswith("average")}
+        leaves={name: x for name, x in run.checkpoint.leaves.items() if not name.startswith("memory/average")}
     )
     assert np.array_equal(run.params.w, leaf(path, "params/w"))
 
