@@ -19,7 +19,9 @@ from typing import Any, NamedTuple
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
-from nqs_hpc.parallel.launch import LAUNCHERS, Placement, place
+from nqs_hpc.parallel.errors import error_text
+from nqs_hpc.parallel.launch import Placement, place
+from nqs_hpc.parallel.launchers import LAUNCHERS, without_launcher
 from nqs_hpc.parallel.world import World
 
 LEVELS = ("ok", "warning", "fault")
@@ -50,14 +52,8 @@ def together(here: World, act: Callable[[], Any]) -> list[Outcome]:
     try:
         value, error = act(), ""
     except Exception as raised:
-        value, error = None, one_line(raised)
+        value, error = None, error_text(raised)
     return here.allgather(Outcome(here.rank, socket.gethostname(), value, error))
-
-
-def one_line(error: BaseException) -> str:
-    """The kind and the words of an exception on one line of at most about 400 characters."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-    return text if len(text) <= 400 else text[:397] + "..."
 
 
 def worst(statuses: list[str]) -> str:
@@ -194,7 +190,7 @@ def child(code: str, variables: dict[str, str]) -> tuple[str, str]:
     The process knows nothing of a launcher, so that an MPI it starts has one rank.
     """
     # jax would end a traceback with words on tracebacks, and what counts is its last line
-    environment = without_launcher(dict(os.environ)) | {"JAX_TRACEBACK_FILTERING": "off"} | variables
+    environment = without_launcher(os.environ) | {"JAX_TRACEBACK_FILTERING": "off"} | variables
     command = [sys.executable, "-c", code]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=CHILD_SECONDS)
@@ -205,13 +201,6 @@ def child(code: str, variables: dict[str, str]) -> tuple[str, str]:
     how = f"exit code {done.returncode}" if done.returncode >= 0 else signal.Signals(-done.returncode).name
     said = done.stderr.strip().splitlines()
     return "", f"ended by {how}" + (f": {said[-1].strip()}" if said else "")
-
-
-def without_launcher(environment: dict[str, str]) -> dict[str, str]:
-    """``environment`` without what a launcher of ranks tells them."""
-    prefixes = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "MPI_LOCAL", "HYD", "SLURM_STEP_")
-    names = {"SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", *(name for pair in LAUNCHERS for name in pair)}
-    return {k: v for k, v in environment.items() if not k.startswith(prefixes) and k not in names}
 
 
 # --- where ranks compute ---

@@ -19,10 +19,11 @@ from typing import NamedTuple, TextIO
 
 from nqs_hpc.doctor import checks, site
 from nqs_hpc.doctor import devices as on_devices
-from nqs_hpc.doctor.checks import Line, Outcome, one_line
+from nqs_hpc.doctor.checks import Line, Outcome
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.launch import launched
 from nqs_hpc.parallel.world import World, alone, world
 
@@ -52,7 +53,7 @@ def doctor(words: list[str]) -> int:
             try:
                 here = world()
             except Exception as error:  # no MPI, or not that of mpi4py: the rest can be looked at all the same
-                here, trouble = alone(), one_line(error)
+                here, trouble = alone(), error_text(error)
             apart = bool(trouble) or here.size != n_started
             # Ranks that MPI does not bring together are each rank 0 of a world of their own.
             speaks = here.rank == 0 and (not apart or n_started == 1 or number == 0)
@@ -70,7 +71,7 @@ def doctor(words: list[str]) -> int:
                 time.sleep(LINGER_SECONDS)
             return code
         except BaseException as error:
-            print(f"doctor failed: {one_line(error)}", file=sys.stderr, flush=True)
+            print(f"doctor failed: {error_text(error)}", file=sys.stderr, flush=True)
             if here is not None and here.size > 1:
                 here.abort(FAULT)  # the others may wait for this rank in a collective
             return FAULT
@@ -160,7 +161,7 @@ def report(here: World, out: TextIO, *, speaks: bool, as_json: bool) -> Report:
         try:
             line = check()
         except Exception as error:
-            line = Line("fault", one_line(error), "report this: the check itself is broken")
+            line = Line("fault", error_text(error), "report this: the check itself is broken")
         finally:
             timer.cancel()
         add(name, line)

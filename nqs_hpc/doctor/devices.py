@@ -20,10 +20,10 @@ from nqs_hpc.doctor.checks import (
     child,
     failures,
     merged,
-    one_line,
     together,
     who,
 )
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.world import World
 
 SMALL, LOOPS = 8, 200  # numbers in a small message; reductions in a row, so that the call itself does not count
@@ -49,7 +49,7 @@ def device(given: str | None) -> Device:
         found = jax.devices()
     except Exception as error:  # without a word, where JAX_PLATFORMS names what this jax was not built for
         asked_for = os.environ.get("JAX_PLATFORMS", "")
-        raise RuntimeError(f"jax finds no device, JAX_PLATFORMS={asked_for}: {one_line(error)}") from None
+        raise RuntimeError(f"jax finds no device, JAX_PLATFORMS={asked_for}: {error_text(error)}") from None
     nodes = list(Path("/dev").glob("nvidia[0-9]*"))
     hidden = ""
     if found[0].platform == "cpu" and (nodes or given is not None):

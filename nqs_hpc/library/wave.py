@@ -64,7 +64,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
     def log_psi(s: ArrayLike) -> np.ndarray:
         s = np.asarray(s)
         if s.ndim == 0 or s.shape[-1] != hilbert.n_sites:
-            raise ValueError(f"s of shape {s.shape} is not valid; valid: (..., {hilbert.n_sites}), a value a site")
+            raise ValueError(f"s of shape {s.shape} is not valid; valid: (..., {hilbert.n_sites}), one value per site")
         if not np.all(np.isin(s, hilbert.local_values)):
             raise ValueError(f"s is not valid: a value other than {', '.join(map(str, hilbert.local_values))}")
         s_BN = s.reshape(-1, hilbert.n_sites).astype(np.int8)

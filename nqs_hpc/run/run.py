@@ -98,7 +98,8 @@ def run(
     said, ends = files.on_root(world, prepare)
     show = None
     if root:
-        show = progress.progress(config.log.progress, config.task.total_steps, first)
+        done, total, unit = task.progress(state)
+        show = progress.progress(config.log.progress, total, done, quantities=task.shown, unit=unit)
         show.say(about.headline(folder, state, beginning.reason))
         for message in [*config.hamiltonian.lines(parts.lattice), *messages, *said]:
             show.say(message)

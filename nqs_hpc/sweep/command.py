@@ -26,15 +26,15 @@ from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
-from nqs_hpc.sweep.study import Order
+from nqs_hpc.sweep.study import LaunchRequest
 
 LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
 
 
-class Asked(NamedTuple):
+class SweepRequest(NamedTuple):
     """What the command line asks for."""
 
-    order: Order
+    launch: LaunchRequest
     chain: str | None
     n_ranks: int | None  # of each point; None: as resources.ranks says
 
@@ -61,9 +61,9 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
         raise AssertionError("the launchers of nqs_hpc run points, not this")
 
     def launch_points(kind: str, lists: list[list[str]]) -> list[str]:
-        assert kind == asked.order.launcher.name
+        assert kind == asked.launch.launcher.name
         found = combined if lists == points else asked.points(lists)
-        outcome, states = study.launch(asked.order, found)
+        outcome, states = study.launch(asked.launch, found)
         left.append(outcome)
         return states
 
@@ -78,9 +78,9 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
         return _leave(Leave(FAULT, f"cannot launch: {said(error)}")), None
     except KeyboardInterrupt:
         return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on")), None
-    launcher = asked.order.launcher
+    launcher = asked.launch.launcher
     ran = not launcher.is_queue and not launcher.dry_run
-    return _leave(left[0]), asked.order.folder if ran else None
+    return _leave(left[0]), asked.launch.folder if ran else None
 
 
 def _leave(left: Leave) -> int:
@@ -103,7 +103,7 @@ def _hydra(task: Any, overrides: list[str]) -> None:
             del os.environ["HYDRA_FULL_ERROR"]
 
 
-def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
+def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[str]]]:
     """What is asked for, and every combination as overrides; raises InputError."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -136,8 +136,8 @@ def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
     if place is not None and (not isinstance(place, str) or not place.strip()):
         raise bad(FOLDER, place, "a folder")
     folder = Path.cwd() / (place or Path("sweeps", named))
-    order = Order(named, folder, launcher, command)
-    return Asked(order, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None)), points
+    request = LaunchRequest(named, folder, launcher, command)
+    return SweepRequest(request, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None)), points
 
 
 def _launcher(own: dict[str, Any]) -> Launcher:

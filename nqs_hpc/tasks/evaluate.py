@@ -23,6 +23,7 @@ from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.final import Final, System, ending, in_chains
+from nqs_hpc.tasks.ground_state import UNIT
 from nqs_hpc.tasks.lines import energy_summary, rates
 from nqs_hpc.tasks.measurement import check_hashes, measurement
 from nqs_hpc.tasks.trees import strong
@@ -189,7 +190,7 @@ def evaluate(
         finish=finish,
         summary=summary,
         impossible=lambda state: outside(state.chains, hilbert),
-        shown=(Quantity("energy", "E", format="error", error="energy_error"), *own),
+        shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *own),
         growing=("memory/values_TK", "memory/w_T"),
         programs=programs,
         jitted=(start, fresh_chains, draw, measure, keep),

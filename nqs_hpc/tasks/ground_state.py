@@ -34,11 +34,12 @@ from nqs_hpc.types import (
     Update,
 )
 
+UNIT = "units of the couplings"
 SHOWN = (
-    Quantity("energy", "E", format="error", error="energy_error"),
-    Quantity("energy_variance", "var", format=".3g"),
-    Quantity("r_hat", "R-hat", format=".3f"),
-    Quantity("acceptance", "acc", format=".2f"),
+    Quantity("energy", "E", UNIT, "error", "energy_error"),
+    Quantity("energy_variance", "var", f"({UNIT})²", ".3g"),
+    Quantity("r_hat", "R-hat", "", ".3f"),
+    Quantity("acceptance", "acc", "", ".2f"),
 )
 
 

@@ -22,6 +22,7 @@ from nqs_hpc.doctor.checks import Line, Outcome
 from nqs_hpc.doctor.devices import Device
 from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import comm as comm_module
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World, alone
 
@@ -31,9 +32,7 @@ ALONE = alone()
 def outcomes(*values: object, hosts: str = "n1 n1 n2 n2 n3") -> list[Outcome]:
     """Values of ranks in order; an exception stands for a rank whose part raised it."""
     return [
-        Outcome(rank, host, None, checks.one_line(value))
-        if isinstance(value, Exception)
-        else Outcome(rank, host, value)
+        Outcome(rank, host, None, error_text(value)) if isinstance(value, Exception) else Outcome(rank, host, value)
         for rank, (host, value) in enumerate(zip(hosts.split(), values, strict=False))
     ]
 

@@ -98,8 +98,8 @@ def test_a_chain_goes_along_one_key_in_its_order():
         ),
         (["ansatz=rbm,mlp", "ansatz.alpha=2"], None, "ansatz=mlp: ansatz.alpha=2 is not valid: ansatz=mlp has no key"),
         (["ansatz=rbm,mlp", "seed=x"], None, "seed=x is not valid; valid: a whole number"),
-        (["seed=1,1"], None, "seed=1 is there more than once"),
-        (["lattice.length=4,5", "lattice.pbc=true", "seed=0,0"], None, "is there more than once"),
+        (["seed=1,1"], None, "seed=1 occurs more than once"),
+        (["lattice.length=4,5", "lattice.pbc=true", "seed=0,0"], None, "occurs more than once"),
         (
             ["seed=1,2"],
             "hamiltonian.h",

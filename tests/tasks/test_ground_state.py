@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.job.quantities import GROUND_STATE
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.sampler.adaptive import Bounds, stretched
@@ -15,6 +16,7 @@ from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import flip
 from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.tasks.evaluation import evaluation
+from nqs_hpc.tasks.ground_state import SHOWN
 from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.measurement import parameter_hash
 from nqs_hpc.tasks.running_mean import averaged
@@ -242,3 +244,7 @@ def test_evaluation_gathers_ranks_in_order():
     # local energies of order one from programs of other shapes; weights are only put one after the other
     assert np.abs(both.e_loc_A - whole.e_loc_A).max() < 1e-13 and np.array_equal(both.w_A, whole.w_A)
     assert float(both.estimate.error) == pytest.approx(float(whole.estimate.error), rel=1e-12)
+
+
+def test_what_a_ground_state_displays_is_what_readers_take_for_folders_that_do_not_say():
+    assert SHOWN == GROUND_STATE
