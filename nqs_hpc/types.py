@@ -208,7 +208,7 @@ class Quantity(NamedTuple):
     key: str
     label: str
     unit: str = ""
-    format: str = ".6g"  # a format of Python, or "error": with its uncertainty, as -25.4906(12)
+    format: str = "error"  # with its uncertainty, as -25.4906(12), or a format specification of Python, such as ".3f"
     error: str | None = None  # the key of its standard error
 
 

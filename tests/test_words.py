@@ -34,7 +34,7 @@ TURNS = {
     "is no, for is not a": r"(?<!there )\b(?:is|are|was|were) no (?!longer|more|smaller|larger|faster|better|one)\w+",
     "leave away": r"\b(?:leav(?:e|es|ing)|left) (?:it |them )?away\b",
     "archaic": r"\b(?:whence|thereof|therein|wherein|whilst|lest|henceforth|hereby|naught|nought|unto|albeit|shall)\b",
-    "a cute noun": r"\bclass (?:Told|Way|Leave|Holding)\b",
+    "a cute noun": r"\bclass (?:Told|Way|Answer|Holding)\b",
 }
 
 # ends of the paths of files that are not mended yet: take one out when its words are plain
@@ -92,7 +92,7 @@ def test_words_are_plain():
 def test_turns_are_seen():
     """One of each, and sentences that only look like them."""
     bad = """Begin anew. It is invariant by its making. The state has not the symmetry; what the sector has not. The
-    file is not to be had. It waits, for the queue is full. Stopped for want of time. Leave it away. That is no group.
+    file is not to be had. It waits, for the queue is full. Stopped for want of time. Answer it away. That is no group.
     Lest it stops."""
     assert {turn.split(":")[0] for turn in turns(bad)} == set(TURNS) - {"a cute noun"}
     assert len(turns(bad)) == len(TURNS)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from nqs_hpc.choices import choice, names
 from nqs_hpc.choices.hydra.launcher.base import Launcher
 from nqs_hpc.choices.keys import read
-from nqs_hpc.config.admission import Leave
+from nqs_hpc.config.admission import Answer
 from nqs_hpc.config.compose import conf_dir
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs.checks import InputError, apply, bad, name, unknown
@@ -49,13 +49,13 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
     """
     overrides = [word for word in words if word not in ("-m", "--multirun")]
     if any(word in ("-h", "--help") for word in overrides):
-        return _leave(Leave(DONE, help_text())), None
+        return _leave(Answer(DONE, help_text())), None
     try:
         asked, points = _read(overrides, shlex.join(sys.orig_argv))
         combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
     except InputError as error:
-        return _leave(Leave(BAD_INPUT, str(error))), None
-    left: list[Leave] = []
+        return _leave(Answer(BAD_INPUT, str(error))), None
+    left: list[Answer] = []
 
     def task(config: Any) -> None:
         raise AssertionError("the launchers of nqs_hpc run points, not this")
@@ -71,19 +71,19 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
     try:
         _hydra(task, overrides)
     except InputError as error:
-        return _leave(Leave(BAD_INPUT, str(error))), None
+        return _leave(Answer(BAD_INPUT, str(error))), None
     except slurm.SlurmError as error:
-        return _leave(Leave(BAD_INPUT, f"not submitted: {error}")), None
+        return _leave(Answer(BAD_INPUT, f"not submitted: {error}")), None
     except (OSError, ValueError, Lost) as error:
-        return _leave(Leave(FAULT, f"cannot launch: {said(error)}")), None
+        return _leave(Answer(FAULT, f"cannot launch: {said(error)}")), None
     except KeyboardInterrupt:
-        return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on")), None
+        return _leave(Answer(STOPPED, "stopped before all points were launched; the same command goes on")), None
     launcher = asked.launch.launcher
     ran = not launcher.is_queue and not launcher.dry_run
     return _leave(left[0]), asked.launch.folder if ran else None
 
 
-def _leave(left: Leave) -> int:
+def _leave(left: Answer) -> int:
     print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.cluster.batch import check_place
-from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.admission import Answer, refusal
 from nqs_hpc.config.compose import check_folder
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad
@@ -40,7 +40,7 @@ class LaunchRequest(NamedTuple):
     command: str  # as it was typed
 
 
-def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Leave, list[str]]:
+def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Answer, list[str]]:
     """Launch what is left of ``combined``; returns the last line with the exit code, and each point's state.
 
     Raises InputError where the folder is not this study's or a point's folder holds another run, SlurmError where Slurm
@@ -70,7 +70,7 @@ def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Leave, 
     with alone(request.folder / LOCK, wait=False, guard=True) as mine:
         if not mine:
             line = f"{request.folder} is being launched by another process: wait for it, or stop it"
-            return Leave(FAULT, line), ["waiting"] * len(left)
+            return Answer(FAULT, line), ["waiting"] * len(left)
         others = [] if before is None else before.points
         names = {todo.point.name for todo in left}
         points = [point for point in others if point.name not in names] + [todo.point for todo in left]
@@ -186,13 +186,13 @@ def _state_of(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _Poin
     )
 
 
-def _dry_run(request: LaunchRequest, todos: list[Todo]) -> Leave:
+def _dry_run(request: LaunchRequest, todos: list[Todo]) -> Answer:
     waiting = [todo for todo in todos if todo.point.state == "waiting"]
     if request.launcher.is_queue:
         scripts = [one.script for one in queue.submissions(request.launcher, request.folder, todos, bounded=False)]
-        return Leave(DONE, "\n".join(scripts).rstrip("\n"))
+        return Answer(DONE, "\n".join(scripts).rstrip("\n"))
     lines = [f"{len(todos)} points, {len(waiting)} to run", *(todo.point.command for todo in waiting)]
-    return Leave(DONE, "\n".join(lines))
+    return Answer(DONE, "\n".join(lines))
 
 
 def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
@@ -207,14 +207,14 @@ def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
     files.unmake(made)
 
 
-def _last_line(request: LaunchRequest, study_file: StudyFile, names: set[str]) -> Leave:
+def _last_line(request: LaunchRequest, study_file: StudyFile, names: set[str]) -> Answer:
     """The last line, and the exit code."""
     points = [point for point in study_file.study.points if point.name in names]
     counts = Counter(point.state for point in points)
     what = ", ".join(f"{counts[state]} {state}" for state in manifest.STATES if counts[state])
     line = f"study {request.study}: {len(points)} points: {what}; {request.folder}"
     if request.launcher.is_queue:
-        return Leave(DONE, line)
+        return Answer(DONE, line)
     if counts["failed"]:
-        return Leave(FAULT, line)
-    return Leave(DONE if counts["done"] == len(points) else STOPPED, line)
+        return Answer(FAULT, line)
+    return Answer(DONE if counts["done"] == len(points) else STOPPED, line)
