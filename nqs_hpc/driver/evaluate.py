@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.driver.local_energy import local_energies
+from nqs_hpc.operators.local_values import local_energies
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.estimate import estimate
 from nqs_hpc.types import Ansatz, Batch, Operator, Samples, Tree

@@ -9,7 +9,7 @@ are 0.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -21,6 +21,7 @@ from nqs_hpc.checks import bad
 from nqs_hpc.config import hamiltonian, make_hilbert
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.operators.pauli import pauli
+from nqs_hpc.operators.projected import changed, projected
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.types import Move, Operator
@@ -48,7 +49,7 @@ def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: b
         operator, marshall = read(given, parts), False
     if signs_N is not None and not marshall:
         operator = rotated(operator, signs_N, parts.hilbert.local_values)
-    return operator if parts.hilbert.total is None else projected(operator)
+    return projected(operator, parts.hilbert)
 
 
 def read(given: Any, parts: Parts) -> Operator:
@@ -84,26 +85,11 @@ def _words(local_values: tuple[int, ...]) -> str:
 def rotated(operator: Operator, signs_N: np.ndarray, local_values: tuple[int, ...]) -> Operator:
     """U A U with U = prod_i sigma_i over the sites whose sign (N,) is -1 (`system.gauge`)."""
 
-    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
+    def elements(s_N: Array, moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
+        del s_N
         # a spin changes sign where it flips, (-1)^n where the number of bosons changes by an odd one
         changed_KF = moves_KF.deltas != 0 if local_values == (1, -1) else moves_KF.deltas % 2 != 0
         odd_KF = changed_KF & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
         return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
 
-    return _changed(operator, elements)
-
-
-def projected(operator: Operator) -> Operator:
-    """P A P with P the projector onto configurations of one total."""
-
-    def elements(moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        stays_K = jnp.sum(moves_KF.deltas, axis=1, dtype=jnp.int32) == 0
-        # no move at all where the element is 0: the ratio to a state outside could be infinite, and 0 * inf is NaN
-        deltas_KF = jnp.where(stays_K[:, None], moves_KF.deltas, 0).astype(moves_KF.deltas.dtype)
-        return Move(moves_KF.sites, deltas_KF), jnp.where(stays_K, elements_K, 0)
-
-    return _changed(operator, elements)._replace(may_vanish=True)
-
-
-def _changed(operator: Operator, change: Callable[[Move, Array], tuple[Move, Array]]) -> Operator:
-    return operator._replace(connected=lambda s_N: change(*operator.connected(s_N)))
+    return changed(operator, elements)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nqs_hpc.config import checked, from_plain, hamiltonian, make_hilbert, make_sites, physics, run_name, to_plain
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.system.lattice import FACTORIES, bond_weights, neighbours
 from tests.systems import dense, dense_bosons
@@ -167,7 +167,7 @@ def test_a_constant_moves_the_energy_and_what_it_is_measured_from():
         config = checked([*words, f"hamiltonian.terms=[{lines}{one}]"], 1)
         lattice = make_sites(config)
         operator = make_operator(config.hamiltonian, lattice)
-        energy = ground_state(operator, make_hilbert(config.hamiltonian, 4, None))[0][0]
+        energy = lowest_states(operator, make_hilbert(config.hamiltonian, 4, None))[0][0]
         found.append((energy, operator.e_infinity))
         assert make_operator(from_plain(to_plain(config)).hamiltonian, lattice).e_infinity == operator.e_infinity
     plain = found[0]

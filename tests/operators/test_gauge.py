@@ -7,7 +7,7 @@ import pytest
 
 from nqs_hpc.config import compose, make_hilbert, make_sites
 from nqs_hpc.library.observables import as_written, rotated
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.resolve.gauge import gauge, signs_of, why_not_positive
 from nqs_hpc.system.basis import Basis, signs_of_states
@@ -146,5 +146,5 @@ def test_the_first_case_of_a_wrong_sign_has_its_right_energy():
     assert exact == pytest.approx(-30.5796, abs=1e-4)
     hamiltonian, lattice, hilbert = parts("lattice.length=12", "hamiltonian.h=-1")
     k = (np.arange(12) + 0.5) * 2 * np.pi / 12
-    energy = ground_state(make_operator(hamiltonian, lattice), hilbert)[0][0]
+    energy = lowest_states(make_operator(hamiltonian, lattice), hilbert)[0][0]
     assert energy == pytest.approx(-np.sqrt(2 + 2 * np.cos(k)).sum(), abs=1e-9)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nqs_hpc.operators.bose_hubbard import bose_hubbard
-from nqs_hpc.operators.exact import ground_state, sector_basis, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sector_basis, sparse_matrix
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.symmetric import broken
@@ -97,7 +97,7 @@ def test_sectors(k, parity):
         projector[np.arange(len(matrix)), images(hilbert, symmetry, g)] += character.conj() / len(symmetry.perms)
     basis = sector_basis(hilbert, symmetry)
     assert np.max(np.abs(basis @ basis.conj().T - projector)) < 1e-12
-    energies, vectors = ground_state(operator, hilbert, symmetry=symmetry)
+    energies, vectors = lowest_states(operator, hilbert, symmetry=symmetry)
     wanted = np.linalg.eigvalsh(projector @ matrix @ projector + 100 * (np.eye(len(matrix)) - projector))[0]
     assert abs(energies[0] - wanted) < 1e-10
     assert np.max(np.abs(projector @ vectors - vectors)) < 1e-10
