@@ -21,8 +21,10 @@ from nqs_hpc.types import Ansatz, Local, Move, Operator, Tree
 
 # Pairs (s, s') asked for at a time: their activations stay in a core's cache.
 PAIRS = 1024
-# Moves of one sample beyond which they are made in blocks, and how many pairs of all samples are held at a time then.
+# Moves of one sample beyond which they are made in blocks, and so many numbers of all samples, 1 GiB of them; and how
+# many pairs of all samples are held at a time then.
 MOVES = 2**13
+NUMBERS = 2**27
 HELD = 2**16
 
 Connected = Callable[[Array], tuple[Move, Array]]
@@ -49,9 +51,8 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None, hel
         if now.n_connected == 0:
             return diagonal_B
         pairs = pairs_at_once(ansatz, now, frozen, s_BN[0], chunk)
-        some = now.connected_some
-        if some is not None and now.n_connected > MOVES:
-            size = min(MOVES, held)
+        if are_many(now, s_BN, chunk):
+            size = min(MOVES, held, now.n_connected)
             samples = min(chunk or len(s_BN), max(1, held // size))
             blocks = in_blocks(ansatz, now, frozen, size, pairs)
             return diagonal_B + chunked(blocks, s_BN, samples)
@@ -64,6 +65,18 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None, hel
         return diagonal_B + chunked_map(every, s_BN, samples_at_once)
 
     return local_energies
+
+
+def are_many(operator: Operator, s_BN: Array, chunk: int | None) -> bool:
+    """Whether the moves of an operator are made in blocks."""
+    if operator.connected_some is None:
+        return False
+    if operator.n_connected > MOVES:
+        return True
+    if not operator.may_vanish:  # a few samples at a time
+        return False
+    numbers = activations(jax.make_jaxpr(operator.connected)(s_BN[0]).jaxpr)
+    return min(chunk or len(s_BN), len(s_BN)) * numbers > NUMBERS
 
 
 def pairs_at_once(ansatz: Ansatz, operator: Operator, frozen: Tree, s_N: Array, chunk: int | None) -> int:
@@ -142,7 +155,7 @@ def sample_by_sample(
 
     def ask(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         start, sum_b = carry
-        place_bk = jax.lax.dynamic_slice(places_bK, (0, start), (n_samples, size))
+        place_bk = jax.lax.dynamic_slice(places_bK, (jnp.int32(0), start), (n_samples, size))
 
         def of_sample(s_N: Array, cache: Tree, moves_KF: Move, elements_K: Array, place_k: Array) -> Array:
             known = jnp.minimum(place_k, n_connected - 1)
