@@ -79,12 +79,13 @@ def main() -> None:
     start = time.perf_counter()
     found = program(params, jnp.asarray(s_BN)).block_until_ready()
     seconds = time.perf_counter() - start
+    held = program.memory_analysis()
     result = {
         "n_connected": operator.n_connected,
         "may_vanish": operator.may_vanish,
         "samples": options.samples,
         "peak_growth_gib": round(peak() - before, 3),
-        "temporary_gib": round(program.memory_analysis().temp_size_in_bytes / GIB, 3),
+        "temporary_gib": None if held is None else round(held.temp_size_in_bytes / GIB, 3),
         "make_s": round(made, 1),
         "compile_s": round(compiled, 1),
         "seconds": round(seconds, 2),

@@ -87,8 +87,8 @@ def rotated(operator: Operator, signs_N: np.ndarray, local_values: tuple[int, ..
 
     def elements(s_N: Array, moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
         del s_N
-        # a spin changes sign where it flips, (-1)^n where the number of bosons changes by an odd one
-        changed_KF = moves_KF.deltas != 0 if local_values == (1, -1) else moves_KF.deltas % 2 != 0
+        # U changes sign with each step of a local value: the flip of a spin 1/2, one boson more or less
+        changed_KF = moves_KF.deltas // abs(local_values[1] - local_values[0]) % 2 != 0
         odd_KF = changed_KF & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
         return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
 

@@ -153,22 +153,20 @@ def sample_by_sample(
     places_bK = find(alive_bK)
     most = jnp.max(jnp.sum(alive_bK, axis=1))
 
+    rows_b = jnp.arange(n_samples)[:, None]
+
     def ask(carry: tuple[Array, Array]) -> tuple[Array, Array]:
-        start, sum_b = carry
+        start, ratios_bK = carry
         place_bk = jax.lax.dynamic_slice(places_bK, (jnp.int32(0), start), (n_samples, size))
+        known_bk = jnp.minimum(place_bk, n_connected - 1)
+        some = jax.tree.map(lambda x: x[rows_b, known_bk], moves_bKF)
+        log_ratios_bk = jax.vmap(ansatz.log_ratios, in_axes=(None, 0, 0, 0))(frozen, s_bN, cache_b, some)
+        return start + size, ratios_bK.at[rows_b, place_bk].set(jnp.exp(log_ratios_bk), mode="drop")
 
-        def of_sample(s_N: Array, cache: Tree, moves_KF: Move, elements_K: Array, place_k: Array) -> Array:
-            known = jnp.minimum(place_k, n_connected - 1)
-            some = jax.tree.map(lambda x: x[known], moves_KF)
-            ratios = jnp.exp(ansatz.log_ratios(frozen, s_N, cache, some))
-            return jnp.sum(jnp.where(place_k < n_connected, elements_K[known] * ratios, 0))
-
-        return start + size, sum_b + jax.vmap(of_sample)(s_bN, cache_b, moves_bKF, elements_bK, place_bk)
-
-    ratios = jax.eval_shape(ansatz.log_ratios, frozen, *of_one((s_bN, cache_b, moves_bKF)))
-    dtype = jnp.result_type(ratios.dtype, elements_bK.dtype)
-    nothing = (jnp.int32(0), jnp.zeros(n_samples, dtype))
-    return jax.lax.while_loop(lambda carry: carry[0] < most, ask, nothing)[1]
+    dtype = jax.eval_shape(ansatz.log_ratios, frozen, *of_one((s_bN, cache_b, moves_bKF))).dtype
+    nothing = (jnp.int32(0), jnp.zeros(elements_bK.shape, dtype))
+    _, ratios_bK = jax.lax.while_loop(lambda carry: carry[0] < most, ask, nothing)
+    return jnp.sum(elements_bK * ratios_bK, axis=1)
 
 
 def in_blocks(ansatz: Ansatz, operator: Operator, frozen: Tree, size: int, pairs: int) -> Callable[[Array], Array]:
