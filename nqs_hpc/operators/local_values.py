@@ -75,7 +75,7 @@ def are_many(operator: Operator, s_BN: Array, chunk: int | None) -> bool:
         return True
     if not operator.may_vanish:  # a few samples at a time
         return False
-    numbers = activations(jax.make_jaxpr(operator.connected)(s_BN[0]).jaxpr)
+    numbers = activations(jax.make_jaxpr(operator.connected)(of_one(s_BN)).jaxpr)
     return min(chunk or len(s_BN), len(s_BN)) * numbers > NUMBERS
 
 
