@@ -7,6 +7,9 @@
 #   make test-faults                        as root: broken checkpoints, full disks, kills; FAULTS="faults and not table"
 #                                           for the first of each kind
 #   make test-peers                         modules of NetKet as ansatz=flax: installs it (the extra `peers`)
+#   make same-bits BASE=REV                 whether short runs have the bits they had at a revision
+#   make test-all                           as root on Debian: all of these, with the tests marked slow, which .ci/run
+#                                           does not run; before a change is called done
 #   make lint | types | wheel | clean       (clean leaves runs/ and sweeps/ alone)
 #
 #   MPI=mpich     the MPICH wheel, inside .venv (the default)
@@ -31,7 +34,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-units test-mpi test-slurm test-faults test-peers lint types wheel clean FORCE
+.PHONY: run test test-units test-mpi test-slurm test-faults test-peers test-all same-bits lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -81,11 +84,13 @@ test: $(VENV)/.installed
 	$(MAKE) --no-print-directory test-mpi || code=1; \
 	exit $$code
 
+WITHOUT_SLOW = $(if $(SLOW),, and not slow)
+
 test-units: $(VENV)/.installed
-	@$(PY) -m pytest -n auto --dist loadfile -m "not mpi and not slurm and not faults" $(ARGS) || [ $$? -eq 5 ]
+	@$(PY) -m pytest -n auto --dist loadfile -m "not mpi and not slurm and not faults$(WITHOUT_SLOW)" $(ARGS) || [ $$? -eq 5 ]
 
 test-mpi: $(VENV)/.installed
-	@$(PY) -m pytest -m mpi $(ARGS) || [ $$? -eq 5 ]
+	@$(PY) -m pytest -m "mpi$(WITHOUT_SLOW)" $(ARGS) || [ $$? -eq 5 ]
 
 # Whoever runs this is root in a container or on a machine of its own: the packages of the cluster are installed there.
 test-slurm: $(VENV)/.installed
@@ -99,6 +104,16 @@ test-faults: $(VENV)/.installed
 
 test-peers: $(VENV)/.peers
 	$(PY) -m pytest tests/ansatz/test_modules.py -k netket $(ARGS)
+
+BASE ?= HEAD
+same-bits: $(VENV)/.dev
+	$(PY) benchmarks/same_bits.py "$(BASE)" $(ARGS)
+
+test-all: $(VENV)/.peers
+	@code=0; \
+	$(MAKE) --no-print-directory test SLOW=1 || code=1; \
+	for part in faults peers slurm; do $(MAKE) --no-print-directory test-$$part || code=1; done; \
+	exit $$code
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc import __version__
-from nqs_hpc.config import compose
+from nqs_hpc.config.compose import compose
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import World, world
@@ -78,7 +78,7 @@ def main() -> None:
             print(json.dumps(result), file=answers, flush=True)
 
     parts = build(config, comm(here))
-    driver = parts.driver
+    driver = parts.task.functions
 
     def step(state):
         here.barrier()

@@ -38,7 +38,7 @@ from typing import Any
 import numpy as np
 from step_time import WORKLOAD
 
-from nqs_hpc.config import compose
+from nqs_hpc.config.compose import compose
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import world
 
@@ -112,9 +112,11 @@ def step(overrides: list[str], n_steps: int, here: Any) -> dict[str, float]:
     """Median seconds of the parts of a step, and what they amount to by the counting above."""
     import jax
 
+    from nqs_hpc.choices.ansatz.rbm import Rbm
+    from nqs_hpc.choices.optimizer.minsr import Minsr
+    from nqs_hpc.choices.sampler.metropolis import Metropolis
     from nqs_hpc.parallel.comm import comm
     from nqs_hpc.parts import build
-    from nqs_hpc.schema import Metropolis, Minsr, Rbm
 
     config = compose(overrides, here.size)
     if not (
@@ -124,7 +126,7 @@ def step(overrides: list[str], n_steps: int, here: Any) -> dict[str, float]:
     ):
         raise SystemExit("only ansatz=rbm with sampler=metropolis and optimizer=minsr is counted here")
     parts = build(config, comm(here))
-    driver, state = parts.driver, parts.driver.init()
+    driver, state = parts.task.functions, parts.task.functions.init()
     rows = []
     for _ in range(n_steps + 2):
         begin = time.perf_counter()

@@ -112,7 +112,7 @@ def count(words: tuple[str, ...], ranks: int) -> dict[str, Any]:
 
 def trace(overrides: list[str]) -> None:
     """In a process of the rank count asked about: what a step sends, without making one."""
-    from nqs_hpc.config import compose
+    from nqs_hpc.config.compose import compose
     from nqs_hpc.parallel.launch import place
     from nqs_hpc.parallel.world import world
 
@@ -128,14 +128,14 @@ def trace(overrides: list[str]) -> None:
     from nqs_hpc.parts import build
 
     parts = build(config, comm(here))
-    driver = parts.driver
+    driver = parts.task.functions
     state = jax.eval_shape(driver.init)
     key = jax.ShapeDtypeStruct((2,), np.uint32)
     _, _, draw, evaluate, update = driver.jitted
-    chains, samples, counts = jax.eval_shape(draw, key, state.params, state.sampler)
+    chains, samples, counts = jax.eval_shape(draw, key, state.params, state.chains["samples"])
     batch, _ = jax.eval_shape(evaluate, state.params, samples, counts, np.int32(0))
     programs = (
-        jax.make_jaxpr(draw)(key, state.params, state.sampler),
+        jax.make_jaxpr(draw)(key, state.params, state.chains["samples"]),
         jax.make_jaxpr(evaluate)(state.params, samples, counts, np.int32(0)),
         jax.make_jaxpr(update)(state, chains, batch),
     )

@@ -15,7 +15,7 @@ import json
 import statistics
 import time
 
-from nqs_hpc.config import compose
+from nqs_hpc.config.compose import compose
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import world
 
@@ -57,14 +57,14 @@ def main() -> None:
         for solver in SOLVERS:
             config = compose([*common, "optimizer=sr", f"optimizer.solver={solver}"], 1)
             parts = build(config, comm(here))
-            state = parts.driver.init()
-            chains, samples, counts = parts.driver.sample(state)
-            batch, _ = parts.driver.evaluate(state.params, samples, counts)
-            info = jax.block_until_ready(parts.driver.update(state, chains, batch))[1]
+            state = parts.task.functions.init()
+            chains, samples, counts = parts.task.functions.sample(state)
+            batch, _ = parts.task.functions.evaluate(state.params, samples, counts)
+            info = jax.block_until_ready(parts.task.functions.update(state, chains, batch))[1]
             taken = []
             for _ in range(options.repeats):
                 begin = time.perf_counter()
-                jax.block_until_ready(parts.driver.update(state, chains, batch))
+                jax.block_until_ready(parts.task.functions.update(state, chains, batch))
                 taken.append(time.perf_counter() - begin)
             measured[solver] = statistics.median(taken)
             iterations = float(info.get("cg_iterations", 0))

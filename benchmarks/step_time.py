@@ -16,7 +16,7 @@ import resource
 import statistics
 import time
 
-from nqs_hpc.config import compose
+from nqs_hpc.config.compose import compose
 from nqs_hpc.parallel.launch import place
 from nqs_hpc.parallel.world import world
 
@@ -43,17 +43,17 @@ def main() -> None:
 
     def timed(parts: Parts, state):
         begin = time.perf_counter()
-        chains, samples, counts = jax.block_until_ready(parts.driver.sample(state))
+        chains, samples, counts = jax.block_until_ready(parts.task.functions.sample(state))
         sampled = time.perf_counter()
-        batch, _ = jax.block_until_ready(parts.driver.evaluate(state.params, samples, counts))
+        batch, _ = jax.block_until_ready(parts.task.functions.evaluate(state.params, samples, counts))
         evaluated = time.perf_counter()
-        state, _ = jax.block_until_ready(parts.driver.update(state, chains, batch))
+        state, _ = jax.block_until_ready(parts.task.functions.update(state, chains, batch))
         updated = time.perf_counter()
         return state, (sampled - begin, evaluated - sampled, updated - evaluated)
 
     begin = time.perf_counter()
     ratio = build(config, channel)
-    state, _ = timed(ratio, ratio.driver.init())
+    state, _ = timed(ratio, ratio.task.functions.init())
     first_step = time.perf_counter() - begin
     steps = []
     for _ in range(options.steps):
@@ -63,9 +63,9 @@ def main() -> None:
 
     def drawn(parts: Parts) -> tuple[float, float]:
         begin = time.perf_counter()
-        _, samples, counts = jax.block_until_ready(parts.driver.sample(state))
+        _, samples, counts = jax.block_until_ready(parts.task.functions.sample(state))
         sampled = time.perf_counter()
-        jax.block_until_ready(parts.driver.evaluate(state.params, samples, counts))
+        jax.block_until_ready(parts.task.functions.evaluate(state.params, samples, counts))
         return sampled - begin, time.perf_counter() - sampled
 
     pairs = []

@@ -1,5 +1,5 @@
 """``python -m nqs_hpc``."""
 
-from nqs_hpc.cli import main
+from nqs_hpc.cli.command import main
 
 raise SystemExit(main())

@@ -131,6 +131,13 @@ class Local(NamedTuple):
     prepare: Callable[[Ansatz], Callable[..., Array]]
 
 
+class Observable(NamedTuple):
+    """What is measured beside the energy: the mean of a local value, (B,), over the samples."""
+
+    local: Local
+    unit: str = ""
+
+
 class Samples(NamedTuple):
     """Weighted configurations of this rank; the weights of all ranks together sum to 1."""
 
@@ -196,30 +203,80 @@ class Update(NamedTuple):
     step: Callable[[Tree, Tree, Batch, Array, Array], tuple[Tree, Tree, dict[str, Array]]]
 
 
-class Average(NamedTuple):
-    """An exponential running mean of the parameters; ``weight`` is the sum of the weights so far, at most 1."""
-
-    params: Tree
-    weight: Array
-
-
-class Good(NamedTuple):
-    """The newest parameters whose energies were finite, with what belongs to them: where a rejected step returns to."""
-
-    params: Tree
-    update: Tree
-    average: Average | None
-
-
 class RunState(NamedTuple):
-    """All that evolves in a run: exactly what a checkpoint holds. Only ``sampler`` differs between ranks."""
+    """All that evolves in a run: exactly what a checkpoint holds. Only ``chains`` differs between ranks."""
 
-    step: Array  # updates made so far
+    step: Array  # records completed so far, which are the lines of metrics.jsonl
     params: Tree
-    sampler: Tree  # leaves lead with this rank's chains
-    update: Tree
-    good: Good
-    average: Average | None
-    scale: Array  # factor on the step size, below 1 after rejected steps
-    rejected: Array  # rejected steps since parameters that an update made last gave finite energies
-    untried: Array  # bool: an update made ``params`` and no energy of theirs is known yet
+    chains: dict[str, Tree]  # what is dealt to the ranks: leaves lead with this rank's chains
+    memory: Tree  # whatever else the task keeps; the same on every rank
+
+
+class Quantity(NamedTuple):
+    """What bars, summaries, status and report show of a task, by its key in the lines of metrics.jsonl."""
+
+    key: str
+    label: str
+    unit: str = ""
+    format: str = ".6g"  # a format of Python, or "error": with its uncertainty, as -25.4906(12)
+    error: str | None = None  # the key of its standard error
+
+
+class Record(NamedTuple):
+    """What one completed step tells. Rank 0 alone asks: the statistics take time that the others need not spend."""
+
+    line: Callable[[], dict[str, Any]]  # plain numbers by name, one line of metrics.jsonl without its step
+    messages: Callable[[dict[str, Any]], list[str]]  # the line -> what a person should know of it, a line each
+
+
+class Progress(NamedTuple):
+    """How far a run is; ``total`` None where nobody knows."""
+
+    done: float
+    total: float | None
+    unit: str = "steps"
+
+    @property
+    def is_complete(self) -> bool:
+        return self.total is not None and self.done >= self.total
+
+
+class Ending(NamedTuple):
+    """What a run came to."""
+
+    line: dict[str, Any]  # the numbers of its summary
+    status: Literal["done", "doubtful", "failed"]
+    reason: str
+    doubts: tuple[str, ...] = ()  # why its numbers are not to be believed
+    warnings: tuple[str, ...] = ()  # what can spoil them
+
+
+class Task(NamedTuple):
+    """What a run does, turn by turn; the loop knows no more of it than this.
+
+    A turn is the smallest piece of work after which a checkpoint can be made. It returns a Record where it completes a
+    step, and then counts ``state.step`` up by one. All functions are collective but those that rank 0 alone calls.
+    """
+
+    init: Callable[[], RunState]  # random parameters, fresh chains
+    warmed: Callable[[RunState], RunState]  # the same with its chains warmed up
+    # a state of `init` with the parameters of another run, and what its sampler has learnt (None of other samplers)
+    given: Callable[..., RunState]
+    turn: Callable[[RunState], tuple[RunState, Record | None]]
+    progress: Callable[[RunState], Progress]
+    failed: Callable[[RunState], str]  # why no further turn is worth making; empty where it is
+    retried: Callable[[RunState], RunState]  # a state that `failed`, with another chance
+    # state, whether to go on (asked before each piece), a line to say -> what ends the run: rank 0 calls it with the
+    # last lines of metrics.jsonl and the exact reference; None where it was told to stop
+    finish: Callable[..., Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending] | None]
+    summary: Callable[
+        [dict[str, Any], dict[str, Any] | None], dict[str, Any]
+    ]  # line, reference -> keys of summary.json
+    impossible: Callable[[RunState], str]  # why no run can have written this state, of this rank; empty where one can
+    shown: tuple[Quantity, ...]
+    growing: tuple[
+        str, ...
+    ]  # leaves of the state by their names in a checkpoint whose first axis later starts may change
+    programs: Callable[..., list[Any]]  # fresh: bool -> the large programs with their arguments, largest first
+    jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
+    functions: Any = None  # the compiled pieces of a step, for those who time them

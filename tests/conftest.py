@@ -1,26 +1,55 @@
-"""What all tests share: float64, no silent broadcasting of ranks, a compile cache of their own, bounded memory."""
+"""What all tests share: float64, no silent broadcasting of ranks, a compile cache of the suite, bounded memory."""
 
 import ctypes
 import gc
 import os
+import time
+from contextlib import suppress
 from pathlib import Path
 
 import jax
 import pytest
 
+from nqs_hpc.parallel import compile_cache
+
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def compile_cache(tmp_path_factory):
-    """Where jobs that tests start keep compiled programs: many compile the same ones, and none writes to a home."""
-    folder = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        folder = folder.parent  # of all workers
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder / "compiled")
-    yield
-    del os.environ["JAX_COMPILATION_CACHE_DIR"]
+def pytest_configure(config):
+    """Compiled programs are kept beside pytest's own cache: for the other workers, for the jobs that tests start, for
+    the next run of the suite, and for this process after it dropped them (below). An entry is named by its program and
+    by the versions and options of the compiler, so it can only stand for the same machine code; what XLA cuts by the
+    threads, and the kind of processor, name the folder.
+    """
+    kept = config.rootpath / ".pytest_cache" / f"xla-{jax.__version__}"
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(kept)  # of jobs, which make a folder in it for their threads
+    if not hasattr(config, "workerinput"):
+        shrink(kept)
+    threads = len(os.sched_getaffinity(0))
+    jax.config.update("jax_compilation_cache_dir", str(kept / f"units-{compile_cache.processor()}-{threads}"))
+    jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+
+
+LEAST_SECONDS = 0.05  # a faster compilation costs little more than a file
+MOST_BYTES = 2 * 2**30  # on the disk, of programs
+DAYS = 7.0
+
+
+def shrink(kept: Path) -> None:
+    """Remove programs that are old, then the oldest until the rest is within its bound."""
+    entries = []
+    for path in kept.rglob("*-cache"):
+        with suppress(OSError):  # another run of the suite may remove it meanwhile
+            entries.append((path.stat().st_mtime, path.stat().st_size, path))
+    size = sum(entry[1] for entry in entries)
+    for made, its_size, path in sorted(entries):
+        if size <= MOST_BYTES and time.time() - made < DAYS * 86400:
+            return
+        path.unlink(missing_ok=True)
+        size -= its_size
 
 
 MEMORY = (
@@ -32,7 +61,7 @@ _kept = 0  # in use after they were dropped last
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item, nextitem):
-    """Drop compiled programs before they fill the memory of a small machine. The next test compiles what it needs."""
+    """Drop compiled programs before they fill the memory of a small machine. The next test reads what it needs."""
     global _kept
     if nextitem is None or _in_use() < max(MEMORY, _kept + GROWTH):
         return

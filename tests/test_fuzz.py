@@ -17,8 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from nqs_hpc import reading
-from nqs_hpc.config import compose, to_plain
+from nqs_hpc.cluster.site import load_site
+from nqs_hpc.config.compose import compose, to_plain
+from nqs_hpc.inputs import reading
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, study, tensorboard
 from nqs_hpc.library.run import load_run, read_config
 from nqs_hpc.library.sweep import load_sweep
@@ -30,7 +31,6 @@ from nqs_hpc.report.places import holding
 from nqs_hpc.report.rows import read_rows
 from nqs_hpc.report.series import series
 from nqs_hpc.report.status import view
-from nqs_hpc.site import load_site
 from nqs_hpc.system import characters, edges, points
 
 MOST = 50 * 2**20  # bytes that reading a file of a few kilobytes may take at once

@@ -18,22 +18,24 @@ PACKAGE = "nqs_hpc"
 # What each unit (a package, or a file at the top) may import besides itself. Lowest first: a unit names only units that
 # stand before it. Where one could be named and is not, the reason stands beside it.
 ALLOWED: dict[str, set[str]] = {
-    # How a file is opened and parsed: below all readers, of which each layer has some.
-    "reading": set(),
     "types": set(),  # the contracts: everyone's, so nobody above may be needed to read them
+    # What a user or a file gives, checked one value at a time: below all readers, of which each room has some.
+    "inputs": set(),
     # Peers: a lattice knows no ranks, and a rank no lattice.
-    "parallel": {"types", "reading"},
-    "system": {"types", "reading"},
+    "parallel": {"types", "inputs"},
+    "system": {"types", "inputs"},
     # What an operator, an ansatz and a sampler have in common is in types.py (Move), and nothing else: any of the one
     # must work with any of the others, so none of them imports another.
-    "operators": {"types", "reading", "parallel", "system"},
+    "operators": {"types", "inputs", "parallel", "system"},
     "ansatz": {"types", "parallel", "system"},
     "sampler": {"types", "parallel", "system"},
     "stats": {"types", "parallel"},  # numbers of samples, whatever was sampled
     "gradient": {"types", "parallel", "stats"},  # sees log_psi as a function, so no ansatz
     "update": {"types", "parallel", "stats", "gradient"},
-    "driver": {
+    # What a run does; of what users give it knows how a number is written.
+    "tasks": {
         "types",
+        "inputs.numbers",
         "parallel",
         "system",
         "operators",
@@ -43,56 +45,34 @@ ALLOWED: dict[str, set[str]] = {
         "gradient",
         "update",
     },
+    # All that a name in a configuration means. The mathematics is imported late: input is checked before jax is loaded.
+    "choices": {
+        "types",
+        "inputs",
+        "parallel",
+        "system",
+        "operators",
+        "ansatz",
+        "sampler",
+        "update",
+        "tasks",
+    },
     # Files and signals around any computation: a checkpoint must not know what it holds.
-    "job": {"types", "reading", "parallel"},
+    "job": {"types", "inputs", "parallel"},
     # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm.
-    "report": {"reading", "job.files", "job.lifecycle", "job.progress", "job.slurm", "job.study"},
+    "report": {"inputs", "job.files", "job.lifecycle", "job.log", "job.progress", "job.slurm", "job.study"},
     # The input is checked before anything heavy is loaded: geometry and the grammar of Pauli strings, no physics.
-    "checks": {"reading"},
-    "schema": {"checks", "operators.pauli_strings"},
-    "resolve": {"types", "reading", "checks", "schema", "system", "operators.pauli_strings"},
-    "config": {"types", "reading", "checks", "schema", "resolve", "system", "operators.pauli_strings"},
-    "usage": {"reading", "checks", "schema", "config"},
+    "config": {"types", "inputs", "choices", "system", "operators.pauli_strings", "job"},
 }
-# The only file that knows every family by name; it reads and writes no files.
-ALLOWED["parts"] = set(ALLOWED) - {"job", "report", "usage"}
-ALLOWED["record"] = set(ALLOWED) - {"job", "report", "usage"}  # says what is to be written; run writes it
+# From a configuration, and from the arrays of a checkpoint, to what computes.
+ALLOWED["parts"] = set(ALLOWED) - {"report"}
+ALLOWED["cluster"] = {"inputs", "choices", "config", "job"}
+ALLOWED["sweep"] = {"inputs", "choices", "config", "job", "cluster"}  # many jobs, each a `submit` or a start
 # A notebook's view of runs and parts; it starts no job, so no loop and nothing of a start. What state a run is in says
 # report, so that it is the same in a notebook and on a terminal.
-ALLOWED["library"] = set(ALLOWED) - {"usage", "record"}
-# What a job and `submit` ask before anything heavy is loaded.
-ALLOWED["admission"] = {"reading", "checks", "schema", "resolve", "config", "job"}
-ALLOWED["site"] = {"reading", "checks", "schema"}
-ALLOWED["batch"] = {"reading", "checks", "schema", "site", "job"}
-ALLOWED["submit"] = {"reading", "checks", "schema", "config", "usage", "job", "admission", "site", "batch"}
-ALLOWED["sweep"] = {
-    "reading",
-    "usage",
-    "checks",
-    "schema",
-    "config",
-    "job",
-    "admission",
-    "site",
-    "batch",
-}  # many jobs, each a `submit` or a start
-ALLOWED["resume"] = set(ALLOWED) - {
-    "report",
-    "usage",
-    "library",
-    "admission",
-    "site",
-    "batch",
-    "submit",
-    "sweep",
-}  # loads; run saves
-ALLOWED["reference"] = {"schema", "config", "parts", "parallel", "job"}
-ALLOWED["final"] = ALLOWED["resume"] - {"resume", "config"} | {"record"}
-ALLOWED["run"] = set(ALLOWED) - {"library", "admission", "site", "batch", "submit", "sweep"}  # the loop: starts no jobs
-# They look at the machine and know no physics.
-ALLOWED["doctor_checks"] = {"types", "parallel", "job"}
-ALLOWED["doctor_site"] = {"types", "parallel", "job", "doctor_checks"}
-ALLOWED["doctor"] = {"reading", "types", "parallel", "job", "checks", "doctor_checks", "doctor_site"}
+ALLOWED["library"] = set(ALLOWED) - {"cluster", "sweep"}
+ALLOWED["run"] = set(ALLOWED) - {"library", "cluster", "sweep"}  # one job on all ranks: it starts no others
+ALLOWED["doctor"] = {"inputs", "types", "parallel", "job"}  # looks at the machine and knows no physics
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = set(ALLOWED)
 # The package itself: the names of the library, loaded when asked for, since every module loads it first.
@@ -104,21 +84,10 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # jax and what imports it. Reading input or a run folder must not cost the seconds that loading it takes, and threads
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
-NEVER_JAX = ("reading", "system", "report", "checks", "schema", "resolve", "config", "usage")
+NEVER_JAX = ("inputs", "system", "report", "config", "cluster", "sweep")
 NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
-NEVER_JAX += (
-    "admission",
-    "site",
-    "batch",
-    "submit",
-    "sweep",
-    "job.study",
-    "job.lifecycle",
-    "job.lock",
-    "job.slurm",
-    "job.manifest",
-)
-LATE_JAX = ("", "cli", "doctor", "doctor_checks", "doctor_site", "__main__")
+NEVER_JAX += ("job.study", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
+LATE_JAX = ("", "choices", "cli", "doctor", "__main__")
 LATE_JAX += ("library", "library.pieces", "library.run", "library.sweep", "library.tables")  # tables of runs need none
 
 
@@ -242,11 +211,15 @@ def loaded_with(module: str, package: dict[str, list[Import]]) -> dict[str, str]
     return external
 
 
+def is_late(name: str) -> bool:
+    return name in LATE_JAX or any(within(name, entry) for entry in LATE_JAX if entry and entry != "library")
+
+
 def jax_faults(package: dict[str, list[Import]]) -> list[str]:
     faults = []
     for name, imports in package.items():
         never = any(within(name, entry) for entry in NEVER_JAX)
-        if never or name in LATE_JAX:
+        if never or is_late(name):
             loaded = loaded_with(name, package)
             faults += [f"{name}: loads {heavy} through {loaded[heavy]}" for heavy in JAX & loaded.keys()]
         if never:
@@ -279,7 +252,7 @@ def test_light_modules_load_no_jax() -> None:
 
 def test_light_modules_load_no_jax_at_run_time() -> None:
     """The same by experiment, third-party packages included; nor may they load MPI, for `-m` and `--help`."""
-    light = [name for name in all_modules(ROOT) if name in LATE_JAX or any(within(name, entry) for entry in NEVER_JAX)]
+    light = [name for name in all_modules(ROOT) if is_late(name) or any(within(name, entry) for entry in NEVER_JAX)]
     light.remove("__main__")  # it would run
     names = [f"{PACKAGE}.{name}".rstrip(".") for name in light]
     code = f"import sys, importlib\nfor name in {names}: importlib.import_module(name)\nprint(*sys.modules)"
@@ -291,30 +264,30 @@ def test_light_modules_load_no_jax_at_run_time() -> None:
 @pytest.mark.parametrize(
     ("file", "line", "judge"),
     [
-        ("stats/estimate.py", "from nqs_hpc.driver import evaluate", layer_faults),
+        ("stats/estimate.py", "from nqs_hpc.tasks import evaluation", layer_faults),
         ("ansatz/rbm.py", "from nqs_hpc.operators.ising import ising", layer_faults),
         ("ansatz/rbm.py", "from ..operators import ising", layer_faults),
         ("gradient/force.py", "def f():\n    import nqs_hpc.update.sr", layer_faults),
-        ("job/log.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nqs_hpc.run", layer_faults),
-        ("sampler/moves.py", "import importlib\nimportlib.import_module('nqs_hpc.driver')", layer_faults),
-        ("config.py", "from nqs_hpc.operators import local", layer_faults),
+        ("job/log.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nqs_hpc.run.run", layer_faults),
+        ("sampler/moves.py", "import importlib\nimportlib.import_module('nqs_hpc.tasks')", layer_faults),
+        ("config/compose.py", "from nqs_hpc.operators import ising", layer_faults),
         ("__init__.py", "from nqs_hpc import types", layer_faults),
         ("__init__.py", "from nqs_hpc.library import run", layer_faults),
-        ("__init__.py", "def f():\n    import nqs_hpc.run", layer_faults),
+        ("__init__.py", "def f():\n    import nqs_hpc.run.run", layer_faults),
         ("plots.py", "", layer_faults),
         ("job/log.py", "from mpi4py import MPI", owner_faults),
-        ("driver/evaluate.py", "def f():\n    import mpi4jax", owner_faults),
+        ("tasks/evaluation.py", "def f():\n    import mpi4jax", owner_faults),
         ("system/lattice.py", "def f():\n    import jax.numpy as jnp", jax_faults),
-        ("cli.py", "from nqs_hpc import run\n", jax_faults),
+        ("cli/command.py", "from nqs_hpc.run import run\n", jax_faults),
     ],
 )
 def test_a_planted_fault_is_found(tmp_path: Path, file: str, line: str, judge) -> None:
     """One line of the kind that each check is for, in a small package that is sound without it."""
     sound = {
         "types.py": "",
-        "run.py": "import jax",
+        "run/run.py": "import jax",
         "operators/ising.py": "",
-        "driver/evaluate.py": "",
+        "tasks/evaluation.py": "",
         "update/sr.py": "",
     }
 

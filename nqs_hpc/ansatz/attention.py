@@ -6,9 +6,9 @@
 for heads h of d = width / heads numbers each. Factored attention, whose weights are parameters: Viteritti, Rende and
 Becca, Phys. Rev. Lett. 130, 236401 (2023), arXiv:2211.05504; the two compared: Rende and Viteritti, arXiv:2405.18874.
 Full attention: Vaswani et al., arXiv:1706.03762, with the relative bias of Raffel et al., arXiv:1910.10683. Both
-commute with translations by whole patches along closed directions.
+commute with translations by whole patches along periodic directions.
 
-q, k and v have no biases: those of k cancel in the softmax, and that of v is one of the layer that follows.
+q, k and v have no biases: a bias of k cancels in the softmax, and a bias of v is equivalent to one of the next layer.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ AttentionName = Literal["full", "factored"]
 
 
 class Attention(NamedTuple):
-    """``inputs`` numbers a patch go in, ``width`` come out: ``mix(inputs_nI, relative_Hnn) -> (n, width)``.
+    """``mix(inputs_nI, relative_Hnn) -> (n, width)``: from ``inputs`` numbers for each of n patches to ``width``.
 
-    ``relative_Hnn`` are alpha or beta, spread over all pairs of patches.
+    ``relative_Hnn`` is alpha or beta for all pairs of patches.
     """
 
     inputs: int
@@ -34,12 +34,12 @@ class Attention(NamedTuple):
 
 
 def attention(name: AttentionName, width: int, heads: int) -> Attention:
-    """Raises ValueError where the heads do not divide the width."""
+    """Raises ValueError if the heads do not divide the width, and for an unknown name."""
     if heads < 1 or width % heads:
         raise ValueError(f"heads={heads}: must divide width={width}")
 
     def by_head(x_nW: Array) -> Array:
-        """(n, width) -> (heads, n, d): with the heads in front products over patches read rows as they lie."""
+        """(n, width) -> (heads, n, d): with the heads first, products over patches read contiguous rows."""
         return x_nW.reshape(len(x_nW), heads, -1).transpose(1, 0, 2)
 
     def joined(x_Hnd: Array) -> Array:

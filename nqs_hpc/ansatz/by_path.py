@@ -1,6 +1,6 @@
 """Networks of other libraries: a class by its import path, and an ansatz from what its modules compute.
 
-The one place where a configuration names code that is run: DESIGN calls it so, and the command has to name it.
+This is the only place where a configuration names code that is run; the command line has to name it too.
 """
 
 from __future__ import annotations
@@ -15,59 +15,60 @@ from jax import Array
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.types import Ansatz, Kind, Tree
 
-# by which log psi may fail the equations of Cauchy and Riemann, relative to its derivative
+# how far log psi may deviate from the Cauchy-Riemann equations, relative to its derivative
 TOLERANCE = 1e-3
 
 
 def load_class(path: str, base: type) -> type:
     """The class ``package.module:Class``, a subclass of ``base``; imports its module.
 
-    ValueError where there is none, or importing it fails.
+    Raises ValueError if the import fails or there is no such class.
     """
     module_name, _, class_name = path.partition(":")
     try:
         module = importlib.import_module(module_name)
-    except (Exception, SystemExit) as error:  # somebody else's code: anything can happen
-        raise ValueError(f"{module_name} cannot be imported: {one_line(error)}") from None
+    except (Exception, SystemExit) as error:  # the user's code can raise anything
+        raise ValueError(f"{module_name} cannot be imported: {error_line(error)}") from None
     found = module
     for name in class_name.split("."):
         if not hasattr(found, name):
             raise ValueError(f"{module_name} has no {class_name}")
         found = getattr(found, name)
     if not (isinstance(found, type) and issubclass(found, base)):
-        raise ValueError(f"{class_name} of {module_name} is no subclass of {base.__module__.split('.')[0]}'s Module")
+        raise ValueError(f"{class_name} of {module_name} is not a subclass of {base.__module__.split('.')[0]}'s Module")
     return found
 
 
-def one_line(error: BaseException) -> str:
-    """An error of somebody else's code, on one line of at most 200 characters."""
+def error_line(error: BaseException) -> str:
+    """An exception of the user's code, on one line of at most 200 characters."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def module_ansatz(
     init: Callable[[Array], Tree], log_psi: Callable[[Tree, Array], Array], s_N: Array, *, holomorphic: bool
 ) -> Ansatz:
-    """The ansatz of a function log psi, of the kind that its output has, or with ``holomorphic`` of that kind.
+    """The ansatz of a function log psi: ``real`` or ``complex`` as its output is, or ``holomorphic`` if that is set.
 
-    ``s_N`` is any valid configuration. ValueError where ``holomorphic`` is not true of it: log psi or a parameter is
-    real, or at random parameters, or on ``s_N`` or its reverse, it fails the equations of Cauchy and Riemann.
+    ``s_N`` is any valid configuration. Raises ValueError if ``holomorphic`` is set and wrong: log psi or a parameter is
+    real, or log psi violates the Cauchy-Riemann equations, which are tested at random parameters on ``s_N`` and its
+    reverse.
     """
     params = jax.eval_shape(init, jax.random.key(0))
     is_complex = jnp.issubdtype(jax.eval_shape(log_psi, params, s_N).dtype, jnp.complexfloating)
     kind: Kind = "complex" if is_complex else "real"
     if holomorphic:
         if not is_complex:
-            raise ValueError("valid: false, for its log psi is real")
+            raise ValueError("valid: false, because its log psi is real")
         if not all(jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in jax.tree.leaves(params)):
-            raise ValueError("valid: false, for not all of its parameters are complex")
+            raise ValueError("valid: false, because not all of its parameters are complex")
         if not cauchy_riemann(init, log_psi, s_N):
-            raise ValueError("valid: false, for its log psi is no holomorphic function of the parameters")
+            raise ValueError("valid: false, because its log psi is not a holomorphic function of the parameters")
         kind = "holomorphic"
     return full_evaluation(init, log_psi, kind)
 
 
 def cauchy_riemann(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Array], Array], s_N: Array) -> bool:
-    """Whether the derivative of log psi along i v is i times that along v, v and the parameters being random."""
+    """Whether the derivative of log psi along i v is i times the one along v, for random v and parameters."""
 
     @jax.jit
     def derivatives(s_BN: Array) -> tuple[Array, Array]:
@@ -79,7 +80,7 @@ def cauchy_riemann(init: Callable[[Array], Tree], log_psi: Callable[[Tree, Array
             drawn = [scale * jax.random.normal(key, x.shape, x.dtype) for key, x in zip(keys, leaves, strict=True)]
             return jax.tree.unflatten(tree, drawn)
 
-        # away from where biases are 0 and |b|^2 has no derivative either
+        # not at biases of 0, where the derivative of |b|^2 vanishes and the test would pass
         params = jax.tree.map(jnp.add, params, noise(0.1, 1))
         v = noise(1.0, 2)
 

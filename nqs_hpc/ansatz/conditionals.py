@@ -2,53 +2,29 @@
 
     psi(s) = prod_i sqrt(p_i(s_i | s_<i)) exp(i phi_i(s_i | s_<i)),    p_i(v | s_<i) = exp(2 a_v) / sum_v' exp(2 a_v')
 
-in the order of the sites, with log-amplitudes a_v and phases phi_v that a network makes for site i of the sites before
-it (Sharir et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057). So sum_s |psi(s)|^2 = 1, and a sample is
+in the order of the sites. For site i a network computes log-amplitudes a_v and phases phi_v from the sites before it
+(Sharir et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057). So sum_s |psi(s)|^2 = 1, and a sample is
 drawn site by site.
 
-In the sector of a fixed total the values from which the total could no longer be reached get probability 0 and the sum
-goes over the others. With digits d_i = 0 ... V-1 of the local values, their total T, and n sites after site i:
+In the sector of a fixed total, values from which the total could no longer be reached get probability 0, and the sum
+over v' runs over the others. With digits d_i = 0 ... V-1 of the local values, their total T, and n sites after site i:
 
     max(0, T - sum_(j<i) d_j - n (V - 1))  <=  d_i  <=  min(V - 1, T - sum_(j<i) d_j).
 
-Every configuration that keeps to it is in the sector, and every one in the sector does: the support is the sector.
+A configuration satisfies this at every site if and only if it is in the sector: the support of psi is the sector.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import log_cosh
-
-
-def selu(x: Array) -> Array:
-    """Scaled exponential linear unit (Klambauer et al. 2017, arXiv:1706.02515), elementwise.
-
-    With exp(x) - 1, right to one rounding of 1, which takes half as long as expm1.
-    """
-    scale, alpha = 1.0507009873554805, 1.6732632423543772
-    return scale * jnp.where(x > 0, x, alpha * (jnp.exp(jnp.where(x > 0, 0, x)) - 1))
-
-
-Activation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
-
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "selu": selu,
-    "gelu": jax.nn.gelu,
-    "tanh": jnp.tanh,
-    "relu": jax.nn.relu,
-    "silu": jax.nn.silu,
-    "log_cosh": log_cosh,
-}
-
 GROUP = 16  # factors multiplied before their logarithm: 128**16 is a float32
-Range = tuple[Array, Array] | None  # least and largest digit allowed; None: all are
+Range = tuple[Array, Array] | None  # smallest and largest digit allowed; None: all are
 
 
 class LocalSpace(NamedTuple):
@@ -62,7 +38,7 @@ class LocalSpace(NamedTuple):
 
 
 def local_space(n_sites: int, local_values: tuple[int, ...], total: int | None) -> LocalSpace:
-    """Of ``local_values`` in the order given, which must be evenly spaced; ValueError where they are not."""
+    """Raises ValueError if ``local_values``, in the order given, are not evenly spaced, or no state has the total."""
     steps = set(np.diff(local_values).tolist())
     if len(steps) != 1 or 0 in steps:
         raise ValueError(f"local_values={local_values}: at least two values, rising or falling in equal steps")
@@ -81,14 +57,14 @@ def digits(space: LocalSpace, s: Array) -> Array:
 
 
 def inside(space: LocalSpace, digits_N: Array) -> Array:
-    """Whether a configuration has the total; always, where there is none."""
+    """Whether a configuration has the total; True if none is given."""
     return jnp.bool_(True) if space.total is None else jnp.sum(digits_N) == space.total
 
 
 def allowed(space: LocalSpace, site: Array, before: Array) -> Range:
-    """The digits that ``site`` may have where those of the sites before it sum to ``before``; elementwise.
+    """The digits that ``site`` may have if those of the sites before it sum to ``before``; elementwise.
 
-    All where nothing leads into the sector any more: such configurations are given psi = 0 as a whole.
+    All digits if the sector can no longer be reached: psi of such a configuration is set to 0 as a whole.
     """
     if space.total is None:
         return None
@@ -111,7 +87,7 @@ def log_probabilities(a_V: Array, limits: Range) -> Array:
     if limits is None:
         columns = [log_probability(a_V, jnp.int32(v), None) for v in range(n_values)]
     else:
-        # the value is brought inside first, so that no derivative of an infinity is ever formed
+        # the digit is clipped to the range first, so that no derivative of an infinity is ever formed
         columns = [
             jnp.where((limits[0] <= v) & (v <= limits[1]), log_probability(a_V, jnp.clip(v, *limits), limits), -jnp.inf)
             for v in range(n_values)
@@ -120,13 +96,13 @@ def log_probabilities(a_V: Array, limits: Range) -> Array:
 
 
 def log_probability(a_V: Array, digit: Array, limits: Range) -> Array:
-    """log p (...,) of one value each, inside its limits, from log-amplitudes (..., V)."""
+    """log p (...,) of one value each, which lies within its limits, from log-amplitudes (..., V)."""
     part, factor = probability(a_V, digit, limits)
     return part - jnp.log(factor)
 
 
 def probability(a_V: Array, digit: Array, limits: Range) -> tuple[Array, Array]:
-    """`log_probability` as part - log(factor) with factor from 1 to V: many factors make do with one logarithm."""
+    """`log_probability` as part - log(factor) with factor from 1 to V: many factors then share one logarithm."""
     if a_V.shape[-1] == 2:
         gap = 2 * (a_V[..., 1] - a_V[..., 0])
         gap = jnp.where(digit == 0, gap, -gap)
@@ -144,13 +120,13 @@ def probability(a_V: Array, digit: Array, limits: Range) -> tuple[Array, Array]:
 
 
 def sum_of_logs(factors_n: Array) -> Array:
-    """sum log of factors from 1/V to V, at most 128: logarithms of the products of a few, which stay in range."""
+    """sum log of factors between 1/128 and 128, by logarithms of products of a few of them, which stay in range."""
     groups = jnp.pad(factors_n, (0, -factors_n.shape[0] % GROUP), constant_values=1).reshape(-1, GROUP)
     return jnp.sum(jnp.log(jnp.prod(groups, axis=1)))
 
 
 def pick(x_V: Array, digit: Array) -> Array:
-    """The entry of each row (..., V) that its digit (...,) names: a sum, whose derivative is no scatter."""
+    """The entry of each row (..., V) at its digit (...,), as a sum: the derivative of an index would be a scatter."""
     return jnp.sum(jnp.where(along_last(x_V) == digit[..., None], x_V, 0), axis=-1)
 
 
@@ -168,7 +144,7 @@ class Terms(NamedTuple):
 
 
 def amplitude(space: LocalSpace, outputs: Array, digit: Array, limits: Range) -> Terms:
-    """Of one value each (...,), from outputs (..., V), or (..., 2 V) with the phases behind."""
+    """Of one value each (...,), from outputs (..., V), or (..., 2 V) with the phases last."""
     n_values = space.n_values
     phase = None if outputs.shape[-1] == n_values else pick(outputs[..., n_values:], digit)
     return Terms(*probability(outputs[..., :n_values], digit, limits), phase)
@@ -178,13 +154,13 @@ def log_product(space: LocalSpace, outputs_NO: Array, s_N: Array) -> Array:
     """log psi of one configuration from the network's outputs for all sites; -inf outside the sector."""
     digits_N = digits(space, s_N)
     terms = amplitude(space, outputs_NO, digits_N, allowed_everywhere(space, digits_N))
-    # one logarithm a factor: the derivative of a product is dearer than they are
+    # a logarithm of each factor: the derivative of a product costs more than the logarithms
     log_psi = with_phase(0.5 * jnp.sum(terms.part - jnp.log(terms.factor)), terms.phase)
     return log_psi if space.total is None else jnp.where(inside(space, digits_N), log_psi, -jnp.inf)
 
 
 def log_change(new: Terms, old: Terms, counts: Array | None = None) -> Array:
-    """The sum of new - old log-amplitudes (n,), over those that count."""
+    """The sum of new - old log-amplitudes (n,), over those where ``counts`` is true."""
 
     def kept(x: Array, otherwise: float) -> Array:
         return x if counts is None else jnp.where(counts, x, otherwise)

@@ -1,19 +1,19 @@
 """Convolutions on lattices with one site a cell, as products of large matrices.
 
-    y_o = sum_k W_k x_(o + k),    k in a box of the kernel's extent about 0,
+    y_o = sum_k W_k x_(o + k),    k in a box of the kernel's extent around 0,
 
 with x wrapped around periodic directions and 0 beyond open ones. Arrays are (sites, features), sites in the order of
 `system.lattice`: the first direction fastest.
 
-XLA's own convolutions of 64-bit numbers are slow on CPUs, their gradients by sample above all. Here a convolution is
-dense along the first d directions and a sum over shifts along the others: with s the sites of one block of the first d
-directions and k what the kernel reaches along the others, one product
+XLA's own convolutions of 64-bit numbers are slow on CPUs, especially their gradients for each sample. Here a
+convolution is dense along the first d directions and a sum over shifts along the others: with s the sites of one block
+of the first d directions and k the number of shifts along the others, it is one product
 
     (blocks, k s in) x (k s out)
 
-of the shifted input and of a matrix of the kernel's numbers, which does not depend on the configuration. d = 0 is the
+of the shifted input and a matrix of the kernel's numbers, which does not depend on the configuration. d = 0 is the
 usual product with patches, d = D the product with the whole circulant matrix. A small d copies every number of the
-input often, a large d multiplies with many zeros; ``_seconds`` weighs that, from sizes alone.
+input many times, a large d multiplies by many zeros; ``_seconds`` estimates both, from sizes alone.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from jax import Array
 from numpy.typing import NDArray
 
 # Fitted to 64 to 1024 configurations on chains, squares and cubes, kernels from 3 to the whole; float64, one core.
-PER_OPERATION = 1 / 48e9  # seconds an addition and multiplication take in a matrix product, each
+PER_OPERATION = 1 / 48e9  # seconds for one addition or one multiplication in a matrix product
 PER_COPY = 1.2e-9  # seconds to copy a number into the shifted input
 
 
 class Convolution(NamedTuple):
-    """``kernel`` is (K, in, out), K the numbers of the box, its first direction fastest; x is (N, in)."""
+    """``kernel`` is (K, in, out), K the places of the box, its first direction fastest; x is (N, in)."""
 
-    apply: Callable[[Array, Array], Array]  # kernel, x -> (N, out); to be differentiated
+    apply: Callable[[Array, Array], Array]  # kernel, x -> (N, out); efficient to differentiate
     matrix: Callable[[Array], Array]  # kernel -> what ``times`` takes
     times: Callable[[Array, Array], Array]  # matrix, x -> (N, out)
-    seconds: float  # what one configuration takes, as estimated
+    seconds: float  # estimated time of one configuration
 
 
 def convolution(
@@ -52,10 +52,10 @@ def convolution(
     *,
     dense: int | None = None,
 ) -> Convolution:
-    """Of a lattice of ``extent`` sites with a kernel of extent ``kernel``, both (D,).
+    """On a lattice of ``extent`` sites with a kernel of extent ``kernel``, both (D,).
 
-    ``dense``: how many directions are; None: as many as make it fastest. Raises ValueError for a kernel that would
-    reach a site twice, or none.
+    ``dense``: the number of dense directions; None: the fastest number. Raises ValueError for a kernel that would reach
+    a site twice, or none.
     """
     for length, side, size in zip(extent, pbc, kernel, strict=True):
         most = length if side else 2 * length - 1
@@ -79,7 +79,7 @@ def convolution(
         return (_shifted(blocks, pbc[d:], kernel[d:]) @ matrix).reshape(n_sites, n_out)
 
     def patches_times(x: Array, kernel_KIO: Array) -> Array:
-        """What is linear in the kernel, so that its transpose, the gradient by sample, is one product a sample."""
+        """The same, linear in the kernel: its transpose, the gradient for each sample, is one product a sample."""
         beyond = 0 if (source_KN < n_sites).all() else 1
         x = jnp.pad(x.T, ((0, 0), (0, beyond)))
         patches = x[:, source_KN].transpose(1, 0, 2).reshape(n_kernel * n_in, n_sites)
@@ -91,7 +91,7 @@ def convolution(
 
     @apply.defjvp
     def apply_jvp(primals: tuple[Array, Array], tangents: tuple[Array, Array]) -> tuple[Array, Array]:
-        # Through `matrix`, every sample would have the gradient of the whole matrix.
+        # Differentiating through `matrix` would make the gradient of the whole matrix for every sample.
         (kernel_KIO, x), (d_kernel, d_x) = primals, tangents
         w = matrix(kernel_KIO)
         return times(w, x), times(w, d_x) + patches_times(x, d_kernel)
@@ -100,7 +100,7 @@ def convolution(
 
 
 def _seconds(extent: tuple[int, ...], kernel: tuple[int, ...], n_in: int, n_out: int, d: int) -> float:
-    """What one configuration takes with d dense directions."""
+    """Estimated time of one configuration with d dense directions."""
     s, blocks, k_outer = math.prod(extent[:d]), math.prod(extent[d:]), math.prod(kernel[d:])
     copied = blocks * k_outer * s * n_in
     copies = 0 if d == len(extent) else copied * PER_COPY
@@ -108,9 +108,9 @@ def _seconds(extent: tuple[int, ...], kernel: tuple[int, ...], n_in: int, n_out:
 
 
 def _shifted(x: Array, pbc: tuple[bool, ...], kernel: tuple[int, ...]) -> Array:
-    """(blocks, k c) from (..., c), the last direction first: for each entry of the kernel the input it meets.
+    """(blocks, k c) from (..., c), the last direction first: for each entry of the kernel the input it multiplies.
 
-    Slices, and no gather: into a gather XLA would fuse the activation before it, and compute it again for each copy.
+    By slices instead of a gather, into which XLA would fuse the activation before it and recompute it for each copy.
     """
     shifts = [x]
     for axis, (side, size) in enumerate(zip(pbc[::-1], kernel[::-1], strict=True)):
@@ -138,7 +138,7 @@ def reach_of(size: int) -> range:
 
 
 def sources(extent: tuple[int, ...], pbc: tuple[bool, ...], reach: Sequence[range]) -> NDArray[np.int64]:
-    """(K, N): the site that entry k of the kernel of output o meets; N beyond an open side."""
+    """(K, N): the site that entry k of the kernel multiplies for output o; N beyond an open side."""
     n_sites = math.prod(extent)
     here = np.array(list(itertools.product(*map(range, extent[::-1]))), int).reshape(n_sites, -1)
     steps = np.array(list(itertools.product(*reach[::-1])), int).reshape(math.prod(map(len, reach)), -1)
@@ -151,7 +151,7 @@ def sources(extent: tuple[int, ...], pbc: tuple[bool, ...], reach: Sequence[rang
 
 
 def places(source_KN: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(N, N): which entry of the kernel leads from site i to output o; K where none does."""
+    """(N, N): which entry of the kernel leads from site i to output o; K if none does."""
     n_kernel, n_sites = source_KN.shape
     place = np.full((n_sites + 1, n_sites), n_kernel)
     for k in range(n_kernel):

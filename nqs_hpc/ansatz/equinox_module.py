@@ -1,7 +1,7 @@
-"""A module of Equinox, taken as it is: log psi = module(s), of one configuration.
+"""A module of Equinox, used unchanged: log psi = module(s), for one configuration.
 
-Its arrays of floating or complex numbers are the parameters; what else it holds stays as ``cls(key=..., **arguments)``
-made it first. Kidger and Garcia, arXiv:2111.00254.
+Its arrays of floating or complex numbers are the parameters; everything else in it stays as ``cls(key=...,
+**arguments)`` first made it. Kidger and Garcia, arXiv:2111.00254.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from nqs_hpc.ansatz.by_path import load_class, one_line
+from nqs_hpc.ansatz.by_path import error_line, load_class
 from nqs_hpc.ansatz.flax_module import Functions
 from nqs_hpc.types import Tree
 
 
 def equinox_class(path: str) -> type:
-    """The class of that import path; ValueError, one line, where it is no module of Equinox."""
+    """The class of that import path. Raises ValueError, in one line, if it is not a module of Equinox."""
     import equinox
 
     return load_class(path, equinox.Module)
@@ -29,7 +29,7 @@ def equinox_class(path: str) -> type:
 def equinox_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dtype: DTypeLike) -> Functions:
     """``cls(key=key, **arguments)`` on configurations in ``input_dtype``; ``s_N`` is any valid one.
 
-    ValueError, one line, where the module cannot be made or called, or returns anything but a scalar.
+    Raises ValueError, in one line, if the module cannot be made or called, or does not return a scalar.
     """
     import equinox as eqx
 
@@ -39,8 +39,8 @@ def equinox_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dt
     try:
         fixed = eqx.partition(cls(key=jax.random.key(0), **arguments), eqx.is_inexact_array)[1]
         shapes = jax.eval_shape(trained, jax.random.key(0))
-    except Exception as error:  # somebody else's code: anything can happen
-        raise ValueError(f"{cls.__name__} cannot be made with a key and these: {one_line(error)}") from None
+    except Exception as error:  # the user's code can raise anything
+        raise ValueError(f"{cls.__name__} cannot be made with a key and these arguments: {error_line(error)}") from None
     if not jax.tree.leaves(shapes):
         raise ValueError(f"{cls.__name__} has no parameters")
 
@@ -50,8 +50,8 @@ def equinox_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dt
     try:
         found = jax.eval_shape(log_psi, shapes, s_N)
     except Exception as error:
-        raise ValueError(f"{cls.__name__} cannot be called on ({len(s_N)},): {one_line(error)}") from None
+        raise ValueError(f"{cls.__name__} cannot be called on shape ({len(s_N)},): {error_line(error)}") from None
     shape = getattr(found, "shape", None)
     if shape != () or not jnp.issubdtype(found.dtype, jnp.inexact):
-        raise ValueError(f"{cls.__name__} makes {shape} of ({len(s_N)},); valid: one number, log psi, of shape ()")
+        raise ValueError(f"{cls.__name__} returns shape {shape} for shape ({len(s_N)},); valid: (), one number log psi")
     return Functions(trained, log_psi)

@@ -1,7 +1,7 @@
 """Ratios by evaluating the whole wave function: log psi(s') - log psi(s).
 
-The general path of the ansatz contract, for networks that have no cheaper way to follow a move, and the judge of those
-that have. One ratio costs one forward pass.
+The general path of the ansatz contract, for networks without a cheaper way to follow a move, and the reference for
+those that have one. One ratio costs one forward pass.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.layers import over_moves
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 
@@ -24,47 +24,24 @@ def full_evaluation(
 ) -> Ansatz:
     """An ansatz from ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar`` alone.
 
-    With ``freeze(params) -> frozen`` the second is ``log_psi(frozen, s_N)``, for what is worth making once a step.
+    With ``freeze(params) -> frozen``, which prepares what is used many times in a step, the second is
+    ``log_psi(frozen, s_N)``.
 
     The cache is log psi(s). From a state with psi(s) = 0 every ratio is 1: a Markov chain leaves it with its next
-    proposal, and a sum in which it has weight 0 stays finite. With ``a.init``, ``a.log_psi`` and ``a.kind`` of an
-    ansatz that has its own ratios, this is the reference for them.
+    proposal, and a sum in which it has weight 0 stays finite. Given ``a.init``, ``a.log_psi`` and ``a.kind`` of an
+    ansatz with its own ratios, this is the reference for them.
     """
-
-    def log_ratio(frozen: Tree, s_N: Array, cache: Array, move: Move) -> Array:
-        return ratio_to(log_psi(frozen, apply_move(s_N, move)), cache)
 
     def attempt(frozen: Tree, s_N: Array, cache: Array, move: Move) -> tuple[Array, Array]:
         new = log_psi(frozen, apply_move(s_N, move))
         return ratio_to(new, cache), new
 
-    def advance(
-        frozen: Tree,
-        s_N: Array,
-        cache: Array,
-        move: Move,
-        attempted: Array | None = None,
-        accepted: Array | bool = True,
-    ) -> Array:
-        new = log_psi(frozen, apply_move(s_N, move)) if attempted is None else attempted
-        return jnp.where(accepted, new, cache)
-
-    return Ansatz(
-        init=init,
-        log_psi=log_psi if freeze is None else lambda params, s_N: log_psi(freeze(params), s_N),
-        kind=kind,
-        freeze=freeze or (lambda params: params),
-        prepare=log_psi,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
-        whole=True,
-    )
+    of_params = log_psi if freeze is None else lambda params, s_N: log_psi(freeze(params), s_N)
+    return complete(init, of_params, kind, freeze=freeze, prepare=log_psi, attempt=attempt, whole=True)
 
 
 def ratio_to(log_psi_new: Array, log_psi_old: Array) -> Array:
-    """log psi(s') - log psi(s), 0 where psi(s) = 0."""
+    """log psi(s') - log psi(s), or 0 if psi(s) = 0."""
     empty = jnp.isneginf(jnp.real(log_psi_old))
     # The inner where keeps -inf - (-inf) = NaN out of the unused branch, and so out of derivatives.
     return jnp.where(empty, 0, log_psi_new - jnp.where(empty, 0, log_psi_old))

@@ -4,35 +4,33 @@
 
 with f_g a vector of ``features`` for each group element g, so that f_g(u s) = f_{gu}(s) and psi(u s) = chi(u) psi(s).
 Kernels span the whole group. Roth and MacDonald, arXiv:2104.05085 (2021); Roth, Szabo and MacDonald, Phys. Rev. B 108,
-054410 (2023), arXiv:2211.07749. All parameters are real: f is real for psi > 0, else the last layer gives real and
-imaginary part of each f_gc.
+054410 (2023), arXiv:2211.07749. All parameters are real. f is real for dtype="real", where psi > 0; otherwise the last
+layer gives the real and the imaginary part of each f_gc.
 
-A convolution is a few matrix products of all elements and features (`group_convolution`), with matrices that are
-gathered once a step. A move changes all f, and the first layer is one of the smallest products, so ratios are full
-evaluations.
+A convolution is a few matrix products over all elements and features (`group_convolution`), whose matrices are gathered
+once a step. A move changes all f, and the first layer is one of the smallest products, so ratios are full evaluations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.group_convolution import group_convolution
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
-from nqs_hpc.ansatz.mlp import ACTIVATIONS
+from nqs_hpc.ansatz.layers import normal, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.groups import product_table
 from nqs_hpc.types import Ansatz
-
-GroupActivation = Literal["selu", "gelu", "tanh", "relu", "silu", "log_cosh"]
 
 
 class GroupLayer(NamedTuple):
@@ -41,17 +39,12 @@ class GroupLayer(NamedTuple):
 
 
 class FrozenGCNN(NamedTuple):
-    """Vectors over group and features are one long axis, in the order of elements of `group_convolution`."""
+    """Vectors over group and features have one long axis, with the elements in the order of `group_convolution`."""
 
-    kernels: tuple[Array, ...]  # those of the parameters, for derivatives
+    kernels: tuple[Array, ...]  # as in the parameters, for derivatives
     lift: Array  # (N, G out) the first layer, as a matrix
     matrices: tuple[tuple[Array, ...], ...]  # of each other layer
     biases: tuple[Array, ...]  # (G out,)
-
-
-def selu(x: Array) -> Array:
-    """The self-normalising unit of Klambauer et al. 2017, arXiv:1706.02515; exp - 1 is half the time of expm1 here."""
-    return 1.0507009873554805 * jnp.where(x > 0, x, 1.6732632423543772 * (jnp.exp(jnp.minimum(x, 0)) - 1))
 
 
 def gcnn(
@@ -59,7 +52,7 @@ def gcnn(
     *,
     layers: int,
     features: int,
-    activation: GroupActivation = "selu",
+    activation: Activation = "selu",
     dtype: NumberName = "real",
     init_scale: float = 1.0,
     local_values: Sequence[int] = (1, -1),
@@ -67,21 +60,19 @@ def gcnn(
 ) -> Ansatz:
     """A network over the group of ``symmetry``, of kind ``real`` or ``complex``; params are a tuple of ``GroupLayer``.
 
-    ``layers`` counts the first one, from sites to the group, too. Weights start LeCun-normal times ``init_scale``,
+    ``layers`` includes the first one, from sites to the group. Weights start LeCun-normal times ``init_scale``,
     biases at zero. Raises ValueError for sizes below 1, an unknown activation, a group with spin flips, and for
     dtype="real" with characters that are not all 1.
     """
     if layers < 1 or features < 1:
         raise ValueError(f"layers={layers}, features={features}: both must be at least 1")
-    nonlinear = (ACTIVATIONS | {"selu": selu}).get(activation)
-    if nonlinear is None:
-        raise ValueError(f"activation={activation!r}: one of selu, {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     if (symmetry.flips < 0).any():
-        raise ValueError("a group of site permutations alone: spin flip is for symmetrize")
+        raise ValueError("symmetry: only site permutations are available here; for spin flip use symmetrize")
     if dtype == "real" and not symmetry.is_trivial:
-        raise ValueError("dtype='real': characters that are all 1, or dtype='complex'")
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
+        raise ValueError("dtype='real': needs characters that are all 1; otherwise dtype='complex'")
+    is_complex = dtype == "complex"
+    param_dtype = real_parameters(dtype, float_dtype)
     size, n_sites = symmetry.perms.shape
     outputs = features * (2 if is_complex else 1)
     widths = (*(features,) * (layers - 1), outputs)
@@ -104,7 +95,7 @@ def gcnn(
 
     def freeze(params: tuple[GroupLayer, ...]) -> FrozenGCNN:
         first, *others = params
-        # Derivatives go through the kernels: those of the matrices would be many times as large.
+        # Derivatives go through the kernels: derivatives of the matrices would be many times larger.
         return FrozenGCNN(
             kernels=tuple(layer.kernel for layer in params),
             lift=jax.lax.stop_gradient(first.kernel[perms.T].reshape(n_sites, -1)),
@@ -117,13 +108,13 @@ def gcnn(
         for kernel, matrices, bias in zip(frozen.kernels[1:], frozen.matrices, frozen.biases[1:], strict=True):
             x = convolution.apply(nonlinear(x), kernel, matrices) + bias
         log_f = x
-        if is_complex:  # of each element its real parts, then its imaginary ones
+        if is_complex:  # for each element its real parts, then its imaginary parts
             planes = x.reshape(size, 2, features)
             log_f = jax.lax.complex(planes[:, 0].ravel(), planes[:, 1].ravel())
         absent = jnp.bool_(False)
         if codes_NG is not None:
             absent = is_absent(s_N.astype(jnp.float64) @ codes_NG, symmetry)
-        return log_sum(log_f, weights, "complex" if is_complex else "real", absent)
+        return log_sum(log_f, weights, dtype, absent)
 
     @jax.custom_jvp
     def lift(s_N: Array, kernel: Array, matrix: Array) -> Array:
@@ -136,4 +127,4 @@ def gcnn(
         by_kernel = (s_N[window_GN] @ tangents[1]).reshape(-1)
         return lift(s_N, kernel, matrix), tangents[0] @ matrix + by_kernel
 
-    return full_evaluation(init, log_psi, "complex" if is_complex else "real", freeze=freeze)
+    return full_evaluation(init, log_psi, dtype, freeze=freeze)

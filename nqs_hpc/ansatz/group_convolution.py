@@ -2,15 +2,16 @@
 
     y_g = sum_h K(h g^-1) x_h,        x_h of ``n_in`` features, y_g of ``n_out``.
 
-With a subgroup {1, c, .., c^(n-1)} every element is r c^j of one coset r, and K(r' c^i (r c^j)^-1) knows i and j by
-i - j alone: of a matrix of all elements and features each block row is the one before, shifted. The transform over j
-leaves one block of cosets and features for each of the n/2 + 1 frequencies of real numbers,
+With a subgroup {1, c, .., c^(n-1)} every element is r c^j with a unique representative r of its coset, and
+K(r' c^i (r c^j)^-1) depends on i and j through i - j only: in the matrix of all elements and features each block row is
+the previous one, shifted. The transform over j leaves one block of cosets and features for each of the n/2 + 1
+frequencies of real numbers,
 
     Y_k = X_k sum_d exp(2 pi i k d / n) K(r' c^d r^-1),     X_k = sum_j exp(-2 pi i k j / n) x_{r c^j},
 
-where the whole matrix has n^2 blocks of that size: at n = 6 a third of the operations, as matrix products still large
-enough for a processor's full rate, which transforms over the whole group do not leave. (Diaconis, Group Representations
-in Probability and Statistics, IMS 1988, has such transforms in general.)
+while the whole matrix has n^2 blocks of that size. At n = 6 this is a third of the operations, in matrix products that
+are still large enough to run at a processor's full rate; those of a transform over the whole group are not. (Such
+transforms in general: Diaconis, Group Representations in Probability and Statistics, IMS 1988.)
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ from numpy.typing import NDArray
 
 from nqs_hpc.system.groups import inverses
 
-# What an operation costs in the transforms, n of them a number, as loops, beside one in a matrix product: with it the
-# fastest subgroup is taken in all cases of benchmarks/group_convolution.py.
+# The cost of an operation in the transforms, which are loops with n operations a number, relative to one in a matrix
+# product. With this value the fastest subgroup is chosen in all cases of benchmarks/group_convolution.py.
 LOOP_COST = 2.0
-MAX_ORDER = 24  # transforms are written out term by term, and compile accordingly
+MAX_ORDER = 24  # transforms are written out term by term, so that compile times grow with it
 
 
 class GroupConvolution(NamedTuple):
     """Activations are flat over elements and features, the elements in the order of ``elements``."""
 
-    elements: NDArray[np.int64]  # (G,) their numbers: those of one power of c after the other
+    elements: NDArray[np.int64]  # (G,) their numbers, all cosets of one power of c after the other
     order: int  # n
-    matrices: Callable[[Array], tuple[Array, ...]]  # of a kernel (G, n_in, n_out): what is gathered once a step
+    matrices: Callable[[Array], tuple[Array, ...]]  # kernel (G, n_in, n_out) -> what is gathered once a step
     apply: Callable[[Array, Array, tuple[Array, ...]], Array]  # (x (G n_in,), kernel, matrices) -> (G n_out,)
 
 
 def group_convolution(
     table: NDArray[np.int32], features: int, powers: NDArray[np.int64] | None = None
 ) -> GroupConvolution:
-    """For the group of products ``table[g, h]`` = g h, whose identity is number 0, and about so many features.
+    """For the group with products ``table[g, h]`` = g h, whose identity is number 0, and about so many features.
 
-    ``powers``: the subgroup, another one than `cyclic_subgroup` takes. Kernels are by the number of h g^-1. Derivatives
-    with respect to them are a product of windows of x: ``matrices`` has none.
+    ``powers``: the subgroup to take instead of that of `cyclic_subgroup`. Kernels are indexed by the number of h g^-1.
+    Derivatives with respect to them are products with windows of x; ``matrices`` is not differentiated.
     """
     if powers is None:
         powers = cyclic_subgroup(table, features)
@@ -58,7 +59,7 @@ def group_convolution(
     # r' c^d r^-1 of all d, r', r
     quotient_nRR = table[table[representatives[:, None], powers].T[:, :, None], inverses(table)[representatives]]
     position = np.argsort(elements)
-    window_GK = position[table[:, elements].T]  # h = k g for all k: a kernel's own index
+    window_GK = position[table[:, elements].T]  # h = k g for all k, the index of the kernel
     frequencies = range(n // 2 + 1)
 
     def is_real(k: int) -> bool:
@@ -70,7 +71,7 @@ def group_convolution(
         found = []
         for k in frequencies:
             angle = 2 * np.pi * k * np.arange(n) / n
-            weight = (1 if is_real(k) else 2) / n  # of the way back, in which k stands for -k too
+            weight = (1 if is_real(k) else 2) / n  # of the inverse transform, where k stands for -k too
             real = jnp.tensordot(jnp.asarray(weight * np.cos(angle), kernel.dtype), blocks, 1)
             if is_real(k):
                 found.append(real)
@@ -102,7 +103,7 @@ def group_convolution(
 
 
 def _forward(x_n: list[Array]) -> list[Array]:
-    """X_k = sum_j exp(-2 pi i k j / n) x_j of real x_j: real, or real part and imaginary part one after the other."""
+    """X_k = sum_j exp(-2 pi i k j / n) x_j for real x_j: real, or the real part followed by the imaginary part."""
     n = len(x_n)
     pairs = range(1, (n + 1) // 2)
     even = {j: x_n[j] + x_n[n - j] for j in pairs}
@@ -137,7 +138,7 @@ def _backward(planes: list[Array], n: int) -> list[Array]:
 
 
 def cyclic_subgroup(table: NDArray[np.int32], features: int) -> NDArray[np.int64]:
-    """The powers (n,) of the element for which a convolution takes least, the identity first."""
+    """The powers (n,) of the element for which a convolution costs least, the identity first."""
     size = len(table)
 
     def cost(n: int) -> float:
@@ -158,7 +159,7 @@ def cyclic_subgroup(table: NDArray[np.int32], features: int) -> NDArray[np.int64
 
 
 def _cosets(table: NDArray[np.int32], powers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(n, R) the numbers of r c^j; the representatives r are the first of their cosets, the identity before all."""
+    """(n, R) the numbers of r c^j; r is the first element of its coset, and the identity is the first r."""
     left = np.ones(len(table), dtype=bool)
     cosets = []
     for r in range(len(table)):

@@ -10,7 +10,7 @@ With the field h_i = a_i + sum_j W_ij s_j (W symmetric, zero on the diagonal) as
 
     log psi(s') - log psi(s) = sum_i d_i h_i + 1/2 sum_{ij} d_i W_ij d_j,    h' = h + W d:
 
-F^2 operations a ratio, N F to follow a move.
+F^2 operations for a ratio, N F to follow a move.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, over_moves, parameter_dtype
-from nqs_hpc.types import Ansatz, Move
+from nqs_hpc.ansatz.complete import complete
+from nqs_hpc.ansatz.layers import normal, parameter_dtype
+from nqs_hpc.ansatz.names import FloatName, NumberName
+from nqs_hpc.types import Ansatz, Kind, Move
 
 
 class JastrowParams(NamedTuple):
@@ -44,7 +46,7 @@ def jastrow(
     Parameters start as normal numbers of standard deviation ``init_scale``. Raises ValueError for fewer than two sites.
     """
     if n_sites < 2:
-        raise ValueError(f"n_sites={n_sites}: a pair needs at least 2")
+        raise ValueError(f"n_sites={n_sites}: at least 2, since the wave function is one of pairs")
     param_dtype = parameter_dtype(dtype, float_dtype)
     first, second = np.triu_indices(n_sites, k=1)
 
@@ -55,48 +57,34 @@ def jastrow(
             a=normal(key_a, (n_sites,), init_scale, param_dtype),
         )
 
+    def upper(w: Array) -> Array:
+        """(N, N): W_ij for i < j, else 0."""
+        return jnp.zeros((n_sites, n_sites), param_dtype).at[first, second].set(w)
+
     def log_psi(params: JastrowParams, s_N: Array) -> Array:
         s_N = s_N.astype(param_dtype)
-        w = jnp.zeros((n_sites, n_sites), param_dtype).at[first, second].set(params.w)
-        return s_N @ (w @ s_N + params.a)
+        return s_N @ (upper(params.w) @ s_N + params.a)
 
     def freeze(params: JastrowParams) -> JastrowFrozen:
-        w = jnp.zeros((n_sites, n_sites), param_dtype).at[first, second].set(params.w)
+        w = upper(params.w)
         return JastrowFrozen(w=w + w.T, a=params.a)
 
     def prepare(frozen: JastrowFrozen, s_N: Array) -> Array:
         return frozen.a + s_N.astype(param_dtype) @ frozen.w
 
-    def log_ratio(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> Array:
+    def attempt(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> tuple[Array, tuple[()]]:
         del s_N
         d = move.deltas.astype(param_dtype)
-        # A repeated pad has delta 0, so the pair of a site with itself never counts: W_ii = 0.
+        # Pads may repeat a site, but their delta is 0; and W_ii = 0, so no pair of a site with itself counts.
         w = frozen.w[move.sites[:, None], move.sites[None, :]]
-        return d @ (h_N[move.sites] + w @ d / 2)
-
-    def attempt(frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move) -> tuple[Array, tuple[()]]:
-        return log_ratio(frozen, s_N, h_N, move), ()
+        return d @ (h_N[move.sites] + w @ d / 2), ()
 
     def advance(
-        frozen: JastrowFrozen,
-        s_N: Array,
-        h_N: Array,
-        move: Move,
-        attempted: tuple[()] = (),
-        accepted: Array | bool = True,
+        frozen: JastrowFrozen, s_N: Array, h_N: Array, move: Move, attempted: tuple[()], accepted: Array | bool
     ) -> Array:
         del s_N, attempted
         d = jnp.where(accepted, move.deltas, 0).astype(param_dtype)
         return h_N + d @ frozen.w[move.sites]
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="real" if dtype == "real" else "holomorphic",
-        freeze=freeze,
-        prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
-    )
+    kind: Kind = "real" if dtype == "real" else "holomorphic"
+    return complete(init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance)

@@ -2,20 +2,21 @@
 
     x_0 = s,   z_l(r) = b_l + sum_o W_l(o) x_(l-1)(r + o),   x_l = f(z_l),   z_L(r) = the outputs for site r
 
-with offsets o that lead to earlier sites, and in all layers but the first to r itself (`receptive`), so that the
-outputs for a site know the sites before it alone; `conditionals` makes psi of them. In one dimension these are the
+with offsets o to earlier sites, and in all layers but the first also to r itself (`receptive`), so that the outputs for
+a site depend only on the sites before it; `conditionals` computes psi from them. In one dimension these are the
 causal convolutions of WaveNet (van den Oord et al. 2016, arXiv:1609.03499) without dilation, in two the masked kernels
 of PixelCNN (van den Oord et al. 2016, arXiv:1601.06759), as a neural quantum state in Sharir et al., Phys. Rev. Lett.
-124, 020503 (2020), arXiv:1902.04057. In two dimensions they have PixelCNN's blind spot: a layer that goes up a row
-goes at most k - 1 columns to the right, so at any depth r rows up only the next r (k - 1) columns there are seen.
+124, 020503 (2020), arXiv:1902.04057. In two dimensions they have PixelCNN's blind spot: a layer that goes up one row
+goes at most k - 1 columns to the right, so at any depth only r (k - 1) columns to the right are seen r rows up.
 
 A move changes each layer in a window behind its sites. Ratios follow the change through the layers, window by window;
-the rest of the configuration is read from a cache. Windows of several changed sites may overlap: a place that lies in
-several belongs to the first of them, and its change is the sum of what comes from all.
+the rest of the configuration is read from a cache. Windows of several changed sites may overlap: a place in several
+windows is counted in the first of them, and its change is the sum of the contributions of all.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -23,9 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.conditionals import (
-    ACTIVATIONS,
-    Activation,
     Terms,
     allowed,
     allowed_everywhere,
@@ -38,7 +39,8 @@ from nqs_hpc.ansatz.conditionals import (
     log_product,
 )
 from nqs_hpc.ansatz.full_evaluation import apply_move
-from nqs_hpc.ansatz.layers import Dense, FloatName, NumberName, dense_init, over_moves, parameter_dtype
+from nqs_hpc.ansatz.layers import Dense, dense_layers_init, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.ansatz.receptive import causal_offsets, connections, relative, windows
 from nqs_hpc.types import Ansatz, Conditionals, Move
 
@@ -47,7 +49,7 @@ Params = tuple[Dense, ...]
 
 class ConvFrozen(NamedTuple):
     layers: Params
-    bands: tuple[Array, ...]  # (W_l-1 C_l-1, W_l C_l): changes in the window of a layer -> those of the next
+    bands: tuple[Array, ...]  # (W_l-1 C_l-1, W_l C_l): changes in the window of a layer -> changes of the next layer
 
 
 class ConvCache(NamedTuple):
@@ -58,7 +60,7 @@ class ConvCache(NamedTuple):
 
 
 class ConvChange(NamedTuple):
-    """What a move makes of the cache: changes at places, each of which is named once or changes by 0."""
+    """The changes of the cache by a move, by place; a place that occurs several times changes by 0 at all but one."""
 
     sites: tuple[Array, ...]  # (F W_l,) by layer
     z: tuple[Array, ...]  # (F W_l, C_l)
@@ -85,7 +87,7 @@ def masked_conv(
 ) -> Ansatz:
     """A convolutional autoregressive network on ``extent`` = (Lx,) or (Lx, Ly) sites, of kind ``real`` or ``complex``.
 
-    ``layers`` counts the one to the outputs; the others have ``features`` channels. Weights start LeCun-normal times
+    ``layers`` includes the one to the outputs; the others have ``features`` channels. Weights start LeCun-normal times
     ``init_scale``, biases at zero; the parameters, a tuple of ``Dense``, are real either way. ``total`` restricts psi
     to the configurations that have it. Raises ValueError for sizes out of range, local values that are not evenly
     spaced and totals that no configuration has.
@@ -95,21 +97,18 @@ def masked_conv(
             f"extent={extent}, layers={layers}, features={features}, kernel={kernel}: one or two directions, at least "
             "1 layer of 1 feature, a kernel of at least 2 and at most the smallest extent"
         )
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     shape = extent[::-1]  # rows first: site = x + Lx y is the order of the grid's memory
     n_sites = int(np.prod(shape))
     space = local_space(n_sites, local_values, total)
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    real_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
+    real_dtype = real_parameters(dtype, float_dtype)
 
-    n_outputs = space.n_values * (2 if is_complex else 1)
+    n_outputs = space.n_values * (2 if dtype == "complex" else 1)
     channels = (1, *[features] * (layers - 1), n_outputs)
     kernels = [causal_offsets(len(shape), kernel, exclusive=layer == 0) for layer in range(layers)]
     reach = kernel - 1
-    margins = [(reach, 0)] + [(reach, reach)] * (len(shape) - 1)  # around the grid, for kernels at its edges
-    # how many sites back each offset is, and of each site whether that is still in the row it should be in
+    margins = [(reach, 0)] + [(reach, reach)] * (len(shape) - 1)  # zeros around the grid, for kernels at its edges
+    # how many sites back each offset leads, and for each site whether that ends in the right row
     distances = [-offsets @ np.array([1, *shape[:0:-1]])[::-1] for offsets in kernels]
     longest = int(distances[0].max())
     columns = np.arange(n_sites)[:, None] % shape[-1]
@@ -127,20 +126,16 @@ def masked_conv(
     place_in = [relative(window.offsets, shape) for window in places]
 
     def init(key: Array) -> Params:
-        return tuple(
-            dense_init(k, len(offsets) * n_in, n_out, scale=init_scale, dtype=real_dtype)
-            for k, offsets, n_in, n_out in zip(
-                jax.random.split(key, layers), kernels, channels[:-1], channels[1:], strict=True
-            )
-        )
+        sizes = [(len(seen) * n_in, n_out) for seen, (n_in, n_out) in zip(kernels, pairwise(channels), strict=True)]
+        return dense_layers_init(key, sizes, scale=init_scale, dtype=real_dtype)
 
     def outputs_of(params: Params, s_N: Array) -> tuple[list[Array], list[Array]]:
         """z_l of all layers, (N, C_l), and f(z_l) of all but the last."""
         x, xs, zs = s_N.astype(real_dtype)[:, None], [], []
         for layer, offsets in zip(params, kernels, strict=True):
             around = seen(jnp.pad(x.reshape(*shape, -1), [*margins, (0, 0)]), offsets)
-            # with the bias in the product its result is the array that ratios read; an addition after it would be made
-            # again by each of them
+            # With the bias in the product, its result is the array that ratios read; a separate addition would be fused
+            # into each ratio and recomputed there.
             inputs = jnp.concatenate([around, jnp.ones((n_sites, 1), real_dtype)], axis=1)
             zs.append(inputs @ jnp.concatenate([layer.weight, layer.bias[None]]))
             x = nonlinear(zs[-1])
@@ -148,7 +143,7 @@ def masked_conv(
         return zs, xs[:-1]
 
     def seen(x: Array, offsets: np.ndarray) -> Array:
-        """(N, n C): for each site the channels at all offsets from it, of a grid with margins."""
+        """(N, n C): for each site the channels at all offsets from it, from a grid with margins."""
         corners = (offsets + np.array([low for low, _ in margins])).tolist()
         parts = [x[tuple(slice(c, c + n) for c, n in zip(corner, shape, strict=True))] for corner in corners]
         return jnp.concatenate(parts, axis=-1).reshape(n_sites, -1)
@@ -173,7 +168,7 @@ def masked_conv(
         return ConvCache(z, x, terms, ~inside(space, digits_N))
 
     def change(frozen: ConvFrozen, cache: ConvCache, move: Move) -> tuple[ConvChange, Array]:
-        """The change of each layer in the windows of a move's sites, and which places of the last window count."""
+        """The change of each layer in the windows of a move's sites, and which places of the last windows count."""
         n_moved = move.sites.shape[0]
         sites, dz, dx, counts = [], [], [], jnp.ones(0)
         d = move.deltas.astype(real_dtype)[:, None]  # (F, W C) of the layer below
@@ -191,8 +186,8 @@ def masked_conv(
         return ConvChange(tuple(sites), tuple(dz), tuple(dx)), counts.reshape(-1)
 
     def shared(layer: int, moved_F: Array, u_FW: Array, on_grid_FW: Array, d_FWC: Array) -> tuple[Array, Array]:
-        """What all moved sites together change at each place of their windows, and which places count: the first of
-        each site.
+        """The change by all moved sites at each place of their windows, and which places count: of each site the first
+        place.
         """
         n_moved, n_places = u_FW.shape
         apart = (
@@ -214,7 +209,7 @@ def masked_conv(
         if space.total is None:
             old = jax.tree.map(lambda x: at(x, u), cache.terms)
             return log_change(amplitude(space, outputs_u, digits_u, None), old, counts), changed
-        # the totals behind the first changed site are others, and with them the limits
+        # the totals after the first changed site are different, and so are the limits
         digits_N = digits(space, apply_move(s_N, move))
         limits = allowed_everywhere(space, digits_N)
         terms = amplitude(space, cache.z[-1], digits(space, s_N), limits)
@@ -225,18 +220,10 @@ def masked_conv(
         ratio = jnp.where(inside(space, digits_N), ratio, -jnp.inf)
         return jnp.where(cache.is_zero, 0, ratio), changed
 
-    def log_ratio(frozen: ConvFrozen, s_N: Array, cache: ConvCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
     def advance(
-        frozen: ConvFrozen,
-        s_N: Array,
-        cache: ConvCache,
-        move: Move,
-        attempted: ConvChange | None = None,
-        accepted: Array | bool = True,
+        frozen: ConvFrozen, s_N: Array, cache: ConvCache, move: Move, changed: ConvChange, accepted: Array | bool
     ) -> ConvCache:
-        changed = change(frozen, cache, move)[0] if attempted is None else attempted
+        del frozen
         z, x = (
             tuple(
                 old.at[sites].add(jnp.where(accepted, d, 0))
@@ -254,7 +241,7 @@ def masked_conv(
         memory, z = list(running.memory), jnp.zeros(0)
         for i, (layer, back) in enumerate(zip(frozen.layers, distances, strict=True)):
             parts = [memory[i][longest - d] for d in back[back > 0]]
-            if len(shape) > 1:  # where the row ends another begins
+            if len(shape) > 1:  # offsets must not reach across the ends of rows
                 inside_row = jnp.asarray(in_row[i])[site]
                 parts = [jnp.where(inside_row[j], part, 0) for j, part in enumerate(parts)]
             if i > 0:
@@ -270,14 +257,12 @@ def masked_conv(
         value = (space.first + space.spacing * digit).astype(real_dtype)
         return ConvRunning((pushed(running.memory[0], value[None]), *running.memory[1:]), running.before + digit)
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="complex" if is_complex else "real",
+    return complete(
+        init,
+        log_psi,
+        dtype,
         freeze=freeze,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         conditionals=Conditionals(begin, step, extend),
@@ -285,10 +270,10 @@ def masked_conv(
 
 
 def pushed(memory: Array, x: Array) -> Array:
-    """The last D entries of ``memory`` (D, C) and ``x`` (C,): a copy, which XLA makes faster than a write in place."""
+    """The last D entries of ``memory`` (D, C) and ``x`` (C,): with XLA this copy is faster than a write in place."""
     return jnp.concatenate([memory[1:], x[None]])
 
 
 def at(x: Array, places: Array) -> Array:
-    """Rows of ``x``, without a check of the places in every ratio."""
+    """Rows of ``x``, without checking in every ratio that the places are in bounds."""
     return x.at[places].get(mode="promise_in_bounds")

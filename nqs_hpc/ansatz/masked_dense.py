@@ -1,13 +1,13 @@
-"""Autoregressive dense network: a perceptron whose weights are masked so that site i sees the sites before it alone.
+"""Autoregressive dense network: a perceptron whose weights are masked so that site i sees only the sites before it.
 
     x_0 = s,   z_l(i) = b_l(i) + sum_(j<=i) W_l(i, j) x_(l-1)(j),   x_l = f(z_l),   z_L(i) = the outputs for site i
 
-with j < i in the first layer, and ``features`` numbers a site in each hidden one; `conditionals` makes psi of the
-outputs. This is MADE (Germain et al. 2015, arXiv:1502.03509) in a fixed order; as a neural quantum state in Sharir et
-al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Only weights that are not masked are parameters.
+with j < i in the first layer, and ``features`` numbers per site in each hidden layer; `conditionals` computes psi from
+the outputs. This is MADE (Germain et al. 2015, arXiv:1502.03509) in a fixed order; as a neural quantum state in Sharir
+et al., Phys. Rev. Lett. 124, 020503 (2020), arXiv:1902.04057. Only weights that are not masked are parameters.
 
-A move changes all sites behind its first one. A ratio updates the first layer, which is linear in s, from a cache, and
-evaluates the others again.
+A move changes the outputs of all sites after its first one. A ratio updates the first layer, which is linear in s, from
+a cache, and recomputes the others.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.conditionals import (
-    ACTIVATIONS,
-    Activation,
     Terms,
     allowed,
     allowed_everywhere,
@@ -34,12 +34,13 @@ from nqs_hpc.ansatz.conditionals import (
     log_product,
 )
 from nqs_hpc.ansatz.full_evaluation import apply_move
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, over_moves, parameter_dtype
+from nqs_hpc.ansatz.layers import normal, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.types import Ansatz, Conditionals, Move
 
 
 class Masked(NamedTuple):
-    """x -> z of one layer; the pairs (j, i) of sites follow each other by j, then by i."""
+    """x -> z of one layer; the pairs (j, i) of sites are sorted by j, then by i."""
 
     weight: Array  # (pairs, in, out)
     bias: Array  # (N, out)
@@ -75,19 +76,16 @@ def masked_dense(
 ) -> Ansatz:
     """A dense autoregressive network of kind ``real`` or ``complex``; params are a tuple of ``Masked``, all real.
 
-    ``layers`` counts the one to the outputs. Weights start normal with variance init_scale^2 / (inputs of the site),
+    ``layers`` includes the one to the outputs. Weights start normal with variance init_scale^2 / (inputs of the site),
     biases at zero. ``total`` restricts psi to the configurations that have it. Raises ValueError for sizes below 1, an
     unknown name, local values that are not evenly spaced and totals that no configuration has.
     """
     if n_sites < 1 or layers < 1 or features < 1:
         raise ValueError(f"n_sites={n_sites}, layers={layers}, features={features}: each must be at least 1")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     space = local_space(n_sites, local_values, total)
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    real_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
-    widths = (1, *[features] * (layers - 1), space.n_values * (2 if is_complex else 1))
+    real_dtype = real_parameters(dtype, float_dtype)
+    widths = (1, *[features] * (layers - 1), space.n_values * (2 if dtype == "complex" else 1))
     pairs = [np.triu_indices(n_sites, 1 if layer == 0 else 0) for layer in range(layers)]  # j, i
 
     def init(key: Array) -> tuple[Masked, ...]:
@@ -109,7 +107,7 @@ def masked_dense(
 
     def full(weight: Array, j: np.ndarray, i: np.ndarray) -> Array:
         _, n_in, n_out = weight.shape
-        # written, not gathered: then what a sample's derivative does is to gather
+        # a scatter here, so that the derivative for each sample is a gather
         blocks = (
             jnp.zeros((n_sites, n_sites, n_in, n_out), real_dtype)
             .at[j, i]
@@ -147,20 +145,6 @@ def masked_dense(
             ratio = jnp.where(cache.is_zero, 0, jnp.where(new.is_zero, -jnp.inf, ratio))
         return ratio, new
 
-    def log_ratio(frozen: DenseFrozen, s_N: Array, cache: DenseCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
-    def advance(
-        frozen: DenseFrozen,
-        s_N: Array,
-        cache: DenseCache,
-        move: Move,
-        attempted: DenseCache | None = None,
-        accepted: Array | bool = True,
-    ) -> DenseCache:
-        new = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
-        return jax.tree.map(lambda a, b: jnp.where(accepted, a, b), new, cache)
-
     def begin(frozen: DenseFrozen) -> DenseRunning:
         del frozen
         return DenseRunning(tuple(jnp.zeros((n_sites, n), real_dtype) for n in widths[:-1]), jnp.int32(0))
@@ -184,15 +168,5 @@ def masked_dense(
     def put(plane: Array, site: Array, x: Array) -> Array:
         return plane.at[site].set(x, mode="promise_in_bounds")
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="complex" if is_complex else "real",
-        freeze=freeze,
-        prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
-        conditionals=Conditionals(begin, step, extend),
-    )
+    conditionals = Conditionals(begin, step, extend)
+    return complete(init, log_psi, dtype, freeze=freeze, prepare=prepare, attempt=attempt, conditionals=conditionals)

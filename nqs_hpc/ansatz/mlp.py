@@ -6,29 +6,23 @@ with one output (real: psi > 0) or two (complex: log |psi| and the phase, from r
 state: Cai and Liu, Phys. Rev. B 97, 035116 (2018), arXiv:1704.05148; a linear layer to the output as in NetKet's MLP
 (Vicentini et al., SciPost Phys. Codebases 7 (2022), arXiv:2112.10526).
 
-A move changes the input of the first layer at few sites: the cache holds that layer's output before the nonlinearity,
-and a ratio adds some rows of W_0 to it in place of a matrix product. The other layers are evaluated again.
+A move changes the input of the first layer at a few sites: the cache holds that layer's output before the nonlinearity,
+and a ratio adds a few rows of W_0 to it instead of a matrix product. The other layers are recomputed.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.layers import (
-    ACTIVATIONS,
-    Activation,
-    Dense,
-    FloatName,
-    NumberName,
-    dense_apply,
-    dense_init,
-    over_moves,
-    parameter_dtype,
-)
+from nqs_hpc.ansatz.activations import activation_function
+from nqs_hpc.ansatz.complete import complete
+from nqs_hpc.ansatz.layers import Dense, dense_apply, dense_layers_init, real_or_complex, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.types import Ansatz, Factors, Move
 
 
@@ -48,31 +42,25 @@ def mlp(
 ) -> Ansatz:
     """A perceptron of hidden layers ``widths``, of kind ``real`` or ``complex``; params are a tuple of ``Dense``.
 
-    Weights start LeCun-normal times ``init_scale``, biases at zero; ``dtype`` says what psi is, the parameters are real
-    either way. Raises ValueError for an unknown name, no hidden layer, or a width below 1.
+    Weights start LeCun-normal times ``init_scale``, biases at zero; ``dtype`` is that of psi, the parameters are always
+    real. Raises ValueError for an unknown name, no hidden layer, or a width below 1.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     if not widths or min(widths) < 1:
         raise ValueError(f"widths={widths}: at least one hidden layer, each of at least 1 unit")
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
-    sizes = (n_sites, *widths, 2 if is_complex else 1)
+    is_complex = dtype == "complex"
+    param_dtype = real_parameters(dtype, float_dtype)
+    sizes = list(pairwise((n_sites, *widths, 2 if is_complex else 1)))
 
     def init(key: Array) -> tuple[Dense, ...]:
-        keys = jax.random.split(key, len(sizes) - 1)
-        return tuple(
-            dense_init(k, n_in, n_out, scale=init_scale, dtype=param_dtype)
-            for k, n_in, n_out in zip(keys, sizes[:-1], sizes[1:], strict=True)
-        )
+        return dense_layers_init(key, sizes, scale=init_scale, dtype=param_dtype)
 
     def from_first(params: tuple[Dense, ...], first: Array) -> Array:
         """log psi from the first layer's output before its nonlinearity."""
         x = first
         for layer in params[1:]:
             x = dense_apply(layer, nonlinear(x))
-        return jax.lax.complex(x[0], x[1]) if is_complex else x[0]
+        return real_or_complex(x, dtype)
 
     def first_layer(params: tuple[Dense, ...], s_N: Array) -> Array:
         return dense_apply(params[0], s_N.astype(param_dtype))
@@ -93,23 +81,15 @@ def mlp(
         new = from_first(params, moved(params, cache.first, move))
         return new - cache.log_psi, new
 
-    def log_ratio(params: tuple[Dense, ...], s_N: Array, cache: MLPCache, move: Move) -> Array:
-        return attempt(params, s_N, cache, move)[0]
-
     def advance(
-        params: tuple[Dense, ...],
-        s_N: Array,
-        cache: MLPCache,
-        move: Move,
-        attempted: Array | None = None,
-        accepted: Array | bool = True,
+        params: tuple[Dense, ...], s_N: Array, cache: MLPCache, move: Move, new: Array, accepted: Array | bool
     ) -> MLPCache:
-        new = attempt(params, s_N, cache, move)[1] if attempted is None else attempted
+        del s_N
         taken = Move(move.sites, jnp.where(accepted, move.deltas, 0))
         return MLPCache(moved(params, cache.first, taken), jnp.where(accepted, new, cache.log_psi))
 
     def parts(params: tuple[Dense, ...], s_N: Array) -> tuple[Array, ...]:
-        """The inputs x_l of all layers, then what d log psi / d output_l is for each of them."""
+        """The inputs x_l of all layers, then d log psi / d output_l of all layers."""
 
         def forward(shifts: tuple[Array, ...]) -> tuple[Array, tuple[Array, ...]]:
             x, inputs = s_N.astype(param_dtype), []
@@ -126,18 +106,15 @@ def mlp(
             back = [tuple(jax.lax.complex(re, im) for re, im in zip(*back, strict=True))]
         return (*inputs, *back[0])
 
-    n_layers = len(sizes) - 1
+    n_layers = len(sizes)
     leaves = tuple(leaf for i in range(n_layers) for leaf in ((i, n_layers + i), (n_layers + i,)))
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="complex" if is_complex else "real",
-        freeze=lambda params: params,
+    return complete(
+        init,
+        log_psi,
+        dtype,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
-        whole=len(widths) > 1,  # what a ratio saves is the first layer
+        whole=len(widths) > 1,  # a ratio saves only the first layer
     )

@@ -1,4 +1,4 @@
-"""Modulus and phase apart, each by a real network of its own:
+"""Modulus and phase by one real network each:
 
     log psi(s) = f_A(s; theta_A) + i f_phi(s; theta_phi).
 
@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 
 class ModulusPhase(NamedTuple):
-    """What both networks have one of: parameters, frozen parameters, caches, what their moves bring."""
+    """Parameters, frozen parameters, caches or results of an attempt, of both networks."""
 
     modulus: Tree
     phase: Tree
@@ -26,11 +27,11 @@ class ModulusPhase(NamedTuple):
 def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
     """An ansatz of kind ``complex`` from two of kind ``real``, each with its own ratios; params are a `ModulusPhase`.
 
-    Its log-derivatives are factored where those of both are. Raises ValueError for networks that are not real.
+    Its log-derivatives are factored if those of both are. Raises ValueError for networks that are not real.
     """
     for name, part in (("modulus", modulus), ("phase", phase)):
         if part.kind != "real":
-            raise ValueError(f"{name}: a network of kind real, not {part.kind}")
+            raise ValueError(f"{name}: must be a network of kind real, not {part.kind}")
 
     def init(key: Array) -> ModulusPhase:
         keys = jax.random.split(key)
@@ -44,12 +45,6 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
 
     def prepare(frozen: ModulusPhase, s_N: Array) -> ModulusPhase:
         return ModulusPhase(modulus.prepare(frozen.modulus, s_N), phase.prepare(frozen.phase, s_N))
-
-    def log_ratio(frozen: ModulusPhase, s_N: Array, cache: ModulusPhase, move: Move) -> Array:
-        return jax.lax.complex(
-            modulus.log_ratio(frozen.modulus, s_N, cache.modulus, move),
-            phase.log_ratio(frozen.phase, s_N, cache.phase, move),
-        )
 
     def log_ratios(frozen: ModulusPhase, s_N: Array, cache: ModulusPhase, moves_KF: Move) -> Array:
         return jax.lax.complex(
@@ -67,25 +62,23 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
         s_N: Array,
         cache: ModulusPhase,
         move: Move,
-        attempted: ModulusPhase | None = None,
-        accepted: Array | bool = True,
+        tried: ModulusPhase,
+        accepted: Array | bool,
     ) -> ModulusPhase:
-        tried = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
         return ModulusPhase(
             modulus.advance(frozen.modulus, s_N, cache.modulus, move, tried.modulus, accepted),
             phase.advance(frozen.phase, s_N, cache.phase, move, tried.phase, accepted),
         )
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="complex",
+    return complete(
+        init,
+        log_psi,
+        "complex",
         freeze=freeze,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=log_ratios,
         attempt=attempt,
         advance=advance,
+        log_ratios=log_ratios,
         factors=_factors(modulus.factors, phase.factors),
         modulus=modulus._replace(
             init=init,
@@ -100,8 +93,8 @@ def _factors(modulus: Factors | None, phase: Factors | None) -> Factors | None:
     """The factors of both, the last part of each leaf made complex: times 1 for the modulus, times i for the phase."""
     if modulus is None or phase is None:
         return None
-    # Parts that stand first in a product stay real, those that stand last become complex; some are wanted both ways.
-    wanted: list[tuple[int, int, bool]] = []  # of modulus (0) or phase (1), which part, whether last
+    # The last part of each product becomes complex, the others stay real; some parts are needed as both.
+    wanted: list[tuple[int, int, bool]] = []  # (modulus: 0 or phase: 1, which part, whether last)
     leaves = []
     for own, factors in enumerate((modulus, phase)):
         for leaf in factors.leaves:

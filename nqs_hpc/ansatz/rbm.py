@@ -5,20 +5,19 @@
 Carleo and Troyer, Science 355, 602 (2017), arXiv:1606.02318. Real parameters give a positive wave function, complex
 ones a holomorphic log psi.
 
-How ratios are made. With z = exp(2 theta), log cosh(theta) = -theta + log(1 + z) - log 2, and a move that adds d to
+How ratios are computed. With z = exp(2 theta), log cosh(theta) = -theta + log(1 + z) - log 2, and a move that adds d to
 theta multiplies z by q = exp(2 d). The cache is z with its product over j, q comes from a table of every site and every
 possible delta, and
 
     log psi(s') - log psi(s) = sum_f const(f) + log prod_j (1 + z_j q_j) - log prod_j (1 + z_j):
 
-two multiplications per hidden unit a ratio, no exponential in any loop, one logarithm a ratio, and for real
-parameters no cancellation, since all terms are positive. Products are formed again from each z, so that their rounding
-does not grow along a chain. Two things keep the products in the range of the floats. Each
-factor is taken times exp(-bound_j), where bound_j = max over all s of |Re theta_j|, so that it lies between
-exp(-bound_j) and 2 exp(bound_j); and powers of two are split off (exactly, on the bits) after each group of ``_ROWS``
-factors. ``freeze`` finds out from the bounds whether this is enough. Where it is not, for weights so large that some
-bound is above 168 or the mean of a group above 41 (float32: both 18), the cache is theta itself and a ratio takes one
-exponential per hidden unit:
+two multiplications per hidden unit and one logarithm for a ratio, no exponential in any loop, and for real parameters
+no cancellation, since all terms are positive. Products are recomputed from each z, so that their rounding does not grow
+along a chain. Two measures keep the products in the range of the floats. Each factor is multiplied by exp(-bound_j),
+where bound_j = max over all s of |Re theta_j|, so that it lies between exp(-bound_j) and 2 exp(bound_j); and powers of
+two are split off (exactly, on the bits) after each group of ``_ROWS`` factors. ``freeze`` decides from the bounds
+whether this is enough. If it is not, for weights so large that some bound is above 168 or the mean of a group above 41
+(float32: both 18), the cache is theta itself and a ratio takes one exponential per hidden unit:
 
     log cosh(theta) = y + log(1 + exp(-2 y)) - log 2,    y = +-theta with Re y >= 0.
 """
@@ -33,33 +32,26 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.layers import (
-    LOG_2,
-    FloatName,
-    NumberName,
-    log_cosh,
-    normal,
-    over_moves,
-    parameter_dtype,
-    tanh,
-    times_weight,
-)
+from nqs_hpc.ansatz.activations import LOG_2, log_cosh, tanh
+from nqs_hpc.ansatz.complete import complete
+from nqs_hpc.ansatz.layers import normal, parameter_dtype, times_weight
+from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 # Products run over rows of hidden units, all lanes of a row at once in vector registers. Few rows keep a group's
-# product in range, many leave fewer lanes to the slower end of the reduction. Arrays keep the units in one axis, row
-# after row: XLA makes a vector loop of a long last axis, and none of one as short as the lanes.
+# product in range, many rows leave fewer lanes to the slower end of the reduction. Arrays keep the units in one axis,
+# row after row: XLA vectorises loops over a long last axis, but not over one as short as the lanes.
 _ROWS = {"float64": 16, "float32": 4}
 _LANES = 8
-# So many mantissas, each below 2 sqrt(2) in modulus, can be multiplied as they are: 2**96 is a float32.
+# This many mantissas, each below 2 sqrt(2) in modulus, can be multiplied without rescaling: 2**96 is a float32.
 _MANTISSAS = 64
 
-# (x,) where x is real, (Re x, Im x) where it is complex: XLA does not vectorise complex products.
+# (x,) for real x, (Re x, Im x) for complex x: XLA does not vectorise complex products.
 Planes = tuple[Array, ...]
 
 
 class RBMParams(NamedTuple):
-    """The visible bias ``a`` and the hidden bias ``b`` are None in a machine without biases."""
+    """The visible bias ``a`` and the hidden bias ``b`` are None if ``bias=False``."""
 
     w: Array  # (N, M)
     a: Array | None  # (N,)
@@ -67,10 +59,10 @@ class RBMParams(NamedTuple):
 
 
 class RBMFrozen(NamedTuple):
-    """Tables of one set of parameters; D differences of local values, U hidden units with their pads."""
+    """Tables for one set of parameters; D differences of local values, U hidden units including pads."""
 
-    wide: Array  # bool: some product may leave the range, so caches hold theta
-    step: Planes  # (N D, U): q = exp(2 d), d = w_i delta; d itself where caches hold theta
+    wide: Array  # bool: some product may leave the range, so that caches hold theta
+    step: Planes  # (N D, U): q = exp(2 d), d = w_i delta; d itself if caches hold theta
     const: Array  # (N D,): a_i delta - sum_j d_j
     bound: Array  # (U,), real: no configuration has a larger |Re theta|
     offset: Array  # (U,), real: exp(-bound)
@@ -87,7 +79,7 @@ class Product(NamedTuple):
 
 
 class RBMCache(NamedTuple):
-    units: Planes  # (U,): z exp(-bound), or theta where products would leave the range
+    units: Planes  # (U,): z exp(-bound), or theta if products could leave the range
     product: Product  # of the factors of all units
 
 
@@ -119,7 +111,7 @@ def rbm(
 
     param_dtype = parameter_dtype(dtype, float_dtype)
     limits = jnp.finfo(param_dtype)
-    # A factor 1/eps is left free: near a zero of a complex cosh a factor can be that much smaller than its terms.
+    # With a margin of 1/eps: near a zero of a complex cosh a factor can be that much smaller than its terms.
     log_range = float(np.log(limits.max) + np.log(limits.eps))
     lanes = _LANES * -(-n_hidden // (_LANES * _ROWS[float_dtype]))
     rows = -(-n_hidden // lanes)
@@ -186,7 +178,7 @@ def rbm(
         return _product(_planes(1 + jnp.exp(-2 * _right_half(_join(theta)))), lanes)
 
     def moved(frozen: RBMFrozen, units: Planes, place_F: Array) -> Planes:
-        # Both ways from one table, and a choice between two numbers: a branch would cost a copy of the units.
+        # Both cases with one table, and a choice between two numbers: a branch would cost a copy of the units.
         for place in place_F:
             step = _at(frozen.step, place)
             units = tuple(
@@ -197,8 +189,8 @@ def rbm(
 
     def try_product(frozen: RBMFrozen, z: Planes, move: Move, place_F: Array) -> tuple[Array, Product]:
         del move
-        # Row by row: XLA vectorises the lanes of an elementwise expression, and not those of a reduction over rows.
-        # Here alone, for each row is a handful of operations to trace and compile.
+        # Row by row: XLA vectorises the lanes of an elementwise expression, but not those of a reduction over rows.
+        # Only here, because each row adds several operations to trace and compile.
         old_and_q = [z, *(_at(frozen.step, place) for place in place_F)]
         new_rows = []
         for r in range(rows):
@@ -213,31 +205,23 @@ def rbm(
         linear = linear + jnp.sum(_right_half(_join(new)) - _right_half(_join(theta)))
         return linear, exponential_factors(frozen, new)
 
-    # The predicate is one for all configurations: under vmap this stays a branch, and one side alone is run.
+    # The predicate is the same for all configurations: under vmap this stays a branch, and only one side is run.
     def attempt(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> tuple[Array, Product]:
         del s_N
-        # places are an operand, or XLA would compute each of them again for every unit
+        # places are an operand, because XLA would otherwise recompute each of them for every unit
         linear, new = jax.lax.cond(frozen.wide, try_exponentials, try_product, frozen, cache.units, move, index(move))
         return _log_ratio(linear, new, cache.product), new
 
     def advance(
-        frozen: RBMFrozen,
-        s_N: Array,
-        cache: RBMCache,
-        move: Move,
-        attempted: Product | None = None,
-        accepted: Array | bool = True,
+        frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move, product: Product, accepted: Array | bool
     ) -> RBMCache:
-        product = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
-        # A move of delta 0 multiplies by 1: cheaper than a choice between two sets of units, one of them in memory.
+        del s_N
+        # A move of delta 0 multiplies by 1, which is cheaper than a choice between two sets of units.
         taken = Move(move.sites, jnp.where(accepted, move.deltas, 0))
         units = moved(frozen, cache.units, index(taken))
         return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
 
-    def log_ratio(frozen: RBMFrozen, s_N: Array, cache: RBMCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
-    # O by w is s (x) tanh(theta), by a it is s, by b it is tanh(theta).
+    # d log psi / dw = s (x) tanh(theta), d log psi / da = s, d log psi / db = tanh(theta)
     leaves = ((0, 1), (0,), (1,)) if bias else ((0, 1),)
 
     def parts(params: RBMParams, s_N: Array) -> tuple[Array, ...]:
@@ -245,14 +229,12 @@ def rbm(
         theta_M = times_weight(s_N, params.w)
         return s_N, tanh(theta_M if params.b is None else theta_M + params.b)
 
-    return Ansatz(
-        init=init,
-        log_psi=log_psi,
-        kind="real" if dtype == "real" else "holomorphic",
+    return complete(
+        init,
+        log_psi,
+        "real" if dtype == "real" else "holomorphic",
         freeze=freeze,
         prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
@@ -268,7 +250,7 @@ def _join(x: Planes) -> Array:
 
 
 def _exp(size: Array, phase: Array | None = None) -> Planes:
-    """exp(size + i phase): with real functions, for XLA's complex exponential takes several times as long."""
+    """exp(size + i phase), with real functions, because XLA's complex exponential takes several times as long."""
     modulus = jnp.exp(size)
     return (modulus,) if phase is None else (modulus * jnp.cos(phase), modulus * jnp.sin(phase))
 
@@ -310,8 +292,8 @@ def _product(x: Planes, lanes: int) -> Product:
 
 
 def _product_of_lanes(lanes: Planes) -> Product:
-    """The product over lanes, each of them a product over its rows."""
-    # Split before the lanes meet: a reduction may join them in any order, and two raw products can leave the range.
+    """The product over lanes, each of which is a product over its rows."""
+    # Split before the lanes are multiplied: a reduction may take any order, and a product of two can leave the range.
     mantissa, exponent = _split(lanes)
     one = _one(mantissa)
     while exponent.size > _MANTISSAS:
@@ -325,7 +307,7 @@ def _product_of_lanes(lanes: Planes) -> Product:
     def combine(left: Product, right: Product) -> Product:
         return Product(_times(left.mantissa, right.mantissa), left.exponent + right.exponent)
 
-    # One reduction of both: XLA would compute all factors again, lane by lane, inside each of two.
+    # One reduction of both: with two, XLA would recompute all factors, lane by lane, in each.
     mantissa, exponent = jax.lax.reduce(Product(mantissa, exponent), Product(one, jnp.int32(0)), combine, (0,))
     mantissa, excess = _split(mantissa)
     return Product(mantissa, exponent + excess)
@@ -343,7 +325,7 @@ def _tree(rows: list[Planes]) -> Planes:
 
 
 def _log_ratio(linear: Array, new: Product, old: Product) -> Array:
-    """linear + log(new / old); 0 where old is 0: any move leads out of psi = 0."""
+    """linear + log(new / old); 0 if old is 0, so that a chain leaves psi = 0 by any move."""
     numerator, denominator = _join(new.mantissa), _join(old.mantissa)
     empty = denominator == 0
     # Exponents are subtracted as integers, so that a ratio near 1 of huge products keeps its digits.

@@ -1,11 +1,12 @@
 """Causal convolutions on a grid, and how far a change of one site reaches through their layers.
 
 The sites of a chain or of rows of a square lattice are numbered in raster order, site = x + Lx y. A kernel of size k
-looks back on k - 1 sites of a chain, or on k - 1 rows and, in them, k - 1 columns to either side: those offsets
-(dy, dx) that come before (0, 0), and (0, 0) itself but for the first layer. Off the grid there are zeros.
+covers the last k - 1 sites of a chain, or the last k - 1 rows and in each row k - 1 columns to either side: the offsets
+(dy, dx) that come before (0, 0), and except in the first layer (0, 0) itself. Inputs outside of the grid are 0.
 
 A change of the input at one site changes layer l at the sites whose kernels reach it through l layers: a window of
-fixed shape around the site, found here once. From window to window the changes go by one matrix, the same for all.
+fixed shape around the site, which is determined here. One matrix, the same for all sites, takes the changes in one
+window to those in the next.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from numpy.typing import NDArray
 
 
 class Window(NamedTuple):
-    """Where a change of one site shows in one layer; W places."""
+    """The W places that a change of one site reaches in one layer."""
 
     offsets: NDArray[np.int32]  # (W, D)
-    sites: NDArray[np.int32]  # (N, W): of each site the sites there, site 0 where that is off the grid
+    sites: NDArray[np.int32]  # (N, W): the sites at these offsets from each site, site 0 if outside of the grid
     on_grid: NDArray[np.bool_]  # (N, W)
 
 
@@ -34,12 +35,12 @@ def causal_offsets(dimensions: int, kernel: int, *, exclusive: bool) -> NDArray[
 
 
 def windows(shape: tuple[int, ...], kernels: list[NDArray[np.int32]]) -> list[Window]:
-    """The window of each layer on a grid of ``shape``, rows first; that of the last has the site itself in front."""
+    """The window of each layer on a grid of ``shape``, rows first; that of the last layer has the site itself first."""
     places = np.stack(np.unravel_index(np.arange(np.prod(shape)), shape), axis=-1)
     result, reached = [], np.zeros((1, len(shape)), np.int32)
     for i, kernel in enumerate(kernels, start=1):
         reached = np.unique((reached[:, None] - kernel[None]).reshape(-1, len(shape)), axis=0).astype(np.int32)
-        reached = reached[np.all(np.abs(reached) < shape, axis=1)]  # the others are off the grid for every site
+        reached = reached[np.all(np.abs(reached) < shape, axis=1)]  # the others are outside of the grid for every site
         offsets = reached if i < len(kernels) else np.concatenate([np.zeros_like(reached[:1]), reached])
         there = places[:, None] + offsets[None]
         on_grid = np.all((there >= 0) & (there < np.array(shape)), axis=-1)
@@ -49,15 +50,15 @@ def windows(shape: tuple[int, ...], kernels: list[NDArray[np.int32]]) -> list[Wi
 
 
 def connections(source: NDArray[np.int32], target: NDArray[np.int32], kernel: NDArray[np.int32]) -> NDArray[np.int32]:
-    """(sources, targets): which entry of the kernel leads from an offset to another, len(kernel) for none."""
+    """(sources, targets): which entry of the kernel leads from an offset to another, len(kernel) if none does."""
     number = {tuple(offset): i for i, offset in enumerate(kernel.tolist())}
     pairs = (source[:, None] - target[None]).tolist()
     return np.array([[number.get(tuple(pair), len(kernel)) for pair in row] for row in pairs], np.int32)
 
 
 def relative(offsets: NDArray[np.int32], shape: tuple[int, ...]) -> NDArray[np.int32]:
-    """The place in a window by the difference of two sites' coordinates, W for none: one axis a direction, index
-    difference + extent - 1."""
+    """The place in a window for a difference of two sites' coordinates, or W if there is none: one axis for each
+    direction, with index difference + extent - 1."""
     table = np.full([2 * extent - 1 for extent in shape], len(offsets), np.int32)
     table[tuple((offsets + np.array(shape) - 1).T)] = np.arange(len(offsets))
     return table

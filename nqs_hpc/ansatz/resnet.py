@@ -1,4 +1,4 @@
-"""Convolutional networks: with residual blocks (``resnet``) and without (``cnn``), the same at every site.
+"""Convolutional networks, with residual blocks (``resnet``) or without (``cnn``).
 
 With conv_l the l-th convolution of a lattice (`convolution`), f the activation and C features,
 
@@ -7,17 +7,17 @@ With conv_l the l-th convolution of a lattice (`convolution`), f the activation 
 
     y_c = sum_i f(x_ic / sqrt(blocks + 1)),    log psi = sum_c h_c y_c
 
-(the root is 1 in a cnn). Pre-activation blocks of two convolutions, no normalisation layers, and the scaling of
-the b-th block's input by 1/sqrt(b), which is what the sum over blocks has grown to, are those of Chen and Heyl, Nature
-Physics 20, 1476 (2024), arXiv:2302.01941; as there, the first block takes the spins without an activation and adds them
-to every feature. Convolutional quantum states: Choo, Neupert and Carleo, Phys. Rev. B 100, 125124 (2019),
-arXiv:1903.06713. Where all directions are periodic psi is invariant under all translations, and without any other
-bias: f of each feature is summed over sites.
+(without the root in a cnn). Pre-activation blocks of two convolutions, no normalisation layers, and the input of the
+b-th block divided by sqrt(b), to which the sum over blocks has grown, follow Chen and Heyl, Nature Physics 20, 1476
+(2024), arXiv:2302.01941; as there, the first block takes the spins without an activation and adds them to every
+feature. Convolutional quantum states: Choo, Neupert and Carleo, Phys. Rev. B 100, 125124 (2019),
+arXiv:1903.06713. If all directions are periodic, psi is invariant under all translations, since f of each feature is
+summed over sites.
 
-Real parameters; with dtype="complex" h has two columns, for log |psi| and the phase. Ratios evaluate what a move
-touches (`touched`) where kernels are small and the lattice large, else the whole network, with matrices made once for
-all of them. (To keep the first convolution alone, where a move adds a few numbers of the kernel, saves nothing that can
-be measured: of L layers of C features it is 1 in C L of the work.)
+Parameters are real; with dtype="complex" h has two columns, for log |psi| and the phase. For small kernels on a large
+lattice, ratios evaluate only what a move reaches (`touched`), otherwise the whole network, with matrices shared by all
+ratios. (A cache of the first convolution alone, to which a move adds a few numbers of the kernel, saves nothing
+measurable: with L layers of C features that is 1/(C L) of the work.)
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.ansatz.activations import activation_function
 from nqs_hpc.ansatz.convolution import convolution
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
-from nqs_hpc.ansatz.layers import FloatName, NumberName, normal, parameter_dtype
-from nqs_hpc.ansatz.mlp import ACTIVATIONS, Activation
+from nqs_hpc.ansatz.layers import normal, real_or_complex, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.ansatz.touched import NetworkFrozen, Steps, everywhere, touched_ratios, touching_pays
 from nqs_hpc.types import Ansatz
 
@@ -66,20 +67,17 @@ def resnet(
     """A network of ``layers`` convolutions, of kind ``real`` or ``complex``, for any local values.
 
     ``extent``, ``pbc`` and ``kernel`` (D,): sites, whether periodic, and extent of the kernels along each direction;
-    the site of cell (x, y, ...) is x + Lx y + ...  Beyond an open side inputs are 0. ``skip``: residual blocks, of two
+    the site of cell (x, y, ...) is x + Lx y + ...  Beyond an open side inputs are 0. ``skip``: residual blocks of two
     layers each. Kernels start He-normal times ``init_scale``, biases at zero. ``touch``: ratios by the touched patch;
-    None: where that costs less. Raises ValueError for unknown names, sizes below 1, an odd number of layers with
+    None: if that costs less. Raises ValueError for unknown names, sizes below 1, an odd number of layers with
     ``skip``, and kernels that reach a site twice.
     """
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     if layers < 1 or features < 1:
         raise ValueError(f"layers={layers}, features={features}: both must be at least 1")
     if skip and layers % 2:
-        raise ValueError(f"layers={layers}: a residual block has two")
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
+        raise ValueError(f"layers={layers}: must be even, since a residual block has two layers")
+    param_dtype = real_parameters(dtype, float_dtype)
     convolutions = [convolution(extent, pbc, kernel, 1 if i == 0 else features, features) for i in range(layers)]
     n_sites, n_kernel, n_blocks = math.prod(extent), math.prod(kernel), layers // 2
 
@@ -88,15 +86,14 @@ def resnet(
         filters = []
         for i, key_i in enumerate(keys):
             n_in = 1 if i == 0 else features
-            gain = 1 if i == 0 else 2  # an activation leaves about half of the mean square (He et al. 2015)
+            gain = 1 if i == 0 else 2  # an activation halves the mean square, roughly (He et al. 2015)
             scale = init_scale * (gain / (n_kernel * n_in)) ** 0.5
             weight = normal(key_i, (n_kernel, n_in, features), scale, param_dtype)
             filters.append(Filter(weight, jnp.zeros(features, param_dtype)))
         # the features of all sites add up
         head_scale = init_scale / (n_sites * features) ** 0.5
-        return ResnetParams(
-            tuple(filters), normal(key_head, (features, 2 if is_complex else 1), head_scale, param_dtype)
-        )
+        head = normal(key_head, (features, 2 if dtype == "complex" else 1), head_scale, param_dtype)
+        return ResnetParams(tuple(filters), head)
 
     def network(params: ResnetParams, s_N: Array, steps: Steps) -> Array:
         def convolved(i: int, x: Array) -> Array:
@@ -117,7 +114,7 @@ def resnet(
             for i in range(1, layers):
                 rows = convolved(i, steps.keep(i - 1, nonlinear(rows)))
         out = jnp.sum(steps.keep(layers - 1, nonlinear(rows)), axis=0) @ params.head
-        return jax.lax.complex(out[0], out[1]) if is_complex else out[0]
+        return real_or_complex(out, dtype)
 
     def kernels(params: ResnetParams) -> list[Array]:
         return [layer.weight for layer in params.filters]
@@ -133,7 +130,7 @@ def resnet(
         steps = everywhere(lambda i, x: convolutions[i].times(frozen.matrices[i], x))
         return network(frozen.params, s_N, steps)
 
-    whole = full_evaluation(init, log_psi_frozen, "complex" if is_complex else "real")
+    whole = full_evaluation(init, log_psi_frozen, dtype)
     whole = whole._replace(log_psi=log_psi, freeze=freeze)
     if touch is None:
         touch = touching_pays(extent, pbc, kernel, features, convolutions)

@@ -1,9 +1,9 @@
-"""Sums over a group that belong to a symmetry sector: their logarithm, and the states that the sector has not.
+"""Sums over a group that project on a symmetry sector: their logarithm, and the states that are not in the sector.
 
-Where the elements that leave s as it is have characters that sum to 0, sum_g chi*(g) psi(g s) vanishes whatever psi is,
-and rounding would leave any small number. These s are found by a code of every g s, a sum of integers times s that is
-exact in float64: equal codes are equal states (but for one pair in 2^44 at 36 sites of spins). Any other sum counts as
-0 where less is left of it than the rounding of its terms.
+If the characters of the elements that leave s invariant sum to 0, sum_g chi*(g) psi(g s) vanishes for every psi, while
+rounding would leave some small number. Such s are found by a code of every g s, a sum of integers times s that is exact
+in float64: equal codes mean equal states (except for one pair in 2^44 at 36 sites of spins). Any other sum counts as 0
+if it is smaller than the rounding of its terms.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.types import Kind
 
-EXACT = 2**52  # integers up to here are float64, and so are their sums here
+EXACT = 2**52  # integers up to this are exact in float64, and so are the sums below
 
 
 def codes(symmetry: Symmetry, largest_value: int) -> NDArray[np.float64]:
-    """(N, G): ``s_N @ codes`` are the codes of all g s, linear in s, for local values of modulus up to that."""
+    """(N, G): ``s_N @ codes`` are the codes of all g s, for local values of at most ``largest_value`` in modulus."""
     n_sites = symmetry.perms.shape[1]
     largest = EXACT // (n_sites * largest_value)
     integers_N = np.random.default_rng(0).integers(largest // 2, largest, n_sites).astype(np.float64)
@@ -29,14 +29,14 @@ def codes(symmetry: Symmetry, largest_value: int) -> NDArray[np.float64]:
 
 
 def is_absent(code_G: Array, symmetry: Symmetry) -> Array:
-    """Whether the sector has not the state of these codes, whose first is its own."""
+    """Whether a state is not in the sector, from the codes of all g s; the first is its own."""
     return jnp.sum(jnp.where(code_G == code_G[0], symmetry.characters.real, 0.0)) < 0.5
 
 
 def log_sum(log_G: Array, weights_G: NDArray[np.complex128], kind: Kind, absent: Array) -> Array:
-    """log sum_g w_g exp(log_g), -inf where ``absent`` or nothing is left but rounding; derivatives are 0 there.
+    """log sum_g w_g exp(log_g); -inf, with derivatives 0, if ``absent`` or if the sum is only rounding.
 
-    Real where ``kind`` is real. Real planes throughout: XLA's complex functions are several times as slow.
+    Real if ``kind`` is real. It uses real functions only: XLA's complex functions are several times as slow.
     """
     size_G, phase_G = jnp.real(log_G), jnp.imag(log_G) if jnp.iscomplexobj(log_G) else None
     dtype = size_G.dtype

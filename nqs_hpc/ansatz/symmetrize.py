@@ -1,14 +1,14 @@
-"""Any wave function made one of a symmetry sector, by its sum over the group.
+"""Any wave function, projected on a symmetry sector by a sum over the group.
 
     psi_sym(s) = (d / |G|) sum_g chi*(g) psi(g s)               mode psi
-    log psi_sym(s) = (1 / |G|) sum_g log psi(g s)               mode log_psi, where all characters are 1
+    log psi_sym(s) = (1 / |G|) sum_g log psi(g s)               mode log_psi, if all characters are 1
 
-psi_sym(g s) = chi(g) psi_sym(s) holds for characters of dimension d = 1; a larger d projects on a representation all
-the same. Quantum-number projection: Mizusaki and Imada, Phys. Rev. B 69, 125110 (2004), arXiv:cond-mat/0311005; of
-neural networks: Nomura, J. Phys.: Condens. Matter 33, 174003 (2021), arXiv:2001.05179.
+psi_sym(g s) = chi(g) psi_sym(s) holds for characters of dimension d = 1; for a larger d the sum projects on the
+representation too. Quantum-number projection: Mizusaki and Imada, Phys. Rev. B 69, 125110 (2004),
+arXiv:cond-mat/0311005; of neural networks: Nomura, J. Phys.: Condens. Matter 33, 174003 (2021), arXiv:2001.05179.
 
-A move of s is a move of g s at the sites it carries them to, so ratios come from those of the base, whose caches are
-kept for every g beside log psi(g s).
+A move of s is a move of g s at the sites to which g carries them, so ratios come from those of the base, whose caches
+are kept for every g together with log psi(g s).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
-from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
@@ -30,8 +30,8 @@ from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 Mode = Literal["psi", "log_psi"]
 
-# So many group elements of one configuration are evaluated at a time, and more of them again for a gradient: it bounds
-# the memory of large groups, and together with a chunk of samples fills matrix products long before.
+# Group elements of one configuration that are evaluated at a time; if there are more, a gradient recomputes each batch.
+# This bounds the memory of large groups, and together with a chunk of samples it is enough to fill matrix products.
 ELEMENTS = 32
 
 
@@ -41,10 +41,10 @@ class Frozen(NamedTuple):
 
 
 class Orbit(NamedTuple):
-    """log psi and the code of all g s, and what they make."""
+    """log psi and the code of all g s, and log psi of their sum."""
 
-    log_G: Array  # of the elements with a weight
-    code_G: Array | None  # float64, of all elements; None where no sum vanishes by symmetry
+    log_G: Array  # for the elements with a weight
+    code_G: Array | None  # float64, for all elements; None if no sum vanishes by symmetry
     log_psi: Array
 
 
@@ -56,16 +56,16 @@ class SymmetrizeCache(NamedTuple):
 def symmetrize(
     base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi", local_values: Sequence[int] = (1, -1)
 ) -> Ansatz:
-    """``base`` in the sector of ``symmetry``.
+    """``base``, projected on the sector of ``symmetry``.
 
-    Kinds, in mode psi: ``real`` of a real base where all characters are 1, ``signed`` of a real or signed base where
-    all are real, ``holomorphic`` of a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
-    ValueError for mode log_psi with other characters than 1, or with a base whose sign it would average.
+    Kinds, in mode psi: ``real`` for a real base if all characters are 1, ``signed`` for a real or signed base if all
+    are real, ``holomorphic`` for a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
+    ValueError for mode log_psi with characters other than 1, or with a signed base, whose signs it would average.
     """
     if mode == "log_psi" and not symmetry.is_trivial:
-        raise ValueError("mode='log_psi': characters that are all 1, since a mean of logarithms has no others")
+        raise ValueError("mode='log_psi': needs characters that are all 1, since a mean of logarithms is invariant")
     if mode == "log_psi" and base.kind == "signed":
-        raise ValueError("mode='log_psi': a base without a sign of its own, since a mean of signs is none")
+        raise ValueError("mode='log_psi': needs a base without a sign of its own, since a mean of signs is not a sign")
     characters = symmetry.characters
     used = np.flatnonzero(characters)
     perms_GN, flips_G = symmetry.perms[used], symmetry.flips[used]
@@ -107,8 +107,8 @@ def symmetrize(
     def log_psi(params: Tree, s_N: Array) -> Array:
         return orbit(params, s_N).log_psi
 
-    # A base without ratios of its own keeps nothing but log psi. A mean of complex logarithms knows its phase only
-    # modulo 2 pi / |G|, and needs the very logarithms of all g s'.
+    # A base without its own ratios caches only log psi. And a ratio of the base gives a phase modulo 2 pi, so that a
+    # mean of complex logarithms would be known modulo 2 pi / |G| only: it needs the logarithms of all g s' themselves.
     if base.prepare is base.log_psi or (mode == "log_psi" and base.kind != "real"):
         return full_evaluation(base.init, log_psi, kind)
 
@@ -128,9 +128,9 @@ def symmetrize(
         empty_G = jnp.isneginf(jnp.real(old.log_G))
         log_G = jnp.where(empty_G, -jnp.inf, old.log_G + ratio_G)
 
-        # What follows on psi(g s) = 0 no ratio knows. A loop of at most one turn: mapped over configurations it is run
-        # only where one of them needs it, while a conditional would become a choice between two results. Its state
-        # changes in the turn, or XLA would evaluate it before the loop, needed or not.
+        # From psi(g s) = 0 no ratio gives psi(g s'). A loop of at most one iteration: under vmap it runs only if some
+        # configuration needs it, while a conditional would become a choice between two results. The iteration changes
+        # s_N, because XLA would otherwise evaluate it before the loop, whether needed or not.
         def unknown(carry: tuple[Array, Array, Array]) -> Array:
             return carry[0]
 
@@ -145,19 +145,14 @@ def symmetrize(
         new = Orbit(log_G, code_G, combine(log_G, code_G))
         return ratio_to(new.log_psi, old.log_psi), (attempted, new)
 
-    def log_ratio(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
     def advance(
         frozen: Frozen,
         s_N: Array,
         cache: SymmetrizeCache,
         move: Move,
-        attempted: tuple[Tree, Orbit] | None = None,
-        accepted: Array | bool = True,
+        attempted: tuple[Tree, Orbit],
+        accepted: Array | bool,
     ) -> SymmetrizeCache:
-        if attempted is None:
-            attempted = attempt(frozen, s_N, cache, move)[1]
         of_base, new = attempted
 
         def of_element(s_N: Array, cache: Tree, move: Move, attempted: Tree) -> Tree:
@@ -166,17 +161,10 @@ def symmetrize(
         caches = jax.vmap(of_element)(images(s_N), cache.base, carried(move), of_base)
         return SymmetrizeCache(caches, jax.tree.map(lambda x, y: jnp.where(accepted, x, y), new, cache.orbit))
 
-    return Ansatz(
-        init=base.init,
-        log_psi=log_psi,
-        kind=kind,
-        freeze=lambda params: Frozen(params, base.freeze(params)),
-        prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
-    )
+    def freeze(params: Tree) -> Frozen:
+        return Frozen(params, base.freeze(params))
+
+    return complete(base.init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance)
 
 
 def _kind(base: Kind, symmetry: Symmetry) -> Kind:

@@ -1,9 +1,9 @@
 """Ratios of convolutional networks by the touched patch: after a move, only outputs that it reaches are evaluated.
 
-After l convolutions with kernels of extent k the change of one site has reached l (k - 1) + 1 sites a direction. The
-cache holds what each convolution takes in, and what is added to its output, on all sites; a ratio evaluates each layer
-on the sites that are reached by it, puts them into a copy of what is cached, and goes on from there. Nothing is summed
-up along a chain, so nothing drifts.
+After l convolutions with kernels of extent k the change of one site has reached l (k - 1) + 1 sites along a direction.
+The cache holds the input of each convolution, and what is added to its output, on all sites. A ratio evaluates each
+layer on the sites that the move reaches, writes these into a copy of the cache, and goes on with the next layer. No sum
+is accumulated along a chain, so rounding does not grow.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.convolution import (
     PER_COPY,
     PER_OPERATION,
@@ -27,20 +27,19 @@ from nqs_hpc.ansatz.convolution import (
     sources,
 )
 from nqs_hpc.ansatz.full_evaluation import apply_move
-from nqs_hpc.ansatz.layers import over_moves
 from nqs_hpc.types import Ansatz, Move, Tree
 
-# Fitted as those of `convolution`, for an activation that takes one exponential.
+# Fitted like those of `convolution`, for an activation with one exponential.
 _PER_ACTIVATION = 2.5e-9  # seconds
-_PER_ROW = 20e-9  # seconds to put the features of one site in their place
+_PER_ROW = 20e-9  # seconds to write the features of one site into the copy
 
 
 class Steps(NamedTuple):
-    """How a network is evaluated, on all sites or on some: what it asks for in place of arithmetic on arrays."""
+    """The steps of a network, which are evaluated on all sites or only on those that a move reaches."""
 
-    convolve: Callable[[int, Array], Array]  # i, x on all sites -> rows: the i-th convolution where it is asked for
-    at: Callable[[int, Array], Array]  # i, x on all sites -> its rows there
-    keep: Callable[[int, Array], Array]  # i, rows there -> on all sites, the others as before
+    convolve: Callable[[int, Array], Array]  # i, x on all sites -> rows: the i-th convolution on the sites evaluated
+    at: Callable[[int, Array], Array]  # i, x on all sites -> its rows on these sites
+    keep: Callable[[int, Array], Array]  # i, rows on these sites -> on all sites, the others as before
 
 
 Network = Callable[[Tree, Array, Steps], Array]  # params, s_N, steps -> log psi
@@ -57,7 +56,7 @@ class TouchedCache(NamedTuple):
 
 
 def everywhere(convolve: Callable[[int, Array], Array], kept: list[Array] | None = None) -> Steps:
-    """The steps on all sites; what is kept is appended to ``kept``."""
+    """The steps on all sites; ``keep`` appends to ``kept``."""
 
     def keep(i: int, rows: Array) -> Array:
         del i
@@ -77,13 +76,12 @@ def touched_ratios(
     pbc: tuple[bool, ...],
     kernel: tuple[int, ...],
 ) -> Ansatz:
-    """``whole``, whose log psi is that of ``network`` and which freezes to `NetworkFrozen`, with ratios by the touched
-    patch.
+    """``whole`` with ratios by the touched patch; its log psi is that of ``network``, its frozen is `NetworkFrozen`.
 
     ``kernels(params)`` are those of the convolutions, in order, all of extent ``kernel``.
     """
     sites_NT = [_reached(extent, pbc, kernel, i + 1) for i in range(len(convolutions))]
-    # beyond an open side inputs are read from one more site, of zeros
+    # inputs beyond an open side are read from an additional site of zeros
     beyond, n_sites = 0 if all(pbc) else 1, math.prod(extent)
     inputs_NK = sources(extent, pbc, [reach_of(size) for size in kernel]).T.astype(np.int32)
     inputs_NK = np.pad(inputs_NK, ((0, beyond), (0, 0)), constant_values=n_sites)
@@ -104,11 +102,11 @@ def touched_ratios(
             return patches.reshape(-1, weight.shape[0] * weight.shape[1]) @ weight.reshape(-1, weight.shape[2])
 
         def at(i: int, x: Array) -> Array:
-            return x.at[reached(i)].get(mode="clip")  # rows beyond an open side are never kept
+            return x.at[reached(i)].get(mode="clip")  # rows beyond an open side are dropped in `keep`
 
         def keep(i: int, rows: Array) -> Array:
-            # A scatter, and no choice by place: XLA would fuse that into the patches of the next layer, with the
-            # activation before it, and compute all of it again for each entry of the kernel.
+            # A scatter instead of a choice by place, which XLA would fuse into the patches of the next layer, with the
+            # activation before it, and recompute for each entry of the kernel.
             kept.append(next(before).at[reached(i)].set(rows, mode="drop"))
             return kept[-1]
 
@@ -118,26 +116,8 @@ def touched_ratios(
         value = network(frozen.params, apply_move(s_N, move), Steps(convolve, at, keep))
         return value - cache.log_psi, TouchedCache(tuple(kept), value)
 
-    def log_ratio(frozen: NetworkFrozen, s_N: Array, cache: TouchedCache, move: Move) -> Array:
-        return attempt(frozen, s_N, cache, move)[0]
-
-    def advance(
-        frozen: NetworkFrozen,
-        s_N: Array,
-        cache: TouchedCache,
-        move: Move,
-        attempted: TouchedCache | None = None,
-        accepted: Array | bool = True,
-    ) -> TouchedCache:
-        new = attempt(frozen, s_N, cache, move)[1] if attempted is None else attempted
-        return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), new, cache)
-
-    return whole._replace(
-        prepare=prepare,
-        log_ratio=log_ratio,
-        log_ratios=over_moves(log_ratio),
-        attempt=attempt,
-        advance=advance,
+    return complete(
+        whole.init, whole.log_psi, whole.kind, freeze=whole.freeze, prepare=prepare, attempt=attempt, whole=True
     )
 
 
@@ -160,7 +140,7 @@ def touching_pays(
 
 
 def _reached(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, ...], depth: int) -> NDArray[np.int32]:
-    """(N, T): by changed site, the T outputs of the ``depth``-th convolution that it reaches; N beyond an open side."""
+    """(N, T): for each changed site the T outputs of the ``depth``-th convolution it reaches; N beyond an open side."""
     n_sites = math.prod(extent)
     place_NN = places(sources(extent, pbc, _reach(extent, pbc, kernel, depth)))
     n_reached = math.prod(len(r) for r in _reach(extent, pbc, kernel, depth))
@@ -170,7 +150,7 @@ def _reached(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, 
 
 
 def _reach(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, ...], depth: int) -> list[range]:
-    """By direction, where an output meets the input of ``depth`` convolutions before; no site twice."""
+    """For each direction, the offsets from an output to the inputs ``depth`` convolutions before it; no site twice."""
     reach = []
     for length, side, size in zip(extent, pbc, kernel, strict=True):
         one = reach_of(size)

@@ -5,16 +5,16 @@
     x_i <- x_i + W_down f(W_up norm(x_i) + b_up) + b_down  and a perceptron with one hidden layer
     log psi(s) = sum_a log cosh(b_a + w_a . norm(sum_i x_i))
 
-with layers normalised before they are entered (Ba et al., arXiv:1607.06450; Xiong et al., arXiv:2002.04745). The
-network knows patches by their relative positions alone, so psi is invariant under translations by whole patches along
-closed directions. For a complex psi w_a and b_a are complex, as pairs of real parameters, and all others real.
+with normalised inputs of the layers (Ba et al., arXiv:1607.06450; Xiong et al., arXiv:2002.04745). The network depends
+on patches only through their relative positions, so psi is invariant under translations by whole patches along periodic
+directions. For a complex psi w_a and b_a are complex, as pairs of real parameters, and all others real.
 Viteritti, Rende and Becca, Phys. Rev. Lett. 130, 236401 (2023), arXiv:2211.05504; Rende, Viteritti, Bardone, Becca and
 Goldt, Commun. Phys. 7, 260 (2024), arXiv:2310.05715.
 
-A move changes all patches from the first attention on, so a ratio is a full evaluation. But the embedding and what the
-first attention takes of it are functions of the values in one patch. Where these are few (two by two spins have 16),
+A move changes all patches from the first attention on, so a ratio is a full evaluation. The embedding and the inputs of
+the first attention are functions of the values in one patch. If these take few values (16 for two by two spins),
 ``freeze`` tabulates both. The last layer of the last block is linear and summed over patches: the sum is taken first.
-Configurations are evaluated in blocks whose activations stay in a core's cache.
+Configurations are evaluated in blocks whose activations fit into a core's cache.
 """
 
 from __future__ import annotations
@@ -29,27 +29,18 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.activations import LOG_2, activation_function, log_cosh
 from nqs_hpc.ansatz.attention import AttentionName, attention
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
-from nqs_hpc.ansatz.layers import (
-    ACTIVATIONS,
-    LOG_2,
-    Activation,
-    Dense,
-    FloatName,
-    NumberName,
-    dense_apply,
-    log_cosh,
-    normal,
-    parameter_dtype,
-)
+from nqs_hpc.ansatz.layers import Dense, dense_apply, normal, real_parameters
+from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
 from nqs_hpc.parallel.chunk import blocked
 from nqs_hpc.system.patches import Patches
-from nqs_hpc.types import Ansatz, Kind, Tree
+from nqs_hpc.types import Ansatz, Tree
 
 _EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
-_TABULATED = 256  # most kinds of patches that have a table
-_CACHED = 2**18  # most numbers in a hidden layer of the configurations evaluated at once
+_TABULATED = 256  # largest number of different patches for which there is a table
+_CACHED = 2**18  # largest number of activations in a hidden layer, over the configurations of a block
 
 
 class Norm(NamedTuple):
@@ -75,7 +66,7 @@ class ViTParams(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """How a leaf of the parameters starts: as normal numbers, or one number where ``scale`` is 0."""
+    """Initial values of a leaf of the parameters: normal numbers of standard deviation ``scale`` around ``mean``."""
 
     shape: tuple[int, ...]
     scale: float
@@ -83,13 +74,13 @@ class _Start(NamedTuple):
 
 
 def _start(shape: tuple[int, ...], scale: float = 0.0, mean: float = 0.0) -> Any:
-    """In the place of an array."""
+    """Stands in for an array of the parameters."""
     return _Start(shape, scale, mean)
 
 
 class ViTFrozen(NamedTuple):
     params: ViTParams
-    table: Array | None  # (kinds of patches, width + I): the embedding, the inputs of the first attention
+    table: Array | None  # (number of different patches, width + I): the embedding, the inputs of the first attention
 
 
 def vit(
@@ -109,18 +100,16 @@ def vit(
     """A transformer of ``layers`` blocks, of kind ``real`` or ``complex``, with ``expansion`` times ``width`` hidden
     units in their perceptrons.
 
-    Weights start LeCun-normal, those of the head times ``init_scale``, biases at zero; the parameters are real either
-    way. ``local_values`` are the values a site can take. Raises ValueError for sizes below 1, heads that do not divide
+    Weights start LeCun-normal, those of the head times ``init_scale``, biases at zero; the parameters are always
+    real. ``local_values`` are the values a site can take. Raises ValueError for sizes below 1, heads that do not divide
     the width, and unknown names.
     """
     if min(width, layers, expansion) < 1:
         raise ValueError(f"width={width}, layers={layers}, expansion={expansion}: each must be at least 1")
-    if activation not in ACTIVATIONS:
-        raise ValueError(f"activation={activation!r}: one of {', '.join(ACTIVATIONS)}")
+    nonlinear = activation_function(activation)
     n_inputs, mix = attention(attention_name, width, heads)
-    is_complex = parameter_dtype(dtype, float_dtype).kind == "c"
-    param_dtype = parameter_dtype("real", float_dtype)
-    nonlinear = ACTIVATIONS[activation]
+    is_complex = dtype == "complex"
+    param_dtype = real_parameters(dtype, float_dtype)
     n_patches, n_in_patch = patches.sites.shape
 
     def dense(n_in: int, n_out: int, scale: float = 1.0) -> Dense:
@@ -142,13 +131,13 @@ def vit(
     def init(key: Array) -> ViTParams:
         leaves, structure = jax.tree.flatten(start, is_leaf=lambda x: isinstance(x, _Start))
         ends = np.cumsum([math.prod(leaf.shape) for leaf in leaves])
-        # drawn at once: each draw of its own is one more program to compile
+        # drawn together: each separate draw would be another program to compile
         drawn = jnp.split(normal(key, (int(ends[-1]),), 1.0, param_dtype), ends[:-1])
         values = [leaf.mean + leaf.scale * x.reshape(leaf.shape) for leaf, x in zip(leaves, drawn, strict=True)]
         return jax.tree.unflatten(structure, values)
 
     def embedded(params: ViTParams, values_nS: Array) -> tuple[Array, Array]:
-        """Patches by their values: x and the inputs of the first attention."""
+        """x and the inputs of the first attention, from the values of the patches."""
         x_nW = _each(dense_apply, params.embedding, values_nS.astype(param_dtype))
         return x_nW, attention_inputs(params.blocks[0], x_nW)
 
@@ -173,7 +162,7 @@ def vit(
     def log_psi(params: ViTParams, s_N: Array) -> Array:
         return from_embedding(params, *embedded(params, s_N[patches.sites]), _sum)
 
-    # The kinds of patches are counted in the base of the number of local values, the first site the fastest.
+    # The number of a patch has the local values of its sites as digits, the first site the fastest.
     values = np.sort(local_values)
     n_kinds = len(values) ** n_in_patch
     place = len(values) ** np.arange(n_in_patch)
@@ -192,13 +181,12 @@ def vit(
         return from_embedding(frozen.params, rows[:, :width], rows[:, width:], _sum_by_terms)
 
     block_size = max(1, _CACHED // (n_patches * expansion * width))
-    kind: Kind = "complex" if is_complex else "real"
-    ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), kind)
+    ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), dtype)
     return ratios._replace(log_psi=log_psi, freeze=freeze)
 
 
 def _each(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array) -> Array:
-    """A layer on every patch."""
+    """A layer applied to every patch."""
     return jax.vmap(layer, in_axes=(None, 0))(params, x_nI)
 
 
@@ -209,7 +197,7 @@ def _sum(x: Array) -> Array:
 def _sum_by_terms(x: Array) -> Array:
     """`_sum`, for use without derivatives.
 
-    On CPUs XLA takes what leads to a reduction into it, and nonlinearities are several times as slow there.
+    On CPUs XLA fuses what precedes a reduction into it, where nonlinearities are several times as slow.
     """
     return functools.reduce(jnp.add, x)
 

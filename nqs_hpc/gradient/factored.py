@@ -10,8 +10,8 @@ which of them multiply to the derivative of each leaf (`types.Factors`); for an 
 The identity is that of Goodfellow (2015, arXiv:1510.01799) for gradient norms and of K-FAC (Martens and Grosse 2015,
 arXiv:1503.05671).
 
-Kernels want centred derivatives. A constant c may be taken out of O before, for centring removes it anyway; with parts
-split as a = a0 + da about their means, O - a0 (x) b0 = a (x) db + da (x) b0 leaves nothing large to cancel.
+Kernels want centred derivatives. A constant c may be subtracted from O before, because centring removes it anyway; with
+parts split as a = a0 + da about their means, O - a0 (x) b0 = a (x) db + da (x) b0 leaves nothing large to cancel.
 """
 
 from __future__ import annotations

@@ -18,24 +18,26 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import numpy as np
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.files import on_root, plain, remove, subfolder, sync_folder, write
 from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
-from nqs_hpc.reading import printable
 from nqs_hpc.types import RunState
 
 if TYPE_CHECKING:
     import h5py
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+# of format 1, whose state was that of a ground state alone: what is dealt to the ranks, and what else was kept
+_CHAINS_1, _MEMORY_1 = "sampler", ("update", "good", "average", "scale", "rejected", "untried")
 BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
 LARGE = 256 * reading.MIB  # which is looked at before it is read
 ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the configuration
@@ -48,7 +50,7 @@ class CheckpointError(ValueError):
 
 
 class Loaded(NamedTuple):
-    """What a start goes on from; the same on every rank but for the chains in ``state.sampler``."""
+    """What a start goes on from; the same on every rank but for the chains in ``state.chains``."""
 
     state: RunState
     meta: dict[str, Any]
@@ -67,7 +69,7 @@ def save(
 ) -> Path:
     """Write ``state`` as the checkpoint of its step; collective. Returns its path.
 
-    Leaves of ``state.sampler`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
+    Leaves of ``state.chains`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
     is plain data; NaN becomes null. ``flush``, on rank 0, puts what must be on the disk first there. Once the new file
     is on the disk, older ones are deleted, all but the newest that make ``keep`` (at least 2) with a right checksum.
     Raises on every rank: OSError if the disk refuses, lock.Lost if another start has taken the folder over, ValueError
@@ -94,13 +96,14 @@ def save(
     return on_root(world, act)
 
 
-def load(folder: Path, template: RunState, world: World) -> Loaded | None:
+def load(folder: Path, template: RunState, world: World, *, growing: Collection[str] = ()) -> Loaded | None:
     """The newest checkpoint whose checksum is right, dealt to the ranks; None where there is none at all; collective.
 
-    ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of sampler leaves the first
-    axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on every
-    rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the chains
-    cannot be dealt to the ranks.
+    ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of the leaves of ``chains``
+    the first axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on
+    every rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the
+    chains cannot be dealt to the ranks. Replicated leaves named in ``growing`` take the first axis of the template:
+    what is stored is cut, or zeros follow it.
     """
     named, treedef = _named(template)
 
@@ -109,8 +112,9 @@ def load(folder: Path, template: RunState, world: World) -> Loaded | None:
             return None
         room = ROOM + 4 * world.size * sum(_n_bytes(leaf) for leaf in named.values())
         leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints", limit=room)
-        _match(path, leaves, named, world.size)
+        _match(path, leaves, named, world.size, growing)
         _plausible(path, leaves)
+        leaves |= {name: _resized(leaves[name], named[name].shape[0]) for name in growing}
         return leaves, meta, path, damaged
 
     found = on_root(world, act)
@@ -251,7 +255,7 @@ def _key_name(key: Any) -> str:
 
 
 def _of_chains(name: str) -> bool:
-    return name == "sampler" or name.startswith("sampler/")
+    return name == "chains" or name.startswith("chains/")
 
 
 def _pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
@@ -318,7 +322,7 @@ def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
 
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
-            if (version := int(file.attrs["format_version"])) != FORMAT_VERSION:
+            if (version := int(file.attrs["format_version"])) not in (1, FORMAT_VERSION):
                 raise CheckpointError(
                     f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version "
                     "that wrote it, or choose another run_dir"
@@ -337,7 +341,17 @@ def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
         raise _Damaged(f"is not a checkpoint: {printable(str(error)) or type(error).__name__}") from None
     if not isinstance(meta, dict):
         raise _Damaged("is not a checkpoint: its meta is no object")
-    return leaves, meta
+    return _of_format_1(leaves) if version == 1 else leaves, meta
+
+
+def _of_format_1(leaves: Leaves) -> Leaves:
+    """The leaves under the names that they have now."""
+    found = {}
+    for name, leaf in leaves.items():
+        top, slash, rest = name.partition("/")
+        new = "chains/samples" if top == _CHAINS_1 else f"memory/{top}" if top in _MEMORY_1 else top
+        found[new + slash + rest] = leaf
+    return found
 
 
 def _stored(name: str, item: h5py.Dataset, kinds: str) -> int:
@@ -362,16 +376,23 @@ def _n_bytes(leaf: Any) -> int:
     return math.prod(leaf.shape) * np.dtype(leaf.dtype).itemsize
 
 
-def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None:
+def _resized(leaf: np.ndarray, n: int) -> np.ndarray:
+    """With ``n`` rows: the first of them, or zeros behind."""
+    missing = np.zeros((max(0, n - len(leaf)), *leaf.shape[1:]), leaf.dtype)
+    return np.concatenate([leaf[:n], missing])
+
+
+def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int, growing: Collection[str]) -> None:
     """ValueError in one line unless ``leaves`` has the names, dtypes and shapes of the template."""
     for name in sorted(leaves.keys() ^ named.keys()):
         has, lacks = (path.name, "this run") if name in leaves else ("this run", path.name)
         raise ValueError(f"checkpoint: {name} is in {has} but not in {lacks}")
     n_chains = {name: leaf.shape[:1] for name, leaf in leaves.items() if _of_chains(name)}
     for name, expected in named.items():
-        stored, skip = leaves[name], int(_of_chains(name))
-        if stored.dtype != expected.dtype or stored.shape[skip:] != tuple(expected.shape[skip:]):
-            free = ("chains", *expected.shape[1:]) if skip else tuple(expected.shape)
+        stored, skip = leaves[name], int(_of_chains(name) or name in growing)
+        fits = stored.ndim == len(expected.shape)
+        if not fits or stored.dtype != expected.dtype or stored.shape[skip:] != tuple(expected.shape[skip:]):
+            free = ("chains" if _of_chains(name) else "any", *expected.shape[1:]) if skip else tuple(expected.shape)
             shape = str(free).replace("'", "")
             raise ValueError(
                 f"checkpoint: {name} in {path.name} is {stored.dtype} {stored.shape}, expected {expected.dtype} {shape}"
@@ -385,13 +406,9 @@ def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int) -> None
 
 def _plausible(path: Path, leaves: Leaves) -> None:
     """ValueError in one line where a file of the right form holds what no run can have written."""
-    step, scale, rejected = leaves["step"], leaves["scale"], leaves["rejected"]
+    step = leaves["step"]
     if int(step) != _step(path):
         raise ValueError(f"checkpoint: step in {path.name} is {int(step)}, expected {_step(path)}")
-    if not 0 < float(scale) <= 1:
-        raise ValueError(f"checkpoint: scale in {path.name} is {float(scale):g}, expected a number above 0, at most 1")
-    if int(rejected) < 0:
-        raise ValueError(f"checkpoint: rejected in {path.name} is {int(rejected)}, expected a number of steps")
     for name, leaf in leaves.items():
         if name.endswith("/chain_C") and not np.array_equal(leaf, np.arange(len(leaf))):
             raise ValueError(f"checkpoint: {name} in {path.name} does not number the chains 0 to {len(leaf) - 1}")

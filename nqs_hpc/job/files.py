@@ -23,12 +23,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.parallel.world import World
 
 T = TypeVar("T")
 
-STALE_SECONDS = 3600.0  # a temporary file untouched this long has no writer, wherever that ran
+STALE_SECONDS = 3600.0  # a temporary file untouched this long has no living writer on any host
 # What a run or a sweep keeps below its folder: folders and regular files of its own. The folder itself may be a link.
 FOLDERS = ("checkpoints", "tensorboard", "report", "logs")
 FILES = (
@@ -143,7 +143,7 @@ def write(path: Path, data: bytes | str) -> None:
                 os.fsync(file.fileno())
             os.replace(temporary, path.name, src_dir_fd=place, dst_dir_fd=place)
         except BaseException as error:
-            with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` takes it away later
+            with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` removes it later
                 os.unlink(temporary, dir_fd=place)
             if isinstance(error, OSError):
                 raise named(error, path) from None
@@ -152,7 +152,7 @@ def write(path: Path, data: bytes | str) -> None:
 
 
 def _fresh(name: str, place: int) -> int:
-    """A descriptor of a new file. One of this name is a former process's of our number, or a trap: it is taken away."""
+    """A descriptor of a new file. One of this name is left from a process of our number, or a trap: it is removed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(name, flags, 0o666, dir_fd=place)
@@ -162,7 +162,7 @@ def _fresh(name: str, place: int) -> int:
 
 
 def open_to_append(path: Path) -> int:
-    """A descriptor of ``path`` for appending, made where it is not there; OSError where it is no regular file."""
+    """A descriptor of ``path`` for appending, created if it does not exist; OSError if it is not a regular file."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
     with opened(path.parent) as place:
         descriptor = open_regular(path, flags, place)
@@ -176,7 +176,7 @@ def open_to_append(path: Path) -> int:
 
 
 def open_regular(path: Path, flags: int, place: int) -> int:
-    """A descriptor of the file ``path`` in the open folder ``place``; OSError, in words, where it is no regular file.
+    """A descriptor of the file ``path`` in the open folder ``place``; OSError, in words, if it is not a regular file.
 
     ``flags`` hold O_NOFOLLOW, and O_NONBLOCK, without which a FIFO keeps waiting who opens it.
     """
@@ -287,7 +287,7 @@ def make(folder: Path) -> list[Path]:
 def unmake(made: list[Path]) -> None:
     """Remove those of the folders that ``make`` made which are empty."""
     for place in reversed(made):
-        with suppress(OSError):  # not empty: it has become somebody's
+        with suppress(OSError):  # not empty: somebody uses it
             place.rmdir()
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.job.files import remove, write
 from nqs_hpc.job.lock import Lost
 from nqs_hpc.parallel.world import World
@@ -51,7 +51,7 @@ class Verdict(NamedTuple):
     """What to do after this step, the same on every rank."""
 
     stop: bool
-    save: bool  # write a checkpoint now; set with ``stop`` but where a fault forbids it
+    save: bool  # write a checkpoint now; set together with ``stop``, unless a fault forbids it
     reason: str  # in words, several joined by "and"; empty where there is nothing to do
 
 
@@ -71,7 +71,7 @@ class Lifecycle(NamedTuple):
 def listen(abort: Callable[[int], None]) -> Signals:
     """Take SIGTERM, SIGUSR1 and SIGINT as requests to stop, from now on; to be called in the main thread.
 
-    A second SIGINT raises KeyboardInterrupt at once. Where the main thread does not come to see it, for it waits in a
+    A second SIGINT raises KeyboardInterrupt at once. If the main thread cannot react, because it waits in a
     collective for a rank that is gone, a thread calls ``abort(1)``, which ends all ranks.
     """
     flags = 0
@@ -134,10 +134,10 @@ def lifecycle(
 ) -> Lifecycle:
     """Watch over the run in ``folder``.
 
-    The run stops as soon as what is left of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) has
-    no room for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
-    only until there is a second. So it does under ``ends``, the Unix time of Slurm's limit as rank 0 knows it, with
-    CLOSING_SECONDS more.
+    The run stops as soon as the rest of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) is too
+    short for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
+    only until there is a second. It also stops before ``ends``, the Unix time of Slurm's limit as rank 0 knows it, with
+    CLOSING_SECONDS to spare.
     """
     start = time.monotonic() if started is None else started
     obeyed = 0
@@ -163,7 +163,7 @@ def lifecycle(
             bits |= TIME
         obeyed = world.any_flags(bits)
         stopping = obeyed & ~(SAVE | DUE)
-        # a checkpoint that was due as well is no reason for a stop: the batch scripts read why there was one
+        # a checkpoint that was due as well is not a reason to stop: the batch scripts read why the run stopped
         reason = " and ".join(words for i, words in enumerate(REASONS) if (stopping or obeyed) >> i & 1)
         return Verdict(stopping != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
 
@@ -175,9 +175,9 @@ def lifecycle(
             remove(folder / "SAVE")
         except OSError as error:  # a folder, or a file that only its owner may remove
             kept = _lstat(folder / "SAVE")
-            return f"{folder / 'SAVE'} was obeyed and cannot be removed ({error.strerror}): it counts no more"
+            return f"{folder / 'SAVE'} was obeyed and cannot be removed ({error.strerror}): it has no further effect"
         except Lost:
-            pass  # the next write says so on all ranks
+            pass  # the next write reports it on all ranks
         return ""
 
     def seconds() -> float:

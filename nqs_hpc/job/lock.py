@@ -2,13 +2,13 @@
 
 The lock is flock on ``.lock``, which the kernel releases with its holder, so a kill or a power cut leaves none behind.
 The file says who holds it: host, process and Slurm job. On a file system that several hosts share, flock may not reach
-beyond one host; there a holder of another host that did not take leave is believed to live until Slurm no longer knows
-its job. No lock ends by a time-out.
+beyond one host; there a holder on another host that did not release the lock counts as alive until Slurm no longer
+knows its job. No lock ends by a time-out.
 
-A lock belongs to a file, not to a name: a folder can be moved while its job runs, and ``.lock`` removed. So a holder
-looks before each write whether folder and lock are still those that their paths say (`check_held`), and who takes a
-lock, whether the file it has locked still has that name. The folder itself is locked too where its file system lets it:
-that lock nobody can remove.
+A lock belongs to a file, not to a name: a folder can be moved while its job runs, and ``.lock`` removed. So before
+each write a holder checks that its folder and lock are still what their paths name (`check_held`), and a process that
+takes a lock checks that the file it has locked still has that name. The folder itself is locked too where its file
+system allows it: nobody can remove that lock.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.inputs.reading import parse_json, printable
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.files import named
 from nqs_hpc.job.mounts import shared
-from nqs_hpc.reading import parse_json, printable
 
 NAME = ".lock"
 NO_LOCKS = "its file system has no locks (flock): mount it with them, or choose a folder elsewhere"
 _WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-LOOKS, LOOK_SECONDS = 10, 0.02  # who only asks whether a folder is in use has its lock for a moment
+LOOKS, LOOK_SECONDS = 10, 0.02  # a process that only asks whether a folder is in use holds its lock for a moment
 _MOST_BYTES = 1000  # of what a lock file says
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 # Never truncated before the lock is ours, never through a link; a FIFO is not waited for.
@@ -43,7 +43,7 @@ _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 class _Held(NamedTuple):
     descriptor: int  # stays open until the process ends: its death releases the lock
     place: int  # the folder itself, likewise
-    text: bytes  # what the file says since we hold it
+    text: bytes  # what the file says while we hold it
     shared: bool  # whether another host could take the folder over behind flock's back
 
 
@@ -94,7 +94,7 @@ def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> s
                 return reason
             if os.fstat(descriptor).st_nlink == 1:
                 break
-            os.unlink(NAME, dir_fd=place)  # it is somebody's file by another name too (a copy of hard links)
+            os.unlink(NAME, dir_fd=place)  # a hard link: the file of somebody else, under another name
             os.close(descriptor)
             descriptor = None
         own = Owner(socket.gethostname(), os.getpid(), slurm.job_id())
@@ -124,9 +124,9 @@ def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> s
 def alone(path: Path, *, wait: bool, guard: bool = False) -> Iterator[bool]:
     """Hold the lock of the file ``path``, made where it is not there, and say whether it is ours.
 
-    With ``wait`` it is, sooner or later. With ``guard`` each write in its folder raises Lost where folder or lock are
-    no longer what their paths say. Raises OSError where the file system has no locks, or ``path`` is no regular file.
-    Removing ``path`` within the block is safe: who waits for it looks again.
+    With ``wait`` this waits until it is. With ``guard`` each write in its folder raises Lost if folder or lock are
+    no longer what their paths say. Raises OSError if the file system has no locks, or ``path`` is not a regular file.
+    Removing ``path`` within the block is safe: a process that waits for it checks again.
     """
     place = os.open(path.parent, _FOLDER)
     descriptor = None
@@ -166,11 +166,11 @@ def _locked(path: Path, place: int, *, wait: bool = False) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its last holder has removed it, and who comes next does not find our lock: again
+        os.close(descriptor)  # its last holder has removed it, and the next process would not find our lock: try again
 
 
 def _patiently(descriptor: int, path: Path) -> None:
-    """Lock, if need be a little later; BlockingIOError where somebody holds it for longer than a look."""
+    """Lock, if need be a little later; BlockingIOError if somebody holds it for longer than a check takes."""
     for left in range(LOOKS, -1, -1):
         try:
             return flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
@@ -265,7 +265,7 @@ def _now_at(place: int) -> str:
 
 
 def release(folder: Path) -> None:
-    """Take leave: the next start need not ask whether we are alive. Nothing where the lock is not ours."""
+    """Release the lock, so that the next start need not ask whether we are alive. Does nothing if it is not ours."""
     mine = _held.pop(folder, None)
     files.let_go(folder)
     if mine is not None:
@@ -277,9 +277,9 @@ def release(folder: Path) -> None:
 
 
 def withdraw(folder: Path, made: list[Path]) -> None:
-    """Take back what a start that came to nothing has made: ``.lock``, and the folders ``made`` that are empty.
+    """Undo what a start that ended early has made: ``.lock``, and the folders ``made`` that are empty.
 
-    All of it under the lock: whoever opened the file meanwhile finds that it has no name any more, and looks again.
+    All of it under the lock: a process that opened the file meanwhile finds it without a name, and tries again.
     """
     with suppress(OSError, Lost):
         files.remove(folder / NAME)
@@ -289,7 +289,7 @@ def withdraw(folder: Path, made: list[Path]) -> None:
 
 
 def _text(place: int) -> bytes:
-    """What the lock file in an open folder says; empty where it is not there or is no regular file."""
+    """What the lock file in an open folder says; empty if there is none or it is not a regular file."""
     try:
         descriptor = os.open(NAME, _READ, dir_fd=place)
     except OSError:
@@ -317,7 +317,7 @@ def _owner(data: bytes) -> Owner | None:
 
 
 def _alive(folder: Path, owner: Owner, state: Callable[[str], str | None]) -> str:
-    """Why a holder that flock does not show must be believed to live; empty where it is gone."""
+    """Why a holder that flock does not show counts as alive; empty where it is gone."""
     if owner.host == socket.gethostname() or not shared(folder):
         return ""  # flock is the truth here
     if owner.job is None:

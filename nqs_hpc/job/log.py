@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.job.files import check_held, named, open_to_append, plain, sync_folder, write
 
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from nqs_hpc import __version__
+from nqs_hpc.inputs.reading import unfit
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import on_root, read_json, write_json
 from nqs_hpc.parallel.world import World
-from nqs_hpc.reading import unfit
 
 PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5py", "hydra-core")
 
@@ -33,8 +33,8 @@ PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5
 def start(folder: Path, world: World, *, step: int, reason: str, changed: list[str], physics: dict[str, Any]) -> None:
     """Note a start from ``step``, for a ``reason`` such as "new" or "resumed"; collective.
 
-    ``changed`` lists what its configuration has that the last start's had not, ``key: a -> b``. ``physics`` is what
-    makes this run this run: a start with another is refused (`recorded_physics`).
+    ``changed`` lists where its configuration differs from that of the last start, ``key: a -> b``. ``physics``
+    identifies the run: a start with another is refused (`recorded_physics`).
 
     Raises ValueError on every rank if there is a manifest that cannot be read.
     """
@@ -79,8 +79,8 @@ def first_step(folder: Path, moments: Mapping[str, float]) -> None:
 def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_vain: bool = False) -> None:
     """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read.
 
-    ``saves``: how many checkpoints it wrote, and the seconds that took. ``in_vain``: its time was over before it had
-    come any further.
+    ``saves``: how many checkpoints it wrote, and the seconds that took. ``in_vain``: its time ran out before it made
+    any progress.
     """
     manifest = _read(folder / "manifest.json")
     last = {"time": _now(), "step": step, "reason": reason, "saves": saves[0], "save_seconds": round(saves[1], 3)}
@@ -90,7 +90,7 @@ def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_va
 
 
 def was_in_vain(folder: Path) -> bool:
-    """Whether the start before the latest one ran out of time before it had come any further; rank 0 asks."""
+    """Whether the start before the latest one ran out of time before it made any progress; rank 0 asks."""
     starts = _read(folder / "manifest.json")["starts"]
     before = starts[-2].get("exit") if len(starts) > 1 else None
     return isinstance(before, dict) and before.get("in_vain") is True
@@ -103,7 +103,7 @@ def recorded_physics(folder: Path) -> dict[str, Any] | None:
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python, this package and what it stands on, without importing them; null where not installed."""
+    """Versions of Python, this package and its dependencies, without importing them; null where not installed."""
     found: dict[str, str | None] = {"nqs_hpc": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -136,7 +136,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(starts, list) or not all(isinstance(entry, dict) for entry in starts):
         raise unfit(path, "is not a manifest of nqs_hpc: it lists no starts; move it away")
     if not isinstance(manifest.get("physics", {}), dict):
-        raise unfit(path, "is not a manifest of nqs_hpc: its physics is no object; move it away")
+        raise unfit(path, "is not a manifest of nqs_hpc: its physics is not an object; move it away")
     return manifest
 
 

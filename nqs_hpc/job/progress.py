@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple, TextIO
 
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.streams import patient
-from nqs_hpc.reading import harmless
 
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 
@@ -29,23 +30,6 @@ def progress(mode: Literal["auto", "bar", "lines"], total: int, initial: int, st
     is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
     heard, eta = patient(stream), _eta(total)
     return _bar(total, initial, heard, eta) if is_bar else _lines(total, heard, eta)
-
-
-def with_error(value: float | None, error: float | None) -> str:
-    """A number with its uncertainty in units of the last digits, two of them: -25.4906(12) is -25.4906 +- 0.0012.
-
-    Without an error, or with one beyond the precision of the number, six decimals; "n/a" where there is no number.
-    """
-    if value is None or not math.isfinite(value):
-        return "n/a"
-    if error is None or not math.isfinite(error) or error <= 1e-12 * abs(value):
-        return f"{value:.6f}"
-    mantissa, exponent = f"{error:.1e}".split("e")
-    decimals = 1 - int(exponent)
-    if decimals <= 0:
-        return f"{round(value, decimals):.0f}({round(error, decimals):.0f})"
-    last_digits = mantissa if decimals == 1 else mantissa.replace(".", "")
-    return f"{value:.{decimals}f}({last_digits})"
 
 
 def _words(line: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Standard streams that may be closed, or end while a job runs: who hears it is not the run's affair.
+"""Standard streams that may be closed before or while a job runs: the run does not depend on them.
 
 A terminal is closed, a pipe has read enough, a log lies on a full disk: what is printed is lost, and nothing else.
 """
@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-# Of a stream that will not come back. A disk may get room again.
+# A stream with one of these errors will not recover. A full disk may.
 _GONE = (errno.EBADF, errno.EIO, errno.ENXIO, errno.EPIPE)
 
 
 def fill() -> None:
-    """Give standard streams that were closed at the start one that nobody hears; call it before a file is opened.
+    """Open /dev/null for standard streams that were closed at the start; call it before a file is opened.
 
     Else the next file gets their number, and what a library prints (MPI, XLA) would land in it.
     """
@@ -33,7 +33,7 @@ def fill() -> None:
 
 
 class Patient:
-    """A stream that goes on where nobody hears it."""
+    """A stream that discards what is written once its other end is gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -55,7 +55,7 @@ class Patient:
             pass
 
     def _silence(self) -> None:
-        """Lead its number to nowhere: what is left in buffers would fail again at the end, and make another code."""
+        """Point its descriptor at /dev/null: what is left in buffers would fail at the end and change the exit code."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())
@@ -66,13 +66,13 @@ class Patient:
 
 
 def patient(stream: TextIO) -> TextIO:
-    """``stream`` as one that goes on where nobody hears it."""
+    """``stream``, without errors once its other end is gone."""
     return stream if isinstance(stream, Patient) else cast(TextIO, Patient(stream))
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Let nothing that is printed within the block end it, whatever becomes of stdout and stderr."""
+    """Within the block printing never raises, even if stdout or stderr is closed."""
     former = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = map(patient, former)
     try:

@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.inputs.reading import is_name, printable, unfit
 from nqs_hpc.job.files import read_json, write_json
-from nqs_hpc.reading import is_name, printable, unfit
 
 MANIFEST = "manifest.json"
 STATES = (
@@ -36,7 +36,7 @@ class Point(NamedTuple):
     overrides: list[str]  # all of its command line but run_dir
     command: str  # one line of shell that makes it run again, from the study's ``cwd``
     n_sites: int
-    n_steps: int
+    n_steps: int | None
     after: str | None = None  # the point whose parameters it begins with (chain=KEY)
     job: str | None = None  # of Slurm: NUMBER, or NUMBER_ELEMENT of an array
     ticket: str | None = None  # what the job is called, and _ELEMENT: written before Slurm is asked to take it
@@ -123,7 +123,7 @@ _POINT: dict[str, Callable[[Any], bool]] = {
     "overrides": _is_list_of_texts,
     "command": _is_text,
     "n_sites": _is_count,
-    "n_steps": _is_count,
+    "n_steps": _or_none(_is_count),
     "after": _or_none(_is_folder_name),
     "job": _or_none(_is_job),
     "ticket": _or_none(_is_text),

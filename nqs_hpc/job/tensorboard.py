@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.job import log
 from nqs_hpc.job.files import subfolder, write
 

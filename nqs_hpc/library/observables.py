@@ -8,23 +8,19 @@ are 0.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
-from nqs_hpc import schema
-from nqs_hpc.checks import bad
-from nqs_hpc.config import hamiltonian, make_hilbert
+from nqs_hpc.config.compose import hamiltonian
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators import pauli_strings
+from nqs_hpc.operators.basis_change import rotated
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.projected import changed, projected
+from nqs_hpc.operators.projected import projected
 from nqs_hpc.parts import Parts
-from nqs_hpc.parts.operator import make_operator
-from nqs_hpc.types import Move, Operator
+from nqs_hpc.types import Operator
 
 
 def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
@@ -57,9 +53,9 @@ def read(given: Any, parts: Parts) -> Operator:
     values = parts.hilbert.local_values
     if isinstance(given, Mapping):
         config = hamiltonian(given, parts.lattice)
-        if (wanted := make_hilbert(config, parts.lattice.n_sites, None).local_values) != values:
+        if (wanted := config.space(parts.lattice.n_sites).local_values) != values:
             raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
-        return make_operator(as_written(config), parts.lattice)
+        return config.as_written().operator(parts.lattice)
     if isinstance(given, str):  # of one line or of several, as a file has them
         given = [line for line in given.splitlines() if line.split("#", maxsplit=1)[0].strip()]
     if isinstance(given, list | tuple) and given:
@@ -72,24 +68,5 @@ def read(given: Any, parts: Parts) -> Operator:
     raise bad("operator", given, valid)
 
 
-def as_written(config: schema.Hamiltonian) -> schema.Hamiltonian:
-    """The Hamiltonian without signs of basis states."""
-    key = {"marshall": False} if isinstance(config, schema.Heisenberg) else {"gauge": None}
-    return dataclasses.replace(config, **key)
-
-
 def _words(local_values: tuple[int, ...]) -> str:
     return "spins" if local_values == (1, -1) else f"0 to {max(local_values)} bosons"
-
-
-def rotated(operator: Operator, signs_N: np.ndarray, local_values: tuple[int, ...]) -> Operator:
-    """U A U with U = prod_i sigma_i over the sites whose sign (N,) is -1 (`system.gauge`)."""
-
-    def elements(s_N: Array, moves_KF: Move, elements_K: Array) -> tuple[Move, Array]:
-        del s_N
-        # U changes sign with each step of a local value: the flip of a spin 1/2, one boson more or less
-        changed_KF = moves_KF.deltas // abs(local_values[1] - local_values[0]) % 2 != 0
-        odd_KF = changed_KF & (jnp.asarray(signs_N)[moves_KF.sites] < 0)
-        return moves_KF, elements_K * (1 - 2 * (jnp.sum(odd_KF, axis=1) % 2))
-
-    return changed(operator, elements)

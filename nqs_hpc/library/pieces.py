@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nqs_hpc.config import checked, from_plain
-from nqs_hpc.schema import Config
+from nqs_hpc.config.compose import checked, from_plain
+from nqs_hpc.config.schema import Config
 
 if TYPE_CHECKING:
     from nqs_hpc.parts import Parts, Plan

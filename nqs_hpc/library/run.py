@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc import reading
-from nqs_hpc.checks import show
-from nqs_hpc.config import differences, from_plain, physics, to_plain
+from nqs_hpc.config.compose import differences, from_plain, physics, to_plain
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.checks import show
 from nqs_hpc.job import files, log
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.tables import columns, frame
-from nqs_hpc.schema import ByModule, Config
 
 if TYPE_CHECKING:
     import pandas
@@ -97,8 +97,8 @@ class Run:
         """What the run computes with, built for this process alone: lattice, operator, ansatz, sampler, …"""
         from nqs_hpc.parts import Plan
 
-        if isinstance(self.config.ansatz, ByModule) and not self._allow_import:
-            module = self.config.ansatz.module
+        if self.config.ansatz.runs_code and not self._allow_import:
+            module = getattr(self.config.ansatz, "module", self.config.ansatz.name)
             raise ValueError(
                 f"{self.folder} names {module}: valid: load_run(..., allow_import=True), which runs its code"
             )
@@ -189,10 +189,11 @@ class Run:
     @cached_property
     def _wave(self) -> Wave:
         parts = self.parts  # first: it switches 64-bit numbers on
-        from nqs_hpc.library.wave import final_parameters, learnt_chains, wave_function
+        from nqs_hpc.library.wave import wave_function
+        from nqs_hpc.parts.stored import final_parameters, learnt_chains
 
-        params = final_parameters(self.checkpoint, parts)
-        return wave_function(self.config, parts, params, learnt_chains(self.checkpoint, parts))
+        params = final_parameters(self.checkpoint, parts.ansatz)
+        return wave_function(self.config, parts, params, learnt_chains(self.checkpoint, parts.sampler))
 
 
 def read_summary(path: Path) -> dict[str, Any]:

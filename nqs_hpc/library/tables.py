@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc.checks import show
+from nqs_hpc.inputs.checks import show
 
 if TYPE_CHECKING:
     import pandas

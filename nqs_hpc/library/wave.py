@@ -8,26 +8,22 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nqs_hpc import checks
-from nqs_hpc.driver.evaluate import evaluation
-from nqs_hpc.driver.ground_state import averaged, joined
-from nqs_hpc.job import checkpoint
+from nqs_hpc.config.basis import basis_of
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs import checks
 from nqs_hpc.library.observables import observable
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parts import Parts
-from nqs_hpc.parts.ansatz import parameter_shapes
-from nqs_hpc.parts.sampler import final_chain_length
-from nqs_hpc.resolve.basis import basis_of
-from nqs_hpc.schema import Config
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.basis import signs_of_states
-from nqs_hpc.types import Average, Operator, Samples, Tree
+from nqs_hpc.tasks.evaluation import evaluation
+from nqs_hpc.tasks.final import joined
+from nqs_hpc.types import Operator, Samples, Tree
 
 
 class Expectation(NamedTuple):
@@ -49,24 +45,6 @@ class Wave(NamedTuple):
     sample: Callable[..., np.ndarray]
     expect: Callable[..., Expectation]
     signs_N: np.ndarray | None  # of Marshall's rule, where it is on
-
-
-def final_parameters(stored: checkpoint.Stored, parts: Parts) -> Tree:
-    """The parameters that a final evaluation takes: of a run with a running mean, that mean."""
-    shapes = parameter_shapes(parts.ansatz)
-    params = checkpoint.subtree(stored, "params/", shapes)
-    if "average/weight" not in stored.leaves:
-        return params
-    mean = checkpoint.subtree(stored, "average/params/", shapes)
-    return averaged(params, Average(mean, jnp.asarray(stored.leaves["average/weight"])))
-
-
-def learnt_chains(stored: checkpoint.Stored, parts: Parts) -> Tree | None:
-    """The chains of a run whose sampler has learnt something, for fresh ones to inherit it; None of other samplers."""
-    if parts.sampler.inherit is None:
-        return None
-    shapes = jax.eval_shape(parts.sampler.init, jax.ShapeDtypeStruct((2,), np.uint32))
-    return checkpoint.subtree(stored, "sampler/", shapes)
 
 
 def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | None = None) -> Wave:
@@ -129,7 +107,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
         found = observable(operator, parts, signs_N, marshall)
         length, n_calls = sampler.chain_length, 1
         if length:
-            wanted = final_chain_length(config) * (sampler.n_samples // length)
+            wanted = config.sampler.final_chain_length(config.task.samples_of_end or 0) * (sampler.n_samples // length)
             if n_samples is not None:
                 wanted = checks.apply(checks.integer(), "n_samples", n_samples)
             n_calls = -(-wanted // sampler.n_samples)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system.lattice import bond_weights, neighbours
 
 if TYPE_CHECKING:

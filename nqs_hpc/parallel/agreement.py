@@ -1,4 +1,4 @@
-"""Whether all ranks are of one installation and one mind: versions, MPI library, settings that change numbers."""
+"""Whether all ranks have the same installation and settings: versions, MPI library, what changes numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Collectives inside jit, over mpi4jax, and a serial twin with the same face.
+"""Collectives inside jit, over mpi4jax, and a serial twin with the same interface.
 
 The only file that imports mpi4jax. Every function is called under jit, by every rank in the same order; never under
 `vmap`, `grad` or a condition that ranks may answer differently. The host side (`world.py`) talks on a duplicate of

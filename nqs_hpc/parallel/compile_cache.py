@@ -59,7 +59,7 @@ def folder(setting: str | None) -> Path | None:
 def use(kept: Path | None, threads: int, world: World) -> Share | None:
     """Have jax keep its programs under ``kept``, every one of them, or none where that is None. Collective.
 
-    A least time of compilation that the user set is obeyed by the rank that writes. Returns this rank's place among
+    The rank that writes keeps to a least time of compilation that the user set. Returns this rank's place among
     those that read and write the same folder.
     """
     if kept is None:
@@ -95,7 +95,7 @@ def processor() -> str:
 
 def _speak(own: Path, rank: int) -> None:
     """One line on stderr, in place of jax's warning, for an entry that it could not read or write. One that could not
-    be read is removed, for jax writes none again while it is there.
+    be read is removed, because jax writes no other while it is there.
     """
     warnings.filterwarnings("always", r"Error (reading|writing) persistent compilation cache entry")
     usual = warnings.showwarning

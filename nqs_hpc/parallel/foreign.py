@@ -5,9 +5,9 @@ with the addresses of the buffers, they hand them on to a routine by its address
 lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
 XLA's own products and factors.
 
-Python runs the handler of a signal on the main thread, between any two of its instructions, and what a handler raises
-inside a function called by XLA has nowhere to go. So these functions must not run there. XLA runs a program on the
-thread that calls it where dispatch is not asynchronous, or where the program is cheap, below a thousand operations,
+Python runs the handler of a signal on the main thread, between any two of its instructions, and an exception that
+a handler raises inside a function called by XLA is lost. So these functions must not run there. XLA runs a program on
+the thread that calls it where dispatch is not asynchronous, or where the program is cheap, below a thousand operations,
 calls like these not counted. So all is left to XLA without asynchronous dispatch, and so are matrices of fewer than
 SMALLEST rows; the programs of this package that hold larger ones compute thousands of numbers besides.
 
@@ -181,7 +181,7 @@ def _accepted(names: frozenset[str]) -> bool:
         for prefix in PREFIXES.values():
             routine("cython_lapack", f"{prefix}posv", 8)
     except Exception as error:
-        print(f"BLAS is out of reach, XLA multiplies and factorises, more slowly: {error}", file=sys.stderr, flush=True)
+        print(f"BLAS is not available, so XLA's slower routines are used: {error}", file=sys.stderr, flush=True)
         return False
     return True
 

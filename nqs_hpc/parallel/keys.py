@@ -1,7 +1,7 @@
-"""Random numbers that know no ranks: a counter of (seed, purpose, step, stage, chain, index) goes in, words come out.
+"""Random numbers that do not depend on the ranks: functions of (seed, purpose, step, stage, chain, index).
 
 A chain draws the same numbers wherever it runs, so a run is the same at any rank count, and nothing of the random state
-needs saving: a resumed step counts as it would have counted. The block cipher is threefry2x32 (Salmon et al. 2011,
+needs saving: a resumed step draws what it would have drawn. The block cipher is threefry2x32 (Salmon et al. 2011,
 "Parallel random numbers: as easy as 1, 2, 3", doi:10.1145/2063384.2063405): its key holds what is one for all chains,
 its counter the chain and the index. One call of the cipher makes two words, and a program holds one copy of it for each
 call of `words`: XLA takes a third of a second to compile each.
@@ -26,9 +26,12 @@ class Purpose(IntEnum):
     FINAL_CHAINS = 4
     FINAL_WARMUP = 5
     FINAL_SAMPLE = 6
-    LIBRARY_CHAINS = 7  # what a notebook samples is neither what trained nor what the final evaluation saw
+    LIBRARY_CHAINS = 7  # a notebook samples with other numbers than training and final evaluation
     LIBRARY_WARMUP = 8
     LIBRARY_SAMPLE = 9
+    EVALUATE_CHAINS = 10
+    EVALUATE_WARMUP = 11
+    EVALUATE_SAMPLE = 12
 
 
 def purpose_key(seed: int, purpose: Purpose, step: int = 0, stage: int = 0) -> np.ndarray:
@@ -50,7 +53,7 @@ def words(key: Array, chain: Array, index: Array, n: int) -> Array:
 def threefry(key: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
     """threefry2x32 of the counters (x0, x1), bit for bit as `jax.extend.random.threefry_2x32`.
 
-    Written out, for XLA takes half as long again to compile jax's loops and runs them a third slower.
+    Written out, because XLA takes half as long again to compile jax's loops and runs them a third slower.
     """
     k = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
     x0, x1 = x0 + k[0], x1 + k[1]

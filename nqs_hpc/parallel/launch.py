@@ -1,4 +1,4 @@
-"""Threads and device of this rank: set before jax is imported, for jax reads them once.
+"""Threads and device of this rank: set before jax is imported, because jax reads them once.
 
 Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
 a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS
@@ -47,7 +47,7 @@ def launched() -> tuple[int, int]:
 def place(world: World, wanted: int | None = None) -> Placement:
     """Bind this rank and set the environment that jax and BLAS will read. Collective.
 
-    A number of threads already in PJRT_NPROC is obeyed; without it there is one thread for each core of this rank, or
+    A number of threads already in PJRT_NPROC is used; without it there is one thread for each core of this rank, or
     SLURM_CPUS_PER_TASK or ``wanted`` where that is less.
     """
     host = socket.gethostname()

@@ -9,14 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nqs_hpc import schema
+from nqs_hpc.config.schema import Config
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import rows_per_sample
 from nqs_hpc.parallel.chunk import activations
-from nqs_hpc.parts.ansatz import parameter_shapes
-from nqs_hpc.system.hilbert import Hilbert, dimension
+from nqs_hpc.parts.shapes import parameter_shapes
+from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.types import Ansatz, Tree
-from nqs_hpc.update.cost import Size, cheapest
+from nqs_hpc.update.cost import Size
 
 
 class Plan(NamedTuple):
@@ -28,7 +28,7 @@ class Plan(NamedTuple):
 
 
 def described(meta: dict[str, Any]) -> bool:
-    """Whether a checkpoint's meta, as `record.Book` writes it, holds what a start goes on from."""
+    """Whether a checkpoint's meta, as `run.record` writes it, holds what a start goes on from."""
     plan, seconds = meta.get("plan"), meta.get("seconds")
     return (
         isinstance(meta.get("physics"), dict)
@@ -44,7 +44,7 @@ def described(meta: dict[str, Any]) -> bool:
 _SIZES = ("chunk_size", "blocks")
 
 
-def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
+def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     """Decide what is ``auto`` from sizes and ``memory_gib`` alone: never from the rank count or a clock.
 
     solver: sr takes the cheapest of parameter space, sample space and matrix-free whose matrices fit in half the memory
@@ -58,28 +58,24 @@ def make_plan(config: schema.Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     form = flat(params, ansatz.kind)
     itemsize = form.dtype.itemsize
     s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
-    sampler = config.sampler  # the states of a large space are never counted
-    n_samples = dimension(hilbert) if isinstance(sampler, schema.Enumerate) else sampler.n_samples
+    n_samples = config.sampler.samples_a_step(hilbert)
     n_rows = n_samples * rows_per_sample(ansatz.kind)
 
-    solver = getattr(optimizer, "solver", None)
-    if solver == "auto" and isinstance(optimizer, schema.Sr):
+    solver = optimizer.asked_solver() if config.task.optimizes else None
+    if solver == "auto":
         width = None
         if factors is not None:
             width = sum(part.size for part in jax.eval_shape(factors.parts, params, s_N))
         size = Size(n_rows, form.n_parameters, width, ansatz.kind == "holomorphic")
         wide = max(itemsize, np.dtype(config.precision.solve).itemsize * (2 if form.dtype.kind == "c" else 1))
-        # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
-        solver = cheapest(size, wide, memory / 2, matrix_free=not optimizer.broadcast)
-    elif solver == "auto":
-        solver = "cholesky"
+        solver = optimizer.chosen_solver(size, wide, memory / 2)
 
-    blocks = getattr(optimizer, "blocks", None)
+    blocks: Any = optimizer.asked_blocks() if config.task.optimizes else None
     if blocks == "auto":
         whole = 2 * n_rows * form.n_parameters * itemsize
         blocks = 1 if factors is not None else max(1, math.ceil(whole / (memory / 2)))
 
-    chunk = config.chunk_size
+    chunk: Any = config.chunk_size
     if chunk == "auto":
         cache = jax.eval_shape(lambda params, s_N: ansatz.prepare(ansatz.freeze(params), s_N), params, s_N)
         held = sum(leaf.size for leaf in jax.tree.leaves(cache))  # of a sum over a group more than is evaluated at once

@@ -13,14 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from nqs_hpc import schema
+from nqs_hpc.config.basis import basis_of
+from nqs_hpc.config.schema import Config
+from nqs_hpc.config.symmetrize import words_of_sector
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.symmetry import of_network
-from nqs_hpc.resolve.basis import basis_of
-from nqs_hpc.resolve.hamiltonian import conserves
-from nqs_hpc.resolve.symmetry import words_of_sector
-from nqs_hpc.schema import Config
 from nqs_hpc.system.characters import Characters, generic_irreps, point_irreps, space_group, with_spin_flip
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 
@@ -62,7 +60,7 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
         lowest, phi_n = float(energies[0]), vectors[:, 0]
     above = energy - lowest
     is_lowest = above <= SAME * max(1.0, abs(lowest))
-    total_known = hilbert.total is not None or not conserves(config.hamiltonian)
+    total_known = hilbert.total is not None or not config.hamiltonian.conserves()
     if is_lowest and total_known:
         words = words_of_sector(config, parts.lattice) or {}
         place = {name: words.get(name) for name in ("momentum", "irrep", "spin_flip")} | {"sector": hilbert.total}
@@ -88,14 +86,7 @@ def _network_above(config: Config, parts: Parts, energy: float, phi_n: np.ndarra
 
 def _compared(config: Config, hilbert: Hilbert, of_symmetry: bool) -> Hilbert | None:
     """The space whose lowest level is looked for, None where there is none but the sector sampled, or it is large."""
-    hamiltonian = config.hamiltonian
-    spaces = [hilbert] if of_symmetry else []
-    if isinstance(hamiltonian, schema.BoseHubbard) and hamiltonian.mu == 0:
-        pass  # the number of bosons is what is prepared: without a chemical potential energies of two do not compare
-    elif isinstance(hamiltonian, schema.Heisenberg) and hamiltonian.delta == 1 and hilbert.total is not None:
-        spaces = [hilbert._replace(total=hilbert.n_sites % 2)]  # every multiplet has a state of the least total
-    elif conserves(hamiltonian):
-        spaces = [hilbert._replace(total=None), *spaces]
+    spaces = config.hamiltonian.compared(hilbert, of_symmetry=of_symmetry)
     return next((space for space in spaces if dimension_up_to(space, WHOLE_STATES) <= WHOLE_STATES), None)
 
 
@@ -105,7 +96,7 @@ def _place(config: Config, parts: Parts, space: Hilbert, phi_n: np.ndarray) -> d
 
     v = lowest.vector(basis_of(config, parts.lattice)._replace(hilbert=space), phi_n)
     place: dict[str, Any] = {"sector": space.total, "momentum": None, "irrep": None, "spin_flip": None}
-    if space.total is None and conserves(config.hamiltonian):
+    if space.total is None and config.hamiltonian.conserves():
         place["sector"], v = lowest.of_one_total(v)
     words = words_of_sector(config, parts.lattice)
     if words is None or parts.symmetry is None:

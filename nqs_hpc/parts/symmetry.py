@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from nqs_hpc import schema
-from nqs_hpc.checks import bad
+from nqs_hpc.config.schema import Config
+from nqs_hpc.config.symmetrize import key_of_group
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators.symmetric import broken
-from nqs_hpc.resolve.symmetry import invariance, is_even, key_of_group
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry, with_spin_flip
 from nqs_hpc.system.hilbert import Hilbert
@@ -15,7 +15,7 @@ from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
 
-def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator, hilbert: Hilbert) -> None:
+def check_symmetry(config: Config, symmetry: Symmetry, operator: Operator, hilbert: Hilbert) -> None:
     """Raise InputError where H does not commute with an element of the group, the same on every rank."""
     element = broken(operator, hilbert, symmetry)
     if element is None:
@@ -26,7 +26,7 @@ def check_symmetry(config: schema.Config, symmetry: Symmetry, operator: Operator
     raise bad(*key_of_group(config), f"symmetries of the Hamiltonian, which {_moved(symmetry, element)}")
 
 
-def check_network(config: schema.Config, lattice: Lattice, operator: Operator, basis: Basis) -> None:
+def check_network(config: Config, lattice: Lattice, operator: Operator, basis: Basis) -> None:
     """Raise InputError where H does not commute with what leaves the network as it is by construction, for then none of
     its ground states need be near any such wave function; the same on every rank.
     """
@@ -41,10 +41,10 @@ def check_network(config: schema.Config, lattice: Lattice, operator: Operator, b
         raise bad("ansatz", name, f"one that tells sites apart, as rbm and mlp do: {same}")
 
 
-def of_network(config: schema.Config, lattice: Lattice, basis: Basis) -> Symmetry | None:
+def of_network(config: Config, lattice: Lattice, basis: Basis) -> Symmetry | None:
     """The sector that any network of this kind is of, whatever was asked for: of what leaves it as it is."""
-    own = None if isinstance(config.ansatz, schema.Gcnn) else invariance(config.ansatz, lattice, basis)
-    parity = 1 if is_even(config.ansatz) and set(basis.hilbert.local_values) == {1, -1} else None
+    own = None if config.ansatz.has_sector() else config.ansatz.invariance(lattice, basis)
+    parity = 1 if config.ansatz.is_even() and set(basis.hilbert.local_values) == {1, -1} else None
     if own is None and parity is None:
         return None
     if own is None:

@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.files import subfolder, write
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from nqs_hpc.reading import harmless
 from nqs_hpc.report.chapters import OF_FINISHED, Content, content
 from nqs_hpc.report.curves import Choice
 from nqs_hpc.report.extrapolation import quality, result

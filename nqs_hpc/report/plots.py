@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from nqs_hpc.inputs.reading import METRICS, SETTINGS, data, lines, parse_json
 from nqs_hpc.job.files import write
-from nqs_hpc.reading import METRICS, SETTINGS, data, lines, parse_json
 
 UNIT = "units of the couplings"
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"

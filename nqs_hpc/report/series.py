@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nqs_hpc.reading import METRICS, data, lines, parse_json
+from nqs_hpc.inputs.reading import METRICS, data, lines, parse_json
 from nqs_hpc.report.values import count, number
 
 

@@ -20,8 +20,8 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from nqs_hpc.reading import harmless
 from nqs_hpc.report.places import Holding, holding
 from nqs_hpc.report.rows import Row, read_rows
 from nqs_hpc.report.states import ENDED

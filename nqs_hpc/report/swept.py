@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nqs_hpc.reading import parse_json
+from nqs_hpc.inputs.reading import parse_json
 from nqs_hpc.report.traces import Traces
 from nqs_hpc.report.values import clean, number, section
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from nqs_hpc.reading import opened, parse_json
+from nqs_hpc.inputs.reading import opened, parse_json
 from nqs_hpc.report.values import clean, count
 
 METRICS_BYTES = 8192  # a dozen steps

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.job.lifecycle import finished, stop_requested
 from nqs_hpc.report.places import Place
 from nqs_hpc.report.tails import last_steps

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nqs_hpc.reading import LONGEST, printable
+from nqs_hpc.inputs.reading import LONGEST, printable
 
 LARGEST = 1e100  # beyond, squares and the margins of a plot overflow
 

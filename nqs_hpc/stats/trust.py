@@ -1,8 +1,8 @@
-"""Whether the energy of a final evaluation can be believed, judged by what is known beside it.
+"""Whether the energy of a final evaluation can be trusted, judged by what else is known.
 
 A number with a small error bar can still be nonsense: chains that never move report the same few local energies again
-and again, and local energies with heavy tails have an error that the next samples overthrow. None of the questions
-below needs the exact answer; where that is known it is asked too.
+and again, and local energies with heavy tails have an error that further samples contradict. The checks below do not
+need the exact answer; where it is known it is used too.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import numpy as np
 
 FROZEN = 0.01  # accepted moves a sample, below which chains do not sample: about one in a whole final evaluation
 LARGEST_ERROR = 0.1  # of the distance to the energy of infinite temperature
-LARGEST_GAP = 0.1  # |E - E_0| / |E_0| beyond which no result is called one
+LARGEST_GAP = 0.1  # |E - E_0| / |E_0| beyond which an energy is doubtful
 DRIFT = 0.02  # of the distance to the energy of infinite temperature, that a last update may change
 SIGMAS = 5.0
-RECENT = 5  # steps: with more of them a run that is still on its way has nothing to be held against
+RECENT = 5  # steps: over more of them the energy of a run that still improves changes too much to compare with
 WORST_R_HAT = 1.5
 WORST_V_SCORE = 1.0  # product states have about 1, good ones less than 0.01
 
 
 class Known(NamedTuple):
-    """What an energy is held against."""
+    """What an energy is compared with."""
 
     bounds: tuple[float, float]  # no eigenvalue of the Hamiltonian lies outside
     e_infinity: float  # the energy at infinite temperature
@@ -52,8 +52,8 @@ def near(energy: float, reference: float | None) -> bool:
 
 
 def doubts(line: dict[str, Any], known: Known) -> list[str]:
-    """Why the energy of a final evaluation is not to be believed, a sentence each, the gravest first; [] where nothing
-    speaks against it. ``line``: energy, energy_error (None or NaN: not known), energy_variance, r_hat.
+    """Why the energy of a final evaluation should not be trusted, a sentence each, the most serious first; [] where
+    nothing speaks against it. ``line``: energy, energy_error (None or NaN: not known), energy_variance, r_hat.
 
     V-score: N Var(E) / (E - E_inf)^2 (Wu et al. 2024, Science 386, 296, arXiv:2302.04919).
     """
@@ -70,26 +70,26 @@ def doubts(line: dict[str, Any], known: Known) -> list[str]:
         if not near(energy, exact):
             found.append(f"it is {_percent(energy - exact, exact)} from the exact lowest energy {exact:.6f}")
         elif energy < exact - SIGMAS * error - 1e-4 * abs(exact):
-            found.append(f"it lies below the exact lowest energy {exact:.6f}, which no state does")
+            found.append(f"it lies below the exact lowest energy {exact:.6f}, which is impossible")
     scale = abs(energy - known.e_infinity)
     if error > LARGEST_ERROR * scale:
-        found.append("its error is of the size of the energy itself: local energies have heavy tails, or n is small")
+        found.append("its error is comparable to the energy itself: local energies have heavy tails, or n is small")
     if len(known.recent) > 2:
         last = float(np.median(known.recent))
         spread = float(np.median(np.abs(np.asarray(known.recent) - last)))
         noise = max(1.5 * spread, known.recent_error)
         allowed = DRIFT * abs(last - known.e_infinity) + SIGMAS * (noise + error)
         if abs(energy - last) > allowed:
-            why = "fresh chains do not find what those sampled"
+            why = "fresh chains do not reproduce it"
             if known.is_averaged:
-                why = "the running mean of the parameters (optimizer.average) is far behind them, make more steps"
+                why = "the running mean of the parameters (optimizer.average) is far behind, make more steps"
             found.append(f"the last steps of training had {last:.6g}: {why}")
     variance = line.get("energy_variance") or 0.0
     if scale > 0 and (v_score := known.n_sites * variance / scale**2) > WORST_V_SCORE:
         found.append(f"its V-score is {v_score:.3g}: the wave function is far from every eigenstate")
     r_hat = line.get("r_hat")
     if r_hat is not None and r_hat > WORST_R_HAT:
-        found.append(f"the chains do not agree (R-hat {min(r_hat, 1e3):.3g}), more than the error says")
+        found.append(f"the chains do not agree (R-hat {min(r_hat, 1e3):.3g}), so the error bar is too small")
     return found
 
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.config.schema import Config
 from nqs_hpc.job import study as manifest
 from nqs_hpc.job.study import Point, Study
-from nqs_hpc.schema import Config
 
 
 class Todo(NamedTuple):

@@ -12,19 +12,21 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.admission import Leave
-from nqs_hpc.checks import InputError, apply, bad, name, unknown
-from nqs_hpc.config import conf_dir
+from nqs_hpc.choices import choice, names
+from nqs_hpc.choices.hydra.launcher.base import Launcher
+from nqs_hpc.choices.keys import read
+from nqs_hpc.config.admission import Leave
+from nqs_hpc.config.compose import conf_dir
+from nqs_hpc.config.usage import help_text
+from nqs_hpc.inputs.checks import InputError, apply, bad, name, unknown
+from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import said
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
-from nqs_hpc.reading import harmless
-from nqs_hpc.schema import CHOICES, Local, Slurm, read
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
 from nqs_hpc.sweep.study import Order
-from nqs_hpc.usage import help_text
 
 LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
 
@@ -77,7 +79,7 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
     except KeyboardInterrupt:
         return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on")), None
     launcher = asked.order.launcher
-    ran = isinstance(launcher, Local) and not launcher.dry_run
+    ran = not launcher.is_queue and not launcher.dry_run
     return _leave(left[0]), asked.order.folder if ran else None
 
 
@@ -138,14 +140,13 @@ def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
     return Asked(order, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None)), points
 
 
-def _launcher(own: dict[str, Any]) -> Local | Slurm:
+def _launcher(own: dict[str, Any]) -> Launcher:
     """The launcher's settings from overrides of Hydra's own keys, of which there are few."""
     import yaml
 
     kind = own.get(LAUNCHER, "local")
-    kinds = CHOICES[LAUNCHER]
-    if kind not in kinds:
-        raise bad(LAUNCHER, kind, ", ".join(kinds))
+    if kind not in names(LAUNCHER):
+        raise bad(LAUNCHER, kind, ", ".join(names(LAUNCHER)))
     settings = yaml.safe_load((conf_dir() / LAUNCHER / f"{kind}.yaml").read_text(encoding="utf-8"))
     del settings["_target_"]
     for key, value in own.items():
@@ -155,4 +156,5 @@ def _launcher(own: dict[str, Any]) -> Local | Slurm:
         elif key not in (LAUNCHER, FOLDER):
             valid = [LAUNCHER, FOLDER, *(f"{SETTINGS}.{setting}" for setting in settings)]
             raise unknown(key, value, key, "a sweep", valid)
-    return read(kinds[kind], settings, SETTINGS, name=kind)
+    found: Launcher = read(choice(LAUNCHER, kind), settings, SETTINGS, name=kind)
+    return found

@@ -18,11 +18,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.checks import bad
+from nqs_hpc.choices.hydra.launcher.local import Local
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.reading import opened, printable
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
-from nqs_hpc.reading import opened, printable
-from nqs_hpc.schema import Config, Local
 from nqs_hpc.sweep.book import Book, Todo
 from nqs_hpc.sweep.points import shown
 

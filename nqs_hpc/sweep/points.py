@@ -16,10 +16,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.checks import InputError, bad, show
-from nqs_hpc.config import compose, make_sites, physics, run_name, to_plain
+from nqs_hpc.config.compose import compose, physics, run_name, to_plain
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.job.study import Point
-from nqs_hpc.schema import Config
 
 OWN = ("study", "chain")  # keys of a sweep that its points do not have
 MAX_POINTS = 10_000  # a slip of the finger, not a study, is above it
@@ -209,7 +209,7 @@ def _name(swept: list[str], config: Config, identity: str) -> str:
 
 def n_sites(config: Config) -> int:
     """The sites of a configuration, those that carry its spins or bosons."""
-    return make_sites(config).n_sites
+    return config.make_sites().n_sites
 
 
 def command_words(overrides: list[str], folder: Path) -> list[str]:

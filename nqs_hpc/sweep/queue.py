@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.batch import ARRAY_LOGS, Entry, array_script, job_name, job_script
+from nqs_hpc.choices.hydra.launcher.slurm import Slurm
+from nqs_hpc.cluster.batch import ARRAY_LOGS, Entry, array_script, job_name, job_script
+from nqs_hpc.cluster.site import load_site
+from nqs_hpc.config.sections import Resources
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.study import Point
-from nqs_hpc.schema import Resources, Slurm
-from nqs_hpc.site import load_site
 from nqs_hpc.sweep.book import Book, Todo
 
 LOGS = ARRAY_LOGS  # below the study's folder: what the elements of arrays print, and the scripts

@@ -12,18 +12,18 @@ import shlex
 from collections import Counter
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from nqs_hpc.admission import Leave, refusal
-from nqs_hpc.batch import check_place
-from nqs_hpc.checks import InputError, bad
-from nqs_hpc.config import check_folder
+from nqs_hpc.cluster.batch import check_place
+from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.compose import check_folder
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job import study as manifest
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import alone, in_use
 from nqs_hpc.job.study import Launch, Point, Study
-from nqs_hpc.schema import Config, Local, Slurm
 from nqs_hpc.sweep import local, queue
 from nqs_hpc.sweep.book import Book, Todo
 from nqs_hpc.sweep.points import Combination, command_words, n_sites, path_word, refined, shown
@@ -36,7 +36,7 @@ class Order(NamedTuple):
 
     study: str
     folder: Path  # absolute
-    launcher: Local | Slurm
+    launcher: Any  # a choice of hydra/launcher
     command: str  # as it was typed
 
 
@@ -47,7 +47,7 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
     refuses, OSError where the folder cannot be written. Before the first of them is launched nothing has been made.
     """
     check_folder(order.folder, "study", order.study)
-    if isinstance(order.launcher, Slurm):
+    if order.launcher.is_queue:
         check_place(order.folder, "hydra.sweep.dir")
     before = _before(order)
     todos = _todos(order, combined, before)
@@ -62,7 +62,7 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
     if order.launcher.dry_run:
         return _dry_run(order, left), ["waiting"] * len(left)
     batches = []
-    if isinstance(order.launcher, Slurm):
+    if order.launcher.is_queue:
         batches = queue.batches(order.launcher, order.folder, left)
     else:
         local.check(order.launcher, left)
@@ -78,7 +78,7 @@ def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]
         book = Book(order.folder, Study(order.study, os.getcwd(), order.launcher.name, launches, points))
         try:
             book.write()
-            if isinstance(order.launcher, Slurm):
+            if order.launcher.is_queue:
                 queue.submit(batches, book)
             else:
                 local.run(order.launcher, [todo for todo in left if todo.point.state == "waiting"], book)
@@ -126,7 +126,7 @@ def _todos(order: Order, combined: list[Combination], before: Study | None) -> l
             overrides=words,
             command=_again(order, config, words, order.folder / name),
             n_sites=n_sites(config),
-            n_steps=config.task.n_steps,
+            n_steps=config.task.total_steps,
             after=after,
             job=None if old is None else old.job,
             ticket=None if old is None else old.ticket,
@@ -138,7 +138,7 @@ def _todos(order: Order, combined: list[Combination], before: Study | None) -> l
 def _again(order: Order, config: Config, words: list[str], folder: Path) -> str:
     """One line of shell that makes the point run again."""
     command = ["python", "-m", "nqs_hpc"]
-    if isinstance(order.launcher, Slurm):
+    if order.launcher.is_queue:
         command.append("submit")
     elif (n_ranks := local.ranks(order.launcher, config)) > 1:
         command = ["mpiexec", "-n", str(n_ranks), *command]
@@ -157,7 +157,7 @@ def _queued(order: Order, todos: list[Todo]) -> dict[str, slurm.Queued]:
     """What is in the queue, on either launcher: points of this study may be; nothing where none can be."""
     if order.launcher.dry_run:
         return {}
-    if isinstance(order.launcher, Slurm):
+    if order.launcher.is_queue:
         return slurm.queued()
     if any(todo.point.job or todo.point.ticket for todo in todos):
         with suppress(slurm.NoSlurm):  # a study that was carried to a machine without a queue
@@ -182,7 +182,7 @@ def _standing(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _Stan
 
 def _dry_run(order: Order, todos: list[Todo]) -> Leave:
     waiting = [todo for todo in todos if todo.point.state == "waiting"]
-    if isinstance(order.launcher, Slurm):
+    if order.launcher.is_queue:
         scripts = [batch.script for batch in queue.batches(order.launcher, order.folder, todos, bounded=False)]
         return Leave(DONE, "\n".join(scripts).rstrip("\n"))
     lines = [f"{len(todos)} points, {len(waiting)} to run", *(todo.point.command for todo in waiting)]
@@ -207,7 +207,7 @@ def _told(order: Order, book: Book, names: set[str]) -> Leave:
     counts = Counter(point.state for point in points)
     what = ", ".join(f"{counts[state]} {state}" for state in manifest.STATES if counts[state])
     line = f"study {order.study}: {len(points)} points: {what}; {order.folder}"
-    if isinstance(order.launcher, Slurm):
+    if order.launcher.is_queue:
         return Leave(DONE, line)
     if counts["failed"]:
         return Leave(FAULT, line)

@@ -5,8 +5,8 @@
 in general prod_{i in A} (-1)^{d_i} with d_i the number of the local value (of a spin S: S - m_i), with psi the physical
 wave function, phi that of the ansatz, and A a set of sites: one sublattice for Marshall's rule. A symmetry g that is
 chi(g) for psi, psi(g s) = chi(g) psi(s), is chi(g) U(g s) / U(s) for phi. With B the sites that g carries to A, the
-quotient is the product of the signs on those sites that are in one of A and B and not in the other.
-It is one number for all states if these are no sites, or all of them in the sector of a fixed total.
+quotient is the product of the signs on those sites that are in one of A and B and not in the other. It is one number
+for all states if there are no such sites, or if all sites are such and the total is fixed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Basis(NamedTuple):
 
     hilbert: Hilbert
     signs_N: NDArray[np.int8] | None = None  # -1 on the sites of A, 1 on the others; None: the physical basis
-    key: str | None = None  # which has put the signs there
+    key: str | None = None  # the key of the configuration that put the signs there
 
 
 def signs_of_states(basis: Basis, s: ArrayLike) -> NDArray[np.int8]:

@@ -27,7 +27,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system.groups import character_table, product_table, rounded
 from nqs_hpc.system.hilbert import Hilbert, only_total
 from nqs_hpc.system.lattice import Lattice
@@ -47,7 +47,7 @@ class Symmetry(NamedTuple):
 
     @property
     def dimension(self) -> int:
-        """That of the irreducible representation; above 1 psi(g s) is no multiple of psi(s)."""
+        """That of the irreducible representation; above 1 psi(g s) is not a multiple of psi(s)."""
         return round(self.characters[0].real)
 
     @property
@@ -91,7 +91,7 @@ def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDA
     named = _planar(matrices) if lattice.vectors.shape[0] <= 2 else None
     if named is None:
         return distinct, generic_irreps(distinct)
-    # On small tori different operations are one permutation: what tells them apart is no character of these.
+    # On small tori different operations give the same permutation: a function that tells them apart is not a character.
     on_first = {name: character[first] for name, character in named.items()}
     whole = {n: c for n, c in on_first.items() if np.array_equal(c[inverse.reshape(-1)], named[n])}
     return distinct, whole
@@ -178,8 +178,8 @@ def _cycle_lengths(perm: NDArray[np.integer]) -> list[int]:
 def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:
     """The group in a file, a permutation a line: site i goes to the i-th number. The identity is moved to the front.
 
-    ``#`` starts a comment, blank lines are skipped. ValueError in one line where a line is no permutation of the sites,
-    one is given twice, or all of them are no group.
+    ``#`` starts a comment, blank lines are skipped. ValueError in one line if a line is not a permutation of the sites,
+    one is given twice, or together they are not a group.
     """
     try:
         text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")

@@ -1,8 +1,8 @@
 """The file behind lattice=edges: one bond a line, ``i j`` or ``i j x``.
 
 The third column is the neighbour order of a bond, 1 where it is left out, or the weight of the bond, a factor of its
-coupling. Sites count from 0, or from 1 where that is said. ``#`` starts a comment, blank lines are skipped, either site
-of a pair may come first. A pair may be given once at each order, and of weights once.
+coupling. Sites count from 0, or from 1 if lattice.first_site says so. ``#`` starts a comment, blank lines are skipped,
+either site of a pair may come first. A pair may be given once at each order, and of weights once.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system import formats
 
 LARGEST = 2**31 - 1  # sites are int32
@@ -38,7 +38,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
     """The bonds of a file, whose third column holds weights if ``weighted``, else orders.
 
     ValueError, in one line with the file and the line number, for a file that cannot be read or names no bond of order
-    1, and for a line that is no bond: words, negative or too large numbers, self-loops, repeats, lines of other
+    1, and for a line that is not a bond: words, negative or too large numbers, self-loops, repeats, lines of other
     formats.
     """
     third = "weight" if weighted else "order"

@@ -1,4 +1,4 @@
-"""Files of other programs, told by how their lines look: none of them is read, and a refusal names what was met.
+"""Files of other programs, recognised by their lines: none of them is read, and the message names the format.
 
 An edge list of NetworkX that ends its lines in an empty dictionary is the exception: nothing is lost by reading it.
 """

@@ -2,8 +2,8 @@
 
 With U(s) = prod_{i in A} sigma_i, sigma_i = s_i of a spin and (-1)^n_i of n_i bosons, U H U has the elements of H
 times -1 for each site of A that changes by a spin flip or an odd number of bosons. Where all elements of U H U are
-negative or 0, its ground state is positive (Perron and Frobenius), and a real positive wave function can be it. Whether
-such a set A exists is a system of linear equations over two elements, one for each kind of move: the number of its
+negative or 0, its ground state is positive (Perron and Frobenius), and a real positive wave function can represent it.
+Such a set A solves a system of linear equations over two elements, one for each kind of move: the number of its
 sites in A is odd where the element is positive, and even where it is negative. Marshall's rule for antiferromagnets (W.
 Marshall, Proc. R. Soc. A 232, 48 (1955), doi:10.1098/rspa.1955.0200) is the solution on a bipartite lattice.
 """

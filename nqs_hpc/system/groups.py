@@ -34,7 +34,7 @@ def product_table(perms: NDArray[np.integer]) -> NDArray[np.int32]:
         found = order[np.minimum(np.searchsorted(keys[order], key_of(product)), size - 1)]
         if not np.array_equal(perms[found], product):
             h = int(np.argmax((perms[found] != product).any(axis=1)))
-            raise ValueError(f"they are no group: permutation {h + 1} followed by {g + 1} is not among them")
+            raise ValueError(f"they are not a group: permutation {h + 1} followed by {g + 1} is not among them")
         table[g] = found
     return table
 

@@ -5,8 +5,8 @@ A site is r = x a_1 + y a_2 + z a_3 + b: cell (x, y, z), primitive vectors a, ba
 neighbours are 1 apart on every lattice of ``FACTORIES``. A lattice from a user's edges has sites and bonds, and no
 geometry; one from a user's positions (`points`) or of the bonds of the square lattice (`links`) keeps their lengths.
 
-Bonds join a pair of sites once. Where a Hamiltonian shall count some more often, or by a number of a user's file, that
-is their weight (`bond_weights`).
+Bonds join a pair of sites once. Where a Hamiltonian counts some more often, or by a number from a user's file, that is
+their weight (`bond_weights`).
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def edges_lattice(
     ``{order: (n_bonds,)}`` where they have some.
 
     ``n_sites`` None means one more than the largest site named; a number must equal that, since a site past it would be
-    joined to nothing. ValueError for that, and for bonds that are no bonds: negative sites, self-loops, repeats.
+    joined to nothing. ValueError for that, and for lines that are not bonds: negative sites, self-loops, repeats.
     """
     bonds: dict[int, NDArray[np.int32]] = {}
     sorted_weights: dict[int, NDArray[np.float64]] = {}

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
-from nqs_hpc import reading
+from nqs_hpc.inputs import reading
 from nqs_hpc.system import formats
 from nqs_hpc.system.lattice import Lattice
 
 MAX_POINTS = 4096  # neighbours by distance compare all pairs
-LARGEST = 1e6  # coordinates; beyond it float64 no longer tells what the shells of neighbours are told by
+LARGEST = 1e6  # coordinates; beyond it float64 cannot resolve the shells of neighbours
 CLOSEST = 1e-6  # of the size of a cluster smaller than 1, and apart, below which two sites are in one place
-SMALLEST = 1e-3  # distance; below it the 1e-6 that tell places apart in symmetries and in exact shells are no rounding
+SMALLEST = 1e-3  # distance; below it the 1e-6 that symmetries and exact shells allow for rounding are not small
 VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
 
 
@@ -60,7 +60,7 @@ def points_lattice(points: Sequence[Sequence[float]], tolerance: float | None = 
     """A lattice of sites at ``points`` (N, D), numbered in their order; ``tolerance`` as `Lattice` has it.
 
     ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in one place or closer than ``SMALLEST``, and
-    for coordinates that are no numbers below ``LARGEST``.
+    for coordinates that are not numbers below ``LARGEST``.
     """
     if not 2 <= len(points) <= MAX_POINTS:
         raise ValueError(f"{len(points)} sites; valid are 2 to {MAX_POINTS}")

@@ -10,8 +10,8 @@ With n rows of samples, P parameters, W numbers in the parts of a factored row, 
 and n P entries of a Jacobian, wherever one is made. Products of matrices and Cholesky factors run at the speed of the
 arithmetic, products with a vector and entries at that of the memory. The rates are those of one core, float64, fitted
 by `benchmarks/solvers.py`, which holds the model against measured steps. Only their ratios matter, and they are
-constants of the program, never measured at run time: the choice must be the same on every machine, for another solver
-means other bits.
+constants of the program, never measured at run time: the choice must be the same on every machine, because another
+solver gives other bits.
 """
 
 from __future__ import annotations

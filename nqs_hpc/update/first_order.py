@@ -49,7 +49,7 @@ def first_order(
 
 def sgd(ansatz: Ansatz, comm: Comm, **options) -> Update:
     """theta <- theta - eta F."""
-    import optax  # here, for SR starts without it
+    import optax  # here, because SR starts without it
 
     return first_order(ansatz, comm, optax.identity(), **options)
 

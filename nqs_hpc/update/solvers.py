@@ -71,7 +71,7 @@ def _solve_in_place(arguments: list[View], results: list[View]) -> None:
         info.value = _factor(matrix, n_threads)
         if not info.value:
             foreign.call("cython_lapack", f"{prefix}potrs", b"L", n, one, matrix.address, n, x.address, n, info)
-    if info.value:  # no factor: a first number that is none says so
+    if info.value:  # no factor: NaN as the first number reports it
         real = ctypes.c_float if matrix.dtype in ("float32", "complex64") else ctypes.c_double
         real.from_address(x.address).value = math.nan
 

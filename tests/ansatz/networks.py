@@ -5,7 +5,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from nqs_hpc.ansatz.layers import LOG_2, log_cosh
+from nqs_hpc.ansatz.activations import LOG_2, log_cosh
 
 NOT_A_MODULE = 3
 

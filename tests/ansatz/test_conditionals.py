@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.ansatz.conditionals import log_probabilities, selu, sum_of_logs
+from nqs_hpc.ansatz.conditionals import log_probabilities, sum_of_logs
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
@@ -184,12 +184,6 @@ def test_extreme_amplitudes_are_no_overflow(n_values):
     np.testing.assert_allclose(log_p, 2 * (np.asarray(a_V) - 2000.0), rtol=1e-15)
     forced = np.asarray(log_probabilities(a_V, (jnp.int32(0), jnp.int32(0))))
     assert forced[0] == 0 and np.all(np.isneginf(forced[1:]))
-
-
-def test_selu_and_its_derivative_are_those_of_jax():
-    x = jnp.asarray(np.concatenate([np.linspace(-50, 5, 101), [1e-9, -1e-9, 0.0]]))
-    assert np.abs(selu(x) - jax.nn.selu(x)).max() < 1e-15
-    assert np.abs(jax.vmap(jax.grad(selu))(x) - jax.vmap(jax.grad(jax.nn.selu))(x)).max() < 1e-15
 
 
 def test_many_factors_leave_the_range_of_no_float():

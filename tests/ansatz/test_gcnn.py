@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.ansatz.gcnn import gcnn, selu
+from nqs_hpc.ansatz.gcnn import gcnn
 from nqs_hpc.system.characters import Symmetry, chosen, space_group, with_spin_flip
 from nqs_hpc.system.lattice import FACTORIES
 from tests.contract.test_ansatz import random_params
@@ -106,11 +106,6 @@ def test_derivatives_forward_and_backward():
     gradient = jax.jit(jax.grad(value))(params)
     backward = sum(np.sum(g * u) for g, u in zip(jax.tree.leaves(gradient), jax.tree.leaves(v), strict=True))
     assert abs(forward - backward) < 1e-12 * abs(forward)
-
-
-def test_selu():
-    x = np.linspace(-30, 5, 300)
-    assert np.max(np.abs(selu(x) - jax.nn.selu(x))) < 1e-15 * 30
 
 
 def test_bad_sizes():

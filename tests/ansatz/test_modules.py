@@ -9,12 +9,10 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.rbm import RBMParams, rbm
-from nqs_hpc.config import InputError, compose, physics
+from nqs_hpc.config.basis import basis_of
+from nqs_hpc.config.compose import InputError, compose, physics
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
-from nqs_hpc.parts.ansatz import make_ansatz
-from nqs_hpc.resolve import make_lattice
-from nqs_hpc.resolve.basis import basis_of
 from nqs_hpc.types import Ansatz
 from tests.mpi.starts import environment, metrics, small
 from tests.systems import all_states
@@ -41,8 +39,8 @@ def keys(ansatz: str, module: str, **arguments) -> list[str]:
 
 def made(words: list[str]) -> Ansatz:
     config = compose(words, 1)
-    lattice = make_lattice(config.lattice)
-    return make_ansatz(config.ansatz, lattice, basis_of(config, lattice), config.precision.network)
+    lattice = config.lattice.make()
+    return config.ansatz.make(lattice, basis_of(config, lattice), config.precision.network)
 
 
 def log_psi_of(ansatz: Ansatz, params) -> np.ndarray:
@@ -101,14 +99,14 @@ def test_the_run_has_a_name_of_module_and_arguments():
 BAD = [
     (keys("flax", "no.such.module:Net"), "ansatz.module=no.such.module:Net", "ModuleNotFoundError"),
     (keys("flax", f"{HERE}:Nothing"), "ansatz.module", "has no Nothing"),
-    (keys("flax", f"{HERE}:NOT_A_MODULE"), "ansatz.module", "no subclass of flax's Module"),
-    (keys("flax", f"{HERE}:EquinoxNet"), "ansatz.module", "no subclass of flax's Module"),
-    (keys("equinox", f"{HERE}:FlaxRBM"), "ansatz.module", "no subclass of equinox's Module"),
+    (keys("flax", f"{HERE}:NOT_A_MODULE"), "ansatz.module", "not a subclass of flax's Module"),
+    (keys("flax", f"{HERE}:EquinoxNet"), "ansatz.module", "not a subclass of flax's Module"),
+    (keys("equinox", f"{HERE}:FlaxRBM"), "ansatz.module", "not a subclass of equinox's Module"),
     (keys("flax", f"{HERE}:FlaxRBM", beta=2), "ansatz.arguments={beta: 2}", "beta"),
     (keys("equinox", f"{HERE}:EquinoxNet", n_sites=N), "ansatz.arguments={n_sites: 4}", "width"),
-    (keys("equinox", f"{HERE}:EquinoxNet", n_sites=N, width=2, times="[1]"), "ansatz.arguments", "called on (4,)"),
+    (keys("equinox", f"{HERE}:EquinoxNet", n_sites=N, width=2, times="[1]"), "ansatz.arguments", "on shape (4,)"),
     (keys("flax", f"{HERE}:WithState"), "ansatz.arguments", "batch_stats"),
-    (keys("flax", f"{HERE}:Wide"), "ansatz.arguments", "(2, 3) of (2, 4)"),
+    (keys("flax", f"{HERE}:Wide"), "ansatz.arguments", "(2, 3) for shape (2, 4)"),
     ([*keys("flax", f"{HERE}:FlaxRBM"), "ansatz.holomorphic=true"], "ansatz.holomorphic=true", "log psi is real"),
     (
         [*keys("flax", f"{HERE}:Phase", widths="[2]"), "ansatz.holomorphic=true"],
@@ -118,7 +116,7 @@ BAD = [
     (
         [*keys("flax", f"{HERE}:Modulus", dtype="complex128"), "ansatz.holomorphic=true"],
         "ansatz.holomorphic=true",
-        "no holomorphic function",
+        "not a holomorphic function",
     ),
 ]  # fmt: skip
 
@@ -139,7 +137,7 @@ def test_a_file_does_not_name_what_is_imported(tmp_path, monkeypatch):
         compose(["ansatz=flax", "ansatz.arguments=3"], 1)
     with pytest.raises(InputError, match="evil cannot be imported: SystemExit: imported"):
         build(keys("flax", "evil:Net"))
-    from nqs_hpc import config as module
+    from nqs_hpc.config import compose as module
 
     plain = module.to_plain(compose(keys("flax", "evil:Net"), 1)) | {"allow_import": True}
     composed = module._compose_groups({"ansatz": "flax"})

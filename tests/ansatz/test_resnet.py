@@ -209,8 +209,8 @@ def test_log_psi_begins_near_a_constant_at_every_depth_and_width(layers, feature
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"activation": "swish"}, "activation='swish': one of gelu"),
-        ({"layers": 3}, "layers=3: a residual block has two"),
+        ({"activation": "swish"}, "activation='swish': one of selu, gelu"),
+        ({"layers": 3}, "layers=3: must be even"),
         ({"features": 0}, "both must be at least 1"),
         ({"kernel": (5,)}, r"kernel=\[5\]: along 4 sites valid are extents from 1 to 4"),
         ({"kernel": (8,), "pbc": (False,)}, "from 1 to 7"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nqs_hpc.config import InputError, compose
+from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"

@@ -14,23 +14,21 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from nqs_hpc import config as config_module
-from nqs_hpc import schema
-from nqs_hpc.checks import InputError, Schedule
-from nqs_hpc.config import (
+from nqs_hpc.choices import choice, groups
+from nqs_hpc.config import compose as config_module
+from nqs_hpc.config.compose import (
     choices,
     compose,
     conf_dir,
     differences,
     from_plain,
-    make_hilbert,
-    make_lattice,
-    make_sites,
     physics,
     run_folder,
     run_name,
     to_plain,
 )
+from nqs_hpc.config.sections import Checkpoint, Precision
+from nqs_hpc.inputs.checks import InputError, Schedule
 
 HEISENBERG = "hamiltonian=heisenberg"
 TFIM = (
@@ -57,7 +55,7 @@ def test_defaults():
     assert config.lattice.extent == (20,) and config.lattice.pbc == (True,) and config.lattice.length is None
     assert config.sector is None and config.sampler.move == "flip" and config.sampler.sweep == 20
     assert config.optimizer.solver == "auto" and config.chunk_size == "auto" and config.experiment is None
-    assert make_lattice(config.lattice).n_sites == 20
+    assert config.lattice.make().n_sites == 20
 
 
 EXTRA = {
@@ -72,7 +70,7 @@ EXTRA = {
 }
 
 
-@pytest.mark.parametrize("group", [group for group in schema.CHOICES if not group.startswith("hydra/")])
+@pytest.mark.parametrize("group", [group for group in groups() if not group.startswith("hydra/")])
 def test_every_choice_composes(group, tmp_path):
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 2\n")
@@ -80,7 +78,7 @@ def test_every_choice_composes(group, tmp_path):
     for name in choices(group):
         config = one(f"{group}={name}", *EXTRA.get(name, []))
         part = getattr(config, group)
-        assert part.name == name and type(part) is schema.CHOICES[group][name]
+        assert part.name == name and type(part) is choice(group, name)
         assert pickle.loads(pickle.dumps(config)) == config
         assert json.loads(json.dumps(to_plain(config), allow_nan=False)) == to_plain(config)
 
@@ -95,7 +93,7 @@ def test_every_experiment_composes(name):
 
 def test_sites_are_where_the_hamiltonian_has_them():
     toric = one("hamiltonian=toric_code", "lattice=square", "lattice.length=3", "lattice.pbc=false")
-    assert make_sites(toric).n_sites == 12 and toric.sector is None
+    assert toric.make_sites().n_sites == 12 and toric.sector is None
     assert (toric.sampler.move, toric.sampler.sweep) == ("flip", 12)
     assert one("hamiltonian=toric_code", "lattice=square", "resources.ranks={1: 2, 30: 8}").resources.ranks == 8
 
@@ -115,7 +113,7 @@ def test_bosons_have_a_number(overrides, sector, move):
     config = one("hamiltonian=bose_hubbard", *overrides)
     assert (config.sector, config.sampler.move) == (sector, move)
     n = config.lattice.extent[0]
-    assert make_hilbert(config.hamiltonian, n, config.sector).local_values == tuple(range(config.hamiltonian.n_max + 1))
+    assert config.hamiltonian.space(n, config.sector).local_values == tuple(range(config.hamiltonian.n_max + 1))
 
 
 def test_kernels_have_one_entry_a_direction():
@@ -156,7 +154,7 @@ def test_positions_count_by_what_the_file_holds(tmp_path):
     assert differences(physics(config), physics(one(*given)))
     # of a run no file is read again
     assert config_module.from_plain(to_plain(config)) == config
-    assert make_lattice(config.lattice).positions.tolist() == [[0, 0], [1, 0], [0, 2]]
+    assert config.lattice.make().positions.tolist() == [[0, 0], [1, 0], [0, 2]]
 
 
 def test_every_yaml_begins_with_a_comment():
@@ -265,8 +263,8 @@ def test_values_have_one_form():
     assert config.sampler.n_samples == 1000 and type(config.sampler.n_samples) is int
     assert one("seed=9007199254740993").seed == one("seed='9007199254740993'").seed == 2**53 + 1
     config = one("precision={network: float32}", "checkpoint={every_steps: null, keep: 5}", "chunk_size=null")
-    assert config.precision == schema.Precision("float32", "float64") and config.chunk_size is None
-    assert config.checkpoint == schema.Checkpoint(None, "auto", 5)
+    assert config.precision == Precision("float32", "float64") and config.chunk_size is None
+    assert config.checkpoint == Checkpoint(None, "auto", 5)
     assert one("+seed=3").seed == one("++seed=3").seed == one("seed=3", "seed=3").seed == 3
 
 
@@ -384,7 +382,7 @@ def test_differences():
 def test_edges_and_terms_are_carried_in_the_config(tmp_path, files):
     config = one("lattice=edges", "lattice.file=e2.txt")
     (tmp_path / "e2.txt").unlink()  # the other ranks have no need of the file
-    assert make_lattice(config.lattice).n_sites == 3 and config.lattice.edges == ((0, 1, 1), (0, 2, 1), (1, 2, 1))
+    assert config.lattice.make().n_sites == 3 and config.lattice.edges == ((0, 1, 1), (0, 2, 1), (1, 2, 1))
     config = one("hamiltonian=pauli", "hamiltonian.file=b.yaml")
     assert to_plain(config)["hamiltonian"]["terms"][1] == {"coefficient": -1.0, "operators": "ZZ", "sites": [0, 1]}
 
@@ -399,7 +397,8 @@ def test_hydra_is_left_as_it_was():
 
 def test_nothing_heavy_is_loaded():
     code = (
-        "import sys; from nqs_hpc.config import compose; from nqs_hpc.usage import help_text; help_text(); "
+        "import sys; from nqs_hpc.config.compose import compose; "
+        "from nqs_hpc.config.usage import help_text; help_text(); "
         "assert 'hydra' not in sys.modules; compose(['experiment=heisenberg_chain'], 2); "
         "assert not {'jax', 'mpi4py', 'scipy', 'matplotlib'} & set(sys.modules)"
     )

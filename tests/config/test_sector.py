@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import Weights
-from nqs_hpc.config import compose, from_plain
-from nqs_hpc.resolve.symmetry import told_sector
+from nqs_hpc.config.compose import compose, from_plain
+from nqs_hpc.config.symmetrize import told_sector
+from nqs_hpc.inputs.checks import Weights
 from nqs_hpc.system.lattice import FACTORIES
 from tests.systems import all_states, dense, dense_bosons, ring
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import yaml
 
-from nqs_hpc.config import InputError, compose, from_plain, make_sites, physics, to_plain
+from nqs_hpc.config.compose import InputError, compose, from_plain, physics, to_plain
+from nqs_hpc.config.symmetrize import sector_of, words_of_sector
 from nqs_hpc.operators.exact import lowest_states
 from nqs_hpc.parts import build
-from nqs_hpc.resolve.symmetry import sector_of, words_of_sector
 from nqs_hpc.system.hilbert import codes, decode, encode
 from tests.systems import SERIAL
 
@@ -36,7 +36,7 @@ def test_a_file_counts_by_what_it_holds(tmp_path, monkeypatch):
     (tmp_path / "turns.txt").unlink()
     again = from_plain(yaml.safe_load(yaml.safe_dump(to_plain(config))))
     assert again.symmetrize == config.symmetrize
-    symmetry = sector_of(again, make_sites(again))
+    symmetry = sector_of(again, again.make_sites())
     assert symmetry is not None and symmetry.characters.tolist() == [1, -1]
 
 
@@ -118,7 +118,7 @@ def test_along_an_open_direction_there_are_no_translations():
 
 def words(*overrides: str) -> dict[str, Any]:
     config = compose([*HEISENBERG, *overrides], 1)
-    found = words_of_sector(config, make_sites(config))
+    found = words_of_sector(config, config.make_sites())
     assert found is not None
     json.dumps(found)
     return found
@@ -135,7 +135,7 @@ def test_networks_on_hamiltonians_of_their_own_symmetry():
 
 
 def test_words_of_a_sector():
-    assert words_of_sector(compose([], 1), make_sites(compose([], 1))) is None
+    assert words_of_sector(compose([], 1), compose([], 1).make_sites()) is None
     found = words(
         "lattice.length=8", "symmetrize.group=space_group", "symmetrize.momentum=-2", "symmetrize.spin_flip=1"
     )

@@ -1,7 +1,8 @@
-"""What every ansatz must keep. A new one is one line in ANSATZE."""
+"""What every ansatz must satisfy. A new one is one line in tests/ansatz/examples.py."""
 
 import functools
-from collections.abc import Callable
+import importlib
+import pkgutil
 from typing import Any, NamedTuple
 
 import jax
@@ -9,64 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.ansatz.gcnn import gcnn
-from nqs_hpc.ansatz.jastrow import jastrow
-from nqs_hpc.ansatz.masked_conv import masked_conv
-from nqs_hpc.ansatz.masked_dense import masked_dense
-from nqs_hpc.ansatz.mlp import mlp
-from nqs_hpc.ansatz.modulus_phase import modulus_phase
-from nqs_hpc.ansatz.rbm import rbm
-from nqs_hpc.ansatz.resnet import resnet
-from nqs_hpc.ansatz.symmetrize import symmetrize
-from nqs_hpc.ansatz.vit import vit
-from nqs_hpc.system.characters import momentum, with_spin_flip
-from nqs_hpc.system.lattice import FACTORIES
-from nqs_hpc.system.patches import patches
-from nqs_hpc.system.symmetry import translations
+import nqs_hpc.ansatz
 from nqs_hpc.types import Ansatz, Move
+from tests.ansatz.examples import EXAMPLES, N
 
-N = 6
-TANH: dict[str, Any] = {"activation": "tanh"}  # bounded, as rounding then is where parameters are large
-RING = FACTORIES["chain"]((N,), (True,))
-PATCHES = patches(RING, 2)
-TURNS = with_spin_flip(translations(RING), momentum(RING, None), None)
-ODD = with_spin_flip(TURNS.perms[:1], TURNS.characters[:1], -1)
-ANSATZE: dict[str, Callable[[str], Ansatz]] = {
-    "rbm-real": lambda fd: rbm(N, n_hidden=9, dtype="real", float_dtype=fd),
-    "rbm-complex": lambda fd: rbm(N, n_hidden=9, dtype="complex", float_dtype=fd),
-    "jastrow-real": lambda fd: jastrow(N, dtype="real", float_dtype=fd),
-    "jastrow-complex": lambda fd: jastrow(N, dtype="complex", float_dtype=fd),
-    "masked_conv-real": lambda fd: masked_conv((3, 2), layers=3, features=3, kernel=2, float_dtype=fd, **TANH),
-    "masked_conv-complex": lambda fd: masked_conv(
-        (N,), layers=2, features=4, kernel=3, dtype="complex", float_dtype=fd, **TANH
-    ),
-    "masked_dense-real": lambda fd: masked_dense(N, layers=2, features=3, float_dtype=fd, **TANH),
-    "masked_dense-complex": lambda fd: masked_dense(N, layers=3, features=2, dtype="complex", float_dtype=fd, **TANH),
-    "mlp-real": lambda fd: mlp(N, widths=(5,), dtype="real", float_dtype=fd),
-    "gcnn-real": lambda fd: gcnn(TURNS, layers=2, features=3, float_dtype=fd),
-    "gcnn-complex": lambda fd: gcnn(TURNS, layers=3, features=2, dtype="complex", float_dtype=fd),
-    # of the sums over groups those that no state is left out of: the others are in tests/ansatz/test_symmetrize.py
-    "symmetrize-real": lambda fd: symmetrize(jastrow(N, float_dtype=fd), TURNS),
-    "symmetrize-signed": lambda fd: symmetrize(jastrow(N, float_dtype=fd), ODD),
-    "symmetrize-holomorphic": lambda fd: symmetrize(jastrow(N, dtype="complex", float_dtype=fd), ODD),
-    "symmetrize-log_psi": lambda fd: symmetrize(mlp(N, widths=(3,), float_dtype=fd), TURNS, mode="log_psi"),
-    "mlp-complex": lambda fd: mlp(N, widths=(8, 5), activation="tanh", dtype="complex", float_dtype=fd),
-    "resnet-real": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), float_dtype=fd),
-    "resnet-complex": lambda fd: resnet(
-        (3, 2), (True, False), layers=2, features=3, kernel=(3, 2), activation="tanh", dtype="complex", float_dtype=fd
-    ),
-    "resnet-touched": lambda fd: resnet(
-        (3, 2), (True, False), layers=2, features=3, kernel=(2, 3), touch=True, float_dtype=fd
-    ),
-    "cnn": lambda fd: resnet((N,), (True,), layers=2, features=3, kernel=(3,), skip=False, touch=True, float_dtype=fd),
-    "modulus-phase": lambda fd: modulus_phase(jastrow(N, float_dtype=fd), mlp(N, widths=(5,), float_dtype=fd)),
-    "vit-real": lambda fd: vit(PATCHES, width=4, heads=2, layers=1, expansion=2, float_dtype=fd),
-    "vit-complex": lambda fd: vit(
-        PATCHES, width=4, heads=1, layers=1, attention_name="factored", expansion=1, dtype="complex", float_dtype=fd
-    ),
-}
-NAMES = sorted(ANSATZE)
-HOLOMORPHIC = [name for name in NAMES if ANSATZE[name]("float64").kind == "holomorphic"]
+NAMES = sorted(EXAMPLES)
+HOLOMORPHIC = [name for name in NAMES if EXAMPLES[name]("float64").kind == "holomorphic"]
 SCALES = (0.01, 1.0, 10.0)  # of the parameters
 
 STATES = np.array([[1 - 2 * (k >> i & 1) for i in range(N)] for k in range(2**N)], np.int8)
@@ -84,7 +33,7 @@ class Compiled(NamedTuple):
 
 @functools.cache
 def compiled(name: str, float_dtype: str = "float64") -> Compiled:
-    a = ANSATZE[name](float_dtype)
+    a = EXAMPLES[name](float_dtype)
 
     def log_ratio(params, s_N, move):
         frozen = a.freeze(params)
@@ -94,16 +43,20 @@ def compiled(name: str, float_dtype: str = "float64") -> Compiled:
         frozen = a.freeze(params)
         return a.log_ratios(frozen, s_N, a.prepare(frozen, s_N), moves_KF)
 
-    def walk(params, s_N, sites_TF):
-        """Flip ``sites_TF`` one row after the other. Returns s', all flips from there by the walked and a new cache."""
+    def walk(params, s_N, sites_TF, accepted_T):
+        """Attempt flips of ``sites_TF``, one row after the other, and take those that are accepted. Returns s', and all
+        flips from there by the cache that walked and by a new one.
+        """
         frozen = a.freeze(params)
 
-        def step(carry, sites_F):
-            s_N, cache = carry
+        def step(carry, inputs):
+            (s_N, cache), (sites_F, accepted) = carry, inputs
             move = Move(sites_F, -2 * s_N[sites_F])
-            return (s_N.at[sites_F].add(move.deltas), a.advance(frozen, s_N, cache, move)), None
+            attempted = a.attempt(frozen, s_N, cache, move)[1]
+            s_new = s_N.at[sites_F].add(jnp.where(accepted, move.deltas, 0))
+            return (s_new, a.advance(frozen, s_N, cache, move, attempted, accepted)), None
 
-        (s_N, cache), _ = jax.lax.scan(step, (s_N, a.prepare(frozen, s_N)), sites_TF)
+        (s_N, cache), _ = jax.lax.scan(step, (s_N, a.prepare(frozen, s_N)), (sites_TF, accepted_T))
         flips = Move(jnp.arange(N)[:, None], -2 * s_N[:, None])
         fresh = a.prepare(frozen, s_N)
         return s_N, a.log_ratios(frozen, s_N, cache, flips), a.log_ratios(frozen, s_N, fresh, flips)
@@ -113,7 +66,7 @@ def compiled(name: str, float_dtype: str = "float64") -> Compiled:
         log_psi=jax.jit(jax.vmap(a.log_psi, in_axes=(None, 0))),
         log_ratio=jax.jit(jax.vmap(log_ratio, in_axes=(None, 0, 0))),
         log_ratios=jax.jit(jax.vmap(log_ratios, in_axes=(None, 0, 0))),
-        walk=jax.jit(jax.vmap(walk, in_axes=(None, 0, 0))),
+        walk=jax.jit(jax.vmap(walk, in_axes=(None, 0, 0, 0))),
     )
 
 
@@ -172,6 +125,16 @@ def difference(a, b) -> float:
     return float(np.max(np.abs(d.real + 1j * ((d.imag + np.pi) % (2 * np.pi) - np.pi))))
 
 
+def test_every_file_with_an_ansatz_has_an_example():
+    """That is, every file with a function of its own name that returns an Ansatz."""
+    factories = set()
+    for _, name, _ in pkgutil.iter_modules(nqs_hpc.ansatz.__path__):
+        factory = getattr(importlib.import_module(f"nqs_hpc.ansatz.{name}"), name, None)
+        if getattr(factory, "__annotations__", {}).get("return") == "Ansatz":
+            factories.add(name)
+    assert len(factories) > 10 and factories == {name.split("-")[0] for name in NAMES}
+
+
 @pytest.mark.parametrize("float_dtype", ["float64", "float32"])
 @pytest.mark.parametrize("name", NAMES)
 def test_log_psi_is_a_finite_scalar_of_its_kind(name, float_dtype):
@@ -219,8 +182,10 @@ def test_two_thousand_moves_leave_the_cache_exact(name, scale):
     params = random_params(c.ansatz, scale)
     first = np.random.default_rng(2).integers(0, N, (4, 2000))
     sites_BTF = np.stack([first, (first + 1 + first % 3) % N], axis=-1).astype(np.int32)
-    s_BN, walked, fresh = c.walk(params, STATES[:4], sites_BTF)
-    assert np.array_equal(s_BN[0], STATES[0] * (-1) ** np.bincount(sites_BTF[0].ravel(), minlength=N))
+    accepted_BT = np.random.default_rng(3).random((4, 2000)) < 0.8
+    s_BN, walked, fresh = c.walk(params, STATES[:4], sites_BTF, accepted_BT)
+    flipped = sites_BTF[0][accepted_BT[0]].ravel()
+    assert np.array_equal(s_BN[0], STATES[0] * (-1) ** np.bincount(flipped, minlength=N))
     assert difference(walked, fresh) < 1e-10
 
 

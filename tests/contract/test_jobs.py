@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nqs_hpc.config import Config, compose
+from nqs_hpc.config.compose import Config, compose
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import jacobian
 from nqs_hpc.job import checkpoint
@@ -22,7 +22,6 @@ from nqs_hpc.operators.local_values import local_energies
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Parts, build
-from nqs_hpc.parts.sampler import make_sampler
 from nqs_hpc.types import RunState
 from tests.systems import SERIAL, all_states, amplitudes
 
@@ -66,6 +65,12 @@ CASES: dict[str, tuple[str, ...]] = {
     "vit": ("ansatz=vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1", *HEISENBERG, *METROPOLIS),
 }
 NAMES = [name for name in sorted(CASES) if name not in ("flax", "equinox") or find_spec(name)]
+# Cases whose samples are counted in every run of the suite: each sampler and kind of move once, and each ansatz that
+# draws its samples itself. Metropolis sees an ansatz by its ratios alone, which test_ansatz compares with log psi.
+DRAWN = ("rbm", "rbm-complex-sector", "tempering", "mixture", "adaptive", "masked_conv", "masked_dense-complex-sector")
+# Cases whose local energies and Jacobians are cut in every run: networks of all kinds, of ours and of another library.
+CUT = ("rbm", "rbm-complex-sector", "resnet-sector", "modulus-phase", "masked_conv", "symmetrize-signed-sector", "flax")
+SLOW = pytest.mark.slow
 ALONE = alone()
 
 
@@ -81,7 +86,7 @@ def job(name: str) -> Job:
     """Three steps, once for all tests."""
     config = compose(["lattice=chain", f"lattice.length={N}", "optimizer.learning_rate=0.02", *CASES[name]], 1)
     parts = build(config, SERIAL)
-    state = parts.driver.warmed(parts.driver.init())
+    state = parts.task.functions.warmed(parts.task.functions.init())
     history = [state]
     for _ in range(3):
         state = step(parts, state)
@@ -90,7 +95,7 @@ def job(name: str) -> Job:
 
 
 def step(parts: Parts, state: RunState) -> RunState:
-    driver = parts.driver
+    driver = parts.task.functions
     moved, samples, counts = driver.sample(state)
     batch, _ = driver.evaluate(state.params, samples, counts)
     return driver.update(state, moved, batch)[0]
@@ -104,27 +109,25 @@ def states_of(parts: Parts) -> np.ndarray:
 def test_three_steps_are_taken_and_nothing_compiles_twice(name):
     _, parts, _, history = job(name)
     assert [int(state.step) for state in history] == [0, 1, 2, 3]
-    assert int(history[-1].rejected) == 0
+    assert int(history[-1].memory.rejected) == 0
     first, last = (np.asarray(flat(state.params, "real").ravel(state.params)) for state in (history[0], history[-1]))
     assert np.all(np.isfinite(last)) and np.any(first != last)
-    assert {function._cache_size() for function in parts.driver.jitted} == {1}
+    assert {function._cache_size() for function in parts.task.functions.jitted} == {1}
 
 
-@pytest.mark.parametrize("name", NAMES)
+def slow_but(often: tuple[str, ...]) -> list[Any]:
+    return [name if name in often else pytest.param(name, marks=SLOW) for name in NAMES]
+
+
+@pytest.mark.parametrize("name", slow_but(DRAWN))
 def test_samples_have_the_distribution_of_the_wave_function(name):
     """Samples of chains that have long forgotten their beginning, one of each, against |psi|^2 of every state."""
     config, parts, params, _ = job(name)
     many = {"n_samples": N_DRAWN}
     if hasattr(config.sampler, "n_chains"):
         many |= {"n_chains": N_DRAWN, "sweep": 20 * N}
-    sampler = make_sampler(
-        config.sampler.__class__(**(config.sampler.__dict__ | many)),
-        parts.ansatz,
-        parts.lattice,
-        parts.hilbert,
-        SERIAL,
-        operator=parts.operator,
-        chunk=None,
+    sampler = config.sampler.__class__(**(config.sampler.__dict__ | many)).make(
+        parts.ansatz.modulus or parts.ansatz, parts.lattice, parts.hilbert, SERIAL, operator=parts.operator, chunk=None
     )
     states = states_of(parts)
     p = np.abs(amplitudes(parts.ansatz, params, states)) ** 2
@@ -145,7 +148,7 @@ def test_samples_have_the_distribution_of_the_wave_function(name):
     assert stats.chisquare(observed, expected).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", slow_but(CUT))
 def test_chunks_change_nothing(name):
     _, parts, params, _ = job(name)
     states = jnp.asarray(states_of(parts))
@@ -164,35 +167,33 @@ def test_chunks_change_nothing(name):
         assert np.abs(whole - cut).max() < 1e-12 * max(1.0, np.abs(whole).max())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_samples_do_not_know_how_many_ranks_draw_them(name):
+@pytest.mark.parametrize("size", [pytest.param(2, marks=SLOW), 4])
+@pytest.mark.parametrize("name", slow_but(DRAWN))
+def test_samples_do_not_know_how_many_ranks_draw_them(name, size):
     config, parts, params, _ = job(name)
     key = jnp.asarray(purpose_key(2, Purpose.SAMPLE))
-    draw_all = parts.driver.jitted[2]
-    state = parts.driver.jitted[1](key + 1, np.int32(0))
+    draw_all = parts.task.functions.jitted[2]
+    state = parts.task.functions.jitted[1](key + 1, np.int32(0))
     state, first, _ = draw_all(key, params, state)
     whole = (first.s_BN, draw_all(key + 2, params, state)[1].s_BN)
-    for size in (2, 4):
-        comm = SERIAL._replace(size=size)
-        sampler = make_sampler(
-            config.sampler, parts.ansatz, parts.lattice, parts.hilbert, comm, operator=parts.operator, chunk=None
-        )
-
-        @jax.jit
-        def draw(rank, sampler=sampler):
-            state, first, _ = sampler.sample(key, params, sampler.init(key + 1, rank))
-            return first.s_BN, sampler.sample(key + 2, params, state)[1].s_BN
-
-        ranks = [draw(np.int32(rank)) for rank in range(size)]
-        for one, shares in zip(whole, zip(*ranks, strict=True), strict=True):
-            assert np.array_equal(one, np.concatenate(shares))
+    comm = SERIAL._replace(size=size)
+    sampler = config.sampler.make(
+        parts.ansatz.modulus or parts.ansatz, parts.lattice, parts.hilbert, comm, operator=parts.operator, chunk=None
+    )
+    begin, draw = jax.jit(sampler.init), jax.jit(sampler.sample)
+    ranks = []
+    for rank in range(size):
+        state, first, _ = draw(key, params, begin(key + 1, np.int32(rank)))
+        ranks.append((first.s_BN, draw(key + 2, params, state)[1].s_BN))
+    for one, shares in zip(whole, zip(*ranks, strict=True), strict=True):
+        assert np.array_equal(one, np.concatenate(shares))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_checkpoint_goes_on_bit_for_bit(name, tmp_path):
     _, parts, _, history = job(name)
     checkpoint.save(tmp_path, history[1], ALONE, meta={}, keep=2)
-    loaded = checkpoint.load(tmp_path, jax.eval_shape(parts.driver.init), ALONE)
+    loaded = checkpoint.load(tmp_path, jax.eval_shape(parts.task.init), ALONE)
     assert loaded is not None
     again = step(parts, step(parts, loaded.state))
     for a, b in zip(jax.tree.leaves(again), jax.tree.leaves(history[3]), strict=True):

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.operators.bose_hubbard import bose_hubbard
 from nqs_hpc.operators.rydberg import rydberg
 from nqs_hpc.operators.toric_code import toric_code
@@ -19,6 +18,7 @@ from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.links import links
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Operator
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, dense, dense_bosons, ring
 
@@ -69,13 +69,17 @@ SYSTEMS = {
 }
 
 
-# an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each
+# an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each; spins
+# with every ansatz are in test_ansatz too
+SLOW = [("toric code", ansatz) for ansatz in ("rbm-complex", "jastrow", "mlp-real", "mlp-complex", "masked_dense")]
 CASES = [(name, ansatz) for name in ("toric code", "five bosons") for ansatz in ANSATZE]
 CASES += [("five bosons", ansatz) for ansatz in ("resnet", "vit", "gcnn", "symmetrize", "modulus_phase")]
 CASES += [("rydberg", "rbm-real"), ("bosons", "mlp-complex")]
 
 
-@pytest.fixture(params=CASES, ids="-".join)
+@pytest.fixture(
+    params=[pytest.param(case, marks=pytest.mark.slow if case in SLOW else (), id="-".join(case)) for case in CASES]
+)
 def case(request):
     name, ansatz_name = request.param
     system = SYSTEMS[name]

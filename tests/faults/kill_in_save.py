@@ -45,7 +45,7 @@ def then_arm(*arguments):  # the last thing before jax may be loaded, which chec
 
 compile_cache.use = then_arm
 
-from nqs_hpc.cli import main  # noqa: E402
+from nqs_hpc.cli.command import main  # noqa: E402
 
 sys.argv[:] = [sys.argv[0], *words]
 raise SystemExit(main())

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
-from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.force import force
 from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
@@ -14,6 +13,7 @@ from nqs_hpc.gradient.qgt import dense_qgt, pack, unpack
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.hilbert import spin_half
+from nqs_hpc.tasks.evaluation import evaluation
 from tests.systems import KINDS, SERIAL, all_states, amplitudes, ansatz_of, heisenberg_ring, ring
 
 N = 4

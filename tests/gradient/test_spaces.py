@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
 from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters
 from nqs_hpc.gradient.sample_space import blocked_space, factored_space, stored_space
 from nqs_hpc.operators.heisenberg import heisenberg
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Samples
 from tests.systems import SERIAL, ansatz_of, ring
 

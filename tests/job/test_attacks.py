@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc.admission import refusal
-from nqs_hpc.config import compose, run_folder
+from nqs_hpc.config.admission import refusal
+from nqs_hpc.config.compose import compose, run_folder
 from nqs_hpc.job import files, lock, log, study, tensorboard
 from nqs_hpc.job.lifecycle import lifecycle, stop_requested
 from nqs_hpc.report.places import Holding
@@ -410,7 +410,7 @@ def test_stop_and_save_count_whatever_they_are(run, precious, serial, kind):
     verdict = watch.check()
     assert verdict.save and not verdict.stop and verdict.reason == "SAVE file"
     line = watch.saved()
-    if kind == "folder":  # it cannot be removed as a file: it has been obeyed, and counts no more
+    if kind == "folder":  # it cannot be removed as a file: it was obeyed, and has no further effect
         assert "SAVE was obeyed and cannot be removed (Is a directory)" in line and "\n" not in line
         assert not watch.check().save and watch.saved() == ""
         (run / "SAVE").rmdir()

@@ -14,7 +14,9 @@ import optax
 import pytest
 
 from nqs_hpc.job import checkpoint, files
-from nqs_hpc.types import Average, Good, RunState
+from nqs_hpc.tasks.guard import Good, Memory
+from nqs_hpc.tasks.running_mean import Average
+from nqs_hpc.types import RunState
 
 META = {"n_chains": 8, "solver": "cholesky", "note": "ψ" * 50_000, "x": 1 / 3}  # above HDF5's 64 KiB for attributes
 
@@ -42,13 +44,17 @@ def state_of(step, chains, *, average=False):
     return RunState(
         step=jnp.asarray(step, jnp.int64),
         params=theta,
-        sampler={"s": configurations.astype(jnp.int8), "id": ids, "phase": (ids * 0.1 + step).astype(complex)},
-        update=OPTIMIZER.init(theta),
-        good=Good(params(step + 1), (), Average(theta, jnp.asarray(0.25)) if average else None),
-        average=Average(theta, jnp.asarray(0.5)) if average else None,
-        scale=jnp.asarray(0.25),
-        rejected=jnp.asarray(step % 3, jnp.int32),
-        untried=jnp.asarray(step % 2 == 1),
+        chains={
+            "samples": {"s": configurations.astype(jnp.int8), "id": ids, "phase": (ids * 0.1 + step).astype(complex)}
+        },
+        memory=Memory(
+            update=OPTIMIZER.init(theta),
+            good=Good(params(step + 1), (), Average(theta, jnp.asarray(0.25)) if average else None),
+            average=Average(theta, jnp.asarray(0.5)) if average else None,
+            scale=jnp.asarray(0.25),
+            rejected=jnp.asarray(step % 3, jnp.int32),
+            untried=jnp.asarray(step % 2 == 1),
+        ),
     )
 
 
@@ -88,7 +94,7 @@ def test_file_is_plain_hdf5_with_readable_names(tmp_path, serial):
     with h5py.File(path) as file:
         np.testing.assert_array_equal(file["params/w"][()], params(5)["w"])
         assert file["params/layers/0/0"].dtype == np.float32
-        assert "update/1/0/mu/w" in file and "good/params/c" in file
+        assert "memory/update/1/0/mu/w" in file and "memory/good/params/c" in file
         kinds = set()
         file.visititems(lambda name, item: kinds.add(item.dtype.kind) if isinstance(item, h5py.Dataset) else None)
         assert "O" not in kinds
@@ -118,7 +124,14 @@ def test_every_flipped_bit_is_found(tmp_path, serial):
 
     with h5py.File(path) as file:
         file.visititems(visit)
-    assert {"meta", "step", "params/w", "sampler/s", "update/1/0/nu/c", "good/params/w"} < places.keys()
+    assert {
+        "meta",
+        "step",
+        "params/w",
+        "chains/samples/s",
+        "memory/update/1/0/nu/c",
+        "memory/good/params/w",
+    } < places.keys()
     places |= {f"structure {i}": random.randrange(len(image)) for i in range(8)}
     template = state_of(0, range(8))
     for name, place in places.items():
@@ -190,15 +203,30 @@ def _with(state, **leaves):
     return state._replace(**leaves)
 
 
+def _kept(state, **leaves):
+    return state._replace(memory=state.memory._replace(**leaves))
+
+
+def _drawn(state):
+    return state.chains["samples"]
+
+
+def _dealt(state, chains):
+    return state._replace(chains={"samples": chains})
+
+
 @pytest.mark.parametrize(
     ("template", "words"),
     [
-        (lambda s: _with(s, scale=jnp.asarray(1.0, jnp.float32)), ("scale", "float64 ()", "expected float32 ()")),
+        (lambda s: _kept(s, scale=jnp.asarray(1.0, jnp.float32)), ("scale", "float64 ()", "expected float32 ()")),
         (lambda s: _with(s, params=s.params | {"w": jnp.zeros((2, 3))}), ("params/w", "(3, 2)", "(2, 3)")),
         (lambda s: _with(s, params=s.params | {"b": jnp.zeros(1)}), ("params/b is in this run but not in step_",)),
-        (lambda s: _with(s, sampler={"s": s.sampler["s"], "id": s.sampler["id"]}), ("sampler/phase is in step_",)),
-        (lambda s: _with(s, sampler=s.sampler | {"s": jnp.zeros((8, 6), jnp.int8)}), ("(8, 5)", "int8 (chains, 6)")),
-        (lambda s: _with(s, average=Average(s.params, s.scale)), ("average/params/", "is in this run but not in")),
+        (lambda s: _dealt(s, {"s": _drawn(s)["s"], "id": _drawn(s)["id"]}), ("chains/samples/phase is in step_",)),
+        (lambda s: _dealt(s, _drawn(s) | {"s": jnp.zeros((8, 6), jnp.int8)}), ("(8, 5)", "int8 (chains, 6)")),
+        (
+            lambda s: _kept(s, average=Average(s.params, s.memory.scale)),
+            ("memory/average/params/", "is in this run but not in"),
+        ),
     ],
 )
 def test_another_run_is_refused_in_one_line(tmp_path, run_ranks, serial, template, words):
@@ -216,7 +244,7 @@ def test_chains_that_cannot_be_dealt(tmp_path, run_ranks, serial):
 
 
 def test_refuses_what_hdf5_cannot_hold_and_unknown_formats(tmp_path, serial, monkeypatch):
-    bad = state_of(1, range(8))._replace(scale=jnp.asarray(1.0, jnp.bfloat16))
+    bad = _kept(state_of(1, range(8)), scale=jnp.asarray(1.0, jnp.bfloat16))
     with pytest.raises(ValueError, match="scale has dtype bfloat16"):
         checkpoint.save(tmp_path, bad, serial, meta={}, keep=2)
     monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
@@ -233,7 +261,7 @@ from pathlib import Path
 import numpy as np
 from nqs_hpc.job import checkpoint
 from nqs_hpc.parallel.world import World
-from nqs_hpc.types import Good, RunState
+from nqs_hpc.types import RunState
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 ident = lambda obj: obj
 world = World(0, 1, 0, 1, ident, lambda obj: [obj], lambda obj: [obj], ident, lambda: None, ident, "by hand")
@@ -245,8 +273,7 @@ for _ in sys.stdin:
         while True:
             step += 1
             big = np.full((50_000,), float(step))
-            state = RunState(np.asarray(step), {"w": big}, {"s": np.full((4, 9), step)}, (), Good(big, (), None),
-                             None, np.asarray(1.0), np.asarray(0), np.asarray(True))
+            state = RunState(np.asarray(step), {"w": big}, {"s": np.full((4, 9), step)}, {"good": big})
             checkpoint.save(folder, state, world, meta={"step": step}, keep=2)
     print(pid, flush=True)
 """
@@ -255,8 +282,10 @@ for _ in sys.stdin:
 def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path, serial):
     template = jax.eval_shape(
         lambda: RunState(
-            *(jnp.zeros((), int), {"w": jnp.zeros(50_000)}, {"s": jnp.zeros((4, 9), int)}, ()),
-            *(Good(jnp.zeros(50_000), (), None), None, jnp.ones(()), jnp.zeros((), int), jnp.zeros((), bool)),
+            jnp.zeros((), int),
+            {"w": jnp.zeros(50_000)},
+            {"s": jnp.zeros((4, 9), int)},
+            {"good": jnp.zeros(50_000)},
         )
     )
     last = 0
@@ -280,7 +309,7 @@ def test_sigkill_at_any_moment_leaves_a_complete_checkpoint(tmp_path, serial):
             loaded = checkpoint.load(tmp_path, template, serial)
             step = int(loaded.state.step)
             assert loaded.messages == () and loaded.meta == {"step": step} and step > last
-            assert np.all(loaded.state.params["w"] == step) and np.all(loaded.state.sampler["s"] == step)
+            assert np.all(loaded.state.params["w"] == step) and np.all(loaded.state.chains["s"] == step)
             last = step
             files.clean(tmp_path / "checkpoints")
             assert all(name.startswith("step_") for name in names(tmp_path))

@@ -12,13 +12,13 @@ import h5py
 import numpy as np
 import pytest
 
-from nqs_hpc.admission import refusal
-from nqs_hpc.config import compose, physics
+from nqs_hpc.config.admission import refusal
+from nqs_hpc.config.compose import compose, physics
+from nqs_hpc.inputs.reading import MIB
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, study
 from nqs_hpc.parts import Plan
 from nqs_hpc.parts.plan import described
-from nqs_hpc.reading import MIB
-from nqs_hpc.resume import changes_since
+from nqs_hpc.run.resume import changes_since
 
 META = {"physics": {}, "plan": {"solver": "cholesky", "chunk_size": None}, "n_ranks": 1, "threads": 1, "seconds": 1.0}
 

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from nqs_hpc.admission import refusal
-from nqs_hpc.config import compose
+from nqs_hpc.config.admission import refusal
+from nqs_hpc.config.compose import compose
 from nqs_hpc.job.lifecycle import DONE, FAULT, done, finished, write_done
 from nqs_hpc.report.places import holding
 from nqs_hpc.report.rows import read_rows
@@ -119,7 +119,7 @@ def test_one_that_is_evaluated_again_is_running(run):
 
 
 def test_a_summary_keeps_the_former_energy(run):
-    from nqs_hpc.final import evaluated, kept_final
+    from nqs_hpc.run.final import evaluated, kept_final
 
     fill(run, asks=4096)
     former = evaluated(run, 12)

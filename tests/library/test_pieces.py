@@ -5,7 +5,7 @@ import pytest
 import yaml
 
 import nqs_hpc
-from nqs_hpc.config import InputError, to_plain
+from nqs_hpc.config.compose import InputError, to_plain
 from nqs_hpc.operators.exact import lowest_states
 
 SQUARE = ["lattice=square", "lattice.length=4", "hamiltonian.J=2", "ansatz.alpha=3"]
@@ -27,10 +27,10 @@ def test_parts_are_those_of_the_system():
     k = np.pi / 6 * np.arange(1, 12, 2)  # Pfeuty's solution of the ring, antiperiodic fermions
     energy = -np.sqrt(1 + 0.25 - np.cos(k)).sum()
     assert lowest_states(parts.operator, parts.hilbert)[0][0] == pytest.approx(energy, rel=1e-12)
-    state = parts.driver.warmed(parts.driver.init())
-    chains, samples, counts = parts.driver.sample(state)
-    batch, _ = parts.driver.evaluate(state.params, samples, counts)
-    state, _ = parts.driver.update(state, chains, batch)
+    state = parts.task.functions.warmed(parts.task.functions.init())
+    chains, samples, counts = parts.task.functions.sample(state)
+    batch, _ = parts.task.functions.evaluate(state.params, samples, counts)
+    state, _ = parts.task.functions.update(state, chains, batch)
     assert int(state.step) == 1 and samples.s_BN.shape == (16, 6)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nqs_hpc
-from nqs_hpc.config import physics
+from nqs_hpc.config.compose import physics
 from nqs_hpc.library.run import Run
 from tests.library.conftest import N
 from tests.mpi.starts import environment, metrics, summary

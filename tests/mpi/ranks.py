@@ -2,10 +2,18 @@
 
 import ctypes
 import json
+import os
 import re
 import sys
 
-import jax
+from nqs_hpc.parallel import compile_cache
+from nqs_hpc.parallel.world import world
+
+# As jobs do: XLA's work is shared out among the ranks, and what other starts compiled is read.
+here = world()
+share = compile_cache.use(compile_cache.folder("auto"), len(os.sched_getaffinity(0)), here)
+
+import jax  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 
@@ -13,15 +21,14 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 from mpi4jax._src import xla_bridge  # noqa: E402
 
-from nqs_hpc.config import compose  # noqa: E402
-from nqs_hpc.driver.evaluate import parameter_hash  # noqa: E402
+from nqs_hpc.config.compose import compose  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
+from nqs_hpc.parallel.ahead import compile_ahead  # noqa: E402
 from nqs_hpc.parallel.traffic import collectives  # noqa: E402
-from nqs_hpc.parallel.world import world  # noqa: E402
 from nqs_hpc.parts import build  # noqa: E402
+from nqs_hpc.tasks.measurement import parameter_hash  # noqa: E402
 
-here = world()
 comm = comm_module.comm(here)
 found = {}
 
@@ -95,7 +102,8 @@ for name, overrides in RUNS.items():
         keys += ["sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8"]
     given = [key for key in keys if key.split("=")[0] not in {word.split("=")[0] for word in overrides}]
     config = compose(given + overrides, here.size)
-    driver = build(config, comm).driver
+    driver = build(config, comm).task.functions
+    compile_ahead(driver.programs(fresh=True), share, here)
     state = driver.warmed(driver.init())
     energies, chains = [], []
     for step in range(3):
@@ -108,7 +116,7 @@ for name, overrides in RUNS.items():
         energies.append(float(batch.estimate.mean.real))
     count_at_run_time(False)
     traced = (
-        jax.make_jaxpr(driver.jitted[2])(np.zeros(2, np.uint32), state.params, state.sampler),
+        jax.make_jaxpr(driver.jitted[2])(np.zeros(2, np.uint32), state.params, state.chains["samples"]),
         jax.make_jaxpr(driver.evaluate)(state.params, samples, counts),
         jax.make_jaxpr(driver.update)(state, moved, batch),
     )

@@ -22,20 +22,20 @@ mine = own == rank
 
 
 def in_step_5(act):
-    import nqs_hpc.run as run
-    from nqs_hpc.resume import begin
+    import nqs_hpc.run.run as run
+    from nqs_hpc.run.resume import begin
 
     def sabotaged(*arguments):
         beginning = begin(*arguments)
-        update = beginning.parts.driver.update
+        turn = beginning.parts.task.turn
 
-        def step(state, chains, batch):
+        def step(state):
             if int(state.step) == 4:
                 act()
-            return update(state, chains, batch)
+            return turn(state)
 
-        driver = beginning.parts.driver._replace(update=step)
-        return beginning._replace(parts=beginning.parts._replace(driver=driver))
+        task = beginning.parts.task._replace(turn=step)
+        return beginning._replace(parts=beginning.parts._replace(task=task))
 
     run.begin = sabotaged
 
@@ -67,14 +67,14 @@ if mine and what == "compose":
 
     parser.OverridesParser.parse_override = lambda *arguments: fail()
 if mine and what == "old":
-    import nqs_hpc.cli as cli
+    import nqs_hpc.cli.command as cli
 
     known = cli.versions
     cli.versions = lambda: known() | {"h5py": "3.0.0"}
 if mine and what == "float32":
     os.environ["JAX_DEFAULT_DTYPE_BITS"] = "32"
 
-from nqs_hpc.cli import main  # noqa: E402
+from nqs_hpc.cli.command import main  # noqa: E402
 
 sys.argv[:] = [sys.argv[0], *words]
 raise SystemExit(main())

@@ -46,7 +46,7 @@ def test_without_the_package_it_is_bad_input(tmp_path):
     """The job is started by a Python whose search for the package finds nothing."""
     hide = "import sys; from importlib import machinery as m; f = m.PathFinder.find_spec; "
     hide += "m.PathFinder.find_spec = lambda name, *a: None if name.startswith('tensorboardX') else f(name, *a); "
-    code = hide + "from nqs_hpc.cli import main; sys.exit(main(['log.tensorboard=true', 'run_dir=run']))"
+    code = hide + "from nqs_hpc.cli.command import main; sys.exit(main(['log.tensorboard=true', 'run_dir=run']))"
     made = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert made.returncode == 2 and made.stdout == ""
     (line,) = made.stderr.splitlines()

@@ -3,18 +3,24 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.config import checked, from_plain, hamiltonian, make_hilbert, make_sites, physics, run_name, to_plain
+from nqs_hpc.config.compose import (
+    checked,
+    from_plain,
+    hamiltonian,
+    physics,
+    run_name,
+    to_plain,
+)
 from nqs_hpc.operators.exact import lowest_states, sparse_matrix
-from nqs_hpc.parts.operator import make_operator
 from nqs_hpc.system.lattice import FACTORIES, bond_weights, neighbours
 from tests.systems import dense, dense_bosons
 
 
 def matrix_of(words, total=None):
     config = checked(words, 1)
-    lattice = make_sites(config)
-    operator = make_operator(config.hamiltonian, lattice)
-    return sparse_matrix(operator, make_hilbert(config.hamiltonian, lattice.n_sites, total)).toarray()
+    lattice = config.make_sites()
+    operator = config.hamiltonian.operator(lattice)
+    return sparse_matrix(operator, config.hamiltonian.space(lattice.n_sites, total)).toarray()
 
 
 def torus_bonds(extent, vectors):
@@ -135,7 +141,7 @@ def test_weights_are_physics_and_outlive_their_file(weighted, tmp_path):
     }
     again = from_plain(to_plain(config) | {"lattice": to_plain(config)["lattice"] | {"file": "gone.txt"}})
     assert physics(again) == physics(config) and run_name(again) == run_name(config)
-    np.testing.assert_array_equal(bond_weights(make_sites(again), 1), bond_weights(make_sites(config), 1))
+    np.testing.assert_array_equal(bond_weights(again.make_sites(), 1), bond_weights(config.make_sites(), 1))
     other = tmp_path / "w.txt"
     other.write_text("".join(f"{i + 1} {j + 1} {w + (i == 3)}\n" for i, j, w in bonds))
     assert run_name(checked([*words[:1], f"lattice.file={other}", *words[2:]], 1)) != run_name(config)
@@ -152,8 +158,8 @@ def test_marshall_follows_the_signs_of_all_couplings(tmp_path):
 
 def test_a_mapping_in_a_notebook_takes_the_weights(weighted):
     words, bonds = weighted
-    lattice = make_sites(checked(words, 1))
-    operator = make_operator(hamiltonian({"name": "ising", "h": 0.0}, lattice), lattice)
+    lattice = checked(words, 1).make_sites()
+    operator = hamiltonian({"name": "ising", "h": 0.0}, lattice).operator(lattice)
     s = np.array([1, -1, 1, 1, -1], dtype=np.int8)
     assert float(operator.diagonal(s)) == pytest.approx(-sum(w * s[i] * s[j] for i, j, w in bonds))
 
@@ -165,11 +171,11 @@ def test_a_constant_moves_the_energy_and_what_it_is_measured_from():
     lines = "'-1 Z0 Z1','-0.5 X0','-1 Z2 Z3','1 X1 X2'"
     for one in ("", ",'-1.5 I0'", ",{coefficient: -1.5, operators: I}", ",'(-1.5+0j) [] +'", ",'-1.5 IIII'"):
         config = checked([*words, f"hamiltonian.terms=[{lines}{one}]"], 1)
-        lattice = make_sites(config)
-        operator = make_operator(config.hamiltonian, lattice)
-        energy = lowest_states(operator, make_hilbert(config.hamiltonian, 4, None))[0][0]
+        lattice = config.make_sites()
+        operator = config.hamiltonian.operator(lattice)
+        energy = lowest_states(operator, config.hamiltonian.space(4, None))[0][0]
         found.append((energy, operator.e_infinity))
-        assert make_operator(from_plain(to_plain(config)).hamiltonian, lattice).e_infinity == operator.e_infinity
+        assert from_plain(to_plain(config)).hamiltonian.operator(lattice).e_infinity == operator.e_infinity
     plain = found[0]
     terms = [(-1.0, {0: "Z", 1: "Z"}), (-0.5, {0: "X"}), (-1.0, {2: "Z", 3: "Z"}), (1.0, {1: "X", 2: "X"})]
     assert plain == pytest.approx((np.linalg.eigvalsh(dense(4, terms))[0], 0.0), abs=1e-12)

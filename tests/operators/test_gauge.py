@@ -5,11 +5,10 @@ line that says so where none does.
 import numpy as np
 import pytest
 
-from nqs_hpc.config import compose, make_hilbert, make_sites
-from nqs_hpc.library.observables import as_written, rotated
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.signs import why_not_positive
+from nqs_hpc.operators.basis_change import rotated
 from nqs_hpc.operators.exact import lowest_states, sparse_matrix
-from nqs_hpc.parts.operator import make_operator
-from nqs_hpc.resolve.gauge import gauge, signs_of, why_not_positive
 from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.hilbert import codes, decode
 
@@ -27,8 +26,8 @@ def pauli(*lines: str) -> str:
 
 def parts(*overrides: str):
     config = compose(["sampler=enumerate", *overrides], 1)
-    lattice = make_sites(config)
-    return config.hamiltonian, lattice, make_hilbert(config.hamiltonian, lattice.n_sites, config.sector)
+    lattice = config.make_sites()
+    return config.hamiltonian, lattice, config.hamiltonian.space(lattice.n_sites, config.sector)
 
 
 GAUGED = {  # overrides -> the lowest energy by another way, where one is known in closed form
@@ -52,15 +51,15 @@ GAUGED = {  # overrides -> the lowest energy by another way, where one is known 
 def test_signs_make_all_elements_negative_and_keep_the_spectrum(name):
     overrides, energy = GAUGED[name]
     hamiltonian, lattice, hilbert = parts(*overrides)
-    signs_N = signs_of(hamiltonian, lattice)
+    signs_N = hamiltonian.signs(lattice)
     assert signs_N is not None and (signs_N < 0).any()
-    gauged = sparse_matrix(make_operator(hamiltonian, lattice), hilbert).toarray()
-    written = sparse_matrix(make_operator(as_written(hamiltonian), lattice), hilbert).toarray()
+    gauged = sparse_matrix(hamiltonian.operator(lattice), hilbert).toarray()
+    written = sparse_matrix(hamiltonian.as_written().operator(lattice), hilbert).toarray()
     assert (written - np.diag(np.diag(written))).max() > 0.1  # something was to be done
     assert (gauged - np.diag(np.diag(gauged))).max() <= 1e-14
     u = signs_of_states(Basis(hilbert, signs_N), decode(hilbert, codes(hilbert)))
     np.testing.assert_allclose(gauged, u[:, None] * written * u[None, :], atol=1e-13)
-    turned = rotated(make_operator(as_written(hamiltonian), lattice), signs_N, hilbert.local_values)
+    turned = rotated(hamiltonian.as_written().operator(lattice), signs_N, hilbert.local_values)
     np.testing.assert_allclose(sparse_matrix(turned, hilbert).toarray(), gauged, atol=1e-13)
     if energy is not None:
         assert np.linalg.eigvalsh(gauged)[0] == pytest.approx(energy, abs=1e-4)
@@ -80,7 +79,7 @@ FREE = {
 @pytest.mark.parametrize("name", FREE)
 def test_what_needs_no_signs_has_none(name):
     hamiltonian, lattice, _ = parts(*FREE[name])
-    assert signs_of(hamiltonian, lattice) is None and why_not_positive(hamiltonian, lattice) is None
+    assert hamiltonian.signs(lattice) is None and why_not_positive(hamiltonian, lattice) is None
 
 
 FRUSTRATED = {
@@ -99,7 +98,7 @@ FRUSTRATED = {
 @pytest.mark.parametrize("name", FRUSTRATED)
 def test_frustration_is_said(name):
     hamiltonian, lattice, _ = parts(*FRUSTRATED[name])
-    assert gauge(hamiltonian, lattice) is None
+    assert hamiltonian.positive_signs(lattice) is None
     line = why_not_positive(hamiltonian, lattice)
     assert "frustration" in line and "ansatz.dtype=complex" in line and "\n" not in line
 
@@ -114,8 +113,8 @@ def test_frustration_is_said(name):
 )
 def test_signs_that_are_switched_off_are_missed(overrides, key):
     hamiltonian, lattice, hilbert = parts(*overrides)
-    assert signs_of(hamiltonian, lattice) is None and f"{key}=auto" in why_not_positive(hamiltonian, lattice)
-    matrix = sparse_matrix(make_operator(hamiltonian, lattice), hilbert).toarray()
+    assert hamiltonian.signs(lattice) is None and f"{key}=auto" in why_not_positive(hamiltonian, lattice)
+    matrix = sparse_matrix(hamiltonian.operator(lattice), hilbert).toarray()
     assert (matrix - np.diag(np.diag(matrix))).max() > 0.1
 
 
@@ -132,7 +131,7 @@ BOUNDED = [
 @pytest.mark.parametrize("overrides", BOUNDED, ids=lambda overrides: overrides[0])
 def test_no_eigenvalue_lies_outside_of_the_bounds(overrides):
     hamiltonian, lattice, hilbert = parts(*overrides)
-    operator = make_operator(hamiltonian, lattice)
+    operator = hamiltonian.operator(lattice)
     energies = np.linalg.eigvalsh(sparse_matrix(operator, hilbert._replace(total=None)).toarray())
     low, high = operator.bounds
     assert low - 1e-9 <= energies[0] and energies[-1] <= high + 1e-9
@@ -146,5 +145,5 @@ def test_the_first_case_of_a_wrong_sign_has_its_right_energy():
     assert exact == pytest.approx(-30.5796, abs=1e-4)
     hamiltonian, lattice, hilbert = parts("lattice.length=12", "hamiltonian.h=-1")
     k = (np.arange(12) + 0.5) * 2 * np.pi / 12
-    energy = lowest_states(make_operator(hamiltonian, lattice), hilbert)[0][0]
+    energy = lowest_states(hamiltonian.operator(lattice), hilbert)[0][0]
     assert energy == pytest.approx(-np.sqrt(2 + 2 * np.cos(k)).sum(), abs=1e-9)

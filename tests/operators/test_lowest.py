@@ -9,12 +9,12 @@ import jax
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import from_plain
+from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.library.wave import wave_function
 from nqs_hpc.parts import Parts, build
 from nqs_hpc.parts.reference import exact_reference, lowest_line, read_reference, short_line
-from nqs_hpc.schema import Config
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.symmetry import translations
 from tests.systems import SERIAL, all_states, dense, ring

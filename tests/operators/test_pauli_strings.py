@@ -5,8 +5,8 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import checked
+from nqs_hpc.config.compose import checked
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.operators.pauli_strings import PauliString, conserves_magnetisation, expand, read
 from nqs_hpc.system.lattice import FACTORIES
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc import cli
-from nqs_hpc.config import compose
+from nqs_hpc.cli import command as cli
+from nqs_hpc.config.compose import compose
 from nqs_hpc.job.lifecycle import BAD_INPUT
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.world import World

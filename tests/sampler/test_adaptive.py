@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.sampler.adaptive import TARGET, Bounds, correlation, stretched
@@ -15,6 +14,7 @@ from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import flip
 from nqs_hpc.stats.chains import autocorrelation_time
 from nqs_hpc.system.hilbert import spin_half
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Sampler
 from tests.systems import SERIAL, ansatz_of, ring
 

@@ -10,12 +10,12 @@ from scipy import stats
 
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
-from nqs_hpc.driver.evaluate import evaluation
-from nqs_hpc.driver.ground_state import joined
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.sampler.autoregressive import autoregressive, draw
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
+from nqs_hpc.tasks.evaluation import evaluation
+from nqs_hpc.tasks.final import joined
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ring
 
 N_SAMPLES = 8192

@@ -37,7 +37,7 @@ TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
         (line(12.0, 0.1), TRIANGULAR, "reaches at most from -27 to 9"),
         (line(-2.99998, 1e-6), TRIANGULAR, "56.7 % from the exact lowest energy -6.930800"),
         (line(-25.9), RING._replace(reference=-25.4931), "below the exact lowest energy"),
-        (line(-25.0, 4.0), RING, "its error is of the size"),
+        (line(-25.0, 4.0), RING, "its error is comparable to"),
         (line(-20.0), RING, "the last steps of training had -25.49"),
         (line(-29.0), RING, "the last steps of training had -25.49"),
         (line(-25.49, r_hat=3.2), RING, "R-hat 3.2"),
@@ -49,7 +49,7 @@ TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
         (
             line(-12.33, 0.015),
             Known((-17.0, 17.0), 0.0, -13.6026, [-13.292, -13.352, -13.399, -13.441, -13.5], 0.02, 18, True),
-            "the running mean of the parameters (optimizer.average) is far behind them",
+            "the running mean of the parameters (optimizer.average) is far behind, make",
         ),
     ],
 )

@@ -7,12 +7,12 @@ import tracemalloc
 
 import pytest
 
-from nqs_hpc import batch
-from nqs_hpc.batch import Entry, job_script
-from nqs_hpc.cli import main
-from nqs_hpc.config import InputError, compose, run_folder
-from nqs_hpc.reading import MIB
-from nqs_hpc.site import load_site
+from nqs_hpc.cli.command import main
+from nqs_hpc.cluster import batch
+from nqs_hpc.cluster.batch import Entry, job_script
+from nqs_hpc.cluster.site import load_site
+from nqs_hpc.config.compose import InputError, compose, run_folder
+from nqs_hpc.inputs.reading import MIB
 
 SHELL = "['popen']('touch pwned').read()"
 ESCAPES = [

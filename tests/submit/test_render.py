@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc.batch import Entry, array_script, job_script
-from nqs_hpc.config import InputError, compose, run_folder
-from nqs_hpc.site import load_site, slurm_dir
+from nqs_hpc.cluster.batch import Entry, array_script, job_script
+from nqs_hpc.cluster.site import load_site, slurm_dir
+from nqs_hpc.config.compose import InputError, compose, run_folder
 
 GOLDEN = Path(__file__).parents[1] / "data" / "sbatch"
 

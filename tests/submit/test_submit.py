@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from nqs_hpc.cli import main
+from nqs_hpc.cli.command import main
 
 SMALL = ("experiment=tfim_square", "run_dir=my run", "resources.ranks=2")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc.cli import main
+from nqs_hpc.cli.command import main
 from nqs_hpc.job import study
 from nqs_hpc.job.lifecycle import SIGNALS
 from tests.mpi.starts import environment
@@ -298,7 +298,7 @@ def test_another_application_is_told(tmp_path):
 
 def test_nothing_heavy_is_loaded(tmp_path):
     code = (
-        "import sys; from nqs_hpc.cli import main; "
+        "import sys; from nqs_hpc.cli.command import main; "
         "main(['-m', 'study=a', 'seed=1,2', 'hydra.launcher.dry_run=true']); "
         "assert not {'jax', 'mpi4py', 'scipy', 'matplotlib'} & set(sys.modules)"
     )

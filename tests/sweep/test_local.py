@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc.config import compose
+from nqs_hpc.choices.hydra.launcher.local import Local
+from nqs_hpc.config.compose import compose
 from nqs_hpc.job import study
 from nqs_hpc.job.files import read_json
-from nqs_hpc.schema import Local
 from nqs_hpc.sweep import local
 from nqs_hpc.sweep.book import Todo
 from tests.mpi.starts import environment, job, metrics, numbers, small, summary
@@ -230,7 +230,7 @@ def test_a_signal_is_told_by_its_name(code, n_ranks, name):
 def test_without_mpiexec_several_ranks_are_refused(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(local, "mpiexec", lambda: None)
-    from nqs_hpc.cli import main
+    from nqs_hpc.cli.command import main
 
     assert main(["-m", "study=a", "seed=0,1", "resources.ranks=2"]) == 2
     assert list(tmp_path.iterdir()) == []

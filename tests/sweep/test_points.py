@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import compose, run_folder
+from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.job.study import Point
 from nqs_hpc.sweep.points import combinations, command_words, expand, refined
 

@@ -158,7 +158,7 @@ def test_a_file_of_permutations(tmp_path):
     assert perms[0].tolist() == [0, 1, 2, 3] and len(perms) == 4
     for text, what in {
         "0 1 2 3\n0 1 2": "line 2: '0 1 2'; valid: the numbers 0 to 3",
-        "0 1 2 3\n1 2 3 0": "no group: permutation 2 followed by 2",
+        "0 1 2 3\n1 2 3 0": "not a group: permutation 2 followed by 2",
         "1 0 2 3": "contains the identity",
         "0 1 2 3\n1 0 2 x": "line 2",
         "0 1 2 3\n1 0 2 3\n1 0 2 3": "line 3 is the permutation of line 2",

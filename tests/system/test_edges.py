@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import checked, from_plain, make_lattice, physics, to_plain
-from nqs_hpc.resolve.bonds import words_of_bonds
+from nqs_hpc.config.compose import checked, from_plain, physics, to_plain
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.system.edges import read_bonds
 from nqs_hpc.system.lattice import distance, edges_lattice, neighbours, read_edges
 
@@ -197,7 +196,7 @@ def test_sites_counted_from_one(tmp_path):
     with pytest.raises(InputError, match=r"line 1: .*names site 0, and lattice\.first_site=1"):
         edges(from_0, "lattice.first_site=1")
     free = edges(path, "lattice.n_sites=9")  # a free spin, where it is meant
-    assert words_of_bonds(free, make_lattice(free.lattice)) == [
+    assert free.hamiltonian.lines(free.lattice.make()) == [
         "lattice: 9 sites, 8 bonds of order 1",
         "lattice: no bond joins site 0, counted from 0",
     ]
@@ -222,12 +221,12 @@ def test_orders_that_the_hamiltonian_has_not_are_asked_for(tmp_path):
         config = edges(path, "hamiltonian=heisenberg", f"hamiltonian.J={couplings}")
         assert config.lattice.third_column == "order"
     as_orders = edges(path, "lattice.third_column=order")
-    assert words_of_bonds(as_orders, make_lattice(as_orders.lattice)) == [
+    assert as_orders.hamiltonian.lines(as_orders.lattice.make()) == [
         "lattice: 8 sites, 4 bonds of order 1",
         "lattice: bonds of the file that hamiltonian=ising does not use: 4 of order 2",
     ]
     as_weights = edges(path, "lattice.third_column=weight")
-    assert words_of_bonds(as_weights, make_lattice(as_weights.lattice)) == [
+    assert as_weights.hamiltonian.lines(as_weights.lattice.make()) == [
         "lattice: 8 sites, 8 bonds of order 1 (weights 1 to 2, sum 12)"
     ]
     run = from_plain(to_plain(as_orders) | {"lattice": to_plain(as_orders)["lattice"] | {"third_column": "auto"}})

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.checks import InputError
-from nqs_hpc.config import checked, from_plain, make_lattice, make_sites, physics, run_name, to_plain
-from nqs_hpc.resolve.bonds import words_of_bonds
+from nqs_hpc.config.compose import checked, from_plain, physics, run_name, to_plain
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.system.lattice import FACTORIES, bond_lengths, neighbours
 from nqs_hpc.system.points import points_lattice
 from nqs_hpc.system.shells import TOLERANCE, shell
@@ -20,7 +19,7 @@ def write(path, positions, decimals=4, scale=1.0):
 
 
 def lattice_of(path, *words):
-    return make_lattice(checked(["lattice=points", f"lattice.file={path}", *words], 1).lattice)
+    return checked(["lattice=points", f"lattice.file={path}", *words], 1).lattice.make()
 
 
 @pytest.mark.parametrize("decimals", [3, 4, 5, 15])
@@ -82,7 +81,7 @@ def test_the_line_names_the_key_and_the_way_out(tmp_path):
         checked([*words, "hamiltonian=pauli", terms], 1)
     for tolerance, bonds in ((0.001, [[0, 1]]), (0.01, [[0, 1], [1, 2]])):
         config = checked([*words, f"lattice.tolerance={tolerance}"], 1)
-        assert neighbours(make_lattice(config.lattice), 1).tolist() == bonds
+        assert neighbours(config.lattice.make(), 1).tolist() == bonds
         assert config.lattice.tolerance == physics(config)["lattice"]["tolerance"] == tolerance
     assert checked([*words, "hamiltonian=rydberg"], 1).lattice.tolerance is None  # takes no bonds
 
@@ -97,14 +96,12 @@ def test_runs_keep_their_bonds_and_their_names(tmp_path):
     assert config.lattice.tolerance == TOLERANCE
     again = from_plain(to_plain(config))
     assert run_name(again) == run_name(config)
-    assert len(neighbours(make_lattice(again.lattice), 1)) == 16
+    assert len(neighbours(again.lattice.make(), 1)) == 16
     # a run of the version before, which told distances apart by a millionth, is opened as it was made
     old = to_plain(config)
     del old["lattice"]["tolerance"]
     before = from_plain(old)
-    assert len(neighbours(make_lattice(before.lattice), 1)) == len(
-        neighbours(points_lattice(config.lattice.positions), 1)
-    )
+    assert len(neighbours(before.lattice.make(), 1)) == len(neighbours(points_lattice(config.lattice.positions), 1))
     assert run_name(before) != run_name(config)
 
 
@@ -114,11 +111,11 @@ def test_a_cutoff_takes_a_whole_shell_or_nothing(tmp_path):
     with pytest.raises(InputError, match=r"^hamiltonian\.cutoff=1\.0 .*divides pairs 0\.999978 to 1\.00006 apart"):
         checked([*words, "hamiltonian.cutoff=1"], 1)
     config = checked([*words, "hamiltonian.cutoff=1.2"], 1)
-    (line,) = words_of_bonds(config, make_lattice(config.lattice))
+    (line,) = config.hamiltonian.lines(config.lattice.make())
     assert line == "lattice: 9 sites, 16 pairs of atoms 0.99998 to 1.0001 apart"
     # on a lattice of exact distances the user's rounding is named
     square = checked(["lattice=square", "lattice.pbc=false", "hamiltonian=rydberg", "hamiltonian.cutoff=1.414"], 1)
-    (line,) = words_of_bonds(square, make_lattice(square.lattice))
+    (line,) = square.hamiltonian.lines(square.lattice.make())
     assert "24 pairs" in line and "18 more, 1.41421 apart, are just beyond hamiltonian.cutoff=1.414" in line
 
 
@@ -147,11 +144,11 @@ def test_a_cutoff_takes_a_whole_shell_or_nothing(tmp_path):
 )
 def test_a_start_says_what_the_lattice_has(words, said):
     config = checked(words, 1)
-    assert words_of_bonds(config, make_sites(config)) == said
+    assert config.hamiltonian.lines(config.make_sites()) == said
 
 
 def test_a_site_left_alone_is_named(tmp_path):
     """Two spacings: by the shorter one some sites have no neighbour."""
     (tmp_path / "p.txt").write_text("0\n1\n2\n4\n")
     config = checked(["lattice=points", f"lattice.file={tmp_path / 'p.txt'}"], 1)
-    assert words_of_bonds(config, make_lattice(config.lattice))[1] == "lattice: no bond joins site 3, counted from 0"
+    assert config.hamiltonian.lines(config.lattice.make())[1] == "lattice: no bond joins site 3, counted from 0"

@@ -7,10 +7,10 @@ import optax
 import pytest
 
 from nqs_hpc.ansatz.rbm import rbm
-from nqs_hpc.driver.evaluate import evaluation
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.parallel import foreign
+from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Samples
 from nqs_hpc.update.first_order import adam, sgd
 from nqs_hpc.update.minsr import minsr

@@ -1,0 +1,1 @@
+"""The Ansätze: one file a name (`nqs_hpc.choices`)."""

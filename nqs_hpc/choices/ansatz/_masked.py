@@ -1,0 +1,39 @@
+"""What autoregressive networks with masked weights share (`ansatz.conditionals`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from nqs_hpc.ansatz.names import Activation
+from nqs_hpc.choices.ansatz import _keys
+from nqs_hpc.choices.ansatz.base import Ansatz
+from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.inputs import checks
+from nqs_hpc.system.basis import Basis
+
+
+@dataclass(frozen=True)
+class Masked(Ansatz):
+    is_autoregressive: ClassVar[bool] = True
+    layers: int = key(checks.integer(), "layers, the one to the outputs among them")
+    features: int = key(checks.integer(), "numbers a site in each layer but the last")
+    activation: Activation = _keys.activation("activation between the layers")
+    dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, and outputs for the phases")
+    init_scale: float = _keys.init_scale("factor on LeCun's normal initial weights")
+
+    def row_size(self) -> int:
+        return 1 if self.dtype == "real" else 4
+
+    def shared(self, basis: Basis, float_dtype: Float) -> dict[str, Any]:
+        """The arguments that the factories of these networks share."""
+        return {
+            "layers": self.layers,
+            "features": self.features,
+            "activation": self.activation,
+            "dtype": self.dtype,
+            "init_scale": self.init_scale,
+            "local_values": basis.hilbert.local_values,
+            "total": basis.hilbert.total,
+            "float_dtype": float_dtype,
+        }

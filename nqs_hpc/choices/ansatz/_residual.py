@@ -1,0 +1,79 @@
+"""What convolutional networks share (`ansatz.resnet`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.ansatz.names import Activation
+from nqs_hpc.choices.ansatz import _keys
+from nqs_hpc.choices.ansatz.base import Ansatz
+from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad, show
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.lattice import FACTORIES, Lattice
+from nqs_hpc.system.links import NAME as LINKS
+from nqs_hpc.system.symmetry import translations
+from nqs_hpc.types import Ansatz as Functions
+
+
+@dataclass(frozen=True)
+class Residual(Ansatz):
+    """Resolved: ``kernel`` has one entry a direction."""
+
+    skip: ClassVar[bool]  # whether layers come in residual blocks of two
+    layers: int = key(checks.integer(), "convolutions; of resnet two a residual block")
+    features: int = key(checks.integer(), "numbers each convolution gives a site")
+    kernel: tuple[int, ...] = key(
+        checks.one_or_list(checks.integer()), "extent of the kernels in sites, or a list by direction"
+    )
+    activation: Activation = _keys.activation("activation of the hidden layers")
+    dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, two outputs, log |psi| and the phase")
+    init_scale: float = _keys.init_scale("factor on He's normal initial weights")
+
+    def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
+        if lattice.name not in FACTORIES or len(lattice.basis) != 1:
+            links = "hamiltonian=toric_code, whose spins lie on links,"
+            here = links if lattice.name == LINKS else f"lattice={lattice.name}"
+            regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
+            raise bad(prefix, self.name, f"with {here} another ansatz; {self.name} with lattice={regular}")
+        if self.skip and self.layers % 2:
+            valid = "an even number: a residual block has two layers; or ansatz=cnn"
+            raise bad(f"{prefix}.layers", self.layers, valid)
+        n_dim = len(lattice.extent)
+        kernel = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * n_dim
+        if len(kernel) != n_dim:
+            raise bad(f"{prefix}.kernel", self.kernel, f"a whole number, or a list of {n_dim}, one a direction")
+        most = [n if side else 2 * n - 1 for n, side in zip(lattice.extent, lattice.pbc, strict=True)]
+        if any(size > bound for size, bound in zip(kernel, most, strict=True)):
+            reach = f"at most {show(most)} by direction, on {show(list(lattice.extent))} sites"
+            raise bad(f"{prefix}.kernel", self.kernel, f"{reach}: there a kernel reaches every site once")
+        return dataclasses.replace(self, kernel=kernel)
+
+    def row_size(self) -> int:
+        return 1 if self.dtype == "real" else 4
+
+    def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
+        return translations(lattice)
+
+    def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
+        from nqs_hpc.ansatz.resnet import resnet
+
+        return resnet(
+            lattice.extent,
+            lattice.pbc,
+            layers=self.layers,
+            features=self.features,
+            kernel=self.kernel,
+            activation=self.activation,
+            skip=self.skip,
+            dtype=self.dtype,
+            init_scale=self.init_scale,
+            float_dtype=float_dtype,
+        )

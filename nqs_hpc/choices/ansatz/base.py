@@ -1,0 +1,70 @@
+"""What every ansatz answers. The defaults are safe for a network that says nothing of itself: it has no built-in
+symmetry and no conditionals, and its numbers may be complex.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices.keys import Float
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz as Functions
+
+
+@dataclass(frozen=True)
+class Ansatz:
+    """``lattice`` is that of the sites; ``prefix`` the key under which the choice stands."""
+
+    name: str
+    runs_code: ClassVar[bool] = False  # whether one of its keys names code that is run
+    is_autoregressive: ClassVar[bool] = False  # whether sampler=autoregressive can draw from it
+    package: ClassVar[str | None] = None  # that it needs, an extra of this one
+
+    def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
+        """Every key in its final form; InputError where the ansatz does not fit the sites, or the basis in which it is.
+
+        ``basis`` is asked where it matters: on large lattices its signs take their time.
+        """
+        del lattice, basis, prefix
+        return self
+
+    def modulus_of(self) -> tuple[str, Ansatz]:
+        """The ansatz of |psi|, and its key below this one's: where sampling needs less than the whole."""
+        return "", self
+
+    def row_size(self) -> int:
+        """The numbers of a sample in the kernel of minsr, squared: 1 real, 2 holomorphic, 4 complex with real
+        parameters, which has two rows a sample.
+        """
+        return 4
+
+    def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
+        """The permutations (G, N), a group, under which the network is invariant by construction, whatever its
+        parameters; None where there are none.
+        """
+        del lattice, basis
+        return None
+
+    def is_even(self) -> bool:
+        """Whether psi(-s) = psi(s) by construction, whatever the parameters."""
+        return False
+
+    def own_symmetry(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry | None:
+        """The sector that keys of this ansatz choose, in place of `symmetrize`; raises InputError."""
+        del lattice, basis, prefix
+        return None
+
+    def has_sector(self) -> bool:
+        """Whether keys of this ansatz choose a sector: then they are ``group``, ``momentum`` and ``irrep``."""
+        return False
+
+    def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
+        """The ansatz on the sites of ``lattice``, in ``basis``."""
+        raise NotImplementedError

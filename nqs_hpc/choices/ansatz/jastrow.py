@@ -1,0 +1,27 @@
+"""ansatz=jastrow: a two-body Jastrow factor (`ansatz.jastrow`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nqs_hpc.choices.ansatz import _keys
+from nqs_hpc.choices.ansatz.base import Ansatz
+from nqs_hpc.choices.keys import Float
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz as Functions
+
+
+@dataclass(frozen=True)
+class Jastrow(Ansatz):
+    dtype: Literal["real", "complex"] = _keys.dtype("real or complex parameters")
+    init_scale: float = _keys.init_scale("standard deviation of the initial parameters")
+
+    def row_size(self) -> int:
+        return 1 if self.dtype == "real" else 2
+
+    def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
+        from nqs_hpc.ansatz.jastrow import jastrow
+
+        return jastrow(lattice.n_sites, dtype=self.dtype, init_scale=self.init_scale, float_dtype=float_dtype)

@@ -1,0 +1,37 @@
+"""ansatz=masked_conv: an autoregressive network of masked convolutions (`ansatz.masked_conv`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Self
+
+from nqs_hpc.choices.ansatz._masked import Masked
+from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz as Functions
+
+GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
+
+
+@dataclass(frozen=True)
+class MaskedConv(Masked):
+    kernel: int = key(
+        checks.integer(least=2), "how many sites of a chain, or rows of a lattice, a layer looks at, its own among them"
+    )
+
+    def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
+        if lattice.name not in GRIDS:
+            raise bad(prefix, self.name, f"masked_dense, or one of lattice={', '.join(GRIDS)}: sites in rows")
+        if self.kernel > min(lattice.extent):
+            valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
+            raise bad(f"{prefix}.kernel", self.kernel, valid)
+        return self
+
+    def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
+        from nqs_hpc.ansatz.masked_conv import masked_conv
+
+        return masked_conv(lattice.extent, kernel=self.kernel, **self.shared(basis, float_dtype))

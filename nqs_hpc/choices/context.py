@@ -1,0 +1,30 @@
+"""What a choice is told of the rest of the configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from nqs_hpc.choices.keys import Float
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.ansatz.base import Ansatz
+    from nqs_hpc.choices.hamiltonian.base import Hamiltonian
+    from nqs_hpc.choices.sampler.base import Sampler
+
+
+class Context(NamedTuple):
+    """Resolved choices, and the numbers that they have to fit."""
+
+    lattice: Lattice  # of the sites
+    hilbert: Hilbert
+    hamiltonian: Hamiltonian
+    ansatz: Ansatz
+    sampler: Sampler
+    sector: int | None
+    sector_is_auto: bool  # whether nobody but sector=auto has chosen it
+    is_symmetrized: bool  # whether the ansatz is summed over a group
+    n_ranks: int
+    memory_gib: float
+    solve_dtype: Float

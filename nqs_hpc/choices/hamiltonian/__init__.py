@@ -1,0 +1,1 @@
+"""The Hamiltonians: one file a name (`nqs_hpc.choices`)."""

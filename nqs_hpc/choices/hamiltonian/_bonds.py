@@ -1,0 +1,50 @@
+"""The bonds that a Hamiltonian takes from its lattice, counted in words for the start of a run."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from nqs_hpc.system.lattice import Lattice, bond_lengths, bond_weights, neighbours
+from nqs_hpc.system.words import sites_in_words
+
+
+def lines(name: str, orders: list[int], lattice: Lattice) -> list[str]:
+    """The sites, the bonds of each of ``orders`` that hamiltonian=``name`` uses, and what has none, a line each."""
+    n_sites = lattice.n_sites
+    parts, joined = [f"{n_sites} sites"], np.zeros(n_sites, dtype=bool)
+    for order in orders:
+        bonds = neighbours(lattice, order)
+        joined[bonds] = True
+        what = f"{len(bonds)} bond{'s' * (len(bonds) > 1)}" if order == orders[0] else f"{len(bonds)}"
+        details = "; ".join(word for word in (_distance(lattice, order), _counted(lattice, order)) if word)
+        parts.append(f"{what} of order {order}" + (f" ({details})" if details else ""))
+    found = [f"lattice: {', '.join(parts)}"]
+    if orders and not joined.all():
+        found.append(f"lattice: no bond joins {sites_in_words(np.flatnonzero(~joined).tolist())}, counted from 0")
+    unused = sorted(set(lattice.edges or ()) - set(orders))
+    if unused:
+        which = ", ".join(f"{len(neighbours(lattice, order))} of order {order}" for order in unused)
+        found.append(f"lattice: bonds of the file that hamiltonian={name} does not use: {which}")
+    return found
+
+
+def _distance(lattice: Lattice, order: int) -> str:
+    lengths = bond_lengths(lattice, order)
+    if lengths is None:
+        return ""
+    low, high = (f"{length:#.5g}" for length in lengths)
+    return f"distance {low}" if low == high else f"distance {low} to {high}"
+
+
+def _counted(lattice: Lattice, order: int) -> str:
+    weights = bond_weights(lattice, order)
+    if weights is None:
+        return ""
+    if lattice.double_bonds:
+        several = ", ".join(
+            f"{n} of them {int(times)} times" for times, n in sorted(Counter(weights).items()) if times > 1
+        )
+        return several
+    return f"weights {weights.min():g} to {weights.max():g}, sum {weights.sum():g}"

@@ -1,0 +1,71 @@
+"""The conserved total of a ground state, from the couplings of pairs.
+
+For H = sum_b Jxy_b (xx + yy) + Jz_b zz on bonds b it is known in these cases, for connected bonds:
+
+    Jz_b = Jxy_b on all bonds             every multiplet has a state of the least total, 0 (1 for an odd number)
+    |Jz_b| <= |Jxy_b|, and signs on       the least total: D. C. Mattis, Phys. Rev. Lett. 42, 503 (1979),
+    the sites that make all Jxy_b < 0     doi:10.1103/PhysRevLett.42.503
+    |Jz_b| >= |Jxy_b|, and c_i = +-1      |sum_i c_i|: seen along x, after a turn by pi of all sites with c_i = -1, no
+    with Jz_b c_i c_j < 0 on all bonds    element is positive, so the ground states overlap with the two states of the
+                                          bonds' lowest zz energy, s = c and s = -c
+
+Of the last case c = 1 throughout is a ferromagnet, whose ground states have many totals: there it is none, as where a
+field couples to the total, or where H has no element off the diagonal. Other Hamiltonians have the least total where no
+zz coupling is ferromagnetic: what is usual, not what is proven. Where the space is small the run compares all totals
+and says so (`parts.reference`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.system.graph import signed_colouring
+
+NOISE = 1e-12  # of the largest coupling, below which a difference of couplings is one of rounding
+
+Bonds = dict[tuple[int, int], tuple[float, float]]  # the couplings Jxy and Jz of a pair of sites
+
+
+def of_bonds(bonds: Bonds, n_sites: int, *, alone: bool = True) -> int | None:
+    """The total of a ground state, None for all, from the couplings of pairs.
+
+    ``alone``: whether these are the whole Hamiltonian.
+    """
+    size = NOISE * max((max(abs(xy), abs(z)) for xy, z in bonds.values()), default=0.0)
+    live = {pair: (xy, z) for pair, (xy, z) in bonds.items() if max(abs(xy), abs(z)) > size}
+    if live and all(z <= size - abs(xy) for xy, z in live.values()):
+        return None  # a ferromagnet
+    least = n_sites % 2
+    if alone and all(abs(xy - z) <= size for xy, z in live.values()):
+        return least
+    in_plane = alone and all(abs(z) <= abs(xy) + size for xy, z in live.values())
+    if in_plane and signed_colouring(n_sites, live, [-xy for xy, _ in live.values()]) is not None:
+        return least
+    if alone and all(abs(z) >= abs(xy) - size for xy, z in live.values()):
+        colours = signed_colouring(n_sites, live, [-z for _, z in live.values()])
+        if colours is not None:
+            return abs(int(colours.sum(dtype=int)))
+    return None if any(z < -size for _, z in live.values()) else least
+
+
+def pairs(strings: Sequence[PauliString]) -> Bonds:
+    """The couplings of pairs in a sum that conserves the total, where XX and YY have one coefficient."""
+    found: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for coefficient, operators, sites in strings:
+        if operators in ("XX", "ZZ"):
+            found[sites[0], sites[1]][operators == "ZZ"] += coefficient
+    return {pair: (xy, z) for pair, (xy, z) in found.items()}
+
+
+def is_diagonal(strings: Sequence[PauliString]) -> bool:
+    return not any(set(string.operators) & set("XY") for string in strings)
+
+
+def favours_a_total(strings: Sequence[PauliString]) -> bool:
+    """Whether the sum is another one for flipped spins, but for fields on single sites that add up to nothing."""
+    fields = [string.coefficient for string in strings if string.operators == "Z"]
+    if abs(sum(fields)) > NOISE * sum(map(abs, fields)):
+        return True
+    return any(sum(letter in "YZ" for letter in string.operators) % 2 for string in strings if string.operators != "Z")

@@ -1,0 +1,176 @@
+"""What every Hamiltonian answers: where its spins or particles sit, what it conserves, which states it joins.
+
+The defaults are safe for a Hamiltonian that says nothing of itself: it conserves nothing, its signs are not known, and
+its own moves alone do not reach every state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices.hamiltonian import _bonds
+from nqs_hpc.choices.keys import key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system import gauge
+from nqs_hpc.system.hilbert import Hilbert, spin_half
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
+
+# The sites that an off-diagonal element changes and its sign; None: complex, or it depends on the state.
+Element = tuple[tuple[int, ...], int | None]
+
+
+@dataclass(frozen=True)
+class Hamiltonian:
+    """``lattice`` is that of the sites, but in `resolved` and `sites` the one that is given, or that of the sites."""
+
+    name: str
+    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz
+    words: ClassVar[str] = "spins"  # what the sites hold
+
+    def resolved(self, lattice: Lattice) -> Self:
+        """Every ``auto`` replaced, terms read from their file and expanded; raises InputError."""
+        del lattice
+        return self
+
+    def sites(self, lattice: Lattice) -> Lattice:
+        """The lattice whose sites carry the spins or particles."""
+        return lattice
+
+    def space(self, n_sites: int, total: int | None = None) -> Hilbert:
+        """What the sites hold, in the sector of ``total``; ValueError where there is no such sector."""
+        return spin_half(n_sites, total)
+
+    # what it conserves
+
+    def conserves(self) -> bool:
+        """Whether it conserves the total of the local values: magnetisation, or particles."""
+        return False
+
+    def ground_total(self, lattice: Lattice) -> int | None:
+        """The total of a ground state, which sector=auto takes; None: all states. Asked where `conserves`."""
+        del lattice
+        return None
+
+    def check_total(self, total: int, n_sites: int) -> None:
+        """Raise InputError where no state has ``total``, or it is not conserved."""
+        if not self.conserves():
+            why = f"auto or none: hamiltonian={self.name}{self.why_not_conserved()} does not conserve the total"
+            raise bad("sector", total, f"{why} magnetisation")
+        one_line("sector", total, lambda: self.space(n_sites, total))
+
+    def why_not_conserved(self) -> str:
+        """The keys that break the conservation, in words behind the name."""
+        return ""
+
+    def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
+        """The spaces, the widest first, in the first of which that is small enough the lowest level is looked for, to
+        compare the sector that is sampled with. ``of_symmetry``: whether that is one of several in ``hilbert``.
+        """
+        wider = [self.space(hilbert.n_sites)] if self.conserves() else []
+        return [*wider, *([hilbert] if of_symmetry else [])]
+
+    # which bonds of the lattice it uses
+
+    def orders(self) -> list[int]:
+        """The neighbour orders whose bonds it takes from the lattice."""
+        return []
+
+    def most_orders(self) -> int | None:
+        """How many neighbour orders it has a coupling for, as it was read; None where it names the sites itself."""
+        return 1
+
+    def reach(self) -> float | None:
+        """The distance beyond which nothing interacts, where a key says so."""
+        return None
+
+    def lines(self, lattice: Lattice) -> list[str]:
+        """Lines for the start of a run: the sites, the bonds of each order that is used, what has none."""
+        return _bonds.lines(self.name, self.orders(), lattice)
+
+    # which states it joins, and with which sign
+
+    def elements(self, lattice: Lattice) -> Iterable[Element]:
+        """Every off-diagonal element. Without an answer the signs are not known."""
+        del lattice
+        return [((0,), None)]
+
+    def joins(self, lattice: Lattice) -> bool:
+        """Whether it has an element off the diagonal."""
+        del lattice
+        return True
+
+    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+        """Whether its own moves lead from every state to every other, in the sector of ``total``."""
+        del lattice, total
+        return False
+
+    # signs of basis states
+
+    def positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        """The signs (N,) that make all off-diagonal elements negative or 0, all +1 where they are so already; None
+        where no signs do.
+        """
+        found = [(sites, sign) for sites, sign in self.elements(lattice)]
+        known = [(sites, sign) for sites, sign in found if sign is not None]
+        return gauge.signs(lattice.n_sites, known) if len(known) == len(found) else None
+
+    def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        """The signs (N,) that a resolved choice takes: the ansatz is psi(s) prod_{i: -1} sigma_i; None where it is psi
+        itself.
+        """
+        del lattice
+        return None
+
+    def as_written(self) -> Self:
+        """Without signs of basis states."""
+        return self
+
+    def operator(self, lattice: Lattice) -> Operator:
+        """The matrix elements of a resolved choice, in the basis of the ansatz."""
+        return self.make(lattice, self.signs(lattice))
+
+    def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
+        """The matrix elements of a resolved choice, in the basis with the signs ``signs_N`` that `signs` gives."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Gauged(Hamiltonian):
+    """A Hamiltonian with the key ``gauge``: all signs that make its off-diagonal elements negative, or none.
+
+    Resolved: True where signs are taken, else None, which leaves the physics of a run as it is without the key.
+    """
+
+    gauge: bool | None = key(
+        checks.optional(checks.either("auto", checks.boolean)),
+        "signs of the basis states that make off-diagonal elements negative, as Marshall's; auto: where they exist",
+        physics="given",
+    )
+
+    def gauged(self, lattice: Lattice) -> Self:
+        """With the signs of basis states taken or not; raises InputError. ``lattice`` is that of the sites."""
+        if not self.gauge:
+            return dataclasses.replace(self, gauge=None)
+        found = self.positive_signs(lattice)
+        if self.gauge is True and found is None:
+            raise bad("hamiltonian.gauge", True, "auto or false: no signs make all off-diagonal elements negative")
+        return dataclasses.replace(self, gauge=True if found is not None and (found < 0).any() else None)
+
+    def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        if not self.gauge:
+            return None
+        found = self.positive_signs(lattice)
+        assert found is not None, "the gauge of a resolved Hamiltonian exists"
+        return found
+
+    def as_written(self) -> Self:
+        return dataclasses.replace(self, gauge=None)

@@ -1,0 +1,124 @@
+"""hamiltonian=heisenberg: spin-1/2 models with couplings by neighbour order (`operators.heisenberg`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices.hamiltonian import _totals
+from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
+from nqs_hpc.choices.keys import key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system.graph import connected
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbours, pair_couplings
+from nqs_hpc.types import Operator
+
+
+@dataclass(frozen=True)
+class Heisenberg(Hamiltonian):
+    """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean."""
+
+    signs_key: ClassVar[str] = "hamiltonian.marshall"
+    J: tuple[float, ...] = key(
+        checks.one_or_list(checks.number()), "coupling, or a list by neighbour order: [1, 0.5] is J1-J2"
+    )
+    delta: float = key(checks.number(), "anisotropy of the z part (XXZ)")
+    marshall: bool = key(
+        checks.either("auto", checks.boolean),
+        "Marshall sign rule; auto: where signs make all off-diagonal elements negative, or J_1 > 0 on two sublattices",
+    )
+
+    def resolved(self, lattice: Lattice) -> Self:
+        couplings = self.J if isinstance(self.J, tuple) else (self.J,)
+        while couplings and couplings[-1] == 0:
+            couplings = couplings[:-1]
+        if not couplings:
+            raise bad("hamiltonian.J", self.J, "a number other than 0, or a list with one")
+        for order, coupling in enumerate(couplings, 1):
+            if coupling:
+                one_line("hamiltonian.J", self.J, lambda order=order: neighbours(lattice, order))  # type: ignore[misc]
+        return dataclasses.replace(self, J=couplings)._with_marshall(lattice)
+
+    def _with_marshall(self, lattice: Lattice) -> Self:
+        """Marshall's rule on or off. Frustrated couplings have no signs that make all elements negative; an
+        antiferromagnet on two sublattices then has those of its nearest neighbours, which are right for weak other
+        couplings.
+        """
+        found, two_sublattices = self.positive_signs(lattice), bipartition(lattice) is not None
+        marshall: Any = self.marshall
+        if marshall == "auto" and found is not None:
+            marshall = bool((found < 0).any())
+        elif marshall == "auto":
+            weights = bond_weights(lattice, 1) if self.J[0] else None
+            nearest = self.J[0] * (1.0 if weights is None else weights)
+            marshall = bool(np.all(nearest > 0)) and two_sublattices
+        elif marshall and found is None and not two_sublattices:
+            raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
+        return dataclasses.replace(self, marshall=marshall)
+
+    def conserves(self) -> bool:
+        return True
+
+    def ground_total(self, lattice: Lattice) -> int | None:
+        if self.delta == 1 and lattice.weights is None:  # its bonds need not be looked at
+            return None if all(coupling <= 0 for coupling in self.J) else lattice.n_sites % 2
+        total = pair_couplings(lattice, self.J)
+        bonds = {pair: (coupling, coupling * self.delta) for pair, coupling in total.items()}
+        return _totals.of_bonds(bonds, lattice.n_sites)
+
+    def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
+        if self.delta == 1 and hilbert.total is not None:
+            return [self.space(hilbert.n_sites, hilbert.n_sites % 2)]  # every multiplet has a state of the least total
+        return super().compared(hilbert, of_symmetry=of_symmetry)
+
+    def orders(self) -> list[int]:
+        # an order without coupling may not exist on this lattice
+        return [order for order, coupling in enumerate(self.J, 1) if coupling]
+
+    def most_orders(self) -> int | None:
+        return len(self.J) if isinstance(self.J, tuple) else 1  # a coupling that is 0 is one
+
+    def elements(self, lattice: Lattice) -> Iterable[Element]:
+        exchanges = pair_couplings(lattice, self.J)
+        return [(pair, int(np.sign(coupling))) for pair, coupling in exchanges.items() if coupling != 0]
+
+    def joins(self, lattice: Lattice) -> bool:
+        return len(_pairs(self, lattice)) > 0
+
+    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+        return total is not None and connected(lattice.n_sites, _pairs(self, lattice))
+
+    def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        if not self.marshall:
+            return None
+        found = self.positive_signs(lattice)
+        return bipartition(lattice) if found is None else found
+
+    def as_written(self) -> Self:
+        return dataclasses.replace(self, marshall=False)
+
+    def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
+        from nqs_hpc.operators.heisenberg import heisenberg
+
+        factors = [bond_weights(lattice, n) for n in self.orders()]
+        return heisenberg(
+            lattice.n_sites,
+            [neighbours(lattice, n) for n in self.orders()],
+            [self.J[n - 1] * (1.0 if x is None else x) for n, x in zip(self.orders(), factors, strict=True)],
+            delta=self.delta,
+            marshall_signs=signs_N,
+        )
+
+
+def _pairs(given: Heisenberg, lattice: Lattice) -> NDArray[np.int32]:
+    """The pairs of sites (n, 2) that exchange; on small tori couplings of two orders can cancel."""
+    total = pair_couplings(lattice, given.J)
+    return np.array([pair for pair, coupling in total.items() if coupling != 0], dtype=np.int32).reshape(-1, 2)

@@ -1,0 +1,103 @@
+"""hamiltonian=pauli: any real sum of Pauli strings (`operators.pauli`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices.hamiltonian import _totals
+from nqs_hpc.choices.hamiltonian._signs import of_strings
+from nqs_hpc.choices.hamiltonian.base import Element, Gauged
+from nqs_hpc.choices.keys import key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Check, InputError, bad, show
+from nqs_hpc.inputs.line import one_line
+from nqs_hpc.operators import pauli_strings
+from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.words import sites_in_words
+from nqs_hpc.types import Operator
+
+
+def _terms(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value:
+        raise checks.Invalid
+    return value
+
+
+@dataclass(frozen=True)
+class Pauli(Gauged):
+    """Resolved: ``terms`` are the strings of the whole sum, sorted and merged, wherever they came from."""
+
+    terms: tuple[PauliString, ...] = key(
+        checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
+        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",
+    )
+    file: str | None = key(
+        checks.optional(checks.path),
+        "the terms in a .yaml file, or text lines like -1.0 Z0 Z1, and -1.5 I for a constant",
+        physics=False,
+    )
+
+    def resolved(self, lattice: Lattice) -> Self:
+        if (self.terms is None) == (self.file is None):
+            what = "neither is" if self.terms is None else "both are"
+            raise InputError(
+                f"hamiltonian.terms={show(self.terms)} with hamiltonian.file={show(self.file)} is not valid: {what} "
+                "given; valid: exactly one of them"
+            )
+        key, value = ("hamiltonian.terms", self.terms) if self.file is None else ("hamiltonian.file", self.file)
+        file, terms = self.file, self.terms
+        strings = one_line(
+            key, value, lambda: pauli_strings.expand(terms if file is None else pauli_strings.read(file), lattice)
+        )
+        if not any(string.sites for string in strings):
+            raise bad(key, value, "terms with an operator X, Y or Z: these add up to a constant")
+        return dataclasses.replace(self, terms=strings).gauged(lattice)
+
+    def conserves(self) -> bool:
+        return pauli_strings.conserves_magnetisation(self.terms)
+
+    def ground_total(self, lattice: Lattice) -> int | None:
+        if _totals.favours_a_total(self.terms) or _totals.is_diagonal(self.terms):
+            return None
+        alone = all(string.operators in ("XX", "YY", "ZZ", "") for string in self.terms)
+        return _totals.of_bonds(_totals.pairs(self.terms), lattice.n_sites, alone=alone)
+
+    def most_orders(self) -> int | None:
+        return None
+
+    def lines(self, lattice: Lattice) -> list[str]:
+        sizes = Counter(len(string.sites) for string in self.terms)
+        count = [
+            f"{n} Pauli string{'s' * (n > 1)} of {size} site{'s' * (size > 1)}"
+            for size, n in sorted(sizes.items())
+            if size
+        ]
+        constants = [string.coefficient for string in self.terms if not string.sites]
+        head = [f"lattice: {lattice.n_sites} sites", *count, *(f"a constant {c:g}" for c in constants)]
+        found = [", ".join(head)]
+        acted = np.zeros(lattice.n_sites, dtype=bool)
+        for string in self.terms:
+            acted[list(string.sites)] = True
+        if not acted.all():
+            free = sites_in_words(np.flatnonzero(~acted).tolist())
+            found.append(f"lattice: no string acts on {free}, counted from 0")
+        return found
+
+    def elements(self, lattice: Lattice) -> Iterable[Element]:
+        return of_strings(self.terms)
+
+    def joins(self, lattice: Lattice) -> bool:
+        return any(set(string.operators) & set("XY") for string in self.terms)
+
+    def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
+        from nqs_hpc.operators.pauli import pauli
+
+        return pauli(lattice.n_sites, pauli_strings.rotated(self.terms, signs_N))

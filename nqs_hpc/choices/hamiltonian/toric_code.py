@@ -1,0 +1,57 @@
+"""hamiltonian=toric_code: Kitaev's code on the links of a square lattice, in fields (`operators.toric_code`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices.hamiltonian._signs import of_strings
+from nqs_hpc.choices.hamiltonian.base import Element, Gauged
+from nqs_hpc.choices.keys import key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
+from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.links import NAME as LINKS
+from nqs_hpc.system.links import links, plaquettes, stars
+from nqs_hpc.types import Operator
+
+
+@dataclass(frozen=True)
+class ToricCode(Gauged):
+    hx: float = key(checks.number(), "field along x")
+    hy: float = key(checks.number(), "field along y; with it the ground state is complex")
+    hz: float = key(checks.number(), "field along z")
+
+    def resolved(self, lattice: Lattice) -> Self:
+        if lattice.double_bonds:
+            valid = "false with hamiltonian=toric_code, which has two links on the two bonds of a side of 2 as it is"
+            raise bad("lattice.double_bonds", True, valid)
+        return self.gauged(one_line("hamiltonian", self.name, lambda: self.sites(lattice)))
+
+    def sites(self, lattice: Lattice) -> Lattice:
+        return lattice if lattice.name == LINKS else links(lattice)
+
+    def lines(self, lattice: Lattice) -> list[str]:
+        count = f"{len(stars(lattice))} stars, {len(plaquettes(lattice))} plaquettes"
+        return [f"lattice: {lattice.n_sites} links, {count}"]
+
+    def elements(self, lattice: Lattice) -> Iterable[Element]:
+        strings = [PauliString(-1.0, "X" * len(star), star) for star in stars(lattice)]
+        for field, letter in ((self.hx, "X"), (self.hy, "Y")):
+            strings += [PauliString(-field, letter, (i,)) for i in range(lattice.n_sites) if field != 0]
+        return of_strings(strings)
+
+    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+        return self.hx != 0 or self.hy != 0
+
+    def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
+        from nqs_hpc.operators.toric_code import toric_code
+
+        hx = self.hx if signs_N is None else abs(self.hx)
+        return toric_code(lattice, hx=hx, hy=self.hy, hz=self.hz)

@@ -1,0 +1,1 @@
+"""Groups of Hydra: the launchers of a sweep."""

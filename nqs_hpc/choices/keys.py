@@ -1,0 +1,104 @@
+"""What a key is, and how the dataclass of a group or section is read from a mapping."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, TypeVar
+
+from nqs_hpc.choices import choice
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Check, InputError, bad, unknown
+
+T = TypeVar("T")
+Auto = Literal["auto"]
+Float = Literal["float32", "float64"]
+
+
+def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True) -> Any:
+    """A key of the configuration. ``physics``: whether another value makes it another run; "given": where it is neither
+    null nor false, so that runs from before the key are still found.
+    """
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics})
+
+
+def derived(*, physics: bool | Literal["given"] = True) -> Any:
+    """A field that no key sets: it is read from a file or worked out. ``physics`` as for a key; () is not given."""
+    return dataclasses.field(default=(), metadata={"physics": physics})
+
+
+def inner(group: str, key: str, doc: str) -> Any:
+    """A key that is a choice of ``group`` itself, with the keys of that choice below it: ``key=NAME key.x=1``.
+
+    ``key`` is its full name. In plain data it is a mapping with the choice as ``name``; `config` takes that, or the
+    name alone, and fills in what is not given. A choice that has such a key cannot be one.
+    """
+
+    def read_choice(value: Any) -> Any:
+        below = dict(value)
+        name = below.pop("name")
+        return read(choice(group, name), below, key, name=name)
+
+    check = Check(f"a choice of {group}", read_choice)
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner": group})
+
+
+def inner_mapping(group: str, key: str, doc: str) -> Any:
+    """A key that is a mapping {LABEL: choice of ``group``}, each as of `inner`; a label is a name of one's own."""
+
+    def read_choices(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            raise checks.Invalid
+        found = {}
+        for label, one in value.items():
+            if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", label):
+                raise checks.Invalid(
+                    str(label), one, "for labels names of letters, digits and _, at most 40 characters"
+                )
+            below = dict(one)
+            name = below.pop("name")
+            found[label] = read(choice(group, name), below, f"{key}.{label}", name=name)
+        return found
+
+    check = Check(f"a mapping {{LABEL: choice of {group}}}", read_choices)
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner_mapping": group})
+
+
+def inner_mappings(group: str, name: str) -> dict[str, str]:
+    """The keys of a choice that are mappings to choices, with their groups."""
+    return {
+        field.name: field.metadata["inner_mapping"]
+        for field in dataclasses.fields(choice(group, name))
+        if "inner_mapping" in field.metadata
+    }
+
+
+def inner_groups(group: str, name: str) -> dict[str, str]:
+    """The keys of a choice that are choices themselves, with their groups."""
+    return {
+        field.name: field.metadata["inner"]
+        for field in dataclasses.fields(choice(group, name))
+        if "inner" in field.metadata
+    }
+
+
+def read(cls: type[T], data: Any, prefix: str, **fixed: Any) -> T:
+    """The dataclass of a group or section from its mapping; every key checked, none missing, none unknown."""
+    fields = {f.name: f.metadata["check"] for f in dataclasses.fields(cls) if "check" in f.metadata}  # type: ignore[arg-type]
+    if not isinstance(data, Mapping):
+        raise bad(prefix, data, f"its keys: {_keys(prefix, fields)}")
+    for name, value in data.items():
+        if name not in fields:
+            owner = f"{prefix}={fixed['name']}" if "name" in fixed else prefix
+            raise unknown(f"{prefix}.{name}", value, str(name), owner, fields)
+    values = {}
+    for name, check in fields.items():
+        if name not in data:
+            raise InputError(f"{prefix}.{name} is missing from the configuration; valid: {check.valid}")
+        values[name] = checks.apply(check, f"{prefix}.{name}", data[name])
+    return cls(**fixed, **values)
+
+
+def _keys(prefix: str, names: Iterable[str]) -> str:
+    return ", ".join(f"{prefix}.{name}" for name in names) or "none"

@@ -1,0 +1,1 @@
+"""The lattices: one file a name (`nqs_hpc.choices`)."""

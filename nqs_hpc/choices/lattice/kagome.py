@@ -1,0 +1,12 @@
+"""lattice=kagome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nqs_hpc.choices.lattice._regular import RegularLattice
+
+
+@dataclass(frozen=True)
+class Kagome(RegularLattice):
+    pass

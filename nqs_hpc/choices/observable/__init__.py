@@ -1,0 +1,1 @@
+"""The observables: one file a name (`nqs_hpc.choices`)."""

@@ -1,0 +1,26 @@
+"""What every observable answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from nqs_hpc.choices.context import Context
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.pieces import Pieces
+    from nqs_hpc.types import Observable as Functions
+
+
+@dataclass(frozen=True)
+class Observable:
+    name: str
+    place: ClassVar[str] = "task.observables.LABEL"  # where a choice stands
+
+    def resolved(self, context: Context, prefix: str) -> Self:
+        """Every key in its final form; InputError where it does not fit the system. ``prefix``: the key it is under."""
+        del context, prefix
+        return self
+
+    def make(self, pieces: Pieces) -> Functions:
+        raise NotImplementedError

@@ -1,0 +1,52 @@
+"""An observable that is a sum of Pauli strings (`operators.pauli`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.observable.base import Observable
+from nqs_hpc.inputs.checks import Check, Invalid, bad
+from nqs_hpc.inputs.line import one_line
+from nqs_hpc.operators import pauli_strings
+from nqs_hpc.operators.pauli_strings import PauliString
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.pieces import Pieces
+    from nqs_hpc.types import Observable as Functions
+
+
+def _terms(value: Any) -> Any:
+    if not isinstance(value, list | tuple) or not value:
+        raise Invalid
+    return value
+
+
+@dataclass(frozen=True)
+class Pauli(Observable):
+    """Resolved: ``terms`` are the strings of the whole sum, sorted and merged."""
+
+    terms: tuple[PauliString, ...] = key(
+        Check("a list of lines like '0.5 Z0 Z1', or of {coefficient: 0.5, operators: ZZ, neighbours: 1}", _terms),
+        "the sum, as hamiltonian.terms",
+    )
+
+    def resolved(self, context: Context, prefix: str) -> Self:
+        if set(context.hilbert.local_values) != {1, -1}:
+            valid = f"another observable: Pauli strings act on spins, and these are {context.hamiltonian.words}"
+            raise bad(prefix, self.name, valid)
+        strings = one_line(f"{prefix}.terms", self.terms, lambda: pauli_strings.expand(self.terms, context.lattice))
+        return dataclasses.replace(self, terms=strings)
+
+    def make(self, pieces: Pieces) -> Functions:
+        from nqs_hpc.operators.basis_change import seen
+        from nqs_hpc.operators.local_values import local_energies
+        from nqs_hpc.operators.pauli import pauli
+        from nqs_hpc.types import Local
+        from nqs_hpc.types import Observable as Functions
+
+        operator = seen(pauli(pieces.lattice.n_sites, self.terms), pieces.basis)
+        return Functions(Local(lambda ansatz: local_energies(ansatz, operator, chunk=pieces.chunk)))

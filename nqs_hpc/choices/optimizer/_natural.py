@@ -1,0 +1,55 @@
+"""What natural-gradient steps share: a shift that leaves their systems solvable, a kernel that fits into memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Auto, Float, key
+from nqs_hpc.choices.optimizer.base import Optimizer, step_schedule
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Schedule, bad, lowest
+
+RCOND = "eigh drops eigenvalues below this times the largest"
+
+
+@dataclass(frozen=True)
+class Natural(Optimizer):
+    solves: ClassVar[bool] = True
+    diag_shift: Schedule = key(
+        checks.schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh", physics=False
+    )
+
+    def check(self, context: Context) -> None:
+        solver = self.asked_solver()
+        if solver != "eigh" and lowest(self.diag_shift) == 0:
+            value: Any = dict(self.diag_shift.arguments)
+            if self.diag_shift.kind == "constant":
+                value = value["value"]
+            raise bad("optimizer.diag_shift", value, f"above 0 throughout, or optimizer.solver=eigh (it is {solver})")
+
+    def check_kernel(self, context: Context) -> None:
+        """Raise InputError where the kernel of minsr is too large: every rank holds that of all samples, and a slip
+        here would end in the machine running out of memory.
+        """
+        width = (8 if context.solve_dtype == "float64" else 4) * context.ansatz.row_size()
+        most = int((context.memory_gib * 2**30 / width) ** 0.5)
+        why = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={context.memory_gib:g}"
+        context.sampler.check_samples(most, context.hilbert, why)
+
+    def natural(self, chunk: int | None, blocks: int | None, solve_dtype: Float) -> dict[str, Any]:
+        """The arguments that `update.sr` and `update.minsr` share."""
+        return self.common(chunk) | {
+            "diag_shift": step_schedule(self.diag_shift),
+            "blocks": blocks,
+            "rcond": self.rcond,  # type: ignore[attr-defined]  # of each
+            "solve_dtype": solve_dtype,
+        }
+
+
+def blocks_key(doc: str) -> Any:
+    return key(checks.either("auto", checks.integer()), doc, physics=False)
+
+
+Blocks = int | Auto

@@ -1,0 +1,87 @@
+"""What every optimizer answers, and the keys that all share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Schedule, bad
+from nqs_hpc.types import Ansatz, Update
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+    from nqs_hpc.update.cost import Size
+    from nqs_hpc.update.step_size import Schedule as StepSchedule
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    name: str
+    solves: ClassVar[bool] = False  # whether a step solves a linear system: then it has ``solver`` and ``blocks``
+    learning_rate: Schedule = key(checks.schedule(), "step size, a number or a schedule", physics=False)
+    max_norm: float | None = key(
+        checks.optional(checks.positive), "bound on the Euclidean norm of one step of the parameters", physics=False
+    )
+    average: float | None = key(
+        checks.optional(checks.number(above=0, below=1)),
+        "decay of a running mean of the parameters, used by the final evaluation",
+    )
+    max_rejected: int = key(checks.integer(), "rejected steps in a row before the run fails", physics=False)
+    broadcast: bool = key(checks.boolean, "take rank 0's update on every rank, for mixed hardware", physics=False)
+
+    def check(self, context: Context) -> None:
+        """Raise InputError where the optimizer cannot do its part of this job."""
+        if context.solve_dtype != "float64":
+            raise bad("precision.solve", context.solve_dtype, f"float64: optimizer={self.name} solves nothing")
+
+    def asked_solver(self) -> str | None:
+        """The solver as the key has it, ``auto`` too; None for optimizers without one."""
+        return None
+
+    def asked_blocks(self) -> int | str | None:
+        """The blocks of the Jacobian as the key has them, ``auto`` too; None for optimizers without any."""
+        return None
+
+    def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
+        """What ``auto`` stands for; ``wide``: bytes of a number, ``memory``: bytes for all matrices together."""
+        del size, wide, memory
+        return self.asked_solver()
+
+    def make(
+        self,
+        ansatz: Ansatz,
+        comm: Comm,
+        *,
+        solver: str | None,
+        blocks: int | None,
+        chunk: int | None,
+        solve_dtype: Float,
+    ) -> Update:
+        raise NotImplementedError
+
+    def common(self, chunk: int | None) -> dict[str, Any]:
+        """The arguments that all factories of updates share."""
+        return {"learning_rate": step_schedule(self.learning_rate), "max_norm": self.max_norm, "chunk": chunk}
+
+
+def step_schedule(schedule: Schedule) -> StepSchedule:
+    """A schedule of the configuration as a function of the step."""
+    import jax
+
+    if schedule.kind == "constant":
+        ((_, constant),) = schedule.arguments
+        return lambda step: jax.numpy.asarray(constant)
+    import optax  # an eighth of a second that a constant rate need not wait for
+
+    kinds: dict[str, Callable[..., Any]] = {
+        "linear": optax.linear_schedule,
+        "exponential": optax.exponential_decay,
+        "cosine": optax.cosine_decay_schedule,
+        "polynomial": optax.polynomial_schedule,
+        "warmup_cosine": optax.warmup_cosine_decay_schedule,
+    }
+    return kinds[schedule.kind](**dict(schedule.arguments))

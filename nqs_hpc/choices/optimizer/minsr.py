@@ -1,0 +1,58 @@
+"""optimizer=minsr: stochastic reconfiguration in sample space, with SPRING's momentum (`update.minsr`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.optimizer._natural import RCOND, Blocks, Natural, blocks_key
+from nqs_hpc.inputs import checks
+from nqs_hpc.types import Ansatz, Update
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+    from nqs_hpc.update.cost import Size
+
+MADE = "parts the Jacobian of minsr is made in, in networks that need one (not rbm, mlp); auto: by memory_gib"
+
+
+@dataclass(frozen=True)
+class Minsr(Natural):
+    solver: Literal["auto", "cholesky", "eigh"] = key(
+        checks.choice("auto", "cholesky", "eigh"), "linear solver; auto is cholesky", physics=False
+    )
+    blocks: Blocks = blocks_key(MADE)
+    rcond: float = key(checks.number(above=0, below=1), RCOND)
+    momentum: float | None = key(
+        checks.optional(checks.number(least=0, below=1)), "SPRING's mu (Goldshlager et al. 2024, arXiv:2401.10190)"
+    )
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        self.check_kernel(context)
+
+    def asked_solver(self) -> str | None:
+        return self.solver
+
+    def asked_blocks(self) -> int | str | None:
+        return self.blocks
+
+    def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
+        return "cholesky" if self.solver == "auto" else self.solver
+
+    def make(
+        self,
+        ansatz: Ansatz,
+        comm: Comm,
+        *,
+        solver: str | None,
+        blocks: int | None,
+        chunk: int | None,
+        solve_dtype: Float,
+    ) -> Update:
+        from nqs_hpc.update.minsr import minsr
+
+        shared = self.natural(chunk, blocks, solve_dtype)
+        return minsr(ansatz, comm, solver=solver, momentum=self.momentum, **shared)  # type: ignore[arg-type]

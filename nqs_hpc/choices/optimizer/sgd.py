@@ -1,0 +1,30 @@
+"""optimizer=sgd: steps along the force (`update.first_order`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nqs_hpc.choices.keys import Float
+from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.types import Ansatz, Update
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+
+
+@dataclass(frozen=True)
+class Sgd(Optimizer):
+    def make(
+        self,
+        ansatz: Ansatz,
+        comm: Comm,
+        *,
+        solver: str | None,
+        blocks: int | None,
+        chunk: int | None,
+        solve_dtype: Float,
+    ) -> Update:
+        from nqs_hpc.update.first_order import sgd
+
+        return sgd(ansatz, comm, **self.common(chunk))

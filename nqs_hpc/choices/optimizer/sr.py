@@ -1,0 +1,79 @@
+"""optimizer=sr: stochastic reconfiguration (`update.sr`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.optimizer._natural import RCOND, Blocks, Natural, blocks_key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.types import Ansatz, Update
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+    from nqs_hpc.update.cost import Size
+
+STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, which need none); auto: by memory_gib"
+
+
+@dataclass(frozen=True)
+class Sr(Natural):
+    solver: Literal["auto", "cholesky", "eigh", "cg", "minsr"] = key(
+        checks.choice("auto", "cholesky", "eigh", "cg", "minsr"),
+        "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
+        physics=False,
+    )
+    blocks: Blocks = blocks_key(STORED)
+    rcond: float = key(checks.number(above=0, below=1), RCOND)
+    cg_tolerance: float = key(checks.number(above=0, below=1), "relative residual at which cg stops")
+    cg_max_iterations: int = key(checks.integer(), "iterations after which cg stops")
+
+    def check(self, context: Context) -> None:
+        super().check(context)
+        if self.solver == "cg" and self.broadcast:
+            # each rank counts its iterations from its own bits, which differ on mixed nodes
+            raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
+        if self.solver == "minsr":
+            self.check_kernel(context)
+
+    def asked_solver(self) -> str | None:
+        return self.solver
+
+    def asked_blocks(self) -> int | str | None:
+        return self.blocks
+
+    def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
+        from nqs_hpc.update.cost import cheapest
+
+        if self.solver != "auto":
+            return self.solver
+        # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
+        return cheapest(size, wide, memory, matrix_free=not self.broadcast)
+
+    def make(
+        self,
+        ansatz: Ansatz,
+        comm: Comm,
+        *,
+        solver: str | None,
+        blocks: int | None,
+        chunk: int | None,
+        solve_dtype: Float,
+    ) -> Update:
+        from nqs_hpc.update.minsr import minsr
+        from nqs_hpc.update.sr import sr
+
+        shared = self.natural(chunk, blocks, solve_dtype)
+        if solver == "minsr":
+            return minsr(ansatz, comm, solver="cholesky", **shared)
+        return sr(
+            ansatz,
+            comm,
+            solver=solver,  # type: ignore[arg-type]
+            cg_tolerance=self.cg_tolerance,
+            cg_max_iterations=self.cg_max_iterations,
+            **shared,
+        )

@@ -1,0 +1,36 @@
+"""What a task is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz, Operator, Sampler, Update
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.optimizer.base import Optimizer
+    from nqs_hpc.choices.sampler.base import Sampler as SamplerChoice
+    from nqs_hpc.parallel.comm import Comm
+
+
+class Pieces(NamedTuple):
+    """The functions of a job on this rank, and the choices that a task asks for numbers."""
+
+    lattice: Lattice  # its sites carry the spins or particles
+    hilbert: Hilbert
+    basis: Basis
+    operator: Operator
+    ansatz: Ansatz
+    sampler: Sampler
+    update: Callable[[], Update]  # not made for tasks that never ask
+    comm: Comm
+    seed: int
+    chunk: int | None
+    optimizer: Optimizer
+    sampler_choice: SamplerChoice
+    signs_off: Callable[
+        [], str | None
+    ]  # the key by which signs that the ground state needs are switched off, if one is

@@ -1,0 +1,1 @@
+"""The samplers: one file a name (`nqs_hpc.choices`)."""

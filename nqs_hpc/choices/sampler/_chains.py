@@ -1,0 +1,85 @@
+"""What samplers by Markov chains share: their keys, and the moves that they propose."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.sampler import _moves
+from nqs_hpc.choices.sampler.base import MAX_STATES, Sampler
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Range, Weights, bad
+from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
+
+if TYPE_CHECKING:
+    from nqs_hpc.sampler.moves import Mixture, Proposal
+
+FINAL_CHAIN_LENGTH = 64  # at least so many samples a chain, for R-hat and tau mean nothing below
+
+
+@dataclass(frozen=True)
+class Chains(Sampler):
+    n_chains: int = key(checks.integer(least=2), "Markov chains over all ranks; the error comes from their spread")
+    n_samples: int = key(checks.integer(), "samples a step over all ranks, a multiple of n_chains")
+    sweep: int | Range = key(
+        checks.either("auto", checks.either("adaptive", checks.whole_or_range())),
+        "proposals between two samples of a chain; auto: the number of sites; adaptive: from a quarter of that to 16 "
+        "times it, or within {least: A, most: B}, as many as make samples nearly independent",
+    )
+    warmup: int = key(checks.integer(least=0), "sweeps before the first sample of a fresh chain")
+    move: str | Weights = key(
+        checks.either("auto", checks.one_or_weights(*_moves.MOVES)),
+        "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson), "
+        "plaquette (four spins, of toric_code a star), global_flip, hamiltonian (what H joins); auto: in a sector "
+        "exchange or hop, else flip, both where sector=auto leaves a conserved total open",
+    )
+
+    def resolved(self, context: Context) -> Self:
+        refuse_one_state(context)
+        move = _moves.resolved(self.move, context)
+        if self.n_chains % context.n_ranks:
+            raise bad("sampler.n_chains", self.n_chains, f"a multiple of the {context.n_ranks} ranks")
+        if self.n_samples % self.n_chains:
+            raise bad("sampler.n_samples", self.n_samples, f"a multiple of sampler.n_chains={self.n_chains}")
+        return dataclasses.replace(self, move=move, sweep=self.proposals(context.hilbert.n_sites))
+
+    def proposals(self, n_sites: int) -> int | Range:
+        """Between two samples, resolved."""
+        sweep: Any = self.sweep
+        if sweep == "auto":
+            return n_sites
+        if sweep == "adaptive" or isinstance(sweep, Range):
+            if self.n_samples < 2 * self.n_chains:
+                few = f"sampler.n_samples={self.n_samples} of sampler.n_chains={self.n_chains}"
+                valid = f"auto, or a whole number, below two samples a chain ({few})"
+                raise bad("sampler.sweep", plain(sweep), valid)
+            return Range(max(1, n_sites // 4), 16 * n_sites) if sweep == "adaptive" else sweep
+        return int(sweep)
+
+    def samples_a_step(self, hilbert: Hilbert) -> int:
+        return self.n_samples
+
+    def check_samples(self, most: int, hilbert: Hilbert, why: str) -> None:
+        if self.n_samples > most:
+            raise bad("sampler.n_samples", self.n_samples, why)
+
+    def final_chain_length(self, final_samples: int) -> int:
+        return max(FINAL_CHAIN_LENGTH, -(-final_samples // self.n_chains))
+
+    def moves(self, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal | Mixture:
+        return _moves.make(self.move, operator, lattice, hilbert)
+
+
+def refuse_one_state(context: Context) -> None:
+    """Raise InputError where there is nothing to sample."""
+    if dimension_up_to(context.hilbert, MAX_STATES) == 1:
+        raise bad("sector", context.sector, "a sector of more than one state, or sampler=enumerate")
+
+
+def plain(sweep: str | Range) -> Any:
+    return sweep._asdict() if isinstance(sweep, Range) else sweep

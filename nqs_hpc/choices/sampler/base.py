@@ -1,0 +1,53 @@
+"""What every sampler answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from nqs_hpc.choices.context import Context
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz, Operator
+from nqs_hpc.types import Sampler as Functions
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+
+MAX_STATES = 2**22  # that are summed over
+
+
+@dataclass(frozen=True)
+class Sampler:
+    name: str
+    is_exact: ClassVar[bool] = False  # whether all states are summed over, without statistical error
+
+    def resolved(self, context: Context) -> Self:
+        """Every ``auto`` replaced; raises InputError where the sampler fits neither the states nor the ranks."""
+        del context
+        return self
+
+    def samples_a_step(self, hilbert: Hilbert) -> int:
+        """Over all ranks."""
+        raise NotImplementedError
+
+    def check_samples(self, most: int, hilbert: Hilbert, why: str) -> None:
+        """Raise InputError where a step has more than ``most`` samples; ``why`` says what needs that."""
+        raise NotImplementedError
+
+    def final_chain_length(self, final_samples: int) -> int:
+        """Samples a chain of an evaluation of at least ``final_samples``; 0 for exact sums."""
+        raise NotImplementedError
+
+    def make(
+        self,
+        ansatz: Ansatz,
+        lattice: Lattice,
+        hilbert: Hilbert,
+        comm: Comm,
+        *,
+        operator: Operator,
+        chunk: int | None,
+    ) -> Functions:
+        """``ansatz`` is that of |psi|."""
+        raise NotImplementedError

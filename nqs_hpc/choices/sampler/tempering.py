@@ -1,0 +1,59 @@
+"""sampler=tempering: replicas in powers of psi^2 that swap (`sampler.tempering`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.sampler._chains import Chains, plain
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Range, bad
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Ansatz, Operator
+from nqs_hpc.types import Sampler as Functions
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+
+
+@dataclass(frozen=True)
+class Tempering(Chains):
+    """``n_chains`` ladders of replicas, whose number of proposals is fixed."""
+
+    n_replicas: int = key(checks.integer(least=2), "replicas of each chain, which walk in powers beta of psi^2")
+    beta_min: float = key(checks.number(above=0, below=1), "the lowest beta; the highest is 1")
+    spacing: Literal["geometric", "linear"] = key(
+        checks.choice("geometric", "linear"), "betas with equal ratios or equal differences"
+    )
+
+    def proposals(self, n_sites: int) -> int | Range:
+        sweep: Any = self.sweep
+        if sweep == "adaptive" or isinstance(sweep, Range):
+            raise bad("sampler.sweep", plain(sweep), "auto, or a whole number, with sampler=tempering")
+        return super().proposals(n_sites)
+
+    def make(
+        self,
+        ansatz: Ansatz,
+        lattice: Lattice,
+        hilbert: Hilbert,
+        comm: Comm,
+        *,
+        operator: Operator,
+        chunk: int | None,
+    ) -> Functions:
+        from nqs_hpc.sampler.tempering import ladder, tempering
+
+        return tempering(
+            ansatz,
+            self.moves(operator, lattice, hilbert),
+            hilbert,
+            comm,
+            betas=ladder(self.n_replicas, self.beta_min, self.spacing),
+            n_chains=self.n_chains,
+            n_samples=self.n_samples,
+            sweep=self.sweep,  # type: ignore[arg-type]  # a number: checked
+            warmup=self.warmup,
+        )

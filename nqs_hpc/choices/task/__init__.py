@@ -1,0 +1,1 @@
+"""The tasks: one file a name (`nqs_hpc.choices`)."""

@@ -1,0 +1,44 @@
+"""What every task answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from nqs_hpc.choices.context import Context
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.pieces import Pieces
+    from nqs_hpc.types import Task as Functions
+
+
+@dataclass(frozen=True)
+class Task:
+    name: str
+    prefix: ClassVar[str] = ""  # of the name of its runs
+    optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
+    source_key: ClassVar[str | None] = None  # which names a run whose system and wave function it takes over
+
+    def resolved(self, context: Context) -> Self:
+        """Every key in its final form; raises InputError where the task does not fit the rest."""
+        del context
+        return self
+
+    def source(self) -> tuple[str, str] | None:
+        """The key and the value that name the run whose configuration this job takes over; None: it takes none."""
+        if self.source_key is None:
+            return None
+        return f"task.{self.source_key}", getattr(self, self.source_key)
+
+    @property
+    def total_steps(self) -> int | None:
+        """The lines of metrics.jsonl of a run that is done; None where that is not known beforehand."""
+        raise NotImplementedError
+
+    @property
+    def samples_of_end(self) -> int | None:
+        """The samples that what ends a run is computed from, for tasks that can do that again with more of them."""
+        return None
+
+    def make(self, pieces: Pieces) -> Functions:
+        raise NotImplementedError

@@ -1,0 +1,56 @@
+"""task=ground_state: the lowest energy, then that energy from fresh samples (`tasks.ground_state`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.pieces import Pieces
+from nqs_hpc.choices.task.base import Task
+from nqs_hpc.inputs import checks
+from nqs_hpc.types import Task as Functions
+
+
+@dataclass(frozen=True)
+class GroundState(Task):
+    n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
+    final_samples: int = key(
+        checks.integer(), "samples of the final evaluation, rounded up to whole chains of at least 64", physics=False
+    )
+
+    @property
+    def total_steps(self) -> int:
+        return self.n_steps
+
+    @property
+    def samples_of_end(self) -> int:
+        return self.final_samples
+
+    def make(self, pieces: Pieces) -> Functions:
+        from nqs_hpc.tasks.final import System
+        from nqs_hpc.tasks.ground_state import ground_state
+
+        operator, optimizer = pieces.operator, pieces.optimizer
+        system = System(
+            pieces.lattice.n_sites,
+            operator.bounds,
+            operator.e_infinity,
+            is_averaged=optimizer.average is not None,
+            signs_off=pieces.signs_off,
+        )
+        return ground_state(
+            pieces.ansatz,
+            operator,
+            pieces.sampler,
+            pieces.update(),
+            pieces.comm,
+            hilbert=pieces.hilbert,
+            system=system,
+            n_steps=self.n_steps,
+            final_chain_length=pieces.sampler_choice.final_chain_length(self.final_samples),
+            max_rejected=optimizer.max_rejected,
+            seed=pieces.seed,
+            chunk=pieces.chunk,
+            average=optimizer.average,
+            broadcast=optimizer.broadcast,
+        )

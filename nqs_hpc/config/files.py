@@ -1,0 +1,46 @@
+"""Files and packages that a configuration needs."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import bad
+
+
+def check_source(key: str, value: str) -> None:
+    """Raise InputError where ``value`` holds no checkpoint. Whether it fits is known once the network is built."""
+    place = Path.cwd() / value
+    if not (place.is_file() and place.suffix == ".h5") and not any((place / "checkpoints").glob("step_*.h5")):
+        null = "null, or " if key == "init_from" else ""
+        raise bad(key, value, f"{null}a run folder with checkpoints, or a checkpoint file step_….h5")
+
+
+def check_packages(config: Config) -> None:
+    """Raise InputError where a package is missing that only this configuration needs."""
+    package = config.ansatz.package
+    if package is not None and find_spec(package) is None:
+        valid = "another one, or with the extra modules installed: pip install 'nqs_hpc[modules]'"
+        raise bad("ansatz", config.ansatz.name, valid)
+    if config.log.tensorboard and find_spec("tensorboardX") is None:
+        valid = "false, or with the extra tensorboard installed: pip install 'nqs_hpc[tensorboard]'"
+        raise bad("log.tensorboard", True, valid)
+
+
+def check_folder(folder: Path, key: str, value: Any) -> None:
+    """Raise InputError where ``folder`` cannot be made or written. Makes nothing."""
+    place = folder
+    try:
+        while not place.exists():
+            if place.is_symlink():
+                raise bad(key, value, f"a folder: {place} is a link to nothing")
+            place = place.parent
+    except OSError as error:
+        raise bad(key, value, f"a folder one can write to: {place} is not ({error.strerror})") from None
+    if not place.is_dir():
+        raise bad(key, value, f"a folder: {place} is a file")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise bad(key, value, f"a folder one can write to: {place} is not")

@@ -1,0 +1,92 @@
+"""Choices inside a choice: ``ansatz=modulus_phase ansatz.modulus=rbm ansatz.modulus.alpha=2``.
+
+Such a key (`choices.keys.inner`) is given as the name of a choice, or as a mapping with it as ``name``, by conf/, an
+experiment, the command line, or plain data. Here all become that mapping, filled up from conf/, in any order.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nqs_hpc.choices import choice, groups, names
+from nqs_hpc.choices.keys import inner_groups, inner_mappings
+from nqs_hpc.inputs.checks import bad
+
+Assigned = list[tuple[str, Any]]  # dotted keys and their values
+
+
+def fill(
+    data: dict[str, Any], chosen: Mapping[str, str], assigned: Assigned, defaults: Callable[[str, str], dict[str, Any]]
+) -> Assigned:
+    """Put the keys of each choice inside a choice into ``data``, and return what is left to assign.
+
+    ``chosen``: the choice of every group; ``defaults(group, name)``: the keys of a choice in conf/. Raises InputError.
+    """
+    for outer, name in chosen.items():
+        if outer in groups():
+            for field, group in inner_groups(outer, name).items():
+                data[outer][field], assigned = _choice(
+                    f"{outer}.{field}", group, data[outer].get(field), assigned, defaults
+                )
+            for field, group in inner_mappings(outer, name).items():
+                data[outer][field], assigned = _choices(
+                    f"{outer}.{field}", group, data[outer].get(field), assigned, defaults
+                )
+    return assigned
+
+
+def _choices(
+    key: str, group: str, before: Any, assigned: Assigned, defaults: Callable[[str, str], dict[str, Any]]
+) -> tuple[dict[str, Any], Assigned]:
+    """As `_choice`, of a mapping {LABEL: choice}."""
+    found: dict[str, Any] = dict(before or {})
+    inside: Assigned = []
+    left: Assigned = []
+    for given, value in assigned:
+        if given == key:
+            if value is not None and not isinstance(value, Mapping):
+                raise bad(key, value, f"a mapping {{LABEL: choice of {group}}}")
+            found, inside = dict(value or {}), []
+        elif given.startswith(f"{key}."):
+            inside.append((given, value))
+            found.setdefault(given.removeprefix(f"{key}.").partition(".")[0], None)
+        else:
+            left.append((given, value))
+    filled = {}
+    for label, one in found.items():
+        own = [(given, value) for given, value in inside if given.split(".")[: key.count(".") + 2][-1] == label]
+        filled[label], rest = _choice(f"{key}.{label}", group, one, own, defaults)
+        for given, value in rest:  # keys of the choice itself
+            filled[label][given.removeprefix(f"{key}.{label}.")] = value
+    return filled, left
+
+
+def _choice(
+    key: str, group: str, before: Any, assigned: Assigned, defaults: Callable[[str, str], dict[str, Any]]
+) -> tuple[dict[str, Any], Assigned]:
+    before = dict(before) if isinstance(before, Mapping) else {"name": before}
+    name, left = before.pop("name", None), []
+    for given, value in assigned:
+        if given == f"{key}.name" or (given == key and not isinstance(value, Mapping)):
+            before, name = (before if value == name else {}), value
+        elif given == key:
+            inside = dict(value)
+            chosen = inside.pop("name", name)
+            before, name = (before if chosen == name else {}), chosen
+            left += [(f"{key}.{below}", inner) for below, inner in inside.items()]
+        else:
+            left.append((given, value))
+    valid = [
+        one for one in names(group) if not (inner_groups(group, one) or getattr(choice(group, one), "runs_code", False))
+    ]
+    if name not in valid:
+        close = difflib.get_close_matches(str(name), valid, n=1)
+        raise bad(key, name, ", ".join(valid) + (f" (did you mean {close[0]}?)" if close else ""))
+    return {"name": name, **defaults(group, name), **before}, left
+
+
+def _runs_code(group: str, name: str) -> bool:
+    """Whether the choice has code run that it names: that one key, ``ansatz.module``, is watched, and no other."""
+    return bool(getattr(choice(group, name), "runs_code", False))

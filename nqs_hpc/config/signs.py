@@ -1,0 +1,37 @@
+"""Whether the signs of the ground state are taken into the basis of the ansatz, in words."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
+from nqs_hpc.system.lattice import Lattice
+
+
+def switched_off(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
+    """The key that a user has switched off and that would make all off-diagonal elements negative; None otherwise.
+
+    Of a resolved Hamiltonian on the lattice of its sites.
+    """
+    found, taken = hamiltonian.positive_signs(lattice), hamiltonian.signs(lattice)
+    if found is None or np.array_equal(found, np.ones(lattice.n_sites) if taken is None else taken):
+        return None
+    return hamiltonian.signs_key
+
+
+def why_not_positive(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
+    """One line where the ground state of a resolved Hamiltonian need not be positive in the basis of the ansatz, so
+    that a positive wave function is an approximation of unknown quality; None where it is positive.
+    """
+    key = switched_off(hamiltonian, lattice)
+    if key is not None:
+        what = f"has positive off-diagonal elements, and {key} is off"
+        advice = f"{key}=auto makes them negative"
+    elif hamiltonian.positive_signs(lattice) is None:
+        what = (
+            "has off-diagonal elements that no signs of the basis states make negative (frustration, or complex ones)"
+        )
+        advice = "ansatz.dtype=complex, or ansatz=modulus_phase, can have the signs it needs"
+    else:
+        return None
+    return f"signs: this ansatz is positive, but the Hamiltonian {what}: its ground state need not be; {advice}"

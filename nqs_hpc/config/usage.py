@@ -1,0 +1,155 @@
+"""What ``--help`` prints and what docs/keys.md lists: groups, choices and keys, out of choices and conf/."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from nqs_hpc.choices import choice, groups
+from nqs_hpc.config.compose import choices, conf_dir
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs.checks import OPTIONAL, SCHEDULES, show
+
+WIDTH = 100
+# those of a job as Config has them, then those of a sweep
+GROUPS = [field.name for field in dataclasses.fields(Config) if "group" in field.metadata]
+GROUPS += [group for group in groups() if group not in GROUPS]
+
+_USAGE = """\
+nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks.
+
+usage
+  python -m nqs_hpc [KEY=VALUE ...]                    the job; the same command again continues it
+  mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]       on four ranks; srun likewise
+  python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep, here or with hydra/launcher=slurm;
+                                                       the same command again: what is left of it
+  python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
+  python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
+                                                       how far the points of a sweep are
+  python -m nqs_hpc report DIR                         what they found, as DIR/report/index.html
+  python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
+  python -m nqs_hpc --help                             this page
+
+  python -m nqs_hpc experiment=tfim_square
+  python -m nqs_hpc lattice=square lattice.length=6 hamiltonian.h=3.0 ansatz.alpha=2 seed=1
+  python -m nqs_hpc 'optimizer.learning_rate={schedule: cosine, init_value: 0.1, decay_steps: 300}'
+
+"""
+
+_ENDING = """\
+
+null switches a thing off; 0 where it means nothing is bad input.
+
+exit codes
+  0   done: summary.json holds the energy, DONE the step reached
+  85  stopped with a checkpoint (signal, time limit, STOP): the same command goes on
+  2   bad input: one line with the key, the value and what is valid; nothing was made
+  1   a fault
+"""
+
+
+class Row(NamedTuple):
+    """A key of a section or group."""
+
+    key: str
+    default: str
+    choices: str  # the choices of the group that have it; empty for all of them, and outside the groups
+    doc: str
+
+
+def rows() -> dict[str, list[Row]]:
+    """Every key by group, with its default; the keys outside the groups under ''."""
+    table: dict[str, list[Row]] = {group: _group_rows(group) for group in GROUPS}
+    table[""] = []
+    defaults = _load(conf_dir() / "config.yaml")
+    for field in dataclasses.fields(Config):
+        if "check" in field.metadata:
+            table[""].append(Row(field.name, show(defaults[field.name]), "", field.metadata["doc"]))
+        elif "section" in field.metadata:
+            for below in dataclasses.fields(field.metadata["section"]):
+                if "check" not in below.metadata:
+                    continue  # worked out, no key
+                value = show(defaults[field.name][below.name])
+                table[""].append(Row(f"{field.name}.{below.name}", value, "", below.metadata["doc"]))
+    return table
+
+
+def _group_rows(group: str) -> list[Row]:
+    # a key whose doc is the same in several choices is one row
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for name in choices(group):
+        defaults = _load(conf_dir() / group / f"{name}.yaml")
+        fields = {field.name: field for field in dataclasses.fields(choice(group, name))}
+        for key, value in defaults.items():  # in the order of the YAML
+            if key in fields:
+                place = (key, fields[key].metadata["doc"])
+                found.setdefault(place, {})[name] = show(value)
+    table = []
+    for (key, doc), values in found.items():
+        usual = max(values.values(), key=list(values.values()).count)
+        odd = [f"{value} ({name})" for name, value in values.items() if value != usual]
+        without = [name for name in choices(group) if name not in values]
+        having = ", ".join(values) if len(values) <= len(without) + 2 else f"all but {', '.join(without)}"
+        if not without:
+            having = ""
+        table.append(Row(f"{place_of(group).replace('/', '.')}.{key}", ", ".join([usual, *odd]), having, doc))
+    return table
+
+
+def place_of(group: str) -> str:
+    """Where a choice of a group stands: the group itself, or the key below which a choice has it."""
+    place: str = getattr(choice(group, choices(group)[0]), "place", group)
+    return place
+
+
+def help_text() -> str:
+    """The page ``python -m nqs_hpc --help`` prints, at most 100 columns wide."""
+    parts = [_USAGE, "groups, the default first: GROUP=CHOICE\n"]
+    chosen = default_choices()
+    for group in GROUPS:
+        names = sorted(choices(group), key=lambda name, group=group: name != chosen.get(group))  # type: ignore[misc]
+        parts += [_wrap(f"  {place_of(group) + '=' + name + ' ':<26}", about(group, name)) for name in names]
+    parts.append("\nready-made combinations; what the command line sets beats them\n")
+    parts += [_wrap(f"  {'experiment=' + name:<34}", about("experiment", name)) for name in choices("experiment")]
+    for group, table in rows().items():
+        if table:
+            parts.append(
+                f"\nkeys of {group}{' (sweeps, -m)' * ('/' in group)}\n" if group else "\nkeys outside the groups\n"
+            )
+            for row in table:
+                doc = f"{row.doc} [{row.choices}]" if row.choices else row.doc
+                head = f"  {row.key + '=' + row.default + ' ':<36}"
+                parts.append(_wrap(head, doc) if len(head) <= 40 else head + "\n" + _wrap(" " * 38, doc))
+    parts.append("\nschedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n")
+    for kind, arguments in SCHEDULES.items():
+        names = [f"[{name}]" if name in OPTIONAL.get(kind, ()) else name for name in arguments]
+        parts.append(f"  {kind:<16}{', '.join(names)}\n")
+    parts.append(_ENDING)
+    return "".join(parts)
+
+
+def _load(file: Path) -> dict[str, Any]:
+    import yaml
+
+    data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return data
+
+
+def default_choices() -> dict[str, str | None]:
+    """The default choice of every group, from the defaults list."""
+    entries = _load(conf_dir() / "config.yaml")["defaults"]
+    return {
+        group.removeprefix("override "): name for entry in entries if entry != "_self_" for group, name in entry.items()
+    }
+
+
+def about(group: str, name: str) -> str:
+    """The comment a YAML file begins with."""
+    lines = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
+    return next(line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line)
+
+
+def _wrap(head: str, text: str) -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) + "\n"

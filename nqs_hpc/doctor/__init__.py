@@ -1,0 +1,1 @@
+"""``python -m nqs_hpc doctor``: whether this machine can run jobs."""

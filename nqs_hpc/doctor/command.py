@@ -1,0 +1,201 @@
+"""``python -m nqs_hpc doctor``: whether this installation and this machine can run jobs, and what to do where not.
+
+One line a check, printed as soon as all ranks have come through it, so that a start that hangs shows where. Faults make
+exit code 1; warnings are worth a look and stop nothing. What is looked at is in `doctor_checks` and `doctor_site`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple, TextIO
+
+from nqs_hpc.doctor import checks, site
+from nqs_hpc.doctor.checks import Line, Outcome, one_line
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.reading import printable
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.parallel.launch import launched
+from nqs_hpc.parallel.world import World, alone, world
+
+JSON = "--json"
+USAGE = f"python -m nqs_hpc doctor [{JSON}] [DIR]     DIR: where runs will live; ./runs, or the current folder"
+LIMIT_SECONDS = 300.0  # for one check: longer than the slowest file system takes to load jax on all ranks
+LINGER_SECONDS = 1.0
+
+
+class Report(NamedTuple):
+    """What is told, on the rank that speaks; silent elsewhere."""
+
+    note: Callable[[str, Callable[[], Line]], Line]  # make a check of this name, and tell what it found
+    close: Callable[[], int]  # the last words; returns the exit code
+
+
+def doctor(words: list[str]) -> int:
+    """Start MPI, make all checks and print what they found; called by every rank.
+
+    ``words``: --json for one object on stdout and nothing else there, and a folder for runs. Returns the exit code, the
+    same on all ranks: 0 without a fault, 1 with one, 2 for bad input, which one line on stderr names. Raises nothing.
+    """
+    n_started, number = launched()
+    here, trouble = None, ""
+    with _answer(JSON in words) as out:
+        try:
+            try:
+                here = world()
+            except Exception as error:  # no MPI, or not that of mpi4py: the rest can be looked at all the same
+                here, trouble = alone(), one_line(error)
+            apart = bool(trouble) or here.size != n_started
+            # Ranks that MPI does not bring together are each rank 0 of a world of their own.
+            speaks = here.rank == 0 and (not apart or n_started == 1 or number == 0)
+            asked = here.bcast(_asked(words) if here.rank == 0 else None)
+            if not isinstance(asked, Path):
+                code, line = asked
+                if speaks:
+                    print(line, file=out if code == DONE else sys.stderr, flush=True)
+            else:
+                told = report(here, out, speaks=speaks, as_json=JSON in words)
+                examine(here, asked, n_started, trouble, told.note)
+                code = told.close()
+            if not speaks and here.rank == 0:
+                # Some launchers end all processes at the first that fails: let the one that speaks finish.
+                time.sleep(LINGER_SECONDS)
+            return code
+        except BaseException as error:
+            print(f"doctor failed: {one_line(error)}", file=sys.stderr, flush=True)
+            if here is not None and here.size > 1:
+                here.abort(FAULT)  # the others may wait for this rank in a collective
+            return FAULT
+
+
+def examine(
+    here: World, folder: Path, n_started: int, trouble: str, note: Callable[[str, Callable[[], Line]], Line]
+) -> None:
+    """All checks in order, each through ``note``; collective. ``trouble``: why MPI did not start.
+
+    A check of what ranks do together is left out where MPI does not bring the started ranks together.
+    """
+    apart = bool(trouble) or here.size != n_started
+    placed: list[Outcome] = []
+    found: list[Outcome] = []
+
+    def threads() -> Line:
+        placed.extend(checks.settle(here))
+        return checks.threads(placed)
+
+    def devices() -> Line:
+        mine = placed[here.rank]
+        found.extend(checks.together(here, lambda: checks.device(None if mine.error else mine.value[0].gpu)))
+        return checks.devices(found)
+
+    def allreduce() -> Line:
+        broken = [name for name, line in needed.items() if line.status == "fault"]
+        return checks.not_tried(f"{', '.join(broken)} at fault") if broken and here.size > 1 else checks.allreduce(here)
+
+    note("mpi", lambda: checks.mpi(here, n_started, trouble))
+    note("versions", lambda: checks.installation(here))
+    needed = {"mpi4jax": note("mpi4jax", lambda: checks.bridge(here))}
+    needed["threads"] = note("threads", threads)
+    needed["devices"] = note("devices", devices)
+    needed["cuda_mpi"] = note("cuda_mpi", lambda: checks.cuda_aware(here, found))
+    if not apart:
+        note("allreduce", allreduce)
+    note("slurm", lambda: site.queue(here))
+    note("folder", lambda: site.folder_works(here, folder))
+    note("space", lambda: site.space(here, folder))
+    if not apart:
+        note("shared", lambda: site.folder_shared(here, folder))
+    note("compile_cache", lambda: site.programs(here))
+    if not apart:
+        note("clocks", lambda: site.clocks(here))
+
+
+def report(here: World, out: TextIO, *, speaks: bool, as_json: bool) -> Report:
+    """Telling on ``out``. A check that raises is a fault, the same on all ranks; one that does not end, the end."""
+    lines: dict[str, Line] = {}
+
+    def add(name: str, line: Line) -> None:
+        lines[name] = line
+        if speaks and not as_json:
+            advice = f". To do: {line.advice}" if line.advice else ""
+            # names of folders, and what Slurm's commands say, may hold anything
+            print(f"{line.status:8} {name:14} {printable(line.found + advice, 4000)}", file=out, flush=True)
+
+    def close() -> int:
+        statuses = [line.status for line in lines.values()]
+        status = checks.worst(statuses)
+        if speaks and as_json:
+            told = [{"check": name, **line._asdict()} for name, line in lines.items()]
+            print(json.dumps({"status": status, "ranks": here.size, "checks": told}, indent=2), file=out, flush=True)
+        elif speaks:
+            numbers = (checks.count(statuses.count(level), level) for level in ("fault", "warning"))
+            print(", ".join(numbers), file=out, flush=True)
+        return FAULT if status == "fault" else DONE
+
+    def late(name: str) -> None:
+        found = f"no end after {LIMIT_SECONDS:.0f} s: a network or file system that hangs, on this or another rank"
+        add(name, Line("fault", found, "try fewer ranks, one host, another folder"))
+        code = close()
+        if here.size > 1:
+            here.abort(code)
+        os._exit(code)
+
+    def note(name: str, check: Callable[[], Line]) -> Line:
+        timer = threading.Timer(LIMIT_SECONDS, late, (name,))
+        timer.daemon = True
+        if here.rank == 0:
+            timer.start()
+        try:
+            line = check()
+        except Exception as error:
+            line = Line("fault", one_line(error), "report this: the check itself is broken")
+        finally:
+            timer.cancel()
+        add(name, line)
+        return line
+
+    return Report(note, close)
+
+
+def _asked(words: list[str]) -> Path | tuple[int, str]:
+    """The folder to look at, or the exit code and the line with which to leave; never raises for what is asked."""
+    try:
+        if any(word in ("-h", "--help") for word in words):
+            return DONE, USAGE
+        if flags := [word for word in words if word.startswith("-") and word != JSON]:
+            raise InputError(f"{flags[0]} is not an option of doctor; valid: {JSON} and one folder")
+        folders = [word for word in words if word != JSON]
+        if len(folders) > 1 or "" in folders:
+            raise InputError(f"{' '.join(folders) or repr('')} is not valid; valid: {JSON} and one folder")
+        default = "runs" if os.path.lexists("runs") else "."
+        name = folders[0] if folders else default
+        try:
+            return site.existing(Path.cwd() / name)
+        except (OSError, ValueError) as error:
+            raise InputError(f"{name} is not valid; valid: a folder, there or to be made ({error})") from None
+    except InputError as error:
+        return BAD_INPUT, str(error)
+
+
+@contextmanager
+def _answer(as_json: bool) -> Iterator[TextIO]:
+    """Where the answer goes: stdout. For JSON, what libraries print there goes to stderr (UCX logs, MPI4JAX_DEBUG)."""
+    if not as_json:
+        yield sys.stdout
+        return
+    sys.stdout.flush()
+    with os.fdopen(os.dup(1), "w", encoding="utf-8") as out:
+        os.dup2(2, 1)
+        try:
+            yield out
+        finally:
+            sys.stdout.flush()
+            ctypes.CDLL(None).fflush(None)  # C has a buffer of its own
+            os.dup2(out.fileno(), 1)

@@ -1,0 +1,291 @@
+"""What the doctor looks at beside MPI: Slurm, the folder of the runs, compiled programs, clocks.
+
+One function a check, as in `doctor_checks`: what a rank does alone runs inside `together`.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nqs_hpc.doctor.checks import MIB, Line, Outcome, count, failures, merged, one_line, together, who
+from nqs_hpc.job import files, slurm
+from nqs_hpc.job.lock import flock
+from nqs_hpc.job.mounts import file_system
+from nqs_hpc.parallel import compile_cache
+from nqs_hpc.parallel.world import World
+
+ASK_SECONDS = 5.0  # for a Slurm command to answer
+SEEN_SECONDS = 10.0  # for a network file system to show a new file to the other hosts
+SKEW_SECONDS = 1.0
+WRITE = 8 * MIB  # bytes of the file that is timed
+WORKS = "write, fsync, rename and flock work"
+GIB = 2**30
+
+
+# --- Slurm ---
+
+
+def queue(here: World) -> Line:
+    """Slurm's version, its MPI plugins, this job and the time it has left; rank 0 asks."""
+
+    def act() -> Line | None:
+        if here.rank > 0:
+            return None
+        if shutil.which("sbatch") is None and slurm.job_id() is None:
+            return Line("ok", "not here")
+        return judge_queue(here.library)
+
+    return merged(together(here, act)[:1], "without Slurm use mpiexec")
+
+
+def judge_queue(library: str) -> Line:
+    """What Slurm answers, held against what the MPI ``library`` needs."""
+    parts, trouble = [], []
+    try:
+        parts.append(slurm.ask("sbatch", "--version", limit=ASK_SECONDS))
+        known = plugins()
+        parts.append(f"MPI plugins: {' '.join(known) or 'none'}")
+        kind, starts = ("pmix", ("pmix",)) if "Open MPI" in library else ("pmi2", ("pmi", "cray"))
+        if not any(name.startswith(starts) for name in known):
+            trouble.append(f"start with mpiexec: srun has no {kind} for this MPI")
+    except slurm.SlurmError as error:
+        parts.append(str(error))
+        trouble.append("set SLURM_CONF, or run where Slurm works; mpiexec needs none")
+    job = slurm.job_id()
+    if job is None:
+        parts.append("not in a job")
+    else:
+        try:
+            end = slurm.end_time(limit=ASK_SECONDS)
+            left = "no time limit" if end is None else f"{max(0.0, end - time.time()) / 60:.0f} min left"
+            parts.append(f"job {job}, {left}")
+        except slurm.SlurmError as error:
+            parts.append(f"job {job}, time left unknown: {error}")
+            trouble.append("set max_seconds in jobs: they cannot see their limit come")
+    return Line("warning" if trouble else "ok", "; ".join(parts), "; ".join(trouble))
+
+
+def plugins() -> list[str]:
+    """The kinds of MPI that srun can start; raises SlurmError."""
+    done = slurm.run("srun", "--mpi=list", limit=ASK_SECONDS)
+    return plugins_of(done.stdout + "\n" + done.stderr)  # it depends on the version which it is
+
+
+def plugins_of(text: str) -> list[str]:
+    """The names in what ``srun --mpi=list`` prints, in its order."""
+    names: list[str] = []
+    for line in text.splitlines():
+        words = line.strip().removeprefix("srun: ").strip()
+        versioned = re.fullmatch(r"specific \w+ plugin versions available: (.+)", words)
+        names += re.split(r"[,\s]+", versioned[1]) if versioned else re.findall(r"^[a-z]\w*$", words)
+    return list(dict.fromkeys(names))
+
+
+# --- files ---
+
+
+def folder_works(here: World, folder: Path) -> Line:
+    """Whether files of a run can be written in ``folder``, tried by one rank a host; rank 0 says how fast."""
+
+    def act() -> tuple[str, float] | None:
+        if here.local_rank > 0:
+            return None
+        return file_system(folder), try_folder(folder, WRITE if here.rank == 0 else 4096)
+
+    outcomes = together(here, act)
+    lines = [o if o.value is None else o._replace(value=Line("ok", f"{o.value[0]}, {WORKS}")) for o in outcomes]
+    line = merged(lines, "choose another folder (run_dir), or have quota, rights and mount options looked at", "host")
+    speed = ""
+    if not outcomes[0].error:
+        seconds = outcomes[0].value[1]
+        speed = f"; {WRITE // MIB} MiB on the disk in {duration(seconds)} ({WRITE / seconds / 1e6:.0f} MB/s)"
+    return line._replace(found=f"{folder}: {line.found}{speed}")
+
+
+def try_folder(folder: Path, size: int) -> float:
+    """Write ``size`` bytes as a checkpoint is written and try locks; returns the seconds of the write.
+
+    Raises OSError for what does not work. Leaves nothing behind.
+    """
+    data = os.urandom(size)  # a file system that compresses gains nothing
+    with scratch(folder) as place:
+        begun = time.perf_counter()
+        files.write(place / "probe", data)
+        seconds = time.perf_counter() - begun
+        if (place / "probe").read_bytes() != data:
+            raise OSError(f"{place / 'probe'} reads back otherwise than it was written")
+        with open(place / "probe", "rb+") as first, open(place / "probe", "rb+") as second:
+            flock(first.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, place / "probe")
+            if lockable(second.fileno(), place / "probe"):
+                raise OSError(f"{place / 'probe'} can be locked twice at once (flock)")
+    return seconds
+
+
+@contextmanager
+def scratch(folder: Path) -> Iterator[Path]:
+    """A folder of our own in ``folder``, gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=".nqs_hpc-doctor-", dir=folder) as place:
+        yield Path(place)
+
+
+def lockable(descriptor: int, path: Path) -> bool:
+    """Whether nobody else holds the lock of the open file ``path``; if so, this descriptor has it now."""
+    try:
+        flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def space(here: World, folder: Path) -> Line:
+    """The space left on the file system of ``folder``; rank 0 looks."""
+
+    def act() -> Line | None:
+        if here.rank > 0:
+            return None
+        usage = shutil.disk_usage(folder)
+        return judge_space(usage.free, usage.total)
+
+    return merged(together(here, act)[:1], "choose another folder (run_dir)")
+
+
+def judge_space(free: int, total: int) -> Line:
+    """``free`` and ``total`` bytes, as the user may use them."""
+    found = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}" if free >= GIB else f"{free / MIB:.0f} MiB free"
+    advice = "make room, or choose another folder (run_dir)"
+    if free < 100 * MIB:
+        return Line("fault", found, advice)
+    return Line("warning", found, advice) if free < 5 * GIB or free < 0.02 * total else Line("ok", found)
+
+
+def existing(folder: Path) -> Path:
+    """``folder``, or the nearest of its parents that is there; ValueError where a file is in the way."""
+    for place in (folder, *folder.parents):
+        if place.is_dir():
+            return place
+        if os.path.lexists(place):
+            raise ValueError(f"{place} is {'a link to nothing' if place.is_symlink() else 'a file'}")
+    raise ValueError(f"{folder} is not an absolute path")
+
+
+def folder_shared(here: World, folder: Path) -> Line:
+    """Whether all ranks see the same ``folder``: rank 0 leaves a file there and holds its lock, the others look."""
+    if here.size == 1:
+        return Line("ok", "one rank: no other has to see it")
+    token = here.bcast(uuid.uuid4().hex)
+    path = folder / f".nqs_hpc-doctor-{token}"
+    held: list[int] = []
+
+    def leave() -> None:
+        if here.rank == 0:
+            files.write(path, token)
+            held.append(os.open(path, os.O_RDWR))
+            flock(held[0], fcntl.LOCK_EX | fcntl.LOCK_NB, path)
+
+    def remove() -> None:
+        if here.rank == 0:
+            for descriptor in held:
+                os.close(descriptor)
+            path.unlink(missing_ok=True)
+
+    # every rank comes to the removal, whatever failed before
+    left = together(here, leave)
+    seen = together(here, lambda: look(path, token) if here.rank > 0 and not left[0].error else None)
+    removed = together(here, remove)
+    broken = failures(left, "choose another folder (run_dir)") or failures(removed, f"remove {path}")
+    return judge_shared(seen) if broken is None else broken
+
+
+def look(path: Path, token: str, wait: float = SEEN_SECONDS) -> tuple[bool, bool]:
+    """Whether ``path`` with ``token`` in it shows up within ``wait`` seconds, and whether its lock is held."""
+    end = time.monotonic() + wait
+    while True:
+        try:
+            os.listdir(path.parent)  # has NFS ask its server again
+            if path.read_text() == token:
+                break
+        except OSError:
+            pass  # not there, or not yet: what is asked
+        if time.monotonic() > end:
+            return False, False
+        time.sleep(0.1)
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        return True, not lockable(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def judge_shared(outcomes: list[Outcome]) -> Line:
+    """From what `look` returned on all ranks but rank 0, which wrote and locked the file."""
+    others = outcomes[1:]
+    if blind := [outcome for outcome in others if outcome.error or not outcome.value[0]]:
+        words = next((f" ({outcome.error})" for outcome in blind if outcome.error), "")
+        found = f"what rank 0 on {outcomes[0].host} writes is not seen by {who(blind)}{words}"
+        return Line("fault", found, "choose a folder on a file system that all hosts share")
+    if free := [outcome for outcome in others if not outcome.value[1]]:
+        advice = "mount it with flock for all hosts; until then a second job in a folder is found through Slurm only"
+        return Line("warning", f"seen by all ranks, but a lock of rank 0 does not hold for {who(free)}", advice)
+    return Line("ok", f"seen by {len(outcomes)} ranks, locks hold for all")
+
+
+def programs(here: World) -> Line:
+    """Where compiled programs are kept; one rank a host looks."""
+    advice = "set JAX_COMPILATION_CACHE_DIR to a folder with room, or every start compiles again"
+
+    def act() -> Line | None:
+        if here.local_rank > 0:
+            return None
+        try:
+            kept = compile_cache.folder("auto")
+            assert kept is not None  # only null means none
+            entries = [path.stat().st_size for path in kept.rglob("*-cache")] if kept.is_dir() else []
+            place = next(place for place in (kept, *kept.parents) if place.exists())
+            with tempfile.TemporaryFile(dir=place) as file:
+                file.write(b"\0" * 4096)
+            free = shutil.disk_usage(place).free
+        except (OSError, ValueError) as error:
+            return Line("warning", one_line(error), advice)
+        found = f"{kept}: {count(len(entries), 'program')}, {sum(entries) / MIB:.0f} MiB"
+        if free < 100 * MIB:
+            return Line("warning", f"{found}, {free / MIB:.0f} MiB free", advice)
+        return Line("ok", found)
+
+    return merged(together(here, act), advice, "host")
+
+
+# --- clocks ---
+
+
+def clocks(here: World) -> Line:
+    """How far the clocks of the ranks are apart."""
+    apart = [float("inf")] * here.size
+    for _ in range(3):  # a rank that leaves a barrier late has no wrong clock: the best of a few counts
+        here.barrier()
+        outcomes = together(here, time.time)
+        apart = [min(least, abs(o.value - outcomes[0].value)) for least, o in zip(apart, outcomes, strict=True)]
+    if here.size == 1:
+        return Line("ok", "one rank: one clock")
+    return judge_clocks(apart, outcomes)
+
+
+def judge_clocks(apart: list[float], outcomes: list[Outcome]) -> Line:
+    """``apart``: seconds between each rank's clock and rank 0's."""
+    if odd := [outcome for outcome, seconds in zip(outcomes, apart, strict=True) if seconds > SKEW_SECONDS]:
+        found = f"{who(odd)}: {max(apart):.1f} s from rank 0's"
+        return Line("warning", found, "have the administrators look at NTP there: ages of files and limits go by it")
+    return Line("ok", f"{duration(max(apart))} apart at most")
+
+
+def duration(seconds: float) -> str:
+    """A short time in words."""
+    return f"{1e3 * seconds:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"

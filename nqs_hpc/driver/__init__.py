@@ -1,1 +1,0 @@
-"""Methods: what one step of a task computes."""

@@ -1,0 +1,415 @@
+"""Checks of single input values: each knows in words what is valid, and returns the value in its one normal form.
+
+A configuration is plain data from YAML and the command line. Booleans are never taken for numbers, text that reads as a
+number is one ("1e-3"), NaN and infinities are refused, and so two spellings of one value end up equal: 1 and 1.0, 4 and
+[4, 4]. Loads nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+from nqs_hpc.inputs.reading import printable
+
+
+class InputError(ValueError):
+    """Bad input from the user: one line with the key, the value given and what would be valid."""
+
+
+class Invalid(ValueError):
+    """Raised inside a check; ``below``, ``value`` and ``valid`` name a place inside a mapping where that is clearer."""
+
+    def __init__(self, below: str = "", value: Any = None, valid: str = "") -> None:
+        super().__init__(valid)
+        self.below, self.value, self.valid = below, value, valid
+
+
+class Check(NamedTuple):
+    valid: str  # what is valid, in words
+    read: Callable[[Any], Any]  # value -> its normal form; raises Invalid
+
+
+def show(value: Any) -> str:
+    """A value as one writes it on the command line, on one line of at most about 100 characters."""
+    if value is None or isinstance(value, bool):
+        text = {None: "null", True: "true", False: "false"}[value]
+    elif isinstance(value, Mapping):
+        text = "{" + ", ".join(f"{printable(str(k))}: {show(v)}" for k, v in value.items()) + "}"
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(show(v) for v in value) + "]"
+    elif isinstance(value, str):
+        text = printable(value) or "''"
+    else:
+        text = printable(str(value))
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def bad(key: str, value: Any, valid: str) -> InputError:
+    """The one line every bad value ends in."""
+    return InputError(f"{printable(key)}={show(value)} is not valid; valid: {valid}")
+
+
+def unknown(key: str, value: Any, name: str, owner: str, valid: Iterable[str]) -> InputError:
+    """The line for a key whose part ``name`` does not exist in ``owner``, with the nearest one that does."""
+    close = difflib.get_close_matches(name, names := list(valid), n=1)
+    hint = f"did you mean {close[0]}? " if close else ""
+    keys = ", ".join(names) or "no keys at all"
+    known = f"is not valid: {owner} has no key {printable(name)}; {hint}valid: {keys}"
+    return InputError(f"{printable(key)}={show(value)} {known}")
+
+
+def apply(check: Check, key: str, value: Any) -> Any:
+    """The normal form of ``value``; raises InputError."""
+    try:
+        return check.read(value)
+    except Invalid as error:
+        if error.below:
+            raise bad(f"{key}.{error.below}", error.value, error.valid) from None
+        raise bad(key, value, error.valid or check.valid) from None
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise Invalid
+    try:
+        x = float(value)
+    except (ValueError, OverflowError):
+        raise Invalid from None
+    if not math.isfinite(x):
+        raise Invalid
+    return x + 0.0  # -0.0 becomes 0.0
+
+
+def number(
+    *, least: float | None = None, above: float | None = None, most: float | None = None, below: float | None = None
+) -> Check:
+    """A finite real number in a range; comes back as float."""
+    bounds = [
+        text
+        for bound, text in (
+            (above, f"above {above:g}" if above is not None else ""),
+            (least, f"at least {least:g}" if least is not None else ""),
+            (most, f"at most {most:g}" if most is not None else ""),
+            (below, f"below {below:g}" if below is not None else ""),
+        )
+        if bound is not None
+    ]
+
+    def read(value: Any) -> float:
+        x = _number(value)
+        low = (least is not None and x < least) or (above is not None and x <= above)
+        if low or (most is not None and x > most) or (below is not None and x >= below):
+            raise Invalid
+        return x
+
+    return Check(" ".join(["a number", " and ".join(bounds)]).strip(), read)
+
+
+positive = number(above=0)
+
+
+def integer(*, least: int | None = 1, below: int | None = None) -> Check:
+    """A whole number in a range; 1e3 is one. Comes back as int."""
+    valid = (
+        "a whole number" + (f", at least {least}" if least is not None else "") + (f", below {below}" if below else "")
+    )
+
+    def read(value: Any) -> int:
+        if isinstance(value, str):
+            try:
+                value = int(value)  # not by way of a float, which would round a long seed
+            except ValueError:
+                value = _number(value)
+        if not (isinstance(value, int) and not isinstance(value, bool)):
+            x = _number(value)
+            if not x.is_integer():
+                raise Invalid
+            value = int(x)
+        if (least is not None and value < least) or (below is not None and value >= below):
+            raise Invalid
+        return int(value)
+
+    return Check(valid, read)
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise Invalid
+    return value
+
+
+boolean = Check("true or false", _boolean)
+
+
+def choice(*names: str) -> Check:
+    """One of a few words."""
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            close = difflib.get_close_matches(str(value), names, n=1)
+            raise Invalid(valid=", ".join(names) + (f" (did you mean {close[0]}?)" if close else ""))
+        return value
+
+    return Check(", ".join(names), read)
+
+
+def choice_of(*numbers: int) -> Check:
+    """One of a few whole numbers."""
+    valid = " or ".join(str(number) for number in numbers)
+
+    def read(value: Any) -> int:
+        number = integer(least=None).read(value)
+        if number not in numbers:
+            raise Invalid
+        return int(number)
+
+    return Check(valid, read)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise Invalid
+    return value
+
+
+def _duration(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        seconds = 60 * value
+    else:
+        found = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d\d):(\d\d)", value) if isinstance(value, str) else None
+        if found is None:
+            raise Invalid
+        days, hours, minutes, rest = (int(part or 0) for part in found.groups())
+        if minutes > 59 or rest > 59:
+            raise Invalid
+        seconds = ((days * 24 + hours) * 60 + minutes) * 60 + rest
+    if seconds < 60:
+        raise Invalid
+    days, rest = divmod(seconds, 86400)
+    return (f"{days}-" if days else "") + f"{rest // 3600:02d}:{rest // 60 % 60:02d}:{rest % 60:02d}"
+
+
+duration = Check("a duration of a minute at least: HH:MM:SS, D-HH:MM:SS, or whole minutes", _duration)
+
+
+path = Check("a path that is not empty (quote a name that looks like a number)", _text)
+
+
+def _name(value: Any) -> str:
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", value):
+        raise Invalid
+    return value
+
+
+name = Check("a name of letters, digits and _ . + -", _name)
+
+
+def optional(check: Check) -> Check:
+    """null, or what ``check`` takes."""
+    return Check(f"null, or {check.valid}", lambda value: None if value is None else check.read(value))
+
+
+def either(word: str, check: Check) -> Check:
+    """A word such as auto, or what ``check`` takes."""
+    return Check(f"{word}, or {check.valid}", lambda value: word if value == word else check.read(value))
+
+
+def list_of(check: Check) -> Check:
+    """A list with at least one entry; comes back as a tuple."""
+
+    def read(value: Any) -> tuple[Any, ...]:
+        if not isinstance(value, list | tuple) or not value:
+            raise Invalid
+        return tuple(check.read(v) for v in value)
+
+    return Check(f"a list, each entry {check.valid}", read)
+
+
+def integers(*, least: int | None) -> Check:
+    """A whole number or a list of such; comes back as a tuple."""
+    several = list_of(integer(least=least))
+    return Check(
+        f"{integer(least=least).valid}, or a list of such",
+        lambda value: several.read(value if isinstance(value, list | tuple) else [value]),
+    )
+
+
+def one_or_list(check: Check) -> Check:
+    """A single value or a list; a single value comes back as it is, a list as a tuple."""
+    several = list_of(check)
+
+    def read(value: Any) -> Any:
+        return several.read(value) if isinstance(value, list | tuple) else check.read(value)
+
+    return Check(f"{check.valid}, or a list of such", read)
+
+
+class BySize(NamedTuple):
+    """A value as a function of the number of sites: that of the largest entry which is not above it."""
+
+    entries: tuple[tuple[int, Any], ...]  # (number of sites, value), sorted
+
+
+def by_size(check: Check) -> Check:
+    """A value, or a table {number of sites: value}; a table comes back as BySize."""
+    sites = integer()
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return check.read(value)
+        if not value:
+            raise Invalid
+        return BySize(tuple(sorted((sites.read(size), check.read(entry)) for size, entry in value.items())))
+
+    return Check(f"{check.valid}, or a table {{number of sites: value}} of such", read)
+
+
+def _import_path(value: Any) -> str:
+    part = r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*"
+    if not isinstance(value, str) or not re.fullmatch(f"{part}:{part}", value):
+        raise Invalid
+    return value
+
+
+import_path = Check("an import path PACKAGE.MODULE:CLASS", _import_path)
+
+
+def _arguments(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise Invalid
+    for argument in value:
+        if not isinstance(argument, str) or not argument.isidentifier():
+            raise Invalid(str(argument), value[argument], "for names those that Python can have")
+    return dict(value)
+
+
+arguments = Check("a mapping {NAME: value} of plain data", _arguments)
+
+
+class Weights(NamedTuple):
+    """Names with weights above 0, sorted, of sum 1."""
+
+    entries: tuple[tuple[str, float], ...]
+
+
+def one_or_weights(*names: str) -> Check:
+    """One of a few words, or a mapping {NAME: weight}; a mapping of one comes back as its name, others as Weights."""
+    word = choice(*names)
+
+    def read(value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return word.read(value)
+        if not value:
+            raise Invalid
+        for name, weight in value.items():
+            if name not in names:
+                raise Invalid(str(name), weight, f"for names {word.valid}")
+            try:
+                positive.read(weight)
+            except Invalid:
+                raise Invalid(name, weight, positive.valid) from None
+        total = sum(positive.read(weight) for weight in value.values())
+        entries = tuple(sorted((name, positive.read(weight) / total) for name, weight in value.items()))
+        return entries[0][0] if len(entries) == 1 else Weights(entries)
+
+    return Check(f"{word.valid}, or a mapping {{NAME: weight}} of several", read)
+
+
+class Range(NamedTuple):
+    """Whole numbers from ``least`` to ``most``."""
+
+    least: int
+    most: int
+
+
+def whole_or_range() -> Check:
+    """A whole number above 0, or bounds {least: number, most: number} of one."""
+    whole = integer()
+
+    def read(value: Any) -> int | Range:
+        if not isinstance(value, Mapping):
+            return int(whole.read(value))
+        if set(value) != {"least", "most"}:
+            raise Invalid
+        found = Range(whole.read(value["least"]), whole.read(value["most"]))
+        if found.least > found.most:
+            raise Invalid("most", found.most, f"at least the {found.least} of least")
+        return found
+
+    return Check(f"{whole.valid}, or {{least: NUMBER, most: NUMBER}}", read)
+
+
+class Schedule(NamedTuple):
+    """A rate or a shift over the steps: an optax schedule by name, with optax's own argument names."""
+
+    kind: str
+    arguments: tuple[tuple[str, float | int], ...]  # sorted by name
+
+
+_rate, _count = number(least=0), integer(least=1)
+SCHEDULES: dict[str, dict[str, Check]] = {
+    "constant": {"value": _rate},
+    "linear": {"init_value": _rate, "end_value": _rate, "transition_steps": _count},
+    "exponential": {"init_value": _rate, "transition_steps": _count, "decay_rate": positive, "end_value": _rate},
+    "cosine": {"init_value": _rate, "decay_steps": _count, "alpha": number(least=0, most=1)},
+    "polynomial": {"init_value": _rate, "end_value": _rate, "power": positive, "transition_steps": _count},
+    "warmup_cosine": {
+        "init_value": _rate,
+        "peak_value": _rate,
+        "warmup_steps": integer(least=0),
+        "decay_steps": _count,
+        "end_value": _rate,
+    },
+}
+OPTIONAL = {"exponential": {"end_value"}, "cosine": {"alpha"}, "warmup_cosine": {"end_value"}}
+_VALUES = ("value", "init_value", "end_value", "peak_value")
+
+
+def lowest(schedule: Schedule) -> float:
+    """The lowest value the schedule comes to, or tends to where it has no floor."""
+    given = dict(schedule.arguments)
+    values = [given[name] for name in _VALUES if name in given]
+    if schedule.kind == "cosine":
+        values.append(given.get("alpha", 0.0) * given["init_value"])
+    if schedule.kind == "warmup_cosine":
+        values.append(given.get("end_value", 0.0))
+    return float(min(values))
+
+
+def schedule(*, zero: bool = False) -> Check:
+    """A number or a mapping {schedule: KIND, ...}; comes back as a Schedule. ``zero``: may vanish throughout."""
+    plain = number(least=0) if zero else positive
+    kinds = ", ".join(SCHEDULES)
+
+    def read(value: Any) -> Schedule:
+        if not isinstance(value, Mapping):
+            return Schedule("constant", (("value", plain.read(value)),))
+        kind = value.get("schedule")
+        if not isinstance(kind, str) or kind not in SCHEDULES:
+            raise Invalid("schedule", kind, kinds)
+        checks, left_out = SCHEDULES[kind], OPTIONAL.get(kind, set())
+        for name, given in value.items():
+            if name != "schedule" and name not in checks:
+                raise Invalid(str(name), given, f"for schedule {kind}: {', '.join(checks)}")
+        arguments = {}
+        for name, check in checks.items():
+            if name in value:
+                try:
+                    arguments[name] = check.read(value[name])
+                except Invalid:
+                    raise Invalid(name, value[name], check.valid) from None
+            elif name not in left_out:
+                raise Invalid(name, None, f"{check.valid}; schedule {kind} needs it")
+        if not zero and not any(arguments.get(name) for name in _VALUES):
+            raise Invalid(valid="a schedule that is not 0 throughout")
+        if kind == "warmup_cosine" and arguments["decay_steps"] <= arguments["warmup_steps"]:
+            raise Invalid("decay_steps", arguments["decay_steps"], "a whole number above warmup_steps")
+        return Schedule(kind, tuple(sorted(arguments.items())))
+
+    return Check(f"{plain.valid}, or {{schedule: {kinds.replace(', ', '|')}, ...}} with optax's argument names", read)

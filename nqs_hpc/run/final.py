@@ -1,0 +1,67 @@
+"""The end of a run: the task finishes, what came of it is judged, and what an earlier end left is kept until then.
+
+All ranks go through the same calls in the same order; what only rank 0 does contains no collective.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from nqs_hpc.job import files, lifecycle, log, progress
+from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts
+from nqs_hpc.run.loop import Outcome
+from nqs_hpc.run.record import Description
+
+
+def finish(
+    folder: Path,
+    world: World,
+    parts: Parts,
+    outcome: Outcome,
+    about: Description,
+    watch: lifecycle.Lifecycle,
+    show: progress.Progress | None,
+) -> Outcome:
+    """What the run came to. Stopped here, the next start repeats it."""
+    state = outcome.state
+    verdict = lifecycle.Verdict(False, False, "")
+    asked: float | None = None
+
+    def go_on() -> bool:
+        nonlocal verdict, asked
+        now = time.monotonic()
+        verdict = watch.check(now - asked if asked is not None else 0.0)  # a part may take longer than a step
+        asked = now
+        return not verdict.stop
+
+    say = show.say if show is not None else lambda line: None
+    found = parts.task.finish(state, go_on, say)
+    if found is None:
+        return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
+    judge = found
+    ending = files.on_root(world, lambda: judge(log.read(folder / "metrics.jsonl"), about.reference))
+    for warning in ending.warnings:
+        about.warnings.append(warning)
+        say(warning)
+    return Outcome(state, ending.status, ending.reason, ending.line, final=True, doubts=ending.doubts)
+
+
+def evaluated(folder: Path, step: int) -> dict[str, Any] | None:
+    """The summary of the final evaluation of a run that is done at ``step``; None where there is none. Rank 0 asks."""
+    try:
+        done = lifecycle.finished(folder)
+        summary = files.read_json(folder / "summary.json")
+    except (OSError, ValueError):
+        return None
+    good = isinstance(summary, dict) and summary.get("final") is True and isinstance(summary.get("energy"), dict)
+    return summary if done is not None and done.step == step and good and summary.get("step") == step else None
+
+
+def kept_final(former: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
+    """The summary of a start that did not end its final evaluation: how it ended, and the ``former`` energy."""
+    kept = f"the energy is that of the final evaluation before, from {former.get('n_samples')} samples"
+    reason = f"{summary['reason']}; {kept}"
+    return former | {"status": summary["status"], "reason": reason, "seconds": summary["seconds"]}

@@ -1,0 +1,202 @@
+"""What a start begins from: the run's own checkpoint, the parameters of another run, or nothing.
+
+All ranks go through the same calls in the same order.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nqs_hpc.config.compose import differences, physics
+from nqs_hpc.config.schema import Config
+from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.checks import InputError, bad
+from nqs_hpc.job import checkpoint, files
+from nqs_hpc.job.manifest import versions
+from nqs_hpc.parallel.ahead import compile_ahead
+from nqs_hpc.parallel.comm import comm
+from nqs_hpc.parallel.compile_cache import Share
+from nqs_hpc.parallel.launch import Placement
+from nqs_hpc.parallel.world import World
+from nqs_hpc.parts import Parts, Plan, build
+from nqs_hpc.parts.plan import described
+from nqs_hpc.parts.stored import final_parameters, learnt_chains
+from nqs_hpc.run.record import differences_of_machine, planned
+from nqs_hpc.types import RunState
+
+
+class Beginning(NamedTuple):
+    """Where a start begins; the same on every rank but for the chains in ``state.chains``."""
+
+    parts: Parts
+    state: RunState
+    reason: str  # new | resumed from step_….h5 | parameters of …
+    messages: list[str]  # what the user should know, a line each
+    seconds_before: float  # wall time of all earlier starts
+    is_new: bool  # without a checkpoint of its own
+
+
+class Refused(ValueError):
+    """The run cannot go on from its checkpoints; one line, the same on every rank."""
+
+
+def begin(config: Config, folder: Path, world: World, placement: Placement, share: Share | None) -> Beginning:
+    """Build the parts and load, or make, the state they begin with. Collective.
+
+    Raises on every rank, in one line: Refused where the checkpoints are damaged, of another run or of another version;
+    InputError where the parameters of ``init_from`` do not fit, or a module of the user's is not available.
+    """
+    parts = _built(config, world)
+    template = jax.eval_shape(parts.task.init)
+    try:
+        loaded = checkpoint.load(folder, template, world, growing=parts.task.growing)
+    except ValueError as error:
+        raise Refused(str(error)) from None
+    if loaded is not None:
+        return _resumed(config, loaded, parts, world, placement, share)
+
+    given = _given(config, parts, template.params, world)
+    compile_ahead(parts.task.programs(fresh=True), share, world)
+    state = parts.task.init()
+    if given is None:
+        return Beginning(parts, parts.task.warmed(state), "new", [], 0.0, True)
+    state = parts.task.given(state, given.params, given.learnt)
+    reason = f"new, with the parameters of {given.path}"
+    return Beginning(parts, parts.task.warmed(state), reason, list(given.messages), 0.0, True)
+
+
+class _Given(NamedTuple):
+    """What a run begins with that another has left."""
+
+    params: Any
+    learnt: Any  # by its sampler, None where there is nothing
+    path: Path
+    messages: tuple[str, ...]
+
+
+def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given | None:
+    """The parameters that the run begins with, None for random ones. Collective; InputError where they do not fit."""
+    source = config.task.source()
+    key, value = source or ("init_from", config.init_from)
+    if value is None:
+        return None
+    place = Path.cwd() / value
+    try:
+        if source is None:
+            found = checkpoint.load_parameters(place, template, world)
+            return _Given(found.params, None, found.path, found.messages)
+        whole = files.on_root(world, lambda: _wave_function(place, parts))
+    except ValueError as error:
+        raise bad(key, value, f"a run whose parameters fit: {error}") from None
+    return whole._replace(params=jax.device_put(whole.params), learnt=jax.device_put(whole.learnt))
+
+
+def _wave_function(place: Path, parts: Parts) -> _Given:
+    """The wave function of a run as a task takes it over, on the host. Rank 0 calls it."""
+    stored = checkpoint.read(place)
+    params, learnt = final_parameters(stored, parts.ansatz), learnt_chains(stored, parts.sampler)
+    params, learnt = jax.tree.map(np.asarray, (params, learnt))
+    return _Given(params, learnt, stored.path, stored.messages)
+
+
+def _built(config: Config, world: World) -> Parts:
+    """The parts; InputError on every rank where one of them could not make them: a module that one host lacks, say."""
+    parts, fault = None, None
+    try:
+        parts = build(config, comm(world))
+    except InputError as error:
+        fault = str(error)
+    faults = world.allgather(fault)
+    if parts is None or any(faults):
+        raise InputError(next(line for line in faults if line))
+    return parts
+
+
+def _resumed(
+    config: Config,
+    loaded: checkpoint.Loaded,
+    parts: Parts,
+    world: World,
+    placement: Placement,
+    share: Share | None,
+) -> Beginning:
+    if not described(loaded.meta):
+        raise Refused(f"{loaded.path} does not say what it is a checkpoint of; choose another run_dir")
+    if changed := differences(loaded.meta["physics"], physics(config)):
+        raise Refused(f"{loaded.path} is of another physics: {'; '.join(changed)}; choose another run_dir")
+    odd = parts.task.impossible(loaded.state)
+    if world.any_flags(int(odd != "")):
+        what = next(filter(None, world.allgather(odd)))
+        raise Refused(
+            f"{loaded.path} is no checkpoint of this run: {what}; remove that file, or choose another run_dir"
+        )
+    plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
+    if plan != parts.plan:
+        parts = build(config, comm(world), plan)
+    messages = [*loaded.messages, *messages, *differences_of_machine(loaded.meta, world, placement, versions())]
+    compile_ahead(parts.task.programs(fresh=False), share, world)
+    reason = f"resumed from {loaded.path.name}"
+    return Beginning(parts, loaded.state, reason, messages, loaded.meta["seconds"], False)
+
+
+def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
+    """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
+    chosen, messages = {}, []
+    optimizer = config.optimizer
+    asked = {
+        "solver": optimizer.asked_solver(),
+        "chunk_size": config.chunk_size,
+        "blocks": optimizer.asked_blocks(),
+    }
+    for name, before in stored._asdict().items():
+        now = getattr(fresh, name)
+        # checkpoints older than blocks have none; mixed nodes do not share the bits by which cg counts its iterations
+        is_new = name == "blocks" and before is None
+        unfit = name == "solver" and before == "cg" and optimizer.broadcast
+        chosen[name] = before if asked[name] == "auto" and not is_new and not unfit else now
+        if chosen[name] != before and not is_new:
+            messages.append(f"{name} is now {now}, was {before}: from here on the run differs in rounding")
+    return Plan(**chosen), messages
+
+
+class Changes(NamedTuple):
+    """What the configuration has that the last start had not."""
+
+    lines: list[str]
+    messages: list[str]
+
+
+def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
+    """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
+    path = folder / "config.yaml"
+    try:
+        before = reading.parse_yaml(reading.data(path, reading.SETTINGS))
+    except FileNotFoundError:
+        before = None
+    except (OSError, ValueError):
+        before = False
+    if before is None:
+        return Changes([], [])
+    if not isinstance(before, dict):
+        return Changes([], [f"{path} cannot be read: what changed since the last start is not known"])
+    lines = [line for line in differences(before, planned(config, plan)) if not line.startswith(_SAID_ELSEWHERE)]
+    lines = [line for line in lines if not _is_new_key(line)]
+    return Changes(lines, [f"changed since the last start: {'; '.join(lines)}"] if lines else [])
+
+
+def _is_new_key(line: str) -> bool:
+    """Whether a line is of a key that an older version had not, and that is off; what makes another lattice has been
+    refused as another physics.
+    """
+    key, _, change = line.partition(": ")
+    return change.startswith("(absent) -> ") and (
+        key.startswith("lattice.") or change.endswith(("-> null", "-> false", "-> []"))
+    )
+
+
+# `merge_plans` says these; a start elsewhere is no change of the run
+_SAID_ELSEWHERE = ("chunk_size:", "optimizer.solver:", "optimizer.blocks:", "run_dir:", "compile_cache:", "resources.")

@@ -1,0 +1,144 @@
+"""The final evaluation: frozen parameters, fresh chains, and what the energy that they give is worth."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.stats.chains import diagnostics, widened
+from nqs_hpc.stats.estimate import estimate
+from nqs_hpc.stats.trust import RECENT, Known, doubts, is_frozen, near
+from nqs_hpc.tasks.guard import possible
+from nqs_hpc.tasks.lines import rates
+from nqs_hpc.tasks.measurement import Shared
+from nqs_hpc.types import Batch, Ending, Sampler
+
+WORST_R_HAT = 1.1  # beyond which the final evaluation warns
+FROZEN_ADVICE = "lower optimizer.learning_rate, or try sampler=tempering, another sampler.move, sampler=enumerate"
+
+estimate_jit = jax.jit(estimate, static_argnums=2)
+
+
+class Final(NamedTuple):
+    """The evaluation of frozen parameters: gathered local energies and weights, the energy, the sampler's counts."""
+
+    e_loc_A: np.ndarray  # chain by chain
+    w_A: np.ndarray
+    mean: complex
+    error: float
+    variance: float
+    counts: dict[str, float]
+    chain_length: int
+
+
+class System(NamedTuple):
+    """What is known of the system beside the samples."""
+
+    n_sites: int
+    bounds: tuple[float, float]  # of the spectrum
+    e_infinity: float
+    is_averaged: bool = False  # whether the parameters are a running mean
+    # the key by which signs that the ground state needs are switched off, if one is; looking takes time
+    signs_off: Callable[[], str | None] = lambda: None
+
+
+def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
+    """The parts of an evaluation as one: each a further piece of the same chains, or more independent samples."""
+    counts = {name: sum(float(shared.counts[name]) for _, shared in parts) for name in parts[0][1].counts}
+    pieces = [np.asarray(batch.e_loc_A) for batch, _ in parts]
+    return estimated(pieces, np.asarray(parts[0][0].w_A), counts, sampler)
+
+
+def estimated(calls: list[np.ndarray], w_A: np.ndarray, counts: dict[str, float], sampler: Sampler) -> Final:
+    """The estimate from the local values (A,) of each call of the sampler; ``w_A``: the weights of the first."""
+    values_A, w_A, chain_length = in_chains(calls, w_A, sampler)
+    found = estimate_jit(values_A, w_A, chain_length)
+    error = widened(float(found.error), values_A, chain_length)
+    return Final(values_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
+
+
+def in_chains(calls: list[np.ndarray], w_A: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray, int]:
+    """The local values of all calls chain by chain, their weights, and the length of a chain; 0: exact sums."""
+    chain_length = sampler.chain_length
+    if chain_length == 0:
+        return calls[0], w_A, 0
+    pieces = [values_A.reshape(-1, chain_length) for values_A in calls]
+    values_A = np.concatenate(pieces, axis=1).ravel()
+    together = 1 if sampler.independent else len(calls)
+    return values_A, np.full(len(values_A), 1.0 / len(values_A)), chain_length * together
+
+
+def believable(final: Final, bounds: tuple[float, float]) -> bool:
+    return math.isfinite(final.variance) and bool(possible(final.mean.real, final.variance, bounds))
+
+
+def ending(final: Final, system: System, step: int) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending]:
+    """What an evaluation after ``step`` steps came to, once the last lines of metrics.jsonl and the exact reference
+    (null where none is known) are given.
+    """
+
+    def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
+        line = {
+            "energy": final.mean.real,
+            "energy_error": final.error,
+            "energy_variance": final.variance,
+            **rates(final.counts, len(final.e_loc_A)),
+            "n_samples": len(final.e_loc_A),
+        } | diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
+        status, reason, found = judged(final, line, system, step, lines, reference)
+        warnings: tuple[str, ...] = ()
+        if line["r_hat"] is not None and not line["r_hat"] < WORST_R_HAT and not is_frozen(line):
+            why = "the chains do not agree, and their differences are larger than the error"
+            warnings = (f"R-hat {line['r_hat']:.3f}: {why}; raise sampler.sweep",)
+        return Ending(line, status, reason, found, warnings)  # type: ignore[arg-type]
+
+    return ended
+
+
+def judged(
+    final: Final,
+    line: dict[str, Any],
+    system: System,
+    step: int,
+    lines: list[dict[str, Any]],
+    reference: dict[str, Any] | None,
+) -> tuple[str, str, tuple[str, ...]]:
+    """The status of a final evaluation, why, and what speaks against its energy."""
+    bounds = system.bounds
+    energy, exact = line["energy"], reference["energy"] if reference else None
+    if not math.isfinite(final.variance):
+        return "failed", "the energy of the final parameters is not finite", ()
+    if not believable(final, bounds):
+        spectrum = f"({bounds[0]:.6g} to {bounds[1]:.6g})"
+        return "failed", f"no state of the spectrum {spectrum} has the energy of the final samples, {energy:.6g}", ()
+    if is_frozen(line):
+        moved = f"{final.counts['accepted']:.0f} of {final.counts['proposed']:.0f} proposals accepted"
+        frozen = f"the chains are frozen, {moved}: {energy:.6f} has no error and need not be the lowest energy"
+        if near(energy, exact):
+            frozen = f"the chains are frozen, {moved}, so the energy has no error; it agrees with the exact {exact:.6f}"
+            return "doubtful", f"{step} steps, energy {energy:.6f}: {frozen}", (frozen,)
+        return "failed", f"{frozen}; {FROZEN_ADVICE}", (frozen,)
+    steps = [one for one in lines[-RECENT:] if not one.get("rejected")]
+    recent = [one["energy"] for one in steps if one.get("energy") is not None]
+    errors = [one["energy_error"] for one in steps if one.get("energy_error") is not None]
+    known = Known(
+        bounds,
+        system.e_infinity,
+        exact,
+        recent,
+        recent_error=statistics.median(errors) if errors else 0.0,
+        n_sites=system.n_sites,
+        is_averaged=system.is_averaged,
+    )
+    found = tuple(doubts(line, known))
+    off = system.signs_off()
+    if off is not None and not near(energy, exact):
+        found = (*found, f"this ansatz is positive, and the signs that the ground state needs are off ({off})")
+    said = f"{step} steps, energy {with_error(energy, line['energy_error'])}"
+    return ("doubtful", f"{said}: {found[0]}", found) if found else ("done", said, ())
