@@ -112,19 +112,18 @@ def test_blocks_of_moves_change_nothing(pairs, monkeypatch):
 
 def test_some_of_the_moves_are_those_of_all():
     operator = random_sum(N, 60, pairs=True)
-    assert operator.connected_some is not None
-    s_N = STATES[5]
-    (sites, deltas), elements = operator.connected(s_N)
-    for change in (None, spin_half(N, 0)):
-        one = operator if change is None else projected(operator, change)
-        (sites, deltas), elements = one.connected(s_N)
-        for start in (0, 17, operator.n_connected - 3):
-            some, part = jax.jit(one.connected_some, static_argnums=2)(s_N, start, 10)
+    last = operator.n_connected - 3
+    for one in (operator, projected(operator, spin_half(N, 0))):
+        moves, elements = jax.vmap(one.connected)(STATES[:20])
+        part_of = jax.jit(jax.vmap(one.connected_some, (0, None, None)), static_argnums=2)
+        for start in (0, 17, last):
+            some, part = part_of(STATES[:20], start, 10)
             n = min(10, operator.n_connected - start)
-            assert np.array_equal(some.sites[:n], sites[start : start + n])
-            assert np.array_equal(some.deltas[:n], deltas[start : start + n])
-            assert np.array_equal(part[:n], elements[start : start + n])
-            assert not np.any(part[n:]) and not np.any(some.deltas[n:])
+            for found, wanted in zip((*some, part), (*moves, elements), strict=True):
+                assert np.array_equal(found[:, :n], wanted[:, start : start + n])
+            assert not np.any(part[:, n:]) and not np.any(some.deltas[:, n:])
+        assert np.any(elements[:, -1])  # of what is past the last nothing comes back
+    s_N = STATES[5]
     doubled = changed(operator, lambda s_N, moves, elements: (moves, 2 * elements))
     assert np.array_equal(doubled.connected_some(s_N, 3, 4)[1], 2 * operator.connected(s_N)[1][3:7])
 
