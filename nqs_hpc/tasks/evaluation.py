@@ -10,7 +10,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.operators.local_energy import local_energies
+from nqs_hpc.operators.local_values import local_energies
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.estimate import estimate
 from nqs_hpc.tasks.measurement import Shared, gathered

@@ -43,7 +43,7 @@ class Pauli(Observable):
 
     def make(self, pieces: Pieces) -> Functions:
         from nqs_hpc.operators.basis_change import seen
-        from nqs_hpc.operators.local_energy import local_energies
+        from nqs_hpc.operators.local_values import local_energies
         from nqs_hpc.operators.pauli import pauli
         from nqs_hpc.types import Local
         from nqs_hpc.types import Observable as Functions
