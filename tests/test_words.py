@@ -34,34 +34,8 @@ TURNS = {
     "is no, for is not a": r"(?<!there )\b(?:is|are|was|were) no (?!longer|more|smaller|larger|faster|better|one)\w+",
     "leave away": r"\b(?:leav(?:e|es|ing)|left) (?:it |them )?away\b",
     "archaic": r"\b(?:whence|thereof|therein|wherein|whilst|lest|henceforth|hereby|naught|nought|unto|albeit|shall)\b",
-    "a cute noun": r"\bclass (?:Told|Way|Answer|Holding)\b",
+    "a cute noun": r"\bclass (?:Told|Way|Leave|Holding)\b",
 }
-
-# ends of the paths of files that are not mended yet: take one out when its words are plain
-NOT_YET = (
-    "ARCHITECTURE.md",
-    "CHANGELOG.md",
-    "admission.py",
-    "ansatz/conditionals.py",
-    "ansatz/rbm.py",
-    "ansatz/sector.py",
-    "batch.py",
-    "cli.py",
-    "doctor_checks.py",
-    "job/checkpoint.py",
-    "operators/exact.py",
-    "parts/__init__.py",
-    "parts/by_module.py",
-    "reading.py",
-    "resolve/ansatz.py",
-    "resolve/hamiltonian.py",
-    "resolve/optimizer.py",
-    "resume.py",
-    "sampler/walk.py",
-    "schema/__init__.py",
-    "slurm/common.sbatch",
-)
-
 
 def files() -> list[Path]:
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
@@ -84,15 +58,14 @@ def test_words_are_plain():
     found = []
     for file in files():
         path = file.relative_to(ROOT).as_posix()
-        if not path.endswith(NOT_YET):
-            found += [f"{path}: {turn}" for turn in turns(file.read_text(encoding="utf-8"))]
+        found += [f"{path}: {turn}" for turn in turns(file.read_text(encoding="utf-8"))]
     assert not found, "\n".join(found)
 
 
 def test_turns_are_seen():
     """One of each, and sentences that only look like them."""
     bad = """Begin anew. It is invariant by its making. The state has not the symmetry; what the sector has not. The
-    file is not to be had. It waits, for the queue is full. Stopped for want of time. Answer it away. That is no group.
+    file is not to be had. It waits, for the queue is full. Stopped for want of time. Leave it away. That is no group.
     Lest it stops."""
     assert {turn.split(":")[0] for turn in turns(bad)} == set(TURNS) - {"a cute noun"}
     assert len(turns(bad)) == len(TURNS)

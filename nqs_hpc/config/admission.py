@@ -28,7 +28,7 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> An
 
     ``source_is_there``: whether the run that ``init_from`` names must be there already.
     Raises InputError for an ``init_from`` without checkpoints, ValueError for files of the folder that cannot be read,
-    or that are no files.
+    or that are not regular files.
     """
     check_places(folder)
     if stop_requested(folder):

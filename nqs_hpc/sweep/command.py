@@ -16,7 +16,7 @@ from nqs_hpc.choices import choice, names
 from nqs_hpc.choices.hydra.launcher.base import Launcher
 from nqs_hpc.choices.keys import read
 from nqs_hpc.config.admission import Answer
-from nqs_hpc.config.compose import conf_dir
+from nqs_hpc.config.defaults import conf_dir
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs.checks import InputError, apply, bad, name, unknown
 from nqs_hpc.inputs.reading import harmless

@@ -17,7 +17,9 @@ from hydra.core.global_hydra import GlobalHydra
 
 from nqs_hpc.choices import choice
 from nqs_hpc.config import compose as config_module
-from nqs_hpc.config.compose import choices, compose, conf_dir, from_plain
+from nqs_hpc.config import defaults
+from nqs_hpc.config.compose import compose, from_plain
+from nqs_hpc.config.defaults import choices, conf_dir
 from nqs_hpc.config.identity import differences, physics, run_folder, run_name, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.sections import Checkpoint, Precision
@@ -180,11 +182,11 @@ def own_conf(tmp_path_factory, monkeypatch):
     )
     (folder / "experiment" / "evil.yaml").write_text("# @package _global_\nansatz:\n  alpha: {_target_: os.getcwd}\n")
     (folder / "experiment" / "sly.yaml").write_text("# @package _global_\nansatz:\n  alpha: ${seed}\n")
-    monkeypatch.setattr(config_module, "conf_dir", lambda: folder)
-    for cached in (config_module._composed, config_module.choices):
+    monkeypatch.setattr(defaults, "conf_dir", lambda: folder)
+    for cached in (defaults._composed, defaults.choices):
         cached.cache_clear()
     yield
-    for cached in (config_module._composed, config_module.choices):
+    for cached in (defaults._composed, defaults.choices):
         cached.cache_clear()
 
 
@@ -387,7 +389,7 @@ def test_edges_and_terms_are_carried_in_the_config(tmp_path, files):
 
 
 def test_hydra_is_left_as_it_was():
-    config_module._composed.cache_clear()
+    defaults._composed.cache_clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         outer = GlobalHydra.instance().hydra
         assert one("ansatz=mlp", "ansatz.alphas=[1]").ansatz.alphas == (1.0,)
