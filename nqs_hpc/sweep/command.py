@@ -37,6 +37,7 @@ class SweepRequest(NamedTuple):
     launch: LaunchRequest
     chain: str | None
     n_ranks: int | None  # of each point; None: as resources.ranks says
+    of_hydra: list[str]  # the overrides that Hydra has to know: its own, and those with several values
 
     def points(self, words: list[list[str]]) -> list[Combination]:
         return combinations(words, chain=self.chain, n_ranks=self.n_ranks)
@@ -61,15 +62,15 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
         raise AssertionError("the launchers of nqs_hpc run points, not this")
 
     def launch_points(kind: str, lists: list[list[str]]) -> list[str]:
-        assert kind == asked.launch.launcher.name
-        found = combined if lists == points else asked.points(lists)
-        outcome, states = study.launch(asked.launch, found)
+        # Hydra counts the combinations; what they are is known, and checked, before it begins
+        assert kind == asked.launch.launcher.name and len(lists) == len(combined)
+        outcome, states = study.launch(asked.launch, combined)
         left.append(outcome)
         return states
 
     task.launch_points = launch_points  # type: ignore[attr-defined]  # where the plugin looks for it
     try:
-        _hydra(task, overrides)
+        _hydra(task, asked.of_hydra)
     except InputError as error:
         return _leave(Answer(BAD_INPUT, str(error))), None
     except slurm.SlurmError as error:
@@ -137,7 +138,10 @@ def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[s
         raise bad(FOLDER, place, "a folder")
     folder = Path.cwd() / (place or Path("sweeps", named))
     request = LaunchRequest(named, folder, launcher, command)
-    return SweepRequest(request, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None)), points
+    kept = [str(one.input_line) for one in parsed if one.is_hydra_override() or one.is_sweep_override()]
+    return SweepRequest(
+        request, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None), kept
+    ), points
 
 
 def _launcher(own: dict[str, Any]) -> Launcher:
