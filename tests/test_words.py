@@ -37,6 +37,7 @@ TURNS = {
     "a cute noun": r"\bclass (?:Told|Way|Leave|Holding)\b",
 }
 
+
 def files() -> list[Path]:
     found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
     for folder in ("nqs_hpc", "hydra_plugins", "conf", "slurm"):

@@ -105,8 +105,9 @@ def lowest_states(
 def sector_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     """(n_states, n_orbits) orthonormal states of a one-dimensional sector, one for each orbit that it has.
 
-    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s). An orbit that the sector does not contain shows in two
-    elements that take s to r with different characters. Raises ValueError for a character of more than one dimension.
+    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s). An orbit that the sector does not contain
+    shows in two elements that take s to r with different characters. Raises ValueError for a character of more than one
+    dimension.
     """
     if symmetry.dimension != 1:
         raise ValueError(f"the basis of a sector of dimension {symmetry.dimension}: it must be 1")

@@ -21,27 +21,29 @@ from nqs_hpc.types import Ansatz, Local, Move, Operator, Tree
 
 # Pairs (s, s') asked for at a time: their activations stay in a core's cache.
 PAIRS = 1024
-# Moves of one sample beyond which they are made in blocks, and so many numbers of all samples, 1 GiB of them; and how
-# many pairs of all samples are held at a time then.
+# Moves of one sample beyond which they are made in blocks, and so are those of all samples where they would take more
+# than half of the memory; and how many pairs of all samples are held at a time then.
 MOVES = 2**13
-NUMBERS = 2**27
+MEMORY = 2**31
 HELD = 2**16
 
 Connected = Callable[[Array], tuple[Move, Array]]
 
 
-def local_values(operator: Operator, *, chunk: int | None, held: int = HELD) -> Local:
+def local_values(operator: Operator, *, chunk: int | None, held: int = HELD, memory: int = MEMORY) -> Local:
     """The local values (B,) of ``operator`` as `local_energies` has them."""
-    return Local(lambda ansatz: local_energies(ansatz, operator, chunk=chunk, held=held))
+    return Local(lambda ansatz: local_energies(ansatz, operator, chunk=chunk, held=held, memory=memory))
 
 
-def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None, held: int = HELD) -> Callable[..., Array]:
+def local_energies(
+    ansatz: Ansatz, operator: Operator, *, chunk: int | None, held: int = HELD, memory: int = MEMORY
+) -> Callable[..., Array]:
     """``(frozen, s_BN, time=None) -> (B,)``: complex where the ansatz or the operator is. ``time`` may be traced; it
     counts for operators that depend on it.
 
     ``chunk`` bounds how many configurations the network sees at a time: samples, and as many pairs as hold no more
     numbers than they do. ``held`` bounds the pairs (s, s') whose moves are held at a time, for operators with
-    ``connected_some``.
+    ``connected_some``; these go in blocks where all moves of the samples would take more than half of ``memory`` bytes.
     """
 
     def local_energies(frozen: Tree, s_BN: Array, time: Array | None = None) -> Array:
@@ -51,7 +53,7 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None, hel
         if now.n_connected == 0:
             return diagonal_B
         pairs = pairs_at_once(ansatz, now, frozen, s_BN[0], chunk)
-        if are_many(now, s_BN, chunk):
+        if are_many(now, s_BN, chunk, memory):
             size = min(MOVES, held, now.n_connected)
             samples = min(chunk or len(s_BN), max(1, held // size))
             blocks = in_blocks(ansatz, now, frozen, size, pairs)
@@ -67,7 +69,7 @@ def local_energies(ansatz: Ansatz, operator: Operator, *, chunk: int | None, hel
     return local_energies
 
 
-def are_many(operator: Operator, s_BN: Array, chunk: int | None) -> bool:
+def are_many(operator: Operator, s_BN: Array, chunk: int | None, memory: int = MEMORY) -> bool:
     """Whether the moves of an operator are made in blocks."""
     if operator.connected_some is None:
         return False
@@ -76,7 +78,7 @@ def are_many(operator: Operator, s_BN: Array, chunk: int | None) -> bool:
     if not operator.may_vanish:  # a few samples at a time
         return False
     numbers = activations(jax.make_jaxpr(operator.connected)(of_one(s_BN)).jaxpr)
-    return min(chunk or len(s_BN), len(s_BN)) * numbers > NUMBERS
+    return min(chunk or len(s_BN), len(s_BN)) * numbers > memory / 16  # numbers of 8 bytes
 
 
 def pairs_at_once(ansatz: Ansatz, operator: Operator, frozen: Tree, s_N: Array, chunk: int | None) -> int:

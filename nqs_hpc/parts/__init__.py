@@ -76,6 +76,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         comm,
         config.seed,
         chunk,
+        int(config.memory_gib * 2**30),
         optimizer,
         config.sampler,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.operators.local_values import local_energies
+from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
@@ -30,7 +30,6 @@ from nqs_hpc.tasks.trees import strong
 from nqs_hpc.types import (
     Ansatz,
     Ending,
-    Local,
     Observable,
     Operator,
     Progress,
@@ -65,10 +64,11 @@ def evaluate(
     n_steps: int,
     seed: int,
     chunk: int | None,
+    memory: int,
 ) -> Task:
     """``n_steps`` calls of the sampler with the parameters that `Task.given` brings."""
     rank = np.int32(comm.rank)
-    energy = Local(lambda ansatz: local_energies(ansatz, operator, chunk=chunk))
+    energy = local_values(operator, chunk=chunk, memory=memory)
     names = list(observables)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
     measure = jax.jit(measurement(ansatz, [energy, *(observables[name].local for name in names)], comm))

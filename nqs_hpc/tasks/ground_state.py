@@ -57,6 +57,7 @@ def ground_state(
     max_rejected: int,
     seed: int,
     chunk: int | None,
+    memory: int,
     average: float | None = None,
     broadcast: bool = False,
 ) -> Task:
@@ -66,7 +67,16 @@ def ground_state(
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
     """
     functions = vmc(
-        ansatz, operator, sampler, update, comm, seed=seed, chunk=chunk, average=average, broadcast=broadcast
+        ansatz,
+        operator,
+        sampler,
+        update,
+        comm,
+        seed=seed,
+        chunk=chunk,
+        memory=memory,
+        average=average,
+        broadcast=broadcast,
     )
     told_frozen = False
 

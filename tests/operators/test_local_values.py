@@ -102,9 +102,8 @@ def test_blocks_of_moves_change_nothing(pairs, monkeypatch):
     whole = jax.jit(local_energies(ansatz, operator, chunk=None))(ansatz.freeze(params), STATES)
     for moves, held, chunk in ((16, 64, None), (7, 100, 3)) if not pairs else ((16, 64, 3), (1000, 50, None)):
         monkeypatch.setattr(module, "MOVES", moves)
-        if moves > operator.n_connected:
-            monkeypatch.setattr(module, "NUMBERS", 1)
-        values = local_values(operator, chunk=chunk, held=held).prepare(ansatz)
+        memory = 16 if moves > operator.n_connected else 2**31
+        values = local_values(operator, chunk=chunk, held=held, memory=memory).prepare(ansatz)
         found = jax.jit(values)(ansatz.freeze(params), STATES)
         assert np.abs(found - whole).max() < 1e-12 * np.abs(whole).max()
     np.testing.assert_allclose(whole, exact(ansatz, operator, params), rtol=1e-10, atol=1e-10)

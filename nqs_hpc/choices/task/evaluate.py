@@ -73,4 +73,5 @@ class Evaluate(Task):
             n_steps=self.n_steps,
             seed=pieces.seed,
             chunk=pieces.chunk,
+            memory=pieces.memory,
         )
