@@ -35,6 +35,12 @@ def shown(capsys, folder, *words):
     return capsys.readouterr().out
 
 
+@pytest.fixture(autouse=True)
+def wide(monkeypatch):
+    """pytest's workers set the width of a terminal, on which columns would be left out."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
 @pytest.fixture
 def measured(tmp_path):
     """A run that measures an energy and an order parameter."""
