@@ -139,13 +139,15 @@ def test_a_file_does_not_name_what_is_imported(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="evil cannot be imported: SystemExit: imported"):
         build(keys("flax", "evil:Net"))
     from nqs_hpc.config import compose as module
+    from nqs_hpc.config import defaults
     from nqs_hpc.config.identity import to_plain
 
     plain = to_plain(compose(keys("flax", "evil:Net"), 1)) | {"allow_import": True}
-    composed = module._compose_groups({"ansatz": "flax"})
+    composed = defaults.compose_groups({"ansatz": "flax"})
     composed[0]["ansatz"]["module"] = "evil:Net"
     composed[0]["allow_import"] = True  # nor does a file say that it may
-    monkeypatch.setattr(module, "_compose_groups", lambda picked: composed)
+    for user in (module, defaults):
+        monkeypatch.setattr(user, "compose_groups", lambda picked: composed)
     with pytest.raises(InputError, match=r"ansatz\.module=evil:Net is not valid; valid: the same on the command line"):
         compose(["ansatz=flax"], 1)
     assert compose(["ansatz=flax", "allow_import=true"], 1).ansatz.module == "evil:Net"
