@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import derived, inner_mapping, key
+from nqs_hpc.choices.keys import Examples, derived, inner_mapping, key
 from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Evaluate(Task):
+    examples: ClassVar[Examples] = ()  # it needs a run
     prefix: ClassVar[str] = "evaluate-"
     source_key: ClassVar[str | None] = "run"
     optimizes: ClassVar[bool] = False
