@@ -365,7 +365,7 @@ def test_parameters_that_are_one_array(tmp_path, serial):
     checkpoint.save(tmp_path, state, serial, meta={}, keep=2)
     stored = checkpoint.read(tmp_path)
     assert np.array_equal(checkpoint.subtree(stored, "params/", jax.eval_shape(lambda: theta)), theta)
-    with pytest.raises(ValueError, match="params is in step_00000003.h5 but not in this run"):
+    with pytest.raises(ValueError, match=r"params is in step_00000003\.h5 but not in this run"):
         checkpoint.subtree(stored, "params/", {"w": theta})
 
 
