@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from nqs_hpc.choices import choice, names
@@ -24,5 +23,4 @@ def cases(group: str) -> dict[str, dict[str, Any]]:
 
 def configuration(**groups: Any) -> Config:
     """These choices and keys on a chain of six sites, or on another ``lattice``."""
-    given: Mapping[str, Any] = {"lattice": {"name": "chain", "length": N}, **groups}
-    return from_plain(given)
+    return from_plain({"lattice": {"name": "chain", "length": N}, **groups})

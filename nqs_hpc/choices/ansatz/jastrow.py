@@ -15,7 +15,7 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class Jastrow(Ansatz):
-    examples: ClassVar[Examples] = ({"init_scale": 0.3}, {"dtype": "complex"})
+    examples: ClassVar[Examples] = ({"init_scale": 0.3}, {"dtype": "complex", "init_scale": 0.3})
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex parameters")
     init_scale: float = _keys.init_scale("standard deviation of the initial parameters")
 

@@ -19,8 +19,8 @@ from nqs_hpc.types import Ansatz as Functions
 @dataclass(frozen=True)
 class Rbm(Ansatz):
     examples: ClassVar[Examples] = (
-        {"alpha": 1.5},
-        {"alpha": 1.5, "bias": False},
+        {"alpha": 1.5, "init_scale": 0.3},
+        {"alpha": 1.5, "bias": False, "init_scale": 0.3},
         {"alpha": 1.5, "dtype": "complex", "init_scale": 0.3},
     )
     alpha: float = key(checks.positive, "hidden units, in units of the number of sites")
