@@ -11,5 +11,5 @@ from nqs_hpc.choices.keys import Examples
 
 @dataclass(frozen=True)
 class Cnn(Residual):
-    examples: ClassVar[Examples] = ({"features": 3, "kernel": 2, "activation": "tanh", "dtype": "complex"},)
+    examples: ClassVar[Examples] = ({"features": 3, "kernel": 2},)
     skip: ClassVar[bool] = False

@@ -20,7 +20,6 @@ from nqs_hpc.types import Ansatz as Functions
 class Rbm(Ansatz):
     examples: ClassVar[Examples] = (
         {"alpha": 1.5, "init_scale": 0.3},
-        {"alpha": 1.5, "bias": False, "init_scale": 0.3},
         {"alpha": 1.5, "dtype": "complex", "init_scale": 0.3},
     )
     alpha: float = key(checks.positive, "hidden units, in units of the number of sites")
