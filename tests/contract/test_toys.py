@@ -111,27 +111,17 @@ def test_a_toy_task_runs(tree):
     assert found["greatest"] == lines[-1]["greatest"] == pytest.approx(greatest)
 
 
-FACTS = (
-    "tests/contract/test_hamiltonians.py",
-    "tests/contract/test_ansatz.py",
-    "-k",
-    "toy and (toy-on or choice_says)",
-)
-ALL = ("tests/contract", "--ignore=tests/contract/test_toys.py", "-k", "toy")
-
-
-@pytest.mark.parametrize(
-    ("what", "least"), [(FACTS, 27), pytest.param(ALL, 130, marks=pytest.mark.slow)], ids=["facts", "all"]
-)
-def test_contract_tests_find_the_toys(tree, what, least):
+@pytest.mark.slow
+def test_contract_tests_find_the_toys(tree):
     """With no edit of theirs either."""
     for name in ("tests/conftest.py", "tests/systems.py", "tests/ansatz", "tests/contract", "pyproject.toml"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         (tree / name).parent.mkdir(exist_ok=True)
         if not (tree / name).exists():
             copy(ROOT / name, tree / name)
+    words = ("tests/contract", "--ignore=tests/contract/test_toys.py", "-k", "toy", "-q", "-p", "no:cacheprovider")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *what],
+        [sys.executable, "-m", "pytest", *words],
         cwd=tree,
         env=os.environ | {"PYTHONPATH": str(tree)},
         capture_output=True,
@@ -140,4 +130,4 @@ def test_contract_tests_find_the_toys(tree, what, least):
     )
     assert done.returncode == 0, done.stdout
     passed = re.search(r"(\d+) passed", done.stdout)
-    assert passed and int(passed[1]) >= least
+    assert passed and int(passed[1]) > 130
