@@ -96,19 +96,29 @@ class Ansatz(NamedTuple):
 
 
 class Operator(NamedTuple):
-    """A Hermitian operator: <s|H|s> and, for s' != s, moves with their elements <s|H|s'>.
+    """An operator A: <s|A|s> and, for s' != s, moves with their elements <s|A|s'>.
 
     ``connected(s_N) -> (moves_KF, elements_K)`` with static K. Elements that vanish for this s come with a move whose
-    deltas are all 0. Elements are real where ``is_real``, else complex.
+    deltas are all 0. Elements are real where ``is_real``, else complex; the diagonal is real, or complex where the
+    operator is not Hermitian. Signs of fermions are signs of elements.
+
+    Where K is large ``connected_some(s_N, start, size)`` gives ``size`` (static) of the moves and elements from number
+    ``start`` (traced) on, those past the last with deltas and elements 0, so that all of them are never held at once.
+
+    An operator that depends on time is the one at time 0, and ``at(time)`` (traced) gives it at any: the same moves and
+    the same static facts, other numbers, so that one program serves all times.
     """
 
-    diagonal: Callable[[Array], Array]  # s_N -> real scalar
+    diagonal: Callable[[Array], Array]  # s_N -> scalar
     connected: Callable[[Array], tuple[Move, Array]]
     n_connected: int
     is_real: bool
     e_infinity: float  # Tr H / dim over the full space, the energy at infinite temperature
     may_vanish: bool = True  # whether elements can be 0 for some s
     bounds: tuple[float, float] = (-math.inf, math.inf)  # no eigenvalue lies outside; need not be tight
+    is_hermitian: bool = True
+    at: Callable[[Array], Operator] | None = None
+    connected_some: Callable[[Array, Array, int], tuple[Move, Array]] | None = None
 
 
 class Local(NamedTuple):
@@ -208,7 +218,7 @@ class Quantity(NamedTuple):
     key: str
     label: str
     unit: str = ""
-    format: str = ".6g"  # a format of Python, or "error": with its uncertainty, as -25.4906(12)
+    format: str = "error"  # with its uncertainty, as -25.4906(12), or a format specification of Python, such as ".3f"
     error: str | None = None  # the key of its standard error
 
 

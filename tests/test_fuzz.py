@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from nqs_hpc.cluster.site import load_site
-from nqs_hpc.config.compose import compose, to_plain
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.inputs import reading
-from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, study, tensorboard
+from nqs_hpc.job import checkpoint, checkpoint_file, files, lifecycle, lock, log, manifest, study, tensorboard
 from nqs_hpc.library.run import load_run, read_config
 from nqs_hpc.library.sweep import load_sweep
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.report.chapters import content
-from nqs_hpc.report.curves import Choice
+from nqs_hpc.report.curves import FitOptions
 from nqs_hpc.report.files import page_markdown, table_csv
-from nqs_hpc.report.places import holding
-from nqs_hpc.report.rows import read_rows
+from nqs_hpc.report.places import find_runs
+from nqs_hpc.report.rows import flat, read_rows
 from nqs_hpc.report.series import series
 from nqs_hpc.report.status import view
 from nqs_hpc.system import characters, edges, points
@@ -318,6 +319,8 @@ def test_terms_of_any_kind(place, document):
 
 SUMMARY = {"status": "done", "reason": "", "doubts": [], "step": 2, "final": True, "n_sites": 4, "v_score": 0.01}
 SUMMARY |= {"energy": {"mean": -4.5, "error": 0.01, "variance": 0.2}, "reference": {"energy": -4.6}, "r_hat": 1.01}
+SUMMARY |= {"task": "measure", "e_infinity": 0.0, "observables": {"m2": {"mean": 0.5, "error": 0.1}}}
+SUMMARY["quantities"] = [{"key": k, "label": k, "format": "error", "error": f"{k}_error"} for k in ("energy", "m2")]
 START = {"time": "2024-05-01T10:00:00+00:00", "step": 0, "n_ranks": 1, "hosts": ["a"], "reason": "new", "changed": []}
 START |= {"slurm_job": "12", "restart_count": None, "seconds": {"load": 1.0}, "exit": {"step": 2, "reason": "done"}}
 PHYSICS = {"lattice": {"name": "chain", "extent": [4]}, "ansatz": {"name": "rbm"}}
@@ -365,13 +368,13 @@ def restore(folder, **changes):
 
 def shown(folder):
     """What status, the table of the report and a notebook make of ``folder``: they show all there is."""
-    found = holding(str(folder))
+    found = find_runs(str(folder))
     rows = [one.row for one in read_rows(found, 1.7e9)]
     console = Console(file=io.StringIO(), width=200)
     console.print(view(found, rows, console))
     table = table_csv(rows)
-    pages = page_markdown(content(found, read_rows(found, 1.7e9), Choice()))
-    json.dumps([row._asdict() for row in rows], allow_nan=False)
+    pages = page_markdown(content(found, read_rows(found, 1.7e9), FitOptions()))
+    json.dumps([flat(row) for row in rows], allow_nan=False)
     for text in (console.file.getvalue(), table, pages):
         assert all(char.isprintable() or char == "\n" for char in text), [c for c in text if not c.isprintable()]
     text = load_sweep(folder).table()
@@ -500,12 +503,12 @@ META = {
 @pytest.fixture(scope="module")
 def image():
     leaves = {"step": np.int64(2), "params/w": np.arange(6.0).reshape(2, 3), "sampler/s": np.ones((4, 4), np.int8)}
-    return checkpoint._pack({name: np.asarray(leaf) for name, leaf in leaves.items()}, META)
+    return checkpoint_file.pack({name: np.asarray(leaf) for name, leaf in leaves.items()}, META)
 
 
 def sealed(body):
     """A file with the right checksum, as anybody can write it."""
-    return checkpoint._header(body) + body
+    return checkpoint_file._header(body) + body
 
 
 @fuzz(250)
@@ -515,7 +518,7 @@ def test_a_checkpoint(place, image, edits, right):
     folder = place / "saved"
     (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
     path = folder / "checkpoints" / "step_00000002.h5"
-    path.write_bytes(sealed(changed(image[checkpoint.BLOCK :], edits)) if right else changed(image, edits))
+    path.write_bytes(sealed(changed(image[checkpoint_file.BLOCK :], edits)) if right else changed(image, edits))
     tracemalloc.start()
     try:
         for what in (path, folder):
@@ -535,7 +538,7 @@ def test_what_a_checkpoint_says_of_itself(place, document):
         file.attrs["format_version"] = 1
         file.create_dataset("meta", data=np.bytes_(as_json(document)))
         file.create_dataset("step", data=2)
-    (place / "one.h5").write_bytes(b"\n" * checkpoint.BLOCK)
-    leaves = ends_well(checkpoint._unpack, Path("one.h5"), body.getvalue()) if isinstance(document, dict) else None
+    (place / "one.h5").write_bytes(b"\n" * checkpoint_file.BLOCK)
+    leaves = ends_well(checkpoint_file.unpack, Path("one.h5"), body.getvalue()) if isinstance(document, dict) else None
     if leaves is not None:
         assert isinstance(described(leaves[1]), bool)

@@ -60,14 +60,31 @@ ALLOWED: dict[str, set[str]] = {
     # Files and signals around any computation: a checkpoint must not know what it holds.
     "job": {"types", "inputs", "parallel"},
     # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm.
-    "report": {"inputs", "job.files", "job.lifecycle", "job.log", "job.progress", "job.slurm", "job.study"},
+    "report": {
+        "types",
+        "inputs",
+        "job.files",
+        "job.lifecycle",
+        "job.log",
+        "job.quantities",
+        "job.slurm",
+        "job.study",
+        "job.tails",
+    },
     # The input is checked before anything heavy is loaded: geometry and the grammar of Pauli strings, no physics.
     "config": {"types", "inputs", "choices", "system", "operators.pauli_strings", "job"},
 }
 # From a configuration, and from the arrays of a checkpoint, to what computes.
 ALLOWED["parts"] = set(ALLOWED) - {"report"}
 ALLOWED["cluster"] = {"inputs", "choices", "config", "job"}
-ALLOWED["sweep"] = {"inputs", "choices", "config", "job", "cluster"}  # many jobs, each a `submit` or a start
+ALLOWED["sweep"] = {
+    "inputs",
+    "choices",
+    "config",
+    "job",
+    "cluster",
+    "parallel.launchers",
+}  # many jobs, each a `submit` or a start
 # A notebook's view of runs and parts; it starts no job, so no loop and nothing of a start. What state a run is in says
 # report, so that it is the same in a notebook and on a terminal.
 ALLOWED["library"] = set(ALLOWED) - {"cluster", "sweep"}
@@ -85,7 +102,7 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
 NEVER_JAX = ("inputs", "system", "report", "config", "cluster", "sweep")
-NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.compile_cache", "parallel.agreement")
+NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.launchers", "parallel.compile_cache", "parallel.agreement")
 NEVER_JAX += ("job.study", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
 LATE_JAX = ("", "choices", "cli", "doctor", "__main__")
 LATE_JAX += ("library", "library.pieces", "library.run", "library.sweep", "library.tables")  # tables of runs need none

@@ -1,6 +1,6 @@
 """The launchers of a sweep, `hydra/launcher=local` and `slurm`, and its sweeper, as Hydra wants to find them.
 
-They hand the points that Hydra worked out to the task function, which `nqs_hpc.sweep` gives to `hydra.main` and which
+They pass the points that Hydra worked out to the task function, which `nqs_hpc.sweep` gives to `hydra.main` and which
 knows what a point is. Hydra's own sweeper would compose each point once more and write a file before anything is
 checked.
 """
@@ -30,11 +30,11 @@ class _PointsLauncher(Launcher):
         self.task_function = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Start the points; raises ValueError in another application, whose tasks are no jobs of nqs_hpc."""
+        """Start the points; raises ValueError in another application, whose tasks are not jobs of nqs_hpc."""
         del initial_job_idx
         launch_points = getattr(self.task_function, "launch_points", None)
         if launch_points is None:
-            raise ValueError(f"hydra/launcher={self.name} starts jobs of nqs_hpc alone: python -m nqs_hpc -m ...")
+            raise ValueError(f"hydra/launcher={self.name} starts only jobs of nqs_hpc: python -m nqs_hpc -m ...")
         states = launch_points(self.name, [list(words) for words in job_overrides])
         return [
             JobReturn(overrides=words, status=JobStatus.COMPLETED, _return_value=state)

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.types import Ansatz, Kind, Tree
 
 # how far log psi may deviate from the Cauchy-Riemann equations, relative to its derivative
@@ -28,7 +29,7 @@ def load_class(path: str, base: type) -> type:
     try:
         module = importlib.import_module(module_name)
     except (Exception, SystemExit) as error:  # the user's code can raise anything
-        raise ValueError(f"{module_name} cannot be imported: {error_line(error)}") from None
+        raise ValueError(f"{module_name} cannot be imported: {error_text(error)}") from None
     found = module
     for name in class_name.split("."):
         if not hasattr(found, name):
@@ -37,11 +38,6 @@ def load_class(path: str, base: type) -> type:
     if not (isinstance(found, type) and issubclass(found, base)):
         raise ValueError(f"{class_name} of {module_name} is not a subclass of {base.__module__.split('.')[0]}'s Module")
     return found
-
-
-def error_line(error: BaseException) -> str:
-    """An exception of the user's code, on one line of at most 200 characters."""
-    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def module_ansatz(

@@ -14,8 +14,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from nqs_hpc.ansatz.by_path import error_line, load_class
+from nqs_hpc.ansatz.by_path import load_class
 from nqs_hpc.ansatz.flax_module import Functions
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.types import Tree
 
 
@@ -40,7 +41,7 @@ def equinox_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dt
         fixed = eqx.partition(cls(key=jax.random.key(0), **arguments), eqx.is_inexact_array)[1]
         shapes = jax.eval_shape(trained, jax.random.key(0))
     except Exception as error:  # the user's code can raise anything
-        raise ValueError(f"{cls.__name__} cannot be made with a key and these arguments: {error_line(error)}") from None
+        raise ValueError(f"{cls.__name__} cannot be made with a key and these arguments: {error_text(error)}") from None
     if not jax.tree.leaves(shapes):
         raise ValueError(f"{cls.__name__} has no parameters")
 
@@ -50,7 +51,7 @@ def equinox_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dt
     try:
         found = jax.eval_shape(log_psi, shapes, s_N)
     except Exception as error:
-        raise ValueError(f"{cls.__name__} cannot be called on shape ({len(s_N)},): {error_line(error)}") from None
+        raise ValueError(f"{cls.__name__} cannot be called on shape ({len(s_N)},): {error_text(error)}") from None
     shape = getattr(found, "shape", None)
     if shape != () or not jnp.issubdtype(found.dtype, jnp.inexact):
         raise ValueError(f"{cls.__name__} returns shape {shape} for shape ({len(s_N)},); valid: (), one number log psi")

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.typing import DTypeLike
 
-from nqs_hpc.ansatz.by_path import error_line, load_class
+from nqs_hpc.ansatz.by_path import load_class
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.types import Tree
 
 
@@ -43,7 +44,7 @@ def flax_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dtype
         module = cls(**arguments)
         shapes = jax.eval_shape(module.init, jax.random.key(0), jnp.ones((1, len(s_N)), input_dtype))
     except Exception as error:  # the user's code can raise anything
-        raise ValueError(f"{cls.__name__} cannot be made with these arguments: {error_line(error)}") from None
+        raise ValueError(f"{cls.__name__} cannot be made with these arguments: {error_text(error)}") from None
     if others := sorted(set(shapes) - {"params"}):
         raise ValueError(
             f"{cls.__name__} has variables besides its parameters, which a run does not keep: {', '.join(others)}"
@@ -61,7 +62,7 @@ def flax_module(cls: type, arguments: Mapping[str, Any], s_N: Array, input_dtype
     try:
         found = jax.eval_shape(lambda params, s_BN: module.apply({"params": params}, s_BN), shapes["params"], two)
     except Exception as error:
-        raise ValueError(f"{cls.__name__} cannot be called on shape (2, {len(s_N)}): {error_line(error)}") from None
+        raise ValueError(f"{cls.__name__} cannot be called on shape (2, {len(s_N)}): {error_text(error)}") from None
     shape = getattr(found, "shape", None)
     if shape != (2,) or not jnp.issubdtype(found.dtype, jnp.inexact):
         raise ValueError(

@@ -29,6 +29,7 @@ class Pieces(NamedTuple):
     comm: Comm
     seed: int
     chunk: int | None
+    memory: int  # bytes that what is not bounded by chunks may plan with
     optimizer: Optimizer
     sampler_choice: SamplerChoice
     signs_off: Callable[

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nqs_hpc import __version__
-from nqs_hpc.config.admission import Leave, refusal
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.admission import Answer, refusal
+from nqs_hpc.config.compose import compose
 from nqs_hpc.config.files import check_folder
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs.checks import InputError
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         n_started, number = launched()
         if n_started > 1:
             line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
-            return _leave(Leave(BAD_INPUT, line), speaks=number == 0)
+            return _leave(Answer(BAD_INPUT, line), speaks=number == 0)
         with streams.undisturbed():  # `| head` has read enough: what was asked for is done all the same
             return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
     with streams.undisturbed():
@@ -111,12 +112,12 @@ def _job(words: list[str], begun: float) -> int:
         n_started, number = launched()
         if here.size != n_started:
             # Each would run the whole job, all of them in one folder.
-            return _leave(Leave(FAULT, singletons(here, n_started)), speaks=number == 0)
+            return _leave(Answer(FAULT, singletons(here, n_started)), speaks=number == 0)
         facts = {**versions(), "MPI": here.library, **settings()} if here.size > 1 else {}
         if odd := disagreement(facts, here):
-            return _leave(Leave(FAULT, odd), speaks=here.rank == 0)
+            return _leave(Answer(FAULT, odd), speaks=here.rank == 0)
         order = here.bcast(decide(words, here.size) if here.rank == 0 else None)
-        if isinstance(order, Leave):
+        if isinstance(order, Answer):
             return _leave(order, speaks=here.rank == 0)
         if here.rank == 0 and order.warning:
             print(harmless(order.warning), file=sys.stderr, flush=True)
@@ -147,19 +148,19 @@ def _run(job: Job, here: World, signals: Signals, begun: float) -> int:
     except InputError as error:  # known only once the network was built; the same on all ranks
         if here.rank == 0:
             withdraw(job.folder, job.made)
-        code = _leave(Leave(BAD_INPUT, str(error)), speaks=here.rank == 0)
+        code = _leave(Answer(BAD_INPUT, str(error)), speaks=here.rank == 0)
     except Refused as error:
-        code = _leave(Leave(FAULT, str(error)), speaks=here.rank == 0)
+        code = _leave(Answer(FAULT, str(error)), speaks=here.rank == 0)
     except (OSError, Lost) as error:
         if not files.on_all_ranks(error):
             raise
-        code = _leave(Leave(FAULT, files.why(error)), speaks=here.rank == 0)
+        code = _leave(Answer(FAULT, files.why(error)), speaks=here.rank == 0)
     if here.rank == 0:
         release(job.folder)
     return code
 
 
-def _leave(left: Leave, *, speaks: bool) -> int:
+def _leave(left: Answer, *, speaks: bool) -> int:
     """The exit code of ``left``, whose line one rank prints."""
     if speaks:
         print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
@@ -176,14 +177,14 @@ def singletons(here: World, n_started: int) -> str:
     )
 
 
-def decide(words: list[str], n_ranks: int) -> Job | Leave:
+def decide(words: list[str], n_ranks: int) -> Job | Answer:
     """What a command line asks for. Rank 0 calls it; it never raises for what a user can get wrong."""
     if any(word in ("-h", "--help") for word in words):
-        return Leave(DONE, help_text())
+        return Answer(DONE, help_text())
     if words == ["--version"]:
-        return Leave(DONE, f"nqs_hpc {__version__}")
+        return Answer(DONE, f"nqs_hpc {__version__}")
     if flags := [word for word in words if word.startswith("-")]:
-        return Leave(
+        return Answer(
             BAD_INPUT,
             f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, status, report, doctor, "
             "--help, --version",
@@ -196,11 +197,11 @@ def decide(words: list[str], n_ranks: int) -> Job | Leave:
             return left
         made = files.make(folder / "checkpoints")
         if (reason := lock(folder)) is not None:
-            return Leave(FAULT, reason)
+            return Answer(FAULT, reason)
     except InputError as error:
-        return Leave(BAD_INPUT, str(error))
+        return Answer(BAD_INPUT, str(error))
     except (OSError, ValueError) as error:
-        return Leave(FAULT, f"cannot start: {files.why(error)}")
+        return Answer(FAULT, f"cannot start: {files.why(error)}")
     return Job(config, folder, programs, warning, made)
 
 

@@ -171,7 +171,7 @@ def _bounded(error: type[Exception]) -> Iterator[None]:
 def _template(folders: tuple[Path, ...], name: str) -> str | None:
     """The text of a template, from the first of ``folders`` that has it; None where none has.
 
-    Nobody has named these files, so they are no links: what they lead to would be printed by --dry-run.
+    Nobody has named these files, so links are refused: what they lead to would be printed by --dry-run.
     """
     if not reading.is_name(name):
         return None

@@ -8,35 +8,35 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from nqs_hpc.config.compose import differences, physics
 from nqs_hpc.config.files import check_source
+from nqs_hpc.config.identity import differences, physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.job.files import check_places, read_json
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED, finished, stop_requested
 from nqs_hpc.job.manifest import recorded_physics
 
 
-class Leave(NamedTuple):
-    """Nothing to run: a line for the user, and the exit code."""
+class Answer(NamedTuple):
+    """What a command ends with where there is nothing to run: a line for the user, and the exit code."""
 
     code: int
     line: str
 
 
-def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Leave | None:
+def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Answer | None:
     """Why ``config`` is not to start in ``folder``; None where it is.
 
     ``source_is_there``: whether the run that ``init_from`` names must be there already.
     Raises InputError for an ``init_from`` without checkpoints, ValueError for files of the folder that cannot be read,
-    or that are no files.
+    or that are not regular files.
     """
     check_places(folder)
     if stop_requested(folder):
-        return Leave(STOPPED, f"{folder / 'STOP'} is there: the run stays stopped until you remove that file")
+        return Answer(STOPPED, f"{folder}/STOP is there: the run stays stopped until you remove that file")
     known = recorded_physics(folder)
     if known is not None and (changed := differences(known, physics(config))):
         line = f"run_dir={folder} holds a run of another physics: {'; '.join(changed)}; choose another run_dir"
-        return Leave(BAD_INPUT, line)
+        return Answer(BAD_INPUT, line)
     reached = finished(folder)
     total, asked = config.task.total_steps, config.task.samples_of_end
     if reached is not None and (total is None or reached.step >= total):
@@ -45,10 +45,10 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Le
         n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
         if config.sampler.is_exact or n_samples is None or asked is None or asked <= n_samples:
             samples = "" if n_samples is None else f", the energy from {n_samples} samples"
-            return Leave(DONE, f"{said}{samples}; nothing to do")
+            return Answer(DONE, f"{said}{samples}; nothing to do")
         if not any((folder / "checkpoints").glob("step_*.h5")):  # a start would make all steps again
             few = f"{n_samples} final samples, {asked} are asked for"
-            return Leave(FAULT, f"{said}, {few}, and no checkpoint is left to take them from")
+            return Answer(FAULT, f"{said}, {few}, and no checkpoint is left to take them from")
     if source_is_there and config.init_from is not None and not any((folder / "checkpoints").glob("step_*.h5")):
         check_source("init_from", config.init_from)  # a run with checkpoints of its own needs the other's no more
     return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from nqs_hpc.config.sections import Resources
-from nqs_hpc.inputs.checks import BySize, bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.mappings import BySize
 
 
 def resolve_resources(given: Resources, n_sites: int) -> Resources:

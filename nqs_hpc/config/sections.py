@@ -8,6 +8,7 @@ from typing import Literal
 
 from nqs_hpc.choices.keys import Auto, Float, key
 from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.mappings import by_size
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,14 @@ class Resources:
     ``threads``. Resolved: single values.
     """
 
-    ranks: int = key(checks.by_size(checks.integer()), "MPI ranks of a job that is submitted", physics=False)
+    ranks: int = key(by_size(checks.integer()), "MPI ranks of a job that is submitted", physics=False)
     nodes: int | None = key(
-        checks.by_size(checks.optional(checks.integer())),
+        by_size(checks.optional(checks.integer())),
         "nodes they share; null: as the queue likes (gpu: one)",
         physics=False,
     )
     threads: int | Auto = key(
-        checks.by_size(checks.either("auto", checks.integer())),
+        by_size(checks.either("auto", checks.integer())),
         "cores of a rank; auto: 1 in a queue or a sweep, else all that the rank may use",
         physics=False,
     )
@@ -101,11 +102,11 @@ class Resources:
         checks.choice("cpu", "gpu"), "what a rank computes on; gpu: one device a rank", physics=False
     )
     memory_gib: float | None = key(
-        checks.by_size(checks.optional(checks.positive)),
+        by_size(checks.optional(checks.positive)),
         "memory of a rank to reserve; null: the queue's default",
         physics=False,
     )
-    time: str = key(checks.by_size(checks.duration), "time limit, HH:MM:SS, D-HH:MM:SS or minutes", physics=False)
+    time: str = key(by_size(checks.duration), "time limit, HH:MM:SS, D-HH:MM:SS or minutes", physics=False)
     site: str | None = key(
         checks.optional(checks.path),
         "file like slurm/site.yaml; null: that one, where it is here",

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.choices import choice, groups
-from nqs_hpc.config.compose import choices, conf_dir
+from nqs_hpc.config.defaults import choices, conf_dir
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs.checks import OPTIONAL, SCHEDULES, show
+from nqs_hpc.inputs.checks import show
+from nqs_hpc.inputs.schedules import OPTIONAL, SCHEDULES
 
 WIDTH = 100
 # those of a job as Config has them, then those of a sweep

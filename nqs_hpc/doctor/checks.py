@@ -9,27 +9,23 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.job.manifest import versions
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.agreement import disagreement, settings
-from nqs_hpc.parallel.launch import LAUNCHERS, Placement, place
+from nqs_hpc.parallel.errors import error_text
+from nqs_hpc.parallel.launch import Placement, place
+from nqs_hpc.parallel.launchers import LAUNCHERS, without_launcher
 from nqs_hpc.parallel.world import World
 
 LEVELS = ("ok", "warning", "fault")
 CHILD_SECONDS = 120.0  # for a child that loads jax, perhaps from a network file system
-SMALL, LOOPS = 8, 200  # numbers in a small message; reductions in a row, so that the call itself does not count
-LARGE, REPEATS = 2**21, 5  # numbers in a large message: 16 MiB; calls, of which the fastest counts
 MIB = 2**20
 BUILD = "`make` with the MPI= of this installation, or pip install --no-cache-dir --no-build-isolation mpi4jax"
 
@@ -56,14 +52,8 @@ def together(here: World, act: Callable[[], Any]) -> list[Outcome]:
     try:
         value, error = act(), ""
     except Exception as raised:
-        value, error = None, one_line(raised)
+        value, error = None, error_text(raised)
     return here.allgather(Outcome(here.rank, socket.gethostname(), value, error))
-
-
-def one_line(error: BaseException) -> str:
-    """The kind and the words of an exception on one line of at most about 400 characters."""
-    text = f"{type(error).__name__}: {' '.join(str(error).split())}".removesuffix(": ")
-    return text if len(text) <= 400 else text[:397] + "..."
 
 
 def worst(statuses: list[str]) -> str:
@@ -200,7 +190,7 @@ def child(code: str, variables: dict[str, str]) -> tuple[str, str]:
     The process knows nothing of a launcher, so that an MPI it starts has one rank.
     """
     # jax would end a traceback with words on tracebacks, and what counts is its last line
-    environment = without_launcher(dict(os.environ)) | {"JAX_TRACEBACK_FILTERING": "off"} | variables
+    environment = without_launcher(os.environ) | {"JAX_TRACEBACK_FILTERING": "off"} | variables
     command = [sys.executable, "-c", code]
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=CHILD_SECONDS)
@@ -211,13 +201,6 @@ def child(code: str, variables: dict[str, str]) -> tuple[str, str]:
     how = f"exit code {done.returncode}" if done.returncode >= 0 else signal.Signals(-done.returncode).name
     said = done.stderr.strip().splitlines()
     return "", f"ended by {how}" + (f": {said[-1].strip()}" if said else "")
-
-
-def without_launcher(environment: dict[str, str]) -> dict[str, str]:
-    """``environment`` without what a launcher of ranks tells them."""
-    prefixes = ("PMI_", "PMIX_", "OMPI_", "PRTE_", "MPI_LOCAL", "HYD", "SLURM_STEP_")
-    names = {"SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", *(name for pair in LAUNCHERS for name in pair)}
-    return {k: v for k, v in environment.items() if not k.startswith(prefixes) and k not in names}
 
 
 # --- where ranks compute ---
@@ -256,163 +239,3 @@ def threads(placed: list[Outcome]) -> Line:
 
     lines = [outcome if outcome.error else outcome._replace(value=judge(outcome)) for outcome in placed]
     return merged(lines, "start without binding options, and see whether the launcher binds to cores that exist")
-
-
-class Device(NamedTuple):
-    """What jax computes on, of one rank."""
-
-    platform: str  # cpu, gpu, ...
-    kind: str
-    number: int  # of devices that jax sees
-    given: str | None  # the GPU the rank was given; None where there are none to give
-    identity: str  # of that GPU, among those of its host
-    hidden: str  # what speaks of GPUs, and what may hide them, where jax sees none; empty where nothing does
-
-
-def device(given: str | None) -> Device:
-    """This rank's device; imports jax. ``given``: the id that `place` chose."""
-    import jax
-
-    try:
-        found = jax.devices()
-    except Exception as error:  # without a word, where JAX_PLATFORMS names what this jax was not built for
-        asked_for = os.environ.get("JAX_PLATFORMS", "")
-        raise RuntimeError(f"jax finds no device, JAX_PLATFORMS={asked_for}: {one_line(error)}") from None
-    nodes = list(Path("/dev").glob("nvidia[0-9]*"))
-    hidden = ""
-    if found[0].platform == "cpu" and (nodes or given is not None):
-        words = [f"{len(nodes)} in /dev"] if nodes else []
-        words += [
-            f"{name}={os.environ[name]}" for name in ("CUDA_VISIBLE_DEVICES", "JAX_PLATFORMS") if name in os.environ
-        ]
-        hidden = ", ".join(words)
-    listing = ""
-    if given is not None and shutil.which("nvidia-smi"):
-        asked = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=CHILD_SECONDS)
-        listing = asked.stdout
-    return Device(found[0].platform, found[0].device_kind, len(found), given, gpu_identity(given, listing), hidden)
-
-
-def gpu_identity(given: str | None, listing: str) -> str:
-    """What a GPU's id stands for in ``nvidia-smi -L``: where Slurm shows each rank one GPU alone, all are number 0."""
-    if given is None:
-        return ""
-    known = re.findall(r"^GPU (\d+): .*\(UUID: ([^)\s]+)\)", listing, flags=re.MULTILINE)
-    return dict(known).get(given, given)
-
-
-def devices(outcomes: list[Outcome]) -> Line:
-    """What each rank computes on; from the outcomes of `device`."""
-    use = [(o.rank, o.host, o.value.identity) for o in outcomes if not o.error and o.value.given is not None]
-
-    def judge(outcome: Outcome) -> Line:
-        own: Device = outcome.value
-        if own.platform == "cpu":
-            if own.hidden:
-                advice = (
-                    "pip install 'jax[cuda13]' (driver 580 or newer, else jax[cuda12]) and build mpi4jax with CUDA=1; "
-                    "where it is, unset JAX_PLATFORMS and ask Slurm for GPUs"
-                )
-                return Line("warning", f"jax sees CPUs only, but there are GPUs ({own.hidden})", advice)
-            return Line("ok", "CPU")
-        found = f"{own.number} {own.platform} ({own.kind})"
-        if any(rank != outcome.rank and (host, gpu) == (outcome.host, own.identity) for rank, host, gpu in use):
-            advice = "one rank a GPU: as many --ntasks-per-node as --gpus-per-node"
-            return Line("warning", f"{found}, GPU {own.given} shared with other ranks", advice)
-        return Line("ok", found)
-
-    lines = [outcome if outcome.error else outcome._replace(value=judge(outcome)) for outcome in outcomes]
-    return merged(lines, "JAX_PLATFORMS and the installed jax must fit the machine: pip install jax or 'jax[cuda13]'")
-
-
-# --- what ranks do together ---
-
-
-def allreduce(here: World) -> Line:
-    """One sum over all ranks inside jit: its value, the latency of small messages and the bandwidth of large ones."""
-    if here.size == 1:
-        return Line("ok", "one rank: nothing to send")
-    programs: dict[str, Any] = {}
-
-    def prepare() -> None:
-        import jax
-        import jax.numpy as jnp
-
-        from nqs_hpc.parallel.comm import comm
-
-        links = comm(here)
-
-        def many(x: jax.Array) -> jax.Array:
-            return jax.lax.fori_loop(0, LOOPS, lambda _, x: links.sum(x) / links.size, x)
-
-        small, large = jnp.full(SMALL, 3.0), jnp.arange(LARGE, dtype=float) % 1024 + here.rank
-        programs["small"], programs["large"] = (jax.jit(many), small), (jax.jit(links.sum), large)
-        for function, x in programs.values():
-            # What cannot be compiled fails here, where no rank waits. The result is not called: a compiled program of
-            # mpi4jax forgets the token that orders its messages after the first call (jax 0.10).
-            function.lower(x).compile()
-
-    def run() -> tuple[float, float, int]:
-        import numpy as np
-
-        times, results = {}, {}
-        for name, (function, x) in programs.items():
-            times[name] = float("inf")
-            for _ in range(REPEATS):
-                begun = time.perf_counter()
-                results[name] = function(x).block_until_ready()
-                times[name] = min(times[name], time.perf_counter() - begun)
-        # whole numbers below 2**53: the sums are exact in whatever order
-        expected = np.arange(LARGE) % 1024 * here.size + here.size * (here.size - 1) // 2
-        wrong = np.sum(np.asarray(results["large"]) != expected) + np.sum(np.asarray(results["small"]) != 3.0)
-        return times["small"] / LOOPS, times["large"], int(wrong)
-
-    advice = f"build mpi4jax for this MPI (CUDA=1 for GPUs): {BUILD}"
-    ready = together(here, prepare)
-    if (broken := failures(ready, advice)) is not None:
-        return broken
-    ran = together(here, run)
-    if (broken := failures(ran, advice)) is not None:
-        return broken
-    if wrong := [outcome for outcome in ran if outcome.value[2]]:
-        return Line("fault", f"wrong sums on {who(wrong)}", f"{advice}; else ask for another MPI or network setting")
-    latency, large_s = (max(outcome.value[part] for outcome in ran) for part in (0, 1))
-    speed = f"{8 * LARGE / MIB:.0f} MiB in {1e3 * large_s:.1f} ms ({8 * LARGE / large_s / 1e9:.2f} GB/s)"
-    return Line("ok", f"sums over {here.size} ranks are right; {8 * SMALL} bytes in {1e6 * latency:.1f} us, {speed}")
-
-
-CUDA_AWARE = """
-import jax, jax.numpy as jnp, mpi4jax
-from mpi4py import MPI
-x = jnp.arange(1024.0)
-y = jax.jit(lambda x: mpi4jax.allreduce(x, op=MPI.SUM, comm=MPI.COMM_WORLD))(x)
-print("equal" if bool((x == y).all()) else "not equal", jax.devices()[0].platform)
-"""
-
-
-def cuda_aware(here: World, found: list[Outcome]) -> Line:
-    """Whether MPI takes GPU memory as it is; tried in a child by one rank a host, for where it does not, it crashes.
-
-    ``found``: the outcomes of `device`. A fault only where the user has asked for it, so that jobs would crash.
-    """
-    gpus = {outcome.host for outcome in found if not outcome.error and outcome.value.platform != "cpu"}
-    if not gpus:
-        return Line("ok", "does not apply: jax computes on CPUs")
-
-    def act() -> Line | None:
-        if here.local_rank > 0 or socket.gethostname() not in gpus:
-            return None
-        in_use = os.environ.get("MPI4JAX_USE_CUDA_MPI", "").lower() in ("1", "true", "on")
-        return judge_cuda_aware(*child(CUDA_AWARE, {"MPI4JAX_USE_CUDA_MPI": "1"}), in_use=in_use)
-
-    return merged(together(here, act), "leave MPI4JAX_USE_CUDA_MPI unset", "host")
-
-
-def judge_cuda_aware(answer: str, trouble: str, *, in_use: bool) -> Line:
-    """From the last line of the child, or why there is none; ``in_use``: jobs of this environment rely on it."""
-    if answer.startswith("equal"):
-        return Line("ok", "works on one rank" + ("" if in_use else "; MPI4JAX_USE_CUDA_MPI=1 would use it"))
-    found = f"does not work with MPI4JAX_USE_CUDA_MPI=1 ({trouble or 'wrong sums'})"
-    if in_use:
-        return Line("fault", f"{found}, which is set", "unset it: messages then go through host memory")
-    return Line("warning", found, "leave that unset: messages go through host memory; or use a CUDA-aware MPI")

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import NamedTuple, TextIO
 
 from nqs_hpc.doctor import checks, site
-from nqs_hpc.doctor.checks import Line, Outcome, one_line
+from nqs_hpc.doctor import devices as on_devices
+from nqs_hpc.doctor.checks import Line, Outcome
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.launch import launched
 from nqs_hpc.parallel.world import World, alone, world
 
@@ -51,7 +53,7 @@ def doctor(words: list[str]) -> int:
             try:
                 here = world()
             except Exception as error:  # no MPI, or not that of mpi4py: the rest can be looked at all the same
-                here, trouble = alone(), one_line(error)
+                here, trouble = alone(), error_text(error)
             apart = bool(trouble) or here.size != n_started
             # Ranks that MPI does not bring together are each rank 0 of a world of their own.
             speaks = here.rank == 0 and (not apart or n_started == 1 or number == 0)
@@ -69,7 +71,7 @@ def doctor(words: list[str]) -> int:
                 time.sleep(LINGER_SECONDS)
             return code
         except BaseException as error:
-            print(f"doctor failed: {one_line(error)}", file=sys.stderr, flush=True)
+            print(f"doctor failed: {error_text(error)}", file=sys.stderr, flush=True)
             if here is not None and here.size > 1:
                 here.abort(FAULT)  # the others may wait for this rank in a collective
             return FAULT
@@ -92,19 +94,23 @@ def examine(
 
     def devices() -> Line:
         mine = placed[here.rank]
-        found.extend(checks.together(here, lambda: checks.device(None if mine.error else mine.value[0].gpu)))
-        return checks.devices(found)
+        found.extend(checks.together(here, lambda: on_devices.device(None if mine.error else mine.value[0].gpu)))
+        return on_devices.devices(found)
 
     def allreduce() -> Line:
         broken = [name for name, line in needed.items() if line.status == "fault"]
-        return checks.not_tried(f"{', '.join(broken)} at fault") if broken and here.size > 1 else checks.allreduce(here)
+        return (
+            checks.not_tried(f"{', '.join(broken)} at fault")
+            if broken and here.size > 1
+            else on_devices.allreduce(here)
+        )
 
     note("mpi", lambda: checks.mpi(here, n_started, trouble))
     note("versions", lambda: checks.installation(here))
     needed = {"mpi4jax": note("mpi4jax", lambda: checks.bridge(here))}
     needed["threads"] = note("threads", threads)
     needed["devices"] = note("devices", devices)
-    needed["cuda_mpi"] = note("cuda_mpi", lambda: checks.cuda_aware(here, found))
+    needed["cuda_mpi"] = note("cuda_mpi", lambda: on_devices.cuda_aware(here, found))
     if not apart:
         note("allreduce", allreduce)
     note("slurm", lambda: site.queue(here))
@@ -155,7 +161,7 @@ def report(here: World, out: TextIO, *, speaks: bool, as_json: bool) -> Report:
         try:
             line = check()
         except Exception as error:
-            line = Line("fault", one_line(error), "report this: the check itself is broken")
+            line = Line("fault", error_text(error), "report this: the check itself is broken")
         finally:
             timer.cancel()
         add(name, line)

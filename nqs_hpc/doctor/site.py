@@ -16,11 +16,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nqs_hpc.doctor.checks import MIB, Line, Outcome, count, failures, merged, one_line, together, who
+from nqs_hpc.doctor.checks import MIB, Line, Outcome, count, failures, merged, together, who
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lock import flock
 from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import compile_cache
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.world import World
 
 ASK_SECONDS = 5.0  # for a Slurm command to answer
@@ -254,7 +255,7 @@ def programs(here: World) -> Line:
                 file.write(b"\0" * 4096)
             free = shutil.disk_usage(place).free
         except (OSError, ValueError) as error:
-            return Line("warning", one_line(error), advice)
+            return Line("warning", error_text(error), advice)
         found = f"{kept}: {count(len(entries), 'program')}, {sum(entries) / MIB:.0f} MiB"
         if free < 100 * MIB:
             return Line("warning", f"{found}, {free / MIB:.0f} MiB free", advice)

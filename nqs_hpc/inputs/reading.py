@@ -34,7 +34,7 @@ CHECKPOINT = 64 * 1024 * MIB  # parameters, their averages and those of the opti
 
 DEPTH = 64  # of lists in lists; ours have six
 NODES = 500_000  # of a YAML text whose aliases are written out: the bonds of a hundred thousand pairs
-NUMBERED = 1000  # keys of one mapping that are no words: numbers can be chosen so that their hashes are all the same
+NUMBERED = 1000  # keys of one mapping that are not words: numbers can be chosen so that their hashes are all the same
 DIGITS = 400  # of a number in YAML: converting one takes time that grows with the square of them
 
 _KINDS = (
@@ -251,11 +251,11 @@ def _loader(simple: bool) -> Any:
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             if sum(key.tag != "tag:yaml.org,2002:str" for key, _ in node.value) > NUMBERED:
-                raise ConstructorError(None, None, f"more than {NUMBERED} keys that are no words", node.start_mark)
+                raise ConstructorError(None, None, f"more than {NUMBERED} keys that are not words", node.start_mark)
             return super().construct_mapping(node, deep=deep)
 
     class Bounded(Quick):
-        """Nodes are composed from the parser's events in Python, for in C nobody counts them."""
+        """Nodes are composed from the parser's events in Python, because in C nobody counts them."""
 
         def __init__(self, stream: Any) -> None:
             super().__init__(stream)

@@ -12,11 +12,7 @@ they are read; ours lie in the file as they are, and no other is read. So nothin
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
 import math
-import os
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -26,27 +22,16 @@ import jax
 import numpy as np
 
 from nqs_hpc.inputs import reading
-from nqs_hpc.inputs.reading import printable
-from nqs_hpc.job.files import on_root, plain, remove, subfolder, sync_folder, write
+from nqs_hpc.job.checkpoint_file import CheckpointError, Damaged, Leaves, check, pack, unpack, verified
+from nqs_hpc.job.files import on_root, remove, subfolder, sync_folder, write
 from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
 from nqs_hpc.types import RunState
 
 if TYPE_CHECKING:
-    import h5py
+    pass
 
-FORMAT_VERSION = 2
-# of format 1, whose state was that of a ground state alone: what is dealt to the ranks, and what else was kept
-_CHAINS_1, _MEMORY_1 = "sampler", ("update", "good", "average", "scale", "rejected", "untried")
-BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
-LARGE = 256 * reading.MIB  # which is looked at before it is read
 ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the configuration
-
-Leaves = dict[str, np.ndarray]
-
-
-class CheckpointError(ValueError):
-    """There are checkpoints, but this program can use none of them."""
 
 
 class Loaded(NamedTuple):
@@ -89,7 +74,7 @@ def save(
         path = folder / "checkpoints" / f"step_{int(leaves['step']):08d}.h5"
         subfolder(path.parent)
         sync_folder(folder)
-        write(path, _pack(leaves, meta))
+        write(path, pack(leaves, meta))
         _prune(path, max(keep, 2))
         return path
 
@@ -225,10 +210,6 @@ def steps(folder: Path) -> dict[int, Path]:
     return {_step(path): path for path in reversed(_newest_first(folder))}
 
 
-class _Damaged(Exception):
-    pass
-
-
 def _named(tree: Any, prefix: str = "") -> tuple[dict[str, Any], Any]:
     """Leaves by path in the order of the tree, and the tree's structure. A single array is at ``prefix`` itself."""
     pairs, treedef = jax.tree_util.tree_flatten_with_path(tree)
@@ -246,8 +227,8 @@ def _newest_good(
     damaged: list[tuple[str, str]] = []
     for path in paths:
         try:
-            leaves, meta = _unpack(path, _verified(path, limit, follow=follow))
-        except (OSError, _Damaged) as error:
+            leaves, meta = unpack(path, verified(path, limit, follow=follow))
+        except (OSError, Damaged) as error:
             damaged.append((path.name, str(getattr(error, "strerror", None) or error)))
             continue
         return leaves, meta, path, tuple(f"{name}: {what}; {path.name} is taken instead" for name, what in damaged)
@@ -263,120 +244,6 @@ def _key_name(key: Any) -> str:
 
 def _of_chains(name: str) -> bool:
     return name == "chains" or name.startswith("chains/")
-
-
-def _pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
-    """The bytes of a checkpoint file; the same leaves and meta always give the same bytes."""
-    import h5py  # not before the first checkpoint: a start does not wait for it
-
-    with h5py.File("image", "w", driver="core", backing_store=False, userblock_size=BLOCK) as file:
-        file.attrs["format_version"] = FORMAT_VERSION
-        for name, leaf in leaves.items():
-            if leaf.dtype.kind not in "biufc":
-                raise ValueError(f"checkpoint: {name} has dtype {leaf.dtype}; booleans and numbers can be stored")
-            file.create_dataset(name, data=leaf)
-        # A dataset, because an attribute cannot exceed 64 KiB and a composed config can.
-        file.create_dataset("meta", data=np.bytes_(json.dumps(plain(meta), allow_nan=False).encode()))
-        file.flush()
-        body = file.id.get_file_image()  # without the user block
-    return _header(body) + body
-
-
-def _header(body: bytes | memoryview) -> bytes:
-    return _header_of(hashlib.sha256(body).hexdigest())
-
-
-def _header_of(checksum: str) -> bytes:
-    return f"nqs_hpc checkpoint\nsha256 {checksum}\n".encode().ljust(BLOCK, b"\n")
-
-
-def _verified(path: Path, limit: int = reading.CHECKPOINT, *, follow: bool = False) -> bytes:
-    """The bytes of a checkpoint file whose every bit is as written, else _Damaged; OSError if it may not be read."""
-    with reading.opened(path, follow=follow) as file:
-        if os.fstat(file.fileno()).st_size > LARGE:
-            _check(path, limit, follow=follow)  # before it takes memory: a file with holes has any size for nothing
-    data = reading.data(path, limit, follow=follow)
-    if len(data) <= BLOCK:
-        raise _Damaged(f"is only {len(data)} bytes long")
-    if data[:BLOCK] != _header(memoryview(data)[BLOCK:]):
-        raise _Damaged(f"its checksum does not fit its {len(data)} bytes")
-    return data
-
-
-def _check(path: Path, limit: int, *, follow: bool = False) -> None:
-    """As `_verified`, block by block, without the bytes."""
-    with reading.opened(path, follow=follow) as file:
-        if (size := os.fstat(file.fileno()).st_size) > limit:
-            raise _Damaged(f"is larger than {limit // reading.MIB} MiB")
-        header, found = file.read(BLOCK), hashlib.sha256()
-        while part := file.read(8 * reading.MIB):
-            found.update(part)
-    if header != _header_of(found.hexdigest()):
-        raise _Damaged(f"its checksum does not fit its {size} bytes")
-
-
-def _unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
-    """The leaves and the meta of a file's bytes; _Damaged where it holds what no checkpoint holds."""
-    import h5py
-
-    found: dict[str, h5py.Dataset] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = item
-        elif not isinstance(item, h5py.Group):
-            raise _Damaged(f"{printable(name)} in it is no array")
-
-    try:
-        with h5py.File(io.BytesIO(data), "r") as file:
-            if (version := int(file.attrs["format_version"])) not in (1, FORMAT_VERSION):
-                raise CheckpointError(
-                    f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version "
-                    "that wrote it, or choose another run_dir"
-                )
-            file.visititems(visit)  # goes along hard links alone, none of which leads out of the file
-            left = len(data)
-            for name, item in found.items():
-                kinds = "S" if name == "meta" and item.shape == () else "biufc"
-                if (left := left - _stored(name, item, kinds)) < 0:  # several names for the same bytes
-                    raise _Damaged("its arrays are larger than the file")
-            meta = reading.parse_json(bytes(found.pop("meta")[()]))
-            leaves = {name: np.asarray(item[()]) for name, item in found.items()}
-    except (_Damaged, CheckpointError):
-        raise
-    except Exception as error:  # HDF5 has an error of its own for everything that can be wrong in a file
-        raise _Damaged(f"is not a checkpoint: {printable(str(error)) or type(error).__name__}") from None
-    if not isinstance(meta, dict):
-        raise _Damaged("is not a checkpoint: its meta is no object")
-    return _of_format_1(leaves) if version == 1 else leaves, meta
-
-
-def _of_format_1(leaves: Leaves) -> Leaves:
-    """The leaves under the names that they have now."""
-    found = {}
-    for name, leaf in leaves.items():
-        top, slash, rest = name.partition("/")
-        new = "chains/samples" if top == _CHAINS_1 else f"memory/{top}" if top in _MEMORY_1 else top
-        found[new + slash + rest] = leaf
-    return found
-
-
-def _stored(name: str, item: h5py.Dataset, kinds: str) -> int:
-    """The bytes of an array that lies in the file as it is; _Damaged for one that does not, which is never read.
-
-    Others have their content in files of any name (external, virtual), or grow as they are read (filters, fill values).
-    """
-    import h5py
-
-    plan = item.id.get_create_plist()
-    outside = item.external or item.is_virtual
-    plain = plan.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) and plan.get_nfilters() == 0
-    n_bytes = -1 if item.shape is None else math.prod(item.shape) * item.dtype.itemsize
-    if outside or not plain or item.dtype.kind not in kinds or item.id.get_storage_size() != n_bytes:
-        raise _Damaged(
-            f"{printable(name)} in it is {'in another file' if outside else 'not stored as we store arrays'}"
-        )
-    return n_bytes
 
 
 def _n_bytes(leaf: Any) -> int:
@@ -440,8 +307,8 @@ def _prune(new: Path, keep: int) -> None:
             continue
         try:
             if path != new:
-                _check(path, limit)
+                check(path, limit)
             n_good += 1
-        except (OSError, _Damaged):  # a damaged one neither counts nor goes before enough good ones are there
+        except (OSError, Damaged):  # a damaged one neither counts nor goes before enough good ones are there
             continue
     sync_folder(new.parent)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import pickle
 import socket
@@ -24,6 +23,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nqs_hpc.inputs import reading
+from nqs_hpc.inputs.plain import plain
 from nqs_hpc.parallel.world import World
 
 T = TypeVar("T")
@@ -289,19 +289,6 @@ def unmake(made: list[Path]) -> None:
     for place in reversed(made):
         with suppress(OSError):  # not empty: somebody uses it
             place.rmdir()
-
-
-def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: arrays and their scalars become lists and numbers, NaN and infinities None."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return str(value) if isinstance(value, Path) else value
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -3,6 +3,8 @@
 A line reaches the operating system by one write, so a killed process leaves at most one broken tail. ``sync`` before a
 checkpoint makes the lines survive a power cut that the checkpoint survives; ``cut`` at a restart removes what came
 after the checkpoint. Floats keep every bit, NaN and infinities become null.
+
+Everything that reads these files reads them here: ``read`` all lines or evenly chosen ones, ``newest`` the end alone.
 """
 
 from __future__ import annotations
@@ -15,7 +17,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.inputs import reading
-from nqs_hpc.job.files import check_held, named, open_to_append, plain, sync_folder, write
+from nqs_hpc.inputs.plain import plain
+from nqs_hpc.job.files import check_held, named, open_to_append, sync_folder, write
+from nqs_hpc.job.tails import tail
+
+NEWEST_BYTES = 8192  # a dozen steps
 
 
 class Log(NamedTuple):
@@ -115,9 +121,24 @@ def cut(path: Path, step: int) -> Cut:
     return Cut(n_lines - len(kept), len(kept) < step)
 
 
-def read(path: Path) -> list[dict[str, Any]]:
-    """The intact lines of ``path``, in the order of the file; none where it does not exist."""
-    return [line for line in map(_parse, reading.lines(_content(path))) if line is not None]
+def read(path: Path, at_most: int | None = None) -> list[dict[str, Any]]:
+    """The intact lines of ``path``, in the order of the file; none where it does not exist.
+
+    ``at_most`` so many where it is given, chosen evenly; the others are not parsed.
+    """
+    content = _content(path)
+    texts = reading.lines(content)
+    if at_most is not None:
+        n_lines = content.count(b"\n") + (not content.endswith(b"\n"))
+        chosen = _evenly(n_lines if content else 0, at_most)
+        texts = (text for i, text in enumerate(texts) if i in chosen)
+    return [line for line in map(_parse, texts) if line is not None]
+
+
+def newest(path: Path) -> list[dict[str, Any]]:
+    """The intact lines at the end of ``path``, about a dozen, oldest first; none where it does not exist."""
+    # a line that begins before the tail does not parse, as one that a kill has cut short
+    return [line for line in map(_parse, tail(path, NEWEST_BYTES)) if line is not None]
 
 
 def last(path: Path) -> dict[str, Any] | None:
@@ -126,8 +147,15 @@ def last(path: Path) -> dict[str, Any] | None:
     return lines[-1] if lines else None
 
 
+def _evenly(n: int, at_most: int) -> set[int]:
+    """The numbers 0 to ``n`` - 1, or ``at_most`` of them with the first and the last."""
+    if n <= at_most or at_most < 2:
+        return set(range(n))
+    return {i * (n - 1) // (at_most - 1) for i in range(at_most)}
+
+
 def _content(path: Path) -> bytes:
-    """All of the file; nothing where it does not exist. Raises reading.Unfit for what is no file of lines."""
+    """All of the file; nothing where it does not exist. Raises reading.Unfit where it is not a file of lines."""
     try:
         return reading.data(path, reading.METRICS)
     except FileNotFoundError:

@@ -24,7 +24,7 @@ class Pace(NamedTuple):
 
 def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
     """A schedule for a start that began at ``started``, a ``time.monotonic()``."""
-    n_saves, spent, longest, told = 0, 0.0, 0.0, False
+    n_saves, spent, longest, reported = 0, 0.0, 0.0, False
     last = time.monotonic()
 
     def due(step: int) -> bool:
@@ -43,11 +43,11 @@ def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
         n_saves, spent, longest, last = n_saves + 1, spent + seconds, max(longest, seconds), time.monotonic()
 
     def excess(*, final: bool = False) -> str:
-        nonlocal told
+        nonlocal reported
         total = time.monotonic() - started
-        if told or spent <= SHARE * total or (total < FIRST_MINUTE and not final):
+        if reported or spent <= SHARE * total or (total < FIRST_MINUTE and not final):
             return ""
-        told = True
+        reported = True
         mine = {every_steps, every_seconds} <= {"auto", None}
         why = "the last one is always made" if mine else "checkpoint.every_steps and .every_seconds say how often"
         return (

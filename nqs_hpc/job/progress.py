@@ -6,61 +6,87 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, TextIO
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, Protocol, TextIO
 
-from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.inputs.reading import harmless
+from nqs_hpc.job.quantities import GROUND_STATE, in_words
 from nqs_hpc.job.streams import patient
+from nqs_hpc.types import Quantity
 
+STEPS = "steps"  # the unit in which progress is counted where a task does not name another
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 
 
-class Progress(NamedTuple):
-    """``update`` takes the metrics of a step as metrics.jsonl has them."""
+class Update(Protocol):
+    def __call__(self, line: dict[str, Any], done: float | None = None) -> None:
+        """``line``: the metrics of a step as metrics.jsonl has them; ``done``: how far the run has come, in the unit of
+        its total; the step of the line if None."""
 
-    update: Callable[[dict[str, Any]], None]
+
+class Progress(NamedTuple):
+    """Shows how far a run has come, and the newest values of its quantities."""
+
+    update: Update
     say: Callable[[str], None]  # one line of text, without breaking the bar
     close: Callable[[], None]
 
 
-def progress(mode: Literal["auto", "bar", "lines"], total: int, initial: int, stream: TextIO | None = None) -> Progress:
-    """Show steps ``initial`` to ``total`` on ``stream`` (default stderr); ``auto`` is a bar on a terminal."""
+def progress(
+    mode: Literal["auto", "bar", "lines"],
+    total: float | None,
+    initial: float,
+    stream: TextIO | None = None,
+    *,
+    quantities: Sequence[Quantity] = GROUND_STATE,
+    unit: str = STEPS,
+) -> Progress:
+    """Show a run that goes from ``initial`` to ``total`` ``unit`` on ``stream`` (default stderr).
+
+    ``total``: None where it is not known. ``auto`` is a bar on a terminal and plain lines elsewhere. ``quantities``:
+    those of each line that are shown.
+    """
     stream = sys.stderr if stream is None else stream
     is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
-    heard, eta = patient(stream), _eta(total)
-    return _bar(total, initial, heard, eta) if is_bar else _lines(total, heard, eta)
+    if unit == STEPS and total is not None:
+        total = int(total)
+    run = _Run(total, initial, unit, lambda line: in_words(quantities, line), _eta(total))
+    return _bar(run, patient(stream)) if is_bar else _lines(run, patient(stream))
 
 
-def _words(line: dict[str, Any]) -> str:
-    words = [f"E {with_error(line.get('energy'), line.get('energy_error'))}"]
-    for name, key, form in (
-        ("var", "energy_variance", ".3g"),
-        ("R-hat", "r_hat", ".3f"),
-        ("acc", "acceptance", ".2f"),
-    ):
-        if line.get(key) is not None:
-            words.append(f"{name} {line[key]:{form}}")
-    return " ".join(words)
+class _Run(NamedTuple):
+    """What is shown of a run, on a bar or in lines."""
+
+    total: float | None
+    initial: float
+    unit: str
+    words: Callable[[dict[str, Any]], str]  # of a line of metrics.jsonl
+    eta: Callable[[float], str]  # where so much is done; empty without a total
 
 
-def _eta(total: int) -> Callable[[int], str]:
-    first: tuple[int, float] | None = None  # the first step of a start compiles: time runs from its end
+def _eta(total: float | None) -> Callable[[float], str]:
+    first: tuple[float, float] | None = None  # the first step of a start compiles: time runs from its end
 
-    def eta(step: int) -> str:
+    def eta(done: float) -> str:
         nonlocal first
-        if first is None or step <= first[0]:
-            first = (step, time.monotonic())
+        if total is None:
+            return ""
+        if first is None or done <= first[0]:
+            first = (done, time.monotonic())
             return "ETA --:--"
         from tqdm import tqdm
 
-        per_step = (time.monotonic() - first[1]) / (step - first[0])
-        return f"ETA {tqdm.format_interval(per_step * (total - step))}"
+        per_unit = (time.monotonic() - first[1]) / (done - first[0])
+        return f"ETA {tqdm.format_interval(per_unit * (total - done))}"
 
     return eta
 
 
-def _bar(total: int, initial: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
+def _number(total: float | None) -> str:
+    return "?" if total is None else f"{total:.6g}"
+
+
+def _bar(run: _Run, stream: TextIO) -> Progress:
     from tqdm import tqdm
 
     try:
@@ -68,20 +94,23 @@ def _bar(total: int, initial: int, stream: TextIO, eta: Callable[[int], str]) ->
     except (OSError, ValueError):  # behind mpiexec the stream is a pipe and cannot tell its width
         width = 0
     columns = os.environ.get("COLUMNS", "")
+    named = run.unit.replace("{", "{{").replace("}", "}}")
+    counted = "{n_fmt}/{total_fmt}" if run.unit == STEPS else f"{{n:.6g}}/{_number(run.total)} {named}"
     tqdm.monitor_interval = 0  # no extra thread beside those of MPI and XLA
     bar = tqdm(
-        total=total,
-        initial=initial,
+        total=run.total,
+        initial=run.initial,
         file=stream,
-        bar_format="{n_fmt}/{total_fmt} |{bar}| {desc}",
+        bar_format=counted + " |{bar}| {desc}",
         ncols=(int(columns) if columns.isdigit() else 0) or 80,
         dynamic_ncols=width > 0,  # a terminal may be resized; some (docker, script) claim to have no width
-        miniters=1,
+        miniters=1 if run.unit == STEPS else 0,  # what must have been added since the bar was last drawn
     )
 
-    def update(line: dict[str, Any]) -> None:
-        bar.set_description_str(f"{_words(line)} {eta(line['step'])}", refresh=False)
-        bar.update(line["step"] - bar.n)
+    def update(line: dict[str, Any], done: float | None = None) -> None:
+        reached = line["step"] if done is None else done
+        bar.set_description_str(f"{run.words(line)} {run.eta(reached)}".rstrip(), refresh=False)
+        bar.update(reached - bar.n)
 
     def close() -> None:
         bar.refresh()
@@ -90,19 +119,24 @@ def _bar(total: int, initial: int, stream: TextIO, eta: Callable[[int], str]) ->
     return Progress(update, lambda message: bar.write(harmless(message), file=stream), close)
 
 
-def _lines(total: int, stream: TextIO, eta: Callable[[int], str]) -> Progress:
-    pause = 0.0
+def _lines(run: _Run, stream: TextIO) -> Progress:
+    width, pause = len(str(run.total)), 0.0
     shown = -math.inf
     waiting: str | None = None  # the newest step not shown yet
 
     def say(message: str) -> None:
         print(harmless(message), file=stream, flush=True)
 
-    def update(line: dict[str, Any]) -> None:
+    def counted(step: int, reached: float) -> str:
+        if run.unit == STEPS:
+            return f"step {int(reached)}" if run.total is None else f"step {int(reached):{width}d}/{run.total}"
+        return f"step {step}, {reached:.6g}/{_number(run.total)} {run.unit}:"
+
+    def update(line: dict[str, Any], done: float | None = None) -> None:
         nonlocal pause, shown, waiting
-        step = line["step"]
-        waiting = f"step {step:{len(str(total))}d}/{total} {_words(line)} {eta(step)}"
-        if step >= total or time.monotonic() - shown >= pause:
+        reached = line["step"] if done is None else done
+        waiting = f"{counted(line['step'], reached)} {run.words(line)} {run.eta(reached)}".rstrip()
+        if (run.total is not None and reached >= run.total) or time.monotonic() - shown >= pause:
             say(waiting)
             pause = min(max(FIRST_PAUSE, GROWTH * pause), LONGEST_PAUSE)
             shown, waiting = time.monotonic(), None

@@ -1,4 +1,4 @@
-"""What Slurm knows and does: the time a job has left, what is in the queue, a new job.
+"""Slurm: the time a job has left, what is in the queue, submitting a job.
 
 Slurm's commands are called by name with their arguments, never through a shell. Nothing is cached: each call asks.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ASK_SECONDS = 20.0  # for an answer; a busy controller takes seconds
-# Whose processes are gone for good. Every other state may still have some, or get some.
+# States without processes. A job in any other state may still have some, or get some.
 ENDED = {
     *("BOOT_FAIL", "CANCELLED", "COMPLETED", "DEADLINE", "FAILED", "NODE_FAIL", "OUT_OF_MEMORY", "PREEMPTED"),
     *("REVOKED", "TIMEOUT"),
@@ -34,7 +34,7 @@ class NoSlurm(SlurmError):
 def job_id() -> str | None:
     """The Slurm job this process runs in, None outside of one; NUMBER_ELEMENT in an array.
 
-    There SLURM_JOB_ID is a number that squeue and scontrol take, for one of the elements, for the whole array.
+    In an array SLURM_JOB_ID is the number of one element, but squeue and scontrol can take it for the whole array.
     """
     array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID") or None
@@ -51,7 +51,7 @@ def end_time(limit: float | None = None) -> float | None:
         return None
     given = os.environ.get("SLURM_JOB_END_TIME", "")
     if given.isdigit():
-        return float(given) if int(given) < 2**31 - 1 else None  # Slurm's word for no limit is a time beyond all others
+        return float(given) if int(given) < 2**31 - 1 else None  # the latest of all: no limit
     left = seconds(ask("squeue", "--noheader", "--jobs", job, "--format=%L", limit=limit))
     return None if left is None else time.time() + left
 
@@ -101,7 +101,7 @@ class Queued(NamedTuple):
 def queued() -> dict[str, Queued]:
     """Every living job of this user, by NUMBER, or NUMBER_ELEMENT for each element of an array."""
     answer = ask("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--states=all", "--format=%i|%T|%j")
-    # a name of somebody's may hold anything, a line break too: what is no line of ours tells nothing
+    # a job's name may hold anything, even a line break: lines of another form are left out
     lines = (line.split("|", 2) for line in answer.splitlines())
     found = {line[0]: Queued(*line[1:]) for line in lines if len(line) == 3}
     return {job: one for job, one in found.items() if one.state not in ENDED}

@@ -1,8 +1,7 @@
 """manifest.json of a sweep's folder: its points, where each lives, and what its launcher last did with it.
 
 A study is a sweep by name: `study=NAME` has the folder sweeps/NAME, and a point a run folder below it. The launcher
-alone writes this file; how far a point has come says its own folder, so that a launcher that was killed is missed by
-nobody.
+alone writes this file. How far a point has come is read from its own folder, so a launcher may be killed.
 """
 
 from __future__ import annotations
@@ -64,8 +63,8 @@ class Study(NamedTuple):
 def read(folder: Path, *, strict: bool = True) -> Study | None:
     """The study in ``folder``, None where there is none; ValueError in one line where its manifest is broken.
 
-    A field that is not what `write` puts there makes it broken. Not ``strict``, for who only shows it, a name that is
-    none does: as a path it would lead out of the folder.
+    A field that `write` would not write makes it broken. Not ``strict``, for readers that only display it, a name that
+    is none does: as a path it would lead out of the folder.
     """
     path = folder / MANIFEST
     try:

@@ -2,8 +2,8 @@
 
 One file, appended to by one write a step and cut like metrics.jsonl, so that each step stands in it exactly once
 whatever killed the run. The writers of TensorBoard and tensorboardX keep events in a queue of another thread: a kill
-would lose steps that a checkpoint has behind it, and a full disk would kill the thread in silence. Of tensorboardX we
-take the format alone: the messages, and the checksum of a record.
+would lose steps that a checkpoint contains, and a full disk would end the thread without a message. Of tensorboardX we
+use the format alone: the messages, and the checksum of a record.
 
 A record is its length (8 bytes, little endian), the checksum of these (4), an Event, and the checksum of that (4).
 """
@@ -92,7 +92,7 @@ def _step_record(line: dict[str, Any], wall_time: float) -> bytes:
 
 
 def _number(value: Any) -> float | None:
-    """What can be drawn; None for what is null, not finite, or has been written by somebody else."""
+    """The number if it can be drawn; None for null, infinite, or anything else."""
     if not isinstance(value, int | float):
         return None
     try:

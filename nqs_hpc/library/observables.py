@@ -16,8 +16,9 @@ import numpy as np
 from nqs_hpc.config.compose import hamiltonian
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators import pauli_strings
-from nqs_hpc.operators.basis_change import projected, rotated
+from nqs_hpc.operators.basis_change import rotated
 from nqs_hpc.operators.pauli import pauli
+from nqs_hpc.operators.projected import projected
 from nqs_hpc.parts import Parts
 from nqs_hpc.types import Operator
 
@@ -44,7 +45,7 @@ def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: b
         operator, marshall = read(given, parts), False
     if signs_N is not None and not marshall:
         operator = rotated(operator, signs_N, parts.hilbert.local_values)
-    return operator if parts.hilbert.total is None else projected(operator)
+    return projected(operator, parts.hilbert)
 
 
 def read(given: Any, parts: Parts) -> Operator:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc.config.compose import differences, from_plain, physics, to_plain
+from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.identity import differences, physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import show
@@ -44,7 +45,7 @@ def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool 
     place = Path(folder)
     path = place / "config.yaml"
     if not path.is_file():
-        what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "is not there"
+        what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "does not exist"
         raise ValueError(f"{reading.printable(str(place), 1000)} {what}; valid: the folder of a run that has started")
     run = Run(place, read_config(path), step, allow_import=allow_import)
     if step is not None:
@@ -89,7 +90,7 @@ class Run:
         """The content of summary.json; ValueError where there is none yet, or a broken one."""
         path = self.folder / "summary.json"
         if not path.exists():
-            raise ValueError(f"{path} is not there: a run writes it at its first step")
+            raise ValueError(f"{path} does not exist: a run writes it at its first step")
         return read_summary(path)
 
     @cached_property
@@ -112,15 +113,17 @@ class Run:
 
         found = checkpoint.steps(self.folder)
         if self._step is not None and self._step not in found:
-            valid = ", ".join(map(str, found)) or "none, for there is no checkpoint"
+            valid = ", ".join(map(str, found)) or "none: there is no checkpoint"
             raise ValueError(f"step={show(self._step)} is not valid; valid in {self.folder}: {valid}")
         stored = checkpoint.read(self.folder if self._step is None else found[self._step])
         for message in stored.messages:
             warnings.warn(message, stacklevel=3)
         if not described(stored.meta) or "step" not in stored.leaves:
-            raise ValueError(f"{stored.path} is not the checkpoint of a run: it does not say of what")
+            raise ValueError(f"{stored.path} is not the checkpoint of a run: its description is missing")
         if changed := differences(stored.meta["physics"], physics(self.config)):
-            raise ValueError(f"{stored.path} is of another physics than config.yaml: {'; '.join(changed)}")
+            raise ValueError(
+                f"{stored.path} was written with other physics than config.yaml says: {'; '.join(changed)}"
+            )
         return stored
 
     @property
@@ -144,7 +147,7 @@ class Run:
     def log_psi(self, s: ArrayLike) -> np.ndarray:
         """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
         negative or complex. In the basis of the Hamiltonian as it is written, with the signs of Marshall's rule or of
-        another gauge; -inf outside of the run's sector. Raises ValueError for what are no configurations.
+        another gauge; -inf outside of the run's sector. Raises ValueError for anything but configurations.
         """
         return self._wave.log_psi(s)
 
@@ -162,7 +165,7 @@ class Run:
 
         ``operator``: Pauli strings as lines, ``["0.5 Z0", "0.5 Z1"]``; a Hamiltonian as in the configuration,
         ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian. What
-        leads out of the run's sector counts as 0, for ψ vanishes there. ``n_samples``: task.final_samples if None;
+        leads out of the run's sector counts as 0, because ψ vanishes there. ``n_samples``: task.final_samples if None;
         rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule or
         another gauge, whether its elements carry these signs, as those of `build` do. Raises ValueError, one line.
         """

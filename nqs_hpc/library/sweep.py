@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nqs_hpc.job.quantities import TASK
 from nqs_hpc.library.run import Run, load_run, read_summary
 from nqs_hpc.library.tables import columns, frame
-from nqs_hpc.report.places import holding
-from nqs_hpc.report.rows import Found, Row, read_rows
+from nqs_hpc.report.measured import OF_ENERGY
+from nqs_hpc.report.places import find_runs
+from nqs_hpc.report.rows import ReadPoint, Row, flat, read_rows
 from nqs_hpc.report.values import clean
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 # Columns of the table beside name, swept keys, state and why; fields of report.rows.Row.
 FACTS = ("step", "n_sites", "n_parameters", "n_ranks", "seconds")
-# Of a final evaluation.
+# Of an energy.
 RESULTS = (
     *("energy", "energy_error", "energy_variance", "energy_per_site", "v_score", "reference", "relative_error"),
     *("r_hat", "tau", "acceptance"),
@@ -41,12 +43,10 @@ def load_sweep(folder: str | Path) -> Sweep:
     """
     place = Path(folder)
     if not place.is_dir():
-        raise ValueError(f"{place} is not there; valid: the folder of a sweep, or of run folders")
-    of = holding(str(place))
+        raise ValueError(f"{place} is not a folder; valid: the folder of a sweep, or of run folders")
+    of = find_runs(str(place))
     if [one.folder for one in of.places] == [place]:
-        raise ValueError(
-            f"{place} holds no runs, it is one; valid: load_run, or the folder of a sweep or of run folders"
-        )
+        raise ValueError(f"{place} is itself a run; valid: load_run, or the folder of a sweep or of run folders")
     found = read_rows(of, time.time())
     axes = [_swept(one) for one in found] if of.study is not None else found_axes(found)
     points = [Point(one.traces.place.folder, swept, one.row) for one, swept in zip(found, axes, strict=True)]
@@ -77,12 +77,17 @@ class Point:
         return read_summary(path) if path.exists() else {}
 
     def row(self) -> dict[str, Any]:
-        """The line of the table; results are null until a final evaluation was made."""
-        told = self._row
+        """The line of the table; results are null until a final evaluation was made, of other tasks than ground states
+        until the run is done.
+        """
+        row = self._row
+        fields, with_results = flat(row), row.final or (row.task != TASK and row.state == "done")
+        known = RESULTS if "energy" in row.values else ()
+        results = dict.fromkeys([*known, *(key for key in row.values if key not in (*OF_ENERGY, *Row._fields))])
         return (
             {"point": self.name, **self.swept, "state": self.state, "why": self.why}
-            | {name: getattr(told, name) for name in FACTS}
-            | {name: getattr(told, name) if told.final else None for name in RESULTS}
+            | {name: fields[name] for name in FACTS}
+            | {name: row.get(name) if with_results else None for name in results}
         )
 
 
@@ -108,7 +113,7 @@ class Sweep:
         return frame(self.table())
 
 
-def found_axes(found: list[Found]) -> list[dict[str, Any]]:
+def found_axes(found: list[ReadPoint]) -> list[dict[str, Any]]:
     """For each run the keys of config.yaml that differ between them; {} where it cannot be read."""
     read = [_flat(one.traces.config) for one in found]
     keys = dict.fromkeys(key for flat in read for key in flat)
@@ -117,7 +122,7 @@ def found_axes(found: list[Found]) -> list[dict[str, Any]]:
     return [{clean(key): _clean(flat[key]) for key in axes if key in flat} for flat in read]
 
 
-def _swept(one: Found) -> dict[str, Any]:
+def _swept(one: ReadPoint) -> dict[str, Any]:
     """What tells the point from the others, values of its launch in their own types."""
     point = one.traces.place.point
     own = point.swept if point is not None and isinstance(point.swept, dict) else {}

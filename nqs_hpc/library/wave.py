@@ -21,6 +21,7 @@ from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parts import Parts
 from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.basis import signs_of_states
+from nqs_hpc.system.hilbert import members
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.final import joined
 from nqs_hpc.types import Operator, Samples, Tree
@@ -64,7 +65,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
     def log_psi(s: ArrayLike) -> np.ndarray:
         s = np.asarray(s)
         if s.ndim == 0 or s.shape[-1] != hilbert.n_sites:
-            raise ValueError(f"s of shape {s.shape} is not valid; valid: (..., {hilbert.n_sites}), a value a site")
+            raise ValueError(f"s of shape {s.shape} is not valid; valid: (..., {hilbert.n_sites}), one value per site")
         if not np.all(np.isin(s, hilbert.local_values)):
             raise ValueError(f"s is not valid: a value other than {', '.join(map(str, hilbert.local_values))}")
         s_BN = s.reshape(-1, hilbert.n_sites).astype(np.int8)
@@ -72,8 +73,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
         value_B = value_B.astype(np.result_type(value_B, np.float64))  # of a float32 network too
         if signs_N is not None:
             value_B = value_B + 1j * np.pi * (signs_of_states(basis, s_BN) < 0)
-        if hilbert.total is not None:
-            value_B[s_BN.sum(axis=1, dtype=np.int64) != hilbert.total] = -np.inf
+        value_B[~members(hilbert, s_BN)] = -np.inf
         return value_B.reshape(s.shape[:-1])
 
     def calls(seed: int) -> Iterator[tuple[Samples, dict[str, jax.Array]]]:

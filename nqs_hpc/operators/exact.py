@@ -10,38 +10,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import eigsh
 
 from nqs_hpc.system.characters import Symmetry
-from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode
+from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode, is_whole
 from nqs_hpc.types import Move, Operator
 
-MAX_STATES = 2**20
+MAX_DIAGONALISED = 2**20  # states
 MAX_IMAGES = 2**25  # states times elements of a group, in the basis of its sector
 DENSE_BELOW = 256  # states; Lanczos needs more vectors than small sectors have
 TOLERANCE = 1e-12  # |H v - E v| / |E|; the energy's own error is of second order in it
 
 
-def sparse_matrix(operator: Operator, hilbert: Hilbert, *, chunk: int = 2**14) -> csr_matrix:
+def sparse_matrix(operator: Operator, hilbert: Hilbert, *, time: float | None = None, chunk: int = 2**14) -> csr_matrix:
     """<s|H|s'> with rows and columns in the order of ``codes(hilbert)``, float64 or, for complex operators, complex128.
 
-    ``chunk`` bounds the states worked on at once. Raises ValueError beyond ``MAX_STATES`` states, for an empty sector,
-    and if an element leads out of the sector.
+    ``time`` is that of an operator that depends on it. ``chunk`` bounds the states worked on at once. Raises ValueError
+    beyond ``MAX_DIAGONALISED`` states, for an empty sector, and if an element leads out of the sector.
     """
     n_states = dimension(hilbert)
-    if n_states > MAX_STATES:
-        raise ValueError(f"exact diagonalisation of {n_states} states: at most {MAX_STATES} are possible")
+    if n_states > MAX_DIAGONALISED:
+        raise ValueError(f"exact diagonalisation of {n_states} states: at most {MAX_DIAGONALISED} are possible")
+    if time is not None and operator.at is not None:
+        operator = operator.at(jnp.float64(time))
     codes_n = codes(hilbert)
     chunk = min(chunk, n_states)
     row = jax.jit(jax.vmap(lambda s_N: (operator.diagonal(s_N), *operator.connected(s_N))))
+    is_real = operator.is_real and not jnp.iscomplexobj(
+        jax.eval_shape(operator.diagonal, jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8))
+    )
     row_sizes = [1 + np.count_nonzero(row(s_nN)[2], axis=1)[:n] for n, _, s_nN in chunks(hilbert, codes_n, chunk)]
     indptr = np.concatenate([[0], np.cumsum(np.concatenate(row_sizes))])
     n_entries = int(indptr[-1])
     index_dtype = np.int32 if n_entries < 2**31 else np.int64
     indices = np.empty(n_entries, dtype=index_dtype)
-    data = np.empty(n_entries, dtype=np.float64 if operator.is_real else np.complex128)
+    data = np.empty(n_entries, dtype=np.float64 if is_real else np.complex128)
 
     end = 0
     for n, codes_c, s_nN in chunks(hilbert, codes_n, chunk):
@@ -51,14 +57,14 @@ def sparse_matrix(operator: Operator, hilbert: Hilbert, *, chunk: int = 2**14) -
         keep = np.concatenate([np.ones((chunk, 1), dtype=bool), elements_nK != 0], axis=1)
         keep[n:] = False  # the copies that fill the last chunk
         start, end = end, end + int(keep.sum())
-        indices[start:end] = targets[keep] if hilbert.total is None else positions(codes_n, targets[keep])
+        indices[start:end] = targets[keep] if is_whole(hilbert) else positions(codes_n, targets[keep])
         data[start:end] = values[keep]
     matrix = csr_matrix((data, indices, indptr.astype(index_dtype)), shape=(n_states, n_states))
     matrix.sum_duplicates()
     return matrix
 
 
-def ground_state(
+def lowest_states(
     operator: Operator,
     hilbert: Hilbert,
     k: int = 1,
@@ -67,7 +73,8 @@ def ground_state(
     tolerance: float = TOLERANCE,
     restarts: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k lowest energies (k,), ascending, and their vectors (n_states, k) in the order of ``codes(hilbert)``.
+    """The k lowest energies (k,), ascending, and their vectors (n_states, k) in the order of ``codes(hilbert)``, of a
+    Hermitian operator at time 0.
 
     With ``symmetry``, which must be one of the operator's, those of its sector.
 
@@ -76,6 +83,8 @@ def ground_state(
     with k > 1 a multiplicity can come out too small. Raises ValueError as ``sparse_matrix`` does, and if k is not in
     1..n_states, and scipy's ArpackNoConvergence after ``restarts`` of Lanczos, if that is given.
     """
+    if not operator.is_hermitian:
+        raise ValueError("the lowest states of an operator that is not Hermitian are not defined")
     matrix, basis = sparse_matrix(operator, hilbert), None
     if symmetry is not None:
         basis = sector_basis(hilbert, symmetry)
@@ -96,8 +105,9 @@ def ground_state(
 def sector_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     """(n_states, n_orbits) orthonormal states of a one-dimensional sector, one for each orbit that it has.
 
-    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s). An orbit that the sector has not shows in two
-    elements that take s to r with different characters. Raises ValueError for a character of more than one dimension.
+    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s). An orbit that the sector does not contain
+    shows in two elements that take s to r with different characters. Raises ValueError for a character of more than one
+    dimension.
     """
     if symmetry.dimension != 1:
         raise ValueError(f"the basis of a sector of dimension {symmetry.dimension}: it must be 1")
@@ -147,5 +157,5 @@ def positions(codes_n: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Where each target stands among the sorted codes of a sector; ValueError if one is not there."""
     positions = np.minimum(np.searchsorted(codes_n, targets), len(codes_n) - 1)
     if np.any(codes_n[positions] != targets):
-        raise ValueError("the operator leads out of the sector: it does not conserve the total that is fixed")
+        raise ValueError("the operator leads out of the sector: it does not conserve what is fixed there")
     return positions

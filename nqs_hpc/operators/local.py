@@ -13,7 +13,7 @@ from jax import Array
 from nqs_hpc.types import Move
 
 
-def flip_moves(sites_KF: np.ndarray, real_KF: np.ndarray, s_N: Array, alive_K: Array) -> Move:
+def flip_moves(sites_KF: np.ndarray | Array, real_KF: np.ndarray | Array, s_N: Array, alive_K: Array) -> Move:
     """K moves that flip the listed spins of ``s_N``: deltas = -2 s[sites], int8.
 
     ``real_KF`` (bool) is False on pads, whose site must be 0; ``alive_K`` (bool) is False where the element vanishes

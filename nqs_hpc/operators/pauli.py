@@ -70,11 +70,30 @@ def pauli(n_sites: int, strings: Sequence[PauliString]) -> Operator:
         alive_K = jnp.abs(elements_K) > jnp.asarray(noise_K)
         return flip_moves(sites_KF, real_KF, s_N, alive_K), jnp.where(alive_K, elements_K, 0.0)
 
+    def connected_some(s_N: Array, start: Array, size: int) -> tuple[Move, Array]:
+        number_k = start + jnp.arange(size, dtype=jnp.int32)
+        row_k = jnp.minimum(number_k, n_connected - 1)
+        c_kT, masks_kTW, noise_k, sites_kF, real_kF = (
+            jnp.asarray(x)[row_k] for x in (c_KT, masks_KTW, noise_K, sites_KF, real_KF)
+        )
+        elements_k = jnp.sum(c_kT * string_signs(masks_kTW, s_N), axis=1)
+        alive_k = (jnp.abs(elements_k) > noise_k) & (number_k < n_connected)
+        return flip_moves(sites_kF, real_kF, s_N, alive_k), jnp.where(alive_k, elements_k, 0.0)
+
     e_infinity = sum(string.coefficient for string in strings if not string.operators)
     may_vanish = any(len(terms) > 1 for terms in groups.values())  # one string alone has an element of one size
     largest = sum(abs(string.coefficient) for string in strings if string.operators)
     bounds = (float(e_infinity - largest), float(e_infinity + largest))
-    return Operator(diagonal, connected, n_connected, is_real, float(e_infinity), may_vanish, bounds)
+    return Operator(
+        diagonal,
+        connected,
+        n_connected,
+        is_real,
+        float(e_infinity),
+        may_vanish,
+        bounds,
+        connected_some=connected_some if n_connected > 0 else None,
+    )
 
 
 def read_string(string: PauliString) -> tuple[tuple[int, ...], tuple[int, ...], complex]:
@@ -96,9 +115,11 @@ def bit_masks(n_sites: int, site_sets: Iterable[tuple[int, ...]]) -> np.ndarray:
     return masks
 
 
-def string_signs(masks: np.ndarray, s_N: Array) -> Array:
+def string_signs(masks: np.ndarray | Array, s_N: Array) -> Array:
     """prod_{i in mask} s_i of each mask: (..., words) uint32, s_N int8 of +1 and -1 -> (...) int32 of +1 and -1."""
-    if not masks.any():  # strings of X alone: leave XLA no constants of the size of a batch to fold
+    if (
+        isinstance(masks, np.ndarray) and not masks.any()
+    ):  # strings of X alone: leave XLA no constants of the size of a batch to fold
         return jnp.ones(masks.shape[:-1], dtype=jnp.int32)
     n_words = masks.shape[-1]
     down = jnp.pad(s_N < 0, (0, n_words * WORD - s_N.shape[0])).reshape(n_words, WORD)

@@ -15,7 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.system.lattice import Lattice, pairs_within
+from nqs_hpc.system.distances import pairs_within
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Move, Operator
 
 # Interactions a site above which a product with the whole matrix beats gathering the two ends of each pair.

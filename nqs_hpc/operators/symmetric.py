@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from nqs_hpc.system.characters import Symmetry
-from nqs_hpc.system.hilbert import Hilbert, base_state
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_whole, members
 from nqs_hpc.types import Operator
 
 # States are so many that a term which acts where two sites differ acts on this many of them, wherever it lies.
@@ -23,18 +23,26 @@ PAIRS = 2**20  # matrix elements evaluated at a time
 
 
 def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | None:
-    """The number of the first element that does not leave the operator as it is; None where all do."""
+    """The number of the first element that does not leave the operator, or the space, as it is; None where all do."""
     rng = np.random.default_rng(0)
-    n = hilbert.n_sites
-    if hilbert.total is None:
-        s_BN = rng.choice(np.array(hilbert.local_values, dtype=np.int8), (2 * HITS, n))
+    n, values = hilbert.n_sites, np.array(hilbert.local_values, dtype=np.int8)
+    if is_whole(hilbert):
+        s_BN = rng.choice(values, (2 * HITS, n))
     else:
         base_N = base_state(hilbert)
         differ = np.mean(base_N[:, None] != base_N[None, :])
         n_states = min(MOST_STATES, int(np.ceil(HITS / max(differ, 1 / MOST_STATES))))
-        s_BN = rng.permuted(np.tile(base_N, (n_states, 1)), axis=1)
+        s_BN = np.tile(base_N, (n_states, 1))
+        for sites, total in groups(hilbert):
+            block = s_BN[:, list(sites)]
+            s_BN[:, list(sites)] = rng.permuted(block, axis=1) if total is not None else rng.choice(values, block.shape)
     weights_N = rng.normal(size=n)
     back_GN = np.argsort(symmetry.perms, axis=1)
+    if hilbert.blocks or hilbert.excluded:
+        s_BN = np.concatenate([base_state(hilbert)[None], s_BN[members(hilbert, s_BN)]])
+        for g, (back_N, flip) in enumerate(zip(back_GN, symmetry.flips, strict=True)):
+            if not members(hilbert, flip * s_BN[:, back_N]).all():
+                return g
 
     def f(s_N: jax.Array) -> jax.Array:
         return jnp.sin(s_N.astype(jnp.float64) @ weights_N + 1.0)

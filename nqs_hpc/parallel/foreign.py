@@ -1,7 +1,7 @@
 """Routines of BLAS and LAPACK inside compiled programs: those of SciPy, on which XLA's own factorisations already run.
 
 XLA reaches a routine of C through its foreign-function interface. The functions registered here are Python's: called
-with the addresses of the buffers, they hand them on to a routine by its address, which works without the interpreter's
+with the addresses of the buffers, they pass them to a routine by its address, which runs without the interpreter's
 lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
 XLA's own products and factors.
 
@@ -71,7 +71,7 @@ def call_in_place(name: str, changed: tuple[Array, ...], read: tuple[Array, ...]
 
 
 def register(name: str) -> Callable[[Function], Function]:
-    """A decorator: XLA knows the function as ``name`` once ``available`` was asked after it."""
+    """A decorator: XLA knows the function as ``name`` once ``available`` has been called after it."""
 
     def keep(function: Function) -> Function:
         def handle(frame: Any) -> None:

@@ -4,8 +4,8 @@ Ranks of one host that share an affinity mask (a plain mpiexec) split its cores 
 a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS
 gets one thread: its own spin while they wait for each other, and beside any other busy process a call then takes many
 times as long. Large calls are split between threads that sleep while they wait (`parallel.foreign`). With GPUs, rank i
-of a node takes its i-th device and sees no other; which it is says srun's SLURM_LOCALID where srun started the ranks,
-else their order on the host.
+of a node takes its i-th device and sees no other; i is SLURM_LOCALID where srun started the ranks, else the order of
+the ranks on the host.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from nqs_hpc.parallel.launchers import LAUNCHERS
 from nqs_hpc.parallel.world import World
 
 
@@ -26,14 +27,6 @@ class Placement(NamedTuple):
     cpus: tuple[int, ...]
     threads: int
     gpu: str | None  # the id it was given, where there are GPUs
-
-
-# Where a launcher says how many ranks it started and which this is; the innermost launcher first.
-LAUNCHERS = (
-    ("PMI_SIZE", "PMI_RANK"),
-    ("OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK"),
-    ("SLURM_STEP_NUM_TASKS", "SLURM_PROCID"),
-)
 
 
 def launched() -> tuple[int, int]:

@@ -27,7 +27,7 @@ def remove_leftovers(folder: Path = SHARED_MEMORY) -> list[str]:
     with suppress(OSError):
         if _old(folder):
             # One at a time, each with a list of its own: between the look at a name and its removal nobody may make
-            # a file of that name, and whoever makes one has been through here.
+            # a file of that name, and every start of a job comes through here first.
             lock = os.open(folder / f"nqs_hpc_{os.getuid()}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.choices.pieces import Pieces
@@ -34,6 +34,11 @@ class Parts(NamedTuple):
     plan: Plan
     n_parameters: int  # real degrees of freedom
     symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
+
+    @property
+    def driver(self) -> Any:
+        """The compiled pieces of a step of a ground state, for a loop of one's own (`tasks.vmc.Vmc`)."""
+        return self.task.functions
 
 
 def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansatz | None = None) -> Parts:
@@ -71,6 +76,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         comm,
         config.seed,
         chunk,
+        int(config.memory_gib * 2**30),
         optimizer,
         config.sampler,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,

@@ -35,12 +35,12 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     from nqs_hpc.operators import exact  # loads SciPy
 
     symmetry, hilbert = parts.symmetry, parts.hilbert
-    n_states = dimension_up_to(hilbert, exact.MAX_STATES)
-    if n_states > exact.MAX_STATES:
+    n_states = dimension_up_to(hilbert, exact.MAX_DIAGONALISED)
+    if n_states > exact.MAX_DIAGONALISED:
         return None
     if symmetry is not None and (symmetry.dimension > 1 or n_states * len(symmetry.perms) > exact.MAX_IMAGES):
         return None
-    energies, vectors = exact.ground_state(parts.operator, hilbert, symmetry=symmetry)
+    energies, vectors = exact.lowest_states(parts.operator, hilbert, symmetry=symmetry)
     of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
     energy = float(energies[0])
     found: dict[str, Any] = {"energy": energy, "method": f"exact diagonalisation of the {of_sector}"}
@@ -54,7 +54,7 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
         lowest, phi_n = energy, vectors[:, 0]
     else:
         try:
-            energies, vectors = exact.ground_state(parts.operator, space, tolerance=SAME / 10, restarts=RESTARTS)
+            energies, vectors = exact.lowest_states(parts.operator, space, tolerance=SAME / 10, restarts=RESTARTS)
         except ArpackNoConvergence:  # levels too close for the time that this is worth
             return found | nothing
         lowest, phi_n = float(energies[0]), vectors[:, 0]
@@ -80,7 +80,7 @@ def _network_above(config: Config, parts: Parts, energy: float, phi_n: np.ndarra
         return None
     if lowest.is_in(parts.hilbert, phi_n, own):
         return 0.0
-    above = float(exact.ground_state(parts.operator, parts.hilbert, symmetry=own)[0][0]) - energy
+    above = float(exact.lowest_states(parts.operator, parts.hilbert, symmetry=own)[0][0]) - energy
     return above if above > SAME * max(1.0, abs(energy)) else 0.0
 
 

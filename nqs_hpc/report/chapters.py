@@ -1,4 +1,4 @@
-"""The chapters of a report: what is drawn and fitted, with what it means, which points need somebody, what ran."""
+"""The chapters of a report: what is drawn and fitted, with what it means, which points need attention, what ran."""
 
 from __future__ import annotations
 
@@ -6,49 +6,50 @@ from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from nqs_hpc.job.tails import last_lines
 from nqs_hpc.report.convergence import MOST_PANELS, convergence
-from nqs_hpc.report.curves import MOST_NAMED, Choice, Drawn, drawn
+from nqs_hpc.report.curves import MOST_NAMED, CurveSet, FitOptions, curve_set
 from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
-from nqs_hpc.report.places import Holding
+from nqs_hpc.report.places import RunFolders
 from nqs_hpc.report.quality import costs, sampling
-from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.rows import ReadPoint, Row
 from nqs_hpc.report.table import Column, columns, more_columns
-from nqs_hpc.report.tails import last_lines
 from nqs_hpc.report.values import clean, section, text
 
 LOG_LINES = 15
-EVERYTHING = Choice()
+EVERYTHING = FitOptions()
 
 CONVERGENCE = """\
 The energy of each step, with the parameters of that step, and its running average over a tenth of the steps. Final
 values are from fresh samples of the frozen parameters."""
 TOGETHER = """\
-Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact energies
-are known, the V-score. A curve a point, a panel a system, or an ansatz where there are many systems."""
+Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact
+energies are known, the V-score. One curve for each point, one panel for each system, or for each ansatz where there
+are many systems."""
 INFINITE = """\
-Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number of
-sites N, d counts the directions that grow. The law follows boundary, dimension and what is known of the model, and
-`report --size-power P` takes another. Open symbols: the line at infinite size. Where χ² exceeds its degrees of freedom,
-the error is scaled by the root of their ratio. The error is statistical and holds no variational bias: every energy
-lies too high, and the limit with them. It takes three sizes: of two, a line has no error of its own. Of many curves
-twelve are drawn."""
+Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number
+of sites N, d counts the directions that grow. The law is chosen by boundary, dimension and what is known of the
+model; `report --size-power P` chooses another. Open symbols: the line at infinite size. Where χ² exceeds its degrees
+of freedom, the error is scaled by the root of their ratio. The error is statistical and does not include the
+variational bias: every energy lies too high, and so does the limit. At least three sizes are needed, because a line
+through two has no error. At most twelve curves are drawn."""
 EXACT = """\
-Energy against variance for different wave functions of one system: the same couplings, lattice and symmetry sector. An
-eigenstate has no variance, and close to one the energy is linear in it: the line assumes that all points are close to
-the same state, and neglects the errors of the variances. Open symbols: the line at zero variance. Dashed: the exact
-energy. It takes three points of a system; of many systems twelve are drawn."""
+Energy against variance for different wave functions of one system: the same couplings, lattice and symmetry sector.
+An eigenstate has no variance, and close to one the energy is linear in the variance: the line assumes that all points
+are close to the same state, and neglects the errors of the variances. Open symbols: the line at zero variance.
+Dashed: the exact energy. At least three points of a system are needed; at most twelve systems are drawn."""
 COST = """\
-How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact one, against
-what was paid. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
+How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact energy,
+against the cost of the run. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
 SAMPLING = """\
-Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than their
-errors say); tau, 1 where samples are independent."""
+Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed line the energies differ more than
+their errors say); tau, 1 where samples are independent."""
 
 OF_FINISHED = (
-    "A finished point needs a larger task.n_steps or task.final_samples, or its folder moved away: else there is "
-    "nothing to do."
+    "A finished point needs a larger task.n_steps or task.final_samples, or its folder moved away: otherwise "
+    "nothing is left to do."
 )
 
 
@@ -64,7 +65,7 @@ class Section(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """A point that needs somebody."""
+    """A point that needs attention."""
 
     number: int
     title: str
@@ -90,10 +91,10 @@ class Content(NamedTuple):
     laws: dict[str, str]  # point -> the law of its line to infinite size
 
 
-def content(of: Holding, found: list[Found], choice: Choice = EVERYTHING) -> Content:
+def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTHING) -> Content:
     """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
-    given = drawn(found, choice)
+    given = curve_set(found, choice)
     parts = sections(found, given)
     return Content(
         title=clean(str(study.name) if study is not None else of.folder.resolve().name),
@@ -112,20 +113,20 @@ def content(of: Holding, found: list[Found], choice: Choice = EVERYTHING) -> Con
     )
 
 
-def sections(found: list[Found], given: Drawn) -> list[Section]:
+def sections(found: list[ReadPoint], given: CurveSet) -> list[Section]:
     """The sheets that have anything to show."""
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
     many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
     left = _left_out(given.left_out)
-    told = [
+    parts = [
         Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], "", []),
         Section("Infinite size", INFINITE, infinite, to_size, "curve", [*laws(to_size), *given.notes, *left]),
         Section("Zero variance", EXACT, exact, to_zero, "system", left),
         Section("Accuracy and cost", COST, costs(found), [], "", []),
         Section("Sampling", SAMPLING, sampling(found), [], "", []),
     ]
-    return [part for part in told if part.sheet.panels]
+    return [part for part in parts if part.sheet.panels]
 
 
 def _left_out(why: dict[str, str]) -> list[str]:
@@ -140,23 +141,23 @@ def _left_out(why: dict[str, str]) -> list[str]:
     return [f"Not in the fits: {'; '.join(parts)}."] if parts else []
 
 
-def faults(found: list[Found]) -> list[Fault]:
+def faults(found: list[ReadPoint]) -> list[Fault]:
     """The points that failed or stand still, with the last lines of their logs."""
     rows = [one.row for one in found]
-    told = []
+    listed = []
     for number, one in enumerate(found, 1):
         if one.row.state in ("failed", "doubtful", "stalled"):
             try:
                 log = last_lines(one.traces.log, LOG_LINES) if one.traces.log is not None else []
             except OSError as error:
                 log = [clean(f"{one.traces.log} cannot be read: {error.strerror}")]
-            told.append(Fault(number, title(one.row, rows), one.row, log))
-    return told
+            listed.append(Fault(number, title(one.row, rows), one.row, log))
+    return listed
 
 
-def versions(found: list[Found]) -> dict[str, dict[str, int]]:
+def versions(found: list[ReadPoint]) -> dict[str, dict[str, int]]:
     """Package -> each version with which points ran, and how many."""
-    told: dict[str, Counter[str]] = {}
+    counts: dict[str, Counter[str]] = {}
     for one in found:
         names: dict[str, Any] = dict(section(one.traces.manifest, "versions"))
         names["MPI"] = one.traces.manifest.get("mpi")
@@ -165,5 +166,5 @@ def versions(found: list[Found]) -> dict[str, dict[str, int]]:
         names["git commit"] = f"{commit[:12]}{' with changes' if git.get('dirty') else ''}" if commit else None
         for name, version in names.items():
             if (known := text(version)) is not None:
-                told.setdefault(clean(name), Counter())[known] += 1
-    return {name: dict(counted) for name, counted in told.items()}
+                counts.setdefault(clean(name), Counter())[known] += 1
+    return {name: dict(counted) for name, counted in counts.items()}

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 from nqs_hpc.report import fits
 from nqs_hpc.report.groups import by_curve, measured
 from nqs_hpc.report.laws import BIPARTITE, Law, law
-from nqs_hpc.report.rows import Found
+from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.table import value
 from nqs_hpc.report.values import clean, number, section
 
 MOST_NAMED = 12  # points or curves in a sentence
 
 
-class Choice(NamedTuple):
+class FitOptions(NamedTuple):
     """What a user asks of the extrapolations."""
 
     power: float | None = None  # of 1/L, in place of that of the law
@@ -35,20 +35,20 @@ class Curve(NamedTuple):
     """Points that differ in size and seed alone."""
 
     name: str
-    members: list[Found]
+    members: list[ReadPoint]
     law: Law
 
 
-class Drawn(NamedTuple):
+class CurveSet(NamedTuple):
     """What there is to draw and to fit."""
 
-    points: list[Found]  # measured, and not left out
+    points: list[ReadPoint]  # measured, and not left out
     curves: list[Curve]
     left_out: dict[str, str]  # point -> why it is in no fit
     notes: list[str]  # beside those
 
 
-def drawn(found: list[Found], choice: Choice) -> Drawn:
+def curve_set(found: list[ReadPoint], choice: FitOptions) -> CurveSet:
     """The points and curves of a folder; ValueError in one line for a choice that names no point."""
     left = _by_state(found) | _by_hand(found, choice)
     points = []
@@ -57,13 +57,14 @@ def drawn(found: list[Found], choice: Choice) -> Drawn:
         if one.row.name in left:
             continue
         row = one.row  # a copied folder would count as a measurement of its own
-        same = json.dumps([_physics(one), row.energy, row.energy_error, row.energy_variance, row.n_sites])
-        if row.energy_error and same in seen:
+        measured_ = [row.get(key) for key in ("energy", "energy_error", "energy_variance")]
+        same = json.dumps([_physics(one), *measured_, row.n_sites])
+        if row.get("energy_error") and same in seen:
             left[row.name] = f"a copy of {seen[same]}, equal in every digit"
             continue
         seen.setdefault(same, row.name)
         points.append(one)
-    there = [one for one in points if one.row.energy_per_site is not None and one.row.n_sites]
+    there = [one for one in points if one.row.get("energy_per_site") is not None and one.row.n_sites]
     small = {one.row.name for one in there if choice.min_size is not None and one.row.n_sites < choice.min_size}  # type: ignore[operator]
     apart = {name: f"below --min-size {choice.min_size} (lines to infinite size)" for name in small}
     curves: list[Curve] = []
@@ -71,7 +72,7 @@ def drawn(found: list[Found], choice: Choice) -> Drawn:
     for name, members in by_curve([one for one in there if one.row.name not in small]).items():
         for label, family, grown in families(members):
             kept = [one for one in family if not _coincides(one, grown)]
-            why = "two bonds across a periodic side are one: another Hamiltonian (lines to infinite size)"
+            why = "two bonds across a periodic side coincide: another Hamiltonian (lines to infinite size)"
             apart |= {one.row.name: why for one in family if one not in kept}
             if kept:
                 whole = ", ".join(word for word in (name, label) if word)
@@ -82,14 +83,16 @@ def drawn(found: list[Found], choice: Choice) -> Drawn:
     reached = {one.row.name for curve in lines for one in curve.members}
     alone = [one.row.name for one in there if one.row.name not in reached | set(apart)]
     if lines and alone:
-        told = ", ".join(alone[:MOST_NAMED]) + (
+        some = ", ".join(alone[:MOST_NAMED]) + (
             f" and {len(alone) - MOST_NAMED} more" if len(alone) > MOST_NAMED else ""
         )
-        notes.append(f"On no line, for it takes three sizes that differ in nothing else and keep their shape: {told}.")
-    return Drawn(points, lines, left | {name: why for name, why in apart.items() if name not in reached}, notes)
+        notes.append(
+            f"On no line, because a line needs three sizes that differ in nothing else and keep their shape: {some}."
+        )
+    return CurveSet(points, lines, left | {name: why for name, why in apart.items() if name not in reached}, notes)
 
 
-def families(members: list[Found]) -> Iterator[tuple[str, list[Found], tuple[int, ...]]]:
+def families(members: list[ReadPoint]) -> Iterator[tuple[str, list[ReadPoint], tuple[int, ...]]]:
     """The members of one curve by how they grow: a name where there are several, the points, and the directions.
 
     A point can be in two: a square of 4 is one of the squares and one of the ladders of width 4.
@@ -100,7 +103,7 @@ def families(members: list[Found]) -> Iterator[tuple[str, list[Found], tuple[int
         yield "", members, ()  # no directions: sites can be counted, and that is all
         return
     dimensions = len(extents[members[0].row.name] or ())
-    found: dict[tuple[Any, ...], list[Found]] = {}
+    found: dict[tuple[Any, ...], list[ReadPoint]] = {}
     for n in range(dimensions, 0, -1):
         for grown in combinations(range(dimensions), n):
             for one in members:
@@ -129,15 +132,15 @@ def _label(key: tuple[Any, ...], keys: list[tuple[Any, ...]]) -> str:
     return ", ".join(words)
 
 
-def _physics(one: Found) -> dict[str, Any]:
+def _physics(one: ReadPoint) -> dict[str, Any]:
     return section(one.traces.manifest, "physics")
 
 
-def _sizes(members: list[Found]) -> set[int | None]:
+def _sizes(members: list[ReadPoint]) -> set[int | None]:
     return {one.row.n_sites for one in members}
 
 
-def _extent(one: Found) -> tuple[int, ...] | None:
+def _extent(one: ReadPoint) -> tuple[int, ...] | None:
     given = section(_physics(one), "lattice").get("extent")
     pbc = section(_physics(one), "lattice").get("pbc")
     if not isinstance(given, list) or not isinstance(pbc, list) or len(given) != len(pbc):
@@ -146,7 +149,7 @@ def _extent(one: Found) -> tuple[int, ...] | None:
     return tuple(given) if given and whole else None
 
 
-def _order_fits(one: Found, extent: tuple[int, ...]) -> bool:
+def _order_fits(one: ReadPoint, extent: tuple[int, ...]) -> bool:
     """Whether an antiferromagnet's order has room: even sides, on lattices of triangles multiples of three."""
     physics = _physics(one)
     lattice, hamiltonian = section(physics, "lattice"), section(physics, "hamiltonian")
@@ -162,7 +165,7 @@ def _order_fits(one: Found, extent: tuple[int, ...]) -> bool:
     return all(extent[i] % 3 == 0 for i in range(len(extent)) if pbc[i])
 
 
-def _coincides(one: Found, grown: tuple[int, ...]) -> bool:
+def _coincides(one: ReadPoint, grown: tuple[int, ...]) -> bool:
     """Whether a periodic side is so short that different bonds across it are one and the same pair of sites."""
     lattice, extent = section(_physics(one), "lattice"), _extent(one)
     if extent is None:
@@ -175,22 +178,22 @@ def _coincides(one: Found, grown: tuple[int, ...]) -> bool:
     return any(lattice["pbc"][i] and extent[i] < least for i in grown)
 
 
-def _by_state(found: list[Found]) -> dict[str, str]:
-    """Points that are in no fit for what became of them."""
-    told = {}
+def _by_state(found: list[ReadPoint]) -> dict[str, str]:
+    """Points that are in no fit because of their state."""
+    reasons = {}
     for one in found:
         row = one.row
         if row.state != "done":
-            told[row.name] = f"{row.state}: {row.why}" if row.why else row.state
+            reasons[row.name] = f"{row.state}: {row.why}" if row.why else row.state
+        elif (row.final and row.get("energy") is None) or "energy" not in row.values:
+            reasons[row.name] = "without an energy"
         elif not row.final:
-            told[row.name] = "without its final energy"
-        elif row.energy is None:
-            told[row.name] = "without an energy"
-    return told
+            reasons[row.name] = "without its final energy"
+    return reasons
 
 
-def _by_hand(found: list[Found], choice: Choice) -> dict[str, str]:
-    told: dict[str, str] = {}
+def _by_hand(found: list[ReadPoint], choice: FitOptions) -> dict[str, str]:
+    reasons: dict[str, str] = {}
     for word in choice.leave_out:
         names = [one.row.name for one in found if one.row.name == word]
         key, equal, text = word.partition("=")
@@ -201,11 +204,11 @@ def _by_hand(found: list[Found], choice: Choice) -> dict[str, str]:
             raise ValueError(
                 f"--leave-out {clean(word)} is not valid; valid: the name of a point ({some}, …), or KEY=VALUE"
             )
-        told |= dict.fromkeys(names, f"--leave-out {clean(word)}")
-    return told
+        reasons |= dict.fromkeys(names, f"--leave-out {clean(word)}")
+    return reasons
 
 
-def _is(one: Found, key: str, text: str) -> bool:
+def _is(one: ReadPoint, key: str, text: str) -> bool:
     """Whether a point has a swept key, or a field of its row, of this value; of a key the last part is enough."""
     for name in (*one.row.swept, "n_sites", "state"):
         if name == key or name.endswith(f".{key}"):

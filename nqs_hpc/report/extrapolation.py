@@ -7,13 +7,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nqs_hpc.job.progress import with_error
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.job.quantities import UNIT
 from nqs_hpc.report import fits
-from nqs_hpc.report.curves import MOST_NAMED, Curve, Drawn
-from nqs_hpc.report.figures import COLOURS, INK, MUTED, PAPER, UNIT, Key, Panel, Sheet, keys, small_numbers
+from nqs_hpc.report.curves import MOST_NAMED, Curve, CurveSet
+from nqs_hpc.report.figures import COLOURS, INK, MUTED, PAPER, LegendEntry, Panel, Sheet, keys, small_numbers
 from nqs_hpc.report.groups import SAME_LEVEL, by_system, label
 from nqs_hpc.report.laws import Law
-from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.rows import ReadPoint, Row
 
 MOST_PANELS = 12
 PER_SITE = f"energy per site [{UNIT}]"
@@ -22,25 +23,25 @@ UNLIKELY = 0.01  # a larger χ² is so rarely chance that the line is called int
 _ONE_SYSTEM = ("lattice.length", "lattice.extent")  # what no label says of points of one system
 
 
-Fitted = tuple[Curve, fits.Line, Key]
+Fitted = tuple[Curve, fits.FittedLine, LegendEntry]
 
 
 class Extrapolation(NamedTuple):
     """A line, what it is of, and what it should meet."""
 
     of: str
-    line: fits.Line
+    line: fits.FittedLine
     n_points: int
     reference: float | None  # the exact energy per site, where it is known
     law: Law | None = None  # by which it goes to infinite size; None where it goes to zero variance
 
 
-def sizes(given: Drawn) -> tuple[Sheet, list[Extrapolation]]:
+def sizes(given: CurveSet) -> tuple[Sheet, list[Extrapolation]]:
     """Energy per site against a power of 1/L, points that differ in size alone together; and how far they lie from
     the lines.
     """
     fitted = [(curve, line) for curve in given.curves if (line := _to_size(curve)) is not None]
-    told = [
+    extrapolations = [
         Extrapolation(curve.name or "all points", line, len(curve.members), None, curve.law) for curve, line in fitted
     ]
     colours = keys([curve.name for curve, _ in fitted])
@@ -62,45 +63,45 @@ def sizes(given: Drawn) -> tuple[Sheet, list[Extrapolation]]:
 
     shown = [colours[curve.name] for curve, _ in fitted]
     legend = shown if 1 < len(shown) <= len(COLOURS) else []
-    return Sheet("size", [panel for group in groups for panel in panels(group)], legend), told
+    return Sheet("size", [panel for group in groups for panel in panels(group)], legend), extrapolations
 
 
-def variances(found: list[Found]) -> tuple[Sheet, list[Extrapolation]]:
+def variances(found: list[ReadPoint]) -> tuple[Sheet, list[Extrapolation]]:
     """Energy against variance, points of one system together, with the line to zero variance."""
-    told: list[Extrapolation] = []
+    extrapolations: list[Extrapolation] = []
     panels: list[Panel] = []
-    shown: list[Found] = []
+    shown: list[ReadPoint] = []
     colours = keys([label(one.row, without=_ONE_SYSTEM) for one in found])
     for name, members in by_system(found).items():
-        rows = [one.row for one in members if one.row.energy_variance is not None and one.row.n_sites]
-        x = [(row.energy_variance or 0.0) / (row.n_sites or 1) ** 2 for row in rows]
-        fitted = fits.line(x, _energies(rows), [row.energy_per_site_error for row in rows])
+        rows = [one.row for one in members if one.row.get("energy_variance") is not None and one.row.n_sites]
+        x = [(row.get("energy_variance") or 0.0) / (row.n_sites or 1) ** 2 for row in rows]
+        fitted = fits.line(x, _energies(rows), [row.get("energy_per_site_error") for row in rows])
         if fitted is None:
             continue
-        known = [row.reference / row.n_sites for row in rows if row.reference is not None and row.n_sites]
+        known = [exact / row.n_sites for row in rows if (exact := row.get("reference")) is not None and row.n_sites]
         alike = bool(known) and max(known) - min(known) <= SAME_LEVEL * max(map(abs, known))
         exact = known[0] if alike else None  # two that differ: one of them is wrong, and nobody here knows which
-        told.append(Extrapolation(name, fitted, len(rows), exact))
+        extrapolations.append(Extrapolation(name, fitted, len(rows), exact))
         if len(panels) < MOST_PANELS:
             panels.append(Panel(name, PER_SITE, _variance(rows, x, fitted, exact, colours)))
             shown += members
     used = dict.fromkeys(colours[label(one.row, without=_ONE_SYSTEM)] for one in shown)
-    return Sheet("variance", panels, list(used) if 1 < len(used) <= len(COLOURS) else []), told
+    return Sheet("variance", panels, list(used) if 1 < len(used) <= len(COLOURS) else []), extrapolations
 
 
 def result(one: Extrapolation) -> str:
     """The extrapolated energy per site, and how far from the exact one it lies."""
-    told = with_error(one.line.intercept, one.line.error)
+    text = with_error(one.line.intercept, one.line.error)
     if one.reference is None or not one.line.error:
-        return told
-    return f"{told}, {(one.line.intercept - one.reference) / one.line.error:+.1f} standard errors from the exact value"
+        return text
+    return f"{text}, {(one.line.intercept - one.reference) / one.line.error:+.1f} standard errors from the exact value"
 
 
 def quality(one: Extrapolation) -> str:
     """By which law a line goes, and how well it holds, in words."""
     line, of = one.line, "" if one.law is None else f"{one.law.name()}: "
     if one.law is not None and one.law.power is None:
-        return f"{of}the largest size; its error holds the distance to the next smaller one"
+        return f"{of}the largest size; its error includes the distance to the next smaller one"
     if line.chi2 is None:
         return f"{of}{line.dof} degree{'s' * (line.dof > 1)} of freedom; error from the scatter alone"
     scaled = f"; error scaled by {(line.chi2 / line.dof) ** 0.5:.1f}" if line.chi2 > line.dof else ""
@@ -108,10 +109,10 @@ def quality(one: Extrapolation) -> str:
     return f"{of}χ² = {line.chi2:.3g} for {line.dof} degree{'s' * (line.dof > 1)} of freedom{scaled}{doubt}"
 
 
-def laws(told: list[Extrapolation]) -> list[str]:
+def laws(extrapolations: list[Extrapolation]) -> list[str]:
     """A sentence a law: what it is, why it was chosen, and for which curves."""
     by_law: dict[Law, list[str]] = {}
-    for one in told:
+    for one in extrapolations:
         if one.law is not None:
             by_law.setdefault(one.law, []).append(one.of)
     sentences = []
@@ -132,9 +133,9 @@ def axis_label(law: Law) -> str:
     return f"{power}   ({length})"
 
 
-def _to_size(curve: Curve) -> fits.Line | None:
+def _to_size(curve: Curve) -> fits.FittedLine | None:
     rows = [one.row for one in curve.members]
-    errors = [row.energy_per_site_error for row in rows]
+    errors = [row.get("energy_per_site_error") for row in rows]
     if curve.law.power is None:
         return fits.largest([row.n_sites or 0 for row in rows], _energies(rows), errors)
     return fits.line(_places(curve), _energies(rows), errors)
@@ -145,7 +146,7 @@ def _places(curve: Curve) -> list[float]:
 
 
 def _energies(rows: list[Row]) -> list[float]:
-    return [row.energy_per_site for row in rows if row.energy_per_site is not None]
+    return [energy for row in rows if (energy := row.get("energy_per_site")) is not None]
 
 
 def _lines(several: list[Fitted]) -> Callable[[Any], None]:
@@ -186,7 +187,7 @@ def _along(axes: Any, several: list[Fitted]) -> None:
 
 
 def _variance(
-    rows: list[Row], x: list[float], line: fits.Line, exact: float | None, colours: dict[str, Key]
+    rows: list[Row], x: list[float], line: fits.FittedLine, exact: float | None, colours: dict[str, LegendEntry]
 ) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         if exact is not None:
@@ -195,18 +196,18 @@ def _variance(
             _points(axes, np.array([place]), [row], np.array([energy]), colours[label(row, without=_ONE_SYSTEM)])
         ends = np.array([0.0, max(x)])
         axes.plot(ends, line.intercept + line.slope * ends, color=MUTED, linewidth=1)
-        _limit(axes, 0.0, line.intercept, line.error, Key("", MUTED, "o"))
+        _limit(axes, 0.0, line.intercept, line.error, LegendEntry("", MUTED, "o"))
         small_numbers(axes.xaxis)
         axes.set_xlabel(f"variance / N² [({UNIT})²]")
 
     return draw
 
 
-def _points(axes: Any, x: np.ndarray, rows: list[Row], y: np.ndarray, key: Key) -> None:
-    bars = [row.energy_per_site_error or 0.0 for row in rows]
+def _points(axes: Any, x: np.ndarray, rows: list[Row], y: np.ndarray, key: LegendEntry) -> None:
+    bars = [row.get("energy_per_site_error") or 0.0 for row in rows]
     axes.errorbar(x, y, yerr=bars, fmt=key.marker, color=key.colour, markersize=4.5, capsize=2.5, linewidth=1)
 
 
-def _limit(axes: Any, x: float, y: float, error: float, key: Key) -> None:
+def _limit(axes: Any, x: float, y: float, error: float, key: LegendEntry) -> None:
     style = {"color": key.colour, "markerfacecolor": PAPER, "markersize": 6, "capsize": 4, "linewidth": 1}
     axes.errorbar(x, y, yerr=error, fmt=key.marker, **style)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-UNIT = "units of the couplings"
 # Variable of the page -> its light value, which no other colour of a drawing may have.
 INK, MUTED, GRID, PAPER = "#1f2328", "#57606a", "#dde2e8", "#fefefe"
 COLOURS = ("#2563ab", "#c2561a", "#2c7d4f", "#7b4ab5", "#0f7f8f", "#b8324a", "#7d5a1e", "#55606e")
@@ -26,7 +25,7 @@ _MARGINS = (0.85, 0.32, 0.5, 0.52)  # inches left, right (half the last tick's l
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
-class Key(NamedTuple):
+class LegendEntry(NamedTuple):
     """An entry of a legend."""
 
     label: str
@@ -47,14 +46,17 @@ class Sheet(NamedTuple):
 
     name: str  # of its PNG
     panels: list[Panel]
-    keys: list[Key]
+    keys: list[LegendEntry]
 
 
-def keys(labels: list[str]) -> dict[str, Key]:
+def keys(labels: list[str]) -> dict[str, LegendEntry]:
     """A colour and a marker for each label, in their order: 8 x 6 that can be told apart, then over again."""
-    told = list(dict.fromkeys(labels))
+    different = list(dict.fromkeys(labels))
     n = len(COLOURS)
-    return {label: Key(label, COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]) for i, label in enumerate(told)}
+    return {
+        label: LegendEntry(label, COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)])
+        for i, label in enumerate(different)
+    }
 
 
 def need_matplotlib() -> None:
@@ -168,15 +170,15 @@ def _draw(panel: Panel, figure: Any, strip: float, row: int, column: int) -> Non
         axes.spines[side].set_visible(False)
 
 
-def _legend(figure: Any, told: list[Key], n_beside: int) -> None:
+def _legend(figure: Any, entries: list[LegendEntry], n_beside: int) -> None:
     from matplotlib.lines import Line2D
 
     handles = []
-    for key in told:
+    for key in entries:
         line: Any
         line, marker = ("--", "") if key.marker == "--" else ("-" if key.marker == "" else "", key.marker)
         handles.append(Line2D([], [], color=key.colour, linestyle=line, marker=marker, markersize=5, label=key.label))
-    figure.legend(handles=handles, loc="upper left", ncols=min(len(told), n_beside), frameon=False)
+    figure.legend(handles=handles, loc="upper left", ncols=min(len(entries), n_beside), frameon=False)
 
 
 @contextmanager

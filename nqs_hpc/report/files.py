@@ -8,9 +8,11 @@ from typing import Any
 
 from nqs_hpc.report.chapters import OF_FINISHED, Content
 from nqs_hpc.report.extrapolation import quality, result
-from nqs_hpc.report.rows import Row
+from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.table import totals
 from nqs_hpc.report.varbench import markdown, markdown_row
+
+APART = ("name", "swept")  # fields of a row with columns of their own
 
 
 def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) -> str:
@@ -19,13 +21,13 @@ def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) ->
     """
     more = more or {}
     keys = list(dict.fromkeys(key for row in rows for key in row.swept))
-    fields = [name for name in Row._fields if name not in ("name", "swept")]
+    all_values = [flat(row) | {"troubles": "; ".join(row.troubles)} for row in rows]
+    fields = [name for name in dict.fromkeys(key for values in all_values for key in values) if name not in APART]
     file = io.StringIO()
     lines = csv.writer(file, lineterminator="\n")
     lines.writerow(["point", *map(_cell, keys), *fields, *more])
-    for row in rows:
-        values = row._asdict() | {"troubles": "; ".join(row.troubles)}
-        cells = [row.name, *(row.swept.get(key) for key in keys), *(values[name] for name in fields)]
+    for row, values in zip(rows, all_values, strict=True):
+        cells = [row.name, *(row.swept.get(key) for key in keys), *(values.get(name) for name in fields)]
         lines.writerow(map(_cell, [*cells, *(column.get(row.name, "") for column in more.values())]))
     return file.getvalue()
 
@@ -41,13 +43,13 @@ def _cell(value: Any) -> Any:
     return value
 
 
-def page_markdown(told: Content) -> str:
+def page_markdown(page: Content) -> str:
     """What the page says, with the PNGs that lie beside it."""
-    lines = [f"# {markdown(told.title)}", "", f"{totals(told.rows)}; {told.made}.", ""]
-    lines += _table(["#", *(column.title for column in told.columns)])
-    for number, row in enumerate(told.rows, 1):
-        lines.append(markdown_row([number, *(column.cell(row) for column in told.columns)]))
-    for part in told.sections:
+    lines = [f"# {markdown(page.title)}", "", f"{totals(page.rows)}; {page.made}.", ""]
+    lines += _table(["#", *(column.title for column in page.columns)])
+    for number, row in enumerate(page.rows, 1):
+        lines.append(markdown_row([number, *(column.cell(row) for column in page.columns)]))
+    for part in page.sections:
         lines += ["", f"## {part.title}", "", part.text, "", f"![{part.title}]({part.sheet.name}.png)"]
         for note in part.notes:
             lines += ["", markdown(note)]
@@ -55,15 +57,15 @@ def page_markdown(told: Content) -> str:
             lines += ["", *_table([part.of, "energy per site", "points", "fit"])]
         for fit in part.fits:
             lines.append(markdown_row([fit.of, result(fit), fit.n_points, quality(fit)]))
-    if told.faults:
+    if page.faults:
         lines += ["", "## Needs attention"]
-    for fault in told.faults:
+    for fault in page.faults:
         lines += ["", f"- {fault.number}, {markdown(fault.title)}: {fault.row.state}, {markdown(fault.row.why)}"]
         lines += ["", *(f"      {line}" for line in fault.log)]
-    lines += ["", "## Commands", "", OF_FINISHED, "", *([f"From {markdown(told.cwd)}:", ""] if told.cwd else [])]
-    lines += [f"    {row.command}" for row in told.rows if row.command]
+    lines += ["", "## Commands", "", OF_FINISHED, "", *([f"From {markdown(page.cwd)}:", ""] if page.cwd else [])]
+    lines += [f"    {row.command}" for row in page.rows if row.command]
     lines += ["", "## Versions", ""]
-    lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in told.versions.items()]
+    lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in page.versions.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -1,10 +1,10 @@
 """Extrapolations by straight lines: the energy per site to infinite size, the energy to zero variance.
 
 Weighted least squares, y = a + b x, with weights 1/sigma². Where the points scatter about the line more than their
-errors allow, the line is no full description, and the error of a is scaled up by sqrt(chi²/dof), as the Particle Data
-Group does with discordant measurements. Points without errors count alike; the error then comes from their scatter
-alone, multiplied by Student's t so that it covers 68 % with few points too. No error holds what all points have in
-common: variational energies lie above the exact ones, and so does what is extrapolated from them.
+errors allow, the line is not a full description, so the error of a is scaled up by sqrt(chi²/dof), as the Particle
+Data Group does with discordant measurements. Points without errors count alike; the error then comes from their
+scatter alone, multiplied by Student's t so that it covers 68 % with few points too. No error includes what all points
+have in common: variational energies lie above the exact ones, and so does what is extrapolated from them.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEAST_POINTS = 3  # with two a line fits always, and says nothing of itself
+LEAST_POINTS = 3  # a line fits any two, so its quality would be unknown
 ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below its mean plus one standard deviation
 
 
-class Line(NamedTuple):
+class FittedLine(NamedTuple):
     """A line through measured points."""
 
     intercept: float
@@ -28,7 +28,7 @@ class Line(NamedTuple):
     probability: float | None  # of a larger chi², were the line and the errors true
 
 
-def line(x: list[float], y: list[float], sigma: list[float | None]) -> Line | None:
+def line(x: list[float], y: list[float], sigma: list[float | None]) -> FittedLine | None:
     """The line through points (x, y ± sigma); None with fewer than three different x, or beyond what floats hold."""
     if len(set(x)) < LEAST_POINTS:
         return None
@@ -37,17 +37,17 @@ def line(x: list[float], y: list[float], sigma: list[float | None]) -> Line | No
     return fitted if np.isfinite([fitted.intercept, fitted.error, fitted.slope]).all() else None
 
 
-def largest(sizes: list[int], y: list[float], sigma: list[float | None]) -> Line | None:
-    """The mean at the largest size, for what approaches its limit exponentially; None with fewer than three sizes.
+def largest(sizes: list[int], y: list[float], sigma: list[float | None]) -> FittedLine | None:
+    """The mean at the largest size, for energies that approach their limit exponentially; None with fewer than three.
 
-    What is left to the limit is less than the last change, if each size halves what is left at least: so the error
-    holds the distance to the next smaller size.
+    The distance to the limit is smaller than the last change if each size at least halves it: so the error includes the
+    distance to the next smaller size.
     """
     if len(set(sizes)) < LEAST_POINTS:
         return None
     with np.errstate(all="ignore"):
         (mean, error), (before, _) = (_mean(sizes, y, sigma, size) for size in sorted(set(sizes))[:-3:-1])
-        found = Line(mean, float(np.hypot(error, mean - before)), 0.0, None, 0, None)
+        found = FittedLine(mean, float(np.hypot(error, mean - before)), 0.0, None, 0, None)
     return found if np.isfinite([found.intercept, found.error]).all() else None
 
 
@@ -62,7 +62,7 @@ def _mean(sizes: list[int], y: list[float], sigma: list[float | None], size: int
     return mean, float((max(1.0, scatter) if known else scatter) / w_P.sum()) ** 0.5
 
 
-def _line(x: list[float], y: list[float], sigma: list[float | None]) -> Line:
+def _line(x: list[float], y: list[float], sigma: list[float | None]) -> FittedLine:
     from scipy.special import chdtrc, stdtrit
 
     x_P, y_P = np.asarray(x, float), np.asarray(y, float)
@@ -77,6 +77,6 @@ def _line(x: list[float], y: list[float], sigma: list[float | None]) -> Line:
     error = float(np.sqrt(1 / total + x_mean**2 / spread))
     if known:
         error *= max(1.0, (chi2 / dof) ** 0.5)
-        return Line(float(intercept), error, float(slope), chi2, dof, float(chdtrc(dof, chi2)))
+        return FittedLine(float(intercept), error, float(slope), chi2, dof, float(chdtrc(dof, chi2)))
     error *= (chi2 / dof) ** 0.5 * float(stdtrit(dof, ONE_SIGMA))
-    return Line(float(intercept), error, float(slope), None, dof, None)
+    return FittedLine(float(intercept), error, float(slope), None, dof, None)

@@ -6,7 +6,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.rows import ReadPoint, Row
 from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import clean, section
@@ -15,41 +15,41 @@ SIZES = ("lattice.length", "lattice.extent", "seed")  # along a curve these chan
 SAME_LEVEL = 1e-9  # relative: exact energies so close are of one level
 
 
-def measured(found: list[Found]) -> list[Found]:
+def measured(found: list[ReadPoint]) -> list[ReadPoint]:
     """Those with the energy of their final parameters."""
-    return [one for one in found if one.row.final and one.row.state == "done" and one.row.energy is not None]
+    return [one for one in found if one.row.final and one.row.state == "done" and one.row.get("energy") is not None]
 
 
 def label(row: Row, without: tuple[str, ...] = SIZES) -> str:
-    """What tells a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
+    """What distinguishes a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
     names = short_keys(list(row.swept))
-    told = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
+    shown = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
     return ", ".join(
-        value if key in ("ansatz", "lattice", "hamiltonian") else f"{names[key]} {value}" for key, value in told
+        value if key in ("ansatz", "lattice", "hamiltonian") else f"{names[key]} {value}" for key, value in shown
     )
 
 
 def title(row: Row, rows: list[Row]) -> str:
     """What a row is called above a panel, among the ``rows`` of the table."""
-    told = [(column, column.cell(row)) for column in names(rows)]
+    cells = [(column, column.cell(row)) for column in names(rows)]
     return (
-        ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in told if text) or row.name
+        ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in cells if text) or row.name
     )
 
 
-def by_system(found: list[Found]) -> dict[str, list[Found]]:
-    """Points that are after the same lowest state, by a name for it; those that do not say their system left out.
+def by_system(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
+    """Points that are after the same lowest state, by a name for it; points whose system is not recorded are left out.
 
     The same Hamiltonian on the same lattice, in the same sector: of the conserved total and of the symmetries, however
     the wave function has them. Two descriptions of a sector whose exact lowest energies agree are one.
     """
-    groups: dict[str, list[Found]] = {}
+    groups: dict[str, list[ReadPoint]] = {}
     for one in found:
         physics = section(one.traces.manifest, "physics")
         if physics.get("lattice") and physics.get("hamiltonian"):
             identity = json.dumps([_couplings(physics), physics.get("sector"), _symmetry(physics)], sort_keys=True)
             groups.setdefault(identity, []).append(one)
-    merged: list[list[Found]] = []
+    merged: list[list[ReadPoint]] = []
     for members in groups.values():
         same = next((others for others in merged if _same_level(others, members)), None)
         merged.append(members) if same is None else same.extend(members)
@@ -59,7 +59,7 @@ def by_system(found: list[Found]) -> dict[str, list[Found]]:
 
 
 def _couplings(physics: dict[str, Any]) -> list[Any]:
-    """Lattice and Hamiltonian; Marshall's rule is a matter of the wave function, but where sectors are named in it."""
+    """Lattice and Hamiltonian; Marshall's rule belongs to the wave function, unless sectors are named in its basis."""
     hamiltonian = section(physics, "hamiltonian")
     if not _symmetry(physics):
         hamiltonian = {key: value for key, value in hamiltonian.items() if key != "marshall"}
@@ -67,17 +67,17 @@ def _couplings(physics: dict[str, Any]) -> list[Any]:
 
 
 def _symmetry(physics: dict[str, Any]) -> dict[str, Any]:
-    """The symmetry sector a record asks for, without what is not set: of a sum, or of a network that has it itself."""
+    """The symmetry sector a record asks for, without what is not set: of a sum, or built into the network."""
     own = {key: value for key, value in section(physics, "ansatz").items() if key in ("group", "momentum", "irrep")}
     summed = {key: value for key, value in section(physics, "symmetrize").items() if key != "mode"}
     return {key: value for key, value in (own | summed).items() if value is not None}
 
 
-def _same_level(some: list[Found], others: list[Found]) -> bool:
+def _same_level(some: list[ReadPoint], others: list[ReadPoint]) -> bool:
     """Whether two groups are of one Hamiltonian and lattice, and of sectors whose exact lowest energies agree."""
     first, second = (section(group[0].traces.manifest, "physics") for group in (some, others))
-    exact = {one.row.reference for one in (*some, *others) if one.row.reference is not None}
-    known = all(any(one.row.reference is not None for one in group) for group in (some, others))
+    exact = {energy for one in (*some, *others) if (energy := one.row.get("reference")) is not None}
+    known = all(any(one.row.get("reference") is not None for one in group) for group in (some, others))
     alike = known and max(exact) - min(exact) <= SAME_LEVEL * max(map(abs, exact))
     return alike and _bare(first) == _bare(second)
 
@@ -87,12 +87,12 @@ def _bare(physics: dict[str, Any]) -> list[Any]:
     return [physics.get("lattice"), {key: value for key, value in hamiltonian.items() if key != "marshall"}]
 
 
-def by_curve(found: list[Found]) -> dict[str, list[Found]]:
-    """Points of the same physics and settings but for size and seed, by what tells them from other curves."""
-    groups: dict[str, list[Found]] = {}
+def by_curve(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
+    """Points that differ in size and seed alone, by a label that distinguishes them from other curves."""
+    groups: dict[str, list[ReadPoint]] = {}
     called: dict[str, str] = {}
     for one in found:
-        # what was recorded beside what the table shows: a launch does not say what it did not sweep
+        # also what the table does not show: a launch does not record what it did not sweep
         same = {key: plain(value) for key, value in settings(one.traces).items()} | one.row.swept
         scaled = _scaled(one)
         same = {key: scaled.get(key, value) for key, value in same.items() if key not in SIZES} | scaled
@@ -103,10 +103,8 @@ def by_curve(found: list[Found]) -> dict[str, list[Found]]:
     return _named(groups, called)
 
 
-def _scaled(one: Found) -> dict[str, Any]:
-    """Settings that stand for the same at every size only in proportion to it: a momentum to the sides, bosons to
-    the sites.
-    """
+def _scaled(one: ReadPoint) -> dict[str, Any]:
+    """Settings that scale with the size: a momentum relative to the sides, bosons per site."""
     physics = section(one.traces.manifest, "physics")
     extent, scaled = section(physics, "lattice").get("extent"), {}
     for group in ("symmetrize", "ansatz"):
@@ -117,21 +115,21 @@ def _scaled(one: Found) -> dict[str, Any]:
             scaled[f"{group}.momentum"] = "2π·(" + ", ".join(map(str, parts)) + ")"
     total, n = physics.get("sector"), one.row.n_sites
     if section(physics, "hamiltonian").get("name") == "bose_hubbard" and type(total) is int and n:
-        scaled["sector"] = f"{Fraction(total, n)} a site"
+        scaled["sector"] = f"{Fraction(total, n)} per site"
     return scaled
 
 
-def _named(groups: dict[str, list[Found]], called: dict[str, str]) -> dict[str, list[Found]]:
-    """Groups by identity as groups by name; one that several would have carries their number."""
+def _named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[str, list[ReadPoint]]:
+    """Groups by identity as groups by name; names that several would have are numbered."""
     shared = {name for name in called.values() if list(called.values()).count(name) > 1}
-    told: dict[str, list[Found]] = {}
+    named: dict[str, list[ReadPoint]] = {}
     for number, (identity, members) in enumerate(groups.items(), 1):
         name = called[identity]
-        told[f"{name} ({number})".strip() if name in shared else name] = members
-    return told
+        named[f"{name} ({number})".strip() if name in shared else name] = members
+    return named
 
 
-def system(members: list[Found]) -> str:
+def system(members: list[ReadPoint]) -> str:
     """A short name of what the points are the ground state of: "chain 16, h 1.5"."""
     one = members[0]
     lattice = section(section(one.traces.manifest, "physics"), "lattice")
@@ -147,7 +145,7 @@ def system(members: list[Found]) -> str:
     return clean(", ".join([f"{lattice.get('name', 'lattice')} {size}", *couplings]))
 
 
-def ansatz(one: Found) -> str:
+def ansatz(one: ReadPoint) -> str:
     """The name of the wave function, with what is swept of it."""
     name: Any = section(section(one.traces.manifest, "physics"), "ansatz").get("name")
     short = short_keys(list(one.row.swept))

@@ -29,9 +29,9 @@ _ROOTS = {2: "√N", 3: "∛N"}
 
 
 class Law(NamedTuple):
-    """A law, and what it was chosen for."""
+    """A law, and why it was chosen."""
 
-    power: float | None  # of 1/L; None: no power describes it, and the largest size stands for itself
+    power: float | None  # of 1/L; None: no power describes it, and the energy at the largest size is taken as it is
     d: int  # N ~ L^d
     why: str
 
@@ -60,7 +60,7 @@ def law(
     if power is not None:
         return Law(float(power), d, "as --size-power asks")
     if not grown or not isinstance(pbc, list):
-        return Law(1.0, d, "nothing is known of these lattices but their number of sites")
+        return Law(1.0, d, "only the number of sites of these lattices is known")
     if not all(pbc[i] for i in grown):
         return Law(1.0, d, "open ends cost an energy in proportion to their surface")
     kind, words = _phase(physics, grown)
@@ -150,7 +150,7 @@ def _ladder(lattice: dict[str, Any], grown: tuple[int, ...]) -> tuple[str, str]:
     if legs % 2 == 0:
         return "gapped", f"ladder of {legs} legs, an even number, which has a gap"
     if not closed or legs == 1:
-        return "linear", f"ladder of {legs} legs, an odd number, critical as a ring is"
+        return "linear", f"ladder of {legs} legs, an odd number, critical like a ring"
     return "unknown", f"whether a tube of {legs} legs has a gap is not known here"
 
 

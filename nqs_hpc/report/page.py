@@ -1,6 +1,6 @@
 """``python -m nqs_hpc report DIR``: what the points of a sweep found, as one page, and as tables and plots beside it.
 
-Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; a PNG a sheet.
+Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; PNGs.
 Reads run folders only, so it can be made at any time, of finished and unfinished points, and made again.
 """
 
@@ -14,20 +14,21 @@ from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.files import subfolder, write
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.report.chapters import OF_FINISHED, Content, content
-from nqs_hpc.report.curves import Choice
+from nqs_hpc.report.curves import FitOptions
 from nqs_hpc.report.extrapolation import quality, result
-from nqs_hpc.report.figures import VARIABLES, Key, need_matplotlib, png, svg
+from nqs_hpc.report.figures import VARIABLES, LegendEntry, need_matplotlib, png, svg
 from nqs_hpc.report.files import page_markdown, table_csv
-from nqs_hpc.report.places import OWN, Holding, holding
-from nqs_hpc.report.rows import Found, read_rows
+from nqs_hpc.report.places import OWN, RunFolders, find_runs
+from nqs_hpc.report.rows import ReadPoint, read_rows
 from nqs_hpc.report.table import totals
 from nqs_hpc.report.values import clean
 from nqs_hpc.report.varbench import varbench
+from nqs_hpc.report.words import read_words
 
 USAGE = "python -m nqs_hpc report DIR [--size-power P] [--min-size N] [--leave-out POINT ...]"
 HELP = f"""{USAGE}
 
---size-power P     energy per site against 1/L^P, N = L^d, in place of the law of boundary, dimension and model
+--size-power P     energy per site against 1/L^P, N = L^d, instead of the law for boundary, dimension and model
 --min-size N       lattices of fewer sites are left out of the lines to infinite size
 --leave-out POINT  a point that is left out of all lines: its name in the table of `status`, or KEY=VALUE"""
 MOST_POWER = 20.0
@@ -51,46 +52,30 @@ def report(words: list[str]) -> int:
         return DONE
     try:
         name, choice = _read(words)
-        found = holding(name)
+        found = find_runs(name)
         need_matplotlib()
-        told = gathered(found, choice)
+        page = gathered(found, choice)
     except ValueError as error:
         print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
     try:
-        print(make(found, *told))
+        print(make(found, *page))
     except OSError as error:
         print(f"{error.filename or name} cannot be written: {error.strerror}", file=sys.stderr)
         return FAULT
     return DONE
 
 
-def _read(words: list[str]) -> tuple[str, Choice]:
+def _read(words: list[str]) -> tuple[str, FitOptions]:
     """The folder and what is asked of the lines; raises ValueError in one line."""
-    folders: list[str] = []
-    given: dict[str, list[str]] = {"--size-power": [], "--min-size": [], "--leave-out": []}
-    left = list(words)
-    while left:
-        word, equal, text = left.pop(0).partition("=")
-        if word in given:
-            if not equal:
-                if not left:
-                    raise ValueError(f"{word} needs a value; valid: {USAGE}")
-                text = left.pop(0)
-            given[word].append(text)
-        elif word.startswith("-"):
-            raise ValueError(f"{clean(word)} is not an option of report; valid: {USAGE}")
-        else:
-            folders.append(word + equal + text)
-    if len(folders) != 1:
-        raise ValueError(f"report takes one folder, not {len(folders)}; valid: {USAGE}")
+    folder, given, _ = read_words(words, "report", USAGE, with_value=("--size-power", "--min-size", "--leave-out"))
     powers = [_number("--size-power", text, float, MOST_POWER) for text in given["--size-power"]]
     least = [int(_number("--min-size", text, int, 1e9)) for text in given["--min-size"]]
     for option, values in (("--size-power", powers), ("--min-size", least)):
         if len(values) > 1:
             raise ValueError(f"{option} is given {len(values)} times; valid: once")
     power, smallest = next(iter(powers), None), next(iter(least), None)
-    return folders[0], Choice(power, tuple(given["--leave-out"]), smallest)
+    return folder, FitOptions(power, tuple(given["--leave-out"]), smallest)
 
 
 def _number(option: str, text: str, kind: type[int] | type[float], most: float) -> float:
@@ -104,25 +89,25 @@ def _number(option: str, text: str, kind: type[int] | type[float], most: float) 
     return found
 
 
-def gathered(of: Holding, choice: Choice) -> tuple[list[Found], Content]:
+def gathered(of: RunFolders, choice: FitOptions) -> tuple[list[ReadPoint], Content]:
     """What is in the folder and what there is to say of it; ValueError in one line for a choice that fits no point."""
     found = read_rows(of, time.time())
     return found, content(of, found, choice)
 
 
-def make(of: Holding, found: list[Found], told: Content) -> Path:
+def make(of: RunFolders, found: list[ReadPoint], page: Content) -> Path:
     """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
     goal = subfolder(of.folder / OWN)
-    for part in told.sections:
+    for part in page.sections:
         write(goal / f"{part.sheet.name}.png", png(part.sheet))
-    write(goal / "points.csv", table_csv(told.rows, {"size_law": told.laws, "left_out": told.left_out}))
-    write(goal / "report.md", page_markdown(told))
+    write(goal / "points.csv", table_csv(page.rows, {"size_law": page.laws, "left_out": page.left_out}))
+    write(goal / "report.md", page_markdown(page))
     write(goal / "varbench.md", varbench(found))
-    write(goal / "index.html", page_html(told))
+    write(goal / "index.html", page_html(page))
     return goal / "index.html"
 
 
-def page_html(told: Content) -> str:
+def page_html(page: Content) -> str:
     """The page: no file beside it and no network is needed to read it. Every value is escaped but our own SVG."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -135,17 +120,17 @@ def page_html(told: Content) -> str:
         lstrip_blocks=True,
     )
 
-    def mark(key: Key) -> Markup:
+    def mark(key: LegendEntry) -> Markup:
         return Markup(MARKS[key.marker].format(f"var(--{VARIABLES[key.colour]})"))
 
     drawn = [
         [(panel.title, Markup(svg(panel, f"{part.sheet.name}{i}"))) for i, panel in enumerate(part.sheet.panels)]
-        for part in told.sections
+        for part in page.sections
     ]
     return environment.get_template("page.html.j2").render(
-        told._asdict(),
-        totals=totals(told.rows),
-        drawn=list(zip(told.sections, drawn, strict=True)),
+        page._asdict(),
+        totals=totals(page.rows),
+        drawn=list(zip(page.sections, drawn, strict=True)),
         result=result,
         quality=quality,
         mark=mark,

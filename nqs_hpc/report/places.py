@@ -18,12 +18,12 @@ class Place(NamedTuple):
     """One point of a sweep, or one run that belongs to none."""
 
     name: str
-    folder: Path  # may be absent: a point that has not started
+    folder: Path  # absent while a point has not started
     point: study.Point | None  # what the launcher knows
     sweep: Path | None  # the folder of its sweep
 
 
-class Holding(NamedTuple):
+class RunFolders(NamedTuple):
     """What a folder holds."""
 
     folder: Path
@@ -32,7 +32,7 @@ class Holding(NamedTuple):
     troubles: list[str]  # what could not be read beside the runs, a line each
 
 
-def holding(name: str) -> Holding:
+def find_runs(name: str) -> RunFolders:
     """What is in the folder ``name``; ValueError in one line where it holds nothing to show."""
     folder = Path(name)
     try:
@@ -46,9 +46,9 @@ def holding(name: str) -> Holding:
             places = [Place(one.name, folder / one.name, one, folder) for one in found.points]
             if not places:
                 raise ValueError(f"{clean(name)} is a sweep without points; valid: {VALID}")
-            return Holding(folder, found, places, [])
+            return RunFolders(folder, found, places, [])
         if _is_run(folder):  # a broken manifest.json is then that of the run, which says so in its row
-            return Holding(folder, None, [Place(folder.resolve().name, folder, None, None)], [])
+            return RunFolders(folder, None, [Place(folder.resolve().name, folder, None, None)], [])
         below = sorted(item for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
         sweeps = [item.name for item in below if _is_study(item)]
         runs = [item for item in below if item.name not in (OWN, *sweeps)]
@@ -56,7 +56,7 @@ def holding(name: str) -> Holding:
             hint = f"; it holds sweeps: {', '.join(map(clean, sweeps))}" if sweeps else ""
             why = f": {troubles[0]}" if troubles else ""
             raise ValueError(f"{clean(name)} holds no runs{why}{hint}; valid: {VALID}")
-        return Holding(folder, None, [Place(item.name, item, None, None) for item in runs], troubles)
+        return RunFolders(folder, None, [Place(item.name, item, None, None) for item in runs], troubles)
     except OSError as error:
         raise ValueError(f"{clean(name)} cannot be read: {error.strerror}; valid: {VALID}") from None
 

@@ -6,16 +6,17 @@ Reads metrics.jsonl and summary.json of a run folder and nothing else.
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nqs_hpc.inputs.reading import METRICS, SETTINGS, data, lines, parse_json
+from nqs_hpc.inputs.reading import SETTINGS, data, parse_json
 from nqs_hpc.job.files import write
+from nqs_hpc.job.quantities import UNIT
+from nqs_hpc.report.figures import need_matplotlib
+from nqs_hpc.report.series import Series, series
 
-UNIT = "units of the couplings"
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
 
 
@@ -28,15 +29,13 @@ def energy_png(folder: Path) -> Path:
     out.
     Raises ValueError in one line if there is no energy to draw or matplotlib is missing.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise ValueError("plots need matplotlib: install the extra `plot`, pip install 'nqs_hpc[plot]'") from None
+    need_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     folder = Path(folder)
-    step, energy, error, variance = _columns(folder / "metrics.jsonl")
+    step, energy, error, variance = _curve(folder / "metrics.jsonl")
     summary = _summary(folder / "summary.json")
     reference = (summary.get("reference") or {}).get("energy")
     final = (summary.get("energy") or {}) if summary.get("final") else {}
@@ -96,24 +95,12 @@ def energy_png(folder: Path) -> Path:
     return goal
 
 
-def _columns(path: Path) -> tuple[np.ndarray, ...]:
-    """step, energy, error, variance of the lines that have an energy; absent errors are 0, absent variances NaN."""
-    rows: list[Sequence[float]] = []
-    try:
-        content = data(path, METRICS)
-    except FileNotFoundError:
-        content = b""
-    for text in lines(content):
-        try:
-            line = parse_json(text)
-            step, energy, error, variance = (line[key] for key in ("step", "energy", "energy_error", "energy_variance"))
-            if energy is not None:
-                rows.append((int(step), float(energy), float(error or 0), np.nan if variance is None else variance))
-        except (ValueError, TypeError, KeyError, OverflowError):  # a line cut short by a kill
-            continue
-    if not rows:
+def _curve(path: Path) -> Series:
+    """The energies of all steps; absent errors are 0, absent variances NaN. ValueError where there is no energy."""
+    curve = series(path, least=1)
+    if curve is None:
         raise ValueError(f"{path} holds no energies to plot")
-    return tuple(np.array(rows, dtype=float).T)
+    return curve._replace(error=np.nan_to_num(curve.error))
 
 
 def _summary(path: Path) -> dict[str, Any]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from nqs_hpc.report.figures import COLOURS, MUTED, PAPER, Key, Panel, Sheet, keys, logarithmic, whole_numbers
+from nqs_hpc.report.figures import COLOURS, MUTED, PAPER, LegendEntry, Panel, Sheet, keys, logarithmic, whole_numbers
 from nqs_hpc.report.groups import ansatz, measured
-from nqs_hpc.report.rows import Found, Row
+from nqs_hpc.report.rows import ReadPoint, Row
 
 WORST_R_HAT = 1.1
 MANY = 50  # points, beyond which their marks are small
@@ -16,7 +16,7 @@ MANY = 50  # points, beyond which their marks are small
 Measure = Callable[[Row], tuple[float, bool] | None]
 
 
-def costs(found: list[Found]) -> Sheet:
+def costs(found: list[ReadPoint]) -> Sheet:
     """Accuracy against wall time and number of parameters, coloured by ansatz."""
     colours = keys([ansatz(one) for one in measured(found)])
     panels = []
@@ -32,7 +32,7 @@ def costs(found: list[Found]) -> Sheet:
     return Sheet("cost", panels, _told(colours))
 
 
-def sampling(found: list[Found]) -> Sheet:
+def sampling(found: list[ReadPoint]) -> Sheet:
     """Acceptance, R-hat and tau of each point, by its number in the table."""
     colours = keys([ansatz(one) for one in found])
     panels = []
@@ -41,20 +41,20 @@ def sampling(found: list[Found]) -> Sheet:
         ("r_hat", "R-hat", "split R-hat"),
         ("tau", "Autocorrelation", "tau [samples]"),
     ):
-        points = [(number, getattr(one.row, field), ansatz(one)) for number, one in enumerate(found, 1)]
-        there = [point for point in points if point[1] is not None]
+        values = [(number, one.row.get(field), ansatz(one)) for number, one in enumerate(found, 1)]
+        there = [(number, value, of) for number, value, of in values if value is not None]
         if there:
             bound = WORST_R_HAT if field == "r_hat" else None
             panels.append(Panel(heading, what, _dots(there, len(found), bound, colours)))
     return Sheet("sampling", panels, _told(colours))
 
 
-def _told(colours: dict[str, Key]) -> list[Key]:
+def _told(colours: dict[str, LegendEntry]) -> list[LegendEntry]:
     return list(colours.values()) if 1 < len(colours) <= 2 * len(COLOURS) else []
 
 
 def _scatter(
-    points: list[Found], along: Measure, height: Measure, axis: str, colours: dict[str, Key]
+    points: list[ReadPoint], along: Measure, height: Measure, axis: str, colours: dict[str, LegendEntry]
 ) -> Callable[[Any], None]:
     marks: dict[tuple[str, bool], list[tuple[float, float]]] = {}  # drawn together: artists are what costs time
     for one in points:
@@ -78,7 +78,7 @@ def _scatter(
 
 
 def _dots(
-    points: list[tuple[int, float, str]], n: int, bound: float | None, colours: dict[str, Key]
+    points: list[tuple[int, float, str]], n: int, bound: float | None, colours: dict[str, LegendEntry]
 ) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         for name, key in colours.items():
@@ -108,11 +108,13 @@ def _parameters(row: Row) -> tuple[float, bool] | None:
 
 def _relative(row: Row) -> tuple[float, bool] | None:
     """The error; its statistical uncertainty where that is larger."""
-    if row.relative_error is None or not row.reference:
+    relative, reference = row.get("relative_error"), row.get("reference")
+    if relative is None or not reference:
         return None
-    size, doubt = abs(row.relative_error), (row.energy_error or 0.0) / abs(row.reference)
+    size, doubt = abs(relative), (row.get("energy_error") or 0.0) / abs(reference)
     return (size, True) if size > doubt else (doubt, False) if doubt > 0 else None
 
 
 def _v_score(row: Row) -> tuple[float, bool] | None:
-    return (row.v_score, True) if row.v_score is not None and row.v_score > 0 else None
+    found = row.get("v_score")
+    return (found, True) if found is not None and found > 0 else None

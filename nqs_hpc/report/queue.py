@@ -1,4 +1,4 @@
-"""What Slurm says of all jobs at once: one call of squeue, however many points a sweep has."""
+"""The state of all jobs in Slurm: one call of squeue, however many points a sweep has."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NOT_ASKED = Queue({}, {}, "")
 
 
 def ask(user: int) -> Queue:
-    """The jobs of the user with this number; where Slurm is silent the queue says so, and nothing is raised."""
+    """The jobs of the user with this number; where Slurm does not answer, ``silent`` says why."""
     words = ("squeue", "--noheader", "--array", "--states=all", f"--user={user}", f"--format={_FORMAT}")
     try:
         answer = slurm.ask(*words)

@@ -7,40 +7,42 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nqs_hpc.inputs.reading import METRICS, data, lines, parse_json
-from nqs_hpc.report.values import count, number
+from nqs_hpc.job import log
+from nqs_hpc.report.values import number
 
 
 class Series(NamedTuple):
-    """Steps with an energy; NaN where a line lacks the value."""
+    """Steps with a value; NaN where a line has no error, or no variance."""
 
     step: np.ndarray
-    energy: np.ndarray
+    value: np.ndarray
     error: np.ndarray
     variance: np.ndarray
 
 
-def series(path: Path, at_most: int) -> Series | None:
-    """At most ``at_most`` intact lines, evenly chosen; None where fewer than two have an energy."""
+def series(
+    path: Path,
+    at_most: int | None = None,
+    key: str = "energy",
+    error: str | None = "energy_error",
+    *,
+    least: int = 2,
+) -> Series | None:
+    """The values under ``key`` of at most ``at_most`` intact lines, evenly chosen; None where fewer than ``least``
+    lines have one.
+
+    The variance is that under ``key``_variance.
+    """
     try:
-        raw = data(path, METRICS)
+        lines = log.read(path, at_most)
     except OSError:
         return None
-    n_lines = raw.count(b"\n") + (not raw.endswith(b"\n"))
-    chosen = set(np.linspace(0, n_lines - 1, min(at_most, n_lines)).astype(int).tolist()) if raw else set()
     rows = []
-    for i, text in enumerate(lines(raw)):
-        if i not in chosen:
-            continue
-        try:
-            line = parse_json(text)
-        except ValueError:
-            continue
-        if not isinstance(line, dict) or count(line.get("step")) is None or number(line.get("energy")) is None:
-            continue
-        values = (number(line.get(key)) for key in ("energy", "energy_error", "energy_variance"))
-        rows.append([line["step"], *(np.nan if value is None else value for value in values)])
-    return Series(*np.array(rows, dtype=float).T) if len(rows) > 1 else None
+    for line in lines:
+        if number(line.get(key)) is not None:
+            others = (number(line.get(name)) if name else None for name in (key, error, f"{key}_variance"))
+            rows.append([line["step"], *(np.nan if value is None else value for value in others)])
+    return Series(*np.array(rows, dtype=float).T) if len(rows) >= least else None
 
 
 def running_mean(values_S: np.ndarray) -> tuple[slice, np.ndarray]:

@@ -1,7 +1,7 @@
-"""What state a point is in, and why, from what it left and what Slurm says.
+"""The state of a point, and why, from the files in its folder and from Slurm.
 
-In this order: it is finished; it waits in the queue; a process works on it, or should; it ended, in order or by a kill;
-it never began. Files are believed before the launcher's manifest, for a launcher may be gone.
+In this order: it is finished; it waits in the queue; a process works on it, or should; it ended, by itself or killed;
+it never began. The point's files count more than the manifest of the launcher, which may have been killed.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import re
 import socket
 from typing import NamedTuple
 
+from nqs_hpc.job.tails import last_lines
 from nqs_hpc.report.queue import Job, Queue
-from nqs_hpc.report.tails import last_lines
 from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds
 from nqs_hpc.report.values import clean, count, number, section, text
 
@@ -31,14 +31,14 @@ _BANNER = re.compile(
 _ORDINARY = re.compile(r"^step \d|^final evaluation|\||, step \d+ of \d+;")  # progress and the first line of a start
 
 
-class Verdict(NamedTuple):
+class PointState(NamedTuple):
     """A state, and one short phrase where it needs one."""
 
     state: str
     why: str = ""
 
 
-def judge(found: Traces, queue: Queue, now: float) -> Verdict:
+def judge(found: Traces, queue: Queue, now: float) -> PointState:
     """The state of a point; ``now`` is the Unix time."""
     point, target = found.place.point, n_steps(found)
     exit_ = section(found.starts[-1], "exit") if found.starts else {}
@@ -49,17 +49,17 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     job = _job(found, queue)
     if job is not None and job.waits:
         words = f"job {job.number} is {job.state}" + (f" ({job.reason})" if job.reason not in ("", "None") else "")
-        return Verdict("requeued" if found.starts else "queued", clean(words))
+        return PointState("requeued" if found.starts else "queued", clean(words))
     alive = _alive(found, queue, job)
     if alive != "no":
         return _working(found, queue, now, sure=alive == "yes")
-    if more:  # its former energy stands, and is not what was asked for
+    if more:  # the summary still has the former energy
         if found.starts and not exit_:
             return _killed(found, job, more)
-        how = _ended(exit_) if exit_ else Verdict("stopped")
-        return Verdict(how.state, f"{how.why}; {more}" if how.why else more)
+        how = _ended(exit_) if exit_ else PointState("stopped")
+        return PointState(how.state, f"{how.why}; {more}" if how.why else more)
     if found.done is not None:
-        return Verdict("stopped", f"done at step {found.done}, {target} are asked for now")
+        return PointState("stopped", f"done at step {found.done}, {target} steps requested")
     if (
         found.summary.get("status") in ("done", "doubtful")
         and found.summary.get("final") is True
@@ -67,23 +67,24 @@ def judge(found: Traces, queue: Queue, now: float) -> Verdict:
     ):
         return _finished(found)
     if found.stop and found.begun:
-        return Verdict("stopped", "STOP is there: remove it, and the same command goes on")
+        return PointState("stopped", "the file STOP exists: remove it, and the same command continues")
     launched = reason(str(point.why)) if point is not None and point.state == "failed" and point.why else ""
     if found.starts and not exit_:
         return _killed(found, job, launched)
     if launched:
-        return Verdict("failed", launched)
+        return PointState("failed", launched)
     if found.starts:
         return _ended(exit_)
     if found.summary.get("status") in ("stopped", "failed"):
-        return Verdict(found.summary["status"], text(found.summary.get("reason")) or "")
+        return PointState(found.summary["status"], text(found.summary.get("reason")) or "")
     if found.begun:
-        return Verdict("failed", found.troubles[0] if found.troubles else "no manifest.json: nobody knows how it ended")
+        why = found.troubles[0] if found.troubles else "no manifest.json: it is not known how it ended"
+        return PointState("failed", why)
     return _never(found, queue, job, now)
 
 
 def _more_samples(found: Traces) -> str:
-    """What a finished run lacks of the final evaluation that its last start was to make; empty where it lacks nothing.
+    """What is missing of the final evaluation that the last start of a finished run was to make; "" if nothing.
 
     Only a start with more samples than those of DONE leaves a DONE beside a config.yaml that asks for more.
     """
@@ -96,20 +97,20 @@ def _more_samples(found: Traces) -> str:
         return ""
     if section(found.config, "sampler").get("name") == "enumerate":
         return ""
-    return f"done with {known} final samples, {asked} are asked for now"
+    return f"done with {known} final samples, {asked} requested"
 
 
-def _finished(found: Traces) -> Verdict:
-    """Done, or made to the end with an energy that is not to be believed."""
+def _finished(found: Traces) -> PointState:
+    """Done, or done with an energy that is doubtful."""
     if found.summary.get("status") == "doubtful":
-        return Verdict("doubtful", text(found.summary.get("reason")) or "")
-    return Verdict("done", "" if found.summary else _no_summary(found))
+        return PointState("doubtful", text(found.summary.get("reason")) or "")
+    return PointState("done", "" if found.summary else _no_summary(found))
 
 
-def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict]:
-    """``verdicts`` in their order, but a point that never began for want of the one before it has not failed, it waits.
+def followers(all_traces: list[Traces], verdicts: list[PointState]) -> list[PointState]:
+    """``verdicts`` in their order; a point that has not begun because the one before it is not done is waiting.
 
-    Slurm cancels what comes after a job that failed; whoever launches the sweep again starts it then.
+    Slurm cancels what depends on a job that failed; the next launch of the sweep starts it again.
     """
     known = {found.place.name: verdict for found, verdict in zip(all_traces, verdicts, strict=True)}
 
@@ -121,14 +122,14 @@ def followers(all_traces: list[Traces], verdicts: list[Verdict]) -> list[Verdict
         return after if isinstance(after, str) and after in known and known[after].state not in made else None
 
     held = {found.place.name for found in all_traces if before(found) is not None}
-    told = []
+    judged = []
     for found, verdict in zip(all_traces, verdicts, strict=True):
         after = before(found)
         if after is not None and verdict.state in ("failed", "waiting"):
-            failed = known[after].state == "failed" and after not in held
-            verdict = Verdict("waiting", clean(f"comes after {after}, which {'failed' if failed else 'is not done'}"))
-        told.append(verdict)
-    return told
+            how = "failed" if known[after].state == "failed" and after not in held else "is not done"
+            verdict = PointState("waiting", clean(f"comes after {after}, which {how}"))
+        judged.append(verdict)
+    return judged
 
 
 def _job(found: Traces, queue: Queue) -> Job | None:
@@ -142,7 +143,7 @@ def _alive(found: Traces, queue: Queue, job: Job | None) -> str:
     if job is not None and job.lives:
         return "yes"
     owner = found.owner
-    if owner is None:  # the last one took leave
+    if owner is None:  # the last process ended in order
         return "no"
     if owner.host == socket.gethostname():
         return "yes" if _process_lives(owner.pid) else "no"
@@ -163,13 +164,13 @@ def _process_lives(pid: int) -> bool:
     return pid > 0
 
 
-def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
+def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> PointState:
     """Running, or stalled: the last sign of life is older than its phase explains."""
     start, reached, target = found.starts[-1] if found.starts else {}, step(found), n_steps(found)
     per_step = step_seconds(found) or 0.0
     limit = max(STALLED_STEPS * per_step, LEAST_SECONDS)
     samples = number(section(found.config, "task").get("final_samples")) or 0.0
-    if target is not None and (count(start.get("step")) or 0) >= target:  # all that it makes is the final evaluation
+    if target is not None and (count(start.get("step")) or 0) >= target:  # this start makes the final evaluation alone
         rounds = samples / (number(section(found.config, "sampler").get("n_samples")) or SAMPLES)
         limit = QUIET_SECONDS + STALLED_STEPS * per_step * (1 + rounds)
         sign, phase = found.started, "final evaluation"
@@ -186,26 +187,26 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> Verdict:
         said = f"nothing written for {duration(age)}"
         if not sure and found.owner is not None:
             owner = found.owner
-            said += f"; process {owner.pid} on {owner.host} cannot be asked"
-            said += f", Slurm neither ({clean(queue.silent)})" if owner.job is not None else ""
-        return Verdict("stalled", said)
-    return Verdict("running", phase)
+            said += f"; process {owner.pid} on {owner.host} cannot be checked from here"
+            said += f", nor can Slurm be asked ({clean(queue.silent)})" if owner.job is not None else ""
+        return PointState("stalled", said)
+    return PointState("running", phase)
 
 
-def _killed(found: Traces, job: Job | None, launched: str) -> Verdict:
-    """A start that did not say how it ended; ``launched``: what its launcher saw of that."""
+def _killed(found: Traces, job: Job | None, launched: str) -> PointState:
+    """A start without an entry on how it ended; ``launched``: what its launcher noted."""
     said = f"killed after step {step(found)}"
     if job is not None:
         said += f", Slurm: {job.state}"
-    return Verdict("failed", f"{said}: {launched}" if launched else said + _last_words(found))
+    return PointState("failed", f"{said}: {launched}" if launched else said + _last_words(found))
 
 
-def _ended(exit_: dict[str, object]) -> Verdict:
-    """How the last start ended, as it wrote itself."""
+def _ended(exit_: dict[str, object]) -> PointState:
+    """How the last start ended, by its own entry in the manifest."""
     word, _, why = (text(exit_.get("reason")) or "").partition(": ")
     if word in ("stopped", "failed"):
-        return Verdict(word, why)
-    return Verdict("failed", f"its last start ended as {word!r}")
+        return PointState(word, why)
+    return PointState("failed", f"its last start ended as {word!r}")
 
 
 def _no_summary(found: Traces) -> str:
@@ -213,26 +214,26 @@ def _no_summary(found: Traces) -> str:
     return f"summary.json {how}: the energy is the last step's"
 
 
-def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> Verdict:
+def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> PointState:
     """A point without a run in its folder."""
     point = found.place.point
     if found.troubles:
-        return Verdict("failed", found.troubles[0])
+        return PointState("failed", found.troubles[0])
     if point is None:
         if in_batch(found) and queue.silent:
-            return Verdict("queued", clean(f"Slurm does not say so: {queue.silent}"))
-        return Verdict("failed", f"no run has begun here{_last_words(found)}")
+            return PointState("queued", clean(f"not confirmed by Slurm: {queue.silent}"))
+        return PointState("failed", f"no run has begun here{_last_words(found)}")
     if point.state == "waiting":
-        return Verdict("waiting", f"after {clean(str(point.after))}" if point.after else "")
+        return PointState("waiting", f"after {clean(str(point.after))}" if point.after else "")
     if point.job is not None and queue.silent:
-        return Verdict("queued", clean(f"the state of job {point.job} is not known: {queue.silent}"))
+        return PointState("queued", clean(f"the state of job {point.job} is not known: {queue.silent}"))
     if point.state == "running":  # the interpreter loads before it takes the lock
         fresh = found.log is not None and now - found.log.stat().st_mtime < LEAST_SECONDS
-        return Verdict("running", "starting") if fresh else Verdict("failed", f"ended early{_last_words(found)}")
+        return PointState("running", "starting") if fresh else PointState("failed", f"ended early{_last_words(found)}")
     if point.job is not None:
         how = f"ended as {job.state}" if job is not None else "is no longer in the queue"
-        return Verdict("failed", f"job {clean(str(point.job))} {how}, and no run has begun{_last_words(found)}")
-    return Verdict("failed", f"its run folder holds no run{_last_words(found)}")
+        return PointState("failed", f"job {clean(str(point.job))} {how}, and no run has begun{_last_words(found)}")
+    return PointState("failed", f"its run folder holds no run{_last_words(found)}")
 
 
 def _last_words(found: Traces) -> str:
@@ -249,7 +250,7 @@ def _last_words(found: Traces) -> str:
 
 
 def reason(said: str) -> str:
-    """What a launcher or a log gives as the cause, without what every run prints and every death of a rank."""
+    """The cause that a launcher or a log gives; empty for lines that every run, or every killed rank, prints."""
     head, colon, line = clean(said).partition(": ")
     if not re.fullmatch(r"code \d+", head):
         head, colon, line = "", "", clean(said)

@@ -22,11 +22,12 @@ from rich.text import Text
 
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from nqs_hpc.report.places import Holding, holding
-from nqs_hpc.report.rows import Row, read_rows
+from nqs_hpc.report.places import RunFolders, find_runs
+from nqs_hpc.report.rows import Row, flat, read_rows
 from nqs_hpc.report.states import ENDED
-from nqs_hpc.report.table import Column, Selection, columns, names, select, totals
+from nqs_hpc.report.table import Column, Selection, columns, declared_columns, names, select, totals
 from nqs_hpc.report.values import clean
+from nqs_hpc.report.words import read_words
 
 USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
 WATCH_SECONDS = 2.0
@@ -46,7 +47,7 @@ COLOURS = {
 DISPENSABLE = ("restarts", "acceptance", "r_hat", "seconds_per_step", "v_score")
 
 
-class _Asked(NamedTuple):
+class _Request(NamedTuple):
     folder: str
     selection: Selection
     watch: bool
@@ -82,15 +83,15 @@ def status(words: list[str]) -> int:
     return DONE
 
 
-def view(found: Holding, rows: list[Row], console: Console) -> Group:
+def view(found: RunFolders, rows: list[Row], console: Console) -> Group:
     """What is shown of ``rows``: a table as wide as the console, why points are as they are, and a last line."""
-    told = columns(rows)
-    table = _table(told, rows)
-    for key in DISPENSABLE:
+    shown = columns(rows)
+    table = _table(shown, rows)
+    for key in (*DISPENSABLE, *(column.key for column in reversed(declared_columns(rows)))):
         if Measurement.get(console, console.options.update(width=WIDE), table).minimum <= console.width:
             break
-        told = [column for column in told if column.key != key]
-        table = _table(told, rows)
+        shown = [column for column in shown if column.key != key]
+        table = _table(shown, rows)
     who, lines = names(rows), []
     for row in rows:
         if row.why and row.state != "running":
@@ -103,55 +104,38 @@ def view(found: Holding, rows: list[Row], console: Console) -> Group:
     return Group(table, *([Text()] if lines else []), *lines, Text(), heading)
 
 
-def _read(words: list[str]) -> _Asked:
-    folders: list[str] = []
+def _read(words: list[str]) -> _Request:
+    folder, given, flags = read_words(
+        words, "status", USAGE, with_value=("--sort", "--filter"), flags=("--watch", "--json")
+    )
     filters: list[tuple[str, str]] = []
-    sort: str | None = None
-    left = list(words)
-    while left:
-        word, equal, inside = left.pop(0).partition("=")
-        if word in ("--sort", "--filter"):
-            if not equal:
-                if not left:
-                    raise ValueError(f"{word} needs a value; valid: {USAGE}")
-                inside = left.pop(0)
-            if word == "--sort":
-                sort = inside
-            else:
-                key, sign, wanted = inside.partition("=")
-                if not sign:
-                    raise ValueError(f"--filter {inside} is not valid; valid: KEY=VALUE, such as state=failed")
-                filters.append((key, wanted))
-        elif word in ("--watch", "--json") and not equal:
-            continue
-        elif word.startswith("-"):
-            raise ValueError(f"{word} is not an option of status; valid: {USAGE}")
-        else:
-            folders.append(word + equal + inside)
-    if len(folders) != 1:
-        raise ValueError(f"status takes one folder, not {len(folders)}; valid: {USAGE}")
-    watch, as_json = "--watch" in words, "--json" in words
-    if watch and as_json:
+    for inside in given["--filter"]:
+        key, sign, wanted = inside.partition("=")
+        if not sign:
+            raise ValueError(f"--filter {inside} is not valid; valid: KEY=VALUE, such as state=failed")
+        filters.append((key, wanted))
+    if len(flags) > 1:
         raise ValueError("--watch and --json exclude each other; valid: one of them")
-    return _Asked(folders[0], Selection(sort, filters), watch, as_json)
+    sort = given["--sort"][-1] if given["--sort"] else None
+    return _Request(folder, Selection(sort, filters), "--watch" in flags, "--json" in flags)
 
 
-def _look(asked: _Asked) -> tuple[Holding, list[Row]]:
-    found = holding(asked.folder)
+def _look(asked: _Request) -> tuple[RunFolders, list[Row]]:
+    found = find_runs(asked.folder)
     return found, select([one.row for one in read_rows(found, time.time())], asked.selection)
 
 
-def _json(found: Holding, rows: list[Row]) -> str:
+def _json(found: RunFolders, rows: list[Row]) -> str:
     head = {
         "folder": str(found.folder),
         "study": found.study.name if found.study is not None else None,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "troubles": found.troubles,
     }
-    return json.dumps(head | {"points": [row._asdict() for row in rows]}, indent=2, allow_nan=False)
+    return json.dumps(head | {"points": [flat(row) for row in rows]}, indent=2, allow_nan=False)
 
 
-def _watch(asked: _Asked) -> None:
+def _watch(asked: _Request) -> None:
     """Show the table again every two seconds until all points have ended, or Ctrl-C."""
     console = _console()
     try:
@@ -178,13 +162,13 @@ def _console() -> Console:
     return _Console(width=WIDE if plain else shutil.get_terminal_size().columns, highlight=False, soft_wrap=False)
 
 
-def _table(told: list[Column], rows: list[Row]) -> Table:
+def _table(shown: list[Column], rows: list[Row]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in told:
+    for column in shown:
         table.add_column(Text(column.title), justify="right" if column.is_number else "left", no_wrap=True)
     for row in rows:
         cells = []
-        for column in told:
+        for column in shown:
             style = COLOURS[row.state] if column.key == "state" else "dim" if column.key == "restarts" else ""
             cells.append(Text(column.cell(row), style))
         table.add_row(*cells)

@@ -1,4 +1,4 @@
-"""What tells the points of a folder apart: the keys that were swept, and whatever else of their physics differs.
+"""The keys in which the points of a folder differ: those that were swept, and others of their physics.
 
 A sweep can be launched several times into one folder, and each launch notes for its points only what it swept itself:
 of two launches at different fields no point says its field. So recorded settings are compared between all points.
@@ -13,7 +13,7 @@ from nqs_hpc.inputs.reading import parse_json
 from nqs_hpc.report.traces import Traces
 from nqs_hpc.report.values import clean, number, section
 
-Told = dict[str, str | float | None]
+Settings = dict[str, str | float | None]
 
 # Settings that make another curve or another column. Others follow from these, or are not physics.
 _TELLING = ("lattice.", "hamiltonian.", "ansatz.", "symmetrize.")
@@ -31,7 +31,7 @@ _ONE_FOR_ALL = {"lattice.extent": "lattice.length", "lattice.pbc": "lattice.pbc"
 _NOT_RESOLVED = {"auto", "none", "null"}  # a record holds what they came to
 
 
-def swept(all_traces: list[Traces]) -> list[Told]:
+def swept(all_traces: list[Traces]) -> list[Settings]:
     """For each point the same keys with its values: those of its sweep, then the settings that differ between points.
 
     None where a point has no such setting, or, before it began, does not say it.
@@ -65,12 +65,12 @@ def settings(found: Traces) -> dict[str, Any]:
         flat |= {key: value for key, value in asked.items() if key in wanted}
     elif not flat:
         flat = {key: value for key, value in asked.items() if str(value).lower() not in _NOT_RESOLVED}
-    told: dict[str, Any] = {}
+    telling: dict[str, Any] = {}
     for key, value in flat.items():
         if key.startswith(_TELLING) or key in _TELLING_ONE:
             alike = isinstance(value, list) and bool(value) and all(below == value[0] for below in value)
-            told |= {_ONE_FOR_ALL[key]: value[0]} if alike and key in _ONE_FOR_ALL else {key: value}
-    return told
+            telling |= {_ONE_FOR_ALL[key]: value[0]} if alike and key in _ONE_FOR_ALL else {key: value}
+    return telling
 
 
 def plain(value: Any) -> str | float | None:
@@ -83,8 +83,8 @@ def plain(value: Any) -> str | float | None:
 
 
 def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
-    """The keys in which points differ; those of a group among points of one choice, for another choice has others."""
-    told = []
+    """The keys in which points differ; those of a group among points of the same choice, as others have other keys."""
+    keys = []
     for key in dict.fromkeys(key for values in known for key in values):
         group, dot, _ = key.partition(".")
         choices = {values[group] for values in known if isinstance(values.get(group), str)}
@@ -95,12 +95,12 @@ def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
                 choice = str(values.get(group, only)) if dot else ""
                 by_choice.setdefault(choice, set()).add(plain(values.get(key)))
         if any(len(values) > 1 for values in by_choice.values()):
-            told.append(key)
-    return told
+            keys.append(key)
+    return keys
 
 
 def _asked(found: Traces) -> dict[str, Any]:
-    """The overrides of a point of a sweep, KEY=VALUE each; what is no such text left out."""
+    """The overrides of a point of a sweep, KEY=VALUE each; anything else is left out."""
     point = found.place.point
     words = point.overrides if point is not None and isinstance(point.overrides, list) else ()
     pairs = (word.partition("=") for word in words if isinstance(word, str))

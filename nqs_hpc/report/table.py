@@ -7,9 +7,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from nqs_hpc.job.progress import with_error
-from nqs_hpc.report.rows import Row
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.job.quantities import GROUND_STATE, TASK, as_text
+from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.states import STATES, duration
+from nqs_hpc.types import Quantity
 
 
 class Column(NamedTuple):
@@ -30,33 +32,49 @@ class Selection(NamedTuple):
 
 def columns(rows: list[Row]) -> list[Column]:
     """Who, how far, what: the columns of a status, without those that are empty in all ``rows``."""
-    told = [
+    wanted = [
         Column("state", lambda row: row.state, "state", False),
         Column("step", steps, "step"),
         Column("energy", energy, "energy"),
-        Column("V-score", lambda row: short(row.v_score, ".1e"), "v_score"),
-        Column("R-hat", lambda row: short(row.r_hat, ".3f"), "r_hat"),
-        Column("acc.", lambda row: short(row.acceptance, ".2f"), "acceptance"),
+        _value("V-score", "v_score", ".1e"),
+        _value("R-hat", "r_hat", ".3f"),
+        _value("acc.", "acceptance", ".2f"),
+        *declared_columns(rows),
         Column("s/step", lambda row: three(row.seconds_per_step), "seconds_per_step"),
         Column("ETA", eta, "eta_seconds"),
         Column("restarts", lambda row: str(row.restarts or ""), "restarts"),
     ]
-    return [*names(rows), *filled(told, rows)]
+    return [*names(rows), *filled(wanted, rows)]
+
+
+def declared_columns(rows: list[Row]) -> list[Column]:
+    """A column for each quantity that the runs declare beside those with a column in every status."""
+    titles: dict[str, Quantity] = {}
+    for row in rows:
+        usual = {one.key for one in GROUND_STATE} if row.task == TASK else {"energy", "r_hat", "acceptance"}
+        for one in row.quantities:
+            if one.key not in usual:
+                titles.setdefault(one.key, one)
+    return [
+        Column(f"{one.label} [{one.unit}]" if one.unit else one.label, _declared(key), key)
+        for key, one in titles.items()
+    ]
 
 
 def more_columns(rows: list[Row]) -> list[Column]:
     """What a page has room for beside `columns`."""
-    told = [
+    wanted = [
         Column("sites", lambda row: short(row.n_sites, "d"), "n_sites"),
         Column("energy/site", energy_per_site, "energy_per_site"),
-        Column("rel. error", lambda row: short(row.relative_error, "+.1e"), "relative_error"),
-        Column("variance", lambda row: short(row.energy_variance, ".1e"), "energy_variance"),
-        Column("tau", lambda row: short(row.tau, ".2f"), "tau"),
+        _value("rel. error", "relative_error", "+.1e"),
+        _value("variance", "energy_variance", ".1e"),
+        _value("tau", "tau", ".2f"),
         Column("parameters", lambda row: short(row.n_parameters, "d"), "n_parameters"),
         Column("ranks", lambda row: short(row.n_ranks, "d"), "n_ranks"),
         Column("wall time", lambda row: "" if row.seconds is None else duration(row.seconds), "seconds"),
     ]
-    return filled(told, rows)
+    shown = {column.key for column in declared_columns(rows)}
+    return filled([column for column in wanted if column.key not in shown], rows)
 
 
 def names(rows: list[Row]) -> list[Column]:
@@ -77,9 +95,9 @@ def short_keys(keys: list[str]) -> dict[str, str]:
     return {key: key.rpartition(".")[2] if last[key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
-def filled(told: list[Column], rows: list[Row]) -> list[Column]:
+def filled(given: list[Column], rows: list[Row]) -> list[Column]:
     """Those of the columns that have something to show."""
-    return [column for column in told if any(column.cell(row) for row in rows)]
+    return [column for column in given if any(column.cell(row) for row in rows)]
 
 
 def steps(row: Row) -> str:
@@ -91,12 +109,12 @@ def steps(row: Row) -> str:
 
 def energy(row: Row) -> str:
     """The total energy with its error, empty where there is none."""
-    return "" if row.energy is None else with_error(row.energy, row.energy_error)
+    return _with_error(row, "energy")
 
 
 def energy_per_site(row: Row) -> str:
     """The same over the number of sites."""
-    return "" if row.energy_per_site is None else with_error(row.energy_per_site, row.energy_per_site_error)
+    return _with_error(row, "energy_per_site")
 
 
 def eta(row: Row) -> str:
@@ -122,13 +140,14 @@ def cell(value: str | float | None) -> str:
 def totals(rows: list[Row]) -> str:
     """How many points there are of each state: "6 points: 4 done, 1 running, 1 failed"."""
     counted = Counter(row.state for row in rows)
-    told = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
-    return f"{len(rows)} point{'s' * (len(rows) != 1)}: {told}"
+    counts = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
+    return f"{len(rows)} point{'s' * (len(rows) != 1)}: {counts}"
 
 
 def select(rows: list[Row], wanted: Selection) -> list[Row]:
     """The rows that pass all filters, sorted; ValueError in one line for a key that no row has."""
-    valid = [*Row._fields, *dict.fromkeys(key for row in rows for key in row.swept)]
+    fields = dict.fromkeys(key for row in rows for key in flat(row))
+    valid = [*fields, *dict.fromkeys(key for row in rows for key in row.swept)]
     for key, text in wanted.filters:
         name = _known(key, "--filter", valid)
         if name == "state" and text.lower() not in STATES:
@@ -143,8 +162,24 @@ def select(rows: list[Row], wanted: Selection) -> list[Row]:
 
 
 def value(row: Row, key: str) -> Any:
-    """What a row has under a field of Row or a swept key."""
-    return row.swept.get(key) if key in row.swept or key not in Row._fields else getattr(row, key)
+    """What a row has under a swept key, a field or a quantity; None where it has no such key."""
+    return row.swept[key] if key in row.swept else flat(row).get(key)
+
+
+def _value(title: str, key: str, form: str) -> Column:
+    return Column(title, lambda row: short(row.get(key), form), key)
+
+
+def _declared(key: str) -> Callable[[Row], str]:
+    def text(row: Row) -> str:
+        return next((as_text(one, row.values) for one in row.quantities if one.key == key), "")
+
+    return text
+
+
+def _with_error(row: Row, key: str) -> str:
+    found = row.get(key)
+    return "" if found is None else with_error(found, row.get(f"{key}_error"))
 
 
 def _known(key: str, option: str, valid: list[str]) -> str:

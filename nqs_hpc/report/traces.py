@@ -1,4 +1,4 @@
-"""What a point has left in its folder, read and not yet judged. Any file may be missing, cut short or junk."""
+"""The files in the folder of a point, read but not interpreted. Any of them may be missing, truncated or junk."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.inputs import reading
+from nqs_hpc.job import log
 from nqs_hpc.job.lifecycle import finished, stop_requested
 from nqs_hpc.report.places import Place
-from nqs_hpc.report.tails import last_steps
 from nqs_hpc.report.values import clean, count, items, number, section, text
 
 
 class Owner(NamedTuple):
-    """Who holds, or held until a kill, the lock of the folder."""
+    """The process that holds the lock of the folder, or held it until it was killed."""
 
     host: str
     pid: int
@@ -69,7 +69,7 @@ def traces(place: Place) -> Traces:
     found = {
         "summary": guarded("summary.json", _json, {}),
         "config": guarded("config.yaml", _yaml, {}),
-        "steps": guarded("metrics.jsonl", last_steps, []),
+        "steps": guarded("metrics.jsonl", log.newest, []),
         "written": guarded("metrics.jsonl", _modified, None),
         "started": guarded("manifest.json", _modified, None),
         "done": ended and ended.step,

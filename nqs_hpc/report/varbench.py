@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import Any
 
 from nqs_hpc.report.groups import by_system, measured
-from nqs_hpc.report.rows import Found
+from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.values import clean, number, section
 
 COLUMNS = ("Energy", "Sigma", "Energy Variance", "DOF", "Einf", "Method", "Data Repository")
 
 
-def varbench(found: list[Found]) -> str:
+def varbench(found: list[ReadPoint]) -> str:
     """The tables as Markdown, a heading each; empty where no point has its final energy."""
     parts = []
     for name, members in by_system(measured(found)).items():
@@ -38,12 +38,12 @@ def markdown(raw: str) -> str:
     return "".join(entities.get(char, char) for char in clean(raw, 10**5)).replace("_", "\\_")
 
 
-def _cells(one: Found) -> list[str]:
-    row, factor, zero = one.row, _factor(one), one.row.e_infinity
+def _cells(one: ReadPoint) -> list[str]:
+    row, factor, zero = one.row, _factor(one), one.row.get("e_infinity")
     return [
-        _exact(row.energy, factor),
-        _exact(row.energy_error, factor),
-        _exact(row.energy_variance, factor**2),
+        _exact(row.get("energy"), factor),
+        _exact(row.get("energy_error"), factor),
+        _exact(row.get("energy_variance"), factor**2),
         str(row.n_sites or ""),
         _exact(zero, factor),
         _method(one),
@@ -51,7 +51,7 @@ def _cells(one: Found) -> list[str]:
     ]
 
 
-def _factor(one: Found) -> float:
+def _factor(one: ReadPoint) -> float:
     """From our units to theirs."""
     hamiltonian = section(section(one.traces.manifest, "physics"), "hamiltonian")
     coupling = hamiltonian.get("J")
@@ -59,7 +59,7 @@ def _factor(one: Found) -> float:
     return {"heisenberg": 4 / first, "ising": 1 / first}.get(str(hamiltonian.get("name")), 1.0)
 
 
-def _method(one: Found) -> str:
+def _method(one: ReadPoint) -> str:
     physics = section(one.traces.manifest, "physics")
     network, optimizer = section(physics, "ansatz"), section(physics, "optimizer")
     settings = ", ".join(f"{key} = {value}" for key, value in network.items() if key in ("alpha", "alphas", "dtype"))

@@ -72,7 +72,7 @@ def loop(
         nonlocal line, last_summary
         assert journal is not None and show is not None
         line = {"step": step, **record.line()}
-        show.update(line)
+        show.update(line, task.progress(state).done)
         for message in record.messages(line):
             show.say(message)
         journal.append(line)

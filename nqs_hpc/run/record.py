@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nqs_hpc.config.compose import physics, to_plain
+from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.signs import why_not_positive
 from nqs_hpc.config.symmetrize import told_sector, words_of_sector

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from nqs_hpc.config.compose import physics
+from nqs_hpc.config.identity import physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.job import files
 from nqs_hpc.parallel.world import World

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.config.compose import differences, physics
+from nqs_hpc.config.identity import differences, physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError, bad
@@ -132,7 +132,7 @@ def _resumed(
     if world.any_flags(int(odd != "")):
         what = next(filter(None, world.allgather(odd)))
         raise Refused(
-            f"{loaded.path} is no checkpoint of this run: {what}; remove that file, or choose another run_dir"
+            f"{loaded.path} is not a checkpoint of this run: {what}; remove that file, or choose another run_dir"
         )
     plan, messages = merge_plans(config, Plan(**loaded.meta["plan"]), parts.plan)
     if plan != parts.plan:
@@ -164,7 +164,7 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
 
 
 class Changes(NamedTuple):
-    """What the configuration has that the last start had not."""
+    """What the configuration has that the last start lacked."""
 
     lines: list[str]
     messages: list[str]
@@ -189,7 +189,7 @@ def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
 
 
 def _is_new_key(line: str) -> bool:
-    """Whether a line is of a key that an older version had not, and that is off; what makes another lattice has been
+    """Whether a line is of a key that an older version lacked, and that is off; what makes another lattice has been
     refused as another physics.
     """
     key, _, change = line.partition(": ")
@@ -198,5 +198,5 @@ def _is_new_key(line: str) -> bool:
     )
 
 
-# `merge_plans` says these; a start elsewhere is no change of the run
+# `merge_plans` says these; a start elsewhere does not change the run
 _SAID_ELSEWHERE = ("chunk_size:", "optimizer.solver:", "optimizer.blocks:", "run_dir:", "compile_cache:", "resources.")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from nqs_hpc.config.compose import physics
+from nqs_hpc.config.identity import physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm, tensorboard
 from nqs_hpc.parallel.compile_cache import Share
@@ -98,7 +98,8 @@ def run(
     said, ends = files.on_root(world, prepare)
     show = None
     if root:
-        show = progress.progress(config.log.progress, config.task.total_steps, first)
+        done, total, unit = task.progress(state)
+        show = progress.progress(config.log.progress, total, done, quantities=task.shown, unit=unit)
         show.say(about.headline(folder, state, beginning.reason))
         for message in [*config.hamiltonian.lines(parts.lattice), *messages, *said]:
             show.say(message)

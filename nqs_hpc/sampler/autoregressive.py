@@ -20,7 +20,7 @@ from jax import Array
 from nqs_hpc.parallel.chunk import chunked
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import words
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, only_total
 from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
 
 # Samples drawn side by side: enough to fill vector registers, few enough for their caches to stay near the core, and
@@ -36,10 +36,12 @@ class AutoregressiveState(NamedTuple):
 def autoregressive(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: int) -> Sampler:
     """A sampler of ``n_samples`` independent configurations a call, over all ranks.
 
-    The state never changes. info is empty. Raises ValueError for an ansatz without ``conditionals``.
+    The state never changes. info is empty. Raises ValueError for an ansatz without ``conditionals``,
+    and for a space with more constraints than one total.
     """
     if ansatz.conditionals is None:
         raise ValueError("sampler=autoregressive: the ansatz has no conditionals; valid with masked_dense, masked_conv")
+    only_total(hilbert, "sampler=autoregressive")  # conditionals know no other constraint
     conditionals = ansatz.conditionals
     assert n_samples % comm.size == 0
     n_local = n_samples // comm.size

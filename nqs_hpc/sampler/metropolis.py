@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.parallel.keys import words
 from nqs_hpc.sampler.adaptive import Bounds, proposals, stretched
-from nqs_hpc.sampler.moves import Mixture, Proposal, below
+from nqs_hpc.sampler.fresh import random_state
+from nqs_hpc.sampler.moves import Mixture, Proposal, inside
 from nqs_hpc.sampler.walk import Walkers, walk
-from nqs_hpc.system.hilbert import Hilbert, base_state
+from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
 
 
@@ -55,7 +55,7 @@ def metropolis(
     bounds = sweep if isinstance(sweep, Bounds) else None
     fixed = None if isinstance(sweep, Bounds) else sweep
     most = bounds.most if bounds else 0
-    path = walk(ansatz, moves, hilbert.n_sites, n_sweeps=chain_length, length=fixed, most=most)
+    path = walk(ansatz, inside(moves, hilbert), hilbert.n_sites, n_sweeps=chain_length, length=fixed, most=most)
     names = moves.names if isinstance(moves, Mixture) else ()
 
     def init(key: Array, rank: Array | int = comm.rank) -> MetropolisState:
@@ -114,11 +114,3 @@ def counts(names: tuple[str, ...], accepted_LQ: Array, proposed_LQ: Array) -> di
     for q, name in enumerate(names):
         info |= {f"accepted_{name}": accepted_Q[q], f"proposed_{name}": proposed_Q[q]}
     return info
-
-
-def random_state(hilbert: Hilbert, key: Array, chain: Array) -> Array:
-    """A random configuration (N,) int8: independent sites, or with a fixed total a random order of one valid state."""
-    drawn = words(key, chain, jnp.uint32(0), hilbert.n_sites)
-    if hilbert.total is None:
-        return jnp.asarray(hilbert.local_values, jnp.int8)[below(drawn, len(hilbert.local_values))]
-    return jnp.asarray(base_state(hilbert))[jnp.argsort(drawn)]

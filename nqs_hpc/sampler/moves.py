@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, groups, violates
 from nqs_hpc.types import Move, Operator
 
 
@@ -41,14 +41,20 @@ class Mixture(NamedTuple):
 def flip(hilbert: Hilbert) -> Proposal:
     """A random site takes another of its local values: the flip of one spin, any other number of bosons.
 
-    Does not keep a total.
+    Of the sites of blocks with a total none is taken. ValueError where these are all.
     """
+    sites = free_sites(hilbert)
+    if not sites:
+        raise ValueError("the move flip: not available where every site belongs to a fixed total")
+    some = None if len(sites) == hilbert.n_sites else np.array(sites, dtype=np.int32)
     values = np.asarray(hilbert.local_values, dtype=np.int8)
     gap = int(values[1]) - int(values[0])
     n_values = len(values)
 
     def propose(words: Array, s_N: Array) -> Move:
-        site = below(words[0], hilbert.n_sites)
+        site = below(words[0], len(sites))
+        if some is not None:
+            site = jnp.asarray(some)[site]
         old = s_N[site]
         if n_values == 2:
             delta = (int(values[0]) + int(values[1])) - 2 * old
@@ -61,13 +67,14 @@ def flip(hilbert: Hilbert) -> Proposal:
     return Proposal(propose, n_words=1 if n_values == 2 else 2)
 
 
-def exchange(pairs: np.ndarray) -> Proposal:
+def exchange(pairs: np.ndarray, hilbert: Hilbert | None = None) -> Proposal:
     """Two sites, one of the given pairs (n_pairs, 2), exchange their values: every total is kept.
 
-    Equal values make it the move that changes nothing, which is accepted. Ergodic in a sector where the pairs connect
-    all sites.
+    Of the pairs those within one block of ``hilbert`` are taken. Equal values make it the move that changes nothing,
+    which is accepted. Ergodic in a sector of two local values where the pairs connect all sites; of more values only
+    beside another move.
     """
-    table = np.asarray(pairs, dtype=np.int32)
+    table = np.asarray(pairs, dtype=np.int32) if hilbert is None else within_blocks(pairs, hilbert)
 
     def propose(words: Array, s_N: Array) -> Move:
         sites = jnp.asarray(table)[below(words[0], len(table))]
@@ -78,22 +85,23 @@ def exchange(pairs: np.ndarray) -> Proposal:
 
 
 def hop(pairs: np.ndarray, hilbert: Hilbert) -> Proposal:
-    """One particle goes from a site to another, along one of the given pairs (n_pairs, 2), either way: their number is
-    kept.
+    """One particle goes from a site to another, along one of the given pairs (n_pairs, 2) within a block, either way:
+    totals are kept. Of longer spins one is lowered by a step and the other raised, so that (0, 0) becomes (-1, 1).
 
     From an empty site, or to a full one, it is the move that changes nothing: the state stays, as after a rejection.
     Each way of each pair is equally likely from every state, which makes it symmetric. Ergodic in a sector where the
-    pairs connect all sites.
+    pairs connect all sites of each block.
     """
     lowest, highest = min(hilbert.local_values), max(hilbert.local_values)
-    assert sorted(hilbert.local_values) == list(range(lowest, highest + 1))
-    table = np.asarray(pairs, dtype=np.int32)
+    step = (highest - lowest) // (len(hilbert.local_values) - 1)
+    assert sorted(hilbert.local_values) == list(range(lowest, highest + 1, step))
+    table = within_blocks(pairs, hilbert)
     table = np.concatenate([table, table[:, ::-1]])  # from, to
 
     def propose(words: Array, s_N: Array) -> Move:
         sites = jnp.asarray(table)[below(words[0], len(table))]
         fits = (s_N[sites[0]] > lowest) & (s_N[sites[1]] < highest)
-        return Move(sites, jnp.where(fits, jnp.array([-1, 1], jnp.int8), jnp.int8(0)))
+        return Move(sites, jnp.where(fits, jnp.array([-step, step], jnp.int8), jnp.int8(0)))
 
     return Proposal(propose, n_words=1, may_stay=True)
 
@@ -134,6 +142,8 @@ def hamiltonian(operator: Operator) -> Proposal:
     Hermitian. The elements of s and of s' are computed for each proposal.
     """
     assert operator.n_connected > 0
+    if not operator.is_hermitian:
+        raise ValueError("the move hamiltonian: not available for an operator that is not Hermitian")
 
     def n_joined(s_N: Array) -> Array:
         return jnp.sum(operator.connected(s_N)[1] != 0, dtype=jnp.int32)
@@ -151,6 +161,55 @@ def hamiltonian(operator: Operator) -> Proposal:
         return jnp.log(jnp.maximum(here, 1).astype(jnp.float64) / jnp.maximum(there, 1))
 
     return Proposal(propose, n_words=1, log_q=log_q)
+
+
+def inside(moves: Proposal | Mixture, hilbert: Hilbert) -> Proposal | Mixture:
+    """``moves`` that lead out of a space with blocks or exclusions change nothing instead, as after a rejection.
+
+    What is proposed of the others is as likely as before, so that |psi|^2 stays what it was. In a space with one total,
+    or none, ``moves`` themselves.
+    """
+    if not hilbert.blocks and not hilbert.excluded:
+        return moves
+    if isinstance(moves, Mixture):
+        return moves._replace(proposals=tuple(_inside(proposal, hilbert) for proposal in moves.proposals))
+    return _inside(moves, hilbert)
+
+
+def _inside(proposal: Proposal, hilbert: Hilbert) -> Proposal:
+    fixed = [group for group in groups(hilbert) if group.total is not None]
+    inside_GN = np.zeros((len(fixed), hilbert.n_sites), dtype=np.int32)
+    for row, group in zip(inside_GN, fixed, strict=True):
+        row[list(group.sites)] = 1
+
+    def propose(words: Array, s_N: Array) -> Move:
+        move = proposal.propose(words, s_N)
+        changes_G = jnp.sum(jnp.asarray(inside_GN)[:, move.sites] * move.deltas.astype(jnp.int32)[None, :], axis=1)
+        stays = jnp.all(changes_G == 0)
+        if hilbert.excluded:
+            stays = stays & ~violates(hilbert, s_N.at[move.sites].add(move.deltas))
+        return Move(move.sites, jnp.where(stays, move.deltas, 0).astype(move.deltas.dtype))
+
+    return proposal._replace(propose=propose, may_stay=True)
+
+
+def free_sites(hilbert: Hilbert) -> list[int]:
+    """The sites that belong to no total."""
+    return sorted(site for group in groups(hilbert) if group.total is None for site in group.sites)
+
+
+def within_blocks(pairs: np.ndarray, hilbert: Hilbert) -> np.ndarray:
+    """The pairs (n_pairs, 2) of sites of one block. ValueError where there is none."""
+    table = np.asarray(pairs, dtype=np.int32).reshape(-1, 2)
+    if not hilbert.blocks:
+        return table
+    number_N = np.empty(hilbert.n_sites, dtype=np.int32)
+    for g, group in enumerate(groups(hilbert)):
+        number_N[list(group.sites)] = g
+    table = table[number_N[table[:, 0]] == number_N[table[:, 1]]]
+    if len(table) == 0:
+        raise ValueError("none of the pairs of sites lies within one block: nothing could move")
+    return table
 
 
 def below(word: Array, n: int | Array) -> Array:

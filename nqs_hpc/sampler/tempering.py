@@ -22,8 +22,9 @@ from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import words
-from nqs_hpc.sampler.metropolis import counts, random_state
-from nqs_hpc.sampler.moves import Mixture, Proposal
+from nqs_hpc.sampler.fresh import random_state
+from nqs_hpc.sampler.metropolis import counts
+from nqs_hpc.sampler.moves import Mixture, Proposal, inside
 from nqs_hpc.sampler.walk import Walkers, walk
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.types import Ansatz, Sampler, Samples, Tree
@@ -59,7 +60,7 @@ def tempering(
     assert chain_length * n_chains == n_samples and n_chains % comm.size == 0
     assert n_levels > 1 and betas[0] == 1 and all(a > b > 0 for a, b in pairwise(betas))
     c_local = n_chains // comm.size
-    path = walk(ansatz, moves, hilbert.n_sites, n_sweeps=chain_length, length=sweep, most=sweep)
+    path = walk(ansatz, inside(moves, hilbert), hilbert.n_sites, n_sweeps=chain_length, length=sweep, most=sweep)
     names = moves.names if isinstance(moves, Mixture) else ()
 
     def numbers(chain_C: Array) -> Array:

@@ -68,7 +68,7 @@ class Walk(NamedTuple):
     sweep: Callable[..., tuple[Walkers, Tally]]
 
 
-class Way(NamedTuple):
+class Transition(NamedTuple):
     """How C chains come to the ratios of their moves, and their caches to the states after them."""
 
     attempt: Callable[[Tree, Tree, Array, Tree, Move], tuple[Array, Tree]]  # params, frozen, s, cache, move
@@ -213,17 +213,17 @@ def acceptance(log_ratio: Array, log_q: Array | None = None, beta: Array | None 
     return jnp.minimum(1.0, jnp.exp(exponent))
 
 
-def followed(ansatz: Ansatz) -> Way:
+def followed(ansatz: Ansatz) -> Transition:
     """Ratios from the caches, chain by chain."""
 
     def attempt(params: Tree, frozen: Tree, s_CN: Array, cache_C: Tree, move_CF: Move) -> tuple[Array, Tree]:
         del params
         return jax.vmap(ansatz.attempt, in_axes=(None, 0, 0, 0))(frozen, s_CN, cache_C, move_CF)
 
-    return Way(attempt, jax.vmap(ansatz.advance, in_axes=(None, 0, 0, 0, 0, 0)))
+    return Transition(attempt, jax.vmap(ansatz.advance, in_axes=(None, 0, 0, 0, 0, 0)))
 
 
-def of_changed_chains(ansatz: Ansatz) -> Way:
+def of_changed_chains(ansatz: Ansatz) -> Transition:
     """The ratios of those chains whose move changes something, in batches; of the others they are 0."""
     advance_chains = jax.vmap(ansatz.advance, in_axes=(None, 0, 0, 0, 0, 0))
 
@@ -255,7 +255,7 @@ def of_changed_chains(ansatz: Ansatz) -> Way:
         # a chain that stays where it is has attempted nothing, which must not become its cache
         return advance_chains(frozen, s_CN, cache_C, move_CF, attempted_C, accepted_C & changes(move_CF))
 
-    return Way(attempt, advance)
+    return Transition(attempt, advance)
 
 
 def batch(n_chains: int) -> int:
@@ -263,7 +263,7 @@ def batch(n_chains: int) -> int:
     return max(min(16, n_chains // 2), n_chains // 8, 1)
 
 
-def again(ansatz: Ansatz) -> Way:
+def again(ansatz: Ansatz) -> Transition:
     """Ratios as differences of log psi, and caches made again; as elsewhere a state with psi = 0 accepts any move."""
 
     def attempt(params: Tree, frozen: Tree, s_CN: Array, cache_C: Tree, move_CF: Move) -> tuple[Array, Tree]:
@@ -282,7 +282,7 @@ def again(ansatz: Ansatz) -> Way:
 
         return jax.tree.map(choose, attempted_C, cache_C)
 
-    return Way(attempt, advance)
+    return Transition(attempt, advance)
 
 
 def moved(s_CN: Array, move_CF: Move) -> Array:

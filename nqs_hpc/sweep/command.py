@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 from nqs_hpc.choices import choice, names
 from nqs_hpc.choices.hydra.launcher.base import Launcher
 from nqs_hpc.choices.keys import read
-from nqs_hpc.config.admission import Leave
-from nqs_hpc.config.compose import conf_dir
+from nqs_hpc.config.admission import Answer
+from nqs_hpc.config.defaults import conf_dir
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs.checks import InputError, apply, bad, name, unknown
 from nqs_hpc.inputs.reading import harmless
@@ -26,17 +26,18 @@ from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
 from nqs_hpc.sweep import study
 from nqs_hpc.sweep.points import Combination, combinations, expand
-from nqs_hpc.sweep.study import Order
+from nqs_hpc.sweep.study import LaunchRequest
 
 LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
 
 
-class Asked(NamedTuple):
+class SweepRequest(NamedTuple):
     """What the command line asks for."""
 
-    order: Order
+    launch: LaunchRequest
     chain: str | None
     n_ranks: int | None  # of each point; None: as resources.ranks says
+    of_hydra: list[str]  # the overrides that Hydra has to know: its own, and those with several values
 
     def points(self, words: list[list[str]]) -> list[Combination]:
         return combinations(words, chain=self.chain, n_ranks=self.n_ranks)
@@ -49,41 +50,41 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
     """
     overrides = [word for word in words if word not in ("-m", "--multirun")]
     if any(word in ("-h", "--help") for word in overrides):
-        return _leave(Leave(DONE, help_text())), None
+        return _leave(Answer(DONE, help_text())), None
     try:
         asked, points = _read(overrides, shlex.join(sys.orig_argv))
         combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
     except InputError as error:
-        return _leave(Leave(BAD_INPUT, str(error))), None
-    left: list[Leave] = []
+        return _leave(Answer(BAD_INPUT, str(error))), None
+    left: list[Answer] = []
 
     def task(config: Any) -> None:
         raise AssertionError("the launchers of nqs_hpc run points, not this")
 
     def launch_points(kind: str, lists: list[list[str]]) -> list[str]:
-        assert kind == asked.order.launcher.name
-        found = combined if lists == points else asked.points(lists)
-        outcome, states = study.launch(asked.order, found)
+        # Hydra counts the combinations; what they are is known, and checked, before it begins
+        assert kind == asked.launch.launcher.name and len(lists) == len(combined)
+        outcome, states = study.launch(asked.launch, combined)
         left.append(outcome)
         return states
 
     task.launch_points = launch_points  # type: ignore[attr-defined]  # where the plugin looks for it
     try:
-        _hydra(task, overrides)
+        _hydra(task, asked.of_hydra)
     except InputError as error:
-        return _leave(Leave(BAD_INPUT, str(error))), None
+        return _leave(Answer(BAD_INPUT, str(error))), None
     except slurm.SlurmError as error:
-        return _leave(Leave(BAD_INPUT, f"not submitted: {error}")), None
+        return _leave(Answer(BAD_INPUT, f"not submitted: {error}")), None
     except (OSError, ValueError, Lost) as error:
-        return _leave(Leave(FAULT, f"cannot launch: {said(error)}")), None
+        return _leave(Answer(FAULT, f"cannot launch: {said(error)}")), None
     except KeyboardInterrupt:
-        return _leave(Leave(STOPPED, "stopped before all points were launched; the same command goes on")), None
-    launcher = asked.order.launcher
+        return _leave(Answer(STOPPED, "stopped before all points were launched; the same command goes on")), None
+    launcher = asked.launch.launcher
     ran = not launcher.is_queue and not launcher.dry_run
-    return _leave(left[0]), asked.order.folder if ran else None
+    return _leave(left[0]), asked.launch.folder if ran else None
 
 
-def _leave(left: Leave) -> int:
+def _leave(left: Answer) -> int:
     print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)
     return left.code
 
@@ -103,7 +104,7 @@ def _hydra(task: Any, overrides: list[str]) -> None:
             del os.environ["HYDRA_FULL_ERROR"]
 
 
-def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
+def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[str]]]:
     """What is asked for, and every combination as overrides; raises InputError."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
@@ -136,8 +137,11 @@ def _read(overrides: list[str], command: str) -> tuple[Asked, list[list[str]]]:
     if place is not None and (not isinstance(place, str) or not place.strip()):
         raise bad(FOLDER, place, "a folder")
     folder = Path.cwd() / (place or Path("sweeps", named))
-    order = Order(named, folder, launcher, command)
-    return Asked(order, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None)), points
+    request = LaunchRequest(named, folder, launcher, command)
+    kept = [str(one.input_line) for one in parsed if one.is_hydra_override() or one.is_sweep_override()]
+    return SweepRequest(
+        request, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None), kept
+    ), points
 
 
 def _launcher(own: dict[str, Any]) -> Launcher:

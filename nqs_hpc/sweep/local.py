@@ -21,17 +21,16 @@ from typing import NamedTuple
 from nqs_hpc.choices.hydra.launcher.local import Local
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import bad
-from nqs_hpc.inputs.reading import opened, printable
+from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
-from nqs_hpc.sweep.book import Book, Todo
+from nqs_hpc.job.tails import last_lines
+from nqs_hpc.parallel.launchers import without_launcher
 from nqs_hpc.sweep.points import shown
+from nqs_hpc.sweep.study_file import StudyFile, Todo
 
 OUTPUT = "output.log"  # in a point's folder: all that its starts printed
 POLL_SECONDS, SIGNAL_SECONDS = 0.1, 1.0
-# An outer launcher's word on its own ranks. What a user says to Open MPI (OMPI_ALLOW_…, OMPI_MCA_…) is not that.
-OUTER = ("PMI_", "PMIX_", "MPI_LOCAL", "OMPI_COMM_", "OMPI_UNIVERSE_", "SLURM_STEP_")
-OUTER_NAMES = {"SLURM_PROCID", "SLURM_LOCALID", "PJRT_NPROC"}
 # Here every point has its cores already, and mpiexec is to start ranks on this host, also inside an allocation.
 OWN = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user", "OMPI_MCA_hwloc_base_binding_policy": "none"}
 OWN |= {"PRTE_MCA_hwloc_default_binding_policy": "none"}
@@ -60,41 +59,43 @@ def check(launcher: Local, todos: list[Todo]) -> None:
         )
 
 
-def run(launcher: Local, todos: list[Todo], book: Book) -> None:
+def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
     """Run ``todos`` to their end, or until this process is asked to stop (SIGINT, SIGTERM, SIGUSR1).
 
-    How each ended is in ``book``.
+    How each ended is in ``study_file``.
     """
-    free = slots(launcher, todos, taken=_cores_of(book.folder))
+    free = slots(launcher, todos, taken=_cores_of(study_file.folder))
     waiting, running, n_asked, last_signal = list(todos), list[_Running](), 0, 0.0
     with _signals() as asked, _none_left(running):
         while running or (waiting and not asked()):
             if asked() > n_asked:
                 n_asked, last_signal = asked(), 0.0
-                print(f"stopping {len(running)} points with a checkpoint; again: at once", flush=True)
+                print(
+                    f"stopping {len(running)} points with a checkpoint; a second signal stops them at once", flush=True
+                )
             if n_asked and time.monotonic() - last_signal > SIGNAL_SECONDS:
-                # again and again: a start that does not listen yet ignores it, and later ones change nothing
+                # repeatedly: a start that does not handle signals yet ignores it, and further ones change nothing
                 _stop(running, at_once=n_asked > 1)
                 last_signal = time.monotonic()
-            while free and not asked() and (todo := _next(waiting, book)) is not None:
+            while free and not asked() and (todo := _next(waiting, study_file)) is not None:
                 waiting.remove(todo)
                 try:
-                    running.append(_start(launcher, todo, free[0], book))
+                    running.append(_start(launcher, todo, free[0], study_file))
                     free.pop(0)
                 except OSError as error:  # of its folder, or of its log: the others run
-                    book.note(todo.point.name, state="failed", why=f"not started: {files.said(error)}")
+                    study_file.note(todo.point.name, state="failed", why=f"not started: {files.said(error)}")
                     print(f"{_label(todo)}: failed: not started: {files.said(error)}", flush=True)
             for one in [one for one in running if one.process.poll() is not None]:
                 running.remove(one)
                 free.append(one.slot)
-                _ended(one, book, stopping=n_asked > 0)
-            if waiting and not running and not asked() and _next(waiting, book) is None:
+                _ended(one, study_file, stopping=n_asked > 0)
+            if waiting and not running and not asked() and _next(waiting, study_file) is None:
                 break  # what is left comes after points that did not finish
             time.sleep(POLL_SECONDS)
     for todo in waiting:
         after = todo.point.after
         why = "stopped before it was started" if n_asked else f"comes after {after}, which is not done"
-        book.note(todo.point.name, state="waiting", why=why)
+        study_file.note(todo.point.name, state="waiting", why=why)
 
 
 def slots(launcher: Local, todos: list[Todo], taken: Set[int] = frozenset()) -> list[tuple[int, ...]]:
@@ -129,20 +130,21 @@ def mpiexec() -> str | None:
 
 def child_environment() -> dict[str, str]:
     """This environment for a job of its own."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(OUTER) and name not in OUTER_NAMES}
+    kept = without_launcher(os.environ)
+    kept.pop("PJRT_NPROC", None)  # the threads of this process
     return OWN | kept
 
 
-def _next(waiting: list[Todo], book: Book) -> Todo | None:
+def _next(waiting: list[Todo], study_file: StudyFile) -> Todo | None:
     """The first point that need not wait for another one."""
     for todo in waiting:
-        if todo.point.after is None or book.point(todo.point.after).state == "done":
+        if todo.point.after is None or study_file.point(todo.point.after).state == "done":
             return todo
     return None
 
 
-def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _Running:
-    folder = book.folder / todo.point.name
+def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], study_file: StudyFile) -> _Running:
+    folder = study_file.folder / todo.point.name
     files.make(folder)
     n_ranks = ranks(launcher, todo.config)
     command = [sys.executable, "-m", "nqs_hpc", *todo.words]
@@ -165,21 +167,21 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], book: Book) -> _R
             start_new_session=True,
             preexec_fn=become,
         )
-    book.note(todo.point.name, state="running", why=f"process {process.pid}, cores {','.join(map(str, cores))}")
+    study_file.note(todo.point.name, state="running", why=f"process {process.pid}, cores {','.join(map(str, cores))}")
     print(f"{_label(todo)}: started, {n_ranks} rank{'s' * (n_ranks > 1)}", flush=True)
     return _Running(process, todo, slot, n_ranks)
 
 
-def _ended(one: _Running, book: Book, *, stopping: bool) -> None:
+def _ended(one: _Running, study_file: StudyFile, *, stopping: bool) -> None:
     """Note how a point ended."""
-    code, folder = one.process.returncode, book.folder / one.todo.point.name
+    code, folder = one.process.returncode, study_file.folder / one.todo.point.name
     if code in (DONE, STOPPED):
         state, why = {DONE: "done", STOPPED: "stopped"}[code], _reason(folder)
     elif (killed := _signal(code, one.n_ranks)) is not None:
         state, why = "stopped" if stopping else "failed", f"killed by {killed}"
     else:
-        state, why = "stopped" if stopping else "failed", f"code {code}: {last_line(folder / OUTPUT)}"
-    book.note(one.todo.point.name, state=state, why="" if state == "done" else why)
+        state, why = "stopped" if stopping else "failed", f"code {code}: {_last_line(folder / OUTPUT)}"
+    study_file.note(one.todo.point.name, state=state, why="" if state == "done" else why)
     print(f"{_label(one.todo)}: {state}: {why}", flush=True)
 
 
@@ -201,18 +203,14 @@ def _reason(folder: Path) -> str:
     try:
         return printable(str(files.read_json(folder / "summary.json")["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
-        return last_line(folder / OUTPUT)
+        return _last_line(folder / OUTPUT)
 
 
-def last_line(path: Path) -> str:
-    """The last line of a log that says something, "" where there is none, or no log."""
-    try:
-        with opened(path) as file:
-            file.seek(max(os.fstat(file.fileno()).st_size - 4096, 0))
-            lines = map(printable, file.read(4096).decode(errors="replace").splitlines())
-    except OSError:
-        return ""
-    return next((line for line in reversed(list(lines)) if line), "")
+def _last_line(path: Path) -> str:
+    """The last line of a log that is not empty; "" where there is none, or no log that can be read."""
+    with suppress(OSError):
+        return "".join(last_lines(path, 1))
+    return ""
 
 
 # --- stopping
@@ -251,7 +249,7 @@ def _stop(running: list[_Running], *, at_once: bool) -> None:
 
 @contextmanager
 def _none_left(running: list[_Running]) -> Iterator[None]:
-    """A launcher that cannot go on, for its folder is gone, stops its points first: nobody else would hear a Ctrl-C."""
+    """A launcher that cannot go on because its folder is gone stops its points first: nobody else could."""
     try:
         yield
     except BaseException:

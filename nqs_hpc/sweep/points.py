@@ -16,13 +16,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nqs_hpc.config.compose import compose, physics, run_name, to_plain
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import physics, run_name, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.job.study import Point
 
 OWN = ("study", "chain")  # keys of a sweep that its points do not have
-MAX_POINTS = 10_000  # a slip of the finger, not a study, is above it
+MAX_POINTS = 10_000  # more is a typing error, not a study
 MAX_NAME = 120  # characters: folders may have 255 bytes, and files in them need some
 
 
@@ -69,7 +70,7 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
         raise bad("chain", chain, f"a key with several values; here: {', '.join(keys) or 'none has'}")
     if chain is not None and chain.startswith(("lattice", "ansatz")):
         raise bad(
-            "chain", chain, "a key that leaves the network as it is, such as hamiltonian.h: parameters are handed on"
+            "chain", chain, "a key that leaves the network unchanged, such as hamiltonian.h: parameters are passed on"
         )
     configs = _composed(given, keys, n_ranks)
     before = _chained(given, chain)
@@ -84,7 +85,7 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
         identities.append(_identity(alone[-1], None if previous is None else identities[previous]))
     twice = [words for words, identity in zip(given, identities, strict=True) if identities.count(identity) > 1]
     if twice:
-        raise InputError(f"{' '.join(twice[0].values())} is there more than once; valid: every combination once")
+        raise InputError(f"{' '.join(twice[0].values())} occurs more than once; valid: every combination once")
     return [
         Combination(
             config,

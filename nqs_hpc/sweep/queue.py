@@ -15,12 +15,12 @@ from nqs_hpc.cluster.site import load_site
 from nqs_hpc.config.sections import Resources
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.study import Point
-from nqs_hpc.sweep.book import Book, Todo
+from nqs_hpc.sweep.study_file import StudyFile, Todo
 
 LOGS = ARRAY_LOGS  # below the study's folder: what the elements of arrays print, and the scripts
 
 
-class Batch(NamedTuple):
+class Submission(NamedTuple):
     """One call of sbatch."""
 
     script: str
@@ -29,7 +29,7 @@ class Batch(NamedTuple):
     is_array: bool
 
 
-def batches(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = True) -> list[Batch]:
+def submissions(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = True) -> list[Submission]:
     """The scripts for those of ``todos`` that wait. ``bounded``: by what Slurm says an array may have.
 
     Raises InputError for a site or a template that is not valid, SlurmError where Slurm cannot be asked.
@@ -37,7 +37,7 @@ def batches(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = 
     waiting = [todo for todo in todos if todo.point.state == "waiting"]
     in_chains = {todo.point.after for todo in todos} | {todo.point.name for todo in todos if todo.point.after}
     alike: dict[Resources, list[Todo]] = {}
-    found: list[Batch] = []
+    found: list[Submission] = []
     for todo in waiting:
         if todo.point.name in in_chains:
             found.append(_single(todo, study))
@@ -52,7 +52,7 @@ def batches(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = 
             entries = [_entry(todo, study) for todo in part]
             site, name = load_site(wanted.site), f"{study.name}-{secrets.token_hex(4)}"
             script = array_script(wanted, site, entries, name=name, parallelism=launcher.array_parallelism)
-            found.append(Batch(script, part, name, True))
+            found.append(Submission(script, part, name, True))
     return found
 
 
@@ -60,59 +60,63 @@ def _entry(todo: Todo, study: Path) -> Entry:
     return Entry(study / todo.point.name, todo.words)
 
 
-def _single(todo: Todo, study: Path) -> Batch:
+def _single(todo: Todo, study: Path) -> Submission:
     wanted = todo.config.resources
     entry = _entry(todo, study)
-    return Batch(job_script(wanted, load_site(wanted.site), entry), [todo], job_name(entry.folder), False)
+    return Submission(job_script(wanted, load_site(wanted.site), entry), [todo], job_name(entry.folder), False)
 
 
-def submit(found: list[Batch], book: Book) -> None:
-    """Hand the batches to Slurm, in order, noting each as it is taken. Raises SlurmError where it refuses one.
+def submit(found: list[Submission], study_file: StudyFile) -> None:
+    """Hand the submissions to Slurm, in order, noting each as it is taken. Raises SlurmError where it refuses one.
 
     What it is called is noted before: a launch that is killed in between leaves what the next one finds in the queue.
     """
-    for batch in found:
+    for submission in found:
         with _undisturbed():
-            points = [todo.point.name for todo in batch.todos]
-            tickets = [f"{batch.name}_{i}" for i in range(len(points))] if batch.is_array else [batch.name]
+            points = [todo.point.name for todo in submission.todos]
+            tickets = (
+                [f"{submission.name}_{i}" for i in range(len(points))] if submission.is_array else [submission.name]
+            )
             pairs = zip(points, tickets, strict=True)
-            book.note_all({point: {"job": None, "ticket": ticket} for point, ticket in pairs})
-            jobs = _submit_array(batch, book) if batch.is_array else [_submit_one(batch, book)]
+            study_file.note_all({point: {"job": None, "ticket": ticket} for point, ticket in pairs})
+            jobs = (
+                _submit_array(submission, study_file) if submission.is_array else [_submit_one(submission, study_file)]
+            )
             pairs = zip(points, jobs, strict=True)
-            book.note_all({point: {"state": "submitted", "job": job, "why": ""} for point, job in pairs})
+            study_file.note_all({point: {"state": "submitted", "job": job, "why": ""} for point, job in pairs})
 
 
-def _submit_array(batch: Batch, book: Book) -> list[str]:
-    files.subfolder(book.folder / LOGS)
-    job = slurm.submit(batch.script, book.folder)
-    files.write(book.folder / LOGS / f"{job}.sbatch", batch.script)
-    print(f"submitted array {job}: {len(batch.todos)} points", flush=True)
-    return [f"{job}_{element}" for element in range(len(batch.todos))]
+def _submit_array(submission: Submission, study_file: StudyFile) -> list[str]:
+    files.subfolder(study_file.folder / LOGS)
+    job = slurm.submit(submission.script, study_file.folder)
+    files.write(study_file.folder / LOGS / f"{job}.sbatch", submission.script)
+    print(f"submitted array {job}: {len(submission.todos)} points", flush=True)
+    return [f"{job}_{element}" for element in range(len(submission.todos))]
 
 
-def _submit_one(batch: Batch, book: Book) -> str:
-    (todo,) = batch.todos
-    folder = book.folder / todo.point.name
+def _submit_one(submission: Submission, study_file: StudyFile) -> str:
+    (todo,) = submission.todos
+    folder = study_file.folder / todo.point.name
     made = files.make(folder)
     options = []
     if todo.point.after is not None:
-        before = book.point(todo.point.after)
+        before = study_file.point(todo.point.after)
         if before.state != "done":
             # it begins with what the other one comes to; where that fails, Slurm takes it out of the queue
             options = [f"--dependency=afterok:{before.job}", "--kill-on-invalid-dep=yes"]
     try:
-        job = slurm.submit(batch.script, folder, *options)
+        job = slurm.submit(submission.script, folder, *options)
     except slurm.SlurmError:
         files.unmake(made)
         raise
-    files.write(folder / "job.sbatch", batch.script)
+    files.write(folder / "job.sbatch", submission.script)
     print(f"submitted job {job}: {todo.point.name}", flush=True)
     return job
 
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Put off a Ctrl-C or a TERM until the block has ended: between sbatch and the note of it nobody knows the job."""
+    """Delay a Ctrl-C or a TERM until the block has ended: between sbatch and the note of it the job is not recorded."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.cluster.batch import check_place
-from nqs_hpc.config.admission import Leave, refusal
+from nqs_hpc.config.admission import Answer, refusal
 from nqs_hpc.config.compose import check_folder
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad
@@ -25,14 +25,14 @@ from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import alone, in_use
 from nqs_hpc.job.study import Launch, Point, Study
 from nqs_hpc.sweep import local, queue
-from nqs_hpc.sweep.book import Book, Todo
 from nqs_hpc.sweep.points import Combination, command_words, n_sites, path_word, refined, shown
+from nqs_hpc.sweep.study_file import StudyFile, Todo
 
 LOCK = ".launch.lock"
 
 
-class Order(NamedTuple):
-    """What a launch is told."""
+class LaunchRequest(NamedTuple):
+    """What a launch is asked to do."""
 
     study: str
     folder: Path  # absolute
@@ -40,70 +40,74 @@ class Order(NamedTuple):
     command: str  # as it was typed
 
 
-def launch(order: Order, combined: list[Combination]) -> tuple[Leave, list[str]]:
+def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Answer, list[str]]:
     """Launch what is left of ``combined``; returns the last line with the exit code, and each point's state.
 
     Raises InputError where the folder is not this study's or a point's folder holds another run, SlurmError where Slurm
     refuses, OSError where the folder cannot be written. Before the first of them is launched nothing has been made.
     """
-    check_folder(order.folder, "study", order.study)
-    if order.launcher.is_queue:
-        check_place(order.folder, "hydra.sweep.dir")
-    before = _before(order)
-    todos = _todos(order, combined, before)
-    queued = _queued(order, todos)
-    standing = [_standing(todo, order.folder, queued) for todo in todos]
-    if (wrong := next((left for left in standing if left.code == BAD_INPUT), None)) is not None:
+    check_folder(request.folder, "study", request.study)
+    if request.launcher.is_queue:
+        check_place(request.folder, "hydra.sweep.dir")
+    before = _before(request)
+    todos = _todos(request, combined, before)
+    queued = _queued(request, todos)
+    states = [_state_of(todo, request.folder, queued) for todo in todos]
+    if (wrong := next((left for left in states if left.code == BAD_INPUT), None)) is not None:
         raise InputError(wrong.line)
     left = [
         todo._replace(point=todo.point._replace(state=state.state, why=state.why, job=state.job or todo.point.job))
-        for todo, state in zip(todos, standing, strict=True)
+        for todo, state in zip(todos, states, strict=True)
     ]
-    if order.launcher.dry_run:
-        return _dry_run(order, left), ["waiting"] * len(left)
-    batches = []
-    if order.launcher.is_queue:
-        batches = queue.batches(order.launcher, order.folder, left)
+    if request.launcher.dry_run:
+        return _dry_run(request, left), ["waiting"] * len(left)
+    submissions = []
+    if request.launcher.is_queue:
+        submissions = queue.submissions(request.launcher, request.folder, left)
     else:
-        local.check(order.launcher, left)
-    made = files.make(order.folder)
-    with alone(order.folder / LOCK, wait=False, guard=True) as mine:
+        local.check(request.launcher, left)
+    made = files.make(request.folder)
+    with alone(request.folder / LOCK, wait=False, guard=True) as mine:
         if not mine:
-            line = f"{order.folder} is being launched by another process: wait for it, or stop it"
-            return Leave(FAULT, line), ["waiting"] * len(left)
+            line = f"{request.folder} is being launched by another process: wait for it, or stop it"
+            return Answer(FAULT, line), ["waiting"] * len(left)
         others = [] if before is None else before.points
         names = {todo.point.name for todo in left}
         points = [point for point in others if point.name not in names] + [todo.point for todo in left]
-        launches = [*([] if before is None else before.launches), Launch(manifest.now(), order.command)]
-        book = Book(order.folder, Study(order.study, os.getcwd(), order.launcher.name, launches, points))
+        launches = [*([] if before is None else before.launches), Launch(manifest.now(), request.command)]
+        study_file = StudyFile(
+            request.folder, Study(request.study, os.getcwd(), request.launcher.name, launches, points)
+        )
         try:
-            book.write()
-            if order.launcher.is_queue:
-                queue.submit(batches, book)
+            study_file.write()
+            if request.launcher.is_queue:
+                queue.submit(submissions, study_file)
             else:
-                local.run(order.launcher, [todo for todo in left if todo.point.state == "waiting"], book)
+                local.run(request.launcher, [todo for todo in left if todo.point.state == "waiting"], study_file)
         except slurm.SlurmError:
-            if not any(book.point(name).job for name in names):  # nothing of it is anywhere
-                _forget(order.folder, before, made)
+            if not any(study_file.point(name).job for name in names):  # nothing of it is anywhere
+                _forget(request.folder, before, made)
             raise
-    return _told(order, book, names), [book.point(todo.point.name).state for todo in left]
+    return _last_line(request, study_file, names), [study_file.point(todo.point.name).state for todo in left]
 
 
-def _before(order: Order) -> Study | None:
+def _before(request: LaunchRequest) -> Study | None:
     """The study that is in the folder already; raises InputError where the folder is somebody else's."""
     try:
-        before = manifest.read(order.folder)
+        before = manifest.read(request.folder)
     except ValueError as error:
-        raise InputError(f"study={order.study} is not valid: {error}; valid: a folder of its own") from None
-    if before is not None and before.name != order.study:
-        raise bad("study", order.study, f"{before.name}, whose sweep is in {order.folder}, or another hydra.sweep.dir")
+        raise InputError(f"study={request.study} is not valid: {error}; valid: a folder of its own") from None
+    if before is not None and before.name != request.study:
+        raise bad(
+            "study", request.study, f"{before.name}, whose sweep is in {request.folder}, or another hydra.sweep.dir"
+        )
     ours = {LOCK}
-    if before is None and order.folder.exists() and {path.name for path in order.folder.iterdir()} - ours:
-        raise bad("study", order.study, f"another name: {order.folder} is there and holds no sweep")
+    if before is None and request.folder.exists() and {path.name for path in request.folder.iterdir()} - ours:
+        raise bad("study", request.study, f"another name: {request.folder} exists and holds no sweep")
     return before
 
 
-def _todos(order: Order, combined: list[Combination], before: Study | None) -> list[Todo]:
+def _todos(request: LaunchRequest, combined: list[Combination], before: Study | None) -> list[Todo]:
     """The points under the names they have, or will have, in this folder."""
     known = {} if before is None else {point.identity: point for point in before.points}
     todos: list[Todo] = []
@@ -116,36 +120,36 @@ def _todos(order: Order, combined: list[Combination], before: Study | None) -> l
             after = source.name
             words = [
                 *(word for word in words if not word.startswith("init_from=")),
-                path_word("init_from", order.folder / after),
+                path_word("init_from", request.folder / after),
             ]
-            config = dataclasses.replace(config, init_from=os.path.normpath(order.folder / after))
+            config = dataclasses.replace(config, init_from=os.path.normpath(request.folder / after))
         point = Point(
             name=name,
             identity=one.identity,
             swept=one.swept,
             overrides=words,
-            command=_again(order, config, words, order.folder / name),
+            command=_again(request, config, words, request.folder / name),
             n_sites=n_sites(config),
             n_steps=config.task.total_steps,
             after=after,
             job=None if old is None else old.job,
             ticket=None if old is None else old.ticket,
         )
-        todos.append(Todo(point, config, command_words(words, order.folder / name)))
+        todos.append(Todo(point, config, command_words(words, request.folder / name)))
     return todos
 
 
-def _again(order: Order, config: Config, words: list[str], folder: Path) -> str:
+def _again(request: LaunchRequest, config: Config, words: list[str], folder: Path) -> str:
     """One line of shell that makes the point run again."""
     command = ["python", "-m", "nqs_hpc"]
-    if order.launcher.is_queue:
+    if request.launcher.is_queue:
         command.append("submit")
-    elif (n_ranks := local.ranks(order.launcher, config)) > 1:
+    elif (n_ranks := local.ranks(request.launcher, config)) > 1:
         command = ["mpiexec", "-n", str(n_ranks), *command]
     return shlex.join([*command, *command_words(words, folder)])
 
 
-class _Standing(NamedTuple):
+class _PointState(NamedTuple):
     state: str
     why: str
     code: int = DONE
@@ -153,11 +157,11 @@ class _Standing(NamedTuple):
     job: str | None = None  # of Slurm, where it is known to live
 
 
-def _queued(order: Order, todos: list[Todo]) -> dict[str, slurm.Queued]:
+def _queued(request: LaunchRequest, todos: list[Todo]) -> dict[str, slurm.Queued]:
     """What is in the queue, on either launcher: points of this study may be; nothing where none can be."""
-    if order.launcher.dry_run:
+    if request.launcher.dry_run:
         return {}
-    if order.launcher.is_queue:
+    if request.launcher.is_queue:
         return slurm.queued()
     if any(todo.point.job or todo.point.ticket for todo in todos):
         with suppress(slurm.NoSlurm):  # a study that was carried to a machine without a queue
@@ -165,32 +169,34 @@ def _queued(order: Order, todos: list[Todo]) -> dict[str, slurm.Queued]:
     return {}
 
 
-def _standing(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _Standing:
+def _state_of(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _PointState:
     """How far a point is: waiting where it is to be launched."""
     folder = study / todo.point.name
     if (job := queue.find(todo.point, queued)) is not None:
-        return _Standing("submitted", f"job {job} is {queued[job].state}", job=job)
+        return _PointState("submitted", f"job {job} is {queued[job].state}", job=job)
     if owner := in_use(folder):
-        return _Standing("running", f"in use by {owner}")
+        return _PointState("running", f"in use by {owner}")
     # the run it begins with may have to be made first
     left = refusal(todo.config, folder, source_is_there=todo.point.after is None)
     if left is None:
-        return _Standing("waiting", "")
+        return _PointState("waiting", "")
     state = {DONE: "done", STOPPED: "stopped"}.get(left.code, "failed")
-    return _Standing(state, "" if state == "done" else left.line, left.code, f"{shown(todo.point.swept)}: {left.line}")
+    return _PointState(
+        state, "" if state == "done" else left.line, left.code, f"{shown(todo.point.swept)}: {left.line}"
+    )
 
 
-def _dry_run(order: Order, todos: list[Todo]) -> Leave:
+def _dry_run(request: LaunchRequest, todos: list[Todo]) -> Answer:
     waiting = [todo for todo in todos if todo.point.state == "waiting"]
-    if order.launcher.is_queue:
-        scripts = [batch.script for batch in queue.batches(order.launcher, order.folder, todos, bounded=False)]
-        return Leave(DONE, "\n".join(scripts).rstrip("\n"))
+    if request.launcher.is_queue:
+        scripts = [one.script for one in queue.submissions(request.launcher, request.folder, todos, bounded=False)]
+        return Answer(DONE, "\n".join(scripts).rstrip("\n"))
     lines = [f"{len(todos)} points, {len(waiting)} to run", *(todo.point.command for todo in waiting)]
-    return Leave(DONE, "\n".join(lines))
+    return Answer(DONE, "\n".join(lines))
 
 
 def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
-    """Take back what a launch that came to nothing has made."""
+    """Remove what a launch has made that started nothing."""
     if before is not None:
         manifest.write(folder, before)
         return
@@ -201,14 +207,14 @@ def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
     files.unmake(made)
 
 
-def _told(order: Order, book: Book, names: set[str]) -> Leave:
+def _last_line(request: LaunchRequest, study_file: StudyFile, names: set[str]) -> Answer:
     """The last line, and the exit code."""
-    points = [point for point in book.study.points if point.name in names]
+    points = [point for point in study_file.study.points if point.name in names]
     counts = Counter(point.state for point in points)
     what = ", ".join(f"{counts[state]} {state}" for state in manifest.STATES if counts[state])
-    line = f"study {order.study}: {len(points)} points: {what}; {order.folder}"
-    if order.launcher.is_queue:
-        return Leave(DONE, line)
+    line = f"study {request.study}: {len(points)} points: {what}; {request.folder}"
+    if request.launcher.is_queue:
+        return Answer(DONE, line)
     if counts["failed"]:
-        return Leave(FAULT, line)
-    return Leave(DONE if counts["done"] == len(points) else STOPPED, line)
+        return Answer(FAULT, line)
+    return Answer(DONE if counts["done"] == len(points) else STOPPED, line)

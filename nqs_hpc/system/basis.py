@@ -2,10 +2,11 @@
 
     psi(s) = U(s) phi(s),     U(s) = prod_{i in A} s_i for spins,     U(s) = prod_{i in A} (-1)^{n_i} for bosons,
 
-with psi the physical wave function, phi that of the ansatz, and A a set of sites: one sublattice for Marshall's rule.
-A symmetry g that is chi(g) for psi, psi(g s) = chi(g) psi(s), is chi(g) U(g s) / U(s) for phi. With B the sites that g
-carries to A, the quotient is the product of the signs on those sites that are in one of A and B and not in the other.
-It is one number for all states if there are no such sites, or if all sites are such and the total is fixed.
+in general prod_{i in A} (-1)^{d_i} with d_i the number of the local value (of a spin S: S - m_i), with psi the physical
+wave function, phi that of the ansatz, and A a set of sites: one sublattice for Marshall's rule. A symmetry g that is
+chi(g) for psi, psi(g s) = chi(g) psi(s), is chi(g) U(g s) / U(s) for phi. With B the sites that g carries to A, the
+quotient is the product of the signs on those sites that are in one of A and B and not in the other. It is one number
+for all states if there are no such sites, or if all sites are such and the total is fixed.
 """
 
 from __future__ import annotations
@@ -41,20 +42,26 @@ def signs_of_permutations(basis: Basis, perms: NDArray[np.integer]) -> NDArray[n
         return np.ones(len(perms), dtype=np.int8)
     differ = basis.signs_N[perms] != basis.signs_N[None, :]
     hilbert = basis.hilbert
-    if hilbert.total is None:
-        of_all = 0
-    elif min(hilbert.local_values) < 0:
-        of_all = (-1) ** ((hilbert.n_sites - hilbert.total) // 2)
-    else:
-        of_all = (-1) ** hilbert.total
+    first, step = _numbering(hilbert)
+    of_all = 0 if hilbert.total is None else (-1) ** ((hilbert.total - hilbert.n_sites * first) // step)
     return np.where(~differ.any(axis=1), 1, np.where(differ.all(axis=1), of_all, 0)).astype(np.int8)
 
 
 def sign_of_flip(basis: Basis) -> int:
     """U(-s) / U(s) of the flip of all spins."""
-    return 1 if basis.signs_N is None else (-1) ** int((basis.signs_N < 0).sum())
+    if basis.signs_N is None:
+        return 1
+    two_s = len(basis.hilbert.local_values) - 1  # d goes to 2S - d
+    return (-1) ** (two_s * int((basis.signs_N < 0).sum()))
 
 
 def _is_odd(values: NDArray[np.int8], basis: Basis) -> NDArray[np.bool_]:
-    """Where a local value has the sign -1: a spin that is down, an odd number of bosons."""
-    return np.asarray(values < 0 if min(basis.hilbert.local_values) < 0 else values % 2 == 1)
+    """Where a local value has the sign -1: a spin 1/2 that is down, an odd number of bosons."""
+    first, step = _numbering(basis.hilbert)
+    return np.asarray((values.astype(np.int64) - first) // step % 2 == 1)
+
+
+def _numbering(hilbert: Hilbert) -> tuple[int, int]:
+    """The first local value and the step to the next; they are evenly spaced."""
+    first, second = (*hilbert.local_values, hilbert.local_values[0] + 1)[:2]
+    return first, second - first

@@ -20,6 +20,7 @@ doi:10.1063/1.1740655):
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.inputs import reading
 from nqs_hpc.system.groups import character_table, product_table, rounded
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, only_total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import point_operations, translations
 
@@ -139,13 +140,16 @@ def with_spin_flip(perms: NDArray[np.int32], characters: Characters, parity: int
 def sector_dimension(symmetry: Symmetry, hilbert: Hilbert) -> int:
     """States of the sector: d / |G| sum_g chi*(g) Tr g, the trace being how many states g leaves as they are.
 
-    Such a state has one value on each cycle of g, and with a flip values that alternate around cycles of even length.
+    Such a state has one value on each cycle of g, and with a flip values that alternate around cycles of even length
+    and are 0 on the others. ValueError for spaces with blocks or exclusions.
     """
+    only_total(hilbert, "symmetrize")
     total = 0.0 + 0.0j
     for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
         lengths = _cycle_lengths(perm)
         if flip < 0:
-            fixed = 2 ** len(lengths) if all(n % 2 == 0 for n in lengths) and not hilbert.total else 0
+            odd = 1 if 0 in hilbert.local_values else 0
+            fixed = prod(len(hilbert.local_values) if n % 2 == 0 else odd for n in lengths) if not hilbert.total else 0
         else:
             sums = {0: 1}  # of the cycles so far -> how many ways
             for n in lengths:

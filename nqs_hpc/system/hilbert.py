@@ -1,47 +1,110 @@
-"""Hilbert spaces of N equal sites, optionally in the sector of a fixed total, and the numbering of their states.
+"""Hilbert spaces of N equal sites, with the constraints that their states obey, and the numbering of these.
 
 A configuration s_N holds one of ``local_values`` on each site. Its code is the number whose digit i, in base d =
 len(local_values), says which: code = sum_i digit_i d^i, little endian. Spin half has local values (+1, -1), so a bit 0
-is up; bosons have their numbers, 0 to n_max. The number of states of a sector is the coefficient of x^total in
-(sum_v x^v)^N.
+is up; bosons have their numbers, 0 to n_max. The number of states of a sector
+is the coefficient of x^total in (sum_v x^v)^N.
+
+Constraints are the total of all sites, blocks of sites with a total each (fermions of either spin), and exclusions:
+pairs of sites that may not both be occupied, that is, not both hold a value other than the first of the local values
+(two excited Rydberg atoms within the blockade, two fermions on one site of the t-J model).
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from math import comb, gcd
-from typing import NamedTuple
+from math import comb, gcd, prod
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-MAX_STATES = 2**26  # codes of more states are not enumerated: 0.5 GiB of int64
+from nqs_hpc.system import constraints
+from nqs_hpc.system.constraints import Constraints, Group
+
+MAX_ENUMERATED = 2**26  # codes of more states are not enumerated: 0.5 GiB of int64
+
+
+class Block(NamedTuple):
+    """Some of the sites, whose local values sum to ``total``."""
+
+    sites: tuple[int, ...]
+    total: int
 
 
 class Hilbert(NamedTuple):
-    """All configurations of ``n_sites``, or those whose local values sum to ``total``."""
+    """All configurations of ``n_sites``, or those whose local values sum to ``total`` and which obey the constraints.
+
+    `spaces.constrained` makes and checks the last two. With blocks that cover all sites ``total`` is the sum of theirs;
+    where both are given, the sites outside of the blocks have what is left of it.
+    """
 
     n_sites: int
     local_values: tuple[int, ...]  # distinct, each an int8
     total: int | None = None
+    blocks: tuple[Block, ...] = ()  # disjoint
+    excluded: tuple[tuple[int, int], ...] = ()  # pairs of sites of which one at least holds the first local value
 
 
 def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
     """Spins +1 and -1; ``total`` is 2 S^z = sum_i s_i. ValueError where no state of the spins has that total."""
     space = Hilbert(n_sites, (1, -1), total)
-    _check(space)
+    check(space)
     return space
+
+
+def is_whole(space: Hilbert) -> bool:
+    """Whether every configuration is a state."""
+    return space.total is None and not space.blocks and not space.excluded
+
+
+def only_total(space: Hilbert, who: str) -> int | None:
+    """``space.total``, for what knows no other constraint; ValueError beginning with ``who`` where there is one."""
+    if space.blocks or space.excluded:
+        raise ValueError(f"{who}: not available in a space with blocks of sites or exclusions, only with one total")
+    return space.total
+
+
+def groups(space: Hilbert) -> tuple[Group, ...]:
+    """The sites divided into sets that have a total each, or none: the blocks, and the rest."""
+    inside = {site for block in space.blocks for site in block.sites}
+    rest = tuple(site for site in range(space.n_sites) if site not in inside)
+    total = None if space.total is None else space.total - sum(block.total for block in space.blocks)
+    return tuple(Group(*block) for block in space.blocks) + ((Group(rest, total),) if rest else ())
+
+
+def violates(space: Hilbert, s: Any) -> Any:
+    """Whether configurations (..., N), of NumPy or jax, have both sites of an excluded pair occupied: (...) bool."""
+    pairs = np.array(space.excluded, dtype=np.int32).reshape(-1, 2)
+    occupied = s != space.local_values[0]
+    return (occupied[..., pairs[:, 0]] & occupied[..., pairs[:, 1]]).any(axis=-1)
+
+
+def members(space: Hilbert, s: ArrayLike) -> NDArray[np.bool_]:
+    """Which configurations (..., N) are states of the space: (...) bool."""
+    values = np.asarray(s)
+    inside = np.isin(values, space.local_values).all(axis=-1)
+    for sites, total in groups(space):
+        if total is not None:
+            inside = inside & (values[..., list(sites)].sum(axis=-1, dtype=np.int64) == total)
+    return np.asarray(inside & ~violates(space, values))
 
 
 def bosons(n_sites: int, n_max: int, total: int | None = None) -> Hilbert:
     """At most ``n_max`` bosons a site; ``total`` is their number. ValueError where the sites cannot hold so many."""
     space = Hilbert(n_sites, tuple(range(n_max + 1)), total)
-    _check(space)
+    check(space)
     return space
 
 
 def dimension(space: Hilbert) -> int:
-    """The exact number of states; 0 where no state has the total."""
+    """The exact number of states; 0 where no state obeys the constraints. ValueError where exclusions make counting
+    them take too long.
+    """
+    if space.excluded:
+        return constraints.count(_constraints(space))
+    if space.blocks:
+        return prod(map(dimension, _parts(space)))
     n = space.n_sites
     everything: int = len(space.local_values) ** n
     if space.total is None:
@@ -60,8 +123,15 @@ def dimension_up_to(space: Hilbert, limit: int) -> int:
 
     Local values must be evenly spaced. With e the total above the lowest or, if that is less, below the highest, in
     steps: the counts rise with e up to the middle of the spectrum, and with e steps on different sites alone there are
-    comb(N, e) of them.
+    comb(N, e) of them. With exclusions a lower bound is tried first: the states in which only sites that do not exclude
+    each other are occupied.
     """
+    if space.excluded:
+        free = constraints.independent_sites(_constraints(space))
+        least = prod(dimension_up_to(part, limit) for part in _with_others_empty(space, free))
+        return least if least > limit else dimension(space)
+    if space.blocks:
+        return prod(dimension_up_to(part, limit) for part in _parts(space))
     n, d = space.n_sites, len(space.local_values)
     if space.total is None:
         return min(dimension(space), limit + 1)
@@ -79,12 +149,14 @@ def dimension_up_to(space: Hilbert, limit: int) -> int:
 
 
 def codes(space: Hilbert) -> NDArray[np.int64]:
-    """The codes of all states, sorted. ValueError above 2^26 states, for codes past int64, and for an empty sector."""
-    _check(space)
+    """The codes of all states, sorted. ValueError above 2^26 states, for codes past int64, and for an empty space."""
+    check(space)
     _check_int64(space)
     states = dimension(space)
-    if states > MAX_STATES:
-        raise ValueError(f"{states} states are too many to enumerate: valid are at most {MAX_STATES}")
+    if states > MAX_ENUMERATED:
+        raise ValueError(f"{states} states are too many to enumerate: valid are at most {MAX_ENUMERATED}")
+    if space.blocks or space.excluded:
+        return _not_empty(space, constraints.all_codes(_constraints(space)))
     if space.total is None:
         return np.arange(states, dtype=np.int64)
     # The states are pairs of a high and a low half: of each half only as much is built as a state needs.
@@ -123,8 +195,18 @@ def encode(space: Hilbert, s: ArrayLike) -> NDArray[np.int64]:
 
 
 def base_state(space: Hilbert) -> NDArray[np.int8]:
-    """A valid configuration (N,), the total spread evenly over the sites. ValueError where no state has the total."""
-    _check(space)
+    """A valid configuration (N,), totals spread evenly over their sites where there are no exclusions. ValueError where
+    there is none.
+    """
+    check(space)
+    if space.excluded and any(group.total is not None for group in groups(space)):
+        found = constraints.one_state(_constraints(space))
+        return _not_empty(space, np.empty(0, dtype=np.int8) if found is None else found)
+    if space.blocks:
+        s_N = np.empty(space.n_sites, dtype=np.int8)
+        for group, part in zip(groups(space), _parts(space), strict=True):
+            s_N[list(group.sites)] = base_state(part)
+        return s_N
     if space.total is None:
         return np.full(space.n_sites, space.local_values[0], dtype=np.int8)
     reachable = _reachable(space)
@@ -134,6 +216,34 @@ def base_state(space: Hilbert) -> NDArray[np.int8]:
         s.append(min(fits, key=lambda v: abs(v * (sites + 1) - left)))
         left -= s[-1]
     return np.array(s, dtype=np.int8)
+
+
+def _constraints(space: Hilbert) -> Constraints:
+    return Constraints(space.n_sites, space.local_values, groups(space), space.excluded)
+
+
+def _parts(space: Hilbert) -> list[Hilbert]:
+    """A space of each group alone."""
+    return [Hilbert(len(group.sites), space.local_values, group.total) for group in groups(space)]
+
+
+def _with_others_empty(space: Hilbert, sites: list[int]) -> list[Hilbert]:
+    """Spaces of ``sites`` alone, group by group, where all others hold the first local value."""
+    made, chosen = [], set(sites)
+    for group in groups(space):
+        inside = len(chosen & set(group.sites))
+        total = None if group.total is None else group.total - (len(group.sites) - inside) * space.local_values[0]
+        if inside:
+            made.append(Hilbert(inside, space.local_values, total))
+        elif total not in (None, 0):
+            return [Hilbert(1, space.local_values, max(space.local_values) + 1)]  # no state
+    return made
+
+
+def _not_empty(space: Hilbert, found: NDArray[Any]) -> NDArray[Any]:
+    if len(found) == 0:
+        raise ValueError(f"no state of {space.n_sites} sites has the totals given and obeys the exclusions")
+    return found
 
 
 def _step(space: Hilbert) -> int | None:
@@ -172,9 +282,14 @@ def _prefixes(space: Hilbert, sites: int, total: int, after: int) -> tuple[NDArr
     return code, sums
 
 
-def _check(space: Hilbert) -> None:
+def check(space: Hilbert) -> None:
+    """ValueError where no state has the totals; exclusions are not looked at."""
     values, n = space.local_values, space.n_sites
     assert n >= 1 and len(set(values)) == len(values), space
+    if space.blocks:
+        for part in _parts(space):
+            check(part)
+        return
     low, high, even = min(values) * n, max(values) * n, _step(space)
     if space.total is None:
         return

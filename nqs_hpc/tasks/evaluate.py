@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.operators.local_energy import local_energies
+from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
@@ -23,13 +23,13 @@ from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.final import Final, System, ending, in_chains
+from nqs_hpc.tasks.ground_state import UNIT
 from nqs_hpc.tasks.lines import energy_summary, rates
 from nqs_hpc.tasks.measurement import check_hashes, measurement
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.types import (
     Ansatz,
     Ending,
-    Local,
     Observable,
     Operator,
     Progress,
@@ -64,10 +64,11 @@ def evaluate(
     n_steps: int,
     seed: int,
     chunk: int | None,
+    memory: int,
 ) -> Task:
     """``n_steps`` calls of the sampler with the parameters that `Task.given` brings."""
     rank = np.int32(comm.rank)
-    energy = Local(lambda ansatz: local_energies(ansatz, operator, chunk=chunk))
+    energy = local_values(operator, chunk=chunk, memory=memory)
     names = list(observables)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
     measure = jax.jit(measurement(ansatz, [energy, *(observables[name].local for name in names)], comm))
@@ -189,7 +190,7 @@ def evaluate(
         finish=finish,
         summary=summary,
         impossible=lambda state: outside(state.chains, hilbert),
-        shown=(Quantity("energy", "E", format="error", error="energy_error"), *own),
+        shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *own),
         growing=("memory/values_TK", "memory/w_T"),
         programs=programs,
         jitted=(start, fresh_chains, draw, measure, keep),

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.operators.local_energy import local_energies
+from nqs_hpc.operators.local_values import MEMORY, local_energies
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.estimate import estimate
 from nqs_hpc.tasks.measurement import Shared, gathered
@@ -18,10 +18,16 @@ from nqs_hpc.types import Ansatz, Batch, Operator, Samples, Tree
 
 
 def evaluation(
-    ansatz: Ansatz, operator: Operator, comm: Comm, *, chain_length: int, chunk: int | None
+    ansatz: Ansatz,
+    operator: Operator,
+    comm: Comm,
+    *,
+    chain_length: int,
+    chunk: int | None,
+    memory: int = MEMORY,
 ) -> Callable[..., tuple[Batch, Shared]]:
     """``(params, samples, counts, rank=own) -> (Batch, Shared)``; one gather of all local energies and scalars."""
-    e_loc = local_energies(ansatz, operator, chunk=chunk)
+    e_loc = local_energies(ansatz, operator, chunk=chunk, memory=memory)
 
     def evaluate(
         params: Tree, samples: Samples, counts: dict[str, Array], rank: Array | int = comm.rank

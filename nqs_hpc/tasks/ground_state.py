@@ -34,11 +34,12 @@ from nqs_hpc.types import (
     Update,
 )
 
+UNIT = "units of the couplings"
 SHOWN = (
-    Quantity("energy", "E", format="error", error="energy_error"),
-    Quantity("energy_variance", "var", format=".3g"),
-    Quantity("r_hat", "R-hat", format=".3f"),
-    Quantity("acceptance", "acc", format=".2f"),
+    Quantity("energy", "E", UNIT, "error", "energy_error"),
+    Quantity("energy_variance", "var", f"({UNIT})²", ".3g"),
+    Quantity("r_hat", "R-hat", "", ".3f"),
+    Quantity("acceptance", "acc", "", ".2f"),
 )
 
 
@@ -56,6 +57,7 @@ def ground_state(
     max_rejected: int,
     seed: int,
     chunk: int | None,
+    memory: int,
     average: float | None = None,
     broadcast: bool = False,
 ) -> Task:
@@ -65,7 +67,16 @@ def ground_state(
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
     """
     functions = vmc(
-        ansatz, operator, sampler, update, comm, seed=seed, chunk=chunk, average=average, broadcast=broadcast
+        ansatz,
+        operator,
+        sampler,
+        update,
+        comm,
+        seed=seed,
+        chunk=chunk,
+        memory=memory,
+        average=average,
+        broadcast=broadcast,
     )
     told_frozen = False
 

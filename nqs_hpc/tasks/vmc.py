@@ -16,6 +16,7 @@ import numpy as np
 from jax import Array
 
 from nqs_hpc.gradient.flat import flat
+from nqs_hpc.operators.local_values import MEMORY
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
@@ -53,6 +54,7 @@ def vmc(
     *,
     seed: int,
     chunk: int | None,
+    memory: int = MEMORY,
     average: float | None = None,
     broadcast: bool = False,
 ) -> Vmc:
@@ -73,7 +75,9 @@ def vmc(
     # One compiled program draws all samples: those of a step, of a warm-up and of the final evaluation.
     draw = jax.jit(sampler.sample)
     fresh_chains = jax.jit(sampler.init)
-    evaluate_jit = jax.jit(evaluation(ansatz, operator, comm, chain_length=sampler.chain_length, chunk=chunk))
+    evaluate_jit = jax.jit(
+        evaluation(ansatz, operator, comm, chain_length=sampler.chain_length, chunk=chunk, memory=memory)
+    )
 
     def evaluate(params: Tree, samples: Samples, counts: dict[str, Array]) -> tuple[Batch, Shared]:
         return evaluate_jit(params, samples, counts, rank)

@@ -10,7 +10,8 @@ import pytest
 
 from nqs_hpc.ansatz.rbm import RBMParams, rbm
 from nqs_hpc.config.basis import basis_of
-from nqs_hpc.config.compose import InputError, compose, physics
+from nqs_hpc.config.compose import InputError, compose
+from nqs_hpc.config.identity import physics
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.run import load_run
 from nqs_hpc.types import Ansatz
@@ -138,8 +139,9 @@ def test_a_file_does_not_name_what_is_imported(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="evil cannot be imported: SystemExit: imported"):
         build(keys("flax", "evil:Net"))
     from nqs_hpc.config import compose as module
+    from nqs_hpc.config.identity import to_plain
 
-    plain = module.to_plain(compose(keys("flax", "evil:Net"), 1)) | {"allow_import": True}
+    plain = to_plain(compose(keys("flax", "evil:Net"), 1)) | {"allow_import": True}
     composed = module._compose_groups({"ansatz": "flax"})
     composed[0]["ansatz"]["module"] = "evil:Net"
     composed[0]["allow_import"] = True  # nor does a file say that it may

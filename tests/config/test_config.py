@@ -1,5 +1,6 @@
 """Good input: what auto becomes, what the command line beats, which runs are the same run."""
 
+import dataclasses
 import itertools
 import json
 import pickle
@@ -14,21 +15,16 @@ from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from nqs_hpc.choices import choice, groups
+from nqs_hpc.choices import choice
 from nqs_hpc.config import compose as config_module
-from nqs_hpc.config.compose import (
-    choices,
-    compose,
-    conf_dir,
-    differences,
-    from_plain,
-    physics,
-    run_folder,
-    run_name,
-    to_plain,
-)
+from nqs_hpc.config import defaults
+from nqs_hpc.config.compose import compose, from_plain
+from nqs_hpc.config.defaults import choices, conf_dir
+from nqs_hpc.config.identity import differences, physics, run_folder, run_name, to_plain
+from nqs_hpc.config.schema import Config
 from nqs_hpc.config.sections import Checkpoint, Precision
-from nqs_hpc.inputs.checks import InputError, Schedule
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.schedules import Schedule
 
 HEISENBERG = "hamiltonian=heisenberg"
 TFIM = (
@@ -63,6 +59,7 @@ EXTRA = {
     "points": ["lattice.file=atoms.txt"],
     "toric_code": ["lattice=square"],
     "pauli": [TFIM[1]],
+    "evaluate": ["task.run=RUN", "task.observables.zz=pauli", "task.observables.zz.terms=[1.0 Z0 Z1]"],
     "enumerate": ["lattice.length=10"],
     "autoregressive": ["ansatz=masked_dense"],
     "flax": ["ansatz.module=package.module:Network"],
@@ -70,13 +67,17 @@ EXTRA = {
 }
 
 
-@pytest.mark.parametrize("group", [group for group in groups() if not group.startswith("hydra/")])
-def test_every_choice_composes(group, tmp_path):
+@pytest.mark.parametrize("group", [field.name for field in dataclasses.fields(Config) if "group" in field.metadata])
+def test_every_choice_composes(group, tmp_path, tmp_path_factory):
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 2\n")
+    run = tmp_path_factory.mktemp("run")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "step_00000001.h5").touch()
+    (run / "config.yaml").write_text(json.dumps(to_plain(one())))
     assert set(choices(group)) == {file.stem for file in (conf_dir() / group).glob("*.yaml")}
     for name in choices(group):
-        config = one(f"{group}={name}", *EXTRA.get(name, []))
+        config = one(f"{group}={name}", *(word.replace("RUN", str(run)) for word in EXTRA.get(name, [])))
         part = getattr(config, group)
         assert part.name == name and type(part) is choice(group, name)
         assert pickle.loads(pickle.dumps(config)) == config
@@ -181,11 +182,11 @@ def own_conf(tmp_path_factory, monkeypatch):
     )
     (folder / "experiment" / "evil.yaml").write_text("# @package _global_\nansatz:\n  alpha: {_target_: os.getcwd}\n")
     (folder / "experiment" / "sly.yaml").write_text("# @package _global_\nansatz:\n  alpha: ${seed}\n")
-    monkeypatch.setattr(config_module, "conf_dir", lambda: folder)
-    for cached in (config_module._composed, config_module.choices):
+    monkeypatch.setattr(defaults, "conf_dir", lambda: folder)
+    for cached in (defaults._composed, defaults.choices):
         cached.cache_clear()
     yield
-    for cached in (config_module._composed, config_module.choices):
+    for cached in (defaults._composed, defaults.choices):
         cached.cache_clear()
 
 
@@ -388,7 +389,7 @@ def test_edges_and_terms_are_carried_in_the_config(tmp_path, files):
 
 
 def test_hydra_is_left_as_it_was():
-    config_module._composed.cache_clear()
+    defaults._composed.cache_clear()
     with initialize_config_dir(str(conf_dir()), version_base="1.3"):
         outer = GlobalHydra.instance().hydra
         assert one("ansatz=mlp", "ansatz.alphas=[1]").ansatz.alphas == (1.0,)

@@ -7,7 +7,7 @@ import pytest
 
 from nqs_hpc.config.compose import compose, from_plain
 from nqs_hpc.config.symmetrize import told_sector
-from nqs_hpc.inputs.checks import Weights
+from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.lattice import FACTORIES
 from tests.systems import all_states, dense, dense_bosons, ring
 

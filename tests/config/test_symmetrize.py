@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import yaml
 
-from nqs_hpc.config.compose import InputError, compose, from_plain, physics, to_plain
+from nqs_hpc.config.compose import InputError, compose, from_plain
+from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.config.symmetrize import sector_of, words_of_sector
-from nqs_hpc.operators.exact import ground_state
+from nqs_hpc.operators.exact import lowest_states
 from nqs_hpc.parts import build
 from nqs_hpc.system.hilbert import codes, decode, encode
 from tests.systems import SERIAL
@@ -156,9 +157,9 @@ def test_the_physical_momentum_behind_marshalls_rule(length):
         build(compose([*HEISENBERG, keys[0], "hamiltonian.marshall=false"], 1), SERIAL),
     )
 
-    energies, vectors = ground_state(plain.operator, plain.hilbert)
+    energies, vectors = lowest_states(plain.operator, plain.hilbert)
     assert (
-        abs(energies[0] - ground_state(marshall.operator, marshall.hilbert, symmetry=marshall.symmetry)[0][0]) < 1e-10
+        abs(energies[0] - lowest_states(marshall.operator, marshall.hilbert, symmetry=marshall.symmetry)[0][0]) < 1e-10
     )
     psi = vectors[:, 0]
     all_codes = codes(plain.hilbert)

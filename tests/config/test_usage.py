@@ -3,7 +3,7 @@
 import dataclasses
 
 from nqs_hpc.choices import choice, groups, names
-from nqs_hpc.config.compose import choices
+from nqs_hpc.config.defaults import choices
 from nqs_hpc.config.usage import WIDTH, help_text, place_of
 
 

@@ -18,9 +18,11 @@ from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.sampler._moves import MOVES
 from nqs_hpc.config.basis import basis_of
-from nqs_hpc.config.compose import from_plain, to_plain
+from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs.checks import InputError, Weights
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.basis import signs_of_states
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode
 from nqs_hpc.system.lattice import Lattice, neighbours

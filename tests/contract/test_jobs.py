@@ -23,7 +23,7 @@ from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import jacobian
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.job import checkpoint
-from nqs_hpc.operators.local_energy import local_energies
+from nqs_hpc.operators.local_values import local_energies
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Parts, build

@@ -16,11 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from nqs_hpc.doctor import checks, site
+from nqs_hpc.doctor import checks, devices, site
 from nqs_hpc.doctor import command as doctor_module
-from nqs_hpc.doctor.checks import Device, Line, Outcome
+from nqs_hpc.doctor.checks import Line, Outcome
+from nqs_hpc.doctor.devices import Device
 from nqs_hpc.job.mounts import file_system
 from nqs_hpc.parallel import comm as comm_module
+from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World, alone
 
@@ -30,9 +32,7 @@ ALONE = alone()
 def outcomes(*values: object, hosts: str = "n1 n1 n2 n2 n3") -> list[Outcome]:
     """Values of ranks in order; an exception stands for a rank whose part raised it."""
     return [
-        Outcome(rank, host, None, checks.one_line(value))
-        if isinstance(value, Exception)
-        else Outcome(rank, host, value)
+        Outcome(rank, host, None, error_text(value)) if isinstance(value, Exception) else Outcome(rank, host, value)
         for rank, (host, value) in enumerate(zip(hosts.split(), values, strict=False))
     ]
 
@@ -240,45 +240,45 @@ def gpu(identity: str, platform: str = "gpu", hidden: str = "") -> Device:
 
 def test_devices():
     cpu = Device("cpu", "cpu", 1, None, "", "")
-    assert checks.devices(outcomes(cpu, cpu)) == Line("ok", "2 ranks: CPU")
-    assert checks.devices(outcomes(gpu("a"), gpu("b"), gpu("a"))) == Line("ok", "3 ranks: 1 gpu (A100)")
-    twice = checks.devices(outcomes(gpu("a"), gpu("a"), gpu("a")))
+    assert devices.devices(outcomes(cpu, cpu)) == Line("ok", "2 ranks: CPU")
+    assert devices.devices(outcomes(gpu("a"), gpu("b"), gpu("a"))) == Line("ok", "3 ranks: 1 gpu (A100)")
+    twice = devices.devices(outcomes(gpu("a"), gpu("a"), gpu("a")))
     assert twice.status == "warning" and twice.found.startswith("2 ranks: 1 gpu (A100), GPU 0 shared with other ranks")
-    unused = checks.devices(outcomes(gpu("0", "cpu", "CUDA_VISIBLE_DEVICES=0")))
+    unused = devices.devices(outcomes(gpu("0", "cpu", "CUDA_VISIBLE_DEVICES=0")))
     assert unused.status == "warning" and "CUDA_VISIBLE_DEVICES=0" in unused.found and "jax[cuda13]" in unused.advice
 
 
 def test_the_one_gpu_that_each_rank_sees_is_told_from_the_others():
     listing = "GPU 0: NVIDIA A100-SXM4-40GB (UUID: GPU-aa-1)\nGPU 1: NVIDIA A100-SXM4-40GB (UUID: GPU-bb-2)\n"
-    assert checks.gpu_identity("1", listing) == "GPU-bb-2"
-    assert checks.gpu_identity("0", listing.replace("aa", "cc")) == "GPU-cc-1"
-    assert checks.gpu_identity("GPU-bb-2", listing) == "GPU-bb-2"
-    assert checks.gpu_identity("3", "") == "3" and checks.gpu_identity(None, listing) == ""
+    assert devices.gpu_identity("1", listing) == "GPU-bb-2"
+    assert devices.gpu_identity("0", listing.replace("aa", "cc")) == "GPU-cc-1"
+    assert devices.gpu_identity("GPU-bb-2", listing) == "GPU-bb-2"
+    assert devices.gpu_identity("3", "") == "3" and devices.gpu_identity(None, listing) == ""
 
 
 def test_this_rank_on_a_machine_that_speaks_of_gpus(monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
-    assert "CUDA_VISIBLE_DEVICES=0" in checks.device("0").hidden
+    assert "CUDA_VISIBLE_DEVICES=0" in devices.device("0").hidden
 
 
 def test_cuda_aware_mpi():
     cpu = Device("cpu", "cpu", 1, None, "", "")
-    line = checks.cuda_aware(ALONE, outcomes(cpu))
+    line = devices.cuda_aware(ALONE, outcomes(cpu))
     assert line.status == "ok" and "does not apply" in line.found
-    assert checks.judge_cuda_aware("equal gpu", "", in_use=True).status == "ok"
+    assert devices.judge_cuda_aware("equal gpu", "", in_use=True).status == "ok"
     for answer, trouble in (("not equal gpu", ""), ("", "ended by SIGSEGV")):
-        line = checks.judge_cuda_aware(answer, trouble, in_use=False)
+        line = devices.judge_cuda_aware(answer, trouble, in_use=False)
         assert line.status == "warning" and (trouble or "wrong sums") in line.found and line.advice
-        assert checks.judge_cuda_aware(answer, trouble, in_use=True).status == "fault"
+        assert devices.judge_cuda_aware(answer, trouble, in_use=True).status == "fault"
 
 
 def test_a_cuda_aware_mpi_that_crashes_is_kept_away_from_the_ranks(monkeypatch):
-    monkeypatch.setattr(checks, "child", lambda code, variables: ("", "ended by SIGSEGV"))
+    monkeypatch.setattr(devices, "child", lambda code, variables: ("", "ended by SIGSEGV"))
     monkeypatch.setenv("MPI4JAX_USE_CUDA_MPI", "0")
     on_gpu = [Outcome(0, checks.socket.gethostname(), gpu("a"))]
-    assert checks.cuda_aware(ALONE, on_gpu).status == "warning"
+    assert devices.cuda_aware(ALONE, on_gpu).status == "warning"
     monkeypatch.setenv("MPI4JAX_USE_CUDA_MPI", "1")
-    assert checks.cuda_aware(ALONE, on_gpu).status == "fault"
+    assert devices.cuda_aware(ALONE, on_gpu).status == "fault"
 
     # the order, and what a fault before the sum does to it
     found: dict[str, Line] = {}
@@ -289,7 +289,7 @@ def test_a_cuda_aware_mpi_that_crashes_is_kept_away_from_the_ranks(monkeypatch):
         return found.setdefault(name, Line("fault" if name == "cuda_mpi" else "ok", ""))
 
     two = ALONE._replace(size=2)
-    monkeypatch.setattr(checks, "allreduce", lambda here: pytest.fail("tried"))
+    monkeypatch.setattr(devices, "allreduce", lambda here: pytest.fail("tried"))
     doctor_module.examine(two, Path("/proc"), 2, "", note)
     assert found["allreduce"].status == "warning" and "cuda_mpi at fault" in found["allreduce"].found
 
@@ -297,7 +297,7 @@ def test_a_cuda_aware_mpi_that_crashes_is_kept_away_from_the_ranks(monkeypatch):
 def test_the_cuda_aware_try_itself_runs(monkeypatch):
     """On the CPU, where MPI is always aware: what is tried on GPUs is no broken program."""
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
-    assert checks.child(checks.CUDA_AWARE, {"MPI4JAX_USE_CUDA_MPI": "1"}) == ("equal cpu", "")
+    assert checks.child(devices.CUDA_AWARE, {"MPI4JAX_USE_CUDA_MPI": "1"}) == ("equal cpu", "")
 
 
 # --- what ranks do together ---
@@ -309,13 +309,13 @@ def test_no_rank_enters_a_sum_that_another_cannot_enter(monkeypatch):
     asked: list[Outcome] = []
     other = Outcome(1, "n2", None, "RuntimeError: MPI ABI incompatibility")
     here = pair(other)._replace(allgather=lambda own: asked.append(own) or [own, other])
-    line = checks.allreduce(here)
+    line = devices.allreduce(here)
     assert line.status == "fault" and line.found == "rank 1 on n2: RuntimeError: MPI ABI incompatibility"
     assert len(asked) == 1 and not asked[0].error  # this rank was ready, and sent nothing
 
-    wrong = checks.allreduce(pair(Outcome(1, "n2", (1e-6, 1e-3, 0))))  # the serial twin adds nothing
+    wrong = devices.allreduce(pair(Outcome(1, "n2", (1e-6, 1e-3, 0))))  # the serial twin adds nothing
     assert wrong.status == "fault" and wrong.found.startswith("wrong sums on rank 0 on ")
-    assert checks.allreduce(ALONE) == Line("ok", "one rank: nothing to send")
+    assert devices.allreduce(ALONE) == Line("ok", "one rank: nothing to send")
 
 
 def test_clocks():

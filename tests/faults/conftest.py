@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from nqs_hpc.job.checkpoint import _verified
+from nqs_hpc.job.checkpoint_file import verified
 from tests.mpi.starts import job, metrics, numbers
 from tests.mpi.test_restart import same_checkpoints
 
@@ -34,7 +34,7 @@ class Run(NamedTuple):
     def whole(self) -> list[int]:
         """The steps of its checkpoints, every one of which has a right checksum."""
         paths = self.checkpoint(0).parent.glob("step_*.h5")
-        return sorted(int(path.stem[5:]) for path in paths if _verified(path))
+        return sorted(int(path.stem[5:]) for path in paths if verified(path))
 
     def is_undisturbed(self) -> None:
         """Every step once, the same bits as a run that nobody broke."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import h5py
 import pytest
 
-from nqs_hpc.job.checkpoint import BLOCK
+from nqs_hpc.job.checkpoint_file import BLOCK
 from tests.faults.conftest import RANKS, one_line
 from tests.mpi.starts import job
 

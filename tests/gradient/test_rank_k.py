@@ -65,7 +65,7 @@ def test_an_interface_of_another_version_is_refused_and_said(monkeypatch, capfd)
         patch.setattr(foreign, "_handlers", {"nqs_hpc_of_another_time": foreign._handlers[ROWS]})
         assert not foreign.available(N)
     said = capfd.readouterr().err
-    assert "more slowly" in said and "0.999" in said
+    assert "slower routines are used" in said and "0.999" in said
     assert foreign.available(N)
 
 

@@ -199,5 +199,5 @@ def test_numbers_as_keys_are_few():
     assert parse_yaml(table)[999] == 999
     alike = "".join(f"{(2**61 - 1) * k}: 1\n" for k in range(60_000))
     for text in (alike, "a: &x 1\nb: *x\nc:\n" + "".join(f"  {line}\n" for line in alike.splitlines())):
-        with pytest.raises(ValueError, match="more than 1000 keys that are no words"):
+        with pytest.raises(ValueError, match="more than 1000 keys that are not words"):
             parse_yaml(text)

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from nqs_hpc.config.admission import refusal
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.job import files, lock, log, study, tensorboard
 from nqs_hpc.job.lifecycle import lifecycle, stop_requested
-from nqs_hpc.report.places import Holding
+from nqs_hpc.report.places import RunFolders
 from nqs_hpc.sweep.study import LOCK
 
 HOST = socket.gethostname()
@@ -349,11 +350,11 @@ FOLDERS = {
 
 def _report(folder):
     pytest.importorskip("matplotlib")
-    from nqs_hpc.report.curves import Choice
+    from nqs_hpc.report.curves import FitOptions
     from nqs_hpc.report.page import gathered, make
 
-    of = Holding(folder, None, [], [])
-    make(of, *gathered(of, Choice()))
+    of = RunFolders(folder, None, [], [])
+    make(of, *gathered(of, FitOptions()))
 
 
 @pytest.mark.parametrize("kind", ["link to a folder", *SPECIAL[:3]])

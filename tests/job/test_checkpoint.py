@@ -13,7 +13,7 @@ import numpy as np
 import optax
 import pytest
 
-from nqs_hpc.job import checkpoint, files
+from nqs_hpc.job import checkpoint, checkpoint_file, files
 from nqs_hpc.tasks.guard import Good, Memory
 from nqs_hpc.tasks.running_mean import Average
 from nqs_hpc.types import RunState
@@ -247,11 +247,40 @@ def test_refuses_what_hdf5_cannot_hold_and_unknown_formats(tmp_path, serial, mon
     bad = _kept(state_of(1, range(8)), scale=jnp.asarray(1.0, jnp.bfloat16))
     with pytest.raises(ValueError, match="scale has dtype bfloat16"):
         checkpoint.save(tmp_path, bad, serial, meta={}, keep=2)
-    monkeypatch.setattr(checkpoint, "FORMAT_VERSION", 2)
+    monkeypatch.setattr(checkpoint_file, "FORMAT_VERSION", 3)
     save(tmp_path, 1, serial)
     monkeypatch.undo()
-    with pytest.raises(checkpoint.CheckpointError, match="format 2"):
+    with pytest.raises(checkpoint.CheckpointError, match="format 3"):
         checkpoint.load(tmp_path, state_of(0, range(8)), serial)
+
+
+def test_format_1_is_read(tmp_path, serial, monkeypatch):
+    """The names that a ground state's leaves had: ``sampler/...``, ``update/...``, ``good/...``, ``average/...``."""
+
+    def older(leaves, meta):
+        names = {name: name.replace("chains/samples", "sampler").removeprefix("memory/") for name in leaves}
+        assert set(names.values()) >= {"sampler/s", "update/1/0/mu/w", "good/params/c", "average/weight", "scale"}
+        return pack({names[name]: leaf for name, leaf in leaves.items()}, meta)
+
+    pack = checkpoint_file.pack
+    monkeypatch.setattr(checkpoint, "pack", older)
+    monkeypatch.setattr(checkpoint_file, "FORMAT_VERSION", 1)
+    save(tmp_path, 5, serial, average=True)
+    monkeypatch.undo()
+    loaded = checkpoint.load(tmp_path, state_of(0, range(8), average=True), serial)
+    assert_same(loaded.state, state_of(5, range(8), average=True))
+
+
+def test_leaves_that_grow_are_cut_or_followed_by_zeros(tmp_path, serial):
+    def state(n_rows):
+        return RunState(np.int64(1), {}, {"s": np.zeros((4, 1))}, {"rows": np.ones((n_rows, 2)), "w": np.ones(2)})
+
+    checkpoint.save(tmp_path, state(3), serial, meta={}, keep=2)
+    for n_rows, expected in ((5, [1, 1, 1, 0, 0]), (2, [1, 1])):
+        loaded = checkpoint.load(tmp_path, state(n_rows), serial, growing=("memory/rows",))
+        assert np.array_equal(loaded.state.memory["rows"], np.array(expected, float)[:, None] * np.ones(2))
+        with pytest.raises(ValueError, match=r"memory/rows in step_00000001\.h5 is float64"):
+            checkpoint.load(tmp_path, state(n_rows), serial)
 
 
 # A process that forks a writer for each line it reads: JAX is imported once, and no backend is started in it.

@@ -6,19 +6,21 @@ import os
 import re
 import socket
 import tracemalloc
-from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
 import pytest
 
 from nqs_hpc.config.admission import refusal
-from nqs_hpc.config.compose import compose, physics
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import physics
 from nqs_hpc.inputs.reading import MIB
-from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, study
+from nqs_hpc.job import checkpoint, checkpoint_file, files, lifecycle, lock, log, manifest, study
 from nqs_hpc.parts import Plan
 from nqs_hpc.parts.plan import described
 from nqs_hpc.run.resume import changes_since
+from nqs_hpc.tasks.guard import Memory, why_impossible
+from nqs_hpc.types import RunState
 
 META = {"physics": {}, "plan": {"solver": "cholesky", "chunk_size": None}, "n_ranks": 1, "threads": 1, "seconds": 1.0}
 
@@ -34,14 +36,14 @@ def planted(folder, fill, meta=META):
     """A checkpoint with a right checksum, whose arrays ``fill`` has put in; anybody can write one."""
     body = io.BytesIO()
     with h5py.File(body, "w") as file:
-        file.attrs["format_version"] = checkpoint.FORMAT_VERSION
+        file.attrs["format_version"] = checkpoint_file.FORMAT_VERSION
         if meta is not None:
             file.create_dataset("meta", data=np.bytes_(json.dumps(meta).encode()))
         file.create_dataset("step", data=np.int64(3))
         fill(file)
     path = folder / "checkpoints" / "step_00000003.h5"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(checkpoint._header(body.getvalue()) + body.getvalue())
+    path.write_bytes(checkpoint_file._header(body.getvalue()) + body.getvalue())
     return path
 
 
@@ -304,36 +306,23 @@ def test_a_start_names_a_manifest_that_is_none(tmp_path, raw):
     assert str(caught.value).isprintable()
 
 
-class State(NamedTuple):
-    """The leaves of a run that are looked at."""
-
-    step: Any
-    scale: Any
-    rejected: Any
-    sampler: Any
-
-
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
         ("step", -5, "step in step_00000003.h5 is -5, expected 3"),
         ("step", 2147483647, "is 2147483647, expected 3"),
-        ("scale", np.inf, "scale in step_00000003.h5 is inf, expected a number above 0, at most 1"),
-        ("scale", np.nan, "is nan"),
-        ("scale", 0.0, "is 0"),
-        ("rejected", -5, "rejected in step_00000003.h5 is -5"),
-        ("sampler/chain_C", [0, -1], "sampler/chain_C in step_00000003.h5 does not number the chains 0 to 1"),
+        ("chains/chain_C", [0, -1], "chains/chain_C in step_00000003.h5 does not number the chains 0 to 1"),
     ],
 )
 def test_values_that_no_run_has_written(tmp_path, serial, name, value, said):
-    good = {"step": 3, "scale": 1.0, "rejected": 0, "sampler/chain_C": np.arange(2, dtype=np.int32)}
+    good = {"step": 3, "chains/chain_C": np.arange(2, dtype=np.int32)}
 
     def fill(file, given):
         del file["step"]
         for key, one in given.items():
             file.create_dataset(key, data=np.asarray(one, np.asarray(good[key]).dtype))
 
-    template = State(np.int64(0), np.float64(1), np.int64(0), {"chain_C": np.zeros(2, np.int32)})
+    template = RunState(np.int64(0), (), {"chain_C": np.zeros(2, np.int32)}, ())
     planted(tmp_path, lambda file: fill(file, good))
     loaded = checkpoint.load(tmp_path, template, serial)
     assert loaded is not None and int(loaded.state.step) == 3
@@ -343,12 +332,21 @@ def test_values_that_no_run_has_written(tmp_path, serial, name, value, said):
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    ("scale", "rejected", "said"),
+    [(np.inf, 0, "scale is inf, expected"), (np.nan, 0, "is nan"), (0.0, 0, "is 0"), (0.5, -5, "rejected is -5")],
+)
+def test_what_no_ground_state_has_kept(scale, rejected, said):
+    memory = Memory((), (), None, np.float64(scale), np.int64(rejected), np.bool_(False))
+    assert said in why_impossible(memory) and why_impossible(memory._replace(scale=1.0, rejected=0)) == ""
+
+
 def test_a_large_file_among_the_checkpoints_costs_a_save_nothing(tmp_path, serial):
     folder = tmp_path / "checkpoints"
     folder.mkdir()
     with open(folder / "step_99999999.h5", "wb") as file:
         file.truncate(2**37)
-    state = State(np.int64(3), np.float64(1), np.int64(0), {"chain_C": np.arange(2, dtype=np.int32)})
+    state = RunState(np.int64(3), (), {"chain_C": np.arange(2, dtype=np.int32)}, ())
     tracemalloc.start()
     try:
         checkpoint.save(tmp_path, state, serial, meta=META, keep=2)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from nqs_hpc.job.log import Cut, cut, log, read
+from nqs_hpc.job.log import NEWEST_BYTES, Cut, cut, log, newest, read
 
 
 def lines(*steps):
@@ -81,3 +81,25 @@ def test_cut_that_changes_nothing_does_not_write(tmp_path):
     before = path.stat().st_ino
     cut(path, 2)
     assert path.stat().st_ino == before
+
+
+@pytest.mark.parametrize("end", [b"", b'{"step": 1001, "ener', b"\x00" * 40, b"[]\n\n"])
+def test_the_newest_lines_are_the_end_of_all_lines(tmp_path, end):
+    """Whatever stands at the end, and although the tail begins within a line."""
+    path = tmp_path / "metrics.jsonl"
+    assert newest(path) == read(path) == []
+    path.write_bytes(lines(*range(1, 1001)) + end)
+    found, whole = newest(path), read(path)
+    assert len(whole) == 1000 and found == whole[-len(found) :] and 100 < len(found) < NEWEST_BYTES // 10
+    path.write_bytes(lines(1, 2) + end)
+    assert newest(path) == read(path) == whole[:2]
+
+
+@pytest.mark.parametrize(("n", "at_most"), [(1000, 7), (1000, 2), (5, 5), (5, 9), (1, 4)])
+def test_lines_are_chosen_evenly(tmp_path, n, at_most):
+    path = tmp_path / "metrics.jsonl"
+    path.write_bytes(lines(*range(1, n + 1)))
+    steps = [line["step"] for line in read(path, at_most)]
+    assert len(steps) == min(n, at_most) and (steps[0], steps[-1]) == (1, n)
+    gaps = np.diff(steps)
+    assert len(gaps) == 0 or gaps.max() - gaps.min() <= 1

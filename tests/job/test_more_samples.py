@@ -8,7 +8,7 @@ import pytest
 from nqs_hpc.config.admission import refusal
 from nqs_hpc.config.compose import compose
 from nqs_hpc.job.lifecycle import DONE, FAULT, done, finished, write_done
-from nqs_hpc.report.places import holding
+from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import read_rows
 
 KEYS = ["lattice.length=4"]
@@ -88,9 +88,13 @@ def fill(run, *, asks, status="done", reason="12 steps", ended=True, final=True)
         (
             {"asks": 4096, "status": "stopped", "reason": "max_seconds, during the final evaluation"},
             "stopped",
-            "max_seconds, during the final evaluation; done with 512 final samples, 4096 are asked for now",
+            "max_seconds, during the final evaluation; done with 512 final samples, 4096 requested",
         ),
-        ({"asks": 4096, "ended": False}, "failed", "killed after step 12: done with 512 final samples, 4096 are asked"),
+        (
+            {"asks": 4096, "ended": False},
+            "failed",
+            "killed after step 12: done with 512 final samples, 4096 requested",
+        ),
         (
             {"asks": 4096, "status": "failed", "reason": "two starts in a row were stopped"},
             "failed",
@@ -100,8 +104,8 @@ def fill(run, *, asks, status="done", reason="12 steps", ended=True, final=True)
 )
 def test_what_the_status_says(run, traces, state, why):
     fill(run, **traces)
-    (one,) = read_rows(holding(str(run)), 0.0)
-    assert one.row.state == state and one.row.why.startswith(why) and one.row.energy == -6.5
+    (one,) = read_rows(find_runs(str(run)), 0.0)
+    assert one.row.state == state and one.row.why.startswith(why) and one.row.get("energy") == -6.5
     assert one.row.final  # the former energy is not lost
 
 
@@ -113,7 +117,7 @@ def test_one_that_is_evaluated_again_is_running(run):
     (run / "metrics.jsonl").write_text(json.dumps({"step": 12, "energy": -6.5, "seconds": 0.1}) + "\n")
     begun = (run / "manifest.json").stat().st_mtime
     for after, state in ((1.0, "running"), (1000.0, "running"), (10**5, "stalled")):
-        (one,) = read_rows(holding(str(run)), begun + after)
+        (one,) = read_rows(find_runs(str(run)), begun + after)
         assert one.row.state == state
         assert state == "stalled" or one.row.why == "final evaluation"
 

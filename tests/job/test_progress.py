@@ -9,7 +9,10 @@ from itertools import pairwise
 
 import pytest
 
-from nqs_hpc.job.progress import progress, with_error
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.job.progress import progress
+from nqs_hpc.job.quantities import GROUND_STATE, declared
+from nqs_hpc.types import Quantity
 
 
 @pytest.mark.parametrize(
@@ -132,3 +135,58 @@ def test_nobody_listening_is_not_the_end_of_a_run(mode):
         shown.update(line(step))
     shown.say("words")
     shown.close()
+
+
+OTHER = (Quantity("infidelity", "1-F", format=".1e"), Quantity("m2", "m²", error="m2_error"))
+
+
+@pytest.mark.parametrize(("mode", "start"), [("lines", "step 9, 0.25/2 1/J:"), ("bar", "0.25/2 1/J |")])
+def test_another_total_and_other_quantities(monkeypatch, mode, start):
+    """A run in time shows the time reached, and what it declares; a step of it is a small part of a unit."""
+    clock, stream = Clock(monkeypatch), io.StringIO()
+    monkeypatch.setattr("tqdm.std.time", lambda: clock.now)
+    shown = progress(mode, 2.0, 0.0, stream, quantities=OTHER, unit="1/J")
+    for step, done in ((8, 0.125), (9, 0.25)):
+        clock.now += 10.0
+        shown.update({"step": step, "infidelity": 2.5e-7, "m2": 0.1234, "m2_error": 0.0015}, done)
+    shown.close()
+    newest = stream.getvalue().replace("\r", "\n").split("\n")
+    assert any(text.startswith(start.replace("9", "8").replace("0.25", "0.125")) for text in newest)
+    assert any(text.startswith(start) and "1-F 2.5e-07 m² 0.1234(15) ETA 02:20" in text for text in newest)
+
+
+def test_steps_as_floats_read_as_steps(monkeypatch):
+    Clock(monkeypatch)
+    stream = io.StringIO()
+    shown = progress("lines", 10.0, 0.0, stream)
+    shown.update(line(3), 3.0)
+    assert stream.getvalue().startswith("step  3/10 E -127.4906(12) var")
+
+
+@pytest.mark.parametrize(
+    ("unit", "mode", "start"),
+    [
+        ("steps", "lines", "step 3 E -127.4906(12) var 0.0312 R-hat 1.012 acc 0.62\n"),
+        ("steps", "bar", "3/? |"),
+        ("1/J", "lines", "step 3, 0.5/? 1/J: E"),
+        ("1/J", "bar", "0.5/? 1/J |"),
+    ],
+)
+def test_a_total_that_is_not_known(unit, mode, start):
+    stream = io.StringIO()
+    shown = progress(mode, None, 0, stream, unit=unit)
+    shown.update(line(3), 3 if unit == "steps" else 0.5)
+    shown.close()
+    assert any(text.startswith(start) for text in stream.getvalue().split("\r")) and "ETA" not in stream.getvalue()
+
+
+def test_what_a_summary_declares():
+    """As it is written it is read back; what others have put there does no harm."""
+    assert declared({"quantities": [one._asdict() for one in OTHER]}) == OTHER
+    assert declared({}) == declared({"quantities": "energy"}) == GROUND_STATE
+    strange = [{"key": "a", "label": "\x1b[2J" + "l" * 99, "unit": 3, "format": ".999999f", "error": ["x"]}]
+    strange += [{"key": 7}, "m2", None, {"key": "a", "label": "again"}, {"key": "b\n"}, {"label": "no key"}]
+    (found,) = declared({"quantities": strange})
+    assert found.label.isprintable() and len(found.label) == 40 and found[0::2] == ("a", "", None)
+    assert found.format == ".6g" and format(1e100, found.format) == "1e+100"
+    assert len(declared({"quantities": [{"key": f"q{i}"} for i in range(10**4)]})) == 32

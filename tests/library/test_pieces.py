@@ -5,8 +5,9 @@ import pytest
 import yaml
 
 import nqs_hpc
-from nqs_hpc.config.compose import InputError, to_plain
-from nqs_hpc.operators.exact import ground_state
+from nqs_hpc.config.compose import InputError
+from nqs_hpc.config.identity import to_plain
+from nqs_hpc.operators.exact import lowest_states
 
 SQUARE = ["lattice=square", "lattice.length=4", "hamiltonian.J=2", "ansatz.alpha=3"]
 
@@ -26,7 +27,7 @@ def test_parts_are_those_of_the_system():
     assert parts.lattice.n_sites == parts.hilbert.n_sites == 6
     k = np.pi / 6 * np.arange(1, 12, 2)  # Pfeuty's solution of the ring, antiperiodic fermions
     energy = -np.sqrt(1 + 0.25 - np.cos(k)).sum()
-    assert ground_state(parts.operator, parts.hilbert)[0][0] == pytest.approx(energy, rel=1e-12)
+    assert lowest_states(parts.operator, parts.hilbert)[0][0] == pytest.approx(energy, rel=1e-12)
     state = parts.task.functions.warmed(parts.task.functions.init())
     chains, samples, counts = parts.task.functions.sample(state)
     batch, _ = parts.task.functions.evaluate(state.params, samples, counts)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import nqs_hpc
-from nqs_hpc.config.compose import physics
+from nqs_hpc.config.identity import physics
 from nqs_hpc.library.run import Run
 from tests.library.conftest import N
 from tests.mpi.starts import environment, metrics, summary
@@ -65,7 +65,7 @@ def leaf(path: Path, name: str) -> np.ndarray:
 
 def test_params_are_the_running_mean_of_the_newest_checkpoint(ring):
     run, path = nqs_hpc.load_run(ring), ring / "checkpoints" / "step_00000040.h5"
-    mean = leaf(path, "average/params/w") / leaf(path, "average/weight")
+    mean = leaf(path, "memory/average/params/w") / leaf(path, "memory/average/weight")
     np.testing.assert_allclose(run.params.w, mean, rtol=1e-14)
     assert not np.allclose(mean, leaf(path, "params/w"), rtol=1e-3)
     assert run.step == 40 and run.origin == "running mean of the parameters after 40 updates, step_00000040.h5"
@@ -74,7 +74,7 @@ def test_params_are_the_running_mean_of_the_newest_checkpoint(ring):
 def test_a_step_picks_its_checkpoint(ring):
     run, path = nqs_hpc.load_run(ring, step=20), ring / "checkpoints" / "step_00000020.h5"
     assert run.step == 20 and "step_00000020.h5" in run.origin
-    mean = leaf(path, "average/params/b") / leaf(path, "average/weight")
+    mean = leaf(path, "memory/average/params/b") / leaf(path, "memory/average/weight")
     np.testing.assert_allclose(run.params.b, mean, rtol=1e-14)
     assert "step=25 is not valid; valid in" in (line := one_line(lambda: nqs_hpc.load_run(ring, step=25)))
     assert line.endswith("20, 30, 40")
@@ -85,7 +85,7 @@ def test_without_a_mean_the_params_are_those_of_the_last_update(copy):
     path = copy / "checkpoints" / "step_00000040.h5"
     run = nqs_hpc.load_run(copy)
     run.checkpoint = run.checkpoint._replace(
-        leaves={name: x for name, x in run.checkpoint.leaves.items() if not name.startswith("average")}
+        leaves={name: x for name, x in run.checkpoint.leaves.items() if not name.startswith("memory/average")}
     )
     assert np.array_equal(run.params.w, leaf(path, "params/w"))
 
@@ -105,7 +105,7 @@ def test_a_running_job_can_be_opened(copy):
     (copy / "metrics.jsonl").write_bytes(b"".join(lines[:5]) + lines[5][:20])
     run = nqs_hpc.load_run(copy)
     assert run.metrics["step"].tolist() == [1, 2, 3, 4, 5]
-    assert "summary.json is not there" in one_line(lambda: run.summary)
+    assert "summary.json does not exist" in one_line(lambda: run.summary)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_what_is_broken_is_named_in_one_line(copy, monkeypatch, name, content, p
 
 def test_no_folder_is_named_in_one_line(tmp_path):
     (tmp_path / "file").touch()
-    assert "nowhere is not there" in one_line(lambda: nqs_hpc.load_run(tmp_path / "nowhere"))
+    assert "nowhere does not exist" in one_line(lambda: nqs_hpc.load_run(tmp_path / "nowhere"))
     assert "file is not a folder" in one_line(lambda: nqs_hpc.load_run(tmp_path / "file"))
     assert "has no config.yaml" in one_line(lambda: nqs_hpc.load_run(tmp_path))
 

@@ -99,7 +99,7 @@ def test_points_open_their_runs_when_asked(sweep, ring):
     assert points["done"].run.metrics["energy"].tolist() == nqs_hpc.load_run(ring).metrics["energy"].tolist()
     with pytest.raises(ValueError, match=r"has no config.yaml"):
         points["no_config"].run  # noqa: B018
-    with pytest.raises(ValueError, match="is not there"):
+    with pytest.raises(ValueError, match="does not exist"):
         points["never"].run  # noqa: B018
 
 
@@ -122,7 +122,7 @@ def test_any_folder_of_runs_is_a_sweep(sweep):
 
 
 def test_what_is_no_sweep_is_named_in_one_line(ring, tmp_path):
-    for folder, part in ((tmp_path / "x", "is not there"), (tmp_path, "holds no runs"), (ring, "holds no runs")):
+    for folder, part in ((tmp_path / "x", "is not a folder"), (tmp_path, "holds no runs"), (ring, "is itself a run")):
         with pytest.raises(ValueError) as caught:
             nqs_hpc.load_sweep(folder)
         assert part in str(caught.value) and "\n" not in str(caught.value)

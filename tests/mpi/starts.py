@@ -12,6 +12,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from nqs_hpc.parallel.launchers import without_launcher
+
 # A small job of every part: chains, minSR, checkpoints; one step takes milliseconds.
 SMALL = (
     "lattice.length=8",
@@ -37,8 +39,7 @@ def mpiexec() -> str:
 
 def environment() -> dict[str, str]:
     """This environment without what pytest's own start left in it, letting Open MPI run as root and oversubscribe."""
-    launcher = ("PMI", "OMPI_COMM", "MPI_LOCAL")
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith(launcher) and k not in ("PJRT_NPROC", "NPROC")}
+    inherited = {k: v for k, v in without_launcher(os.environ).items() if k not in ("PJRT_NPROC", "NPROC")}
     openmpi = {
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",

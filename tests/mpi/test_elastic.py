@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from tests.mpi.starts import job, metrics, numbers, summary
+from tests.mpi.starts import job, metrics, numbers, run, summary
 from tests.mpi.test_restart import leaves
 
 pytestmark = pytest.mark.mpi
@@ -94,3 +94,23 @@ def test_init_from_nowhere(tmp_path):
     output = job(1, "init_from=nowhere", cwd=tmp_path, code=2)
     assert output.count("\n") == 1 and "init_from=nowhere is not valid; valid: null, or a run folder" in output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wave_function_measured_on_other_numbers_of_ranks(undisturbed, tmp_path):
+    """task=evaluate of the running mean: stopped and grown on 1, 4 and 2 ranks, and whole on 2, has the same chains."""
+    words = ("-m", "nqs_hpc", "task=evaluate", f"task.run={undisturbed}", "task.observables.zz=pauli")
+    words += ("task.observables.zz.terms=[1.0 Z0 Z4]", "checkpoint.every_steps=1")
+    (tmp_path / "grown").mkdir()
+    for n_ranks, n_samples in ((1, 256), (4, 512), (2, 1024)):
+        run(n_ranks, *words, f"task.samples={n_samples}", "run_dir=grown", cwd=tmp_path)
+    run(2, *words, "task.samples=1024", "run_dir=whole", cwd=tmp_path)
+    ours, theirs = metrics(tmp_path / "grown"), metrics(tmp_path / "whole")
+    assert [line["step"] for line in ours] == list(range(1, 17)) == [line["step"] for line in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        assert a["acceptance"] == b["acceptance"]
+        assert a["energy"] == pytest.approx(b["energy"], rel=1e-12)
+        assert a["zz"] == pytest.approx(b["zz"], abs=1e-12) and a["zz_error"] == pytest.approx(b["zz_error"], rel=1e-9)
+    found = summary(tmp_path / "grown")
+    before = summary(undisturbed)["energy"]  # of the same parameters, from other chains
+    assert abs(found["energy"]["mean"] - before["mean"]) < 6 * (found["energy"]["error"] + before["error"])
+    assert found["n_samples"] == 1024 and found["n_ranks"] == 2 and found["status"] == "done"

@@ -3,15 +3,9 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.config.compose import (
-    checked,
-    from_plain,
-    hamiltonian,
-    physics,
-    run_name,
-    to_plain,
-)
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.config.compose import checked, from_plain, hamiltonian
+from nqs_hpc.config.identity import physics, run_name, to_plain
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.system.lattice import FACTORIES, bond_weights, neighbours
 from tests.systems import dense, dense_bosons
 
@@ -173,7 +167,7 @@ def test_a_constant_moves_the_energy_and_what_it_is_measured_from():
         config = checked([*words, f"hamiltonian.terms=[{lines}{one}]"], 1)
         lattice = config.make_sites()
         operator = config.hamiltonian.operator(lattice)
-        energy = ground_state(operator, config.hamiltonian.space(4, None))[0][0]
+        energy = lowest_states(operator, config.hamiltonian.space(4, None))[0][0]
         found.append((energy, operator.e_infinity))
         assert from_plain(to_plain(config)).hamiltonian.operator(lattice).e_infinity == operator.e_infinity
     plain = found[0]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from nqs_hpc.operators.bose_hubbard import bose_hubbard
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.system.hilbert import bosons, decode, spin_half
 from nqs_hpc.system.lattice import FACTORIES, neighbours
@@ -38,21 +38,21 @@ def test_sectors_are_blocks_of_the_matrix(total):
     np.testing.assert_allclose(
         sparse_matrix(operator, space).toarray(), block, rtol=0, atol=1e-12 * np.abs(dense).max()
     )
-    assert ground_state(operator, space)[0][0] == pytest.approx(np.linalg.eigvalsh(block)[0], abs=1e-11)
+    assert lowest_states(operator, space)[0][0] == pytest.approx(np.linalg.eigvalsh(block)[0], abs=1e-11)
 
 
 def test_free_bosons_all_sit_in_the_lowest_mode():
     """U = 0 and no bound that matters: N bosons on a ring have the energy -2 J N."""
     n, total = 5, 4
     operator = bose_hubbard(n, neighbours(FACTORIES["chain"]((n,), (True,)), 1), J=1.5, U=0.0, mu=0.0, n_max=total)
-    assert ground_state(operator, bosons(n, total, total))[0][0] == pytest.approx(-2 * 1.5 * total, rel=1e-12)
+    assert lowest_states(operator, bosons(n, total, total))[0][0] == pytest.approx(-2 * 1.5 * total, rel=1e-12)
 
 
 def test_hard_core_bosons_are_the_xx_chain():
     """n_max = 1 is spins: b = S-, and -J (b+ b + h.c.) is 2 J (SxSx + SySy) up to the sign of one sublattice."""
     n, edges = 8, neighbours(FACTORIES["chain"]((8,), (True,)), 1)
-    hard = ground_state(bose_hubbard(n, edges, J=1.0, U=9.0, mu=0.0, n_max=1), bosons(n, 1, 4))[0][0]
-    spins = ground_state(heisenberg(n, [edges], [2.0], delta=0.0), spin_half(n, 0))[0][0]
+    hard = lowest_states(bose_hubbard(n, edges, J=1.0, U=9.0, mu=0.0, n_max=1), bosons(n, 1, 4))[0][0]
+    spins = lowest_states(heisenberg(n, [edges], [2.0], delta=0.0), spin_half(n, 0))[0][0]
     assert hard == pytest.approx(spins, rel=1e-12)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nqs_hpc.operators.exact import ground_state
+from nqs_hpc.operators.exact import lowest_states
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.rydberg import rydberg
@@ -43,5 +43,5 @@ def name(entry):
 def test_lowest_levels(entry):
     n, operator = build(entry)
     expected = {level["level"]: level["energy"] for level in entry["levels"]}
-    energies, _ = ground_state(operator, spin_half(n, entry["sector"]), k=1 + max(expected))
+    energies, _ = lowest_states(operator, spin_half(n, entry["sector"]), k=1 + max(expected))
     np.testing.assert_allclose(energies[list(expected)], list(expected.values()), rtol=1e-12)

@@ -2,7 +2,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
@@ -42,7 +42,7 @@ def test_three_local_values_and_an_uneven_order_of_them():
     permuted = dense.reshape((3,) * 6)[np.ix_(*[order] * 6)].reshape(27, 27)
     np.testing.assert_allclose(sparse_matrix(operator, Hilbert(3, (0, -2, 2), None)).toarray(), permuted, atol=1e-12)
     # (S (S + 1) - 2 - S' (S' + 1)) / 2 with the outer two spins at S' = 2 and the middle one against them, S = 1
-    np.testing.assert_allclose(ground_state(operator, Hilbert(3, (2, 0, -2), 0))[0], [-3.0], rtol=1e-12)
+    np.testing.assert_allclose(lowest_states(operator, Hilbert(3, (2, 0, -2), 0))[0], [-3.0], rtol=1e-12)
 
 
 def test_chunks_do_not_show():
@@ -73,14 +73,14 @@ def test_lowest_states_are_eigenvectors_also_of_complex_operators(n):
     strings += [PauliString(float(rng.normal()), a, (i, (i + 1) % n)) for i in range(n) for a in ("XY", "ZZ")]
     operator, space = pauli(n, strings), spin_half(n)
     matrix = sparse_matrix(operator, space).toarray()
-    energies, vectors = ground_state(operator, space, k=3)
+    energies, vectors = lowest_states(operator, space, k=3)
     np.testing.assert_allclose(energies, np.linalg.eigvalsh(matrix)[:3], rtol=1e-12)
     np.testing.assert_allclose(vectors.conj().T @ vectors, np.eye(3), atol=1e-12)
     np.testing.assert_allclose(matrix @ vectors, vectors * energies[None, :], rtol=0, atol=1e-10 * abs(energies[0]))
 
 
 def test_no_off_diagonal_elements_and_a_degenerate_ground_state():
-    energies, vectors = ground_state(ising(9, RING, J=1.0, h=0.0), spin_half(9))
+    energies, vectors = lowest_states(ising(9, RING, J=1.0, h=0.0), spin_half(9))
     np.testing.assert_allclose(energies, [-9.0], rtol=1e-12)
     np.testing.assert_allclose(np.sum(np.abs(vectors[[0, -1], 0]) ** 2), 1.0, rtol=1e-12)  # all up and all down
 
@@ -94,4 +94,4 @@ def test_what_is_refused():
         sparse_matrix(ising(9, RING, J=1.0, h=1.0), spin_half(9, 9))
     for k in (0, 10):
         with pytest.raises(ValueError, match=f"k={k}"):
-            ground_state(heisenberg(9, [RING], [1.0]), spin_half(9, 7), k=k)
+            lowest_states(heisenberg(9, [RING], [1.0]), spin_half(9, 7), k=k)

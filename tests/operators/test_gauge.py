@@ -8,7 +8,7 @@ import pytest
 from nqs_hpc.config.compose import compose
 from nqs_hpc.config.signs import why_not_positive
 from nqs_hpc.operators.basis_change import rotated
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.hilbert import codes, decode
 
@@ -145,5 +145,5 @@ def test_the_first_case_of_a_wrong_sign_has_its_right_energy():
     assert exact == pytest.approx(-30.5796, abs=1e-4)
     hamiltonian, lattice, hilbert = parts("lattice.length=12", "hamiltonian.h=-1")
     k = (np.arange(12) + 0.5) * 2 * np.pi / 12
-    energy = ground_state(hamiltonian.operator(lattice), hilbert)[0][0]
+    energy = lowest_states(hamiltonian.operator(lattice), hilbert)[0][0]
     assert energy == pytest.approx(-np.sqrt(2 + 2 * np.cos(k)).sum(), abs=1e-9)

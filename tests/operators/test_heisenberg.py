@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.operators.exact import ground_state, sparse_matrix
+from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.operators.heisenberg import heisenberg, merge_bonds
 from nqs_hpc.system.hilbert import codes, spin_half
 from nqs_hpc.system.lattice import FACTORIES, bipartition, neighbours
@@ -67,7 +67,7 @@ def test_marshall_is_the_similarity_by_the_sign_of_the_sublattice(kron, coupling
 def test_marshall_makes_the_ground_state_positive():
     lattice = FACTORIES["chain"]((8,), (True,))
     edges, space = [neighbours(lattice, 1)], spin_half(8, 0)
-    plain, _ = ground_state(heisenberg(8, edges, [1.0]), space)
-    energy, vector = ground_state(heisenberg(8, edges, [1.0], marshall_signs=bipartition(lattice)), space)
+    plain, _ = lowest_states(heisenberg(8, edges, [1.0]), space)
+    energy, vector = lowest_states(heisenberg(8, edges, [1.0], marshall_signs=bipartition(lattice)), space)
     np.testing.assert_allclose(energy, plain, rtol=1e-12)
     assert np.all(vector[:, 0] * np.sign(vector[0, 0]) > 1e-3)

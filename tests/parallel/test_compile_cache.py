@@ -135,13 +135,13 @@ def test_no_place_for_them_is_said_and_the_run_goes_on(monkeypatch):
 def test_a_least_time_that_is_no_number_is_bad_input(monkeypatch, tmp_path):
     monkeypatch.setenv(compile_cache.LEAST_SECONDS, "soon")
     answer = cli.decide([], 1)
-    assert isinstance(answer, cli.Leave) and answer.code == BAD_INPUT
+    assert isinstance(answer, cli.Answer) and answer.code == BAD_INPUT
     assert f"{compile_cache.LEAST_SECONDS}=soon is not valid" in answer.line and "\n" not in answer.line
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_was_named_and_cannot_be_written_is_bad_input(tmp_path):
     answer = cli.decide(["compile_cache=/dev/null/programs"], 1)
-    assert isinstance(answer, cli.Leave) and answer.code == BAD_INPUT
+    assert isinstance(answer, cli.Answer) and answer.code == BAD_INPUT
     assert answer.line.startswith("compile_cache=/dev/null/programs is not valid") and "\n" not in answer.line
     assert list(tmp_path.iterdir()) == []

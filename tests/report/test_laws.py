@@ -8,11 +8,11 @@ import pytest
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
 from nqs_hpc.report.chapters import content
-from nqs_hpc.report.curves import Choice, drawn
+from nqs_hpc.report.curves import FitOptions, curve_set
 from nqs_hpc.report.extrapolation import quality, sizes, variances
 from nqs_hpc.report.laws import law
 from nqs_hpc.report.page import report
-from nqs_hpc.report.places import holding
+from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import read_rows
 
 # Heisenberg model on the L x L torus, energy per site in units of J with its error: Sandvik 1997, table II,
@@ -76,11 +76,11 @@ class Folder:
             (goal / "DONE").write_text("5\n")
 
     def found(self):
-        return read_rows(holding(str(self.path)), 0.0)
+        return read_rows(find_runs(str(self.path)), 0.0)
 
     def lines(self, **choice):
         """Extrapolation to infinite size by name."""
-        return {one.of: one for one in sizes(drawn(self.found(), Choice(**choice)))[1]}
+        return {one.of: one for one in sizes(curve_set(self.found(), FitOptions(**choice)))[1]}
 
     def only(self, **choice):
         (one,) = self.lines(**choice).values()
@@ -238,7 +238,7 @@ def test_shapes_and_widths_are_curves_of_their_own(folder):
     for length in (6, 8, 10):  # closed along, open across: two legs have a gap
         folder.run(f"w{length}", [length, 2], -0.578, 1e-5, lattice="square", pbc=[True, False])
     folder.run("odd", [12, 5], -0.66, 1e-5, lattice="square")
-    given = drawn(folder.found(), Choice())
+    given = curve_set(folder.found(), FitOptions())
     counted = {curve.name: (sorted(one.row.name for one in curve.members), curve.law.power) for curve in given.curves}
     assert sorted(counted.values(), key=str) == [(["s4", "s6", "s8"], 3.0), (["w10", "w6", "w8"], None)]
     assert len(given.notes) == 1 and given.notes[0].endswith("keep their shape: odd.")
@@ -265,7 +265,8 @@ def test_a_side_of_two_has_half_its_bonds(folder):
     for n in (2, 4, 6, 8):
         folder.run(f"n{n}", [n], -1.2, 1e-5 * n, hamiltonian=ising(1.0))
     assert folder.only().n_points == 3
-    assert drawn(folder.found(), Choice()).left_out["n2"].startswith("two bonds across a periodic side are one")
+    left_out = curve_set(folder.found(), FitOptions()).left_out
+    assert left_out["n2"].startswith("two bonds across a periodic side coincide")
 
 
 def test_sites_are_counted_with_the_basis(folder):
@@ -285,7 +286,9 @@ def test_momenta_and_bosons_in_proportion_are_one_curve(folder):
             folder.run(f"{name}{n}", [n], -0.44 - 0.2 / n**2 + k / n**2, 1e-6, symmetrize=sector)
         folder.run(f"full{n}", [n], -1.3 - 0.1 / n**2, 1e-6, hamiltonian=bosons, sector=n)
         folder.run(f"ten{n}", [n], -10 / n, 1e-6, hamiltonian=bosons, sector=10)  # another filling each: no line
-    members = [sorted(one.row.name[:4] for one in curve.members) for curve in drawn(folder.found(), Choice()).curves]
+    members = [
+        sorted(one.row.name[:4] for one in curve.members) for curve in curve_set(folder.found(), FitOptions()).curves
+    ]
     assert sorted(members) == [["full"] * 3, ["half"] * 3, ["zero"] * 3]
 
 
@@ -294,7 +297,7 @@ def test_failed_doubtful_and_copied_runs_are_in_no_fit(folder):
     folder.run("L10", [10, 10], -5.0, 1e-5, lattice="square", status="failed", reason="not finite")
     folder.run("L12", [12, 12], -5.0, 1e-5, lattice="square", status="doubtful", reason="outside the spectrum")
     folder.run("L8copy", [8, 8], *SQUARE[8], lattice="square")
-    given = drawn(folder.found(), Choice())
+    given = curve_set(folder.found(), FitOptions())
     assert [one.row.name for one in given.points] == ["L4", "L6", "L8"]
     assert given.left_out == {
         "L10": "failed: not finite",
@@ -332,7 +335,7 @@ def test_zero_variance_takes_one_sector(folder):
             variance=variance,
             hamiltonian={**HEISENBERG, "delta": 0.5},
         )
-    told = {one.of: one for one in variances(drawn(folder.found(), Choice()).points)[1]}
+    told = {one.of: one for one in variances(curve_set(folder.found(), FitOptions()).points)[1]}
     assert sorted(one.n_points for one in told.values()) == [3, 3, 6]
     assert sorted(one.reference * 8 for one in told.values() if one.reference) == pytest.approx([-3.6510934, -3.128])
 
@@ -342,7 +345,7 @@ def test_zero_variance_without_exact_energies_takes_no_two_sectors(folder):
         for i, variance in enumerate((0.1, 0.2, 0.3)):
             sector = {"group": "translations", "momentum": [k], "mode": "psi"}
             folder.run(f"k{k}-{i}", [40], -0.44 + k / 400, 1e-6, variance=variance, symmetrize=sector)
-    told = variances(drawn(folder.found(), Choice()).points)[1]
+    told = variances(curve_set(folder.found(), FitOptions()).points)[1]
     assert [one.n_points for one in told] == [3, 3] and len({one.of for one in told}) == 2
 
 
@@ -353,7 +356,10 @@ def test_the_page_says_law_reason_and_what_is_left_out(folder, capsys):
     for name in ("report.md", "index.html"):
         text = (folder.path / "report" / name).read_text()
         assert "1/L³, L = √N: antiferromagnet with long-range order on a torus" in text
-        assert "holds no variational bias" in text and "Not in the fits: L10 (failed: not finite)." in text
+        assert (
+            "does not include the variational bias" in " ".join(text.split())
+            and "Not in the fits: L10 (failed: not finite)." in text
+        )
     rows = {
         row["point"]: row for row in csv.DictReader((folder.path / "report" / "points.csv").read_text().splitlines())
     }
@@ -398,7 +404,7 @@ def test_two_sizes_have_no_line_and_the_page_says_so(folder):
     other = {**HEISENBERG, "delta": 0.5}
     for length in (4, 6):
         folder.run(f"xy{length}", [length, length], -0.6, 1e-5, lattice="square", hamiltonian=other)
-    told = content(holding(str(folder.path)), folder.found())
+    told = content(find_runs(str(folder.path)), folder.found())
     (infinite,) = (part for part in told.sections if part.title == "Infinite size")
     assert [fit.n_points for fit in infinite.fits] == [3]
-    assert any("it takes three sizes" in note and "xy4, xy6" in note for note in infinite.notes)
+    assert any("a line needs three sizes" in note and "xy4, xy6" in note for note in infinite.notes)

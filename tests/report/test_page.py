@@ -201,7 +201,7 @@ def test_the_table_as_csv(whole):
 
 def test_varbench_rows(runs, capsys):
     runs.copy("ising", energy=-6.5, error=0.01, variance=0.02, v_score=4 * 0.02 / 6.5**2)
-    runs.copy("spins", energy=-1.6, error=0.01, variance=0.02, v_score=4 * 0.02 / (1.6 + 0.5) ** 2)
+    runs.copy("spins", energy=-1.6, error=0.01, variance=0.02, v_score=4 * 0.02 / (1.6 + 0.5) ** 2, e_infinity=0.5)
     change = {"name": "heisenberg", "J": [2.0, 1.0], "delta": 1.0}
     runs.edit("spins", "manifest.json", lambda told: told["physics"].update(hamiltonian=change))
     goal, _ = made(runs, capsys)

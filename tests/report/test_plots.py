@@ -44,7 +44,7 @@ def test_draws_every_kind_of_run(tmp_path, options):
 
 
 def test_reads_the_intact_lines(tmp_path):
-    step, energy, error, variance = plots._columns(make_run(tmp_path / "run") / "metrics.jsonl")
+    step, energy, error, variance = plots._curve(make_run(tmp_path / "run") / "metrics.jsonl")
     assert step.tolist() == [k for k in range(1, 301) if k % 97]
     np.testing.assert_allclose(variance, 3 * (5 * np.exp(-step / 12) + 0.003))
     assert np.all(error > 0) and np.all(np.abs(energy + 25.4906 - variance / 3) < 6 * error)

@@ -12,12 +12,13 @@ from rich.console import Console
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
 from nqs_hpc.report import status as command
-from nqs_hpc.report.places import holding
-from nqs_hpc.report.rows import Row, read_rows
+from nqs_hpc.report.places import find_runs
+from nqs_hpc.report.rows import read_rows
 from nqs_hpc.report.status import status
 from nqs_hpc.report.table import columns, totals
 
 from .conftest import N_STEPS, point
+from .test_rows import FIELDS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,7 +59,7 @@ def test_json_has_every_field_and_nulls(sweep, capsys):
     told = json.loads(printed(capsys, "--json", sweep.folder))
     assert told["study"] == "s" and told["troubles"] == []
     assert [one["name"] for one in told["points"]] == ["r4", "r6", "m4", "m6"]
-    assert all(set(one) == set(Row._fields) for one in told["points"])
+    assert all(set(one) == FIELDS for one in told["points"])
     first = told["points"][0]
     assert first["energy"] == -6.1234567 and first["swept"] == {"lattice.length": 4, "ansatz": "rbm"}
     assert first["eta_seconds"] is None and first["job"] is None
@@ -150,7 +151,7 @@ def test_watch_ends_by_an_interrupt(sweep, monkeypatch, capsys):
 
 
 def test_colours_follow_the_state(sweep):
-    found = holding(str(sweep.folder))
+    found = find_runs(str(sweep.folder))
     rows = [one.row for one in read_rows(found, time.time())]
     console = Console(width=120, force_terminal=True, color_system="standard", file=io.StringIO())
     console.print(command.view(found, rows, console))
@@ -159,7 +160,7 @@ def test_colours_follow_the_state(sweep):
 
 
 def test_columns_that_say_nothing_are_left_out(sweep):
-    rows = [one.row for one in read_rows(holding(str(sweep.folder)), time.time())]
+    rows = [one.row for one in read_rows(find_runs(str(sweep.folder)), time.time())]
     titles = {column.title for column in columns(rows)}
     assert "ETA" not in titles and "restarts" not in titles and "energy" in titles
     again = [row._replace(restarts=2, eta_seconds=90.0) for row in rows]

@@ -10,7 +10,8 @@ from scipy import stats
 
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, purpose_key
-from nqs_hpc.sampler.metropolis import metropolis, random_state
+from nqs_hpc.sampler.fresh import random_state
+from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import Proposal, below, exchange, flip, hop
 from nqs_hpc.sampler.walk import acceptance
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half

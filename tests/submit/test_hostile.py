@@ -11,7 +11,8 @@ from nqs_hpc.cli.command import main
 from nqs_hpc.cluster import batch
 from nqs_hpc.cluster.batch import Entry, job_script
 from nqs_hpc.cluster.site import load_site
-from nqs_hpc.config.compose import InputError, compose, run_folder
+from nqs_hpc.config.compose import InputError, compose
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.inputs.reading import MIB
 
 SHELL = "['popen']('touch pwned').read()"

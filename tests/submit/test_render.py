@@ -9,7 +9,8 @@ import pytest
 
 from nqs_hpc.cluster.batch import Entry, array_script, job_script
 from nqs_hpc.cluster.site import load_site, slurm_dir
-from nqs_hpc.config.compose import InputError, compose, run_folder
+from nqs_hpc.config.compose import InputError, compose
+from nqs_hpc.config.identity import run_folder
 
 GOLDEN = Path(__file__).parents[1] / "data" / "sbatch"
 

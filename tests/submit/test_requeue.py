@@ -11,7 +11,8 @@ import pytest
 
 from nqs_hpc.cluster.batch import Entry, array_script, job_script
 from nqs_hpc.cluster.site import load_site
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import run_folder
 
 # A step that ends with CODE after a while, or with what a signal makes of it. It begins as srun does, ignoring USR1.
 STEP = """\

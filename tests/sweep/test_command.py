@@ -293,7 +293,7 @@ def test_another_application_is_told(tmp_path):
     done = subprocess.run(
         [sys.executable, "app.py", *words], cwd=tmp_path, env=environment(), capture_output=True, text=True
     )
-    assert done.returncode == 1 and "starts jobs of nqs_hpc alone" in done.stderr and "task" not in done.stdout
+    assert done.returncode == 1 and "starts only jobs of nqs_hpc" in done.stderr and "task" not in done.stdout
 
 
 def test_nothing_heavy_is_loaded(tmp_path):

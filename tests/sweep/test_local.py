@@ -14,7 +14,7 @@ from nqs_hpc.config.compose import compose
 from nqs_hpc.job import study
 from nqs_hpc.job.files import read_json
 from nqs_hpc.sweep import local
-from nqs_hpc.sweep.book import Todo
+from nqs_hpc.sweep.study_file import Todo
 from tests.mpi.starts import environment, job, metrics, numbers, small, summary
 
 pytestmark = pytest.mark.mpi

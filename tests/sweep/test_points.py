@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from nqs_hpc.config.compose import compose, run_folder
+from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import run_folder
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.job.study import Point
 from nqs_hpc.sweep.points import combinations, command_words, expand, refined
@@ -97,8 +98,8 @@ def test_a_chain_goes_along_one_key_in_its_order():
         ),
         (["ansatz=rbm,mlp", "ansatz.alpha=2"], None, "ansatz=mlp: ansatz.alpha=2 is not valid: ansatz=mlp has no key"),
         (["ansatz=rbm,mlp", "seed=x"], None, "seed=x is not valid; valid: a whole number"),
-        (["seed=1,1"], None, "seed=1 is there more than once"),
-        (["lattice.length=4,5", "lattice.pbc=true", "seed=0,0"], None, "is there more than once"),
+        (["seed=1,1"], None, "seed=1 occurs more than once"),
+        (["lattice.length=4,5", "lattice.pbc=true", "seed=0,0"], None, "occurs more than once"),
         (
             ["seed=1,2"],
             "hamiltonian.h",

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.config.compose import checked, from_plain, physics, to_plain
+from nqs_hpc.config.compose import checked, from_plain
+from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.system.distances import distance
 from nqs_hpc.system.edges import read_bonds
-from nqs_hpc.system.lattice import distance, edges_lattice, neighbours, read_edges
+from nqs_hpc.system.lattice import edges_lattice, neighbours, read_edges
 
 
 def test_a_file_becomes_a_lattice(tmp_path):

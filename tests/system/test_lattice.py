@@ -8,7 +8,8 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from nqs_hpc.system.lattice import DIMENSIONS, FACTORIES, bipartition, distance, edges_lattice, neighbours
+from nqs_hpc.system.distances import distance
+from nqs_hpc.system.lattice import DIMENSIONS, FACTORIES, bipartition, edges_lattice, neighbours
 
 # Squared distances on the infinite lattices: sums of squares, and Loeschian numbers x^2 + x y + y^2.
 LOESCHIAN = [1, 3, 4, 7, 9, 12, 13]

@@ -5,7 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from nqs_hpc.system.lattice import FACTORIES, distance, neighbours
+from nqs_hpc.system.distances import distance
+from nqs_hpc.system.lattice import FACTORIES, neighbours
 from nqs_hpc.system.links import links, plaquettes, stars
 from nqs_hpc.system.symmetry import is_symmetry, point_group, translations
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.system.lattice import FACTORIES, distance, neighbours, pairs_within
+from nqs_hpc.system.distances import distance, pairs_within
+from nqs_hpc.system.lattice import FACTORIES, neighbours
 from nqs_hpc.system.points import MAX_POINTS, points_lattice, read_points
 from nqs_hpc.system.symmetry import point_group
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.config.compose import checked, from_plain, physics, run_name, to_plain
+from nqs_hpc.config.compose import checked, from_plain
+from nqs_hpc.config.identity import physics, run_name, to_plain
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.system.lattice import FACTORIES, bond_lengths, neighbours
 from nqs_hpc.system.points import points_lattice

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from nqs_hpc.system.lattice import FACTORIES, distance, edges_lattice, neighbours
+from nqs_hpc.system.distances import distance
+from nqs_hpc.system.lattice import FACTORIES, edges_lattice, neighbours
 from nqs_hpc.system.symmetry import is_symmetry, point_group, translations
 
 T, F = True, False

@@ -7,6 +7,7 @@ import optax
 import pytest
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.job.quantities import GROUND_STATE
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.sampler.adaptive import Bounds, stretched
@@ -15,6 +16,7 @@ from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import flip
 from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.tasks.evaluation import evaluation
+from nqs_hpc.tasks.ground_state import SHOWN
 from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.measurement import parameter_hash
 from nqs_hpc.tasks.running_mean import averaged
@@ -133,7 +135,9 @@ def test_a_step_that_is_not_finite_goes_back_and_is_lowered():
         assert np.array_equal(found, expected)
     assert (back.memory.scale, back.memory.rejected, back.step) == (0.5, 1, 2)
     assert back.memory.average.weight == 0  # the running mean went back too
-    assert np.array_equal(back.sampler.s_CN, thrown.sampler.s_CN)  # the chains as the good parameters left them
+    assert np.array_equal(
+        back.chains["samples"].s_CN, thrown.chains["samples"].s_CN
+    )  # the chains as the good parameters left them
     # the step from there is finite, but only its outcome can say whether the lowered step is small enough
     again, info, *_ = one_step(driver, back)
     assert not info["rejected"] and (again.memory.scale, again.memory.rejected) == (0.5, 1)
@@ -240,3 +244,7 @@ def test_evaluation_gathers_ranks_in_order():
     # local energies of order one from programs of other shapes; weights are only put one after the other
     assert np.abs(both.e_loc_A - whole.e_loc_A).max() < 1e-13 and np.array_equal(both.w_A, whole.w_A)
     assert float(both.estimate.error) == pytest.approx(float(whole.estimate.error), rel=1e-12)
+
+
+def test_what_a_ground_state_displays_is_what_readers_take_for_folders_that_do_not_say():
+    assert SHOWN == GROUND_STATE

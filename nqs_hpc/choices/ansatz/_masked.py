@@ -11,6 +11,7 @@ from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import only_total
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,6 @@ class Masked(Ansatz):
             "dtype": self.dtype,
             "init_scale": self.init_scale,
             "local_values": basis.hilbert.local_values,
-            "total": basis.hilbert.total,
+            "total": only_total(basis.hilbert, f"ansatz={self.name}"),
             "float_dtype": float_dtype,
         }

@@ -14,7 +14,8 @@ from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system import shells
-from nqs_hpc.system.lattice import Lattice, pairs_within
+from nqs_hpc.system.distances import pairs_within
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
 MAX_ATOMS = 2**13  # each interacts with all others: their matrix takes half a GiB

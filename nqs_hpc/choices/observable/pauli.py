@@ -47,10 +47,9 @@ class Pauli(Observable):
 
     def make(self, pieces: Pieces) -> Functions:
         from nqs_hpc.operators.basis_change import seen
-        from nqs_hpc.operators.local_energy import local_energies
+        from nqs_hpc.operators.local_values import local_values
         from nqs_hpc.operators.pauli import pauli
-        from nqs_hpc.types import Local
         from nqs_hpc.types import Observable as Functions
 
         operator = seen(pauli(pieces.lattice.n_sites, self.terms), pieces.basis)
-        return Functions(Local(lambda ansatz: local_energies(ansatz, operator, chunk=pieces.chunk)))
+        return Functions(local_values(operator, chunk=pieces.chunk, memory=pieces.memory))

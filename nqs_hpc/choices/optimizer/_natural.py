@@ -9,7 +9,8 @@ from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Auto, Float, key
 from nqs_hpc.choices.optimizer.base import Optimizer, step_schedule
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import Schedule, bad, lowest
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.schedules import Schedule, lowest, schedule
 
 RCOND = "eigh drops eigenvalues below this times the largest"
 
@@ -18,7 +19,7 @@ RCOND = "eigh drops eigenvalues below this times the largest"
 class Natural(Optimizer):
     solves: ClassVar[bool] = True
     diag_shift: Schedule = key(
-        checks.schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh", physics=False
+        schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh", physics=False
     )
 
     def check(self, context: Context) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import Schedule, bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.schedules import Schedule, schedule
 from nqs_hpc.types import Ansatz, Update
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class Optimizer:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     solves: ClassVar[bool] = False  # whether a step solves a linear system: then it has ``solver`` and ``blocks``
-    learning_rate: Schedule = key(checks.schedule(), "step size, a number or a schedule", physics=False)
+    learning_rate: Schedule = key(schedule(), "step size, a number or a schedule", physics=False)
     max_norm: float | None = key(
         checks.optional(checks.positive), "bound on the Euclidean norm of one step of the parameters", physics=False
     )

@@ -11,7 +11,8 @@ from nqs_hpc.choices.keys import key
 from nqs_hpc.choices.sampler import _moves
 from nqs_hpc.choices.sampler.base import MAX_STATES, Sampler
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import Range, Weights, bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.mappings import Range, Weights, one_or_weights, whole_or_range
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
@@ -27,13 +28,13 @@ class Chains(Sampler):
     n_chains: int = key(checks.integer(least=2), "Markov chains over all ranks; the error comes from their spread")
     n_samples: int = key(checks.integer(), "samples a step over all ranks, a multiple of n_chains")
     sweep: int | Range = key(
-        checks.either("auto", checks.either("adaptive", checks.whole_or_range())),
+        checks.either("auto", checks.either("adaptive", whole_or_range())),
         "proposals between two samples of a chain; auto: the number of sites; adaptive: from a quarter of that to 16 "
         "times it, or within {least: A, most: B}, as many as make samples nearly independent",
     )
     warmup: int = key(checks.integer(least=0), "sweeps before the first sample of a fresh chain")
     move: str | Weights = key(
-        checks.either("auto", checks.one_or_weights(*_moves.MOVES)),
+        checks.either("auto", one_or_weights(*_moves.MOVES)),
         "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson), "
         "plaquette (four spins, of toric_code a star), global_flip, hamiltonian (what H joins); auto: in a sector "
         "exchange or hop, else flip, both where sector=auto leaves a conserved total open",

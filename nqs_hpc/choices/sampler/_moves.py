@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.inputs.checks import Weights, bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice, neighbours

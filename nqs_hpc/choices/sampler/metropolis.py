@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from nqs_hpc.choices.keys import Examples
 from nqs_hpc.choices.sampler._chains import Chains
-from nqs_hpc.inputs.checks import Range
+from nqs_hpc.inputs.mappings import Range
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Operator

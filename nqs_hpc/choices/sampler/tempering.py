@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.sampler._chains import Chains, plain
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import Range, bad
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.mappings import Range
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Operator

@@ -11,10 +11,16 @@ from nqs_hpc.choices.keys import Examples, derived, inner_mapping, key
 from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
     from nqs_hpc.types import Task as Functions
+
+
+# keys of the lines of metrics.jsonl
+TAKEN = {"step", "energy", "energy_variance", "acceptance", "accepted_per_sample", "n_samples", "swap_rate"}
+TAKEN |= {"swap_rate_least", "seconds", "sample_s", "local_energy_s"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,9 @@ class Evaluate(Task):
     n_steps: int = derived(physics=False)  # calls of the sampler
 
     def resolved(self, context: Context) -> Self:
+        for label, one in self.observables.items():
+            if label in TAKEN or label.startswith("acceptance_") or label.endswith("_error"):
+                raise bad(f"task.observables.{label}", one.name, "another label: a line of metrics.jsonl has this one")
         a_step = context.sampler.samples_a_step(context.hilbert)
         n_steps = 1 if context.sampler.is_exact else -(-self.samples // a_step)
         measured = {
@@ -65,4 +74,5 @@ class Evaluate(Task):
             n_steps=self.n_steps,
             seed=pieces.seed,
             chunk=pieces.chunk,
+            memory=pieces.memory,
         )

@@ -53,6 +53,7 @@ class GroundState(Task):
             max_rejected=optimizer.max_rejected,
             seed=pieces.seed,
             chunk=pieces.chunk,
+            memory=pieces.memory,
             average=optimizer.average,
             broadcast=optimizer.broadcast,
         )

@@ -19,7 +19,7 @@ class Todo(NamedTuple):
     words: list[str]  # after python -m nqs_hpc
 
 
-class Book:
+class StudyFile:
     """The study in ``folder``."""
 
     def __init__(self, folder: Path, study: Study) -> None:

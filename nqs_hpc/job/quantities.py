@@ -1,0 +1,89 @@
+"""The quantities of a run that are displayed: by the bar, in the summary, by `status` and `report`.
+
+A task declares them; the run writes the declaration into summary.json (`quantities`), from which readers display them
+without knowing the task. Folders that older versions of this package have left declare nothing: they are ground states
+with GROUND_STATE, which is what `tasks.ground_state` declares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.inputs.reading import printable
+from nqs_hpc.types import Quantity
+
+UNIT = "units of the couplings"  # of every energy
+VALUE_AND_ERROR = "error"  # the format of a number with its error, -25.4906(12)
+TASK = "ground_state"  # of runs that do not name their task
+LONGEST = 40  # characters of a key, a label or a unit
+MOST = 32  # quantities of a run that are displayed
+
+
+GROUND_STATE = (
+    Quantity("energy", "E", UNIT, VALUE_AND_ERROR, "energy_error"),
+    Quantity("energy_variance", "var", f"({UNIT})²", ".3g"),
+    Quantity("r_hat", "R-hat", "", ".3f"),
+    Quantity("acceptance", "acc", "", ".2f"),
+)
+
+
+def declared(summary: Mapping[str, Any]) -> tuple[Quantity, ...]:
+    """The quantities that a summary.json declares, GROUND_STATE where it declares none.
+
+    The file may hold anything: entries without a key are left out, labels are made fit for a terminal, and a format
+    that Python does not know is replaced by six digits.
+    """
+    given = summary.get("quantities")
+    if not isinstance(given, list):
+        return GROUND_STATE
+    found: dict[str, Quantity] = {}
+    for one in given:
+        if isinstance(one, dict) and _is_name(one.get("key")) and len(found) < MOST:
+            found.setdefault(one["key"], _quantity(one))
+    return tuple(found.values())
+
+
+def as_text(quantity: Quantity, values: Mapping[str, Any]) -> str:
+    """The value of a quantity in its format, as ``values`` by key have it; "" where there is no number."""
+    value = values.get(quantity.key)
+    if value is None:
+        return ""
+    if quantity.format == VALUE_AND_ERROR:
+        return with_error(value, None if quantity.error is None else values.get(quantity.error))
+    return format(value, quantity.format)
+
+
+def in_words(quantities: Sequence[Quantity], line: Mapping[str, Any]) -> str:
+    """One line of labels with values: the first quantity always, "n/a" where it has no value; of the others those with
+    a value.
+    """
+    texts = [(one.label, as_text(one, line)) for one in quantities]
+    return " ".join(f"{label} {text or 'n/a'}" for i, (label, text) in enumerate(texts) if text or i == 0)
+
+
+def _quantity(given: Mapping[str, Any]) -> Quantity:
+    key, error = given["key"], given.get("error")
+    label, unit, wanted = (given.get(name) for name in ("label", "unit", "format"))
+    return Quantity(
+        key,
+        (printable(label, LONGEST) if isinstance(label, str) else "") or key,
+        printable(unit, LONGEST) if isinstance(unit, str) else "",
+        wanted if isinstance(wanted, str) and _is_format(wanted) else ".6g",
+        error if _is_name(error) else None,
+    )
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST
+
+
+def _is_format(wanted: str) -> bool:
+    """Whether numbers can be written so, without filling the screen: widths and precisions have one or two digits."""
+    if wanted == VALUE_AND_ERROR:
+        return True
+    try:
+        return len(wanted) <= 8 and len(format(1e100, wanted)) < 200 and format(1.5, wanted).isprintable()
+    except ValueError:
+        return False

@@ -1,0 +1,70 @@
+"""Where Markov chains begin: random states of the space, each fixed by the key and the global number of its chain.
+
+Independent sites where nothing is fixed; a random order of one valid state, block by block, where totals are. Where
+pairs of sites exclude each other, and of spins longer than 1/2, a walk from one valid state: flips of free sites and
+hops within blocks, of which those that lead out of the space change nothing. It makes states differ; the warmup brings
+them to |psi|^2.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.parallel.keys import words
+from nqs_hpc.sampler.moves import Mixture, Proposal, below, exchange, flip, free_sites, hop, inside
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups
+
+STEPS = 8  # of the walk, times the number of sites, with a move of each kind
+
+
+def random_state(hilbert: Hilbert, key: Array, chain: Array) -> Array:
+    """A random configuration (N,) int8 of the space."""
+    of_long_spins = hilbert.total is not None and len(hilbert.local_values) > 2 and min(hilbert.local_values) < 0
+    if hilbert.excluded or of_long_spins:  # all m = 0 is a state of which every order is the same
+        return _walked(hilbert, key, chain)
+    drawn = words(key, chain, jnp.uint32(0), hilbert.n_sites)
+    if hilbert.blocks:
+        s_N = jnp.asarray(base_state(hilbert))
+        for sites, total in groups(hilbert):
+            block = np.array(sites, dtype=np.int32)
+            values = _independent(hilbert, drawn[block]) if total is None else s_N[block][jnp.argsort(drawn[block])]
+            s_N = s_N.at[block].set(values)
+        return s_N
+    if hilbert.total is None:
+        return _independent(hilbert, drawn)
+    return jnp.asarray(base_state(hilbert))[jnp.argsort(drawn)]
+
+
+def _independent(hilbert: Hilbert, words_n: Array) -> Array:
+    return jnp.asarray(hilbert.local_values, jnp.int8)[below(words_n, len(hilbert.local_values))]
+
+
+def _walked(hilbert: Hilbert, key: Array, chain: Array) -> Array:
+    moves: list[Proposal | Mixture] = []
+    if free_sites(hilbert):
+        moves.append(flip(hilbert))
+    pairs = [pair for sites, total in groups(hilbert) if total is not None for pair in combinations(sites, 2)]
+    if pairs:
+        evenly = len(set(np.diff(sorted(hilbert.local_values)))) == 1
+        moves.append(hop(np.array(pairs), hilbert) if evenly else exchange(np.array(pairs)))
+    kept = [inside(move, hilbert) for move in moves]
+    n_steps = STEPS * hilbert.n_sites
+    drawn = []
+    for k, proposal in enumerate(kept):
+        assert isinstance(proposal, Proposal)
+        n = proposal.n_words
+        drawn.append(words(key, chain, jnp.uint32(k), n_steps * n).reshape(n_steps, n))
+
+    def step(s_N: Array, words: list[Array]) -> tuple[Array, None]:
+        for proposal, words_W in zip(kept, words, strict=True):
+            assert isinstance(proposal, Proposal)
+            move = proposal.propose(words_W, s_N)
+            s_N = s_N.at[move.sites].add(move.deltas)
+        return s_N, None
+
+    return jax.lax.scan(step, jnp.asarray(base_state(hilbert)), drawn)[0]
