@@ -14,6 +14,7 @@ from nqs_hpc.inputs.checks import Check, InputError, bad, unknown
 T = TypeVar("T")
 Auto = Literal["auto"]
 Float = Literal["float32", "float64"]
+Examples = tuple[Mapping[str, Any], ...]  # keys of a choice, as in a configuration
 
 
 def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True) -> Any:

@@ -149,7 +149,7 @@ def default_choices() -> dict[str, str | None]:
 def about(group: str, name: str) -> str:
     """The comment a YAML file begins with."""
     lines = (conf_dir() / group / f"{name}.yaml").read_text(encoding="utf-8").splitlines()
-    return next(line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line)
+    return next((line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line), "")
 
 
 def _wrap(head: str, text: str) -> str:

@@ -171,14 +171,20 @@ def subtree(stored: Stored, prefix: str, template: Any) -> Any:
     return jax.tree_util.tree_unflatten(treedef, [jax.device_put(found[name]) for name in named])
 
 
-def names(tree: Any) -> dict[str, Any]:
-    """The leaves of a pytree by the names that a checkpoint would give them."""
-    return _named(tree)[0]
+def names(tree: Any, prefix: str = "") -> dict[str, Any]:
+    """The leaves of a pytree by the names that a checkpoint would give them under ``prefix``."""
+    return _named(tree, prefix)[0]
+
+
+def below(stored: Stored, prefix: str) -> Leaves:
+    """The leaves that are stored under ``prefix``: "params/", say."""
+    alone = prefix.removesuffix("/")  # where the pytree is a single array
+    return {name: leaf for name, leaf in stored.leaves.items() if name.startswith(prefix) or name == alone}
 
 
 def _fitted(stored: Stored, named: dict[str, Any], prefix: str) -> Leaves:
     """The leaves under ``prefix`` in the dtypes of ``named``; ValueError unless these are their names and shapes."""
-    found = {name: leaf for name, leaf in stored.leaves.items() if name.startswith(prefix)}
+    found = below(stored, prefix)
     for name in sorted(found.keys() ^ named.keys()):
         has, lacks = (stored.path.name, "this run") if name in found else ("this run", stored.path.name)
         raise ValueError(f"{name} is in {has} but not in {lacks}")
@@ -205,9 +211,10 @@ def steps(folder: Path) -> dict[int, Path]:
 
 
 def _named(tree: Any, prefix: str = "") -> tuple[dict[str, Any], Any]:
-    """Leaves by path in the order of the tree, and the tree's structure."""
+    """Leaves by path in the order of the tree, and the tree's structure. A single array is at ``prefix`` itself."""
     pairs, treedef = jax.tree_util.tree_flatten_with_path(tree)
-    return {prefix + "/".join(map(_key_name, path)): leaf for path, leaf in pairs}, treedef
+    alone = prefix.removesuffix("/")
+    return {prefix + "/".join(map(_key_name, path)) if path else alone: leaf for path, leaf in pairs}, treedef
 
 
 def _newest_good(

@@ -36,9 +36,8 @@ def learnt_chains(stored: checkpoint.Stored, sampler: Sampler) -> Tree | None:
         return None
     shapes: Any = jax.eval_shape(sampler.init, jax.ShapeDtypeStruct((2,), np.uint32))
     prefix = f"chains/{CHAINS}/"
-    found = {name: leaf for name, leaf in stored.leaves.items() if name.startswith(prefix)}
-    named = checkpoint.names(shapes)
-    if {prefix + name for name in named} != found.keys():
+    found = checkpoint.below(stored, prefix)
+    if checkpoint.names(shapes, prefix).keys() != found.keys():
         return None
     n_chains = next(iter(found.values())).shape[0]  # its own number of chains
     free = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((n_chains, *leaf.shape[1:]), leaf.dtype), shapes)

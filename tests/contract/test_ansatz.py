@@ -1,4 +1,4 @@
-"""What every ansatz must satisfy. A new one is one line in tests/ansatz/examples.py."""
+"""What every ansatz must satisfy, and what its choice says of it. A new choice is found by itself."""
 
 import functools
 import importlib
@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 
 import nqs_hpc.ansatz
+from nqs_hpc.choices import choice, names
+from nqs_hpc.choices.ansatz.base import Ansatz as Base
+from nqs_hpc.config.basis import basis_of
 from nqs_hpc.types import Ansatz, Move
-from tests.ansatz.examples import EXAMPLES, N
+from tests.ansatz.examples import EXAMPLES, of_choice
+from tests.contract.tried import N, cases, configuration
 
 NAMES = sorted(EXAMPLES)
+CHOICES = cases("ansatz")
+# for the facts alone: even, and of a momentum, where some states vanish by symmetry
+CHOICES["rbm-even"] = {"name": "rbm", "bias": False}
+CHOICES["gcnn-momentum"] = {"name": "gcnn", "layers": 2, "features": 2, "momentum": [1], "dtype": "complex"}
 HOLOMORPHIC = [name for name in NAMES if EXAMPLES[name]("float64").kind == "holomorphic"]
 SCALES = (0.01, 1.0, 10.0)  # of the parameters
 
@@ -33,7 +41,7 @@ class Compiled(NamedTuple):
 
 @functools.cache
 def compiled(name: str, float_dtype: str = "float64") -> Compiled:
-    a = EXAMPLES[name](float_dtype)
+    a = (EXAMPLES[name] if name in EXAMPLES else of_choice(CHOICES[name]))(float_dtype)
 
     def log_ratio(params, s_N, move):
         frozen = a.freeze(params)
@@ -132,7 +140,9 @@ def test_every_file_with_an_ansatz_has_an_example():
         factory = getattr(importlib.import_module(f"nqs_hpc.ansatz.{name}"), name, None)
         if getattr(factory, "__annotations__", {}).get("return") == "Ansatz":
             factories.add(name)
-    assert len(factories) > 10 and factories == {name.split("-")[0] for name in NAMES}
+    ours, chosen = {name.split("-")[0] for name in NAMES}, set(names("ansatz"))
+    assert len(factories) > 10 and factories <= ours and ours - chosen == factories - chosen
+    assert {name for name in chosen if choice("ansatz", name).examples} <= ours
 
 
 @pytest.mark.parametrize("float_dtype", ["float64", "float32"])
@@ -220,6 +230,58 @@ def test_gradients_match_central_differences(name):
         for g, u in zip(gradients, jax.tree.leaves(v), strict=True):
             exact += factor * np.sum((g * u[None]).real.reshape(len(s_BN), -1), axis=1)
     assert np.max(np.abs(numeric - exact)) < 1e-6 * np.max(np.abs(exact))
+
+
+def log_psi_of(name: str, scale: float = 1.0) -> tuple[Any, Any]:
+    """log psi of any configurations (B, N), with random parameters."""
+    c = compiled(name)
+    params = random_params(c.ansatz, scale)
+    return c.ansatz, lambda s_BN: np.asarray(c.log_psi(params, s_BN))
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_a_choice_says_of_its_kind(name):
+    """A row of the kernel is as wide as its kind needs, conditionals are there, and the modulus is that of the key."""
+    said, (ansatz, log_psi) = configuration(ansatz=CHOICES[name], sector="none").ansatz, log_psi_of(name)
+    needed = {"real": 1, "signed": 1, "holomorphic": 2, "complex": 4}[ansatz.kind]
+    assert said.row_size() >= needed
+    assert said.row_size() == needed or type(said).row_size is Base.row_size  # whose answer is safe for all
+    assert said.is_autoregressive == (ansatz.conditionals is not None)
+    key, part = said.modulus_of()
+    if not key:
+        assert part is said
+    if ansatz.modulus is not None:
+        assert part.is_autoregressive == (ansatz.modulus.conditionals is not None)
+        modulus = jax.vmap(ansatz.modulus.log_psi, in_axes=(None, 0))(random_params(ansatz, 1.0), STATES)
+        assert difference(modulus, log_psi(STATES).real) < 1e-12
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_what_a_choice_says_of_its_symmetry(name):
+    """Whatever the parameters, log psi is invariant under the permutations it names, a group; it is even where it says
+    so, and in the sector that its keys choose.
+    """
+    config = configuration(ansatz=CHOICES[name], sector="none")
+    said, lattice = config.ansatz, config.make_sites()
+    basis, (_, log_psi) = basis_of(config, lattice), log_psi_of(name)
+    here = log_psi(STATES)
+    psi, lives = np.exp(here), np.isfinite(here)
+    tiny = 1e-12 * max(1.0, np.abs(here[lives]).max())
+    if (perms := said.invariance(lattice, basis)) is not None:
+        group = set(map(tuple, perms.tolist()))
+        assert tuple(range(N)) in group and all(tuple(p[q]) in group for p in perms for q in perms)
+        for perm in perms:
+            assert difference(log_psi(STATES[lives][:, perm]), here[lives]) < tiny
+    if said.is_even():
+        assert difference(log_psi(-STATES), here) < tiny
+    own = said.own_symmetry(lattice, basis)
+    assert said.has_sector() == (own is not None)
+    if own is not None:
+        assert (own.flips == 1).all() and own.dimension == 1
+        for perm, character in zip(own.perms, own.characters, strict=True):
+            carried = np.empty_like(STATES)
+            carried[:, perm] = STATES  # (g s) on site perm[i] is s on i
+            assert np.abs(np.exp(log_psi(carried)) - character * psi).max() < 1e-11 * np.abs(psi).max()
 
 
 def central_difference(c: Compiled, params, v, h: float = 1e-5) -> np.ndarray:

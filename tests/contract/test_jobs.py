@@ -1,11 +1,14 @@
-"""Whole jobs, from their keys to steps, samples and checkpoints: every ansatz, and every sampler, at least once.
+"""Whole jobs, from their keys to steps, samples and checkpoints: every ansatz, sampler and optimizer at least once.
 
-A new ansatz or sampler is one line in CASES. Six sites, so that all states are known. An enumeration, which draws
-nothing, is in tests/sampler/test_enumerate.py and tests/mpi/test_ranks.py.
+Cases are found by themselves in nqs_hpc/choices: an ansatz, and a sampler or optimizer, with the last and the first of
+their `examples`. Six sites, so that all states are known.
 """
 
 import functools
+from collections.abc import Collection
+from contextlib import suppress
 from importlib.util import find_spec
+from itertools import zip_longest
 from typing import Any, NamedTuple
 
 import jax
@@ -14,62 +17,108 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from nqs_hpc.config.compose import Config, compose
+from nqs_hpc.choices import choice, names
+from nqs_hpc.config.schema import Config
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import jacobian
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.job import checkpoint
 from nqs_hpc.operators.local_values import local_energies
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Parts, build
 from nqs_hpc.types import RunState
+from tests.contract.tried import N, configuration
 from tests.systems import SERIAL, all_states, amplitudes
 
-N = 6
 N_DRAWN = 4096
 
 NETWORKS = "tests.ansatz.networks"
-METROPOLIS = ("sampler=metropolis", "sampler.n_chains=8", "sampler.n_samples=32", "sampler.warmup=8")
-DIRECT = ("sampler=autoregressive", "sampler.n_samples=32")
-ISING = ("hamiltonian=ising", "hamiltonian.h=1.3")
-HEISENBERG = ("hamiltonian=heisenberg",)
-CASES: dict[str, tuple[str, ...]] = {
-    "rbm": ("ansatz=rbm", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
-    "rbm-complex-sector": ("ansatz=rbm", "ansatz.init_scale=0.3", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
-    "jastrow": ("ansatz=jastrow", "ansatz.init_scale=0.3", *ISING, *METROPOLIS),
-    "resnet-sector": ("ansatz=resnet", "ansatz.layers=2", "ansatz.features=3", *HEISENBERG, *METROPOLIS),
-    "modulus-phase": ("ansatz=modulus_phase", "ansatz.modulus=cnn", "ansatz.modulus.features=2", *ISING, *METROPOLIS),
-    "tempering": (*ISING, "sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"),
-    "mixture": (*HEISENBERG, *METROPOLIS, "sampler.move={exchange: 2, global_flip: 1, hamiltonian: 1}"),
-    "adaptive": (*ISING, *METROPOLIS, "sampler.sweep=adaptive"),
-    "masked_conv": ("ansatz=masked_conv", *ISING, *DIRECT),
-    "masked_conv-metropolis": ("ansatz=masked_conv", *ISING, *METROPOLIS),
-    "masked_dense-complex-sector": ("ansatz=masked_dense", "ansatz.dtype=complex", *HEISENBERG, *DIRECT),
-    "gcnn": ("ansatz=gcnn", "ansatz.layers=2", "ansatz.features=2", *ISING, *METROPOLIS),
-    "symmetrize-signed-sector": (
-        "ansatz=jastrow",
-        "ansatz.init_scale=0.3",
-        "symmetrize.group=space_group",
-        "symmetrize.momentum=3",
-        "symmetrize.spin_flip=-1",
-        *HEISENBERG,
-        *METROPOLIS,
-    ),
-    "flax": ("ansatz=flax", f"ansatz.module={NETWORKS}:Phase", "ansatz.arguments={widths: [4]}", *ISING, *METROPOLIS),
-    "equinox": (
-        *("ansatz=equinox", f"ansatz.module={NETWORKS}:EquinoxNet", "ansatz.arguments={n_sites: 6, width: 4}"),
-        *HEISENBERG,
-        *METROPOLIS,
-    ),
-    "mlp-complex-sector": ("ansatz=mlp", "ansatz.dtype=complex", *HEISENBERG, *METROPOLIS),
-    "vit": ("ansatz=vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1", *HEISENBERG, *METROPOLIS),
+RBM = {"name": "rbm", "init_scale": 0.3}
+ISING: dict[str, Any] = {"hamiltonian": {"name": "ising", "h": 1.3}}
+HEISENBERG: dict[str, Any] = {"hamiltonian": {"name": "heisenberg"}}
+METROPOLIS: dict[str, Any] = {"sampler": {"name": "metropolis", "n_chains": 8, "n_samples": 32, "warmup": 8}}
+
+
+def first_that_fits(*candidates: dict[str, Any]) -> dict[str, Any]:
+    for one in candidates:
+        with suppress(InputError):
+            configuration(**one)
+            return one
+    raise AssertionError(f"no configuration takes this: {candidates[0]}")
+
+
+def of_ansaetze() -> dict[str, dict[str, Any]]:
+    """The last example of each: in the sector of Heisenberg's model where its numbers are complex, else Ising's. One
+    that can draw its own samples does.
+    """
+    found = {}
+    for name in names("ansatz"):
+        if not (examples := choice("ansatz", name).examples):
+            continue
+        ansatz: dict[str, Any] = {"name": name, **examples[-1]}
+        model = HEISENBERG if ansatz.get("dtype") == "complex" else ISING
+        direct = {"sampler": {"name": "autoregressive", "n_samples": 32}}
+        sampler = direct if choice("ansatz", name).is_autoregressive else METROPOLIS
+        found[name] = {"ansatz": ansatz, **model, **sampler}
+    return found
+
+
+def of_samplers_and_optimizers() -> dict[str, dict[str, Any]]:
+    """One of each side by side, with an RBM where the sampler takes it; of the shorter list the default beside the rest
+    of the longer one.
+    """
+    found = {}
+    for sampler, optimizer in zip_longest(names("sampler"), names("optimizer")):
+        given: dict[str, Any] = dict(ISING)
+        if sampler is not None:
+            given["sampler"] = {"name": sampler, **choice("sampler", sampler).examples[0]}
+        else:
+            given |= METROPOLIS
+        if optimizer is not None:
+            given["optimizer"] = {"name": optimizer, **choice("optimizer", optimizer).examples[0]}
+        ansaetze = (RBM, {"name": "masked_dense", "features": 3})
+        pair = "-".join(filter(None, (sampler, optimizer)))
+        found[pair] = first_that_fits(*({**given, "ansatz": ansatz} for ansatz in ansaetze))
+    return found
+
+
+# what is no choice alone
+MORE: dict[str, dict[str, Any]] = {
+    "mixture": {
+        "ansatz": {"name": "rbm"},
+        **HEISENBERG,
+        "sampler": METROPOLIS["sampler"] | {"move": {"exchange": 2, "global_flip": 1, "hamiltonian": 1}},
+    },
+    "adaptive": {"ansatz": {"name": "rbm"}, **ISING, "sampler": METROPOLIS["sampler"] | {"sweep": "adaptive"}},
+    "masked_conv-metropolis": {"ansatz": {"name": "masked_conv"}, **ISING, **METROPOLIS},
+    "symmetrize-signed-sector": {
+        "ansatz": {"name": "jastrow", "init_scale": 0.3},
+        "symmetrize": {"group": "space_group", "momentum": 3, "spin_flip": -1},
+        **HEISENBERG,
+        **METROPOLIS,
+    },
+    "flax": {
+        "ansatz": {"name": "flax", "module": f"{NETWORKS}:Phase", "arguments": {"widths": [4]}},
+        **ISING,
+        **METROPOLIS,
+    },
+    "equinox": {
+        "ansatz": {"name": "equinox", "module": f"{NETWORKS}:EquinoxNet", "arguments": {"n_sites": 6, "width": 4}},
+        **HEISENBERG,
+        **METROPOLIS,
+    },
 }
+PAIRS = of_samplers_and_optimizers()
+CASES = of_ansaetze() | PAIRS | MORE
 NAMES = [name for name in sorted(CASES) if name not in ("flax", "equinox") or find_spec(name)]
+DRAWING = [name for name in NAMES if not choice("sampler", CASES[name]["sampler"]["name"]).is_exact]
 # Cases whose samples are counted in every run of the suite: each sampler and kind of move once, and each ansatz that
 # draws its samples itself. Metropolis sees an ansatz by its ratios alone, which test_ansatz compares with log psi.
-DRAWN = ("rbm", "rbm-complex-sector", "tempering", "mixture", "adaptive", "masked_conv", "masked_dense-complex-sector")
+DRAWN = [name for name in DRAWING if name in PAIRS or CASES[name]["sampler"]["name"] == "autoregressive"]
+DRAWN += ["rbm", "mixture", "adaptive"]
 # Cases whose local energies and Jacobians are cut in every run: networks of all kinds, of ours and of another library.
-CUT = ("rbm", "rbm-complex-sector", "resnet-sector", "modulus-phase", "masked_conv", "symmetrize-signed-sector", "flax")
+CUT = ("rbm", "jastrow", "resnet", "modulus_phase", "masked_conv", "symmetrize-signed-sector", "flax")
 SLOW = pytest.mark.slow
 ALONE = alone()
 
@@ -84,7 +133,7 @@ class Job(NamedTuple):
 @functools.cache
 def job(name: str) -> Job:
     """Three steps, once for all tests."""
-    config = compose(["lattice=chain", f"lattice.length={N}", "optimizer.learning_rate=0.02", *CASES[name]], 1)
+    config = configuration(**{"optimizer.learning_rate": 0.02}, **CASES[name])
     parts = build(config, SERIAL)
     state = parts.task.functions.warmed(parts.task.functions.init())
     history = [state]
@@ -115,11 +164,11 @@ def test_three_steps_are_taken_and_nothing_compiles_twice(name):
     assert {function._cache_size() for function in parts.task.functions.jitted} == {1}
 
 
-def slow_but(often: tuple[str, ...]) -> list[Any]:
-    return [name if name in often else pytest.param(name, marks=SLOW) for name in NAMES]
+def slow_but(often: Collection[str], among: list[str] = NAMES) -> list[Any]:
+    return [name if name in often else pytest.param(name, marks=SLOW) for name in among]
 
 
-@pytest.mark.parametrize("name", slow_but(DRAWN))
+@pytest.mark.parametrize("name", slow_but(DRAWN, DRAWING))
 def test_samples_have_the_distribution_of_the_wave_function(name):
     """Samples of chains that have long forgotten their beginning, one of each, against |psi|^2 of every state."""
     config, parts, params, _ = job(name)
@@ -168,7 +217,7 @@ def test_chunks_change_nothing(name):
 
 
 @pytest.mark.parametrize("size", [pytest.param(2, marks=SLOW), 4])
-@pytest.mark.parametrize("name", slow_but(DRAWN))
+@pytest.mark.parametrize("name", slow_but(DRAWN, DRAWING))
 def test_samples_do_not_know_how_many_ranks_draw_them(name, size):
     config, parts, params, _ = job(name)
     key = jnp.asarray(purpose_key(2, Purpose.SAMPLE))

@@ -387,6 +387,17 @@ def test_parameters_of_another_precision_are_converted(tmp_path, serial):
     np.testing.assert_array_equal(found["c"], np.asarray(params(5)["c"]).astype(np.complex64))
 
 
+def test_parameters_that_are_one_array(tmp_path, serial):
+    """Their name is that of the parameters themselves."""
+    theta = jnp.asarray([1.5, -2.0])
+    state = state_of(3, range(4))._replace(params=theta)
+    checkpoint.save(tmp_path, state, serial, meta={}, keep=2)
+    stored = checkpoint.read(tmp_path)
+    assert np.array_equal(checkpoint.subtree(stored, "params/", jax.eval_shape(lambda: theta)), theta)
+    with pytest.raises(ValueError, match=r"params is in step_00000003\.h5 but not in this run"):
+        checkpoint.subtree(stored, "params/", {"w": theta})
+
+
 def test_a_folder_without_checkpoints_has_no_parameters(tmp_path, serial):
     with pytest.raises(checkpoint.CheckpointError, match="there is none"):
         checkpoint.load_parameters(tmp_path, params(0), serial)

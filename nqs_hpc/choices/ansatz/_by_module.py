@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import Any, ClassVar
 
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
@@ -22,6 +22,7 @@ from nqs_hpc.types import Ansatz as Functions
 class ByModule(Ansatz):
     """Somebody else's network."""
 
+    examples: ClassVar[Examples] = ()  # a network of somebody else
     runs_code: ClassVar[bool] = True
     module: str = key(
         checks.import_path,

@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.choices.keys import Float
+from nqs_hpc.choices.keys import Examples, Float
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.lattice import Lattice
@@ -23,6 +23,7 @@ class Ansatz:
     """``lattice`` is that of the sites; ``prefix`` the key under which the choice stands."""
 
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     runs_code: ClassVar[bool] = False  # whether one of its keys names code that is run
     is_autoregressive: ClassVar[bool] = False  # whether sampler=autoregressive can draw from it
     package: ClassVar[str | None] = None  # that it needs, an extra of this one

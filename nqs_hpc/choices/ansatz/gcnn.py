@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices import sectors
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
@@ -26,6 +26,7 @@ MAX_WIDTH = 8192  # elements times features of a group convolution, whose matrix
 
 @dataclass(frozen=True)
 class Gcnn(Ansatz):
+    examples: ClassVar[Examples] = ({"layers": 2, "features": 3}, {"layers": 3, "features": 2, "dtype": "complex"})
     layers: int = key(checks.integer(), "layers, with the one from sites to the group")
     features: int = key(checks.integer(), "features of each layer, for each element of the group")
     group: Literal["translations", "space_group"] = key(

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float
+from nqs_hpc.choices.keys import Examples, Float
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
@@ -15,6 +15,7 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class Jastrow(Ansatz):
+    examples: ClassVar[Examples] = ({"init_scale": 0.3}, {"dtype": "complex", "init_scale": 0.3})
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex parameters")
     init_scale: float = _keys.init_scale("standard deviation of the initial parameters")
 

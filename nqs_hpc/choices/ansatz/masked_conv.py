@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 from nqs_hpc.choices.ansatz._masked import Masked
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
@@ -19,6 +19,7 @@ GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two 
 
 @dataclass(frozen=True)
 class MaskedConv(Masked):
+    examples: ClassVar[Examples] = ({"layers": 2, "features": 4, "activation": "tanh", "dtype": "complex"},)
     kernel: int = key(
         checks.integer(least=2), "how many sites of a chain, or rows of a lattice, a layer looks at, its own among them"
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from nqs_hpc.choices.ansatz._masked import Masked
-from nqs_hpc.choices.keys import Float
+from nqs_hpc.choices.keys import Examples, Float
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
@@ -13,6 +14,11 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class MaskedDense(Masked):
+    examples: ClassVar[Examples] = (
+        {"features": 3, "activation": "tanh"},
+        {"layers": 3, "features": 2, "activation": "tanh", "dtype": "complex"},
+    )
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.masked_dense import masked_dense
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
@@ -19,6 +19,7 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class Mlp(Ansatz):
+    examples: ClassVar[Examples] = ({"alphas": [1]}, {"alphas": [1.5, 1], "activation": "tanh", "dtype": "complex"})
     alphas: tuple[float, ...] = key(
         checks.list_of(checks.positive), "widths of the hidden layers, in units of the number of sites"
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float, inner
+from nqs_hpc.choices.keys import Examples, Float, inner
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
@@ -20,6 +20,7 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class ModulusPhase(Ansatz):
+    examples: ClassVar[Examples] = ({"modulus": {"name": "jastrow"}, "phase": {"name": "mlp", "alphas": [1]}},)
     modulus: Ansatz = inner(
         "ansatz", "ansatz.modulus", "real network of log |psi|, any of the others; its keys below: ansatz.modulus.alpha"
     )

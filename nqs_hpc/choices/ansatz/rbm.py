@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
@@ -18,6 +18,10 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class Rbm(Ansatz):
+    examples: ClassVar[Examples] = (
+        {"alpha": 1.5, "init_scale": 0.3},
+        {"alpha": 1.5, "dtype": "complex", "init_scale": 0.3},
+    )
     alpha: float = key(checks.positive, "hidden units, in units of the number of sites")
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex parameters")
     bias: bool = key(checks.boolean, "whether visible and hidden units have a bias")

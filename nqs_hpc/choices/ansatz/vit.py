@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
@@ -28,6 +28,10 @@ from nqs_hpc.types import Ansatz as Functions
 class Vit(Ansatz):
     """Resolved: ``patch`` has one entry a dimension."""
 
+    examples: ClassVar[Examples] = (
+        {"width": 4, "heads": 2, "layers": 1, "expansion": 2},
+        {"width": 4, "heads": 1, "layers": 1, "attention": "factored", "expansion": 1, "dtype": "complex"},
+    )
     patch: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "cells of a patch, or a list by direction; divides the extent"
     )

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian import _bonds
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
@@ -33,6 +33,7 @@ class Hamiltonian:
     """``lattice`` is that of the sites, but in `resolved` and `sites` the one that is given, or that of the sites."""
 
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on each lattice that fits
     signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz
     words: ClassVar[str] = "spins"  # what the sites hold
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.graph import connected
@@ -21,6 +21,12 @@ from nqs_hpc.types import Operator
 
 @dataclass(frozen=True)
 class BoseHubbard(Gauged):
+    examples: ClassVar[Examples] = (
+        {"n_max": 2},
+        {"J": -1.0, "U": 2.0, "n_max": 1},
+        {"mu": 0.5, "n_max": 2},
+        {"J": 0.0, "n_max": 2},
+    )
     words: ClassVar[str] = "bosons"
     J: float = key(checks.number(), "hopping between nearest neighbours")
     U: float = key(checks.number(), "repulsion of two bosons on a site")

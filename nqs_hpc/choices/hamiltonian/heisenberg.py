@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian import _totals
 from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
@@ -26,6 +26,14 @@ from nqs_hpc.types import Operator
 class Heisenberg(Hamiltonian):
     """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean."""
 
+    examples: ClassVar[Examples] = (
+        {},
+        {"J": -1.0},
+        {"J": [1.0, 0.5]},
+        {"delta": 0.5},
+        {"J": -1.0, "delta": -2.0},
+        {"delta": 0.0, "marshall": False},
+    )
     signs_key: ClassVar[str] = "hamiltonian.marshall"
     J: tuple[float, ...] = key(
         checks.one_or_list(checks.number()), "coupling, or a list by neighbour order: [1, 0.5] is J1-J2"

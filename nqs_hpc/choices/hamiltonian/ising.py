@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours
@@ -19,6 +19,7 @@ from nqs_hpc.types import Operator
 
 @dataclass(frozen=True)
 class Ising(Gauged):
+    examples: ClassVar[Examples] = ({}, {"J": -1.0, "h": -0.7, "g": 0.3}, {"h": 0.0})
     J: float = key(checks.number(), "coupling of nearest neighbours; positive is ferromagnetic")
     h: float = key(checks.number(), "transverse field")
     g: float = key(checks.number(), "longitudinal field")
@@ -44,7 +45,7 @@ class Ising(Gauged):
         return self.h != 0
 
     def joins_all(self, lattice: Lattice, total: int | None) -> bool:
-        return True
+        return self.h != 0
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.ising import ising

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from nqs_hpc.choices.hamiltonian import _totals
 from nqs_hpc.choices.hamiltonian._signs import of_strings
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, InputError, bad, show
 from nqs_hpc.inputs.line import one_line
@@ -35,6 +35,12 @@ def _terms(value: Any) -> Any:
 class Pauli(Gauged):
     """Resolved: ``terms`` are the strings of the whole sum, sorted and merged, wherever they came from."""
 
+    examples: ClassVar[Examples] = (
+        {"terms": ["0.5 X0 X1", "0.3 Z0 Y2 Y3", "-1.0 Z1", "0.2 I"]},
+        {"terms": [{"coefficient": 0.5, "operators": pair, "neighbours": 1} for pair in ("XX", "YY", "ZZ")]},
+        {"terms": ["0.5 X0 Y1", "-0.5 Y0 X1", "1.0 Z0 Z1"]},
+        {"terms": ["0.5 Z0 Z1", "-1.0 Z2"]},
+    )
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
         "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",

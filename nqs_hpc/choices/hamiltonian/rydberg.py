@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system import shells
@@ -24,6 +24,7 @@ MOST_COUNTED = 1024  # atoms, of which all pairs are compared a second time for 
 
 @dataclass(frozen=True)
 class Rydberg(Gauged):
+    examples: ClassVar[Examples] = ({}, {"Omega": -1.0, "delta": 0.5, "cutoff": 1.0})
     Omega: float = key(checks.number(), "Rabi frequency of the drive, not 0")
     delta: float = key(checks.number(), "detuning; positive favours excited atoms")
     V: float = key(checks.number(least=0), "repulsion of two excited atoms at distance 1")

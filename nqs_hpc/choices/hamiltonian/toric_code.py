@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian._signs import of_strings
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
@@ -24,6 +24,7 @@ from nqs_hpc.types import Operator
 
 @dataclass(frozen=True)
 class ToricCode(Gauged):
+    examples: ClassVar[Examples] = ({}, {"hx": 0.3, "hz": 0.2}, {"hx": -0.3, "hy": 0.1})
     hx: float = key(checks.number(), "field along x")
     hy: float = key(checks.number(), "field along y; with it the ground state is complex")
     hz: float = key(checks.number(), "field along z")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from nqs_hpc.choices.keys import Examples
 from nqs_hpc.system.lattice import Lattice as Sites
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ MAX_SITES = 2**16  # 256 x 256: a slip of the finger, not a lattice, is above it
 @dataclass(frozen=True)
 class Lattice:
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it: few sites
     # what a run has read from a file and keeps in config.yaml: the fields, the first of which says that it has
     read: ClassVar[tuple[str, ...]] = ()
 

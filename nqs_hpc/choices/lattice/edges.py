@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
-from nqs_hpc.choices.keys import derived, key
+from nqs_hpc.choices.keys import Examples, derived, key
 from nqs_hpc.choices.lattice.base import MAX_SITES, Lattice
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
@@ -21,6 +21,7 @@ from nqs_hpc.system.words import sites_in_words
 class EdgesLattice(Lattice):
     """Resolved: ``third_column`` is order or weight, and bonds count sites from 0."""
 
+    examples: ClassVar[Examples] = ()  # it needs a file
     read: ClassVar[tuple[str, ...]] = ("edges", "n_sites", "weights")
     file: str = key(
         checks.path,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
-from nqs_hpc.choices.keys import derived, key
+from nqs_hpc.choices.keys import Examples, derived, key
 from nqs_hpc.choices.lattice.base import Lattice
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
@@ -23,6 +23,7 @@ from nqs_hpc.system.points import points_lattice, read_points
 class PointsLattice(Lattice):
     """Resolved: ``tolerance`` is null where the bonds are the same by any."""
 
+    examples: ClassVar[Examples] = ()  # it needs a file
     read: ClassVar[tuple[str, ...]] = ("positions", "n_sites")
     file: str = key(checks.path, "text file of positions, one site a line: 'x', 'x y' or 'x y z'", physics=False)
     tolerance: float | None = key(

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from nqs_hpc.choices.keys import Examples
 from nqs_hpc.choices.lattice._regular import RegularLattice
 
 
 @dataclass(frozen=True)
 class Square(RegularLattice):
-    pass
+    examples: ClassVar[Examples] = (
+        {"extent": [2, 3], "pbc": [True, False]},
+        {"extent": [2, 2], "pbc": [True, False]},
+        {"length": 2},
+    )

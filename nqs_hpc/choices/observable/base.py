@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Examples
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Observable:
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     place: ClassVar[str] = "task.observables.LABEL"  # where a choice stands
 
     def resolved(self, context: Context, prefix: str) -> Self:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.inputs.line import one_line
@@ -29,6 +29,10 @@ def _terms(value: Any) -> Any:
 class Pauli(Observable):
     """Resolved: ``terms`` are the strings of the whole sum, sorted and merged."""
 
+    examples: ClassVar[Examples] = (
+        {"terms": ["0.5 Z0 Z1", "-1.0 X2"]},
+        {"terms": [{"coefficient": 1.0, "operators": "XX", "neighbours": 1}]},
+    )
     terms: tuple[PauliString, ...] = key(
         Check("a list of lines like '0.5 Z0 Z1', or of {coefficient: 0.5, operators: ZZ, neighbours: 1}", _terms),
         "the sum, as hamiltonian.terms",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import Float, key
+from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.schedules import Schedule, schedule
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Optimizer:
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     solves: ClassVar[bool] = False  # whether a step solves a linear system: then it has ``solver`` and ``blocks``
     learning_rate: Schedule = key(schedule(), "step size, a number or a schedule", physics=False)
     max_norm: float | None = key(

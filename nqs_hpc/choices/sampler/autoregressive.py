@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.sampler._chains import refuse_one_state
 from nqs_hpc.choices.sampler.base import Sampler
 from nqs_hpc.inputs import checks
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Autoregressive(Sampler):
+    examples: ClassVar[Examples] = ({"n_samples": 32},)
     n_samples: int = key(
         checks.integer(least=2), "independent samples a step over all ranks, a multiple of their number"
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Examples
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Operator
@@ -20,6 +21,7 @@ MAX_STATES = 2**22  # that are summed over
 @dataclass(frozen=True)
 class Sampler:
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     is_exact: ClassVar[bool] = False  # whether all states are summed over, without statistical error
 
     def resolved(self, context: Context) -> Self:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from nqs_hpc.choices.keys import Examples
 from nqs_hpc.choices.sampler._chains import Chains
 from nqs_hpc.inputs.mappings import Range
 from nqs_hpc.system.hilbert import Hilbert
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Metropolis(Chains):
+    examples: ClassVar[Examples] = ({"n_chains": 8, "n_samples": 32, "warmup": 8},)
+
     def make(
         self,
         ansatz: Ansatz,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.sampler._chains import Chains, plain
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 class Tempering(Chains):
     """``n_chains`` ladders of replicas, whose number of proposals is fixed."""
 
+    examples: ClassVar[Examples] = ({"n_replicas": 3, "n_chains": 8, "n_samples": 32},)
     n_replicas: int = key(checks.integer(least=2), "replicas of each chain, which walk in powers beta of psi^2")
     beta_min: float = key(checks.number(above=0, below=1), "the lowest beta; the highest is 1")
     spacing: Literal["geometric", "linear"] = key(

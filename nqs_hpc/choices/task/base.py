@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.keys import Examples
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Task:
     name: str
+    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     prefix: ClassVar[str] = ""  # of the name of its runs
     optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
     source_key: ClassVar[str | None] = None  # which names a run whose system and wave function it takes over

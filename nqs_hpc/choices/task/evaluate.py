@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import derived, inner_mapping, key
+from nqs_hpc.choices.keys import Examples, derived, inner_mapping, key
 from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
@@ -25,6 +25,7 @@ TAKEN |= {"swap_rate_least", "seconds", "sample_s", "local_energy_s"}
 
 @dataclass(frozen=True)
 class Evaluate(Task):
+    examples: ClassVar[Examples] = ()  # it needs a run
     prefix: ClassVar[str] = "evaluate-"
     source_key: ClassVar[str | None] = "run"
     optimizes: ClassVar[bool] = False

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from nqs_hpc.choices.keys import key
+from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.pieces import Pieces
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
@@ -13,6 +14,7 @@ from nqs_hpc.types import Task as Functions
 
 @dataclass(frozen=True)
 class GroundState(Task):
+    examples: ClassVar[Examples] = ({"n_steps": 3, "final_samples": 64},)
     n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
     final_samples: int = key(
         checks.integer(), "samples of the final evaluation, rounded up to whole chains of at least 64", physics=False

@@ -1,0 +1,30 @@
+"""optimizer=toy (`update.toy`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nqs_hpc.choices.keys import Float
+from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.types import Ansatz, Update
+
+if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
+
+
+@dataclass(frozen=True)
+class Toy(Optimizer):
+    def make(
+        self,
+        ansatz: Ansatz,
+        comm: Comm,
+        *,
+        solver: str | None,
+        blocks: int | None,
+        chunk: int | None,
+        solve_dtype: Float,
+    ) -> Update:
+        from nqs_hpc.update.toy import toy
+
+        return toy(ansatz, comm, **self.common(chunk))

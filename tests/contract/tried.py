@@ -1,0 +1,26 @@
+"""The choices that contract tests try: every name that is found in nqs_hpc/choices, with the `examples` it gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nqs_hpc.choices import choice, names
+from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.schema import Config
+
+N = 6  # sites of the chain on which most choices are tried
+
+
+def cases(group: str) -> dict[str, dict[str, Any]]:
+    """NAME, or NAME-1, NAME-2 ... of those with several examples -> the choice, as a configuration has it."""
+    found = {}
+    for name in names(group):
+        examples = choice(group, name).examples
+        for i, example in enumerate(examples, 1):
+            found[f"{name}-{i}" if len(examples) > 1 else name] = {"name": name, **example}
+    return found
+
+
+def configuration(**groups: Any) -> Config:
+    """These choices and keys on a chain of six sites, or on another ``lattice``."""
+    return from_plain({"lattice": {"name": "chain", "length": N}, **groups})
