@@ -17,7 +17,7 @@ from jax import Array
 from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.parallel.keys import Purpose, purpose_key
+from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.stats.chains import diagnostics, widened
 from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.system.hilbert import Hilbert
@@ -42,6 +42,7 @@ from nqs_hpc.types import (
 )
 
 CHAINS = "samples"
+BEGIN, WARM_UP, SAMPLE = (own_purpose(f"evaluate: {what}") for what in ("chains", "warm-up", "samples"))
 
 
 class Memory(NamedTuple):
@@ -99,7 +100,7 @@ def evaluate(
     def warmed(state: RunState) -> RunState:
         chains = state.chains[CHAINS]
         for call in range(sampler.warmup_calls):
-            chains, _, _ = draw(purpose_key(seed, Purpose.EVALUATE_WARMUP, stage=call), state.params, chains)
+            chains, _, _ = draw(purpose_key(seed, WARM_UP, stage=call), state.params, chains)
         return state._replace(chains={CHAINS: chains})
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
@@ -111,7 +112,7 @@ def evaluate(
     def turn(state: RunState) -> tuple[RunState, Record]:
         begun = time.monotonic()
         step = int(state.step)
-        key = purpose_key(seed, Purpose.EVALUATE_SAMPLE, stage=step)
+        key = purpose_key(seed, SAMPLE, stage=step)
         chains, samples, counts = jax.block_until_ready(draw(key, state.params, state.chains[CHAINS]))
         sampled = time.monotonic()
         values_AK, w_A, shared = jax.block_until_ready(measure(state.params, samples, counts))
@@ -180,7 +181,7 @@ def evaluate(
 
     own = [Quantity(name, name, observables[name].unit, "error", f"{name}_error") for name in names]
     return Task(
-        init=lambda: start(fresh_chains(purpose_key(seed, Purpose.EVALUATE_CHAINS), rank)),
+        init=lambda: start(fresh_chains(purpose_key(seed, BEGIN), rank)),
         warmed=warmed,
         given=given,
         turn=turn,

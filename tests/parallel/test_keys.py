@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import stats
 
-from nqs_hpc.parallel.keys import Purpose, purpose_key, words
+from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key, words
 
 
 def threefry(key, counter):
@@ -49,3 +49,10 @@ def test_keys_differ_in_every_argument_and_are_fixed():
     keys = [tuple(purpose_key(*point).tolist()) for point in grid]
     assert len(set(keys)) == len(keys)
     assert purpose_key(0, Purpose.SAMPLE, 0, 0).tolist() == purpose_key(0, Purpose.SAMPLE).tolist()
+
+
+def test_tasks_name_purposes_of_their_own():
+    numbers = {own_purpose(name) for name in ("evaluate: chains", "evaluate: samples", "toy: chains")}
+    assert len(numbers) == 3 and min(numbers) > max(Purpose) and max(numbers) < 2**49
+    keys = {tuple(purpose_key(0, number)) for number in [*numbers, *Purpose]}
+    assert len(keys) == 3 + len(Purpose)
