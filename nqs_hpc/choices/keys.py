@@ -53,9 +53,9 @@ def inner_mapping(group: str, key: str, doc: str) -> Any:
             raise checks.Invalid
         found = {}
         for label, one in value.items():
-            if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", label):
+            if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", label):
                 raise checks.Invalid(
-                    str(label), one, "for labels names of letters, digits and _, at most 40 characters"
+                    str(label), one, "for labels names of letters, digits and _, at most 20 characters"
                 )
             below = dict(one)
             name = below.pop("name")

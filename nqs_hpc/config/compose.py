@@ -13,6 +13,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from nqs_hpc.choices import choice
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import read
@@ -51,9 +53,20 @@ def checked(overrides: list[str], n_ranks: int | None) -> Config:
             raise InputError(f"{one.key} is given twice, as {given[one.key]} and {text}; valid: one value")
     picked = {one.key: one.value for one in parsed if one.is_group}
     whole = _Given(picked, [(one.key, one.value) for one in parsed if not one.is_group])
-    if (source := _source(whole)) is not None:
-        whole = _beneath(_split(source), whole)
-    config = _made(whole, n_ranks)
+    source = _source(whole)
+    if source is None:
+        config = _made(whole, n_ranks)
+    else:
+        own = _split(source)
+        for key, value in [*whole.picked.items(), *whole.assigned]:
+            if key.partition(".")[0] in ("lattice", "sector", "symmetrize"):
+                raise bad(key, value, "nothing: the wave function that is measured is that of the run")
+        config = _made(_beneath(own, whole), n_ranks)
+        _check_wave_function(whole, config, _made(own, 1))
+    if not config.task.optimizes:
+        for key, value in [*whole.picked.items(), *whole.assigned]:
+            if key.partition(".")[0] == "optimizer":
+                raise bad(key, value, f"nothing: task={config.task.name} moves no parameters")
     allowed = "ansatz.module" in given or (config.allow_import and "allow_import" in given)
     if config.ansatz.runs_code and not allowed:
         # what is imported is run: a file of the configuration, perhaps another's, does not decide that
@@ -99,6 +112,11 @@ def _split(given: Mapping[str, Any]) -> _Given:
             picked[top] = check_choice(top, below.pop("name"))
         assigned += [(f"{top}.{name}", inside) for name, inside in below.items()]
     values = dict(assigned)
+    for group, name in picked.items():  # what is worked out follows from the rest
+        if name is not None and group not in ("experiment", "lattice"):
+            for field in dataclasses.fields(choice(group, name)):
+                if field.name != "name" and "check" not in field.metadata:
+                    values.pop(f"{group}.{field.name}", None)
     # what a run has read from lattice.file; without its mark these are keys
     kept = choice("lattice", picked["lattice"]).read if picked.get("lattice") else ()
     if not kept or f"lattice.{kept[0]}" not in values:
@@ -148,6 +166,20 @@ def _source(given: _Given) -> dict[str, Any] | None:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or printable(str(error), 300)
         raise bad(f"task.{key}", path, f"the folder of a run, or one of its checkpoints (config.yaml: {why})") from None
+
+
+def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
+    """Raise InputError where ``given`` makes another wave function than that of the run, which is ``own``."""
+    for key, value in [*given.picked.items(), *given.assigned]:
+        if key.partition(".")[0] == "ansatz" and config.ansatz != own.ansatz:
+            raise bad(key, value, "nothing: the wave function that is measured is that of the run")
+    lattice, hamiltonian = config.make_sites(), config.hamiltonian
+    taken, before = hamiltonian.signs(lattice), own.hamiltonian.signs(own.make_sites())
+    same_signs = taken is before if taken is None or before is None else np.array_equal(taken, before)
+    if not same_signs or hamiltonian.space(lattice.n_sites) != own.hamiltonian.space(lattice.n_sites):
+        why = "the network of the run is a function in its own basis; any operator can be measured in task.observables"
+        valid = "that of the run, or one on the same sites with the same signs of basis states"
+        raise bad("hamiltonian", hamiltonian.name, f"{valid}: {why}")
 
 
 def _beneath(below: _Given, above: _Given) -> _Given:

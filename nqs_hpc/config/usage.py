@@ -19,7 +19,8 @@ GROUPS = [field.name for field in dataclasses.fields(Config) if "group" in field
 GROUPS += [group for group in groups() if group not in GROUPS]
 
 _USAGE = """\
-nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks.
+nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks, and
+expectation values in them.
 
 usage
   python -m nqs_hpc [KEY=VALUE ...]                    the job; the same command again continues it
@@ -35,6 +36,7 @@ usage
 
   python -m nqs_hpc experiment=tfim_square
   python -m nqs_hpc lattice=square lattice.length=6 hamiltonian.h=3.0 ansatz.alpha=2 seed=1
+  python -m nqs_hpc task=evaluate task.run=runs/NAME task.samples=100000
   python -m nqs_hpc 'optimizer.learning_rate={schedule: cosine, init_value: 0.1, decay_steps: 300}'
 
 """

@@ -109,9 +109,9 @@ def unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
     try:
         with h5py.File(io.BytesIO(data), "r") as file:
             if (version := int(file.attrs["format_version"])) not in (1, FORMAT_VERSION):
+                known = f"has format {version}, and this nqs_hpc reads 1 and {FORMAT_VERSION}"
                 raise CheckpointError(
-                    f"{path} has format {version}, and this nqs_hpc reads {FORMAT_VERSION}: go on with the version "
-                    "that wrote it, or choose another run_dir"
+                    f"{path} {known}: go on with the version that wrote it, or choose another run_dir"
                 )
             file.visititems(visit)  # goes along hard links alone, none of which leads out of the file
             left = len(data)

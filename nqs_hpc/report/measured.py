@@ -78,7 +78,9 @@ def _numbers(summary: Mapping[str, Any]) -> Values:
     energy_variance; the same for each of its ``observables``.
     """
     numbers: Values = {}
-    for name, value in (*section(summary, "observables").items(), *summary.items()):
+    measured = section(summary, "observables")
+    named = {f"observables.{label}": value for label, value in measured.items()}  # as lines of metrics.jsonl have them
+    for name, value in (measured | named | dict(summary)).items():
         numbers[name] = number(value)
         if isinstance(value, dict) and "mean" in value:
             numbers[name] = number(value["mean"])

@@ -50,14 +50,15 @@ def test_a_damaged_newest_gives_way_to_the_one_before(broken, damage):
 def datasets() -> list[str]:
     """The datasets of the small job's checkpoints; `test_every_dataset_is_in_the_table` compares."""
     leaves = ("a", "b", "w")
-    trees = ("params", "good/params", "good/average/params", "average/params")
+    trees = ("params", "memory/good/params", "memory/good/average/params", "memory/average/params")
     names = [f"{tree}/{leaf}" for tree in trees for leaf in leaves]
     return [*names, *OTHERS]
 
 
 OTHERS = (
-    *("step", "scale", "rejected", "untried", "average/weight", "good/average/weight", "meta"),
-    *("sampler/chain_C", "sampler/s_CN", "update/0", "good/update/0"),
+    *("step", "meta", "memory/scale", "memory/rejected", "memory/untried"),
+    *("memory/average/weight", "memory/good/average/weight"),
+    *("chains/samples/chain_C", "chains/samples/s_CN", "memory/update/0", "memory/good/update/0"),
 )
 
 
@@ -133,7 +134,7 @@ def test_all_deleted(broken):
     [
         ("seed=1", ("is of another physics: seed: 1 -> 0", "choose another run_dir")),
         pytest.param("ansatz.alpha=2", ("checkpoint: ", "(8, 16), expected float64 (8, 8)"), marks=table),
-        pytest.param("optimizer.average=null", ("average/params/", "is in this run but not in"), marks=table),
+        pytest.param("optimizer.average=null", ("memory/average/params/", "is in this run but not in"), marks=table),
     ],
 )
 def test_one_of_another_run(broken, other, words):
@@ -155,7 +156,7 @@ def test_one_of_a_future_version(broken):
     with h5py.File(newest, "r+") as file:
         file.attrs["format_version"] = 99
     newest.write_bytes(signed(newest.read_bytes()[BLOCK:]))
-    one_line(broken.go_on(code=1), "step_00000030.h5 has format 99, and this nqs_hpc reads 1")
+    one_line(broken.go_on(code=1), "step_00000030.h5 has format 99, and this nqs_hpc reads 1 and 2")
     newest.write_bytes(own)
     broken.go_on()
     broken.is_undisturbed()

@@ -109,7 +109,8 @@ def test_a_wave_function_measured_on_other_numbers_of_ranks(undisturbed, tmp_pat
     for a, b in zip(ours, theirs, strict=True):
         assert a["acceptance"] == b["acceptance"]
         assert a["energy"] == pytest.approx(b["energy"], rel=1e-12)
-        assert a["zz"] == pytest.approx(b["zz"], abs=1e-12) and a["zz_error"] == pytest.approx(b["zz_error"], rel=1e-9)
+        assert a["observables.zz"] == pytest.approx(b["observables.zz"], abs=1e-12)
+        assert a["observables.zz_error"] == pytest.approx(b["observables.zz_error"], rel=1e-9)
     found = summary(tmp_path / "grown")
     before = summary(undisturbed)["energy"]  # of the same parameters, from other chains
     assert abs(found["energy"]["mean"] - before["mean"]) < 6 * (found["energy"]["error"] + before["error"])

@@ -8,7 +8,8 @@ import jax
 import numpy as np
 import pytest
 
-from nqs_hpc.config.compose import InputError, compose
+from nqs_hpc.config.compose import InputError, compose, from_plain
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.job import checkpoint
 from nqs_hpc.library import load_run
 from nqs_hpc.operators.exact import sparse_matrix
@@ -81,7 +82,9 @@ def test_more_samples_go_on_with_the_same_chains(run, tmp_path):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
     lines = [json.loads(text) for text in (tmp_path / "grown" / "metrics.jsonl").read_text().splitlines()]
     zz = grown["observables"]["zz"]
-    assert [line["step"] for line in lines] == list(range(1, 17)) and lines[-1]["zz"] == zz["mean"]
+    assert [line["step"] for line in lines] == list(range(1, 17))
+    assert lines[-1]["observables.zz"] == pytest.approx(zz["mean"], abs=1e-12)
+    assert lines[-1]["energy_variance"] == pytest.approx(grown["energy"]["variance"], rel=1e-10)
     assert abs(zz["mean"] - exact(run, [PauliString(1.0, "ZZ", (0, 3))])) < 5 * zz["error"]
     assert "nothing to do" in subprocess.run(
         [sys.executable, "-m", "nqs_hpc", *words, "task.samples=512", f"run_dir={tmp_path / 'grown'}"],
@@ -97,7 +100,13 @@ LABEL = "task.observables.a"
     [
         ([], "task.run=null is not valid; valid: a path"),
         (["task.run=nowhere"], "task.run=nowhere is not valid; valid: the folder of a run, or one of its checkpoints"),
-        (["task.run=RUN", "task.observables.energy=pauli", "task.observables.energy.terms=[1.0 Z0]"], "another label"),
+        (["task.run=RUN", "lattice.length=8"], "lattice.length=8 is not valid; valid: nothing: the wave function"),
+        (["task.run=RUN", "sector=none"], "sector=none is not valid"),
+        (["task.run=RUN", "ansatz.alpha=2"], "ansatz.alpha=2 is not valid"),
+        (["task.run=RUN", "symmetrize.spin_flip=1"], "symmetrize.spin_flip=1 is not valid"),
+        (["task.run=RUN", "hamiltonian.marshall=false"], "with the same signs of basis states"),
+        (["task.run=RUN", "optimizer=adam"], "optimizer=adam is not valid; valid: nothing"),
+        (["task.run=RUN", "task.samples=100000000000"], "task.samples=100000000000 is not valid; valid: at most"),
         (["task.run=RUN", f"{LABEL}=spin"], f"{LABEL}=spin is not valid; valid: pauli"),
         (["task.run=RUN", f"{LABEL}=pauli"], f"{LABEL}.terms=null is not valid; valid: a list of lines"),
         (["task.run=RUN", f"{LABEL}=pauli", f"{LABEL}.terms=[1.0 Z9]"], f"{LABEL}.terms="),
@@ -105,10 +114,6 @@ LABEL = "task.observables.a"
         (["task.run=RUN", "task.observables={1a: pauli}"], "task.observables.1a"),
         (["task.run=RUN", "init_from=RUN"], "init_from="),
         (["task.run=RUN", "task.samples=0"], "task.samples=0 is not valid"),
-        (
-            ["task.run=RUN", "hamiltonian=bose_hubbard", "sector=6", "sampler.move=auto", *OBSERVED],
-            "and these are bosons",
-        ),
     ],
 )
 def test_bad_input_is_one_line(run, words, said):
@@ -122,7 +127,19 @@ def test_the_configuration_is_that_of_the_run(run):
     own = load_run(run).config
     assert (config.lattice, config.hamiltonian, config.ansatz) == (own.lattice, own.hamiltonian, own.ansatz)
     assert config.sampler == own.sampler and config.sector == own.sector == 0 and config.task.n_steps == 512
-    words = ["hamiltonian=ising", "sector=none", "sampler.n_samples=128", "sampler.move=auto"]
+    words = ["hamiltonian.J=[1,0.2]", "sampler.n_samples=128", "task.observables.v_score=pauli"]
+    words.append("task.observables.v_score.terms=[1.0 Z0]")
     other = compose(["task=evaluate", f"task.run={run}", *words], 1)
-    assert other.hamiltonian.name == "ising" and other.hamiltonian.h == 1.0 and other.sampler.n_samples == 128
-    assert other.ansatz == own.ansatz
+    assert other.hamiltonian.J == (1.0, 0.2) and other.sampler.n_samples == 128 and other.ansatz == own.ansatz
+    assert from_plain(to_plain(other)) == other
+
+
+def test_another_hamiltonian_is_the_operator_it_says(run, tmp_path):
+    """The energy under couplings of another kind, against the same operator over all states."""
+    start("task=evaluate", f"task.run={run}", "sampler=enumerate", "hamiltonian.J=[1,0.5]", f"run_dir={tmp_path / 'a'}")
+    pairs = [(d, 0.25 / d) for d in (1, 2)]  # J_1 = 1, J_2 = 0.5
+    terms = [PauliString(c, 2 * axis, (i, (i + d) % N)) for d, c in pairs for axis in "XYZ" for i in range(N)]
+    assert summary(tmp_path / "a")["energy"]["mean"] == pytest.approx(exact(run, terms), rel=1e-11)
+    assert load_run(tmp_path / "a").expect(["1.0 Z0 Z3"]).mean == pytest.approx(
+        exact(run, [PauliString(1.0, "ZZ", (0, 3))]), rel=1e-11
+    )

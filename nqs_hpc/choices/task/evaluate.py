@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Task as Functions
 
 
-# keys of the lines of metrics.jsonl
-TAKEN = {"step", "energy", "energy_variance", "acceptance", "accepted_per_sample", "n_samples", "swap_rate"}
-TAKEN |= {"swap_rate_least", "seconds", "sample_s", "local_energy_s"}
-
-
 @dataclass(frozen=True)
 class Evaluate(Task):
     examples: ClassVar[Examples] = ()  # it needs a run
@@ -44,11 +39,13 @@ class Evaluate(Task):
     n_steps: int = derived(physics=False)  # calls of the sampler
 
     def resolved(self, context: Context) -> Self:
-        for label, one in self.observables.items():
-            if label in TAKEN or label.startswith("acceptance_") or label.endswith("_error"):
-                raise bad(f"task.observables.{label}", one.name, "another label: a line of metrics.jsonl has this one")
         a_step = context.sampler.samples_a_step(context.hilbert)
         n_steps = 1 if context.sampler.is_exact else -(-self.samples // a_step)
+        # the values of all samples are kept, twice while a step replaces them, and held by the host once more
+        most = int(context.memory_gib * 2**30 / 64 / (1 + len(self.observables)))
+        if n_steps * a_step > most:
+            why = f"the local values of all samples are kept within memory_gib={context.memory_gib:g}"
+            raise bad("task.samples", self.samples, f"at most {most}: {why}")
         measured = {
             label: one.resolved(context, f"task.observables.{label}") for label, one in self.observables.items()
         }
@@ -70,7 +67,7 @@ class Evaluate(Task):
             pieces.sampler,
             pieces.comm,
             hilbert=pieces.hilbert,
-            system=System(pieces.lattice.n_sites, operator.bounds, operator.e_infinity, signs_off=pieces.signs_off),
+            system=System(pieces.lattice.n_sites, operator.bounds, operator.e_infinity),
             n_steps=self.n_steps,
             seed=pieces.seed,
             chunk=pieces.chunk,
