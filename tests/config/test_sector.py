@@ -75,7 +75,7 @@ def test_auto_holds_the_ground_state(name):
 
 
 def test_where_the_ground_state_is_known_by_a_theorem():
-    """Random couplings of the kinds of `resolve.sector`, on random connected pairs."""
+    """Random couplings of the kinds of `choices.hamiltonian`, on random connected pairs."""
     rng = np.random.default_rng(1)
     for kind in ("plane", "axis") * 12:
         tree = [(int(rng.integers(i)), i) for i in range(1, N)]
