@@ -98,7 +98,7 @@ LABEL = "task.observables.a"
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "task.run=null is not valid; valid: a path"),
+        ([], "task.run=null is not valid; valid: the folder of a run"),
         (["task.run=nowhere"], "task.run=nowhere is not valid; valid: the folder of a run, or one of its checkpoints"),
         (["task.run=RUN", "lattice.length=8"], "lattice.length=8 is not valid; valid: nothing: the wave function"),
         (["task.run=RUN", "sector=none"], "sector=none is not valid"),

@@ -11,7 +11,7 @@ from nqs_hpc.choices.keys import Examples, derived, inner_mapping, key
 from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.checks import Check, bad
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -25,7 +25,7 @@ class Evaluate(Task):
     source_key: ClassVar[str | None] = "run"
     optimizes: ClassVar[bool] = False
     run: str = key(
-        checks.path,
+        Check("the folder of a run, or one of its checkpoints step_….h5", checks.path.read),
         "run folder or checkpoint file, whose wave function is evaluated: lattice, hamiltonian, ansatz, sampler, "
         "sector, seed, symmetrize and precision are those of the run where they are not given",
     )
