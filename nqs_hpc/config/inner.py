@@ -78,9 +78,7 @@ def _choice(
             left += [(f"{key}.{below}", inner) for below, inner in inside.items()]
         else:
             left.append((given, value))
-    valid = [
-        one for one in names(group) if not (inner_groups(group, one) or getattr(choice(group, one), "runs_code", False))
-    ]
+    valid = [one for one in names(group) if not (inner_groups(group, one) or _runs_code(group, one))]
     if name not in valid:
         close = difflib.get_close_matches(str(name), valid, n=1)
         raise bad(key, name, ", ".join(valid) + (f" (did you mean {close[0]}?)" if close else ""))
