@@ -22,7 +22,7 @@ from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.types import PauliString
 
 GIB = 2**30
 

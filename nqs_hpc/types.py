@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from jax import Array
+    from numpy.typing import NDArray
 
 Tree = Any  # a pytree of arrays
 
@@ -121,6 +122,14 @@ class Operator(NamedTuple):
     connected_some: Callable[[Array, Array, int], tuple[Move, Array]] | None = None
 
 
+class PauliString(NamedTuple):
+    """A product of Pauli matrices with its coefficient."""
+
+    coefficient: float
+    operators: str  # letters X, Y, Z; none: a constant
+    sites: tuple[int, ...]  # one a letter; distinct, and ascending once expanded
+
+
 class Local(NamedTuple):
     """The local value of anything measured: of an operator through its moves, of a fidelity, of a kinetic energy.
 
@@ -131,11 +140,35 @@ class Local(NamedTuple):
     prepare: Callable[[Ansatz], Callable[..., Array]]
 
 
-class Observable(NamedTuple):
-    """What is measured beside the energy: the mean of a local value, (B,), over the samples."""
+class Output(NamedTuple):
+    """One of the results of an observable, a number or an array."""
 
-    local: Local
+    name: str = ""  # "" of an observable that has one result
     unit: str = ""
+    label: str = ""  # what a plot writes beside it
+    shape: tuple[int, ...] = ()
+    axes: tuple[tuple[str, NDArray[Any]], ...] = ()  # what its entries belong to: sites, wave vectors
+
+
+class Observable(NamedTuple):
+    """What is measured beside the energy: means over |psi|^2, and what follows from them.
+
+    Exactly one of three says what is averaged, D numbers (or one): ``local``, whose values are (B,) or (B, D);
+    ``strings``, D sums of Pauli strings as they are written, physically, which share their ratios with those of all
+    other observables; ``sums(ansatz) -> (params, samples) -> (D,)``, this rank's part of weighted sums, for what is not
+    the mean of a value of one sample (no error is known of it).
+
+    ``derived(means)`` are the results by the name of each output, in NumPy on the host: of means (..., D), complex128,
+    with any leading axes, so that one call makes the results of all jackknife samples. None: the real part of the mean.
+    """
+
+    local: Local | None = None
+    outputs: tuple[Output, ...] = (Output(),)
+    derived: Callable[[NDArray[Any]], dict[str, NDArray[Any]]] | None = None
+    strings: tuple[tuple[PauliString, ...], ...] | None = None
+    sums: Callable[[Ansatz], Callable[[Tree, Samples], Array]] | None = None
+    n_values: int = 1  # D
+    joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
 
 
 class Samples(NamedTuple):

@@ -32,6 +32,8 @@ ALLOWED: dict[str, set[str]] = {
     "stats": {"types", "parallel"},  # numbers of samples, whatever was sampled
     "gradient": {"types", "parallel", "stats"},  # sees log_psi as a function, so no ansatz
     "update": {"types", "parallel", "stats", "gradient"},
+    # What is measured, of any wave function: an ansatz is what types.py says of it.
+    "observables": {"types", "parallel", "system", "operators", "gradient", "stats"},
     # What a run does; of what users give it knows how a number is written.
     "tasks": {
         "types",
@@ -44,6 +46,7 @@ ALLOWED: dict[str, set[str]] = {
         "stats",
         "gradient",
         "update",
+        "observables",
     },
     # All that a name in a configuration means. The mathematics is imported late: input is checked before jax is loaded.
     "choices": {
@@ -55,6 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "ansatz",
         "sampler",
         "update",
+        "observables",
         "tasks",
     },
     # Files and signals around any computation: a checkpoint must not know what it holds.

@@ -14,7 +14,7 @@ from nqs_hpc.inputs.checks import show
 from nqs_hpc.inputs.mappings import Range, Weights
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.inputs.schedules import Schedule
-from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.types import PauliString
 
 
 def to_plain(value: Any) -> Any:

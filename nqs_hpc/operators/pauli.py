@@ -22,8 +22,7 @@ import numpy as np
 from jax import Array
 
 from nqs_hpc.operators.local import flip_moves
-from nqs_hpc.operators.pauli_strings import PauliString
-from nqs_hpc.types import Move, Operator
+from nqs_hpc.types import Move, Operator, PauliString
 
 WORD = 32  # sites in one word
 NOISE = 1e-12  # of the sum of |c_t| of one element, below which it counts as zero

@@ -29,18 +29,13 @@ import numpy as np
 
 from nqs_hpc.inputs import reading
 from nqs_hpc.system.lattice import bond_weights, neighbours
+from nqs_hpc.types import PauliString
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from nqs_hpc.system.lattice import Lattice
-
-
-class PauliString(NamedTuple):
-    coefficient: float
-    operators: str  # letters X, Y, Z; none: a constant
-    sites: tuple[int, ...]  # one a letter; distinct, and ascending once expanded
 
 
 class Term(NamedTuple):

@@ -12,10 +12,9 @@ al., Phys. Rev. Lett. 135, 056702 (2025), arXiv:2405.17541.
 from __future__ import annotations
 
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.links import plaquettes, stars
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 def toric_code(links: Lattice, *, hx: float = 0.0, hy: float = 0.0, hz: float = 0.0) -> Operator:

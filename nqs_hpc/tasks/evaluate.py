@@ -78,7 +78,8 @@ def evaluate(
     energy = local_values(operator, chunk=chunk, memory=memory)
     names = list(observables)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
-    measure = jax.jit(measurement(ansatz, [energy, *(observables[name].local for name in names)], comm))
+    measured = [one.local for one in observables.values() if one.local is not None]
+    measure = jax.jit(measurement(ansatz, [energy, *measured], comm))
     n_rows = sampler.n_samples
     joined_by_chains = sampler.chain_length > 0 and not sampler.independent
     n_chains = n_rows // sampler.chain_length if joined_by_chains else 1
@@ -194,7 +195,7 @@ def evaluate(
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             # what is measured need not be a ground state, and the energies of earlier lines are of the same samples
             whole = judge([], None)
-            measured = {name: _told(one, observables[name].unit) for name, one in zip(names, found[1:], strict=True)}
+            measured = {name: _told(one, observables[name].outputs[0].unit) for name, one in zip(names, found[1:], strict=True)}
             odd = [
                 name for name, one in measured.items() if one["r_hat"] is not None and not one["r_hat"] < WORST_R_HAT
             ]
@@ -221,7 +222,7 @@ def evaluate(
         ] + [Program(start, (chains,))] * fresh
 
     own = [
-        Quantity(f"observables.{name}", name, observables[name].unit, "error", f"observables.{name}_error")
+        Quantity(f"observables.{name}", name, observables[name].outputs[0].unit, "error", f"observables.{name}_error")
         for name in names
     ]
     return Task(

@@ -23,13 +23,12 @@ from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.operators.projected import projected
 from nqs_hpc.operators.spin_s import spin_s
 from nqs_hpc.sampler.moves import hamiltonian
 from nqs_hpc.system.hilbert import Hilbert, bosons, codes, decode, members, spin_half
 from nqs_hpc.system.spaces import constrained, fermions, spin
-from nqs_hpc.types import Ansatz, Move, Operator
+from nqs_hpc.types import Ansatz, Move, Operator, PauliString
 from tests.systems import dense, dense_bosons, ring
 
 TIMES = (0.0, 0.7, 1.9)

@@ -9,8 +9,8 @@ import nqs_hpc
 from nqs_hpc.library.wave import Wave, wave_function
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.parts import Parts
+from nqs_hpc.types import PauliString
 from tests.library.conftest import N
 from tests.systems import all_numbers, all_states, dense, dense_bosons, heisenberg_ring, ring, tfim_ring
 

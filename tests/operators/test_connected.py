@@ -11,11 +11,11 @@ from nqs_hpc.operators.bose_hubbard import bose_hubbard
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.operators.rydberg import rydberg
 from nqs_hpc.operators.toric_code import toric_code
 from nqs_hpc.system.lattice import FACTORIES, bipartition, neighbours
 from nqs_hpc.system.links import links
+from nqs_hpc.types import PauliString
 
 LATTICE = FACTORIES["square"]((6, 6), (True, True))
 N, EDGES = LATTICE.n_sites, [neighbours(LATTICE, 1), neighbours(LATTICE, 2)]

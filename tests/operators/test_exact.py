@@ -6,9 +6,8 @@ from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.hilbert import Hilbert, spin_half
-from nqs_hpc.types import Move, Operator
+from nqs_hpc.types import Move, Operator, PauliString
 
 RING = np.array([[i, (i + 1) % 9] for i in range(9)])
 

@@ -15,11 +15,10 @@ from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.local_values import local_energies, local_values
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.operators.projected import changed, projected
 from nqs_hpc.parallel.chunk import activations
 from nqs_hpc.system.hilbert import spin_half
-from nqs_hpc.types import Ansatz, Move, Operator
+from nqs_hpc.types import Ansatz, Move, Operator, PauliString
 from tests.systems import all_states, ring
 
 N = 8

@@ -6,9 +6,9 @@ from nqs_hpc.operators.exact import sparse_matrix
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.system.lattice import FACTORIES, neighbours
+from nqs_hpc.types import PauliString
 
 
 def random_strings(n, count, seed):

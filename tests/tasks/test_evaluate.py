@@ -14,8 +14,8 @@ from nqs_hpc.job import checkpoint
 from nqs_hpc.library import load_run
 from nqs_hpc.operators.exact import sparse_matrix
 from nqs_hpc.operators.pauli import pauli
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.hilbert import codes, decode, spin_half
+from nqs_hpc.types import PauliString
 
 N = 6
 SMALL = ["sampler.n_chains=16", "sampler.n_samples=64", "sampler.warmup=8", "compile_cache=auto"]

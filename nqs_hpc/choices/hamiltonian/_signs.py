@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from math import prod
 
-from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.types import PauliString
 
 MOST_SIGN_SITES = 12  # whose spins decide the sign of one element: 2^12 cases are tried
 

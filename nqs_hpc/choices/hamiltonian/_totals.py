@@ -20,8 +20,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.graph import signed_colouring
+from nqs_hpc.types import PauliString
 
 NOISE = 1e-12  # of the largest coupling, below which a difference of couplings is one of rounding
 

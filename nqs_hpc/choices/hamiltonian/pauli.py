@@ -19,10 +19,9 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, InputError, bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators import pauli_strings
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.words import sites_in_words
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 def _terms(value: Any) -> Any:

@@ -15,11 +15,10 @@ from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
-from nqs_hpc.operators.pauli_strings import PauliString
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.links import links, plaquettes, stars
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)

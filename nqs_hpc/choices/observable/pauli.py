@@ -12,7 +12,7 @@ from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators import pauli_strings
-from nqs_hpc.operators.pauli_strings import PauliString
+from nqs_hpc.types import PauliString
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces

@@ -1,0 +1,1 @@
+"""The mathematics of what can be measured, one file an observable (`types.Observable`)."""
