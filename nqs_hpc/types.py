@@ -171,6 +171,16 @@ class Observable(NamedTuple):
     joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
 
 
+class Result(NamedTuple):
+    """What was found of one output of an observable, on the host."""
+
+    name: str  # LABEL, or LABEL.OUTPUT
+    value: NDArray[Any]
+    error: NDArray[Any]  # standard error; 0 of exact sums, NaN where it is not known
+    output: Output
+    statistics: dict[str, float | None] | None = None  # of a number: variance, r_hat, tau, n_eff where they are known
+
+
 class Samples(NamedTuple):
     """Weighted configurations of this rank; the weights of all ranks together sum to 1."""
 
@@ -282,6 +292,7 @@ class Ending(NamedTuple):
     reason: str
     doubts: tuple[str, ...] = ()  # why its numbers are not to be believed
     warnings: tuple[str, ...] = ()  # what can spoil them
+    results: tuple[Result, ...] = ()  # what observables.h5 holds
 
 
 class Task(NamedTuple):

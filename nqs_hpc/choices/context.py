@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
 from nqs_hpc.choices.keys import Float
@@ -11,6 +12,7 @@ from nqs_hpc.system.lattice import Lattice
 if TYPE_CHECKING:
     from nqs_hpc.choices.ansatz.base import Ansatz
     from nqs_hpc.choices.hamiltonian.base import Hamiltonian
+    from nqs_hpc.choices.observable.base import Observable
     from nqs_hpc.choices.sampler.base import Sampler
 
 
@@ -28,3 +30,4 @@ class Context(NamedTuple):
     n_ranks: int
     memory_gib: float
     solve_dtype: Float
+    observables: Mapping[str, Observable]  # resolved, where a task asks

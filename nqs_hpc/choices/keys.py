@@ -45,34 +45,20 @@ def inner(group: str, key: str, doc: str) -> Any:
     return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner": group})
 
 
-def inner_mapping(group: str, key: str, doc: str) -> Any:
-    """A key that is a mapping {LABEL: choice of ``group``}, each as of `inner`; a label is a name of one's own."""
-
-    def read_choices(value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            raise checks.Invalid
-        found = {}
-        for label, one in value.items():
-            if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", label):
-                raise checks.Invalid(
-                    str(label), one, "for labels names of letters, digits and _, at most 20 characters"
-                )
-            below = dict(one)
-            name = below.pop("name")
-            found[label] = read(choice(group, name), below, f"{key}.{label}", name=name)
-        return found
-
-    check = Check(f"a mapping {{LABEL: choice of {group}}}", read_choices)
-    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner_mapping": group})
-
-
-def inner_mappings(group: str, name: str) -> dict[str, str]:
-    """The keys of a choice that are mappings to choices, with their groups."""
-    return {
-        field.name: field.metadata["inner_mapping"]
-        for field in dataclasses.fields(choice(group, name))
-        if "inner_mapping" in field.metadata
-    }
+def named_choices(group: str, key: str, data: Any, reserved: Iterable[str] = ()) -> dict[str, Any]:
+    """The choices of a mapping {LABEL: choice of ``group``}, each a mapping as of `inner`; a label is a name of one's
+    own, none of ``reserved``.
+    """
+    found = {}
+    for label, one in data.items():
+        if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", label) or label in reserved:
+            taken = f", none of {', '.join(reserved)}" if reserved else ""
+            valid = f"for labels names of letters, digits and _, at most 20 characters{taken}"
+            raise bad(f"{key}.{label}", one, valid)
+        below = dict(one)
+        name = below.pop("name")
+        found[label] = read(choice(group, name), below, f"{key}.{label}", name=name)
+    return found
 
 
 def inner_groups(group: str, name: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
-from nqs_hpc.types import Ansatz, Operator, Sampler, Update
+from nqs_hpc.types import Ansatz, Observable, Operator, Sampler, Update
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.optimizer.base import Optimizer
@@ -32,6 +32,8 @@ class Pieces(NamedTuple):
     memory: int  # bytes that what is not bounded by chunks may plan with
     optimizer: Optimizer
     sampler_choice: SamplerChoice
+    observables: Callable[[], dict[str, Observable]]  # by label; not made for tasks that never ask
+    every: int | None  # steps of an optimization between two measurements of them
     signs_off: Callable[
         [], str | None
     ]  # the key by which signs that the ground state needs are switched off, if one is

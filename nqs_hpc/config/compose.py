@@ -177,7 +177,7 @@ def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
     taken, before = hamiltonian.signs(lattice), own.hamiltonian.signs(own.make_sites())
     same_signs = taken is before if taken is None or before is None else np.array_equal(taken, before)
     if not same_signs or hamiltonian.space(lattice.n_sites) != own.hamiltonian.space(lattice.n_sites):
-        why = "the network of the run is a function in its own basis; any operator can be measured in task.observables"
+        why = "the network of the run is a function in its own basis; observables.LABEL=pauli measures any operator"
         valid = "that of the run, or one on the same sites with the same signs of basis states"
         raise bad("hamiltonian", hamiltonian.name, f"{valid}: {why}")
 

@@ -16,6 +16,7 @@ from typing import Any
 from nqs_hpc.choices import choice, groups, names
 from nqs_hpc.choices.keys import read
 from nqs_hpc.config.inner import fill
+from nqs_hpc.config.observables import fill_observables
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import checks, reading
 from nqs_hpc.inputs.checks import InputError, bad, unknown
@@ -49,6 +50,7 @@ def filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) ->
             plain = compose_groups({**picked, "experiment": None})[0]
             data.update({group: plain[group] for group in replaced})
     assigned = fill(data, chosen, assigned, _defaults_of)
+    data["observables"], assigned = fill_observables(data.get("observables"), assigned, _defaults_of)
     for key, value in assigned:
         _assign(data, key, value)
     keys = {key for key, _ in assigned}

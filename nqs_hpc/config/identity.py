@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nqs_hpc.config.observables import Observables
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import show
 from nqs_hpc.inputs.mappings import Range, Weights
@@ -28,6 +29,8 @@ def to_plain(value: Any) -> Any:
         return value._asdict()
     if isinstance(value, PauliString):
         return {"coefficient": value.coefficient, "operators": value.operators or "I", "sites": list(value.sites)}
+    if isinstance(value, Observables):
+        return to_plain(value.plain())
     if dataclasses.is_dataclass(value):
         return {field.name: to_plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, tuple):
@@ -47,6 +50,8 @@ def physics(config: Config) -> dict[str, Any]:
         kept: dict[str, Any] = {}
         for field in dataclasses.fields(value):
             below = getattr(value, field.name)
+            if isinstance(below, Observables):
+                continue
             if dataclasses.is_dataclass(below):
                 kept |= {field.name: inside} if (inside := part(below)) else {}
             elif (counts := field.metadata.get("physics", True)) is True or (
@@ -55,7 +60,10 @@ def physics(config: Config) -> dict[str, Any]:
                 kept[field.name] = to_plain(below)
         return kept
 
-    return part(config)
+    kept = part(config)
+    observables = config.observables.measured
+    # what is measured beside an optimization does not change it
+    return kept if config.task.optimizes or not observables else kept | {"observables": to_plain(observables)}
 
 
 def run_name(config: Config) -> str:

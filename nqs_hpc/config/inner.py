@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nqs_hpc.choices import choice, groups, names
-from nqs_hpc.choices.keys import inner_groups, inner_mappings
+from nqs_hpc.choices.keys import inner_groups
 from nqs_hpc.inputs.checks import bad
 
 Assigned = list[tuple[str, Any]]  # dotted keys and their values
@@ -30,25 +30,22 @@ def fill(
                 data[outer][field], assigned = _choice(
                     f"{outer}.{field}", group, data[outer].get(field), assigned, defaults
                 )
-            for field, group in inner_mappings(outer, name).items():
-                data[outer][field], assigned = _choices(
-                    f"{outer}.{field}", group, data[outer].get(field), assigned, defaults
-                )
     return assigned
 
 
-def _choices(
+def fill_named(
     key: str, group: str, before: Any, assigned: Assigned, defaults: Callable[[str, str], dict[str, Any]]
 ) -> tuple[dict[str, Any], Assigned]:
-    """As `_choice`, of a mapping {LABEL: choice}."""
-    found: dict[str, Any] = dict(before or {})
+    """The same of a mapping {LABEL: choice}: the filled mapping, and what is left to assign.
+
+    A list of choices is a mapping whose labels are their names.
+    """
+    found: dict[str, Any] = _by_label(key, group, before)
     inside: Assigned = []
     left: Assigned = []
     for given, value in assigned:
         if given == key:
-            if value is not None and not isinstance(value, Mapping):
-                raise bad(key, value, f"a mapping {{LABEL: choice of {group}}}")
-            found, inside = dict(value or {}), []
+            found, inside = _by_label(key, group, value), []
         elif given.startswith(f"{key}."):
             inside.append((given, value))
             found.setdefault(given.removeprefix(f"{key}.").partition(".")[0], None)
@@ -61,6 +58,16 @@ def _choices(
         for given, value in rest:  # keys of the choice itself
             filled[label][given.removeprefix(f"{key}.{label}.")] = value
     return filled, left
+
+
+def _by_label(key: str, group: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
+        value = [value]
+    if isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value):
+        return {name: name for name in value}
+    if value is not None and not isinstance(value, Mapping):
+        raise bad(key, value, f"a list of names, or a mapping {{LABEL: choice of {group}}}")
+    return dict(value or {})
 
 
 def _choice(

@@ -10,6 +10,7 @@ import dataclasses
 import os
 
 from nqs_hpc.choices.context import Context
+from nqs_hpc.config import observables
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.resources import resolve_resources
 from nqs_hpc.config.schema import Config
@@ -54,6 +55,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
         n_ranks=n_ranks,
         memory_gib=config.memory_gib,
         solve_dtype=config.precision.solve,
+        observables={},
     )
     sampler = config.sampler.resolved(context)
     config = dataclasses.replace(config, ansatz=ansatz, sampler=sampler)
@@ -63,7 +65,10 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     if config.task.source() is not None and config.init_from is not None:
         key, _ = config.task.source() or ("", "")
         raise bad("init_from", config.init_from, f"null with task={config.task.name}, whose parameters are of {key}")
-    return dataclasses.replace(config, task=config.task.resolved(context._replace(sampler=sampler)))
+    context = context._replace(sampler=sampler)
+    measured = observables.resolved(config.observables, context, config.task)
+    context = context._replace(observables=measured.measured)
+    return dataclasses.replace(config, observables=measured, task=config.task.resolved(context))
 
 
 def _sector(config: Config, lattice: Lattice) -> int | None:

@@ -19,6 +19,8 @@ from nqs_hpc.choices.lattice.base import Lattice
 from nqs_hpc.choices.optimizer.base import Optimizer
 from nqs_hpc.choices.sampler.base import Sampler
 from nqs_hpc.choices.task.base import Task
+from nqs_hpc.config import observables
+from nqs_hpc.config.observables import Observables
 from nqs_hpc.config.sections import Checkpoint, Log, Precision, Resources, Symmetrize
 from nqs_hpc.inputs import checks
 from nqs_hpc.system.lattice import Lattice as Sites
@@ -46,6 +48,12 @@ class Config:
     sampler: Sampler = _group("sampler")
     optimizer: Optimizer = _group("optimizer")
     task: Task = _group("task")
+    observables: Observables = key(
+        observables.check,
+        "what is measured beside the energy: [NAME, ...], {LABEL: {name: NAME, ...}, ...}, or observables.LABEL=NAME "
+        "and observables.LABEL.KEY=VALUE; observables.every: steps of an optimization between two measurements, "
+        "null: at its end alone",
+    )
     sector: int | None = key(
         checks.optional(checks.either("auto", checks.either("none", checks.integer(least=None)))),
         "conserved total, 2Sz or the number of bosons; auto where H conserves it: that of the ground state, 0 (1 for "

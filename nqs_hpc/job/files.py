@@ -33,7 +33,7 @@ STALE_SECONDS = 3600.0  # a temporary file untouched this long has no living wri
 FOLDERS = ("checkpoints", "tensorboard", "report", "logs")
 FILES = (
     *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.png", "job.sbatch", "manifest.json"),
-    *("metrics.jsonl", "reference.json", "summary.json"),
+    *("metrics.jsonl", "observables.h5", "reference.json", "summary.json"),
 )
 KINDS = {
     stat.S_IFDIR: "a folder",

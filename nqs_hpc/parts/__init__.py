@@ -79,6 +79,8 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         int(config.memory_gib * 2**30),
         optimizer,
         config.sampler,
+        lambda: {label: one.make(pieces) for label, one in config.observables.measured.items()},
+        config.observables.every,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)

@@ -46,7 +46,9 @@ def finish(
     for warning in ending.warnings:
         about.warnings.append(warning)
         say(warning)
-    return Outcome(state, ending.status, ending.reason, ending.line, final=True, doubts=ending.doubts)
+    return Outcome(
+        state, ending.status, ending.reason, ending.line, final=True, doubts=ending.doubts, results=ending.results
+    )
 
 
 def evaluated(folder: Path, step: int) -> dict[str, Any] | None:

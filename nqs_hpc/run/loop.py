@@ -19,7 +19,7 @@ from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import lowest_line
 from nqs_hpc.run.record import Description
 from nqs_hpc.run.reference import reference
-from nqs_hpc.types import Record, RunState
+from nqs_hpc.types import Record, Result, RunState
 
 SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
 
@@ -33,6 +33,7 @@ class Outcome(NamedTuple):
     last: dict[str, Any] | None  # the line of the last step made, None where there was none; at the end its numbers
     final: bool = False  # whether ``last`` holds what the run came to
     doubts: tuple[str, ...] = ()  # why its numbers are not to be believed
+    results: tuple[Result, ...] = ()  # what was measured
 
 
 def loop(

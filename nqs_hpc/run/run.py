@@ -11,7 +11,18 @@ from pathlib import Path
 
 from nqs_hpc.config.identity import physics
 from nqs_hpc.config.schema import Config
-from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, slurm, tensorboard
+from nqs_hpc.job import (
+    checkpoint,
+    files,
+    lifecycle,
+    lock,
+    log,
+    manifest,
+    observables_file,
+    progress,
+    slurm,
+    tensorboard,
+)
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
@@ -141,6 +152,10 @@ def run(
         )
         if former is not None and not outcome.final:
             summary = kept_final(former, summary)
+        if outcome.results:
+            n_samples, step = summary.get("n_samples"), int(outcome.state.step)
+            facts = {"n_samples": n_samples, "n_sites": parts.lattice.n_sites, "step": step}
+            observables_file.save(folder, outcome.results, facts)
         files.write_json(folder / "summary.json", summary)
         if outcome.final and code != lifecycle.DONE:
             files.remove(folder / "DONE")

@@ -1,10 +1,12 @@
 """The expectation values of a wave function whose parameters stay as they are, from fresh chains.
 
-A turn is one call of the sampler; the local values of all calls are kept, and what they come to is one estimate.
+A turn is one call of the sampler. Of few values the series of all calls is kept, of many the sums of bins of chains
+(`tasks.observing`), and what they come to is one estimate.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -18,14 +20,16 @@ from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
-from nqs_hpc.stats.chains import diagnostics, widened
+from nqs_hpc.stats.chains import SHORTEST, widened
 from nqs_hpc.stats.host import host_estimate
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks.chains import outside
-from nqs_hpc.tasks.final import WORST_R_HAT, Final, System, ending, in_chains
+from nqs_hpc.tasks.final import Final, System, ending, in_chains
 from nqs_hpc.tasks.ground_state import UNIT
 from nqs_hpc.tasks.lines import energy_summary, rates
-from nqs_hpc.tasks.measurement import check_hashes, measurement
+from nqs_hpc.tasks.measurement import Shared, check_hashes
+from nqs_hpc.tasks.observing import BINS, Seen, name_of, observing, of_sums, results
+from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, quantities, told
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.types import (
     Ansatz,
@@ -37,6 +41,7 @@ from nqs_hpc.types import (
     Record,
     RunState,
     Sampler,
+    Samples,
     Task,
     Tree,
 )
@@ -46,17 +51,27 @@ BEGIN, WARM_UP, SAMPLE = (own_purpose(f"evaluate: {what}") for what in ("chains"
 
 
 class Memory(NamedTuple):
-    """The local values of all calls so far, rows that are not drawn yet 0, and their sums, so that a line costs no pass
-    over all of them. Sums are of the distance from the mean of the first call.
+    """What all calls so far have given, and its sums, so that a line costs no pass over all of it. Sums of the series
+    are of the distance from the mean of the first call.
     """
 
-    values_TK: Array  # complex128, A rows a call: of the energy, then of each observable
+    values_TK: Array  # complex128, A rows a call, those that are not drawn yet 0: of the energy, then of observables
     w_T: Array  # weights of a call, which sum to 1 in each
     first_K: Array  # mean of the first call
-    sums_CK: Array  # of each chain; of samples that no chain joins, of all of them in one row
-    squares_K: Array  # of the modulus
-    spread_K: Array  # of the real part
+    sums_CK: Array  # weighted, of each chain; of samples that no chain joins, of some blocks of each call
+    w_C: Array
+    squares_K: Array  # weighted, of the modulus
+    bins_ED: Array  # of each bin of chains sum w and sum w x
+    whole_D: Array  # weighted sums of what is no mean of local values
     counts: dict[str, Array]  # of the sampler, summed over ranks and calls
+    reached: Array  # bool: the error that was asked for is reached
+
+
+class Goal(NamedTuple):
+    """The error at which an evaluation ends."""
+
+    error: float
+    of: str  # energy, or the name of a result that is a number
 
 
 def evaluate(
@@ -66,53 +81,62 @@ def evaluate(
     sampler: Sampler,
     comm: Comm,
     *,
-    hilbert: Hilbert,
+    basis: Basis,
     system: System,
     n_steps: int,
+    goal: Goal | None,
     seed: int,
     chunk: int | None,
     memory: int,
 ) -> Task:
-    """``n_steps`` calls of the sampler with the parameters that `Task.given` brings."""
+    """At most ``n_steps`` calls of the sampler with the parameters that `Task.given` brings, until ``goal``."""
     rank = np.int32(comm.rank)
     energy = local_values(operator, chunk=chunk, memory=memory)
-    names = list(observables)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
-    measured = [one.local for one in observables.values() if one.local is not None]
-    measure = jax.jit(measurement(ansatz, [energy, *measured], comm))
+    seen = observing(ansatz, [energy], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
+    measure_jit = jax.jit(seen.measure)
+    everywhere = jax.jit(comm.max)  # what ranks decide from equal numbers, they decide alike
     n_rows = sampler.n_samples
-    joined_by_chains = sampler.chain_length > 0 and not sampler.independent
-    n_chains = n_rows // sampler.chain_length if joined_by_chains else 1
+    is_exact = sampler.chain_length == 0
+    n_groups = 1 if is_exact else math.gcd(n_rows, BINS) if sampler.independent else n_rows // sampler.chain_length
+
+    def measure(params: Tree, samples: Samples, counts: dict[str, Array]) -> tuple[Seen, Shared]:
+        return measure_jit(params, samples, counts, rank)
 
     def first_state(chains: Tree) -> RunState:
         params = ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS))))
         _, _, counts = jax.eval_shape(sampler.sample, jax.ShapeDtypeStruct((2,), np.uint32), params, chains)
-        n_values = 1 + len(names)
+        n = seen.n_series
         memory = Memory(
-            jnp.zeros((n_steps * n_rows, n_values), jnp.complex128),
+            jnp.zeros((n_steps * n_rows, n), jnp.complex128),
             jnp.zeros(n_steps * n_rows, jnp.float64),
-            jnp.zeros(n_values, jnp.complex128),
-            jnp.zeros((n_chains, n_values), jnp.complex128),
-            jnp.zeros(n_values, jnp.float64),
-            jnp.zeros(n_values, jnp.float64),
+            jnp.zeros(n, jnp.complex128),
+            jnp.zeros((n_groups, n), jnp.complex128),
+            jnp.zeros(n_groups, jnp.float64),
+            jnp.zeros(n, jnp.float64),
+            jnp.zeros((seen.n_bins if seen.n_binned else 1, 1 + seen.n_binned), jnp.complex128),
+            jnp.zeros(seen.n_whole, jnp.complex128),
             {name: jnp.float64(0) for name in counts},
+            jnp.bool_(False),
         )
         return strong(RunState(jnp.int32(0), params, {CHAINS: chains}, memory))
 
     @jax.jit
-    def keep(state: RunState, chains: Tree, values_AK: Array, w_A: Array, counts: dict[str, Array]) -> RunState:
+    def keep(state: RunState, chains: Tree, call: Seen, counts: dict[str, Array]) -> RunState:
         memory, row = state.memory, state.step * n_rows
-        first_K = jnp.where(state.step == 0, jnp.mean(values_AK, axis=0), memory.first_K)
-        apart_AK = values_AK - first_K
-        by_chain = apart_AK.reshape(n_chains, -1, apart_AK.shape[1])
-        kept = Memory(
-            jax.lax.dynamic_update_slice(memory.values_TK, values_AK, (row, jnp.int32(0))),
-            jax.lax.dynamic_update_slice(memory.w_T, w_A, (row,)),
-            first_K,
-            memory.sums_CK + jnp.sum(by_chain, axis=1),
-            memory.squares_K + jnp.sum(jnp.abs(apart_AK) ** 2, axis=0),
-            memory.spread_K + jnp.sum(jnp.real(apart_AK) ** 2, axis=0),
-            {name: memory.counts[name] + counts[name] for name in memory.counts},
+        first_K = jnp.where(state.step == 0, call.w_A @ call.series_AK, memory.first_K)
+        apart_AK = call.w_A[:, None] * (call.series_AK - first_K)
+        in_groups = apart_AK.reshape(n_groups, -1, apart_AK.shape[1])
+        kept = memory._replace(
+            values_TK=jax.lax.dynamic_update_slice(memory.values_TK, call.series_AK, (row, jnp.int32(0))),
+            w_T=jax.lax.dynamic_update_slice(memory.w_T, call.w_A, (row,)),
+            first_K=first_K,
+            sums_CK=memory.sums_CK + jnp.sum(in_groups, axis=1),
+            w_C=memory.w_C + jnp.sum(call.w_A.reshape(n_groups, -1), axis=1),
+            squares_K=memory.squares_K + call.w_A @ jnp.abs(call.series_AK - first_K) ** 2,
+            bins_ED=memory.bins_ED + (call.bins_ED if seen.n_binned else 0),
+            whole_D=memory.whole_D + call.whole_D,
+            counts={name: memory.counts[name] + counts[name] for name in memory.counts},
         )
         return RunState(state.step + 1, state.params, {CHAINS: chains}, kept)
 
@@ -136,78 +160,99 @@ def evaluate(
         key = purpose_key(seed, SAMPLE, stage=step)
         chains, samples, counts = jax.block_until_ready(draw(key, state.params, state.chains[CHAINS]))
         sampled = time.monotonic()
-        values_AK, w_A, shared = jax.block_until_ready(measure(state.params, samples, counts))
+        call, shared = jax.block_until_ready(measure(state.params, samples, counts))
         check_hashes(shared.hash_R, step)
-        state = jax.block_until_ready(keep(state, chains, values_AK, w_A, shared.counts))
+        state = jax.block_until_ready(keep(state, chains, call, shared.counts))
+        if goal is not None:
+            state = state._replace(memory=state.memory._replace(reached=everywhere(jnp.bool_(is_reached(state, goal)))))
         measured = time.monotonic()
         times = {"seconds": measured - begun, "sample_s": sampled - begun, "local_energy_s": measured - sampled}
         return state, Record(lambda: line(state, times), lambda line: [])
 
-    def estimates(state: RunState) -> list[Final]:
-        """Of the energy and of each observable, from all calls so far."""
-        n_calls, counts = int(state.step), {name: float(value) for name, value in state.memory.counts.items()}
-        values_TK = np.asarray(state.memory.values_TK)[: n_calls * n_rows]
-        w_A = np.asarray(state.memory.w_T)[:n_rows]
-        found = []
-        for values_T in values_TK.T:
-            values_A, weights_A, length = in_chains(list(values_T.reshape(n_calls, n_rows)), w_A, sampler)
-            one = host_estimate(values_A, weights_A, length)
-            # of the real part, which is the value: where psi is complex local values have an imaginary part of mean 0
-            error = widened(host_estimate(values_A.real, weights_A, length).error, values_A.real, length)
-            found.append(Final(values_A, weights_A, one.mean, error, one.variance, counts, length))
-        return found
+    def is_reached(state: RunState, goal: Goal) -> bool:
+        """Of chains that are long enough to know their error."""
+        if not (is_exact or sampler.independent) and int(state.step) * sampler.chain_length < SHORTEST:
+            return False
+        _, error = so_far(state)[goal.of]
+        return error <= goal.error
 
-    def so_far(state: RunState) -> list[tuple[float, float, float]]:
-        """Mean, error and variance of each value from the sums."""
-        if not joined_by_chains and not sampler.independent:  # exact sums: one call
-            return [(one.mean.real, one.error, one.variance) for one in estimates(state)]
+    def series(state: RunState) -> tuple[np.ndarray, np.ndarray, int]:
+        """The series (T, K) and the weights (T,) of all calls chain by chain, and the length of a chain; 0: exact."""
+        n_calls = int(state.step)
+        values_cAK = np.asarray(state.memory.values_TK)[: n_calls * n_rows].reshape(n_calls, n_rows, -1)
+        w_cA = np.asarray(state.memory.w_T)[: n_calls * n_rows].reshape(n_calls, n_rows)
+        columns = [in_chains(list(values_cA), w_cA[0], sampler) for values_cA in np.moveaxis(values_cAK, 2, 0)]
+        w_T = in_chains(list(w_cA), w_cA[0], sampler)[0] / n_calls
+        return np.stack([values_T for values_T, _, _ in columns], axis=1), w_T, columns[0][2]
+
+    def final(values_T: np.ndarray, w_T: np.ndarray, length: int, state: RunState) -> Final:
+        """Of the energy. The error is of the real part: where psi is complex the imaginary part has the mean 0."""
+        counts = {name: float(value) for name, value in state.memory.counts.items()}
+        one = host_estimate(values_T, w_T, length)
+        error = widened(host_estimate(values_T.real, w_T, length).error, values_T.real, length)
+        return Final(values_T, w_T, one.mean, error, one.variance, counts, length)
+
+    def so_far(state: RunState) -> dict[str, tuple[float, float]]:
+        """Value and error, from the sums, of the energy and of each result that is a number."""
         memory = jax.device_get(state.memory._replace(values_TK=(), w_T=()))
-        n_samples = int(state.step) * n_rows
-        apart_K = memory.sums_CK.sum(axis=0) / n_samples
-        mean_K, variance_K = memory.first_K + apart_K, memory.squares_K / n_samples - np.abs(apart_K) ** 2
-        if joined_by_chains:
-            means_CK = memory.sums_CK.real / (n_samples // n_chains)
-            error_K = np.sqrt(np.sum((means_CK - apart_K.real) ** 2, axis=0) / n_chains / max(n_chains - 1, 1))
-        else:
-            error_K = np.sqrt((memory.spread_K / n_samples - apart_K.real**2) / (n_samples - 1))
-        if n_chains == 1 and joined_by_chains:
-            error_K = np.full_like(error_K, np.nan)
-        return list(zip(mean_K.real.tolist(), error_K.tolist(), variance_K.tolist(), strict=True))
+        sums_CK = memory.sums_CK + memory.w_C[:, None] * memory.first_K
+        of_energy = of_sums(sums_CK[:, :1], memory.w_C, is_exact, Observable())[""]
+        found = {"energy": (float(of_energy.value), float(of_energy.error))}
+        for label, one in seen.kept.items():
+            if one.where == "whole" or not any(output.shape == () for output in one.observable.outputs):
+                continue
+            sums, weights = sums_CK, memory.w_C
+            if one.where == "bins":
+                sums, weights = memory.bins_ED, memory.bins_ED[:, 0].real
+            elif one.observable.joined > 1 and not is_exact:
+                sums, weights = (
+                    x.reshape(-1, one.observable.joined, *x.shape[1:]).sum(axis=1) for x in (sums, weights)
+                )
+            estimated = of_sums(sums[:, one.columns], weights, is_exact, one.observable)
+            for output in one.observable.outputs:
+                if output.shape == ():
+                    value, error = estimated[output.name]
+                    found[name_of(label, output)] = (float(value), float(error))
+        return found
 
     def line(state: RunState, times: dict[str, float]) -> dict[str, Any]:
         """The values of all calls so far."""
-        (energy, error, variance), *others = so_far(state)
-        n_samples = int(state.step) * n_rows
-        counts = {name: float(value) for name, value in state.memory.counts.items()}
-        whole: dict[str, Any] = {"energy": energy, "energy_error": error, "energy_variance": variance}
+        found, memory = so_far(state), state.memory
+        n_samples, n_calls = int(state.step) * n_rows, int(state.step)
+        counts = {name: float(value) for name, value in memory.counts.items()}
+        apart = complex(jnp.sum(memory.sums_CK[:, 0])) / n_calls
+        variance = float(memory.squares_K[0]) / n_calls - abs(apart) ** 2
+        value, error = found.pop("energy")
+        whole: dict[str, Any] = {"energy": value, "energy_error": error, "energy_variance": variance}
         whole |= {**rates(counts, n_samples), "n_samples": n_samples}
-        for name, (mean, error, _) in zip(names, others, strict=True):
-            whole |= {f"observables.{name}": mean, f"observables.{name}_error": error}
-        return whole | times
+        return whole | line_of(found) | times
 
     def finish(
         state: RunState, go_on: Callable[[], bool], say: Callable[[str], None]
     ) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending] | None:
         del go_on, say  # nothing is left to compute
-        found = estimates(state)
-        judge = ending(found[0], system._replace(n_sites=0), int(state.step))  # no V-score, which is of eigenstates
+        values_TK, w_T, length = series(state)
+        of_energy = final(values_TK[:, 0], w_T, length, state)
+        judge = ending(of_energy, system._replace(n_sites=0), int(state.step))  # no V-score, which is of eigenstates
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             # what is measured need not be a ground state, and the energies of earlier lines are of the same samples
             whole = judge([], None)
-            measured = {name: _told(one, observables[name].outputs[0].unit) for name, one in zip(names, found[1:], strict=True)}
-            odd = [
-                name for name, one in measured.items() if one["r_hat"] is not None and not one["r_hat"] < WORST_R_HAT
-            ]
-            said = tuple(f"R-hat of {name} {measured[name]['r_hat']:.3f}: its chains do not agree" for name in odd)
-            return whole._replace(line=whole.line | {"observables": measured}, warnings=(*whole.warnings, *said))
+            bins_ED = np.asarray(state.memory.bins_ED)
+            whole_D = np.asarray(state.memory.whole_D, complex) / int(state.step)
+            found = results(seen, (values_TK, w_T, length), bins_ED, whole_D)
+            return whole._replace(
+                line=whole.line | {"observables": told(found)},
+                warnings=(*whole.warnings, *disagreeing(found)),
+                results=(energy_result(of_energy, UNIT), *found),
+            )
 
         return ended
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         n_sites, e_infinity = system.n_sites, system.e_infinity
         own = energy_summary(line, reference, n_sites=n_sites, e_infinity=e_infinity, n_samples=n_rows)
-        at = {name: f"observables.{name}" for name in names}
+        at = {one.label: one.key for one in own_quantities}
         newest = {name: {"mean": line.get(key), "error": line.get(f"{key}_error")} for name, key in at.items()}
         return own | {"observables": line.get("observables", newest)}
 
@@ -217,39 +262,29 @@ def evaluate(
         state = jax.eval_shape(start, chains)
         _, samples, counts = jax.eval_shape(draw, key, state.params, chains)
         return [
-            Program(measure, (state.params, samples, counts)),
+            Program(measure_jit, (state.params, samples, counts, rank)),
             Program(draw, (key, state.params, chains)),
         ] + [Program(start, (chains,))] * fresh
 
-    own = [
-        Quantity(f"observables.{name}", name, observables[name].outputs[0].unit, "error", f"observables.{name}_error")
-        for name in names
-    ]
+    own_quantities = quantities(observables)
     return Task(
         init=lambda: start(fresh_chains(purpose_key(seed, BEGIN), rank)),
         warmed=warmed,
         given=given,
         turn=turn,
-        progress=lambda state: Progress(int(state.step), n_steps),
+        progress=lambda state: _progress(state, n_steps),
         failed=lambda state: "",
         retried=lambda state: state,
         finish=finish,
         summary=summary,
-        impossible=lambda state: outside(state.chains, hilbert),
-        shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *own),
+        impossible=lambda state: outside(state.chains, basis.hilbert),
+        shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *own_quantities),
         growing=("memory/values_TK", "memory/w_T"),
         programs=programs,
-        jitted=(start, fresh_chains, draw, measure, keep),
+        jitted=(start, fresh_chains, draw, measure_jit, keep, everywhere),
     )
 
 
-def _told(found: Final, unit: str) -> dict[str, Any]:
-    """An expectation value as summary.json has it; tau in samples, R-hat null below 16 samples a chain."""
-    judged = diagnostics(found.e_loc_A, found.w_A, found.chain_length, error=found.error)
-    return {
-        "mean": found.mean.real,
-        "error": found.error,
-        "variance": found.variance,
-        "unit": unit,
-        **judged,
-    }
+def _progress(state: RunState, n_steps: int) -> Progress:
+    step = int(state.step)
+    return Progress(step, step if bool(state.memory.reached) else n_steps)

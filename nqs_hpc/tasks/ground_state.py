@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.trust import is_frozen
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.tasks import guard
 from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.final import FROZEN_ADVICE, Final, System, believable, ending
 from nqs_hpc.tasks.lines import energy_summary, metrics
 from nqs_hpc.tasks.measurement import check_hashes
+from nqs_hpc.tasks.observing import Tally, observing
 from nqs_hpc.tasks.running_mean import averaged
+from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, numbers_of, quantities, told
 from nqs_hpc.tasks.vmc import CHAINS, vmc
 from nqs_hpc.types import (
     Ansatz,
     Ending,
+    Observable,
     Operator,
     Progress,
     Quantity,
     Record,
     RunState,
     Sampler,
+    Samples,
     Task,
     Tree,
     Update,
@@ -60,11 +68,16 @@ def ground_state(
     memory: int,
     average: float | None = None,
     broadcast: bool = False,
+    observables: Mapping[str, Observable] = MappingProxyType({}),
+    every: int | None = None,
+    basis: Basis | None = None,
 ) -> Task:
     """``n_steps`` updates of the parameters, then their energy from fresh chains of ``final_chain_length`` samples.
 
     A turn is a step. ``max_rejected``: rejected steps in a row before the run fails. ``average``: decay of the running
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
+    ``observables`` are measured in the final evaluation, and over the samples of each ``every``-th step; their
+    operators are seen in ``basis``, by default the physical one.
     """
     functions = vmc(
         ansatz,
@@ -79,6 +92,10 @@ def ground_state(
         broadcast=broadcast,
     )
     told_frozen = False
+    rank = np.int32(comm.rank)
+    basis = Basis(hilbert) if basis is None else basis
+    seen = observing(ansatz, [], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
+    measure = jax.jit(seen.measure)
 
     def turn(state: RunState) -> tuple[RunState, Record]:
         begun = time.monotonic()
@@ -87,15 +104,26 @@ def ground_state(
         batch, shared = jax.block_until_ready(functions.evaluate(state.params, samples, counts))
         evaluated = time.monotonic()
         check_hashes(shared.hash_R, int(state.step))
+        tally = None
+        if observables and every is not None and (int(state.step) + 1) % every == 0:
+            tally = Tally(seen, sampler)
+            tally.add(measure(state.params, samples, counts, rank)[0])
+        measured = time.monotonic()
         state, info = jax.block_until_ready(functions.update(state, chains, batch))
         updated = time.monotonic()
         times = {
             "seconds": updated - begun,
             "sample_s": sampled - begun,
             "local_energy_s": evaluated - sampled,
-            "solve_s": updated - evaluated,
+            "solve_s": updated - measured,
         }
-        line = lambda: metrics(batch, shared.counts, info, times, sampler.chain_length)  # noqa: E731
+
+        def line() -> dict[str, Any]:
+            whole = metrics(batch, shared.counts, info, times, sampler.chain_length)
+            if tally is None:
+                return whole
+            return whole | line_of(numbers_of(tally.results())) | {"observables_s": measured - evaluated}
+
         return state, Record(line, lambda line: messages(state, line))
 
     def messages(state: RunState, line: dict[str, Any]) -> list[str]:
@@ -126,8 +154,16 @@ def ground_state(
         say("final evaluation: fresh chains, frozen parameters")
         memory, learnt = state.memory, state.chains[CHAINS]
 
+        tally = Tally(seen, sampler)
+
         def energy(params: Tree) -> Final | None:
-            return functions.final(params, final_chain_length, go_on, learnt)
+            nonlocal tally
+            tally = Tally(seen, sampler)
+            return functions.final(params, final_chain_length, go_on, learnt, also)
+
+        def also(params: Tree, samples: Samples, counts: dict[str, Array]) -> None:
+            if observables:
+                tally.add(measure(params, samples, counts, rank)[0])
 
         final = energy(averaged(state.params, memory.average))
         if final is not None and not believable(final, operator.bounds):
@@ -135,12 +171,28 @@ def ground_state(
             how = "is not finite" if not math.isfinite(final.variance) else "is none that the spectrum has"
             say(f"the energy after the last step {how}: evaluating the last good parameters instead")
             final = energy(averaged(memory.good.params, memory.good.average))
-        return None if final is None else ending(final, system, int(state.step))
+        if final is None:
+            return None
+        of_energy, judge = final, ending(final, system, int(state.step))
+
+        def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
+            whole = judge(lines, reference)
+            if not observables:
+                return whole
+            found = tally.results()
+            return whole._replace(
+                line=whole.line | {"observables": told(found)},
+                warnings=(*whole.warnings, *disagreeing(found)),
+                results=(energy_result(of_energy, UNIT), *found),
+            )
+
+        return ended
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        return energy_summary(
+        own = energy_summary(
             line, reference, n_sites=system.n_sites, e_infinity=system.e_infinity, n_samples=sampler.n_samples
         )
+        return own | {"observables": line["observables"]} if "observables" in line else own
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
         del learnt  # what it optimizes is another wave function
@@ -162,9 +214,9 @@ def ground_state(
         finish=finish,
         summary=summary,
         impossible=lambda state: guard.why_impossible(state.memory) or outside(state.chains, hilbert),
-        shown=SHOWN,
+        shown=(*SHOWN, *quantities(observables)),
         growing=(),
         programs=functions.programs,
-        jitted=functions.jitted,
+        jitted=(*functions.jitted, measure),
         functions=functions,
     )

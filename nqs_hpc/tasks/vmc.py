@@ -39,7 +39,7 @@ class Vmc(NamedTuple):
     evaluate: Callable[[Tree, Samples, dict[str, Array]], tuple[Batch, Shared]]
     update: Callable[[RunState, Tree, Batch], tuple[RunState, dict[str, Array]]]
     # params, samples a chain at least, whether to go on (asked before each part), chains whose sampler has learnt
-    # something -> their energy from fresh chains, or None where it was told to stop
+    # something, what else sees the samples -> their energy from fresh chains, or None where it was told to stop
     final: Callable[..., Final | None]
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
     programs: Callable[..., list[Program]]  # fresh: bool -> the large ones with their arguments, largest first
@@ -91,7 +91,11 @@ def vmc(
         return draw(purpose_key(seed, Purpose.SAMPLE, int(state.step)), state.params, state.chains[CHAINS])
 
     def final(
-        params: Tree, samples_a_chain: int, go_on: Callable[[], bool] = lambda: True, learnt: Tree | None = None
+        params: Tree,
+        samples_a_chain: int,
+        go_on: Callable[[], bool] = lambda: True,
+        learnt: Tree | None = None,
+        also: Callable[[Tree, Samples, dict[str, Array]], None] = lambda *call: None,
     ) -> Final | None:
         chains = fresh_chains(purpose_key(seed, Purpose.FINAL_CHAINS), rank)
         if sampler.inherit is not None and learnt is not None:
@@ -104,6 +108,7 @@ def vmc(
                 return None
             chains, samples, counts = draw(purpose_key(seed, Purpose.FINAL_SAMPLE, stage=call), params, chains)
             parts.append(evaluate(params, samples, counts))
+            also(params, samples, counts)
         return joined(parts, sampler)
 
     def take(state: RunState, chains: Tree, batch: Batch) -> tuple[RunState, dict[str, Array]]:

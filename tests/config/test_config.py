@@ -59,7 +59,7 @@ EXTRA = {
     "points": ["lattice.file=atoms.txt"],
     "toric_code": ["lattice=square"],
     "pauli": [TFIM[1]],
-    "evaluate": ["task.run=RUN", "task.observables.zz=pauli", "task.observables.zz.terms=[1.0 Z0 Z1]"],
+    "evaluate": ["task.run=RUN", "observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z1]"],
     "enumerate": ["lattice.length=10"],
     "autoregressive": ["ansatz=masked_dense"],
     "flax": ["ansatz.module=package.module:Network"],

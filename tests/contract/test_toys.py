@@ -93,7 +93,7 @@ def test_toys_find_a_ground_state_and_are_evaluated(tree):
     start(
         tree,
         *("task=evaluate", "task.run=ground", "task.samples=1024", "run_dir=again"),
-        "task.observables={total: {name: toy, times: 2.0}}",
+        "observables={total: {name: toy, times: 2.0}}",
     )
     found = summary(tree, "again")
     assert abs(found["energy"]["mean"] - energy) < 5 * found["energy"]["error"]

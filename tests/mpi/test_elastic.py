@@ -98,8 +98,8 @@ def test_init_from_nowhere(tmp_path):
 
 def test_a_wave_function_measured_on_other_numbers_of_ranks(undisturbed, tmp_path):
     """task=evaluate of the running mean: stopped and grown on 1, 4 and 2 ranks, and whole on 2, has the same chains."""
-    words = ("-m", "nqs_hpc", "task=evaluate", f"task.run={undisturbed}", "task.observables.zz=pauli")
-    words += ("task.observables.zz.terms=[1.0 Z0 Z4]", "checkpoint.every_steps=1")
+    words = ("-m", "nqs_hpc", "task=evaluate", f"task.run={undisturbed}", "observables.zz=pauli")
+    words += ("observables.zz.terms=[1.0 Z0 Z4]", "checkpoint.every_steps=1")
     (tmp_path / "grown").mkdir()
     for n_ranks, n_samples in ((1, 256), (4, 512), (2, 1024)):
         run(n_ranks, *words, f"task.samples={n_samples}", "run_dir=grown", cwd=tmp_path)

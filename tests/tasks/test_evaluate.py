@@ -20,10 +20,10 @@ from nqs_hpc.types import PauliString
 N = 6
 SMALL = ["sampler.n_chains=16", "sampler.n_samples=64", "sampler.warmup=8", "compile_cache=auto"]
 FERRO = ["lattice.length=6", "hamiltonian=heisenberg", "ansatz.dtype=complex", "ansatz.init_scale=0.2"]
-OBSERVED = ["task.observables.zz=pauli", "task.observables.zz.terms=[1.0 Z0 Z3]"]
+OBSERVED = ["observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z3]"]
 EXCHANGE = [
-    "task.observables.xx=pauli",
-    "task.observables.xx.terms=[{coefficient: 0.5, operators: XX, sites: [0, 1]}, {coefficient: 0.25, operators: XX, "
+    "observables.xx=pauli",
+    "observables.xx.terms=[{coefficient: 0.5, operators: XX, sites: [0, 1]}, {coefficient: 0.25, operators: XX, "
     "sites: [0, 2]}, {coefficient: 1.0, operators: X, sites: [0]}]",
 ]
 
@@ -92,7 +92,7 @@ def test_more_samples_go_on_with_the_same_chains(run, tmp_path):
     ).stdout  # fmt: skip
 
 
-LABEL = "task.observables.a"
+LABEL = "observables.a"
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ LABEL = "task.observables.a"
         (["task.run=RUN", f"{LABEL}=spin"], f"{LABEL}=spin is not valid; valid: pauli"),
         (["task.run=RUN", f"{LABEL}=pauli"], f"{LABEL}.terms=null is not valid; valid: a list of lines"),
         (["task.run=RUN", f"{LABEL}=pauli", f"{LABEL}.terms=[1.0 Z9]"], f"{LABEL}.terms="),
-        (["task.run=RUN", "task.observables=3"], "task.observables=3 is not valid; valid: a mapping"),
-        (["task.run=RUN", "task.observables={1a: pauli}"], "task.observables.1a"),
+        (["task.run=RUN", "observables=3"], "observables=3 is not valid; valid: a list of names, or a mapping"),
+        (["task.run=RUN", "observables={1a: pauli}"], "observables.1a"),
         (["task.run=RUN", "init_from=RUN"], "init_from="),
         (["task.run=RUN", "task.samples=0"], "task.samples=0 is not valid"),
     ],
@@ -127,8 +127,8 @@ def test_the_configuration_is_that_of_the_run(run):
     own = load_run(run).config
     assert (config.lattice, config.hamiltonian, config.ansatz) == (own.lattice, own.hamiltonian, own.ansatz)
     assert config.sampler == own.sampler and config.sector == own.sector == 0 and config.task.n_steps == 512
-    words = ["hamiltonian.J=[1,0.2]", "sampler.n_samples=128", "task.observables.v_score=pauli"]
-    words.append("task.observables.v_score.terms=[1.0 Z0]")
+    words = ["hamiltonian.J=[1,0.2]", "sampler.n_samples=128", "observables.v_score=pauli"]
+    words.append("observables.v_score.terms=[1.0 Z0]")
     other = compose(["task=evaluate", f"task.run={run}", *words], 1)
     assert other.hamiltonian.J == (1.0, 0.2) and other.sampler.n_samples == 128 and other.ansatz == own.ansatz
     assert from_plain(to_plain(other)) == other

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 class Observable:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
-    place: ClassVar[str] = "task.observables.LABEL"  # where a choice stands
+    place: ClassVar[str] = "observables.LABEL"  # where a choice stands
+
+    few_values: ClassVar[int] = 1  # values of each sample that are kept to the end, at most; 0 where sums are kept
 
     def resolved(self, context: Context, prefix: str) -> Self:
         """Every key in its final form; InputError where it does not fit the system. ``prefix``: the key it is under."""

@@ -19,6 +19,7 @@ class Task:
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     prefix: ClassVar[str] = ""  # of the name of its runs
     optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
+    measures: ClassVar[bool] = False  # whether it measures observables
     source_key: ClassVar[str | None] = None  # which names a run whose system and wave function it takes over
 
     def resolved(self, context: Context) -> Self:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import Examples, derived, inner_mapping, key
-from nqs_hpc.choices.observable.base import Observable
+from nqs_hpc.choices.keys import Examples, derived, key
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import Check, bad
+from nqs_hpc.inputs.checks import Check, Invalid, bad
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
     from nqs_hpc.types import Task as Functions
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise Invalid
+    return value
 
 
 @dataclass(frozen=True)
@@ -24,52 +30,71 @@ class Evaluate(Task):
     prefix: ClassVar[str] = "evaluate-"
     source_key: ClassVar[str | None] = "run"
     optimizes: ClassVar[bool] = False
+    measures: ClassVar[bool] = True
     run: str = key(
         Check("the folder of a run, or one of its checkpoints step_….h5", checks.path.read),
         "run folder or checkpoint file, whose wave function is evaluated: lattice, hamiltonian, ansatz, sampler, "
         "sector, seed, symmetrize and precision are those of the run where they are not given",
     )
-    samples: int = key(checks.integer(), "samples, rounded up to whole calls of the sampler", physics=False)
-    observables: dict[str, Observable] = inner_mapping(
-        "observable",
-        "task.observables",
-        "what is measured beside the energy, {LABEL: {name: pauli, terms: [...]}, ...}; one key alone: "
-        "task.observables.LABEL.terms",
+    samples: int = key(checks.integer(), "samples at most, rounded up to whole calls of the sampler", physics=False)
+    error: float | None = key(
+        checks.optional(checks.positive), "the standard error at which it ends before that; null: none", physics=False
     )
-    n_steps: int = derived(physics=False)  # calls of the sampler
+    error_of: str = key(
+        Check("energy, or the name of a number that is measured: LABEL or LABEL.OUTPUT", _name),
+        "what that error is of: energy, or an observable",
+        physics=False,
+    )
+    n_steps: int = derived(physics=False)  # calls of the sampler, at most
 
     def resolved(self, context: Context) -> Self:
         a_step = context.sampler.samples_a_step(context.hilbert)
         n_steps = 1 if context.sampler.is_exact else -(-self.samples // a_step)
         # the values of all samples are kept, twice while a step replaces them, and held by the host once more
-        most = int(context.memory_gib * 2**30 / 64 / (1 + len(self.observables)))
+        n_values = 1 + sum(one.few_values for one in context.observables.values())
+        most = int(context.memory_gib * 2**30 / 64 / n_values)
         if n_steps * a_step > most:
             why = f"the local values of all samples are kept within memory_gib={context.memory_gib:g}"
             raise bad("task.samples", self.samples, f"at most {most}: {why}")
-        measured = {
-            label: one.resolved(context, f"task.observables.{label}") for label, one in self.observables.items()
-        }
-        return dataclasses.replace(self, n_steps=n_steps, observables=measured)
+        label = self.error_of.partition(".")[0]
+        if self.error_of != "energy" and label not in context.observables:
+            raise bad("task.error_of", self.error_of, ", ".join(["energy", *context.observables]))
+        return dataclasses.replace(self, n_steps=n_steps)
 
     @property
-    def total_steps(self) -> int:
-        return self.n_steps
+    def total_steps(self) -> int | None:
+        return self.n_steps if self.error is None else None
 
     def make(self, pieces: Pieces) -> Functions:
-        from nqs_hpc.tasks.evaluate import evaluate
+        from nqs_hpc.tasks.evaluate import Goal, evaluate
         from nqs_hpc.tasks.final import System
 
-        operator = pieces.operator
+        operator, observables = pieces.operator, pieces.observables()
+        self._check_goal(observables)
         return evaluate(
             pieces.ansatz,
             operator,
-            {label: one.make(pieces) for label, one in self.observables.items()},
+            observables,
             pieces.sampler,
             pieces.comm,
-            hilbert=pieces.hilbert,
+            basis=pieces.basis,
             system=System(pieces.lattice.n_sites, operator.bounds, operator.e_infinity),
             n_steps=self.n_steps,
+            goal=None if self.error is None else Goal(self.error, self.error_of),
             seed=pieces.seed,
             chunk=pieces.chunk,
             memory=pieces.memory,
         )
+
+    def _check_goal(self, observables: Mapping[str, Any]) -> None:
+        """Raise InputError where the error asked for is not of a number with an error."""
+        label = self.error_of.partition(".")[0]
+        if self.error is None or self.error_of == "energy":
+            return
+        one = observables[label]
+        numbers = [f"{label}.{output.name}" if output.name else label for output in one.outputs if output.shape == ()]
+        if one.sums is not None:
+            why = f"the error of {label} is not known"
+            raise bad("task.error_of", self.error_of, f"energy, or another observable: {why}")
+        if self.error_of not in numbers:
+            raise bad("task.error_of", self.error_of, ", ".join(["energy", *numbers]))

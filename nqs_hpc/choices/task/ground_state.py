@@ -14,6 +14,7 @@ from nqs_hpc.types import Task as Functions
 
 @dataclass(frozen=True)
 class GroundState(Task):
+    measures: ClassVar[bool] = True
     examples: ClassVar[Examples] = ({"n_steps": 3, "final_samples": 64},)
     n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
     final_samples: int = key(
@@ -56,4 +57,7 @@ class GroundState(Task):
             memory=pieces.memory,
             average=optimizer.average,
             broadcast=optimizer.broadcast,
+            observables=pieces.observables(),
+            every=pieces.every,
+            basis=pieces.basis,
         )
