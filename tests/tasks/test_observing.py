@@ -1,0 +1,83 @@
+"""Observables over samples: bins of chains against the series of all samples, exact sums against sums by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nqs_hpc.library import build
+from nqs_hpc.parallel.comm import serial
+from nqs_hpc.stats.jackknife import jackknife
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.tasks.observing import Tally, bins, observing
+from nqs_hpc.types import Local, Observable, Output, PauliString
+
+N = 6
+CALLS = 3
+SYSTEM = ["lattice.length=6", "ansatz.init_scale=0.3"]
+
+
+def second_moments(means):
+    """From the sites' values and their products with site 0: the connected correlations with site 0."""
+    values = np.real(means)
+    return {"connected": values[..., N:] - values[..., :1] * values[..., :N], "first": values[..., 0]}
+
+
+SITES = Observable(
+    Local(lambda ansatz: lambda frozen, s_BN, time=None: jnp.concatenate([s_BN, s_BN * s_BN[:, :1]], axis=1) * 1.0),
+    (Output("connected", shape=(N,)), Output("first", "hbar")),
+    second_moments,
+    n_values=2 * N,
+)
+ONE = Observable(Local(lambda ansatz: lambda frozen, s_BN, time=None: s_BN[:, 0] * 1.0))
+STRINGS = Observable(strings=((PauliString(1.0, "X", (0,)),), (PauliString(2.0, "ZZ", (1, 2)),)), n_values=2,
+                     outputs=(Output(shape=(2,)),))  # fmt: skip
+OBSERVED = {"sites": SITES, "one": ONE, "strings": STRINGS}
+
+
+@pytest.fixture(scope="module", params=["sampler=metropolis", "sampler=enumerate"])
+def measured(request):
+    own = ["sampler.n_chains=16", "sampler.n_samples=320"] if "metropolis" in request.param else []
+    parts = build([*SYSTEM, request.param, *own])
+    sampler, basis = parts.sampler, Basis(parts.hilbert)
+    seen = observing(parts.ansatz, [], OBSERVED, sampler, serial(), basis=basis, chunk=None, memory=2**16)
+    key = jax.random.key_data(jax.random.key(3))
+    params, chains = parts.ansatz.init(jax.random.key(1)), sampler.init(key)
+    tally, calls, measure = Tally(seen, sampler), [], jax.jit(seen.measure)
+    for call in range(CALLS if sampler.chain_length else 1):
+        chains, samples, counts = jax.jit(sampler.sample)(jax.random.key_data(jax.random.key(call)), params, chains)
+        tally.add(measure(params, samples, counts, 0)[0])
+        calls.append(samples)
+    return parts, params, calls, {one.name: one for one in tally.results()}
+
+
+def test_bins_are_the_jackknife_over_chains(measured):
+    parts, _, calls, found = measured
+    s = np.stack([np.asarray(call.s_BN) for call in calls]).astype(float)
+    w = np.stack([np.asarray(call.w_B) for call in calls]) / len(calls)
+    values = np.concatenate([s, s * s[..., :1]], axis=-1)
+    n_chains = bins(parts.sampler)[1]
+    shape = (len(calls), n_chains, -1)
+    w_C = w.reshape(shape).sum(axis=(0, 2))
+    sums = (w[..., None] * values).reshape(*shape, 2 * N).sum(axis=(0, 2))
+    by_hand = jackknife(sums.astype(complex), w_C, second_moments)
+    for name in ("connected", "first"):
+        assert found[f"sites.{name}"].value == pytest.approx(by_hand[name].value, abs=1e-12)
+        error = by_hand[name].error if parts.sampler.chain_length else 0.0
+        assert found[f"sites.{name}"].error == pytest.approx(error, abs=1e-12)
+    # of few chains the series knows tau, and its error is no smaller
+    assert found["one"].value == pytest.approx(found["sites.first"].value, abs=1e-12)
+    assert found["one"].error >= found["sites.first"].error * (1 - 1e-9)
+    assert found["sites.first"].output.unit == "hbar" and found["sites.first"].statistics is None
+    assert (found["one"].statistics["r_hat"] is None) == (parts.sampler.chain_length == 0)
+
+
+def test_sums_of_pauli_strings_beside_other_values(measured):
+    parts, params, calls, found = measured
+    s = np.concatenate([np.asarray(call.s_BN) for call in calls])
+    w = np.concatenate([np.asarray(call.w_B) for call in calls]) / len(calls)
+    log_psi = jax.vmap(lambda s_N: parts.ansatz.log_psi(params, s_N))
+    flipped = s.copy()
+    flipped[:, 0] *= -1
+    x = np.exp(np.asarray(log_psi(flipped)) - np.asarray(log_psi(s)))
+    assert found["strings"].value == pytest.approx([w @ x, 2 * w @ (s[:, 1] * s[:, 2])], abs=1e-12)
