@@ -18,9 +18,11 @@ import numpy as np
 from nqs_hpc.choices import choice
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import read
+from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.config.defaults import FIELDS, check_choice, compose_groups, filled, is_group, refuse_code
 from nqs_hpc.config.files import check_folder, check_packages, check_source
-from nqs_hpc.config.identity import run_folder
+from nqs_hpc.config.identity import run_folder, to_plain
+from nqs_hpc.config.observables import KEY
 from nqs_hpc.config.resolve import resolve
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
@@ -205,6 +207,17 @@ def hamiltonian(given: Mapping[str, Any], lattice: Lattice) -> Hamiltonian:
     refuse_code("hamiltonian", data)
     found: Hamiltonian = read(choice("hamiltonian", str(name)), data, "hamiltonian", name=name)
     return found.resolved(lattice)
+
+
+def observables_of(config: Config, given: Any) -> dict[str, Observable]:
+    """Checked observables, by label, of what the key ``observables`` takes, for the system of ``config``; raises
+    InputError.
+    """
+    plain = {name: value for name, value in to_plain(config).items() if name != KEY}
+    # a run that took over another's wave function is a system of its own by now
+    plain["task"] = {"name": "ground_state"} if config.task.source() is not None else plain["task"]
+    measured: dict[str, Observable] = from_plain(plain | {KEY: given}).observables.measured
+    return measured
 
 
 class _Override(NamedTuple):

@@ -1,14 +1,16 @@
-"""A configuration and the parts of its job, for one process and one's own script."""
+"""A configuration and the parts of its job, for one's own script."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from nqs_hpc.config.compose import checked, from_plain
 from nqs_hpc.config.schema import Config
 
 if TYPE_CHECKING:
+    from nqs_hpc.parallel.world import World
     from nqs_hpc.parts import Parts, Plan
 
 Given = Config | Sequence[str] | Mapping[str, Any]
@@ -29,17 +31,26 @@ def compose(given: Given = ()) -> Config:
     return checked(list(given), 1)
 
 
-def build(given: Given = (), plan: Plan | None = None) -> Parts:
-    """The parts of a job on this process alone: lattice, hilbert, operator, ansatz, sampler, update, driver, plan.
+def build(given: Given = (), plan: Plan | None = None, *, ranks: bool = False) -> Parts:
+    """The parts of a job: lattice, hilbert, operator, ansatz, sampler, task, driver, plan.
 
-    ``given``: what `compose` takes. ``plan``: what ``auto`` chose earlier; without it that is decided here. Switches
-    64-bit numbers of jax on (`double_precision`).
+    ``given``: what `compose` takes. ``plan``: what ``auto`` chose earlier; without it that is decided here. ``ranks``:
+    on all ranks of this script together, which each call it, as mpiexec or srun started them; else on this process
+    alone. Switches 64-bit numbers of jax on (`double_precision`).
     """
     double_precision()
-    from nqs_hpc.parallel.comm import serial
+    from nqs_hpc.parallel.comm import comm, serial
     from nqs_hpc.parts import build
 
-    return build(compose(given), serial(), plan)
+    return build(compose(given), comm(all_ranks()) if ranks else serial(), plan)
+
+
+@cache
+def all_ranks() -> World:
+    """The ranks of this script, MPI started at the first call."""
+    from nqs_hpc.parallel.world import world
+
+    return world()
 
 
 def double_precision() -> None:

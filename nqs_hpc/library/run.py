@@ -30,24 +30,26 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from nqs_hpc.job.checkpoint import Stored
-    from nqs_hpc.library.wave import Expectation, Wave
+    from nqs_hpc.library.wave import Expectation, Measured, Wave
     from nqs_hpc.parts import Parts
     from nqs_hpc.types import Tree
 
 
-def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool = False) -> Run:
+def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool = False, ranks: bool = False) -> Run:
     """The run in ``folder``, finished or not; ``step`` picks one of its checkpoints in place of the newest.
 
     ``allow_import``: whether the wave function of a run with ansatz=flax or equinox may import the module that the
-    folder names, which runs its code. Raises ValueError, one line, where there is no run, its config.yaml cannot be
-    read, or it has no such checkpoint.
+    folder names, which runs its code. ``ranks``: in a script under mpiexec or srun, whose ranks all make the same
+    calls, `expect` and `measure` share the chains between them, and return the same on each.
+
+    Raises ValueError, one line, where there is no run, its config.yaml cannot be read, or it has no such checkpoint.
     """
     place = Path(folder)
     path = place / "config.yaml"
     if not path.is_file():
         what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "does not exist"
         raise ValueError(f"{reading.printable(str(place), 1000)} {what}; valid: the folder of a run that has started")
-    run = Run(place, read_config(path), step, allow_import=allow_import)
+    run = Run(place, read_config(path), step, allow_import=allow_import, ranks=ranks)
     if step is not None:
         run.checkpoint  # noqa: B018 - a step without checkpoint is an error of this call, not of a later one
     return run
@@ -68,8 +70,11 @@ def read_config(path: Path) -> Config:
 class Run:
     """A run folder; what `load_run` returns."""
 
-    def __init__(self, folder: Path, config: Config, step: int | None, *, allow_import: bool = False) -> None:
+    def __init__(
+        self, folder: Path, config: Config, step: int | None, *, allow_import: bool = False, ranks: bool = False
+    ) -> None:
         self.folder, self.config, self._step, self._allow_import = folder, config, step, allow_import
+        self._ranks = ranks
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r})"
@@ -95,7 +100,7 @@ class Run:
 
     @cached_property
     def parts(self) -> Parts:
-        """What the run computes with, built for this process alone: lattice, operator, ansatz, sampler, …"""
+        """What the run computes with: lattice, operator, ansatz, sampler, …"""
         from nqs_hpc.parts import Plan
 
         if self.config.ansatz.runs_code and not self._allow_import:
@@ -103,7 +108,7 @@ class Run:
             raise ValueError(
                 f"{self.folder} names {module}: valid: load_run(..., allow_import=True), which runs its code"
             )
-        return build(self.config, Plan(**self.checkpoint.meta["plan"]))
+        return build(self.config, Plan(**self.checkpoint.meta["plan"]), ranks=self._ranks)
 
     @cached_property
     def checkpoint(self) -> Stored:
@@ -170,6 +175,15 @@ class Run:
         another gauge, whether its elements carry these signs, as those of `build` do. Raises ValueError, one line.
         """
         return self._wave.expect(operator, n_samples=n_samples, seed=seed, marshall=marshall)
+
+    def measure(self, observables: Any, *, n_samples: int | None = None, seed: int = 0) -> dict[str, Measured]:
+        """What task=evaluate measures: results by name, LABEL or LABEL.OUTPUT, each with value, error, unit and axes.
+
+        ``observables`` as the key: ``["total_spin", "spin_correlations"]``, or ``{"zz": {"name": "pauli", "terms":
+        ["1.0 Z0 Z3"]}}``. All of them see the same samples, and sums of Pauli strings share the ratios of ψ.
+        ``n_samples`` and ``seed`` as `expect`. Raises ValueError, one line.
+        """
+        return self._wave.measure(observables, n_samples=n_samples, seed=seed)
 
     def export(self, path: str | Path) -> Path:
         """Write what plain NumPy can read without this package: an .npz of ``params/NAME``, ``metrics/NAME``, and as

@@ -12,19 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nqs_hpc.config.basis import basis_of
+from nqs_hpc.config.compose import observables_of
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.library.observables import observable
+from nqs_hpc.operators.local_values import local_values
 from nqs_hpc.parallel.chunk import chunked_map
-from nqs_hpc.parallel.comm import serial
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parts import Parts
-from nqs_hpc.stats.chains import diagnostics
 from nqs_hpc.system.basis import signs_of_states
 from nqs_hpc.system.hilbert import members
-from nqs_hpc.tasks.evaluation import evaluation
-from nqs_hpc.tasks.final import joined
-from nqs_hpc.types import Operator, Samples, Tree
+from nqs_hpc.tasks.observing import Observing, Tally, observing
+from nqs_hpc.types import Observable, Operator, Result, Samples, Tree
 
 
 class Expectation(NamedTuple):
@@ -38,6 +38,16 @@ class Expectation(NamedTuple):
     n_samples: int
 
 
+class Measured(NamedTuple):
+    """A result of an observable."""
+
+    value: np.ndarray  # a number or an array
+    error: np.ndarray  # standard error of each of its entries; 0 where the sum is exact, NaN where it is not known
+    unit: str
+    axes: dict[str, np.ndarray]  # what the entries of an array belong to
+    statistics: dict[str, float | None]  # of a number: variance, r_hat, tau, n_eff, where they are known
+
+
 class Wave(NamedTuple):
     """Functions of fixed parameters; `library.run.Run` says what each takes and returns."""
 
@@ -45,11 +55,12 @@ class Wave(NamedTuple):
     log_psi: Callable[[ArrayLike], np.ndarray]
     sample: Callable[..., np.ndarray]
     expect: Callable[..., Expectation]
+    measure: Callable[..., dict[str, Measured]]
     signs_N: np.ndarray | None  # of Marshall's rule, where it is on
 
 
 def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | None = None) -> Wave:
-    """The wave function of ``params``, computed on this process alone; ``learnt`` as `learnt_chains`."""
+    """The wave function of ``params``, on the ranks that ``parts`` were built for; ``learnt`` as `learnt_chains`."""
     ansatz, sampler, hilbert, chunk = parts.ansatz, parts.sampler, parts.hilbert, parts.plan.chunk_size
     basis = basis_of(config, parts.lattice)
     signs_N = basis.signs_N
@@ -57,10 +68,22 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
     most = chunk or sampler.n_samples
     log_psi_of = jax.jit(lambda params, s_BN: chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, most))
     fresh, draw = jax.jit(sampler.init), jax.jit(sampler.sample)
+    comm = parts.pieces.comm
+    rank, of_all_ranks = np.int32(comm.rank), jax.jit(comm.gather)
+
+    def gathered(x_B: jax.Array) -> np.ndarray:
+        """Of all ranks, chain by chain."""
+        x_RB = np.asarray(of_all_ranks(x_B))
+        return x_RB.reshape(-1, *x_RB.shape[2:])
+
+    def programs(observables: dict[str, Observable]) -> tuple[Observing, Callable[..., Any]]:
+        memory = int(config.memory_gib * 2**30)
+        seen = observing(ansatz, [], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
+        return seen, jax.jit(seen.measure)
 
     @functools.lru_cache(maxsize=8)  # the same operator again is not compiled again
-    def evaluation_of(operator: Operator) -> Callable[..., Any]:
-        return jax.jit(evaluation(ansatz, operator, serial(), chain_length=sampler.chain_length, chunk=chunk))
+    def program_of(operator: Operator) -> tuple[Observing, Callable[..., Any]]:
+        return programs({"operator": Observable(local_values(operator, chunk=chunk))})
 
     def log_psi(s: ArrayLike) -> np.ndarray:
         s = np.asarray(s)
@@ -79,7 +102,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
     def calls(seed: int) -> Iterator[tuple[Samples, dict[str, jax.Array]]]:
         """Call after call of the sampler, on fresh chains that were warmed up."""
         checks.apply(checks.integer(least=0), "seed", seed)
-        chains = fresh(purpose_key(seed, Purpose.LIBRARY_CHAINS))
+        chains = fresh(purpose_key(seed, Purpose.LIBRARY_CHAINS), rank)
         if sampler.inherit is not None and learnt is not None:
             chains = sampler.inherit(chains, learnt)
         for call in range(sampler.warmup_calls):
@@ -92,31 +115,48 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
         n = checks.apply(checks.integer(), "n", n)
         if sampler.chain_length == 0:  # all states with their weights
             samples, _ = next(calls(seed))
-            w_B = np.asarray(samples.w_B)
+            w_B = gathered(samples.w_B)
             generator = np.random.default_rng(purpose_key(seed, Purpose.LIBRARY_SAMPLE))
-            return np.asarray(samples.s_BN)[generator.choice(len(w_B), n, p=w_B / w_B.sum())]
+            return gathered(samples.s_BN)[generator.choice(len(w_B), n, p=w_B / w_B.sum())]
         pieces = []
         for samples, _ in itertools.islice(calls(seed), -(-n // sampler.n_samples)):
-            s_CLN = np.asarray(samples.s_BN).reshape(-1, sampler.chain_length, hilbert.n_sites)
+            s_CLN = gathered(samples.s_BN).reshape(-1, sampler.chain_length, hilbert.n_sites)
             pieces.append(s_CLN.transpose(1, 0, 2).reshape(-1, hilbert.n_sites))
         return np.concatenate(pieces)[:n]
 
-    def expect(
-        operator: Any = None, *, n_samples: int | None = None, seed: int = 0, marshall: bool | None = None
-    ) -> Expectation:
-        found = observable(operator, parts, signs_N, marshall)
+    def results_of(
+        seen: Observing, measure: Callable[..., Any], n_samples: int | None, seed: int
+    ) -> tuple[list[Result], int]:
         length, n_calls = sampler.chain_length, 1
         if length:
             wanted = config.sampler.final_chain_length(config.task.samples_of_end or 0) * (sampler.n_samples // length)
             if n_samples is not None:
                 wanted = checks.apply(checks.integer(), "n_samples", n_samples)
             n_calls = -(-wanted // sampler.n_samples)
-        evaluate = evaluation_of(found)
-        pieces = [evaluate(params, *one) for one in itertools.islice(calls(seed), n_calls)]
-        total = joined(pieces, sampler)
-        judged = diagnostics(total.e_loc_A, total.w_A, total.chain_length, error=total.error)
-        return Expectation(
-            total.mean.real, total.error, total.variance, judged["r_hat"], judged["tau"], len(total.e_loc_A)
-        )
+        tally = Tally(seen, sampler)
+        for samples, counts in itertools.islice(calls(seed), n_calls):
+            tally.add(measure(params, samples, counts, rank)[0])
+        return tally.results(), n_calls * sampler.n_samples
 
-    return Wave(params, log_psi, sample, expect, signs_N)
+    def expect(
+        operator: Any = None, *, n_samples: int | None = None, seed: int = 0, marshall: bool | None = None
+    ) -> Expectation:
+        [found], n_drawn = results_of(*program_of(observable(operator, parts, signs_N, marshall)), n_samples, seed)
+        known = found.statistics or {}
+        variance, r_hat, tau = (known.get(name) for name in ("variance", "r_hat", "tau"))
+        return Expectation(float(found.value), float(found.error), variance or 0.0, r_hat, tau, n_drawn)
+
+    def measure(observables: Any, *, n_samples: int | None = None, seed: int = 0) -> dict[str, Measured]:
+        chosen = observables_of(config, observables)
+        made = {label: one.make(parts.pieces) for label, one in chosen.items()}
+        if not made:
+            raise bad("observables", observables, "at least one observable")
+        found, _ = results_of(*programs(made), n_samples, seed)
+        return {
+            one.name: Measured(
+                one.value[()], one.error[()], one.output.unit, dict(one.output.axes), one.statistics or {}
+            )
+            for one in found
+        }
+
+    return Wave(params, log_psi, sample, expect, measure, signs_N)

@@ -34,6 +34,7 @@ class Parts(NamedTuple):
     plan: Plan
     n_parameters: int  # real degrees of freedom
     symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
+    pieces: Pieces  # what tasks and observables are made from
 
     @property
     def driver(self) -> Any:
@@ -84,7 +85,8 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
-    return Parts(lattice, hilbert, operator, ansatz, sampler, config.task.make(pieces), plan, form.n_real, symmetry)
+    task = config.task.make(pieces)
+    return Parts(lattice, hilbert, operator, ansatz, sampler, task, plan, form.n_real, symmetry, pieces)
 
 
 def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:

@@ -62,7 +62,7 @@ class Memory(NamedTuple):
     w_C: Array
     squares_K: Array  # weighted, of the modulus
     bins_ED: Array  # of each bin of chains sum w and sum w x
-    whole_D: Array  # weighted sums of what is no mean of local values
+    whole_D: Array  # weighted sums of what is not a mean of local values
     counts: dict[str, Array]  # of the sampler, summed over ranks and calls
     reached: Array  # bool: the error that was asked for is reached
 

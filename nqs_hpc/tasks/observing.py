@@ -47,7 +47,7 @@ class Seen(NamedTuple):
     series_AK: Array  # complex128, of all samples in the global order of chains
     w_A: Array
     bins_ED: Array  # of each bin sum w and sum w x: (n_bins, 1 + D), complex128
-    whole_D: Array  # weighted sums of what is no mean of local values
+    whole_D: Array  # weighted sums of what is not a mean of local values
 
 
 class Observing(NamedTuple):

@@ -27,7 +27,7 @@ def numbers_of(results: Iterable[Result]) -> dict[str, tuple[float, float]]:
 
 def told(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
     """The ``observables`` of summary.json: of a number its value with what is known of it, tau in samples, R-hat null
-    below 16 samples a chain; of an array its shape, for observables.h5 holds it.
+    below 16 samples a chain; of an array its shape; observables.h5 holds the array.
     """
     found: dict[str, dict[str, Any]] = {}
     for one in results:

@@ -31,7 +31,7 @@ def test_the_notebook_runs_as_it_stands(ring, tmp_path):
     ratio, m = float(said[3].split()[-1]), float(said[4].split()[-1])
     assert 0 < ratio < 0.5 and 0.3 < m < 1  # a ferromagnet near its transition
     assert "Expectation(mean=0." in said[5] and float(said[6].split()[-1]) > energy
-    assert [int(line.split()[0]) for line in said[7:]] == [1, 2, 3, 4, 5]
+    assert [int(line.split()[0]) for line in said[8:]] == [1, 2, 3, 4, 5]
     assert np.load(tmp_path / "ring.npz")["params/w"].shape == (8, 8)
 
 
