@@ -135,9 +135,14 @@ class Local(NamedTuple):
 
     ``prepare(ansatz) -> values`` and ``values(frozen, s_BN, time=None) -> (B, ...)``, of samples of |psi|^2 and
     ``frozen = ansatz.freeze(params)``: the mean over the samples is <psi|A|psi> / <psi|psi>. No collectives.
+
+    Where many values can be summed without holding those of all samples, ``binned(ansatz)`` is
+    ``(frozen, s_BN, w_B, bin_B, n_bins) -> (n_bins, D)``: of each bin the sum of weight times value over this rank's
+    samples, ``bin_B`` (integers) saying which bin a sample is in and ``n_bins`` static.
     """
 
     prepare: Callable[[Ansatz], Callable[..., Array]]
+    binned: Callable[[Ansatz], Callable[..., Array]] | None = None
 
 
 class Output(NamedTuple):

@@ -52,7 +52,7 @@ def local_energies(
         diagonal_B = chunked_map(now.diagonal, s_BN, chunk)
         if now.n_connected == 0:
             return diagonal_B
-        pairs = pairs_at_once(ansatz, now, frozen, s_BN[0], chunk)
+        pairs = pairs_at_once(ansatz, now.connected, frozen, s_BN[0], chunk)
         if are_many(now, s_BN, chunk, memory):
             size = min(MOVES, held, now.n_connected)
             samples = min(chunk or len(s_BN), max(1, held // size))
@@ -81,10 +81,10 @@ def are_many(operator: Operator, s_BN: Array, chunk: int | None, memory: int = M
     return min(chunk or len(s_BN), len(s_BN)) * numbers > memory / 16  # numbers of 8 bytes
 
 
-def pairs_at_once(ansatz: Ansatz, operator: Operator, frozen: Tree, s_N: Array, chunk: int | None) -> int:
+def pairs_at_once(ansatz: Ansatz, connected: Connected, frozen: Tree, s_N: Array, chunk: int | None) -> int:
     if chunk is None:
         return PAIRS
-    cache, (moves, _) = jax.eval_shape(ansatz.prepare, frozen, s_N), jax.eval_shape(operator.connected, s_N)
+    cache, (moves, _) = jax.eval_shape(ansatz.prepare, frozen, s_N), jax.eval_shape(connected, s_N)
     move = of_one(moves)
     of_sample = activations(jax.make_jaxpr(ansatz.prepare)(frozen, s_N).jaxpr)
     of_pair = activations(jax.make_jaxpr(ansatz.log_ratio)(frozen, s_N, cache, move).jaxpr)
@@ -108,22 +108,30 @@ def of_living_pairs(ansatz: Ansatz, connected: Connected, frozen: Tree, pairs: i
 
     def of_samples(s_bN: Array) -> Array:
         moves_bKF, elements_bK = jax.vmap(connected)(s_bN)
-        cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
-        if shares(ansatz, frozen, *of_one((s_bN, cache_b, moves_bKF))):
-            return sample_by_sample(ansatz, frozen, s_bN, cache_b, moves_bKF, elements_bK, pairs)
-        return pair_by_pair(ansatz, frozen, s_bN, cache_b, moves_bKF, elements_bK, pairs)
+        ratios_bK = living_ratios(ansatz, frozen, s_bN, moves_bKF, elements_bK != 0, pairs)
+        return jnp.sum(elements_bK * ratios_bK, axis=1)
 
     return of_samples
 
 
+def living_ratios(ansatz: Ansatz, frozen: Tree, s_bN: Array, moves_bKF: Move, alive_bK: Array, pairs: int) -> Array:
+    """psi(s') / psi(s) of the pairs of samples (b, N) and moves that are alive, ``pairs`` at a time; 0 of the others:
+    (b, K).
+    """
+    cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
+    share = shares(ansatz, frozen, *of_one((s_bN, cache_b, moves_bKF)))
+    ask = sample_by_sample if share else pair_by_pair
+    return ask(ansatz, frozen, s_bN, cache_b, moves_bKF, alive_bK, pairs)
+
+
 def pair_by_pair(
-    ansatz: Ansatz, frozen: Tree, s_bN: Array, cache_b: Tree, moves_bKF: Move, elements_bK: Array, pairs: int
+    ansatz: Ansatz, frozen: Tree, s_bN: Array, cache_b: Tree, moves_bKF: Move, alive_bK: Array, pairs: int
 ) -> Array:
     """The living pairs of all samples, a batch at a time."""
-    n_connected = elements_bK.shape[1]
-    n_pairs, size = elements_bK.size, min(pairs, elements_bK.size)
+    n_connected = alive_bK.shape[1]
+    n_pairs, size = alive_bK.size, min(pairs, alive_bK.size)
     moves = jax.tree.map(lambda x: x.reshape(n_pairs, x.shape[-1]), moves_bKF)
-    alive = elements_bK.ravel() != 0
+    alive = alive_bK.ravel()
     # the places of the living pairs in front; behind them, places beyond the last, which read and write nothing
     places = jnp.nonzero(alive, size=n_pairs + size, fill_value=n_pairs)[0]
 
@@ -141,16 +149,15 @@ def pair_by_pair(
     dtype = jax.eval_shape(ansatz.log_ratio, frozen, *one).dtype
     nothing = (jnp.int32(0), jnp.zeros(n_pairs, dtype))
     _, ratios = jax.lax.while_loop(lambda carry: carry[0] < jnp.sum(alive), ask, nothing)
-    return jnp.sum(elements_bK * ratios.reshape(elements_bK.shape), axis=1)
+    return ratios.reshape(alive_bK.shape)
 
 
 def sample_by_sample(
-    ansatz: Ansatz, frozen: Tree, s_bN: Array, cache_b: Tree, moves_bKF: Move, elements_bK: Array, pairs: int
+    ansatz: Ansatz, frozen: Tree, s_bN: Array, cache_b: Tree, moves_bKF: Move, alive_bK: Array, pairs: int
 ) -> Array:
     """The living moves of each sample in front, ``log_ratios`` of some of every sample at a time."""
-    n_samples, n_connected = elements_bK.shape
+    n_samples, n_connected = alive_bK.shape
     size = min(n_connected, max(1, pairs // n_samples))
-    alive_bK = elements_bK != 0
     find = jax.vmap(lambda alive_K: jnp.nonzero(alive_K, size=n_connected + size, fill_value=n_connected)[0])
     places_bK = find(alive_bK)
     most = jnp.max(jnp.sum(alive_bK, axis=1))
@@ -166,9 +173,9 @@ def sample_by_sample(
         return start + size, ratios_bK.at[rows_b, place_bk].set(jnp.exp(log_ratios_bk), mode="drop")
 
     dtype = jax.eval_shape(ansatz.log_ratios, frozen, *of_one((s_bN, cache_b, moves_bKF))).dtype
-    nothing = (jnp.int32(0), jnp.zeros(elements_bK.shape, dtype))
+    nothing = (jnp.int32(0), jnp.zeros(alive_bK.shape, dtype))
     _, ratios_bK = jax.lax.while_loop(lambda carry: carry[0] < most, ask, nothing)
-    return jnp.sum(elements_bK * ratios_bK, axis=1)
+    return ratios_bK
 
 
 def in_blocks(ansatz: Ansatz, operator: Operator, frozen: Tree, size: int, pairs: int) -> Callable[[Array], Array]:
