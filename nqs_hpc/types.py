@@ -174,6 +174,7 @@ class Observable(NamedTuple):
     sums: Callable[[Ansatz], Callable[[Tree, Samples], Array]] | None = None
     n_values: int = 1  # D
     joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
+    takes_params: bool = False  # whether local values are of the parameters in place of what ``freeze`` makes of them
 
 
 class Result(NamedTuple):
