@@ -137,12 +137,13 @@ class Local(NamedTuple):
     ``frozen = ansatz.freeze(params)``: the mean over the samples is <psi|A|psi> / <psi|psi>. No collectives.
 
     Where many values can be summed without holding those of all samples, ``binned(ansatz)`` is
-    ``(frozen, s_BN, w_B, bin_B, n_bins) -> (n_bins, D)``: of each bin the sum of weight times value over this rank's
-    samples, ``bin_B`` (integers) saying which bin a sample is in and ``n_bins`` static.
+    ``(frozen, s_BN, w_B, bin_B, n_bins, few) -> (n_bins, D), (B, len(few))``: of each bin the sum of weight times value
+    over this rank's samples, ``bin_B`` (integers) saying which bin a sample is in and ``n_bins`` static; and of the
+    values with the numbers ``few`` (static) those of each sample.
     """
 
     prepare: Callable[[Ansatz], Callable[..., Array]]
-    binned: Callable[[Ansatz], Callable[..., Array]] | None = None
+    binned: Callable[[Ansatz], Callable[..., tuple[Array, Array]]] | None = None
 
 
 class Output(NamedTuple):

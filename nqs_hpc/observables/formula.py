@@ -96,7 +96,9 @@ def read(text: str, names: Names, hilbert: Hilbert) -> Formula:
             except ArithmeticError:  # of numbers alone, 1 / 0
                 value = np.asarray(np.nan)
         if value.shape != ():
-            raise ValueError(f"it is one value a site, {value.shape[0]} in all; a number, as of mean, sum or s[0], is valid")
+            raise ValueError(
+                f"it is one value a site, {value.shape[0]} in all; a number, as of mean, sum or s[0], is valid"
+            )
         if not np.isfinite(value):
             raise ValueError(f"it is {value} for s = {s_N.tolist() if len(s_N) <= 12 else 'a state of the space'}")
     return found

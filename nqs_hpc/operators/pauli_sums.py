@@ -87,14 +87,16 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
         off_bV = signs_bU[:, n_diagonal:] * ratios_bK[:, tables.flip_V]
         return jnp.concatenate([signs_bU[:, :n_diagonal].astype(off_bV.dtype), off_bV], axis=1)
 
-    def of_sums(strings_bU: Array) -> Array:
-        """Every sum of what was found of its strings: (b, D)."""
+    def of_sums(strings_bU: Array, some: Sequence[int] | None = None) -> Array:
+        """Every sum, or some of them, of what was found of its strings: (b, D)."""
         found = []
-        for rows in tables.rows:
+        every_row = tables.rows if some is None else tuple(only(rows, some) for rows in tables.rows)
+        for rows in every_row:
             c_dT = jnp.asarray(rows.c_dT.real if is_real else rows.c_dT)
             found.append(jnp.sum(c_dT[None, :, :] * strings_bU[:, rows.string_dT], axis=2))
-        places = np.argsort(np.concatenate([rows.sum_d for rows in tables.rows]))
-        return jnp.concatenate(found, axis=1)[:, places]
+        place_of = {d: at for at, d in enumerate(np.concatenate([rows.sum_d for rows in every_row]).tolist())}
+        places = [place_of[d] for d in (range(n_sums) if some is None else some)]
+        return jnp.concatenate(found, axis=1)[:, np.array(places, dtype=np.int32)]
 
     def pairs_of(ansatz: Ansatz, frozen: Tree, s_BN: Array) -> int:
         return pairs_at_once(ansatz, connected, frozen, s_BN[0], chunk) if n_flips else 0
@@ -108,18 +110,21 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
 
         return values
 
-    def binned(ansatz: Ansatz) -> Callable[..., Array]:
-        def sums_of_bins(frozen: Tree, s_BN: Array, w_B: Array, bin_B: Array, n_bins: int) -> Array:
+    def binned(ansatz: Ansatz) -> Callable[..., tuple[Array, Array]]:
+        def sums_of_bins(
+            frozen: Tree, s_BN: Array, w_B: Array, bin_B: Array, n_bins: int, few: Sequence[int] = ()
+        ) -> tuple[Array, Array]:
             pairs = pairs_of(ansatz, frozen, s_BN)
             some = samples_at_once(len(s_BN))
             pads = -len(s_BN) % some
 
-            def of_block(sum_nU: Array, block: tuple[Array, Array, Array]) -> tuple[Array, None]:
+            def of_block(sum_nU: Array, block: tuple[Array, Array, Array]) -> tuple[Array, Array]:
                 s_bN, w_b, bin_b = block
                 # states of weight 0 count as 0 even where psi vanishes and a ratio is not finite
                 strings_bU = jnp.where(w_b[:, None] > 0, strings(ansatz, frozen, s_bN, pairs), 0)
                 weights_nb = jnp.where(bin_b[None, :] == jnp.arange(n_bins)[:, None], w_b[None, :], 0)
-                return sum_nU + weights_nb.astype(strings_bU.dtype) @ strings_bU, None
+                of_each_bF = of_sums(strings_bU, few) if few else jnp.zeros((some, 0), strings_bU.dtype)
+                return sum_nU + weights_nb.astype(strings_bU.dtype) @ strings_bU, of_each_bF
 
             blocks = (
                 jnp.pad(s_BN, ((0, pads), (0, 0)), mode="edge").reshape(-1, some, s_BN.shape[1]),
@@ -127,12 +132,18 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
                 jnp.pad(bin_B, (0, pads)).reshape(-1, some),
             )
             dtype = jax.eval_shape(lambda s_bN: strings(ansatz, frozen, s_bN, pairs), blocks[0][0]).dtype
-            sum_nU, _ = jax.lax.scan(of_block, jnp.zeros((n_bins, n_strings), dtype), blocks)
-            return of_sums(sum_nU)
+            sum_nU, of_each = jax.lax.scan(of_block, jnp.zeros((n_bins, n_strings), dtype), blocks)
+            return of_sums(sum_nU), of_each.reshape(of_each.shape[0] * some, len(few))[: len(s_BN)]
 
         return sums_of_bins
 
     return Local(prepare, binned)
+
+
+def only(rows: Rows, some: Sequence[int]) -> Rows:
+    """Those of the rows that are of some sums."""
+    kept = np.isin(rows.sum_d, some)
+    return Rows(rows.sum_d[kept], rows.string_dT[kept], rows.c_dT[kept])
 
 
 def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]:

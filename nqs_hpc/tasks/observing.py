@@ -7,7 +7,6 @@ All sums of Pauli strings, of whichever observable, share the ratios of the wave
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -82,73 +81,57 @@ def observing(
     n_series, n_binned = at["series"], at["bins"] - 1
 
     in_front = [local.prepare(ansatz) for local in first]
-    few = {label: one.observable.local.prepare(ansatz) for label, one in kept.items() if _is(one, "series")}  # type: ignore[union-attr]
-    many = {label: one.observable.local.prepare(ansatz) for label, one in kept.items() if _is(one, "bins")}  # type: ignore[union-attr]
+    locals_of = {label: one.observable.local for label, one in kept.items() if one.observable.local is not None}
+    few = {label: local.prepare(ansatz) for label, local in locals_of.items() if kept[label].where == "series"}
+    many = {label: _binned(local, ansatz, chunk, memory, kept[label].observable.n_values)
+            for label, local in locals_of.items() if kept[label].where == "bins"}  # fmt: skip
     whole = [one.observable.sums(ansatz) for one in kept.values() if one.observable.sums is not None]
+
     of_strings = {label: one.observable for label, one in kept.items() if one.observable.strings is not None}
     strings = [sum_ for observable in of_strings.values() for sum_ in observable.strings or ()]
-    family = pauli_sums(strings, basis, chunk=chunk, memory=memory).prepare(ansatz) if strings else None
-    place: dict[str, slice] = {}
+    family = pauli_sums(strings, basis, chunk=chunk, memory=memory) if strings else None
+    numbers: dict[str, range] = {}  # of its sums among those of all
     for label, observable in of_strings.items():
-        begin = sum(s.stop - s.start for s in place.values())
-        place[label] = slice(begin, begin + observable.n_values)
+        begin = sum(map(len, numbers.values()))
+        numbers[label] = range(begin, begin + observable.n_values)
+    few_strings = [d for label, own in numbers.items() if kept[label].where == "series" for d in own]
 
     n_bins, n_chains = bins(sampler)
 
-    def binned_and_shared(frozen: Tree, samples: Samples, rank: Array) -> tuple[Array, dict[str, Array]]:
-        """The sums of bins of this rank, and the few values of sums of Pauli strings (B, D) by label."""
-        s_BN, w_B = samples
-        n = len(w_B)
-        n_values = n_binned + len(strings)
-        piece = even_part(n, max(1, min(n, chunk or n, LARGEST_PIECE, memory // (64 * (n_values + 1)))))
-        bin_B, run = _bin_of_samples(sampler, n, rank, comm.size, n_bins, n_chains)
-        run = math.gcd(run, piece)
-        pads = -n % piece
-        inputs = (
-            jnp.concatenate([s_BN, jnp.broadcast_to(s_BN[:1], (pads, s_BN.shape[1]))]),
-            jnp.concatenate([w_B, jnp.zeros(pads, w_B.dtype)]),
-            jnp.concatenate([bin_B, jnp.zeros(pads, bin_B.dtype)]),
-        )
-
-        def of_piece(carry_ED: Array, piece_of: tuple[Array, Array, Array]) -> tuple[Array, dict[str, Array]]:
-            s_bN, w_b, bin_b = piece_of
-            found: dict[str, Array] = {label: of(frozen, s_bN).reshape(piece, -1) for label, of in many.items()}
-            if family is not None:
-                values_bS = family(frozen, s_bN)
-                found |= {label: values_bS[:, columns] for label, columns in place.items()}
-            to_bins = [found[label] for label, one in kept.items() if one.where == "bins"]
-            out = {label: found[label] for label in of_strings if kept[label].where == "series"}
-            if to_bins:
-                values_bD = jnp.concatenate([jnp.ones((piece, 1)), *to_bins], axis=1)
-                weighted_bD = jnp.where(w_b[:, None] > 0, w_b[:, None] * values_bD, 0)
-                # samples of one bin follow each other: summed first, so that few rows go to the bins
-                sums_rD = jnp.sum(weighted_bD.reshape(piece // run, run, -1), axis=1)
-                of_bin_Er = bin_b[::run][None, :] == jnp.arange(n_bins)[:, None]
-                carry_ED = carry_ED + (of_bin_Er.astype(jnp.float64) @ sums_rD).astype(carry_ED.dtype)
-            return carry_ED, out
-
-        pieces = jax.tree.map(lambda x: x.reshape(-1, piece, *x.shape[1:]), inputs)
-        nothing = jnp.zeros((n_bins, at["bins"]), jnp.complex128)
-        bins_ED, out = jax.lax.scan(of_piece, nothing, pieces)
-        return bins_ED, {label: x.reshape(-1, x.shape[-1])[:n] for label, x in out.items()}
+    def of_family(frozen: Tree, samples: Samples, bin_B: Array) -> tuple[Array, Array]:
+        """The sums of bins of all sums of Pauli strings, and those of few values sample by sample."""
+        assert family is not None and family.binned is not None
+        if len(few_strings) == len(strings):
+            return jnp.zeros((n_bins, len(strings))), family.prepare(ansatz)(frozen, samples.s_BN)
+        return family.binned(ansatz)(frozen, samples.s_BN, samples.w_B, bin_B, n_bins, few_strings)
 
     def measure(params: Tree, samples: Samples, counts: dict[str, Array], rank: Array | int) -> tuple[Seen, Shared]:
         frozen = ansatz.freeze(params)
+        bin_B = _bin_of_samples(sampler, len(samples.w_B), jnp.asarray(rank), comm.size, n_bins, n_chains)
+        of_each: dict[str, Array] = {label: of(frozen, samples.s_BN) for label, of in few.items()}
+        of_bins = {label: of(frozen, *samples, bin_B, n_bins)[0] for label, of in many.items()}
+        if family is not None:
+            sums_ED, values_BF = of_family(frozen, samples, bin_B)
+            for label, own in numbers.items():
+                if kept[label].where == "bins":
+                    of_bins[label] = sums_ED[:, own.start : own.stop]
+                else:
+                    begin = few_strings.index(own.start)
+                    of_each[label] = values_BF[:, begin : begin + len(own)]
+
         values = [of(frozen, samples.s_BN) for of in in_front]
-        bins_ED = jnp.zeros((n_bins, 1), jnp.complex128)
-        shared_values: dict[str, Array] = {}
-        if many or family is not None:
-            bins_ED, shared_values = binned_and_shared(frozen, samples, jnp.asarray(rank))
         for label, one in kept.items():
             if one.where == "series":
-                own = shared_values[label] if label in shared_values else few[label](frozen, samples.s_BN)
-                own = own.reshape(len(samples.w_B), -1)
-                values += [own[:, d] for d in range(one.observable.n_values)]
+                own_BD = of_each[label].reshape(len(samples.w_B), -1)
+                values += [own_BD[:, d] for d in range(one.observable.n_values)]
         _, w_A, found, shared = gathered(comm, params, samples, counts, values)
         series = [value_A.astype(jnp.complex128) for value_A in found]
         series_AK = jnp.stack(series, axis=1) if series else jnp.zeros((len(w_A), 0), jnp.complex128)
+        bins_ED = jnp.zeros((n_bins, 1), jnp.complex128)
         if n_binned:
-            bins_ED = _summed(comm, bins_ED)
+            weights_E = jnp.zeros(n_bins).at[bin_B].add(samples.w_B)
+            columns = [weights_E[:, None], *(of_bins[label] for label, one in kept.items() if one.where == "bins")]
+            bins_ED = _summed(comm, jnp.concatenate([x.astype(jnp.complex128) for x in columns], axis=1))
         whole_D = jnp.zeros(0, jnp.complex128)
         if whole:
             whole_D = _summed(comm, jnp.concatenate([of(params, samples).astype(jnp.complex128) for of in whole]))
@@ -157,8 +140,34 @@ def observing(
     return Observing(measure, kept, n_series, n_bins, n_binned, at["whole"])
 
 
-def _is(one: Kept, where: str) -> bool:
-    return one.where == where and one.observable.local is not None
+def _binned(local: Local, ansatz: Ansatz, chunk: int | None, memory: int, n_values: int) -> Callable[..., Any]:
+    """`Local.binned`, for a local value that has none from its values, some samples at a time."""
+    if local.binned is not None:
+        return local.binned(ansatz)
+    values = local.prepare(ansatz)
+
+    def sums(frozen: Tree, s_BN: Array, w_B: Array, bin_B: Array, n_bins: int) -> tuple[Array]:
+        n = len(w_B)
+        piece = even_part(n, max(1, min(n, chunk or n, LARGEST_PIECE, memory // (64 * n_values))))
+        pads = -n % piece
+        pieces = (
+            jnp.pad(s_BN, ((0, pads), (0, 0)), mode="edge").reshape(-1, piece, s_BN.shape[1]),
+            jnp.pad(w_B, (0, pads)).reshape(-1, piece),
+            jnp.pad(bin_B, (0, pads)).reshape(-1, piece),
+        )
+
+        def of_piece(sums_ED: Array, some: tuple[Array, Array, Array]) -> tuple[Array, None]:
+            s_bN, w_b, bin_b = some
+            # states of weight 0 count as 0 even where their values are not finite
+            values_bD = jnp.where(w_b[:, None] > 0, values(frozen, s_bN).reshape(piece, -1), 0)
+            weights_Eb = jnp.where(bin_b[None, :] == jnp.arange(n_bins)[:, None], w_b[None, :], 0)
+            return sums_ED + weights_Eb.astype(values_bD.dtype) @ values_bD, None
+
+        dtype = jax.eval_shape(lambda s_bN: jnp.asarray(values(frozen, s_bN)), pieces[0][0]).dtype
+        nothing = jnp.zeros((n_bins, n_values), jnp.result_type(dtype, float))
+        return (jax.lax.scan(of_piece, nothing, pieces)[0],)
+
+    return sums
 
 
 def _summed(comm: Comm, x: Array) -> Array:
@@ -174,16 +183,12 @@ def bins(sampler: Sampler) -> tuple[int, int]:
     return min(BINS, n_chains), n_chains
 
 
-def _bin_of_samples(
-    sampler: Sampler, n: int, rank: Array, n_ranks: int, n_bins: int, n_chains: int
-) -> tuple[Array, int]:
-    """The bin of each of a rank's samples, (n,), and how many samples of one bin follow each other at least."""
+def _bin_of_samples(sampler: Sampler, n: int, rank: Array, n_ranks: int, n_bins: int, n_chains: int) -> Array:
+    """The bin of each of a rank's samples: (n,) int32."""
     if n_bins == 1:
-        return jnp.zeros(n, jnp.int32), n
-    length = sampler.chain_length
-    chain_B = rank * (n_chains // n_ranks) + jnp.arange(n, dtype=jnp.int32) // length
-    whole = n_chains % n_bins == 0 and (n_chains // n_ranks) % (n_chains // n_bins) == 0
-    return chain_B * n_bins // n_chains, length * (n_chains // n_bins) if whole else length
+        return jnp.zeros(n, jnp.int32)
+    chain_B = rank * (n_chains // n_ranks) + jnp.arange(n, dtype=jnp.int32) // sampler.chain_length
+    return chain_B * n_bins // n_chains
 
 
 def results(

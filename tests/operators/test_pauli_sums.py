@@ -80,9 +80,10 @@ def test_local_values_and_means_are_those_of_dense_matrices(name):
     @jax.jit
     def measured(params, states):
         frozen = ansatz.freeze(params)
-        return of_values.prepare(ansatz)(frozen, states), of_bins.binned(ansatz)(frozen, states, w, bins, 3)
+        return of_values.prepare(ansatz)(frozen, states), of_bins.binned(ansatz)(frozen, states, w, bins, 3, (2, 0))
 
-    values, binned = jax.device_get(measured(params, jnp.asarray(states)))
+    values, (binned, few) = jax.device_get(measured(params, jnp.asarray(states)))
+    np.testing.assert_allclose(few, values[:, [2, 0]], rtol=0, atol=1e-12)
     wanted = np.array([matrix(strings) @ psi for strings in sums])[:, inside].T / psi[inside, None]
     np.testing.assert_allclose(values, wanted, rtol=0, atol=1e-12 * np.abs(wanted).max())
     in_bins = np.array([(w[:, None] * wanted)[bins == n].sum(axis=0) for n in range(3)])
@@ -97,7 +98,7 @@ def test_states_of_weight_0_and_infinite_ratios_count_as_0():
     broken = broken._replace(log_ratios=jax.vmap(broken.log_ratio, (None, None, None, 0)))
     params, states = ansatz.init(jax.random.key(0)), jnp.asarray(all_states(N)[:8])
     local = pauli_sums([[PauliString(1.0, "X", (0,))]], Basis(spin_half(N)), chunk=None, memory=2**30)
-    found = local.binned(broken)(broken.freeze(params), states, jnp.zeros(8), jnp.zeros(8, int), 2)
+    found, _ = local.binned(broken)(broken.freeze(params), states, jnp.zeros(8), jnp.zeros(8, int), 2)
     assert np.array_equal(found, np.zeros((2, 1)))
 
 
