@@ -31,6 +31,7 @@ from nqs_hpc.types import RunState
 if TYPE_CHECKING:
     pass
 
+MOST_NAMED = 3  # leaves that do not fit, in one line
 ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the configuration
 
 
@@ -124,18 +125,33 @@ class Parameters(NamedTuple):
     messages: tuple[str, ...]  # one line for each damaged newer checkpoint
 
 
-def load_parameters(place: Path, template: Any, world: World) -> Parameters:
+def fitting(stored: Stored, fault: str) -> tuple[str, ...]:
+    """Nothing to say of parameters that fit; ValueError with the ``fault`` of others."""
+    del stored
+    if fault:
+        raise ValueError(fault)
+    return ()
+
+
+def load_parameters(
+    place: Path, template: Any, world: World, *, judge: Callable[[Stored, str], tuple[str, ...]] = fitting
+) -> Parameters:
     """The parameters in a checkpoint file, or in the newest good checkpoint of a run folder; collective.
 
     ``template`` gives the tree, shapes and dtypes expected. Numbers are converted where that keeps their kind (real to
-    complex, float32 to float64 and back). Raises ValueError, one line, on every rank where there is no good checkpoint
-    or its parameters are of other names, shapes or kinds.
+    complex, float32 to float64 and back). ``judge``, on rank 0, is given the checkpoint and why its parameters do not
+    fit ("" where they do); it returns lines to say, or raises ValueError. Raises ValueError, one line, on every rank
+    where there is no good checkpoint or its parameters are of other names, shapes or kinds.
     """
     named, treedef = _named(template, "params/")
 
     def act() -> tuple[Leaves, Path, tuple[str, ...]]:
-        stored = read(place)
-        return _fitted(stored, named, "params/"), stored.path, stored.messages
+        stored, found, fault = read(place), {}, ""
+        try:
+            found = _fitted(stored, named, "params/")
+        except ValueError as error:
+            fault = str(error)
+        return found, stored.path, (*stored.messages, *judge(stored, fault))
 
     found, path, messages = on_root(world, act)
     leaves = [jax.device_put(found[name]) for name in named]
@@ -188,14 +204,17 @@ def _fitted(stored: Stored, named: dict[str, Any], prefix: str) -> Leaves:
     for name in sorted(found.keys() ^ named.keys()):
         has, lacks = (stored.path.name, "this run") if name in found else ("this run", stored.path.name)
         raise ValueError(f"{name} is in {has} but not in {lacks}")
+    unlike = []
     for name, expected in named.items():
         leaf = found[name]
         if leaf.shape != tuple(expected.shape) or not np.can_cast(leaf.dtype, expected.dtype, "same_kind"):
-            raise ValueError(
-                f"{name} in {stored.path.name} is {leaf.dtype} {leaf.shape}, "
-                f"this run has {expected.dtype} {tuple(expected.shape)}"
-            )
-        found[name] = leaf.astype(expected.dtype)
+            ours = f"{expected.dtype} {tuple(expected.shape)}"
+            unlike.append(f"{name} in {stored.path.name} is {leaf.dtype} {leaf.shape}, this run has {ours}")
+        else:
+            found[name] = leaf.astype(expected.dtype)
+    if unlike:
+        more = f"; and {len(unlike) - MOST_NAMED} more" if len(unlike) > MOST_NAMED else ""
+        raise ValueError("; ".join(unlike[:MOST_NAMED]) + more)
     return found
 
 

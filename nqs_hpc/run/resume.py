@@ -5,6 +5,7 @@ All ranks go through the same calls in the same order.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan, build
 from nqs_hpc.parts.plan import described
 from nqs_hpc.parts.stored import final_parameters, learnt_chains
+from nqs_hpc.run.growth import judged
 from nqs_hpc.run.record import differences_of_machine, planned
 from nqs_hpc.types import RunState
 
@@ -87,7 +89,7 @@ def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given 
     place = Path.cwd() / value
     try:
         if source is None:
-            found = checkpoint.load_parameters(place, template, world)
+            found = checkpoint.load_parameters(place, template, world, judge=partial(judged, config))
             return _Given(found.params, None, found.path, found.messages)
         whole = files.on_root(world, lambda: _wave_function(place, parts))
     except ValueError as error:

@@ -23,6 +23,7 @@ from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.job.study import Point
 
 OWN = ("study", "chain")  # keys of a sweep that its points do not have
+SIZES = ("lattice.length", "lattice.extent")  # which a network may be passed on along
 MAX_POINTS = 10_000  # more is a typing error, not a study
 MAX_NAME = 120  # characters: folders may have 255 bytes, and files in them need some
 
@@ -68,11 +69,14 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
     keys = [key for key in given[0] if len({one[key] for one in given}) > 1]
     if chain is not None and chain not in keys:
         raise bad("chain", chain, f"a key with several values; here: {', '.join(keys) or 'none has'}")
-    if chain is not None and chain.startswith(("lattice", "ansatz")):
+    if chain is not None and chain.startswith(("lattice", "ansatz")) and chain not in SIZES:
         raise bad(
             "chain", chain, "a key that leaves the network unchanged, such as hamiltonian.h: parameters are passed on"
         )
     configs = _composed(given, keys, n_ranks)
+    if chain in SIZES and (fixed := [config.ansatz.name for config in configs if config.ansatz.is_of_one_size()]):
+        why = f"the parameters of ansatz={fixed[0]} depend on the size of the lattice, those of cnn and resnet do not"
+        raise bad("chain", chain, f"a key that leaves the network unchanged: {why}")
     before = _chained(given, chain)
     kept = _beside_physics(given, keys, configs)
     identities: list[str] = []

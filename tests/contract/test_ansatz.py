@@ -288,3 +288,15 @@ def central_difference(c: Compiled, params, v, h: float = 1e-5) -> np.ndarray:
     """d log psi / dt of params + t v, (2^N,)."""
     ends = [np.asarray(c.log_psi(jax.tree.map(lambda x, y, t=t: x + t * y, params, v), STATES)) for t in (h, -h)]
     return (ends[0] - ends[1]) / (2 * h)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_whether_parameters_fit_another_lattice(name):
+    """The fact of the choice against the shapes on six and on eight sites."""
+    shapes = []
+    for length in (6, 8):
+        config = configuration(lattice={"name": "chain", "length": length}, ansatz=CHOICES[name])
+        lattice = config.make_sites()
+        made = config.ansatz.make(lattice, basis_of(config, lattice), "float64")
+        shapes.append([leaf.shape for leaf in jax.tree.leaves(jax.eval_shape(made.init, jax.random.key(0)))])
+    assert config.ansatz.is_of_one_size() == (shapes[0] != shapes[1])

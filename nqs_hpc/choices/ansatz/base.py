@@ -57,6 +57,10 @@ class Ansatz:
         """Whether psi(-s) = psi(s) by construction, whatever the parameters."""
         return False
 
+    def is_of_one_size(self) -> bool:
+        """Whether the shapes of its parameters depend on the size of the lattice, so that they fit no other size."""
+        return False
+
     def own_symmetry(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry | None:
         """The sector that keys of this ansatz choose, in place of `symmetrize`; raises InputError."""
         del lattice, basis, prefix

@@ -80,6 +80,9 @@ class Gcnn(Ansatz):
         own = self.own_symmetry(lattice, basis)
         return own.perms[np.abs(own.characters - own.dimension) < 1e-9]
 
+    def is_of_one_size(self) -> bool:
+        return True
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.gcnn import gcnn
 

@@ -22,6 +22,9 @@ class Jastrow(Ansatz):
     def row_size(self) -> int:
         return 1 if self.dtype == "real" else 2
 
+    def is_of_one_size(self) -> bool:
+        return True
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.jastrow import jastrow
 

@@ -19,6 +19,9 @@ class MaskedDense(Masked):
         {"layers": 3, "features": 2, "activation": "tanh", "dtype": "complex"},
     )
 
+    def is_of_one_size(self) -> bool:
+        return True
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.masked_dense import masked_dense
 

@@ -50,6 +50,9 @@ class ModulusPhase(Ansatz):
     def is_even(self) -> bool:
         return self.modulus.is_even() and self.phase.is_even()
 
+    def is_of_one_size(self) -> bool:
+        return self.modulus.is_of_one_size() or self.phase.is_of_one_size()
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.modulus_phase import modulus_phase
 

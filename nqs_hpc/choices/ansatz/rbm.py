@@ -39,6 +39,9 @@ class Rbm(Ansatz):
     def is_even(self) -> bool:
         return not self.bias
 
+    def is_of_one_size(self) -> bool:
+        return True
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.rbm import rbm
 

@@ -68,6 +68,9 @@ class Vit(Ansatz):
         whole = (steps % np.array([self.patch[i] for i in closed] or [1]) == 0).all(axis=1)
         return translations(lattice)[whole]
 
+    def is_of_one_size(self) -> bool:
+        return True
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.vit import vit
 
