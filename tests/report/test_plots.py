@@ -46,7 +46,7 @@ def test_draws_every_kind_of_run(tmp_path, options):
 
 
 def test_pictures_are_fit_for_print(tmp_path):
-    """The width of a journal's column at 300 dpi; in the PDF fonts as TrueType, in the SVG text as text, and no dates."""
+    """As wide as a journal's column at 300 dpi; in the PDF fonts as TrueType, in the SVG text as text; no dates."""
     folder = make_run(tmp_path / "run", n_steps=20)
     energy_png(folder)
     width, _ = struct.unpack(">II", (folder / "energy.png").read_bytes()[16:24])
