@@ -117,7 +117,7 @@ def unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
             left = len(data)
             for name, item in found.items():
                 kinds = "S" if name == "meta" and item.shape == () else "biufc"
-                if (left := left - _stored(name, item, kinds)) < 0:  # several names for the same bytes
+                if (left := left - stored(name, item, kinds)) < 0:  # several names for the same bytes
                     raise Damaged("its arrays are larger than the file")
             meta = reading.parse_json(bytes(found.pop("meta")[()]))
             leaves = {name: np.asarray(item[()]) for name, item in found.items()}
@@ -140,7 +140,7 @@ def _of_format_1(leaves: Leaves) -> Leaves:
     return found
 
 
-def _stored(name: str, item: h5py.Dataset, kinds: str) -> int:
+def stored(name: str, item: h5py.Dataset, kinds: str) -> int:
     """The bytes of an array that lies in the file as it is; Damaged for one that does not, which is never read.
 
     Others have their content in files of any name (external, virtual), or grow as they are read (filters, fill values).

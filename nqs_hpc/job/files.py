@@ -32,8 +32,8 @@ STALE_SECONDS = 3600.0  # a temporary file untouched this long has no living wri
 # What a run or a sweep keeps below its folder: folders and regular files of its own. The folder itself may be a link.
 FOLDERS = ("checkpoints", "tensorboard", "report", "logs")
 FILES = (
-    *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.png", "job.sbatch", "manifest.json"),
-    *("metrics.jsonl", "observables.h5", "reference.json", "summary.json"),
+    *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.pdf", "energy.png", "energy.svg"),
+    *("job.sbatch", "manifest.json", "metrics.jsonl", "observables.h5", "reference.json", "summary.json"),
 )
 KINDS = {
     stat.S_IFDIR: "a folder",

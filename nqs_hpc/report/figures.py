@@ -1,7 +1,9 @@
-"""From panels to pictures: each panel an inline SVG whose colours follow the page, all of a sheet one PNG in light.
+"""From panels to pictures: each panel an inline SVG whose colours follow the page, all of a sheet one figure for print.
 
-A panel draws itself into axes, so both are the same drawing. The SVG keeps text as text, without fonts of its own, and
-names its colours by CSS variables: a page in dark colours recolours it.
+A panel draws itself into axes, so all are the same drawing. The inline SVG keeps text as text, without fonts of its
+own, and names its colours by CSS variables: a page in dark colours recolours it. A figure for print is as wide as the
+column of a journal, or as its page where it has several panels: a PNG of 300 dpi, an SVG with text as text, and a PDF
+with its fonts inside (as TrueType, for journals refuse Type 3).
 """
 
 from __future__ import annotations
@@ -20,9 +22,23 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 VARIABLES = {INK: "ink", MUTED: "muted", GRID: "grid", PAPER: "paper"} | {
     colour: f"c{i}" for i, colour in enumerate(COLOURS)
 }
-_INCHES = (4.5, 3.2)  # of a panel
-_MARGINS = (0.85, 0.32, 0.5, 0.52)  # inches left, right (half the last tick's label), below and above of its axes
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class Layout(NamedTuple):
+    """How large a panel is drawn; inches, and points for fonts."""
+
+    inches: tuple[float, float]
+    margins: tuple[float, float, float, float]  # left, right (half the last tick's label), below and above of its axes
+    font: float
+    n_beside: int  # panels beside each other
+
+
+PAGE = Layout((4.5, 3.2), (0.85, 0.32, 0.5, 0.52), 9.0, 1)
+PRINT = Layout((3.375, 2.5), (0.68, 0.2, 0.42, 0.45), 7.5, 2)  # the column of a journal; two fill its page
+DPI = 300
+FORMATS = ("png", "svg", "pdf")
+_WIDTH = 0.0085  # inches of a character, per point of its font: more than most have
 
 
 class LegendEntry(NamedTuple):
@@ -44,7 +60,7 @@ class Panel(NamedTuple):
 class Sheet(NamedTuple):
     """Panels that are read together."""
 
-    name: str  # of its PNG
+    name: str  # of its files
     panels: list[Panel]
     keys: list[LegendEntry]
 
@@ -69,9 +85,9 @@ def need_matplotlib() -> None:
 
 def svg(panel: Panel, salt: str) -> str:
     """The panel as an element to put into a page; ``salt`` keeps its ids apart from those of other panels."""
-    with _style({"svg.hashsalt": salt}):
-        figure = _figure(1, 1, 0.0)
-        _draw(panel, figure, 0.0, 0, 0)
+    with style(PAGE, {"svg.hashsalt": salt}):
+        figure = _figure(PAGE, 1, 1, 0.0)
+        _draw(panel, figure, PAGE, 0.0, 0, 0)
         image = io.StringIO()
         figure.savefig(image, format="svg", transparent=True, metadata={"Date": None})
     text = image.getvalue()
@@ -83,21 +99,32 @@ def svg(panel: Panel, salt: str) -> str:
     return text
 
 
-def png(sheet: Sheet) -> bytes:
-    """All panels of the sheet as one PNG, on white; at most three beside each other."""
-    n_columns = min(3, len(sheet.panels))
+def printed(sheet: Sheet) -> dict[str, bytes]:
+    """All panels of the sheet as one figure on white, by each of FORMATS."""
+    n_columns = min(PRINT.n_beside, len(sheet.panels))
     n_rows = -(-len(sheet.panels) // n_columns)
-    n_beside = max(1, 2 * n_columns)
-    strip = 0.25 + 0.22 * -(-len(sheet.keys) // n_beside) if sheet.keys else 0.0
-    with _style({}):
-        figure = _figure(n_rows, n_columns, strip)
+    longest = max((len(key.label) for key in sheet.keys), default=0)
+    entry = 0.4 + longest * _WIDTH * PRINT.font  # inches
+    n_beside = max(1, min(len(sheet.keys), int(n_columns * PRINT.inches[0] / entry)))
+    strip = 0.15 + 0.18 * -(-len(sheet.keys) // n_beside) if sheet.keys else 0.0
+    with style(PRINT, {"svg.hashsalt": sheet.name}):
+        figure = _figure(PRINT, n_rows, n_columns, strip)
         for i, panel in enumerate(sheet.panels):
-            _draw(panel, figure, strip, i // n_columns, i % n_columns)
+            _draw(panel, figure, PRINT, strip, i // n_columns, i % n_columns)
         if sheet.keys:
             _legend(figure, sheet.keys, n_beside)
+        return saved(figure)
+
+
+def saved(figure: Any) -> dict[str, bytes]:
+    """A figure by each of FORMATS, to be called within `style`; equal figures give equal bytes."""
+    pictures = {}
+    dates: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    for name in FORMATS:
         image = io.BytesIO()
-        figure.savefig(image, format="png", dpi=110)
-    return image.getvalue()
+        figure.savefig(image, format=name, dpi=DPI, metadata=dates[name])
+        pictures[name] = image.getvalue()
+    return pictures
 
 
 def logarithmic(axis: Any) -> None:
@@ -143,26 +170,27 @@ def power_of_ten(value: float) -> str:
     return power if mantissa == "1" else f"{mantissa}·{power}"
 
 
-def _figure(n_rows: int, n_columns: int, strip: float) -> Any:
+def _figure(layout: Layout, n_rows: int, n_columns: int, strip: float) -> Any:
     """An empty figure for panels of one size, with a ``strip`` of so many inches above them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_INCHES[0] * n_columns, _INCHES[1] * n_rows + strip))
+    figure = Figure(figsize=(layout.inches[0] * n_columns, layout.inches[1] * n_rows + strip))
     FigureCanvasAgg(figure)
     return figure
 
 
-def _draw(panel: Panel, figure: Any, strip: float, row: int, column: int) -> None:
+def _draw(panel: Panel, figure: Any, layout: Layout, strip: float, row: int, column: int) -> None:
     # Margins in inches that are always the same: the axes of all panels line up, and a layout that is searched for
     # would draw everything twice.
-    (total_width, total_height), (width, height) = figure.get_size_inches(), _INCHES
-    left, right, lower, upper = _MARGINS
+    (total_width, total_height), (width, height) = figure.get_size_inches(), layout.inches
+    left, right, lower, upper = layout.margins
     from_below = total_height - strip - (row + 1) * height + lower
     x, y = (column * width + left) / total_width, from_below / total_height
     axes = figure.add_axes((x, y, (width - left - right) / total_width, (height - lower - upper) / total_height))
-    axes.set_title(panel.title, fontsize=10, loc="left", pad=17)
-    axes.text(0, 1.025, panel.vertical, transform=axes.transAxes, fontsize=8.5, color=MUTED, va="bottom")
+    room = (width - left) / max(1, len(panel.title)) / _WIDTH  # a long title is small: it must not reach its neighbour
+    axes.set_title(panel.title, fontsize=max(4.0, min(1.1 * layout.font, room)), loc="left", pad=1.9 * layout.font)
+    axes.text(0, 1.025, panel.vertical, transform=axes.transAxes, fontsize="medium", color=MUTED, va="bottom")
     axes.grid(True, linewidth=0.6)
     axes.set_axisbelow(True)
     panel.draw(axes)
@@ -177,18 +205,20 @@ def _legend(figure: Any, entries: list[LegendEntry], n_beside: int) -> None:
     for key in entries:
         line: Any
         line, marker = ("--", "") if key.marker == "--" else ("-" if key.marker == "" else "", key.marker)
-        handles.append(Line2D([], [], color=key.colour, linestyle=line, marker=marker, markersize=5, label=key.label))
-    figure.legend(handles=handles, loc="upper left", ncols=min(len(entries), n_beside), frameon=False)
+        handles.append(Line2D([], [], color=key.colour, linestyle=line, marker=marker, markersize=4.5, label=key.label))
+    figure.legend(handles=handles, loc="upper left", ncols=n_beside, frameon=False)
 
 
 @contextmanager
-def _style(more: dict[str, Any]) -> Iterator[None]:
+def style(layout: Layout, more: dict[str, Any] | None = None) -> Iterator[None]:
+    """Matplotlib's settings while a figure is drawn and saved."""
     from matplotlib import rc_context
 
-    style: dict[Any, Any] = {
+    settings: dict[Any, Any] = {
         "svg.fonttype": "none",
+        "pdf.fonttype": 42,
         "text.parse_math": False,  # a dollar in a name is a dollar
-        "font.size": 9,
+        "font.size": layout.font,
         "axes.edgecolor": MUTED,
         "axes.labelcolor": INK,
         "axes.linewidth": 0.8,
@@ -201,6 +231,6 @@ def _style(more: dict[str, Any]) -> Iterator[None]:
         "axes.formatter.useoffset": False,
         "axes.unicode_minus": True,
     }
-    with rc_context(style | more), warnings.catch_warnings():
+    with rc_context(settings | (more or {})), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # in names that users give
         yield

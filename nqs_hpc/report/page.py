@@ -1,6 +1,7 @@
 """``python -m nqs_hpc report DIR``: what the points of a sweep found, as one page, and as tables and plots beside it.
 
-Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; PNGs.
+Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; each sheet of
+plots as PNG, SVG and PDF.
 Reads run folders only, so it can be made at any time, of finished and unfinished points, and made again.
 """
 
@@ -16,7 +17,7 @@ from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.report.chapters import OF_FINISHED, Content, content
 from nqs_hpc.report.curves import FitOptions
 from nqs_hpc.report.extrapolation import quality, result
-from nqs_hpc.report.figures import VARIABLES, LegendEntry, need_matplotlib, png, svg
+from nqs_hpc.report.figures import VARIABLES, LegendEntry, need_matplotlib, printed, svg
 from nqs_hpc.report.files import page_markdown, table_csv
 from nqs_hpc.report.places import OWN, RunFolders, find_runs
 from nqs_hpc.report.rows import ReadPoint, read_rows
@@ -99,7 +100,8 @@ def make(of: RunFolders, found: list[ReadPoint], page: Content) -> Path:
     """Write all files of the report of a folder; returns the path of the page. Raises OSError."""
     goal = subfolder(of.folder / OWN)
     for part in page.sections:
-        write(goal / f"{part.sheet.name}.png", png(part.sheet))
+        for name, picture in printed(part.sheet).items():
+            write(goal / f"{part.sheet.name}.{name}", picture)
     write(goal / "points.csv", table_csv(page.rows, {"size_law": page.laws, "left_out": page.left_out}))
     write(goal / "report.md", page_markdown(page))
     write(goal / "varbench.md", varbench(found))

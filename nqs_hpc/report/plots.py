@@ -1,11 +1,10 @@
-"""energy.png: how the energy of a run came down, with its error, the reference and the final value.
+"""energy.png, .svg and .pdf: how the energy of a run came down, with its error, the reference and the final value.
 
 Reads metrics.jsonl and summary.json of a run folder and nothing else.
 """
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +13,14 @@ import numpy as np
 from nqs_hpc.inputs.reading import SETTINGS, data, parse_json
 from nqs_hpc.job.files import write
 from nqs_hpc.job.quantities import UNIT
-from nqs_hpc.report.figures import need_matplotlib
+from nqs_hpc.report.figures import PRINT, logarithmic, need_matplotlib, saved, style
 from nqs_hpc.report.series import Series, series
 
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
 
 
 def energy_png(folder: Path) -> Path:
-    """Draw ``folder``/energy.png, atomically, and return its path.
+    """Draw ``folder``/energy.png, energy.svg and energy.pdf, each atomically, and return the path of the first.
 
     Upper panel: energy of each step with its standard error, in the second half a running mean over a tenth of the
     steps (at most 50), the exact reference where summary.json has one, the final value of a finished run. Lower panel,
@@ -40,59 +39,63 @@ def energy_png(folder: Path) -> Path:
     reference = (summary.get("reference") or {}).get("energy")
     final = (summary.get("energy") or {}) if summary.get("final") else {}
 
-    figure = Figure(figsize=(8, 6), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
-    upper.set_title(folder.resolve().name)
-    upper.fill_between(step, energy - error, energy + error, color=BLUE, alpha=0.3, linewidth=0)
-    upper.plot(step, energy, color=BLUE, linewidth=0.8, marker="." if len(step) < 30 else "", label="energy of a step")
-    window = min(50, len(step) // 10)
-    if window > 1:
-        mean = np.convolve(energy, np.full(window, 1 / window), mode="valid")
-        half = len(step) // 2  # earlier the mean lags behind the descent and says nothing
-        upper.plot(
-            step[half:],
-            mean[half - window + 1 :],
-            color=ORANGE,
-            linewidth=1.6,
-            label=f"mean of the last {window} steps",
-        )
-    shown = [*np.percentile(energy, [1, 90])]
-    if reference is not None:
-        upper.axhline(reference, color=GREY, linestyle="--", linewidth=1, label=f"reference {reference:.8g}")
-        shown.append(reference)
-    if final.get("mean") is not None:
-        bar = final.get("error") or 0.0
-        label = f"final {final['mean']:.8g} ± {bar:.1g}"
-        upper.errorbar(step[-1], final["mean"], yerr=bar, color=GREY, fmt="o", markersize=4, capsize=4, label=label)
-        shown.append(final["mean"])
-    low, high = min(shown), max(shown)
-    margin = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
-    upper.set_ylim(low - margin, high + margin)  # the first steps lie far above everything of interest
-    upper.set_ylabel(f"energy [{UNIT}]")
-    upper.legend(loc="upper right")
+    dots = "." if len(step) < 30 else ""
+    with style(PRINT, {"svg.hashsalt": "energy"}):
+        figure = Figure(figsize=(PRINT.inches[0], 3.4), layout="constrained")
+        FigureCanvasAgg(figure)
+        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+        upper.set_title(folder.resolve().name, fontsize="medium", loc="left")
+        upper.fill_between(step, energy - error, energy + error, color=BLUE, alpha=0.3, linewidth=0)
+        upper.plot(step, energy, color=BLUE, linewidth=0.8, marker=dots, label="energy of a step")
+        window = min(50, len(step) // 10)
+        if window > 1:
+            mean = np.convolve(energy, np.full(window, 1 / window), mode="valid")
+            half = len(step) // 2  # earlier the mean lags behind the descent and says nothing
+            upper.plot(
+                step[half:],
+                mean[half - window + 1 :],
+                color=ORANGE,
+                linewidth=1.4,
+                label=f"mean of the last {window} steps",
+            )
+        shown = [*np.percentile(energy, [1, 90])]
+        if reference is not None:
+            upper.axhline(reference, color=GREY, linestyle="--", linewidth=1, label=f"reference {reference:.8g}")
+            shown.append(reference)
+        if final.get("mean") is not None:
+            bar = final.get("error") or 0.0
+            label = f"final {final['mean']:.8g} ± {bar:.1g}"
+            upper.errorbar(step[-1], final["mean"], yerr=bar, color=GREY, fmt="o", markersize=4, capsize=4, label=label)
+            shown.append(final["mean"])
+        low, high = min(shown), max(shown)
+        margin = 0.06 * (high - low) or 0.01 * abs(high) or 1.0
+        upper.set_ylim(low - margin, high + margin)  # the first steps lie far above everything of interest
+        upper.set_ylabel(f"energy [{UNIT}]")
+        upper.legend(loc="upper right")
 
-    if reference is None:
-        curve, label = variance, f"variance\n[({UNIT})²]"
-    elif reference == 0:
-        curve, label = np.abs(energy), f"|E − E₀| [{UNIT}]"
-    else:
-        curve, label = np.abs(energy - reference) / abs(reference), "|E − E₀| / |E₀|"
-    positive = curve > 0
-    lower.plot(step[positive], curve[positive], color=BLUE, linewidth=0.8, marker="." if len(step) < 30 else "")
-    if positive.any():
-        lower.set_yscale("log")
-    lower.set_ylabel(label)
-    lower.set_xlabel("step")
-    lower.xaxis.set_major_locator(MaxNLocator(integer=True))
-    for axes in (upper, lower):
-        axes.grid(alpha=0.25)
+        if reference is None:
+            curve, label = variance, f"variance\n[({UNIT})²]"
+        elif reference == 0:
+            curve, label = np.abs(energy), f"|E − E₀| [{UNIT}]"
+        else:
+            curve, label = np.abs(energy - reference) / abs(reference), "|E − E₀| / |E₀|"
+        positive = curve > 0
+        lower.plot(step[positive], curve[positive], color=BLUE, linewidth=0.8, marker=dots)
+        if positive.any():
+            lower.set_yscale("log")
+            logarithmic(lower.yaxis)
+        lower.set_ylabel(label)
+        lower.set_xlabel("step")
+        lower.xaxis.set_major_locator(MaxNLocator(integer=True))
+        for axes in (upper, lower):
+            axes.grid(alpha=0.25)
 
-    image = io.BytesIO()
-    figure.savefig(image, format="png")
-    goal = folder / "energy.png"
-    write(goal, image.getvalue())
-    return goal
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # found once, not for each format
+        pictures = saved(figure)
+    for name, picture in pictures.items():
+        write(folder / f"energy.{name}", picture)
+    return folder / "energy.png"
 
 
 def _curve(path: Path) -> Series:

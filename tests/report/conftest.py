@@ -37,7 +37,7 @@ class Runs:
         """A finished run of ``n`` sites; what is given stands in its summary instead."""
         goal = self.folder / name
         # with the time of the copy: a run written long ago, as on a slow machine, looks stalled
-        leave_out = shutil.ignore_patterns("checkpoints", "*.png")
+        leave_out = shutil.ignore_patterns("checkpoints", "*.png", "*.svg", "*.pdf")
         shutil.copytree(self.real, goal, ignore=leave_out, copy_function=shutil.copy)
 
         def change(told):

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.report.convergence import MOST_PANELS
-from nqs_hpc.report.figures import Panel, Sheet, png
+from nqs_hpc.report.figures import FORMATS, Panel, Sheet, printed
 from nqs_hpc.report.page import report
 
 from .conftest import Runs, point
@@ -104,7 +104,7 @@ def test_all_files(whole):
     goal, parsed = whole
     assert {path.name for path in goal.iterdir()} == {
         *("index.html", "points.csv", "report.md", "varbench.md"),
-        *("convergence.png", "size.png", "variance.png", "cost.png", "sampling.png"),
+        *(f"{name}.{kind}" for name in ("convergence", "size", "variance", "cost", "sampling") for kind in FORMATS),
     }
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in goal.glob("*.png"))
     assert parsed.open == []
@@ -162,7 +162,7 @@ def test_the_last_tick_label_is_inside_of_the_picture():
         axes.set_xlim(0.0, 0.175)
         axes.set_xticks([0.0, 0.175])
 
-    shown = imread(io.BytesIO(png(Sheet("x", [Panel("", "", draw)], []))), format="png")
+    shown = imread(io.BytesIO(printed(Sheet("x", [Panel("", "", draw)], []))["png"]), format="png")
     assert shown[:, :, 0].min() < 0.5  # something is drawn
     assert shown[:, -3:, :3].min() == 1.0
 

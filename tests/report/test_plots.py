@@ -1,4 +1,5 @@
 import json
+import struct
 import subprocess
 import sys
 
@@ -40,7 +41,21 @@ def test_draws_every_kind_of_run(tmp_path, options):
     folder = make_run(tmp_path / "tfim_chain-1a2b3c4d", **options)
     path = energy_png(folder)
     assert path == folder / "energy.png" and path.read_bytes()[:8] == PNG
-    assert sorted(item.name for item in folder.iterdir()) == ["energy.png", "metrics.jsonl", "summary.json"]
+    pictures = ["energy.pdf", "energy.png", "energy.svg"]
+    assert sorted(item.name for item in folder.iterdir()) == [*pictures, "metrics.jsonl", "summary.json"]
+
+
+def test_pictures_are_fit_for_print(tmp_path):
+    """As wide as a journal's column at 300 dpi; in the PDF fonts as TrueType, in the SVG text as text; no dates."""
+    folder = make_run(tmp_path / "run", n_steps=20)
+    energy_png(folder)
+    width, _ = struct.unpack(">II", (folder / "energy.png").read_bytes()[16:24])
+    assert abs(width - 3.375 * 300) <= 1
+    printed = {kind: (folder / f"energy.{kind}").read_bytes() for kind in ("pdf", "svg")}
+    assert b"/FontFile2" in printed["pdf"] and b"/Type3" not in printed["pdf"] and b"CreationDate" not in printed["pdf"]
+    assert b">step</text>" in printed["svg"] and b"<image" not in printed["svg"]
+    energy_png(folder)
+    assert printed == {kind: (folder / f"energy.{kind}").read_bytes() for kind in printed}
 
 
 def test_reads_the_intact_lines(tmp_path):
