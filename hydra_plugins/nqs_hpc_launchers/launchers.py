@@ -31,14 +31,13 @@ class _PointsLauncher(Launcher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Start the points; raises ValueError in another application, whose tasks are not jobs of nqs_hpc."""
-        del initial_job_idx
+        del job_overrides, initial_job_idx  # the task function knows them, and more than one for symmetrize=all
         launch_points = getattr(self.task_function, "launch_points", None)
         if launch_points is None:
             raise ValueError(f"hydra/launcher={self.name} starts only jobs of nqs_hpc: python -m nqs_hpc -m ...")
-        states = launch_points(self.name, [list(words) for words in job_overrides])
         return [
             JobReturn(overrides=words, status=JobStatus.COMPLETED, _return_value=state)
-            for words, state in zip(job_overrides, states, strict=True)
+            for words, state in launch_points(self.name)
         ]
 
 

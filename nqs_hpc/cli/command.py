@@ -62,6 +62,11 @@ def main(argv: list[str] | None = None) -> int:
         from nqs_hpc.report.status import status
 
         return status(words[1:])
+    if words[:1] == ["sectors"]:
+        from nqs_hpc.cli.sectors import sectors
+
+        with streams.undisturbed():
+            return sectors(words[1:])
     what = "-m" if any(word in MULTIRUN for word in words) else words[0] if words else ""
     if what in ("-m", "submit", "report"):
         # One process does these. MPI stays unloaded: a child that inherited it could not start its own.
@@ -186,8 +191,8 @@ def decide(words: list[str], n_ranks: int) -> Job | Answer:
     if flags := [word for word in words if word.startswith("-")]:
         return Answer(
             BAD_INPUT,
-            f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, status, report, doctor, "
-            "--help, --version",
+            f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, sectors, status, report, "
+            "doctor, --help, --version",
         )
     try:
         config = compose(words, n_ranks)

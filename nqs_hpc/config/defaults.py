@@ -49,6 +49,9 @@ def filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) ->
         if replaced:
             plain = compose_groups({**picked, "experiment": None})[0]
             data.update({group: plain[group] for group in replaced})
+    if ("symmetrize", "all") in assigned:
+        one = "symmetrize.group, .momentum, .irrep and .spin_flip name one sector"
+        raise bad("symmetrize", "all", f"with -m alone, a point for every sector (-m study=NAME symmetrize=all); {one}")
     assigned = fill(data, chosen, assigned, _defaults_of)
     data["observables"], assigned = fill_observables(data.get("observables"), assigned, _defaults_of)
     for key, value in assigned:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import eigsh
 
+from nqs_hpc.operators.irrep_rows import row_basis
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode, is_whole
 from nqs_hpc.types import Move, Operator
@@ -76,7 +77,8 @@ def lowest_states(
     """The k lowest energies (k,), ascending, and their vectors (n_states, k) in the order of ``codes(hilbert)``, of a
     Hermitian operator at time 0.
 
-    With ``symmetry``, which must be one of the operator's, those of its sector.
+    With ``symmetry``, which must be one of the operator's, those of its sector: of a representation of more than one
+    dimension those of one row, in which a level occurs once (`irrep_rows`).
 
     Below ``DENSE_BELOW`` states the whole spectrum is computed, above it Lanczos runs from a fixed start vector. Of a
     degenerate level Lanczos sees one vector at first: with k = 1 the energy is right and the vector one of the level,
@@ -87,7 +89,7 @@ def lowest_states(
         raise ValueError("the lowest states of an operator that is not Hermitian are not defined")
     matrix, basis = sparse_matrix(operator, hilbert), None
     if symmetry is not None:
-        basis = sector_basis(hilbert, symmetry)
+        basis = sector_basis(hilbert, symmetry) if symmetry.dimension == 1 else row_basis(hilbert, symmetry)
         matrix = csr_matrix(basis.conj().T @ matrix @ basis)
     n_states = matrix.shape[0]
     if not 1 <= k <= n_states:

@@ -38,7 +38,7 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     n_states = dimension_up_to(hilbert, exact.MAX_DIAGONALISED)
     if n_states > exact.MAX_DIAGONALISED:
         return None
-    if symmetry is not None and (symmetry.dimension > 1 or n_states * len(symmetry.perms) > exact.MAX_IMAGES):
+    if symmetry is not None and n_states * len(symmetry.perms) > exact.MAX_IMAGES:
         return None
     energies, vectors = exact.lowest_states(parts.operator, hilbert, symmetry=symmetry)
     of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"

@@ -24,7 +24,7 @@ from nqs_hpc.job import slurm
 from nqs_hpc.job.files import said
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
-from nqs_hpc.sweep import study
+from nqs_hpc.sweep import sectors, study
 from nqs_hpc.sweep.points import Combination, combinations, expand
 from nqs_hpc.sweep.study import LaunchRequest
 
@@ -38,6 +38,7 @@ class SweepRequest(NamedTuple):
     chain: str | None
     n_ranks: int | None  # of each point; None: as resources.ranks says
     of_hydra: list[str]  # the overrides that Hydra has to know: its own, and those with several values
+    lines: list[str]  # what the user should know before the points start
 
     def points(self, words: list[list[str]]) -> list[Combination]:
         return combinations(words, chain=self.chain, n_ranks=self.n_ranks)
@@ -56,17 +57,21 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
         combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
     except InputError as error:
         return _leave(Answer(BAD_INPUT, str(error))), None
+    except OSError as error:
+        return _leave(Answer(FAULT, f"cannot launch: {said(error)}")), None
+    for line in asked.lines:
+        print(harmless(line), flush=True)
     left: list[Answer] = []
 
     def task(config: Any) -> None:
         raise AssertionError("the launchers of nqs_hpc run points, not this")
 
-    def launch_points(kind: str, lists: list[list[str]]) -> list[str]:
-        # Hydra counts the combinations; what they are is known, and checked, before it begins
-        assert kind == asked.launch.launcher.name and len(lists) == len(combined)
+    def launch_points(kind: str) -> list[tuple[list[str], str]]:
+        # what the combinations are is known, and checked, before Hydra begins; symmetrize=all is one value to it
+        assert kind == asked.launch.launcher.name
         outcome, states = study.launch(asked.launch, combined)
         left.append(outcome)
-        return states
+        return list(zip([one.words for one in combined], states, strict=True))
 
     task.launch_points = launch_points  # type: ignore[attr-defined]  # where the plugin looks for it
     try:
@@ -138,9 +143,12 @@ def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[s
         raise bad(FOLDER, place, "a folder")
     folder = Path.cwd() / (place or Path("sweeps", named))
     request = LaunchRequest(named, folder, launcher, command)
+    lines: list[str] = []
+    if sectors.asks_all(points):
+        points, lines = sectors.every_sector(points, [str(one.input_line) for one in others])
     kept = [str(one.input_line) for one in parsed if one.is_hydra_override() or one.is_sweep_override()]
     return SweepRequest(
-        request, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None), kept
+        request, chain if chain is None else str(chain), getattr(launcher, "n_ranks", None), kept, lines
     ), points
 
 

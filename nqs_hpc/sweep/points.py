@@ -48,15 +48,28 @@ def expand(overrides: Iterable[Any]) -> list[list[str]]:
     by_key: dict[str, list[str]] = {}
     for one in overrides:
         key = one.get_key_element()
-        if _key(key) in map(_key, by_key):
-            raise InputError(f"{_key(key)} is given twice; valid: all its values at once, KEY=A,B")
+        if key_of(key) in map(key_of, by_key):
+            raise InputError(f"{key_of(key)} is given twice; valid: all its values at once, KEY=A,B")
         if one.value_type is not None and one.value_type.name == "GLOB_CHOICE_SWEEP":
-            raise bad(_key(key), str(one.input_line).partition("=")[2], "the choices themselves, KEY=A,B")
+            raise bad(key_of(key), str(one.input_line).partition("=")[2], "the choices themselves, KEY=A,B")
         values = one.sweep_string_iterator() if one.is_sweep_override() else [one.get_value_element_as_str()]
         by_key[key] = [f"{key}={value}" for value in itertools.islice(values, MAX_POINTS + 1)]
         if math.prod(map(len, by_key.values())) > MAX_POINTS:
-            raise bad(_key(key), str(one.input_line).partition("=")[2], f"at most {MAX_POINTS} points in all")
+            raise bad(key_of(key), str(one.input_line).partition("=")[2], f"at most {MAX_POINTS} points in all")
     return [list(words) for words in itertools.product(*by_key.values())]
+
+
+def parsed_points(overrides: list[str]) -> list[list[str]]:
+    """``expand`` of what stands on a command line; raises InputError for what cannot be read."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    try:
+        return expand(OverridesParser.create().parse_overrides(overrides))
+    except InputError:
+        raise
+    except (HydraException, ValueError, RecursionError) as error:
+        raise InputError(f"cannot be read as KEY=VALUE: {' '.join(str(error).split())[:200]}") from None
 
 
 def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | None) -> list[Combination]:
@@ -65,7 +78,7 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
     ``chain``: the key along which each begins with the parameters of the one before. ``n_ranks``: of each; None: as
     resources.ranks says.
     """
-    given = [{_key(word): word for word in words if _key(word) not in OWN} for words in points]
+    given = [{key_of(word): word for word in words if key_of(word) not in OWN} for words in points]
     keys = [key for key in given[0] if len({one[key] for one in given}) > 1]
     if chain is not None and chain not in keys:
         raise bad("chain", chain, f"a key with several values; here: {', '.join(keys) or 'none has'}")
@@ -166,7 +179,8 @@ def _composed(given: list[dict[str, str]], keys: list[str], n_ranks: int | None)
     return configs
 
 
-def _key(word: str) -> str:
+def key_of(word: str) -> str:
+    """The key of an override."""
     return word.partition("=")[0].lstrip("+")
 
 
@@ -208,8 +222,15 @@ def _name(swept: list[str], config: Config, identity: str) -> str:
     """A folder's name: what is swept, readable, and the beginning of the identity, which makes it the only one."""
     if not swept:
         return run_name(dataclasses.replace(config, run_dir=None))
-    text = ",".join(re.sub(r"[^\w.=+-]+", "_", word.lstrip("+"), flags=re.ASCII) for word in swept)
+    text = ",".join(_readable(word.lstrip("+")) for word in swept)
     return f"{text[:MAX_NAME]}-{identity[:8]}"
+
+
+def _readable(word: str) -> str:
+    """An override as part of a folder's name: symmetrize.momentum=[1,2] as momentum=1_2."""
+    if word.startswith("symmetrize."):
+        word = re.sub(r"[\[\]]", "", word.removeprefix("symmetrize."))
+    return re.sub(r"[^\w.=+-]+", "_", word, flags=re.ASCII)
 
 
 def n_sites(config: Config) -> int:

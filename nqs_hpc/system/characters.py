@@ -20,6 +20,7 @@ doi:10.1063/1.1740655):
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +77,25 @@ def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
     strides = [int(np.prod(extent[:i], initial=1)) for i in range(len(extent))]
     steps = (-np.angle(characters[stride]) / (2 * np.pi) for stride in strides)
     return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
+
+
+def stars(lattice: Lattice, points: NDArray[np.int32], *, with_opposite: bool) -> list[list[tuple[int, ...]]]:
+    """All momenta, in sets that the point operations ``points`` (G, N) carry into each other, with the opposite of each
+    where that has the same energies, as for a real H; sorted, so that the first of each set stands for it.
+    """
+    moves = translations(lattice)
+    numbers = np.unique(_conjugates(points, moves), axis=0)
+    extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
+    left = list(product(*map(range, extent)))
+    found = []
+    while left:
+        characters = momentum(lattice, left[0])
+        star = {momentum_of(lattice, characters[row]) for row in numbers}
+        if with_opposite:
+            star |= {momentum_of(lattice, characters[row].conj()) for row in numbers}
+        found.append(sorted(star))
+        left = [k for k in left if k not in star]
+    return found
 
 
 def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
@@ -140,27 +160,48 @@ def with_spin_flip(perms: NDArray[np.int32], characters: Characters, parity: int
 def sector_dimension(symmetry: Symmetry, hilbert: Hilbert) -> int:
     """States of the sector: d / |G| sum_g chi*(g) Tr g, the trace being how many states g leaves as they are.
 
+    Of more than 2^53 states the last digits are rounding. ValueError for spaces with blocks or exclusions, and
+    OverflowError beyond 1e308 states.
+    """
+    return dimension_of(symmetry, traces(symmetry.perms, symmetry.flips, hilbert))
+
+
+def dimension_of(symmetry: Symmetry, trace_G: Sequence[int]) -> int:
+    """`sector_dimension` with the traces of the elements known."""
+    total = sum(np.conj(character) * n for character, n in zip(symmetry.characters, map(float, trace_G), strict=True))
+    return round(total.real * symmetry.dimension / len(symmetry.perms))
+
+
+def traces(perms: NDArray[np.integer], flips: NDArray[np.integer], hilbert: Hilbert) -> list[int]:
+    """How many states each element (G, N), (G,) leaves as they are.
+
     Such a state has one value on each cycle of g, and with a flip values that alternate around cycles of even length
     and are 0 on the others. ValueError for spaces with blocks or exclusions.
     """
     only_total(hilbert, "symmetrize")
-    total = 0.0 + 0.0j
-    for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
-        lengths = _cycle_lengths(perm)
-        if flip < 0:
-            odd = 1 if 0 in hilbert.local_values else 0
-            fixed = prod(len(hilbert.local_values) if n % 2 == 0 else odd for n in lengths) if not hilbert.total else 0
-        else:
-            sums = {0: 1}  # of the cycles so far -> how many ways
-            for n in lengths:
-                grown: dict[int, int] = {}
-                for value in hilbert.local_values:
-                    for before, ways in sums.items():
-                        grown[before + n * value] = grown.get(before + n * value, 0) + ways
-                sums = grown
-            fixed = sum(sums.values()) if hilbert.total is None else sums.get(hilbert.total, 0)
-        total += np.conj(character) * fixed
-    return round(total.real * symmetry.dimension / len(symmetry.perms))
+    known: dict[tuple[int, ...], int] = {}  # elements with cycles of the same lengths have the same trace
+    found = []
+    for perm, flip in zip(perms, flips, strict=True):
+        lengths = sorted(_cycle_lengths(perm))
+        key = (int(flip), *lengths)
+        if key not in known:
+            known[key] = _fixed(lengths, int(flip), hilbert)
+        found.append(known[key])
+    return found
+
+
+def _fixed(lengths: list[int], flip: int, hilbert: Hilbert) -> int:
+    if flip < 0:
+        odd = 1 if 0 in hilbert.local_values else 0
+        return prod(len(hilbert.local_values) if n % 2 == 0 else odd for n in lengths) if not hilbert.total else 0
+    sums = {0: 1}  # of the cycles so far -> how many ways
+    for n in lengths:
+        grown: dict[int, int] = {}
+        for value in hilbert.local_values:
+            for before, ways in sums.items():
+                grown[before + n * value] = grown.get(before + n * value, 0) + ways
+        sums = grown
+    return sum(sums.values()) if hilbert.total is None else sums.get(hilbert.total, 0)
 
 
 def _cycle_lengths(perm: NDArray[np.integer]) -> list[int]:
@@ -217,12 +258,16 @@ def chosen(irreps: Mapping[str, Characters], name: str | None) -> Characters:
 
 def _keeping(points: NDArray[np.int32], moves: NDArray[np.int32], characters: Characters) -> NDArray[np.bool_]:
     """Which p have chi(p t p^-1) = chi(t) for all translations t: those that keep the momentum."""
+    return np.asarray(np.abs(characters[_conjugates(points, moves)] - characters[None, :]).max(axis=1) < 1e-9)
+
+
+def _conjugates(points: NDArray[np.int32], moves: NDArray[np.int32]) -> NDArray[np.int64]:
+    """(G, T) the number of the translation p t p^-1."""
     # A translation is known by where it carries site 0.
     place = np.full(moves.shape[1], -1)
     place[moves[:, 0]] = np.arange(len(moves))
     back = np.argsort(points, axis=1)
-    conjugate = np.take_along_axis(points, moves[:, back[:, 0]].T, axis=1)  # p t p^-1 of site 0, (G, T)
-    return np.asarray(np.abs(characters[place[conjugate]] - characters[None, :]).max(axis=1) < 1e-9)
+    return np.asarray(place[np.take_along_axis(points, moves[:, back[:, 0]].T, axis=1)])
 
 
 def _planar(matrices: NDArray[np.float64]) -> dict[str, Characters] | None:
