@@ -103,9 +103,7 @@ def renyi_exact(region: Sequence[int], hilbert: Hilbert, *, chunk: int | None) -
             psi_n = psi_n / jnp.sqrt(jnp.sum(jnp.abs(psi_n) ** 2))
             m_ab = jnp.zeros((d ** len(inner), d ** len(outer)), psi_n.dtype).at[a_n, b_n].set(psi_n)
             # the smaller of the two reduced density matrices
-            product_ab = (
-                (m_ab @ m_ab.conj().T) @ m_ab if len(inner) <= len(outer) else m_ab @ (m_ab.conj().T @ m_ab)
-            )
+            product_ab = (m_ab @ m_ab.conj().T) @ m_ab if len(inner) <= len(outer) else m_ab @ (m_ab.conj().T @ m_ab)
             a_B, b_B = place(s_BN, inner, jnp), place(s_BN, outer, jnp)
             own_B, found_B = m_ab[a_B, b_B], product_ab[a_B, b_B]
             return jnp.where(own_B == 0, 0, found_B / jnp.where(own_B == 0, 1, own_B))

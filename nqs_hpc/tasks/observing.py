@@ -95,7 +95,11 @@ def observing(
 
     n_bins, n_chains = bins(sampler)
 
-    def binned_and_shared(frozen: Tree, samples: Samples, rank: Array) -> tuple[Array, dict[str, Array]]:
+    def local(label: str, params: Tree, frozen: Tree, s_BN: Array) -> Array:
+        of = few[label] if label in few else many[label]
+        return of(params if kept[label].observable.takes_params else frozen, s_BN)
+
+    def binned_and_shared(params: Tree, frozen: Tree, samples: Samples, rank: Array) -> tuple[Array, dict[str, Array]]:
         """The sums of bins of this rank, and the few values of sums of Pauli strings (B, D) by label."""
         s_BN, w_B = samples
         n = len(w_B)
@@ -112,7 +116,7 @@ def observing(
 
         def of_piece(carry_ED: Array, piece_of: tuple[Array, Array, Array]) -> tuple[Array, dict[str, Array]]:
             s_bN, w_b, bin_b = piece_of
-            found: dict[str, Array] = {label: of(frozen, s_bN).reshape(piece, -1) for label, of in many.items()}
+            found = {label: local(label, params, frozen, s_bN).reshape(piece, -1) for label in many}
             if family is not None:
                 values_bS = family(frozen, s_bN)
                 found |= {label: values_bS[:, columns] for label, columns in place.items()}
@@ -138,10 +142,11 @@ def observing(
         bins_ED = jnp.zeros((n_bins, 1), jnp.complex128)
         shared_values: dict[str, Array] = {}
         if many or family is not None:
-            bins_ED, shared_values = binned_and_shared(frozen, samples, jnp.asarray(rank))
+            bins_ED, shared_values = binned_and_shared(params, frozen, samples, jnp.asarray(rank))
         for label, one in kept.items():
             if one.where == "series":
-                own = shared_values[label] if label in shared_values else few[label](frozen, samples.s_BN)
+                known = label in shared_values
+                own = shared_values[label] if known else local(label, params, frozen, samples.s_BN)
                 own = own.reshape(len(samples.w_B), -1)
                 values += [own[:, d] for d in range(one.observable.n_values)]
         _, w_A, found, shared = gathered(comm, params, samples, counts, values)
