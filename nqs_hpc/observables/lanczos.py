@@ -32,13 +32,13 @@ from nqs_hpc.types import Ansatz, Local, Move, Observable, Operator, Output, Tre
 PAIRS = 2**16  # pairs (s', s'') whose moves are held at a time, beside those of one sample at least
 EIGENSTATE = 1e-20  # mu_2 below this part of <H>^2 is rounding: no step is taken
 
-UNIT = "J"
+UNIT = "units of the couplings"
 OUTPUTS = (
     Output("initial_energy", UNIT, "E"),
-    Output("initial_variance", f"{UNIT}²", "variance of E"),
+    Output("initial_variance", f"({UNIT})²", "variance of E"),
     Output("energy", UNIT, "E₁"),
-    Output("variance", f"{UNIT}²", "variance of E₁"),
-    Output("alpha", f"1/{UNIT}", "α"),
+    Output("variance", f"({UNIT})²", "variance of E₁"),
+    Output("alpha", f"1 / ({UNIT})", "α"),
 )
 
 
