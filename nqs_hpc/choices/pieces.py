@@ -13,6 +13,7 @@ from nqs_hpc.types import Ansatz, Observable, Operator, Sampler, Update
 if TYPE_CHECKING:
     from nqs_hpc.choices.optimizer.base import Optimizer
     from nqs_hpc.choices.sampler.base import Sampler as SamplerChoice
+    from nqs_hpc.observables.states import State
     from nqs_hpc.parallel.comm import Comm
 
 
@@ -32,6 +33,7 @@ class Pieces(NamedTuple):
     memory: int  # bytes that what is not bounded by chunks may plan with
     optimizer: Optimizer
     sampler_choice: SamplerChoice
+    other: Callable[[str, str], State]  # key, its value: a run or checkpoint -> its wave function on the same sites
     observables: Callable[[], dict[str, Observable]]  # by label; not made for tasks that never ask
     every: int | None  # steps of an optimization between two measurements of them
     signs_off: Callable[

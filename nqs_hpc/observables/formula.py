@@ -124,7 +124,7 @@ def _check(node: ast.AST, names: set[str], n_sites: int, depth: int) -> None:
             _check(one, names, n_sites, depth + 1)
 
     match node:
-        case ast.Constant(value=value) if type(value) in (int, float) and _is_number(value):
+        case ast.Constant(value=value) if _is_number(value):
             return
         case ast.Name(id=name):
             if name not in names:
@@ -162,9 +162,9 @@ def _odd(node: ast.AST, what: str) -> ValueError:
     return ValueError(f"at character {getattr(node, 'col_offset', 0) + 1} {what}")
 
 
-def _is_number(value: float) -> bool:
+def _is_number(value: Any) -> bool:
     try:
-        return math.isfinite(float(value))
+        return type(value) in (int, float) and math.isfinite(float(value))
     except OverflowError:
         return False
 
@@ -174,8 +174,9 @@ def _number(node: ast.AST) -> float | None:
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         below = _number(node.operand)
         return None if below is None else -below
-    if isinstance(node, ast.Constant) and type(node.value) in (int, float) and _is_number(node.value):
-        return float(node.value)
+    value: Any = node.value if isinstance(node, ast.Constant) else None
+    if _is_number(value):
+        return float(value)
     return None
 
 

@@ -55,7 +55,7 @@ def is_negative(basis: Basis, s_BN: Array) -> Array:
 
 
 def inside(hilbert: Hilbert, s_BN: Array) -> Array:
-    """Which configurations of valid local values are states of the space, (B,) bool: `system.hilbert.members` in jax."""
+    """Which configurations of valid local values are states, (B,) bool: `system.hilbert.members` in jax."""
     found = ~violates(hilbert, s_BN) if hilbert.excluded else jnp.ones(len(s_BN), bool)
     for sites, total in groups(hilbert):
         if total is not None:

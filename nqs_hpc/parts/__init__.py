@@ -12,6 +12,7 @@ from nqs_hpc.config.signs import switched_off
 from nqs_hpc.config.symmetrize import make_symmetry, sector_of
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parts.others import other_state
 from nqs_hpc.parts.plan import Plan, make_plan
 from nqs_hpc.parts.shapes import parameter_shapes
 from nqs_hpc.parts.symmetry import check_network, check_symmetry
@@ -80,6 +81,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         int(config.memory_gib * 2**30),
         optimizer,
         config.sampler,
+        lambda key, value: other_state(key, value, hilbert, _of_run),
         lambda: {label: one.make(pieces) for label, one in config.observables.measured.items()},
         config.observables.every,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
@@ -87,6 +89,13 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     form = flat(parameter_shapes(ansatz), ansatz.kind)
     task = config.task.make(pieces)
     return Parts(lattice, hilbert, operator, ansatz, sampler, task, plan, form.n_real, symmetry, pieces)
+
+
+def _of_run(config: Config) -> tuple[Ansatz, Basis]:
+    """The ansatz of another run, and its basis."""
+    lattice = config.make_sites()
+    basis = basis_of(config, lattice)
+    return _ansatz(config, lattice, basis), basis
 
 
 def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:

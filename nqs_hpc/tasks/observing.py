@@ -108,8 +108,9 @@ def observing(
     def measure(params: Tree, samples: Samples, counts: dict[str, Array], rank: Array | int) -> tuple[Seen, Shared]:
         frozen = ansatz.freeze(params)
         bin_B = _bin_of_samples(sampler, len(samples.w_B), jnp.asarray(rank), comm.size, n_bins, n_chains)
-        of_each: dict[str, Array] = {label: of(frozen, samples.s_BN) for label, of in few.items()}
-        of_bins = {label: of(frozen, *samples, bin_B, n_bins)[0] for label, of in many.items()}
+        given = {label: params if one.observable.takes_params else frozen for label, one in kept.items()}
+        of_each: dict[str, Array] = {label: of(given[label], samples.s_BN) for label, of in few.items()}
+        of_bins = {label: of(given[label], *samples, bin_B, n_bins)[0] for label, of in many.items()}
         if family is not None:
             sums_ED, values_BF = of_family(frozen, samples, bin_B)
             for label, own in numbers.items():
