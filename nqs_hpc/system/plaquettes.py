@@ -21,9 +21,21 @@ def flipped_groups(lattice: Lattice) -> list[tuple[int, ...]]:
         return stars(lattice)
     if lattice.name != "square":
         raise ValueError(f"plaquette is a move of lattice=square, and this is lattice={lattice.name}")
+    return sorted(tuple(sorted(square)) for square in squares(lattice))
+
+
+def squares(lattice: Lattice) -> list[tuple[int, ...]]:
+    """The four sites of each square of lattice=square in the order around it, each set of sites once; ValueError where
+    there is none.
+    """
+    if lattice.name != "square":
+        raise ValueError(f"squares are those of lattice=square, and this is lattice={lattice.name}")
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     sites = sites_at(lattice, cells(lattice)[:, None, :] + corners[None, :, :], 0)
-    groups = {tuple(sorted(group)) for group in sites.tolist() if min(group) >= 0 and len(set(group)) == 4}
-    if not groups:
+    found: dict[tuple[int, ...], tuple[int, ...]] = {}
+    for square in sites.tolist():
+        if min(square) >= 0 and len(set(square)) == 4:
+            found.setdefault(tuple(sorted(square)), tuple(square))
+    if not found:
         raise ValueError(f"lattice.extent={list(lattice.extent)} has no plaquette, which takes 2 sites each way")
-    return sorted(groups)
+    return list(found.values())
