@@ -14,7 +14,7 @@ from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
 from nqs_hpc.report.lanczos import lanczos
-from nqs_hpc.report.maps import arrays
+from nqs_hpc.report.maps import ArrayPictures, arrays
 from nqs_hpc.report.places import RunFolders
 from nqs_hpc.report.quality import costs, sampling
 from nqs_hpc.report.rows import ReadPoint, Row
@@ -119,13 +119,14 @@ def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTH
     """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
     given = curve_set(found, choice)
-    parts = sections(found, given)
+    pictures = arrays(found)
+    parts = sections(found, given, pictures)
     return Content(
         title=clean(str(study.name) if study is not None else of.folder.resolve().name),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         launch=clean(str(study.launches[-1].command), 10**5) if study is not None and study.launches else "",
         cwd=clean(str(study.cwd), 10**4) if study is not None else "",
-        troubles=of.troubles,
+        troubles=[*of.troubles, *pictures.troubles],
         rows=rows,
         columns=[*columns(rows), *more_columns(rows)],
         sections=parts,
@@ -137,12 +138,11 @@ def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTH
     )
 
 
-def sections(found: list[ReadPoint], given: CurveSet) -> list[Section]:
+def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -> list[Section]:
     """The sheets that have anything to show."""
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
     to_limit, limits = lanczos(found)
-    pictures = arrays(found)
     many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
     left = _left_out(given.left_out)
     parts = [
@@ -152,7 +152,9 @@ def sections(found: list[ReadPoint], given: CurveSet) -> list[Section]:
         Section("Zero variance", EXACT, exact, to_zero, "system", left),
         Section("Lanczos step", STEP, to_limit, [], "", limits),
         Section("Wave vectors", MAPS, pictures.maps, [], "", pictures.notes),
-        Section("Correlations", CORRELATIONS, pictures.correlations, [], "", pictures.notes),
+        Section(
+            "Correlations", CORRELATIONS, pictures.correlations, [], "", [] if pictures.maps.panels else pictures.notes
+        ),
         Section("Accuracy and cost", COST, costs(found), [], "", []),
         Section("Sampling", SAMPLING, sampling(found), [], "", []),
     ]

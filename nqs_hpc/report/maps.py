@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nqs_hpc.report.arrays import MOST, MeasuredArray, measured_arrays
-from nqs_hpc.report.figures import COLOURS, GRID, INK, MUTED, Panel, Sheet
+from nqs_hpc.report.figures import COLOURS, INK, MUTED, Panel, Sheet
 from nqs_hpc.report.groups import title
 from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.values import clean, count, section
@@ -22,17 +22,19 @@ MOST_VECTORS = 4096  # of a map
 MOST_SITES = 1024
 COLOUR_MAP = "viridis"  # even in lightness: it reads alike on screens, in grey and for the colour-blind
 LEVELS = 64
+DOT = "#a8a8a8"  # is seen on the darkest colour of the map and on the lightest, on any page
 
 
-class Drawn(NamedTuple):
+class ArrayPictures(NamedTuple):
     """The arrays that have a picture."""
 
     maps: Sheet
     correlations: Sheet
-    notes: list[str]  # files that cannot be read, points that are left out
+    notes: list[str]  # what is left out
+    troubles: list[str]  # files that cannot be read
 
 
-def arrays(found: list[ReadPoint]) -> Drawn:
+def arrays(found: list[ReadPoint]) -> ArrayPictures:
     """Pictures of at most twelve points that measured arrays, evenly chosen."""
     rows = [one.row for one in found]
     having = [one for one in found if one.row.final and one.row.state in ("done", "doubtful") and _has_arrays(one)]
@@ -40,10 +42,11 @@ def arrays(found: list[ReadPoint]) -> Drawn:
     maps: list[Panel] = []
     curves: list[Panel] = []
     notes: list[str] = []
+    troubles: list[str] = []
     others: dict[str, list[str]] = {}
     for one, measured in zip(chosen, measured_arrays([one.traces.place.folder for one in chosen]), strict=True):
         if isinstance(measured, str):
-            notes.append(f"{one.row.name}: {measured}.")
+            troubles.append(f"{one.row.name}: {measured}")
             continue
         for array in measured:
             name = ", ".join(filter(None, [title(one.row, rows), _label(array)]))
@@ -60,7 +63,8 @@ def arrays(found: list[ReadPoint]) -> Drawn:
     for what, panels in (("maps", maps), ("correlations", curves)):
         if len(panels) > MOST_PANELS:
             notes.append(f"{len(panels) - MOST_PANELS} more {what} are not drawn; the report of one run draws its own.")
-    return Drawn(Sheet("maps", maps[:MOST_PANELS], []), Sheet("correlations", curves[:MOST_PANELS], []), notes)
+    sheets = (Sheet("maps", maps[:MOST_PANELS], []), Sheet("correlations", curves[:MOST_PANELS], []))
+    return ArrayPictures(*sheets, notes, troubles)
 
 
 def _has_arrays(one: ReadPoint) -> bool:
@@ -108,17 +112,15 @@ def _curve(q_Q: np.ndarray, value: np.ndarray, error: np.ndarray | None, side: f
 def _map(q_Q2: np.ndarray, value: np.ndarray, cell_dd: np.ndarray) -> Callable[[Any], None]:
     def draw(axes: Any) -> None:
         from matplotlib.collections import PolyCollection
-        from matplotlib.patches import Polygon
 
         corners = outline(cell_dd)
         pieces = tiles(q_Q2, cell_dd)
         coloured = PolyCollection([polygon for _, polygon in pieces], cmap=_colours(), linewidth=0.3, edgecolor="face")
         coloured.set_array(value[[number for number, _ in pieces]])
         axes.add_collection(coloured)
-        coloured.set_clip_path(Polygon(corners, transform=axes.transData))
         _finish(axes, coloured, corners, inside=True)
         size = min(2.5, 25 / len(q_Q2) ** 0.5)
-        axes.plot(*within(q_Q2, cell_dd).T, ".", color=GRID, markersize=size, zorder=3)
+        axes.plot(*within(q_Q2, cell_dd).T, ".", color=DOT, markersize=size, zorder=3)
 
     return draw
 
@@ -127,7 +129,7 @@ def _dots(q_Q2: np.ndarray, value: np.ndarray, cell_dd: np.ndarray) -> Callable[
     """Each where it is: of lattices with a basis two can differ by a reciprocal lattice vector, and not be alike."""
 
     def draw(axes: Any) -> None:
-        coloured = axes.scatter(*q_Q2.T, c=value, cmap=_colours(), s=24, zorder=3)
+        coloured = axes.scatter(*q_Q2.T, c=value, cmap=_colours(), s=24, zorder=3, edgecolors=DOT, linewidths=0.4)
         _finish(axes, coloured, outline(cell_dd), inside=False)
 
     return draw

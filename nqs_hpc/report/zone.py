@@ -64,22 +64,48 @@ def within(q_Qd: Array, cell_dd: Array) -> Array:
 
 
 def tiles(q_Q2: Array, cell_dd: Array) -> list[tuple[int, Array]]:
-    """Polygons that cover the zone: number of a wave vector, and corners of what is nearer to it, or to an image of it,
-    than to any other. What reaches beyond the outline is left to whoever draws it.
+    """Polygons that cover the zone and nothing else: the number of a wave vector, and the corners of the part of the
+    zone that is nearer to it, or to one of its images, than to any other.
     """
     from scipy.spatial import Voronoi
 
-    n = len(q_Q2)
-    images = (q_Q2[:, None] + _lattice(cell_dd)).reshape(-1, 2)
-    number = np.repeat(np.arange(n), len(images) // max(n, 1))
-    corners = outline(cell_dd)
-    # a tile that reaches into the zone is of an image no further outside of it than the tiles are wide
-    furthest = 2 * np.linalg.norm(corners, axis=1).max()
-    near = np.linalg.norm(images, axis=1) < 2 * furthest
+    vectors = _lattice(cell_dd)
+    images = (q_Q2[:, None] + vectors).reshape(-1, 2)
+    number = np.repeat(np.arange(len(q_Q2)), len(vectors))
+    furthest = np.linalg.norm(outline(cell_dd), axis=1).max()
+    # a part of the zone is nearest to something in the zone, or as far outside of it as the zone is wide
+    near = np.linalg.norm(images, axis=1) < 4 * furthest
     images, number = images[near], number[near]
-    inside = np.flatnonzero(np.linalg.norm(images, axis=1) < furthest)
     diagram = Voronoi(images)
-    return [(int(number[i]), polygon) for i in inside if len(polygon := _around(diagram, int(i))) > 2]
+    length = np.linalg.norm(vectors, axis=1)
+    bounds = vectors[(length > 0) & (length <= 2 * furthest * (1 + SAME))]
+    found = []
+    for i in np.flatnonzero(np.linalg.norm(images, axis=1) < 2 * furthest):
+        polygon = _around(diagram, int(i))
+        for g in bounds:
+            polygon = _cut(polygon, g)
+        if len(polygon) > 2:
+            found.append((int(number[i]), polygon))
+    return found
+
+
+def _cut(polygon_P2: Array, g: Array) -> Array:
+    """The part of a convex polygon that is nearer to 0 than to ``g``."""
+    if len(polygon_P2) < 3:
+        return polygon_P2[:0]
+    beyond = 2 * polygon_P2 @ g - g @ g
+    kept = beyond <= SAME * (g @ g)
+    if kept.all():
+        return polygon_P2
+    corners = []
+    for k in range(len(polygon_P2)):
+        before = k - 1
+        if kept[k] != kept[before]:
+            share = beyond[before] / (beyond[before] - beyond[k])
+            corners.append(polygon_P2[before] + share * (polygon_P2[k] - polygon_P2[before]))
+        if kept[k]:
+            corners.append(polygon_P2[k])
+    return np.array(corners).reshape(-1, 2)
 
 
 def _lattice(cell_dd: Array) -> Array:
