@@ -17,7 +17,8 @@ from nqs_hpc.types import Quantity
 UNIT = "units of the couplings"  # of every energy
 VALUE_AND_ERROR = "error"  # the format of a number with its error, -25.4906(12)
 TASK = "ground_state"  # of runs that do not name their task
-LONGEST = 40  # characters of a key, a label or a unit
+LONGEST = 40  # characters of a label or a unit
+LONGEST_KEY = 100  # of a key: observables.LABEL.OUTPUT_error
 MOST = 32  # quantities of a run that are displayed
 
 
@@ -68,7 +69,7 @@ def _quantity(given: Mapping[str, Any]) -> Quantity:
     label, unit, wanted = (given.get(name) for name in ("label", "unit", "format"))
     return Quantity(
         key,
-        (printable(label, LONGEST) if isinstance(label, str) else "") or key,
+        (printable(label, LONGEST) if isinstance(label, str) else "") or printable(key, LONGEST),
         printable(unit, LONGEST) if isinstance(unit, str) else "",
         wanted if isinstance(wanted, str) and _is_format(wanted) else ".6g",
         error if _is_name(error) else None,
@@ -76,7 +77,7 @@ def _quantity(given: Mapping[str, Any]) -> Quantity:
 
 
 def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= LONGEST_KEY
 
 
 def _is_format(wanted: str) -> bool:

@@ -8,10 +8,13 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.job.tails import last_lines
 from nqs_hpc.report.convergence import MOST_PANELS, convergence
+from nqs_hpc.report.couplings import against
 from nqs_hpc.report.curves import MOST_NAMED, CurveSet, FitOptions, curve_set
 from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
+from nqs_hpc.report.lanczos import lanczos
+from nqs_hpc.report.maps import ArrayPictures, arrays
 from nqs_hpc.report.places import RunFolders
 from nqs_hpc.report.quality import costs, sampling
 from nqs_hpc.report.rows import ReadPoint, Row
@@ -40,6 +43,27 @@ Energy against variance for different wave functions of one system: the same cou
 An eigenstate has no variance, and close to one the energy is linear in the variance: the line assumes that all points
 are close to the same state, and neglects the errors of the variances. Open symbols: the line at zero variance.
 Dashed: the exact energy. At least three points of a system are needed; at most twelve systems are drawn."""
+COUPLINGS = """\
+Final values against the coupling that was swept, a line for each size and ansatz; of several seeds the line goes
+through their mean. Dashed: the exact energy. In the error of the energy open symbols lie within the statistical error,
+which is drawn instead. Crosses: where the Binder cumulants of two sizes cross, an estimate of the critical coupling
+that drifts with the sizes. It is the zero of their difference, by a parabola through the four points around the change
+of sign; its error is that of the points (drawn anew from their error bars) and the distance from the straight line
+between the two nearest points, in quadrature. It includes no variational error."""
+STEP = """\
+Energy against variance before and after one Lanczos step (1 + αH)ψ of each wave function, and the straight line through
+both to zero variance: E∞ = E₁ − V₁ (E₀ − E₁)/(V₀ − V₁) (S. Sorella, Phys. Rev. B 64, 024512 (2001),
+arXiv:cond-mat/0009149). The line assumes that both states are close to the ground state; two points say nothing of how
+well it holds. The error takes those of the four numbers as independent. Open symbols: the line at zero variance.
+Dashed: the exact energy. At most twelve points are drawn."""
+MAPS = """\
+What was measured at wave vectors. In two dimensions a map of the first Brillouin zone, whose outline is drawn: each
+measured wave vector is a dot, and its colour fills the points nearest to it. In one dimension the curve over the zone.
+A peak that grows with the number of sites is order with that wave vector. At most twelve maps are drawn."""
+CORRELATIONS = """\
+What was measured for pairs of sites against their distance, that of the nearest image on a torus: the mean of all pairs
+of one distance, with the mean of their errors. Correlations that stay away from 0 at the largest distance are order; a
+decay as a power of the distance is the mark of a critical point. At most twelve points are drawn."""
 COST = """\
 How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact energy,
 against the cost of the run. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
@@ -95,13 +119,14 @@ def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTH
     """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
     given = curve_set(found, choice)
-    parts = sections(found, given)
+    pictures = arrays(found)
+    parts = sections(found, given, pictures)
     return Content(
         title=clean(str(study.name) if study is not None else of.folder.resolve().name),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         launch=clean(str(study.launches[-1].command), 10**5) if study is not None and study.launches else "",
         cwd=clean(str(study.cwd), 10**4) if study is not None else "",
-        troubles=of.troubles,
+        troubles=[*of.troubles, *pictures.troubles],
         rows=rows,
         columns=[*columns(rows), *more_columns(rows)],
         sections=parts,
@@ -113,16 +138,23 @@ def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTH
     )
 
 
-def sections(found: list[ReadPoint], given: CurveSet) -> list[Section]:
+def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -> list[Section]:
     """The sheets that have anything to show."""
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
+    to_limit, limits = lanczos(found)
     many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
     left = _left_out(given.left_out)
     parts = [
         Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], "", []),
+        *(Section(f"Against {one.coupling.short}", COUPLINGS, one.sheet, [], "", one.notes) for one in against(found)),
         Section("Infinite size", INFINITE, infinite, to_size, "curve", [*laws(to_size), *given.notes, *left]),
         Section("Zero variance", EXACT, exact, to_zero, "system", left),
+        Section("Lanczos step", STEP, to_limit, [], "", limits),
+        Section("Wave vectors", MAPS, pictures.maps, [], "", pictures.notes),
+        Section(
+            "Correlations", CORRELATIONS, pictures.correlations, [], "", [] if pictures.maps.panels else pictures.notes
+        ),
         Section("Accuracy and cost", COST, costs(found), [], "", []),
         Section("Sampling", SAMPLING, sampling(found), [], "", []),
     ]

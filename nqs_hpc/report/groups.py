@@ -11,7 +11,8 @@ from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import clean, section
 
-SIZES = ("lattice.length", "lattice.extent", "seed")  # along a curve these change
+SOURCES = ("task.run", "init_from")  # names of other runs; what those were is recorded with the run itself
+SIZES = ("lattice.length", "lattice.extent", "seed", *SOURCES)  # along a curve these change
 SAME_LEVEL = 1e-9  # relative: exact energies so close are of one level
 
 
@@ -55,7 +56,7 @@ def by_system(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
         merged.append(members) if same is None else same.extend(members)
     order = {id(one): i for i, one in enumerate(found)}
     whole = {str(i): sorted(members, key=lambda one: order[id(one)]) for i, members in enumerate(merged)}
-    return _named(whole, {number: system(members) for number, members in whole.items()})
+    return named(whole, {number: system(members) for number, members in whole.items()})
 
 
 def _couplings(physics: dict[str, Any]) -> list[Any]:
@@ -94,32 +95,33 @@ def by_curve(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
     for one in found:
         # also what the table does not show: a launch does not record what it did not sweep
         same = {key: plain(value) for key, value in settings(one.traces).items()} | one.row.swept
-        scaled = _scaled(one)
-        same = {key: scaled.get(key, value) for key, value in same.items() if key not in SIZES} | scaled
+        of_size = scaled(one)
+        same = {key: of_size.get(key, value) for key, value in same.items() if key not in SIZES} | of_size
+        same |= {"task": one.row.task}
         identity = json.dumps(same, sort_keys=True, default=str)
         groups.setdefault(identity, []).append(one)
-        row = one.row._replace(swept={key: scaled.get(key, value) for key, value in one.row.swept.items()})
+        row = one.row._replace(swept={key: of_size.get(key, value) for key, value in one.row.swept.items()})
         called.setdefault(identity, label(row))
-    return _named(groups, called)
+    return named(groups, called)
 
 
-def _scaled(one: ReadPoint) -> dict[str, Any]:
+def scaled(one: ReadPoint) -> dict[str, Any]:
     """Settings that scale with the size: a momentum relative to the sides, bosons per site."""
     physics = section(one.traces.manifest, "physics")
-    extent, scaled = section(physics, "lattice").get("extent"), {}
+    extent, found = section(physics, "lattice").get("extent"), {}
     for group in ("symmetrize", "ansatz"):
         momentum = section(physics, group).get("momentum")
         steps = momentum if isinstance(momentum, list) else [momentum]
         if isinstance(extent, list) and len(steps) == len(extent) and all(type(k) is int for k in steps):
             parts = [Fraction(k, length) % 1 for k, length in zip(steps, extent, strict=True)]
-            scaled[f"{group}.momentum"] = "2π·(" + ", ".join(map(str, parts)) + ")"
+            found[f"{group}.momentum"] = "2π·(" + ", ".join(map(str, parts)) + ")"
     total, n = physics.get("sector"), one.row.n_sites
     if section(physics, "hamiltonian").get("name") == "bose_hubbard" and type(total) is int and n:
-        scaled["sector"] = f"{Fraction(total, n)} per site"
-    return scaled
+        found["sector"] = f"{Fraction(total, n)} per site"
+    return found
 
 
-def _named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[str, list[ReadPoint]]:
+def named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[str, list[ReadPoint]]:
     """Groups by identity as groups by name; names that several would have are numbered."""
     shared = {name for name in called.values() if list(called.values()).count(name) > 1}
     named: dict[str, list[ReadPoint]] = {}

@@ -37,6 +37,7 @@ MOST_POWER = 20.0
 MARKS = {
     "": '<path d="M0 7h14" stroke="{0}" stroke-width="2"/>',
     "--": '<path d="M0 7h14" stroke="{0}" stroke-width="1.5" stroke-dasharray="4 1.5"/>',
+    "x": '<path d="M3 3l8 8M11 3l-8 8" stroke="{0}" stroke-width="1.7"/>',
     "o": '<circle cx="7" cy="7" r="4.5" fill="{0}"/>',
     "s": '<path d="M3 3h8v8H3z" fill="{0}"/>',
     "^": '<path d="M7 2l5 9H2z" fill="{0}"/>',
