@@ -12,10 +12,8 @@ from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts.symmetry import check_symmetry
 from nqs_hpc.system.characters import Symmetry, point_irreps
-from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import translations
-from nqs_hpc.types import Operator
 
 Perms = NDArray[np.int32]
 
@@ -26,32 +24,33 @@ def symmetries(config: Config) -> Symmetries:
     Raises InputError where H lacks the group that is named, or where there is no symmetry at all.
     """
     lattice = config.make_sites()
-    written = config.hamiltonian.as_written()
-    operator = written.make(lattice, None)
+    operator = config.hamiltonian.as_written().make(lattice, None)
     hilbert = config.hamiltonian.space(lattice.n_sites, config.sector)
     one = np.arange(lattice.n_sites, dtype=np.int32)[None]
-    flips = not hilbert.total and set(hilbert.local_values) == {1, -1} and _has(operator, hilbert, one, -1)
+    moves, points = _of_lattice(lattice)
+    may_flip = not hilbert.total and set(hilbert.local_values) == {1, -1}
+    key, given = key_of_group(config)
+    group: str | None = given if key.endswith(".group") else None
     of_file: Perms | None = None
-    relating = one
     if config.symmetrize.permutations is not None:
-        of_file = np.array(config.symmetrize.permutations, dtype=np.int32)
-        _check(config, operator, hilbert, of_file)
-        group: str | None = "file"
-    else:
-        key, given = key_of_group(config)
-        group = given if key.endswith(".group") else None
-        moves, points = _of_lattice(lattice)
-        if group is not None:
-            named = {"translations": moves, "point_group": points, "space_group": np.concatenate([moves, points])}
-            _check(config, operator, hilbert, named[group])
-        has_moves, has_points = (_has(operator, hilbert, perms, 1) for perms in (moves, points))
-        relating = points if has_points else one
-        if group is None:
-            groups = {(True, True): "space_group", (True, False): "translations", (False, True): "point_group"}
-            group = groups.get((has_moves and len(moves) > 1, has_points and len(points) > 1))
+        group, of_file = "file", np.array(config.symmetrize.permutations, dtype=np.int32)
+        check_symmetry(config, _elements(of_file, 1), operator, hilbert)
+    elif group is not None:
+        named = {"translations": moves, "point_group": points, "space_group": np.concatenate([moves, points])}
+        check_symmetry(config, _elements(named[group], 1), operator, hilbert)
+
+    asked = [_elements(moves, 1), _elements(points, 1), *([_elements(one, -1)] if may_flip else [])]
+    everything = Symmetry(*(np.concatenate(part) for part in zip(*asked, strict=True)))
+    has = [True] * len(asked)
+    if broken(operator, hilbert, everything) is not None:  # one program where nothing is: compiling takes the time
+        has = [broken(operator, hilbert, part) is None for part in asked]
+    flips = may_flip and has[2]
+    if group is None:
+        groups = {(True, True): "space_group", (True, False): "translations", (False, True): "point_group"}
+        group = groups.get((has[0] and len(moves) > 1, has[1] and len(points) > 1))
     if group is None and not flips:
         raise bad("symmetrize", "all", "a Hamiltonian with a symmetry of its lattice or under the flip of all spins")
-    return Symmetries(group, flips, relating, operator.is_real, of_file)
+    return Symmetries(group, flips, points if has[1] else one, operator.is_real, of_file)
 
 
 def _of_lattice(lattice: Lattice) -> tuple[Perms, Perms]:
@@ -63,14 +62,6 @@ def _of_lattice(lattice: Lattice) -> tuple[Perms, Perms]:
     steps = [0, *(int(np.prod(extent[:i], initial=1)) for i, length in enumerate(extent) if length > 1)]
     points = one if lattice.name == "points" else point_irreps(lattice)[0]
     return translations(lattice)[steps], points
-
-
-def _has(operator: Operator, hilbert: Hilbert, perms: Perms, flip: int) -> bool:
-    return broken(operator, hilbert, _elements(perms, flip)) is None
-
-
-def _check(config: Config, operator: Operator, hilbert: Hilbert, perms: Perms) -> None:
-    check_symmetry(config, _elements(perms, 1), operator, hilbert)
 
 
 def _elements(perms: Perms, flip: int) -> Symmetry:

@@ -19,6 +19,7 @@ from nqs_hpc.report.places import RunFolders
 from nqs_hpc.report.quality import costs, sampling
 from nqs_hpc.report.rows import ReadPoint, Row
 from nqs_hpc.report.table import Column, columns, more_columns
+from nqs_hpc.report.tower import tower
 from nqs_hpc.report.values import clean, section, text
 
 LOG_LINES = 15
@@ -31,6 +32,11 @@ TOGETHER = """\
 Distance of the energy to the exact one, step by step, averaged over a tenth of the steps; where not all exact
 energies are known, the V-score. One curve for each point, one panel for each system, or for each ansatz where there
 are many systems."""
+TOWER = """\
+The lowest energy of each sector, counted from that of the ground state E₀. Colours are momenta, shapes irreps; filled
+symbols are even and open ones odd under the flip of all spins, where the sectors have a flip. Short lines: exact
+levels, each beside its symbol; symbols that would cover each other stand beside each other. A variational energy lies
+above the exact level of its sector, within its error."""
 INFINITE = """\
 Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number
 of sites N, d counts the directions that grow. The law is chosen by boundary, dimension and what is known of the
@@ -148,6 +154,7 @@ def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -
     parts = [
         Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], "", []),
         *(Section(f"Against {one.coupling.short}", COUPLINGS, one.sheet, [], "", one.notes) for one in against(found)),
+        Section("Tower of states", TOWER, tower(found), [], "", []),
         Section("Infinite size", INFINITE, infinite, to_size, "curve", [*laws(to_size), *given.notes, *left]),
         Section("Zero variance", EXACT, exact, to_zero, "system", left),
         Section("Lanczos step", STEP, to_limit, [], "", limits),

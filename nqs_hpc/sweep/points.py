@@ -209,11 +209,13 @@ def _beside_physics(given: list[dict[str, str]], keys: list[str], configs: list[
     for key in keys:
         if key.startswith("optimizer."):
             continue  # an identity has the optimizer in it, swept or not
-        seen: dict[tuple[str, ...], set[str]] = {}
+        seen: dict[tuple[str, ...], tuple[set[str], set[str]]] = {}  # its values and their physics, all else alike
         for one, text in zip(given, texts, strict=True):
-            seen.setdefault(tuple(word for name, word in one.items() if name != key), set()).add(text)
-        n_values = len({one[key] for one in given})
-        if any(len(different) < n_values for different in seen.values()):
+            others = tuple(word for name, word in one.items() if name != key)
+            values, different = seen.setdefault(others, (set(), set()))
+            values.add(one[key])
+            different.add(text)
+        if any(len(different) < len(values) for values, different in seen.values()):
             found.append(key)
     return found
 

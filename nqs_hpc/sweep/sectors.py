@@ -1,7 +1,7 @@
 """``-m symmetrize=all``: a point for every symmetry sector, with the keys that a user would write for it.
 
-Which symmetries a Hamiltonian has is asked of its matrix elements, for which jax is needed. This process never loads it,
-since its threads would be in the way of the children that it starts, so it asks `python -m nqs_hpc sectors`.
+Which symmetries a Hamiltonian has is asked of its matrix elements, for which jax is needed. This process never loads
+it, since its threads would be in the way of the children that it starts: `python -m nqs_hpc sectors` finds the sectors.
 """
 
 from __future__ import annotations
