@@ -34,6 +34,7 @@ class Parts(NamedTuple):
     plan: Plan
     n_parameters: int  # real degrees of freedom
     symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
+    others: tuple[tuple[Ansatz, Sampler], ...] = ()  # wave functions of other runs, whose parameters stay as they are
 
     @property
     def driver(self) -> Any:
@@ -62,7 +63,13 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     plan = plan or make_plan(config, ansatz, hilbert)
 
     made, optimizer, chunk = ansatz, config.optimizer, plan.chunk_size
-    sampler = config.sampler.make(ansatz.modulus or ansatz, lattice, hilbert, comm, operator=operator, chunk=chunk)
+
+    def sampler_of(one: Ansatz) -> Sampler:
+        return config.sampler.make(one.modulus or one, lattice, hilbert, comm, operator=operator, chunk=chunk)
+
+    sampler = sampler_of(ansatz)
+    waves = [_ansatz(wave.instead(config), lattice, basis) for _, wave in config.task.others()]
+    others = tuple((one, sampler_of(one)) for one in waves)
     pieces = Pieces(
         lattice,
         hilbert,
@@ -82,9 +89,11 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         lambda: {label: one.make(pieces) for label, one in config.observables.measured.items()},
         config.observables.every,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
+        lambda: others,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
-    return Parts(lattice, hilbert, operator, ansatz, sampler, config.task.make(pieces), plan, form.n_real, symmetry)
+    task = config.task.make(pieces)
+    return Parts(lattice, hilbert, operator, ansatz, sampler, task, plan, form.n_real, symmetry, others)
 
 
 def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:
