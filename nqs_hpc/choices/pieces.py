@@ -39,3 +39,5 @@ class Pieces(NamedTuple):
     signs_off: Callable[
         [], str | None
     ]  # the key by which signs that the ground state needs are switched off, if one is
+    # wave functions of other runs on the same configurations, with samplers of their squares
+    others: Callable[[], tuple[tuple[Ansatz, Sampler], ...]] = tuple

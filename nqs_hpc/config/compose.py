@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -22,12 +21,11 @@ from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.config.defaults import FIELDS, check_choice, compose_groups, filled, is_group, refuse_code
 from nqs_hpc.config.files import check_folder, check_packages, check_source
 from nqs_hpc.config.identity import run_folder, to_plain
+from nqs_hpc.config.lower import plain_config, with_waves
 from nqs_hpc.config.observables import KEY
 from nqs_hpc.config.resolve import resolve
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import InputError, bad, show, unknown
-from nqs_hpc.inputs.reading import printable
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -40,6 +38,8 @@ def compose(overrides: list[str], n_ranks: int | None) -> Config:
     check_packages(config)
     if (source := config.task.source()) is not None:
         check_source(*source)
+    for path, _ in config.task.others():
+        check_source("task.below", path)
     key = ("run_dir", config.run_dir) if config.run_dir else ("experiment", config.experiment)
     check_folder(run_folder(config), *key)
     return config
@@ -69,7 +69,11 @@ def checked(overrides: list[str], n_ranks: int | None) -> Config:
         for key, value in [*whole.picked.items(), *whole.assigned]:
             if key.partition(".")[0] == "optimizer":
                 raise bad(key, value, f"nothing: task={config.task.name} moves no parameters")
-    allowed = "ansatz.module" in given or (config.allow_import and "allow_import" in given)
+    imported = config.allow_import and "allow_import" in given
+    for path, wave in config.task.others():
+        if wave.ansatz.runs_code and not imported:
+            raise bad("task.below", path, f"with allow_import=true, for it runs {wave.ansatz.module}")
+    allowed = "ansatz.module" in given or imported
     if config.ansatz.runs_code and not allowed:
         # what is imported is run: a file of the configuration, perhaps another's, does not decide that
         module = getattr(config.ansatz, "module", None)
@@ -96,6 +100,7 @@ class _Given(NamedTuple):
     read: Mapping[str, Any] = MappingProxyType({})  # fields of the lattice
     permutations: Any = None  # of symmetrize.file
     terms_file: Any = None  # where hamiltonian.terms came from
+    waves: Any = ()  # of the runs that the task computes with (`config.lower`)
 
 
 def _split(given: Mapping[str, Any]) -> _Given:
@@ -114,6 +119,7 @@ def _split(given: Mapping[str, Any]) -> _Given:
             picked[top] = check_choice(top, below.pop("name"))
         assigned += [(f"{top}.{name}", inside) for name, inside in below.items()]
     values = dict(assigned)
+    waves = values.get("task.waves") or ()
     for group, name in picked.items():  # what is worked out follows from the rest
         if name is not None and group not in ("experiment", "lattice"):
             for field in dataclasses.fields(choice(group, name)):
@@ -127,7 +133,7 @@ def _split(given: Mapping[str, Any]) -> _Given:
     permutations = values.pop("symmetrize.permutations", None)
     values.pop("symmetrize.names", None)  # follows from the rest
     file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
-    return _Given(picked, list(values.items()), read_before, permutations, file)
+    return _Given(picked, list(values.items()), read_before, permutations, file, waves)
 
 
 def _made(given: _Given, n_ranks: int | None) -> Config:
@@ -142,7 +148,7 @@ def _made(given: _Given, n_ranks: int | None) -> Config:
     if given.terms_file is not None:
         from_file: Any = dataclasses.replace(config.hamiltonian, file=given.terms_file)  # type: ignore[call-arg]
         config = dataclasses.replace(config, hamiltonian=from_file)
-    return config
+    return with_waves(config, given.waves, lambda plain: _made(_split(plain), 1))
 
 
 # what a task takes over from a run: the system and its wave function, not how long or where the run ran
@@ -158,16 +164,7 @@ def _source(given: _Given) -> dict[str, Any] | None:
     path = dict(given.assigned).get(f"task.{key}") if key is not None else None
     if not isinstance(path, str):  # not given, or not valid: said where the value is checked
         return None
-    place = Path.cwd() / path
-    folder = place.parent.parent if place.is_file() and place.suffix == ".h5" else place
-    try:
-        plain = reading.parse_yaml(reading.data(folder / "config.yaml", reading.SETTINGS))
-        if not isinstance(plain, dict):
-            raise ValueError("config.yaml holds no keys")
-        return {name: plain[name] for name in _TAKEN if name in plain}
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or printable(str(error), 300)
-        raise bad(f"task.{key}", path, f"the folder of a run, or one of its checkpoints (config.yaml: {why})") from None
+    return plain_config(f"task.{key}", path, _TAKEN)
 
 
 def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
@@ -194,6 +191,7 @@ def _beneath(below: _Given, above: _Given) -> _Given:
         MappingProxyType({}) if "lattice" in other else below.read,
         below.permutations,
         None if "hamiltonian" in other else below.terms_file,
+        above.waves,
     )
 
 

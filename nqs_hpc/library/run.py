@@ -103,8 +103,10 @@ class Run:
         """What the run computes with: lattice, operator, ansatz, sampler, …"""
         from nqs_hpc.parts import Plan
 
-        if self.config.ansatz.runs_code and not self._allow_import:
-            module = getattr(self.config.ansatz, "module", self.config.ansatz.name)
+        used = [self.config.ansatz, *(wave.ansatz for _, wave in self.config.task.others())]
+        named = [ansatz for ansatz in used if ansatz.runs_code]
+        if named and not self._allow_import:
+            module = getattr(named[0], "module", named[0].name)
             raise ValueError(
                 f"{self.folder} names {module}: valid: load_run(..., allow_import=True), which runs its code"
             )

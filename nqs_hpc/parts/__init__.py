@@ -36,6 +36,7 @@ class Parts(NamedTuple):
     n_parameters: int  # real degrees of freedom
     symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
     pieces: Pieces  # what tasks and observables are made from
+    others: tuple[tuple[Ansatz, Sampler], ...] = ()  # wave functions of other runs, whose parameters stay as they are
 
     @property
     def driver(self) -> Any:
@@ -64,7 +65,13 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     plan = plan or make_plan(config, ansatz, hilbert)
 
     made, optimizer, chunk = ansatz, config.optimizer, plan.chunk_size
-    sampler = config.sampler.make(ansatz.modulus or ansatz, lattice, hilbert, comm, operator=operator, chunk=chunk)
+
+    def sampler_of(one: Ansatz) -> Sampler:
+        return config.sampler.make(one.modulus or one, lattice, hilbert, comm, operator=operator, chunk=chunk)
+
+    sampler = sampler_of(ansatz)
+    waves = [_ansatz(wave.instead(config), lattice, basis) for _, wave in config.task.others()]
+    others = tuple((one, sampler_of(one)) for one in waves)
     pieces = Pieces(
         lattice,
         hilbert,
@@ -85,10 +92,11 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         lambda: {label: one.make(pieces) for label, one in config.observables.measured.items()},
         config.observables.every,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
+        lambda: others,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
     task = config.task.make(pieces)
-    return Parts(lattice, hilbert, operator, ansatz, sampler, task, plan, form.n_real, symmetry, pieces)
+    return Parts(lattice, hilbert, operator, ansatz, sampler, task, plan, form.n_real, symmetry, pieces, others)
 
 
 def _of_run(config: Config) -> tuple[Ansatz, Basis]:

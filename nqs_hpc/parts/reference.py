@@ -4,6 +4,7 @@ Plain data of summary.json: ``energy``, ``method``, ``lowest`` (``energy``, ``se
 ``spin_flip``, physical names, null where there is none; null as a whole where nothing was compared),
 ``above_lowest``, what the sector sampled lies above it, and ``network_above``, what the states that are the same behind
 the symmetries of the network by construction lie above ``energy`` (cnn: translations), null where that is not known.
+Of a task that looks for a higher level of its sector ``energy`` is that one, and ``levels`` are the lowest ones.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 WHOLE_STATES = 2**16  # of all sectors that are compared: seconds beside the one that is sampled
 MAX_IMAGES = 2**22  # states times elements of a group, to tell representations apart
 SAME = 1e-8  # relative: two levels that differ by less are one
+MORE = 4  # levels that are computed from that of an excited state on
 RESTARTS = 200  # of Lanczos, some ten products each
 
 
@@ -40,8 +42,16 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
         return None
     if symmetry is not None and n_states * len(symmetry.perms) > exact.MAX_IMAGES:
         return None
-    energies, vectors = exact.lowest_states(parts.operator, hilbert, symmetry=symmetry)
     of_sector = "sector sampled" if symmetry is None else "symmetry sector sampled"
+    if (level := config.task.level) > 0:
+        dimension = n_states if symmetry is None else exact.sector_basis(hilbert, symmetry).shape[1]
+        if dimension <= level:
+            return None
+        levels, _ = exact.lowest_states(parts.operator, hilbert, min(level + MORE, dimension), symmetry=symmetry)
+        told = f"exact diagonalisation of the {of_sector}, level {level} from 0"
+        nowhere = {"lowest": None, "above_lowest": None, "network_above": None}
+        return {"energy": float(levels[level]), "method": told, **nowhere, "levels": [float(e) for e in levels]}
+    energies, vectors = exact.lowest_states(parts.operator, hilbert, symmetry=symmetry)
     energy = float(energies[0])
     found: dict[str, Any] = {"energy": energy, "method": f"exact diagonalisation of the {of_sector}"}
     found["network_above"] = _network_above(config, parts, energy, vectors[:, 0])
@@ -159,6 +169,8 @@ def read_reference(kept: Any) -> dict[str, Any]:
     """What `exact_reference` returned, from a file; ValueError, TypeError or KeyError where it is something else."""
     found = {"energy": float(kept["energy"]), "method": str(kept["method"]), "lowest": None, "above_lowest": None}
     found["network_above"] = None if kept["network_above"] is None else float(kept["network_above"])
+    if "levels" in kept:
+        found["levels"] = [float(energy) for energy in kept["levels"]]
     lowest = kept["lowest"]
     if lowest is None:
         return found

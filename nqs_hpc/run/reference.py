@@ -18,7 +18,8 @@ def system_of(config: Config) -> dict[str, Any]:
     whole = physics(config)
     found = {name: whole[name] for name in ("lattice", "hamiltonian", "sector", "symmetrize") if name in whole}
     own = {name: whole["ansatz"][name] for name in ("group", "momentum", "irrep") if name in whole["ansatz"]}
-    return found | ({"ansatz": own} if own else {})
+    level = {"level": config.task.level} if config.task.level else {}
+    return found | ({"ansatz": own} if own else {}) | level
 
 
 def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:

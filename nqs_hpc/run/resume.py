@@ -28,7 +28,7 @@ from nqs_hpc.parts.plan import described
 from nqs_hpc.parts.stored import final_parameters, learnt_chains
 from nqs_hpc.run.growth import judged
 from nqs_hpc.run.record import differences_of_machine, planned
-from nqs_hpc.types import RunState
+from nqs_hpc.types import Ansatz, RunState, Sampler
 
 
 class Beginning(NamedTuple):
@@ -62,10 +62,15 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
         return _resumed(config, loaded, parts, world, placement, share)
 
     given = _given(config, parts, template.params, world)
+    others = _others(config, parts, world)
     compile_ahead(parts.task.programs(fresh=True), share, world)
     state = parts.task.init()
+    if parts.task.beside is not None:
+        params, learnt = [one.params for one in others], [one.learnt for one in others]
+        state = parts.task.beside(state, params, learnt)
     if given is None:
-        return Beginning(parts, parts.task.warmed(state), "new", [], 0.0, True)
+        told = [line for one in others for line in (f"task.below: {one.path}", *one.messages)]
+        return Beginning(parts, parts.task.warmed(state), "new", told, 0.0, True)
     state = parts.task.given(state, given.params, given.learnt)
     reason = f"new, with the parameters of {given.path}"
     return Beginning(parts, parts.task.warmed(state), reason, list(given.messages), 0.0, True)
@@ -91,16 +96,28 @@ def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given 
         if source is None:
             found = checkpoint.load_parameters(place, template, world, judge=partial(judged, config))
             return _Given(found.params, None, found.path, found.messages)
-        whole = files.on_root(world, lambda: _wave_function(place, parts))
+        whole = files.on_root(world, lambda: _wave_function(place, parts.ansatz, parts.sampler))
     except ValueError as error:
         raise bad(key, value, f"a run whose parameters fit: {error}") from None
     return whole._replace(params=jax.device_put(whole.params), learnt=jax.device_put(whole.learnt))
 
 
-def _wave_function(place: Path, parts: Parts) -> _Given:
+def _others(config: Config, parts: Parts, world: World) -> list[_Given]:
+    """The wave functions of other runs that the task computes with. Collective; InputError where one does not fit."""
+    found = []
+    for (path, _), (ansatz, sampler) in zip(config.task.others(), parts.others, strict=True):
+        try:
+            whole = files.on_root(world, partial(_wave_function, Path.cwd() / path, ansatz, sampler))
+        except ValueError as error:
+            raise bad("task.below", path, f"a run whose parameters fit its config.yaml: {error}") from None
+        found.append(whole._replace(params=jax.device_put(whole.params), learnt=jax.device_put(whole.learnt)))
+    return found
+
+
+def _wave_function(place: Path, ansatz: Ansatz, sampler: Sampler) -> _Given:
     """The wave function of a run as a task takes it over, on the host. Rank 0 calls it."""
     stored = checkpoint.read(place)
-    params, learnt = final_parameters(stored, parts.ansatz), learnt_chains(stored, parts.sampler)
+    params, learnt = final_parameters(stored, ansatz), learnt_chains(stored, sampler)
     params, learnt = jax.tree.map(np.asarray, (params, learnt))
     return _Given(params, learnt, stored.path, stored.messages)
 

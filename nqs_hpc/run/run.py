@@ -72,7 +72,8 @@ def run(
         started=start["begun"],
         seconds_before=beginning.seconds_before,
     )
-    if (config.init_from or config.task.source()) is not None and beginning.is_new:
+    takes = config.init_from is not None or config.task.source() is not None or bool(config.task.others())
+    if takes and beginning.is_new:
         # from here on the run no longer depends on the other's folder
         checkpoint.save(folder, state, world, meta=about.meta(), keep=config.checkpoint.keep)
     changed = files.on_root(world, lambda: changes_since(folder, config, parts.plan))

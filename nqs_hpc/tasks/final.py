@@ -35,6 +35,9 @@ class Final(NamedTuple):
     variance: float
     counts: dict[str, float]
     chain_length: int
+    # of each call of the sampler, where there are other wave functions, and the weights of the first call
+    overlaps: tuple[Any, ...] = ()
+    overlaps_w_A: np.ndarray | None = None
 
 
 class System(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -23,6 +23,7 @@ from nqs_hpc.tasks.final import FROZEN_ADVICE, Final, System, believable, ending
 from nqs_hpc.tasks.lines import energy_summary, metrics
 from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.observing import Tally, observing
+from nqs_hpc.tasks.penalty import Drawn, Lower, fidelities, of_energy, overlap_line
 from nqs_hpc.tasks.running_mean import averaged
 from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, numbers_of, quantities, told
 from nqs_hpc.tasks.vmc import CHAINS, vmc
@@ -71,13 +72,16 @@ def ground_state(
     observables: Mapping[str, Observable] = MappingProxyType({}),
     every: int | None = None,
     basis: Basis | None = None,
+    lower: Sequence[Lower] = (),
+    end: Callable[[Final, System, int], Callable[..., Ending]] = ending,
 ) -> Task:
     """``n_steps`` updates of the parameters, then their energy from fresh chains of ``final_chain_length`` samples.
 
     A turn is a step. ``max_rejected``: rejected steps in a row before the run fails. ``average``: decay of the running
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
     ``observables`` are measured in the final evaluation, and over the samples of each ``every``-th step; their
-    operators are seen in ``basis``, by default the physical one.
+    operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away from
+    (`tasks.excited_state`). ``end`` judges the final evaluation.
     """
     functions = vmc(
         ansatz,
@@ -90,6 +94,7 @@ def ground_state(
         memory=memory,
         average=average,
         broadcast=broadcast,
+        lower=lower,
     )
     told_frozen = False
     rank = np.int32(comm.rank)
@@ -107,7 +112,8 @@ def ground_state(
         tally = None
         if observables and every is not None and (int(state.step) + 1) % every == 0:
             tally = Tally(seen, sampler)
-            tally.add(measure(state.params, samples, counts, rank)[0])
+            own = samples.own if isinstance(samples, Drawn) else samples
+            tally.add(measure(state.params, own, counts, rank)[0])
         measured = time.monotonic()
         state, info = jax.block_until_ready(functions.update(state, chains, batch))
         updated = time.monotonic()
@@ -119,7 +125,11 @@ def ground_state(
         }
 
         def line() -> dict[str, Any]:
-            whole = metrics(batch, shared.counts, info, times, sampler.chain_length)
+            of_h = of_energy(batch, shared, sampler.chain_length) if lower else batch
+            whole = metrics(of_h, shared.counts, info, times, sampler.chain_length)
+            if lower:
+                whole |= overlap_line(fidelities([shared.overlaps], batch.w_A, sampler))
+                whole["penalised_energy"] = float(np.real(batch.estimate.mean))
             if tally is None:
                 return whole
             return whole | line_of(numbers_of(tally.results())) | {"observables_s": measured - evaluated}
@@ -159,7 +169,7 @@ def ground_state(
         def energy(params: Tree) -> Final | None:
             nonlocal tally
             tally = Tally(seen, sampler)
-            return functions.final(params, final_chain_length, go_on, learnt, also)
+            return functions.final(params, final_chain_length, go_on, learnt, also, state if lower else None)
 
         def also(params: Tree, samples: Samples, counts: dict[str, Array]) -> None:
             if observables:
@@ -173,7 +183,7 @@ def ground_state(
             final = energy(averaged(memory.good.params, memory.good.average))
         if final is None:
             return None
-        of_energy, judge = final, ending(final, system, int(state.step))
+        of_final, judge = final, end(final, system, int(state.step))
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             whole = judge(lines, reference)
@@ -183,7 +193,7 @@ def ground_state(
             return whole._replace(
                 line=whole.line | {"observables": told(found)},
                 warnings=(*whole.warnings, *disagreeing(found)),
-                results=(energy_result(of_energy, UNIT), *found),
+                results=(energy_result(of_final, UNIT), *found),
             )
 
         return ended

@@ -40,6 +40,7 @@ class Memory(NamedTuple):
     scale: Array  # factor on the step size, below 1 after rejected steps
     rejected: Array  # rejected steps since parameters that an update made last gave finite energies
     untried: Array  # bool: an update made the parameters and no energy of theirs is known yet
+    lower: tuple[Tree, ...] = ()  # parameters of wave functions that stay as they are (`tasks.penalty`)
 
 
 class Guarded(NamedTuple):
@@ -51,7 +52,7 @@ class Guarded(NamedTuple):
     accepted: Array
 
 
-def fresh(params: Tree, update: Tree, *, average: float | None) -> Memory:
+def fresh(params: Tree, update: Tree, *, average: float | None, lower: tuple[Tree, ...] = ()) -> Memory:
     mean = None if average is None else running_mean.empty(params)
     return Memory(
         update=update,
@@ -60,6 +61,7 @@ def fresh(params: Tree, update: Tree, *, average: float | None) -> Memory:
         scale=jnp.float64(1.0),
         rejected=jnp.int32(0),
         untried=jnp.bool_(False),
+        lower=lower,
     )
 
 
@@ -94,6 +96,7 @@ def guarded(
         scale=scale,
         rejected=jnp.where(accepted, rejected, rejected + 1).astype(jnp.int32),
         untried=accepted,
+        lower=memory.lower,
     )
     return Guarded(params, kept, believable, accepted)
 

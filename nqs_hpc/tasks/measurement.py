@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +19,7 @@ class Shared(NamedTuple):
 
     counts: dict[str, Array]  # the sampler's info, summed over ranks
     hash_R: Array  # of the parameters each rank used
+    overlaps: Any = None  # with other wave functions, where there are some (`tasks.penalty.Overlaps`)
 
 
 def gathered(

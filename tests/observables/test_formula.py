@@ -66,7 +66,9 @@ def test_a_sector_of_bosons_and_samples():
 )
 def test_what_is_no_formula_is_one_line(text, said):
     with pytest.raises(InputError) as found:
-        checked(["lattice.length=6", "hamiltonian=ising", "observables.f=formula", f'observables.f.formula="{text}"'], 1)
+        checked(
+            ["lattice.length=6", "hamiltonian=ising", "observables.f=formula", f'observables.f.formula="{text}"'], 1
+        )
     assert said in str(found.value) and str(found.value).startswith("observables.f.formula=")
     assert "\n" not in str(found.value)
 

@@ -20,7 +20,12 @@ def vectors(name, extent):
 
 
 def test_zones_of_square_and_triangular_lattice():
-    assert sorted(map(tuple, np.round(outline(2 * np.pi * np.eye(2)) / np.pi, 9))) == [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    assert sorted(map(tuple, np.round(outline(2 * np.pi * np.eye(2)) / np.pi, 9))) == [
+        (-1, -1),
+        (-1, 1),
+        (1, -1),
+        (1, 1),
+    ]
     corners = outline(vectors("triangular", (3, 3))[1])
     np.testing.assert_allclose(np.linalg.norm(corners, axis=1), 4 * np.pi / 3)  # the points K
     assert len(corners) == 6
@@ -61,7 +66,8 @@ def test_points_on_the_outline_are_there_on_every_side():
 
 
 @pytest.mark.parametrize(
-    "cell", [np.zeros((2, 2)), np.ones((2, 2)), np.full((2, 2), np.nan), np.ones((2, 3)), np.diag([1.0, 1e9]), np.ones(2)]
+    "cell",
+    [np.zeros((2, 2)), np.ones((2, 2)), np.full((2, 2), np.nan), np.ones((2, 3)), np.diag([1.0, 1e9]), np.ones(2)],
 )
 def test_what_spans_no_cell(cell):
     assert not is_cell(cell)

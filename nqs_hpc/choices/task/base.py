@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Examples
@@ -32,6 +32,17 @@ class Task:
         if self.source_key is None:
             return None
         return f"task.{self.source_key}", getattr(self, self.source_key)
+
+    def others(self) -> tuple[tuple[str, Any], ...]:
+        """Runs whose wave functions the job computes with: the path of each, and what it is made from
+        (`config.lower.Wave`).
+        """
+        return ()
+
+    @property
+    def level(self) -> int:
+        """Which level of the sector it looks for, counted with multiplicity from 0."""
+        return 0
 
     @property
     def total_steps(self) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.pieces import Pieces
@@ -30,8 +30,17 @@ class GroundState(Task):
         return self.final_samples
 
     def make(self, pieces: Pieces) -> Functions:
-        from nqs_hpc.tasks.final import System
         from nqs_hpc.tasks.ground_state import ground_state
+
+        return ground_state(*self._positional(pieces), **self._options(pieces))
+
+    @staticmethod
+    def _positional(pieces: Pieces) -> tuple[Any, ...]:
+        return pieces.ansatz, pieces.operator, pieces.sampler, pieces.update(), pieces.comm
+
+    def _options(self, pieces: Pieces) -> dict[str, Any]:
+        """The keyword arguments of `tasks.ground_state`."""
+        from nqs_hpc.tasks.final import System
 
         operator, optimizer = pieces.operator, pieces.optimizer
         system = System(
@@ -41,23 +50,18 @@ class GroundState(Task):
             is_averaged=optimizer.average is not None,
             signs_off=pieces.signs_off,
         )
-        return ground_state(
-            pieces.ansatz,
-            operator,
-            pieces.sampler,
-            pieces.update(),
-            pieces.comm,
-            hilbert=pieces.hilbert,
-            system=system,
-            n_steps=self.n_steps,
-            final_chain_length=pieces.sampler_choice.final_chain_length(self.final_samples),
-            max_rejected=optimizer.max_rejected,
-            seed=pieces.seed,
-            chunk=pieces.chunk,
-            memory=pieces.memory,
-            average=optimizer.average,
-            broadcast=optimizer.broadcast,
-            observables=pieces.observables(),
-            every=pieces.every,
-            basis=pieces.basis,
-        )
+        return {
+            "hilbert": pieces.hilbert,
+            "system": system,
+            "n_steps": self.n_steps,
+            "final_chain_length": pieces.sampler_choice.final_chain_length(self.final_samples),
+            "max_rejected": optimizer.max_rejected,
+            "seed": pieces.seed,
+            "chunk": pieces.chunk,
+            "memory": pieces.memory,
+            "average": optimizer.average,
+            "broadcast": optimizer.broadcast,
+            "observables": pieces.observables(),
+            "every": pieces.every,
+            "basis": pieces.basis,
+        }
