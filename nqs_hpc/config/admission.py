@@ -6,7 +6,7 @@ Reads files, makes none; loads neither jax nor MPI.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nqs_hpc.config.files import check_source
 from nqs_hpc.config.identity import differences, physics
@@ -39,7 +39,8 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> An
         return Answer(BAD_INPUT, line)
     reached = finished(folder)
     total, asked = config.task.total_steps, config.task.samples_of_end
-    if reached is not None and (total is None or reached.step >= total):
+    is_over = total is None and (reached is not None and config.task.is_met(_summary(folder)))
+    if reached is not None and (is_over or (total is not None and reached.step >= total)):
         of = "" if total is None else f" of {total}"
         said = f"{folder} is done: {reached.step}{of} steps"
         n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
@@ -59,9 +60,15 @@ def _evaluated(folder: Path) -> int | None:
 
     Such a run is done whatever else its summary holds.
     """
+    summary = _summary(folder)
+    known = summary.get("n_samples") if summary.get("final") is True else None
+    return known if type(known) is int and known > 0 else None
+
+
+def _summary(folder: Path) -> dict[str, Any]:
+    """The content of summary.json, empty where it is not an object or cannot be read."""
     try:
         summary = read_json(folder / "summary.json")
     except (OSError, ValueError):
-        return None
-    known = summary.get("n_samples") if isinstance(summary, dict) and summary.get("final") is True else None
-    return known if type(known) is int and known > 0 else None
+        return {}
+    return summary if isinstance(summary, dict) else {}

@@ -39,6 +39,7 @@ from nqs_hpc.types import (
     Progress,
     Quantity,
     Record,
+    Result,
     RunState,
     Sampler,
     Samples,
@@ -64,7 +65,7 @@ class Memory(NamedTuple):
     bins_ED: Array  # of each bin of chains sum w and sum w x
     whole_D: Array  # weighted sums of what is not a mean of local values
     counts: dict[str, Array]  # of the sampler, summed over ranks and calls
-    reached: Array  # bool: the error that was asked for is reached
+    reached: Array  # float64, the number of the goal that is reached (`Goal.number`); 0: none
 
 
 class Goal(NamedTuple):
@@ -72,6 +73,11 @@ class Goal(NamedTuple):
 
     error: float
     of: str  # energy, or the name of a result that is a number
+
+    @property
+    def number(self) -> float:
+        """Tells this goal from others: a later start may ask for another."""
+        return float(own_purpose(f"evaluate: {self.of} to {self.error!r}"))
 
 
 def evaluate(
@@ -117,7 +123,7 @@ def evaluate(
             jnp.zeros((seen.n_bins if seen.n_binned else 1, 1 + seen.n_binned), jnp.complex128),
             jnp.zeros(seen.n_whole, jnp.complex128),
             {name: jnp.float64(0) for name in counts},
-            jnp.bool_(False),
+            jnp.float64(0),
         )
         return strong(RunState(jnp.int32(0), params, {CHAINS: chains}, memory))
 
@@ -164,7 +170,8 @@ def evaluate(
         check_hashes(shared.hash_R, step)
         state = jax.block_until_ready(keep(state, chains, call, shared.counts))
         if goal is not None:
-            state = state._replace(memory=state.memory._replace(reached=everywhere(jnp.bool_(is_reached(state, goal)))))
+            reached = everywhere(jnp.float64(goal.number * is_reached(state, goal)))
+            state = state._replace(memory=state.memory._replace(reached=reached))
         measured = time.monotonic()
         times = {"seconds": measured - begun, "sample_s": sampled - begun, "local_energy_s": measured - sampled}
         return state, Record(lambda: line(state, times), lambda line: [])
@@ -174,7 +181,17 @@ def evaluate(
         if not (is_exact or sampler.independent) and int(state.step) * sampler.chain_length < SHORTEST:
             return False
         _, error = so_far(state)[goal.of]
-        return error <= goal.error
+        if not error <= goal.error:
+            return False
+        return float(next(one.error for one in everything(state) if one.name == goal.of)) <= goal.error
+
+    def everything(state: RunState) -> list[Result]:
+        """All results, the energy in front, with errors that know tau where chains are few."""
+        values_TK, w_T, length = series(state)
+        bins_ED = np.asarray(state.memory.bins_ED)
+        whole_D = np.asarray(state.memory.whole_D, complex) / int(state.step)
+        of_energy = energy_result(final(values_TK[:, 0], w_T, length, state), UNIT)
+        return [of_energy, *results(seen, (values_TK, w_T, length), bins_ED, whole_D)]
 
     def series(state: RunState) -> tuple[np.ndarray, np.ndarray, int]:
         """The series (T, K) and the weights (T,) of all calls chain by chain, and the length of a chain; 0: exact."""
@@ -238,13 +255,11 @@ def evaluate(
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             # what is measured need not be a ground state, and the energies of earlier lines are of the same samples
             whole = judge([], None)
-            bins_ED = np.asarray(state.memory.bins_ED)
-            whole_D = np.asarray(state.memory.whole_D, complex) / int(state.step)
-            found = results(seen, (values_TK, w_T, length), bins_ED, whole_D)
+            first, *found = everything(state)
             return whole._replace(
                 line=whole.line | {"observables": told(found)},
                 warnings=(*whole.warnings, *disagreeing(found)),
-                results=(energy_result(of_energy, UNIT), *found),
+                results=(first, *found),
             )
 
         return ended
@@ -272,7 +287,7 @@ def evaluate(
         warmed=warmed,
         given=given,
         turn=turn,
-        progress=lambda state: _progress(state, n_steps),
+        progress=lambda state: _progress(state, n_steps, goal),
         failed=lambda state: "",
         retried=lambda state: state,
         finish=finish,
@@ -285,6 +300,6 @@ def evaluate(
     )
 
 
-def _progress(state: RunState, n_steps: int) -> Progress:
+def _progress(state: RunState, n_steps: int, goal: Goal | None) -> Progress:
     step = int(state.step)
-    return Progress(step, step if bool(state.memory.reached) else n_steps)
+    return Progress(step, step if goal is not None and float(state.memory.reached) == goal.number else n_steps)

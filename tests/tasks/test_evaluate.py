@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import h5py
 import jax
 import numpy as np
 import pytest
@@ -32,6 +33,10 @@ def start(*words, code=0):
     found = subprocess.run([sys.executable, "-m", "nqs_hpc", *words], capture_output=True, text=True)
     assert found.returncode == code, found.stderr
     return found.stderr
+
+
+def started(*words):
+    return subprocess.run([sys.executable, "-m", "nqs_hpc", *words], capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,26 @@ def test_more_samples_go_on_with_the_same_chains(run, tmp_path):
     ).stdout  # fmt: skip
 
 
+def test_it_ends_when_the_error_is_small_enough(run, tmp_path):
+    words = ["task=evaluate", f"task.run={run}", *SMALL, "observables=[magnetization]", *OBSERVED]
+    words += ["observables.magnetization.staggered=true", "task.samples=100000", "task.error_of=zz"]
+    words.append(f"run_dir={tmp_path / 'a'}")
+    start(*words, "task.error=0.03")
+    first = summary(tmp_path / "a")
+    assert first["observables"]["zz"]["error"] <= 0.03 and first["n_samples"] < 100000
+    assert first["n_samples"] >= 16 * 16  # chains long enough to know their error
+    assert "nothing to do" in started(*words, "task.error=0.04")
+    start(*words, "task.error=0.02")  # the same chains go on
+    second = summary(tmp_path / "a")
+    assert second["observables"]["zz"]["error"] <= 0.02 and second["n_samples"] > first["n_samples"]
+    with h5py.File(tmp_path / "a" / "observables.h5") as file:
+        zz, told = file["zz"], second["observables"]["zz"]
+        assert (zz["mean/value"][()], zz["mean/error"][()]) == (told["mean"], told["error"])
+        assert file["energy/mean/value"][()] == second["energy"]["mean"]
+        assert file["magnetization/m2/mean/error"][()] == second["observables"]["magnetization.m2"]["error"]
+        assert dict(file.attrs) == {"n_samples": second["n_samples"], "n_sites": N, "step": second["step"]}
+
+
 LABEL = "observables.a"
 
 
@@ -113,6 +138,10 @@ LABEL = "observables.a"
         (["task.run=RUN", "observables=3"], "observables=3 is not valid; valid: a list of names, or a mapping"),
         (["task.run=RUN", "observables={1a: pauli}"], "observables.1a"),
         (["task.run=RUN", "init_from=RUN"], "init_from="),
+        (["task.run=RUN", "observables.every=5"], "observables.every=5 is not valid; valid: null"),
+        (["task.run=RUN", "observables.energy=pauli"], "observables.energy"),
+        (["task.run=RUN", "task.error=0"], "task.error=0 is not valid"),
+        (["task.run=RUN", "task.error=0.1", "task.error_of=m"], "task.error_of=m is not valid; valid: energy"),
         (["task.run=RUN", "task.samples=0"], "task.samples=0 is not valid"),
     ],
 )

@@ -65,6 +65,15 @@ class Evaluate(Task):
     def total_steps(self) -> int | None:
         return self.n_steps if self.error is None else None
 
+    def is_met(self, summary: Mapping[str, Any]) -> bool:
+        try:
+            energy, measured = summary["energy"], summary.get("observables")
+            found = energy if self.error_of == "energy" else measured[self.error_of]  # type: ignore[index]
+            enough = float(summary["n_samples"]) >= self.samples
+            return enough or (self.error is not None and float(found["error"]) <= self.error)
+        except (KeyError, TypeError, ValueError):
+            return False
+
     def make(self, pieces: Pieces) -> Functions:
         from nqs_hpc.tasks.evaluate import Goal, evaluate
         from nqs_hpc.tasks.final import System
