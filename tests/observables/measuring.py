@@ -21,7 +21,6 @@ from nqs_hpc.types import Ansatz, Observable, Result, Tree
 from tests.systems import SERIAL
 
 METROPOLIS = ["sampler.n_chains=64", "sampler.n_samples=2048", "sampler.warmup=20"]
-FEW = ["sampler.n_chains=8", "sampler.n_samples=16", "sampler.warmup=4"]
 
 
 def wave_of(*overrides: str, key: int = 1) -> tuple[Config, Parts, Wave]:
