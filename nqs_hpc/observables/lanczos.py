@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.observables.states import candidates, likeliest
 from nqs_hpc.operators.local_values import local_energies
-from nqs_hpc.parallel.chunk import chunked, chunked_map, even_part
+from nqs_hpc.parallel.chunk import chunked, chunked_map
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.types import Ansatz, Local, Move, Observable, Operator, Output, Tree
 
@@ -60,34 +60,33 @@ def lanczos(operator: Operator, hilbert: Hilbert, *, chunk: int | None, memory: 
             def log_psi(s_BN: Array) -> Array:
                 return chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, chunk)
 
-            # H - c in place of H keeps digits; c is near the energy where psi is near an eigenstate
-            first_N, _ = likeliest(log_psi(jnp.asarray(tried_nN)), jnp.asarray(tried_nN))
-            c = jnp.real(energies(frozen, first_N[None])[0])
-            c = jnp.where(jnp.isfinite(c), c, 0.0)
+            tried = jnp.asarray(tried_nN)
+            first_N, _ = likeliest(log_psi(tried), tried)
 
-            def second(some: tuple[Array, Array]) -> Array:
-                """The sums over s' != s of samples (b, N)."""
-                s_bN, log_b = some
+            def of_some(s_bN: Array) -> Array:
+                """The four products of samples (b, N)."""
                 moves_bKF, elements_bK = jax.vmap(operator.connected)(s_bN)
                 goal_AN = jax.vmap(jax.vmap(_moved, in_axes=(None, 0)))(s_bN, moves_bKF).reshape(-1, s_bN.shape[1])
-                log_bK = log_psi(goal_AN).reshape(elements_bK.shape)
+                log_b, log_A = jnp.split(log_psi(jnp.concatenate([s_bN, goal_AN])), [len(s_bN)])
+                # one call: a program holds the code of local energies once
+                e = energies(frozen, jnp.concatenate([first_N[None], s_bN, goal_AN]))
+                # H - c in place of H keeps digits; c is near the energy where psi is near an eigenstate
+                c = jnp.where(jnp.isfinite(jnp.real(e[0])), jnp.real(e[0]), 0.0)
+                e_b, e_A = jnp.split(e[1:] - c, [len(s_bN)])
+                log_bK, e_bK = log_A.reshape(elements_bK.shape), e_A.reshape(elements_bK.shape)
                 alive_bK = (elements_bK != 0) & ~jnp.isneginf(jnp.real(log_bK))
                 ratio_bK = jnp.exp(jnp.where(alive_bK, log_bK - log_b[:, None], 0))
-                e_bK = energies(frozen, goal_AN).reshape(elements_bK.shape) - c
-                return jnp.sum(jnp.where(alive_bK, elements_bK * ratio_bK * e_bK, 0), axis=1)
+                e2_b = (jax.vmap(operator.diagonal)(s_bN) - c) * e_b
+                e2_b = e2_b + jnp.sum(jnp.where(alive_bK, elements_bK * ratio_bK * e_bK, 0), axis=1)
+                # c is the same for all samples: it goes along as an imaginary part, which no statistics of E look at
+                first_b = jax.lax.complex(jnp.real(e_b), jnp.broadcast_to(c, e_b.shape)).astype(jnp.complex128)
+                products = [jnp.abs(e_b) ** 2, jnp.real(jnp.conj(e_b) * e2_b), jnp.abs(e2_b) ** 2]
+                return jnp.stack([first_b, *(one.astype(jnp.complex128) for one in products)], axis=1)
 
-            e_B = energies(frozen, s_BN) - c
-            diagonal_B = chunked_map(operator.diagonal, s_BN, chunk) - c
-            e2_B = diagonal_B * e_B
-            if n_connected:
-                samples = even_part(len(s_BN), max(1, PAIRS // n_connected**2))
-                e2_B = e2_B + chunked(second, (s_BN, log_psi(s_BN)), samples)
-            # c is the same for all samples: it goes along as an imaginary part, which no statistics of E look at
-            first_B = jax.lax.complex(
-                jnp.real(e_B).astype(jnp.float64), jnp.broadcast_to(c, e_B.shape).astype(jnp.float64)
-            )
-            products = [jnp.abs(e_B) ** 2, jnp.real(jnp.conj(e_B) * e2_B), jnp.abs(e2_B) ** 2]
-            return jnp.stack([first_B, *(one.astype(jnp.complex128) for one in products)], axis=1)
+            n = len(s_BN)
+            size = min(n, max(1, PAIRS // max(1, n_connected) ** 2))
+            padded = jnp.concatenate([s_BN, jnp.repeat(s_BN[:1], -n % size, axis=0)])
+            return chunked(of_some, padded, size)[:n]
 
         return values
 

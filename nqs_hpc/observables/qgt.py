@@ -79,10 +79,8 @@ def qgt(ansatz: Ansatz, hilbert: Hilbert, *, cut: float, chunk: int | None) -> O
 
     def derived(means: NDArray[Any]) -> dict[str, NDArray[Any]]:
         found = [of_tensor(tensor(one)) for one in means.reshape(-1, means.shape[-1])]
-        return {
-            name: np.stack([one[name] for one in found]).reshape(*means.shape[:-1], *np.shape(found[0][name]))
-            for name in found[0]
-        }
+        leading = means.shape[:-1]
+        return {name: np.stack([one[name] for one in found]).reshape(leading + x.shape) for name, x in found[0].items()}
 
     def tensor(means_D: NDArray[Any]) -> NDArray[Any]:
         upper = np.asarray(unpacked(means_D[:n_packed], n_p))

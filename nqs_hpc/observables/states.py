@@ -64,17 +64,23 @@ def inside(hilbert: Hilbert, s_BN: Array) -> Array:
 
 
 def candidates(hilbert: Hilbert, n: int = CANDIDATES) -> NDArray[np.int8]:
-    """States of the space (n, N), the first `base_state`, the others that state shuffled, by a fixed seed; without a
-    total any values; those that break an exclusion are the first again.
+    """States of the space (n, N), by a fixed seed: `base_state`, then random ones, where there is a total made from it by
+    steps of one local value that two sites exchange; one that breaks an exclusion is `base_state` again.
     """
     generator = np.random.default_rng(0)
-    first_N = base_state(hilbert)
+    first_N, values = base_state(hilbert), np.array(hilbert.local_values)
     s_nN = np.repeat(first_N[None], n, axis=0)
     for sites, total in groups(hilbert):
         place = np.array(sites)
         for row in s_nN[1:]:
-            mixed = generator.permutation(row[place])
-            row[place] = mixed if total is not None else generator.choice(hilbert.local_values, len(place))
+            if total is None:
+                row[place] = generator.choice(values, len(place))
+                continue
+            row[place] = generator.permutation(row[place])
+            for i, j in generator.choice(place, (2 * len(place), 2)):
+                up, down = (int(np.flatnonzero(values == row[site])[0]) for site in (i, j))
+                if i != j and up + 1 < len(values) and down > 0:
+                    row[i], row[j] = values[up + 1], values[down - 1]
     s_nN[~members(hilbert, s_nN)] = first_N
     return s_nN
 

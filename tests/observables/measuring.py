@@ -15,13 +15,12 @@ from nqs_hpc.library.wave import Wave, wave_function
 from nqs_hpc.parts import Parts, build
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
+from nqs_hpc.system.hilbert import Hilbert, codes, decode
 from nqs_hpc.tasks.observing import Tally, observing
 from nqs_hpc.types import Ansatz, Observable, Result, Tree
 from tests.systems import SERIAL
 
 METROPOLIS = ["sampler.n_chains=64", "sampler.n_samples=2048", "sampler.warmup=20"]
-FEW = ["sampler.n_chains=8", "sampler.n_samples=16", "sampler.warmup=4"]
 
 
 def wave_of(*overrides: str, key: int = 1) -> tuple[Config, Parts, Wave]:
@@ -67,14 +66,6 @@ def measured(
     _, samples, counts = jax.jit(sampler.sample)(jax.random.key_data(jax.random.key(0)), params, ())
     tally.add(jax.jit(seen.measure)(params, samples, counts, 0)[0])
     return {result.name.removeprefix("a").removeprefix("."): result for result in tally.results()}
-
-
-def embedded(hilbert: Hilbert, psi_n: np.ndarray) -> np.ndarray:
-    """A vector of the sector over all configurations."""
-    whole = Hilbert(hilbert.n_sites, hilbert.local_values)
-    psi_D = np.zeros(len(hilbert.local_values) ** hilbert.n_sites, complex)
-    psi_D[encode(whole, decode(hilbert, codes(hilbert)))] = psi_n
-    return psi_D
 
 
 def within(found: Any, exact: float, sigmas: float = 3.0) -> bool:
