@@ -17,16 +17,17 @@ COMMON = [
     "symmetrize=all",
     "hamiltonian=heisenberg",
     "ansatz=mlp",
-    "ansatz.alphas=[1]",
+    "ansatz.alphas=[1,1]",
     "ansatz.dtype=complex",
     "sampler.n_chains=128",
     "sampler.n_samples=384",
     "sampler.sweep=6",
-    "optimizer.learning_rate={schedule: cosine, init_value: 0.1, decay_steps: 150, alpha: 0.1}",
+    "optimizer.learning_rate={schedule: cosine, init_value: 0.1, decay_steps: 200, alpha: 0.1}",
     "optimizer.diag_shift={schedule: exponential, init_value: 0.01, transition_steps: 50, decay_rate: 0.1, "
     "end_value: 1e-3}",
-    "task.n_steps=150",
+    "task.n_steps=200",
     "task.final_samples=8192",
+    "observables=[total_spin]",
 ]
 STUDIES = {
     "ring_12": ["lattice=chain", "lattice.length=12"],
