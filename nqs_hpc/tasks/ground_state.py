@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.trust import is_frozen
@@ -19,6 +20,7 @@ from nqs_hpc.tasks.final import FROZEN_ADVICE, Final, System, believable, ending
 from nqs_hpc.tasks.lines import energy_summary, metrics
 from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.running_mean import averaged
+from nqs_hpc.tasks.second import SecondEnsemble, compared
 from nqs_hpc.tasks.vmc import CHAINS, vmc
 from nqs_hpc.types import (
     Ansatz,
@@ -29,6 +31,7 @@ from nqs_hpc.types import (
     Record,
     RunState,
     Sampler,
+    Samples,
     Task,
     Tree,
     Update,
@@ -60,11 +63,14 @@ def ground_state(
     memory: int,
     average: float | None = None,
     broadcast: bool = False,
+    second: SecondEnsemble | None = None,
+    no_second: str = "",
 ) -> Task:
     """``n_steps`` updates of the parameters, then their energy from fresh chains of ``final_chain_length`` samples.
 
     A turn is a step. ``max_rejected``: rejected steps in a row before the run fails. ``average``: decay of the running
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
+    ``second``: the ensemble with which the final energy is compared; ``no_second``: why there is none.
     """
     functions = vmc(
         ansatz,
@@ -129,13 +135,30 @@ def ground_state(
         def energy(params: Tree) -> Final | None:
             return functions.final(params, final_chain_length, go_on, learnt)
 
-        final = energy(averaged(state.params, memory.average))
+        params = averaged(state.params, memory.average)
+        final = energy(params)
         if final is not None and not believable(final, operator.bounds):
             # nobody has evaluated what the last update made: perhaps it went too far
             how = "is not finite" if not math.isfinite(final.variance) else "is none that the spectrum has"
             say(f"the energy after the last step {how}: evaluating the last good parameters instead")
-            final = energy(averaged(memory.good.params, memory.good.average))
-        return None if final is None else ending(final, system, int(state.step))
+            params = averaged(memory.good.params, memory.good.average)
+            final = energy(params)
+        if final is None:
+            return None
+        if second is None or not believable(final, operator.bounds):
+            return ending(final, system, int(state.step), no_second if second is None else "the energy is impossible")
+        begun, n_rows = time.monotonic(), sampler.n_samples // comm.size
+        # of the types that samplers give, so that no program is compiled again
+        w_B, nothing = jnp.full(n_rows, 1.0 / sampler.n_samples), dict.fromkeys(final.counts, jnp.float64(0))
+
+        def energies(params: Tree, s_BN: Array) -> Array:
+            return functions.evaluate(params, Samples(s_BN, w_B), nothing)[0].e_loc_A
+
+        of_others = second.run(params, energies, n_rows, go_on)
+        if of_others is None:
+            return None
+        against = compared(final.e_loc_A, final.chain_length, final.error, *of_others, begun)
+        return ending(final, system, int(state.step), against)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         return energy_summary(
@@ -165,6 +188,6 @@ def ground_state(
         shown=SHOWN,
         growing=(),
         programs=functions.programs,
-        jitted=functions.jitted,
+        jitted=(*functions.jitted, *(() if second is None else second.jitted)),
         functions=functions,
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nqs_hpc.choices.keys import Examples, key
+from nqs_hpc.choices.keys import Auto, Examples, key
 from nqs_hpc.choices.pieces import Pieces
+from nqs_hpc.choices.task._second import second_of
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.types import Task as Functions
@@ -18,6 +19,13 @@ class GroundState(Task):
     n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
     final_samples: int = key(
         checks.integer(), "samples of the final evaluation, rounded up to whole chains of at least 64", physics=False
+    )
+
+    second_samples: int | Auto = key(
+        checks.either("auto", checks.integer(least=0)),
+        "samples of the second ensemble, from other starts and by other moves, that the final energy is compared with; "
+        "auto: a quarter of task.final_samples; 0: none",
+        physics=False,
     )
 
     @property
@@ -32,6 +40,7 @@ class GroundState(Task):
         from nqs_hpc.tasks.final import System
         from nqs_hpc.tasks.ground_state import ground_state
 
+        second_samples = self.final_samples // 4 if self.second_samples == "auto" else self.second_samples
         operator, optimizer = pieces.operator, pieces.optimizer
         system = System(
             pieces.lattice.n_sites,
@@ -56,4 +65,6 @@ class GroundState(Task):
             memory=pieces.memory,
             average=optimizer.average,
             broadcast=optimizer.broadcast,
+            second=second_of(pieces, second_samples),
+            no_second="task.second_samples=0",
         )
