@@ -17,7 +17,7 @@ from jax import Array
 
 from nqs_hpc.parallel.keys import words
 from nqs_hpc.sampler.moves import Mixture, Proposal, below, exchange, flip, free_sites, hop, inside
-from nqs_hpc.system.hilbert import Hilbert, base_state, groups
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups, members
 
 STEPS = 8  # of the walk, times the number of sites, with a move of each kind
 
@@ -38,6 +38,35 @@ def random_state(hilbert: Hilbert, key: Array, chain: Array) -> Array:
     if hilbert.total is None:
         return _independent(hilbert, drawn)
     return jnp.asarray(base_state(hilbert))[jnp.argsort(drawn)]
+
+
+def ordered_states(hilbert: Hilbert, colour_N: np.ndarray | None = None) -> np.ndarray:
+    """(n, N) int8 different ordered states of the space, at least one.
+
+    The sites take the values that they have to share, largest first, in order, in the order back, by ``colour_N`` (of
+    +1 and -1, the sublattices, else every other site) and by its opposite: domains and staggered states. Where nothing
+    fixes a total all sites have one value too. Of spaces with exclusions those that obey them.
+    """
+    n = hilbert.n_sites
+    colour_N = np.where(np.arange(n) % 2 == 0, 1, -1) if colour_N is None else colour_N
+    orders = [np.arange(n), np.arange(n)[::-1]]
+    orders += [np.argsort(-sign * colour_N, kind="stable") for sign in (1, -1)]
+    low, high = min(hilbert.local_values), max(hilbert.local_values)
+    base = base_state(hilbert)
+    uniform = [base.copy() for _ in (low, high)]
+    states = [base.copy() for _ in orders]
+    for sites, total in groups(hilbert):
+        inside = np.zeros(n, bool)
+        inside[list(sites)] = True
+        for s_N, value in zip(uniform, (high, low), strict=True):
+            s_N[inside] = value if total is None else s_N[inside]
+        shared = np.sort(base[inside])[::-1]
+        if total is None:
+            shared = np.where(np.arange(len(shared)) < (len(shared) + 1) // 2, high, low)
+        for s_N, order in zip(states, orders, strict=True):
+            s_N[order[inside[order]]] = shared
+    found = np.unique(np.array([*uniform, *states, base], dtype=np.int8), axis=0)
+    return found[members(hilbert, found)]
 
 
 def _independent(hilbert: Hilbert, words_n: Array) -> Array:

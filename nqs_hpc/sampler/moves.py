@@ -84,6 +84,40 @@ def exchange(pairs: np.ndarray, hilbert: Hilbert | None = None) -> Proposal:
     return Proposal(propose, n_words=1, may_stay=True)
 
 
+def exchange_any(n_sites: int) -> Proposal:
+    """Two sites, any of them, exchange their values: every total of all sites is kept. Needs no table of pairs."""
+
+    def propose(words: Array, s_N: Array) -> Move:
+        first = below(words[0], n_sites)
+        second = first + 1 + below(words[1], n_sites - 1)
+        sites = jnp.stack([first, jnp.where(second < n_sites, second, second - n_sites)])
+        values = s_N[sites]
+        return Move(sites, values[::-1] - values)
+
+    return Proposal(propose, n_words=2, may_stay=True)
+
+
+def one_of(proposals: Sequence[Proposal]) -> Proposal:
+    """One of several symmetric proposals of few sites, each chain for itself, all equally likely.
+
+    As a `Mixture`, but one move of as many sites as the widest has, so that a program compiles one way to a ratio and
+    not one for each.
+    """
+    assert all(proposal.log_q is None for proposal in proposals)
+    if len(proposals) == 1:
+        return proposals[0]
+
+    def propose(words: Array, s_N: Array) -> Move:
+        moves = [proposal.propose(words[1 : 1 + proposal.n_words], s_N) for proposal in proposals]
+        width = max(move.sites.shape[0] for move in moves)
+        padded = [Move(*(jnp.pad(x, (0, width - len(x))) for x in move)) for move in moves]
+        which = below(words[0], len(proposals))
+        return Move(*(jnp.stack(x)[which] for x in zip(*padded, strict=True)))
+
+    most = max(proposal.n_words for proposal in proposals)
+    return Proposal(propose, n_words=1 + most, may_stay=any(proposal.may_stay for proposal in proposals))
+
+
 def hop(pairs: np.ndarray, hilbert: Hilbert) -> Proposal:
     """One particle goes from a site to another, along one of the given pairs (n_pairs, 2) within a block, either way:
     totals are kept. Of longer spins one is lowered by a step and the other raised, so that (0, 0) becomes (-1, 1).

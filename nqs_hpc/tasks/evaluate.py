@@ -24,11 +24,12 @@ from nqs_hpc.stats.chains import SHORTEST, widened
 from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks.chains import outside
-from nqs_hpc.tasks.final import Final, System, ending, in_chains
+from nqs_hpc.tasks.final import Final, System, believable, ending, in_chains
 from nqs_hpc.tasks.ground_state import UNIT
 from nqs_hpc.tasks.lines import energy_summary, rates
 from nqs_hpc.tasks.measurement import Shared, check_hashes
 from nqs_hpc.tasks.observing import BINS, Seen, name_of, observing, of_sums, results
+from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared
 from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, quantities, told
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.types import (
@@ -94,13 +95,21 @@ def evaluate(
     seed: int,
     chunk: int | None,
     memory: int,
+    second: SecondEnsemble | None = None,
+    no_second: str = "",
 ) -> Task:
-    """At most ``n_steps`` calls of the sampler with the parameters that `Task.given` brings, until ``goal``."""
+    """At most ``n_steps`` calls of the sampler with the parameters that `Task.given` brings, until ``goal``.
+
+    ``second``: the ensemble with which the energy is compared at the end; ``no_second``: why there is none.
+    """
     rank = np.int32(comm.rank)
     energy = local_values(operator, chunk=chunk, memory=memory)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
     seen = observing(ansatz, [energy], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
     measure_jit = jax.jit(seen.measure)
+    # the energy alone, of the second ensemble
+    alone = observing(ansatz, [energy], {}, sampler, comm, basis=basis, chunk=chunk, memory=memory)
+    energies_jit = jax.jit(alone.measure) if observables else measure_jit
     everywhere = jax.jit(comm.max)  # what ranks decide from equal numbers, they decide alike
     n_rows = sampler.n_samples
     is_exact = sampler.chain_length == 0
@@ -247,10 +256,17 @@ def evaluate(
     def finish(
         state: RunState, go_on: Callable[[], bool], say: Callable[[str], None]
     ) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending] | None:
-        del go_on, say  # nothing is left to compute
+        del say
         values_TK, w_T, length = series(state)
         of_energy = final(values_TK[:, 0], w_T, length, state)
-        judge = ending(of_energy, system._replace(n_sites=0), int(state.step))  # no V-score, which is of eigenstates
+        against: Compared | str = no_second if second is None else "the energy is impossible"
+        if second is not None and believable(of_energy, operator.bounds):
+            found = checked_against(second, state.params, of_energy, go_on)
+            if found is None:
+                return None
+            against = found
+        # no V-score, which is of eigenstates
+        judge = ending(of_energy, system._replace(n_sites=0), int(state.step), against)
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             # what is measured need not be a ground state, and the energies of earlier lines are of the same samples
@@ -263,6 +279,21 @@ def evaluate(
             )
 
         return ended
+
+    def checked_against(
+        second: SecondEnsemble, params: Tree, final: Final, go_on: Callable[[], bool]
+    ) -> Compared | None:
+        """The second ensemble; None where it was told to stop."""
+        begun, n_own = time.monotonic(), n_rows // comm.size
+        w_B, nothing = jnp.full(n_own, 1.0 / n_rows), dict.fromkeys(final.counts, jnp.float64(0))
+
+        def energies(params: Tree, s_BN: Array) -> Array:
+            return energies_jit(params, Samples(s_BN, w_B), nothing, rank)[0].series_AK[:, 0]
+
+        of_others = second.run(params, energies, n_own, go_on)
+        if of_others is None:
+            return None
+        return compared(final.e_loc_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         n_sites, e_infinity = system.n_sites, system.e_infinity
@@ -296,7 +327,7 @@ def evaluate(
         shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *own_quantities),
         growing=("memory/values_TK", "memory/w_T"),
         programs=programs,
-        jitted=(start, fresh_chains, draw, measure_jit, keep, everywhere),
+        jitted=(start, fresh_chains, draw, measure_jit, keep, everywhere, *(() if second is None else second.jitted)),
     )
 
 

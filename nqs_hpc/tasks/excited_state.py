@@ -11,6 +11,7 @@ from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.tasks.final import Final, System, ending
 from nqs_hpc.tasks.ground_state import ground_state
 from nqs_hpc.tasks.penalty import Fidelity, Lower, fidelities, overlap_line
+from nqs_hpc.tasks.second import Compared
 from nqs_hpc.types import Ansatz, Ending, Operator, Quantity, RunState, Sampler, Task, Tree, Update
 
 TOO_CLOSE = 0.02  # fidelity with a lower state, beyond which the energy is not that of a state above it
@@ -35,9 +36,9 @@ def excited_state(
     ones. The energies of lines and of the final evaluation are those of H alone.
     """
 
-    def end(final: Final, system: System, step: int) -> Callable[..., Ending]:
+    def end(final: Final, system: System, step: int, against: Compared | str) -> Callable[..., Ending]:
         # the exact lowest energy is not what this energy is to be near to, and a positive network may have no signs
-        judge = ending(final, system._replace(signs_off=lambda: None), step)
+        judge = ending(final, system._replace(signs_off=lambda: None), step, against)
         found = fidelities(final.overlaps, final.overlaps_w_A, sampler)
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:

@@ -13,10 +13,23 @@ import numpy as np
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.stats.chains import diagnostics, widened
 from nqs_hpc.stats.estimate import estimate
-from nqs_hpc.stats.trust import RECENT, Known, doubts, is_frozen, near
+from nqs_hpc.stats.tails import tails
+from nqs_hpc.stats.trust import (
+    BAD,
+    RECENT,
+    Check,
+    Known,
+    NoSecond,
+    as_plain,
+    checks,
+    is_frozen,
+    near,
+    reasons,
+)
 from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.lines import rates
 from nqs_hpc.tasks.measurement import Shared
+from nqs_hpc.tasks.second import Compared
 from nqs_hpc.types import Batch, Ending, Sampler
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
@@ -81,20 +94,23 @@ def believable(final: Final, bounds: tuple[float, float]) -> bool:
     return math.isfinite(final.variance) and bool(possible(final.mean.real, final.variance, bounds))
 
 
-def ending(final: Final, system: System, step: int) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending]:
+def ending(
+    final: Final, system: System, step: int, second: Compared | str = "no second ensemble was sampled"
+) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending]:
     """What an evaluation after ``step`` steps came to, once the last lines of metrics.jsonl and the exact reference
-    (null where none is known) are given.
+    (null where none is known) are given. ``second``: the second ensemble against this one, or why there is none.
     """
 
     def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
-        line = {
+        line: dict[str, Any] = {
             "energy": final.mean.real,
             "energy_error": final.error,
             "energy_variance": final.variance,
             **rates(final.counts, len(final.e_loc_A)),
             "n_samples": len(final.e_loc_A),
         } | diagnostics(final.e_loc_A, final.w_A, final.chain_length, error=final.error)
-        status, reason, found = judged(final, line, system, step, lines, reference)
+        status, reason, found, checked = judged(final, line, system, step, lines, reference, second)
+        line["trust"] = trusted(checked, second)
         warnings: tuple[str, ...] = ()
         if line["r_hat"] is not None and not line["r_hat"] < WORST_R_HAT and not is_frozen(line):
             why = "the chains do not agree, and their differences are larger than the error"
@@ -111,25 +127,21 @@ def judged(
     step: int,
     lines: list[dict[str, Any]],
     reference: dict[str, Any] | None,
-) -> tuple[str, str, tuple[str, ...]]:
-    """The status of a final evaluation, why, and what speaks against its energy."""
+    second: Compared | str = "no second ensemble was sampled",
+) -> tuple[str, str, tuple[str, ...], dict[str, Check]]:
+    """The status of a final evaluation, why, what speaks against its energy, and every check."""
     bounds = system.bounds
     energy, exact = line["energy"], reference["energy"] if reference else None
     if not math.isfinite(final.variance):
-        return "failed", "the energy of the final parameters is not finite", ()
+        why = "the energy of the final parameters is not finite"
+        return "failed", why, (), {"finite": Check(None, None, BAD, why)}
     if not believable(final, bounds):
         spectrum = f"({bounds[0]:.6g} to {bounds[1]:.6g})"
-        return "failed", f"no state of the spectrum {spectrum} has the energy of the final samples, {energy:.6g}", ()
-    if is_frozen(line):
-        moved = f"{final.counts['accepted']:.0f} of {final.counts['proposed']:.0f} proposals accepted"
-        frozen = f"the chains are frozen, {moved}: {energy:.6f} has no error and need not be the lowest energy"
-        if near(energy, exact):
-            frozen = f"the chains are frozen, {moved}, so the energy has no error; it agrees with the exact {exact:.6f}"
-            return "doubtful", f"{step} steps, energy {energy:.6f}: {frozen}", (frozen,)
-        return "failed", f"{frozen}; {FROZEN_ADVICE}", (frozen,)
-    steps = [one for one in lines[-RECENT:] if not one.get("rejected")]
-    recent = [one["energy"] for one in steps if one.get("energy") is not None]
-    errors = [one["energy_error"] for one in steps if one.get("energy_error") is not None]
+        why = f"no state of the spectrum {spectrum} has the energy of the final samples, {energy:.6g}"
+        return "failed", why, (), {"spectrum": Check(energy, None, BAD, why)}
+    steps = [one for one in lines if not one.get("rejected")]
+    recent = [one["energy"] for one in steps[-RECENT:] if one.get("energy") is not None]
+    errors = [one["energy_error"] for one in steps[-RECENT:] if one.get("energy_error") is not None]
     known = Known(
         bounds,
         system.e_infinity,
@@ -138,10 +150,37 @@ def judged(
         recent_error=statistics.median(errors) if errors else 0.0,
         n_sites=system.n_sites,
         is_averaged=system.is_averaged,
+        history=[one["energy"] for one in steps if one.get("energy") is not None],
+        signs_off=system.signs_off(),
     )
-    found = tuple(doubts(line, known))
-    off = system.signs_off()
-    if off is not None and not near(energy, exact):
-        found = (*found, f"this ansatz is positive, and the signs that the ground state needs are off ({off})")
+    checked = checks(
+        line,
+        known,
+        tails(final.e_loc_A, final.w_A, final.chain_length),
+        second.second if isinstance(second, Compared) else NoSecond(second),
+        exact_sum=final.chain_length == 0,
+    )
+    if is_frozen(line):
+        moved = f"{final.counts['accepted']:.0f} of {final.counts['proposed']:.0f} proposals accepted"
+        frozen = f"the chains are frozen, {moved}: {energy:.6f} has no error and need not be the lowest energy"
+        if near(energy, exact):
+            frozen = f"the chains are frozen, {moved}, so the energy has no error; it agrees with the exact {exact:.6f}"
+            return "doubtful", f"{step} steps, energy {energy:.6f}: {frozen}", (frozen,), checked
+        return "failed", f"{frozen}; {FROZEN_ADVICE}", (frozen,), checked
+    found = tuple(reasons(checked))
     said = f"{step} steps, energy {with_error(energy, line['energy_error'])}"
-    return ("doubtful", f"{said}: {found[0]}", found) if found else ("done", said, ())
+    return ("doubtful", f"{said}: {found[0]}", found, checked) if found else ("done", said, (), checked)
+
+
+def trusted(checked: dict[str, Check], second: Compared | str) -> dict[str, Any]:
+    """`trust` of summary.json."""
+    whole = as_plain(checked)
+    if isinstance(second, Compared):
+        number = lambda value: value if math.isfinite(value) else None  # noqa: E731
+        whole["second"] = {
+            "energy": number(second.energy),
+            "error": number(second.error),
+            "n_samples": second.n_samples,
+            "seconds": second.seconds,
+        }
+    return whole

@@ -25,6 +25,7 @@ from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.observing import Tally, observing
 from nqs_hpc.tasks.penalty import Drawn, Lower, fidelities, of_energy, overlap_line
 from nqs_hpc.tasks.running_mean import averaged
+from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared
 from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, numbers_of, quantities, told
 from nqs_hpc.tasks.vmc import CHAINS, vmc
 from nqs_hpc.types import (
@@ -73,7 +74,9 @@ def ground_state(
     every: int | None = None,
     basis: Basis | None = None,
     lower: Sequence[Lower] = (),
-    end: Callable[[Final, System, int], Callable[..., Ending]] = ending,
+    end: Callable[[Final, System, int, Compared | str], Callable[..., Ending]] = ending,
+    second: SecondEnsemble | None = None,
+    no_second: str = "",
 ) -> Task:
     """``n_steps`` updates of the parameters, then their energy from fresh chains of ``final_chain_length`` samples.
 
@@ -81,7 +84,8 @@ def ground_state(
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
     ``observables`` are measured in the final evaluation, and over the samples of each ``every``-th step; their
     operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away from
-    (`tasks.excited_state`). ``end`` judges the final evaluation.
+    (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final energy
+    is compared; ``no_second``: why there is none.
     """
     functions = vmc(
         ansatz,
@@ -175,15 +179,23 @@ def ground_state(
             if observables:
                 tally.add(measure(params, samples, counts, rank)[0])
 
-        final = energy(averaged(state.params, memory.average))
+        params = averaged(state.params, memory.average)
+        final = energy(params)
         if final is not None and not believable(final, operator.bounds):
             # nobody has evaluated what the last update made: perhaps it went too far
             how = "is not finite" if not math.isfinite(final.variance) else "is none that the spectrum has"
             say(f"the energy after the last step {how}: evaluating the last good parameters instead")
-            final = energy(averaged(memory.good.params, memory.good.average))
+            params = averaged(memory.good.params, memory.good.average)
+            final = energy(params)
         if final is None:
             return None
-        of_final, judge = final, end(final, system, int(state.step))
+        against: Compared | str = no_second if second is None else "the energy is impossible"
+        if second is not None and believable(final, operator.bounds):
+            found = checked_against(second, params, final, go_on)
+            if found is None:
+                return None
+            against = found
+        of_final, judge = final, end(final, system, int(state.step), against)
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             whole = judge(lines, reference)
@@ -197,6 +209,22 @@ def ground_state(
             )
 
         return ended
+
+    def checked_against(
+        second: SecondEnsemble, params: Tree, final: Final, go_on: Callable[[], bool]
+    ) -> Compared | None:
+        """The second ensemble, of the same compiled energies; None where it was told to stop."""
+        begun, n_rows = time.monotonic(), sampler.n_samples // comm.size
+        # of the types that samplers give, so that no program is compiled again
+        w_B, nothing = jnp.full(n_rows, 1.0 / sampler.n_samples), dict.fromkeys(final.counts, jnp.float64(0))
+
+        def energies(params: Tree, s_BN: Array) -> Array:
+            return functions.energies(params, Samples(s_BN, w_B), nothing)[0].e_loc_A
+
+        of_others = second.run(params, energies, n_rows, go_on)
+        return (
+            None if of_others is None else compared(final.e_loc_A, final.chain_length, final.error, *of_others, begun)
+        )
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         own = energy_summary(
@@ -227,6 +255,6 @@ def ground_state(
         shown=(*SHOWN, *quantities(observables)),
         growing=(),
         programs=functions.programs,
-        jitted=(*functions.jitted, measure),
+        jitted=(*functions.jitted, measure, *(() if second is None else second.jitted)),
         functions=functions,
     )

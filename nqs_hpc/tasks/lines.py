@@ -75,4 +75,4 @@ def energy_summary(
         "n_eff": line.get("n_eff"),
         "acceptance": line.get("acceptance"),
         "n_samples": line.get("n_samples", n_samples),
-    }
+    } | ({"trust": line["trust"]} if "trust" in line else {})

@@ -38,6 +38,7 @@ class Vmc(NamedTuple):
     warmed: Callable[[RunState], RunState]  # the same with its chains warmed up
     sample: Callable[[RunState], tuple[Tree, Any, dict[str, Array]]]  # chains moved on, samples, counts
     evaluate: Callable[[Tree, Any, dict[str, Array]], tuple[Batch, Shared]]  # params, samples, counts
+    energies: Callable[[Tree, Samples, dict[str, Array]], tuple[Batch, Shared]]  # the same of H alone, of any samples
     update: Callable[[RunState, Tree, Batch], tuple[RunState, dict[str, Array]]]
     # params, samples a chain at least, whether to go on (asked before each part), chains whose sampler has learnt
     # something, what else sees the samples, the state (where there are other wave functions) -> their energy from
@@ -100,10 +101,14 @@ def vmc(
     walks = {f"lower_{j}": _Walk(j, one.sampler) for j, one in enumerate(lower)}
     options: dict[str, Any] = {"chain_length": sampler.chain_length, "chunk": chunk, "memory": memory}
     evaluated = penalised(ansatz, operator, lower, comm, **options) if lower else None
-    evaluate_jit = jax.jit(evaluated or evaluation(ansatz, operator, comm, **options))
+    energies_jit = jax.jit(evaluation(ansatz, operator, comm, **options))
+    evaluate_jit = jax.jit(evaluated) if evaluated else energies_jit
 
     def evaluate(params: Tree, samples: Any, counts: dict[str, Array]) -> tuple[Batch, Shared]:
         return evaluate_jit(params, samples, counts, rank)
+
+    def energies(params: Tree, samples: Samples, counts: dict[str, Array]) -> tuple[Batch, Shared]:
+        return energies_jit(params, samples, counts, rank)
 
     def begun(purpose: Purpose) -> dict[str, Tree]:
         own = fresh_chains(purpose_key(seed, purpose), rank)
@@ -230,6 +235,7 @@ def vmc(
         ),
         sample=sample,
         evaluate=evaluate,
+        energies=energies,
         update=update_step,
         final=final,
         jitted=(start, fresh_chains, draw, evaluate_jit, update_step, *(walk.draw for walk in walks.values())),

@@ -40,7 +40,7 @@ def judge(parts, e_loc_A, *, accepted=0.5, reference=None, recent=(), error=None
         6, parts.operator.bounds, parts.operator.e_infinity, signs_off=lambda: switched_off(hamiltonian, parts.lattice)
     )
     exact = None if reference is None else {"energy": reference}
-    status, reason, found = judged(final, line, system, 300, lines, exact)
+    status, reason, found, _ = judged(final, line, system, 300, lines, exact)
     assert "\n" not in reason and (status == "done") == (not found and "energy" in reason and status != "failed")
     return status, reason, found, line
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import key
 from nqs_hpc.choices.sampler import _moves
-from nqs_hpc.choices.sampler.base import MAX_STATES, Sampler
+from nqs_hpc.choices.sampler.base import LEAST_LADDERS, MAX_STATES, MOST_LADDERS, Sampler, SecondPlan
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.mappings import Range, Weights, one_or_weights, whole_or_range
@@ -71,6 +71,11 @@ class Chains(Sampler):
 
     def final_chain_length(self, final_samples: int) -> int:
         return max(FINAL_CHAIN_LENGTH, -(-final_samples // self.n_chains))
+
+    def second(self, hilbert: Hilbert) -> SecondPlan:
+        """A quarter as many ladders, of four replicas each, as there are chains."""
+        n_chains = min(max(self.n_chains // 4, LEAST_LADDERS), MOST_LADDERS)
+        return SecondPlan(n_chains, self.sweep if isinstance(self.sweep, int) else hilbert.n_sites, self.warmup)
 
     def moves(self, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal | Mixture:
         return _moves.make(self.move, operator, lattice, hilbert)

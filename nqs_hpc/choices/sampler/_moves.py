@@ -12,6 +12,7 @@ from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.plaquettes import flipped_groups
 from nqs_hpc.types import Operator
 
@@ -101,8 +102,26 @@ def make(move: str | Weights, operator: Operator, lattice: Lattice, hilbert: Hil
     return Mixture(names, tuple(_proposal(name, operator, lattice, hilbert) for name in names), weights)
 
 
+def every(lattice: Lattice, hilbert: Hilbert) -> Proposal:
+    """The moves of few sites that the space has, as one: other values of single sites, exchanges of any two, hops
+    where more than two values share a total, stars of links.
+    """
+    from nqs_hpc.sampler.moves import exchange_any, flip, flip_groups, free_sites, one_of
+
+    kinds = []
+    if free_sites(hilbert):
+        kinds.append(flip(hilbert))
+    if hilbert.n_sites > 1:
+        kinds.append(exchange_any(hilbert.n_sites))
+    if len(hilbert.local_values) > 2 and len(free_sites(hilbert)) < hilbert.n_sites:
+        kinds.append(_on_pairs("hop", lattice, hilbert))
+    if lattice.name == LINKS and hilbert.total is None and not hilbert.blocks:
+        kinds.append(flip_groups(flipped_groups(lattice)))
+    return one_of(kinds)
+
+
 def _proposal(move: str, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal:
-    from nqs_hpc.sampler.moves import exchange, flip, flip_groups, global_flip, hamiltonian, hop
+    from nqs_hpc.sampler.moves import flip, flip_groups, global_flip, hamiltonian
 
     match move:
         case "flip":
@@ -113,6 +132,12 @@ def _proposal(move: str, operator: Operator, lattice: Lattice, hilbert: Hilbert)
             return global_flip(hilbert.n_sites)
         case "hamiltonian":
             return hamiltonian(operator)
+    return _on_pairs(move, lattice, hilbert)
+
+
+def _on_pairs(move: str, lattice: Lattice, hilbert: Hilbert) -> Proposal:
+    from nqs_hpc.sampler.moves import exchange, hop
+
     pairs = neighbours(lattice, 1)
     if not connected(lattice.n_sites, pairs):  # nearest neighbours alone would not reach every state of the sector
         pairs = np.array(np.triu_indices(lattice.n_sites, 1), dtype=np.int32).T

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Examples
@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
 
 MAX_STATES = 2**22  # that are summed over
+# The ladders of a second ensemble: their spread gives its error, with an error of an eighth from 32 of them.
+LEAST_LADDERS, MOST_LADDERS = 32, 64
+WARMUP = 100  # sweeps of a second ensemble, where the first needs none
+
+
+class SecondPlan(NamedTuple):
+    """The ladders of a second ensemble, their proposals between two samples, and their sweeps before the first."""
+
+    n_chains: int
+    sweep: int
+    warmup: int
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,10 @@ class Sampler:
     def final_chain_length(self, final_samples: int) -> int:
         """Samples a chain of an evaluation of at least ``final_samples``; 0 for exact sums."""
         raise NotImplementedError
+
+    def second(self, hilbert: Hilbert) -> SecondPlan | None:
+        """How a second ensemble samples the same wave function; None where the sum is exact."""
+        return None if self.is_exact else SecondPlan(MOST_LADDERS, hilbert.n_sites, WARMUP)
 
     def make(
         self,

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import Examples, derived, key
+from nqs_hpc.choices.keys import Auto, Examples, derived, key
+from nqs_hpc.choices.task._second import second_of
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, Invalid, bad
@@ -43,6 +44,12 @@ class Evaluate(Task):
     error_of: str = key(
         Check("energy, or the name of a number that is measured: LABEL or LABEL.OUTPUT", _name),
         "what that error is of: energy, or an observable",
+        physics=False,
+    )
+    second_samples: int | Auto = key(
+        checks.either("auto", checks.integer(least=0)),
+        "samples of a second ensemble, of other starts and moves, with which the energy is compared at the end; auto: a "
+        "quarter of task.samples, 0: none",
         physics=False,
     )
     n_steps: int = derived(physics=False)  # calls of the sampler, at most
@@ -93,6 +100,8 @@ class Evaluate(Task):
             seed=pieces.seed,
             chunk=pieces.chunk,
             memory=pieces.memory,
+            second=second_of(pieces, self.samples // 4 if self.second_samples == "auto" else self.second_samples),
+            no_second="task.second_samples=0",
         )
 
     def _check_goal(self, observables: Mapping[str, Any]) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from nqs_hpc.choices.keys import Examples, key
+from nqs_hpc.choices.keys import Auto, Examples, key
 from nqs_hpc.choices.pieces import Pieces
+from nqs_hpc.choices.task._second import second_of
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.types import Task as Functions
@@ -19,6 +20,13 @@ class GroundState(Task):
     n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
     final_samples: int = key(
         checks.integer(), "samples of the final evaluation, rounded up to whole chains of at least 64", physics=False
+    )
+
+    second_samples: int | Auto = key(
+        checks.either("auto", checks.integer(least=0)),
+        "samples of the second ensemble, from other starts and by other moves, that the final energy is compared with; "
+        "auto: a quarter of task.final_samples; 0: none",
+        physics=False,
     )
 
     @property
@@ -42,6 +50,7 @@ class GroundState(Task):
         """The keyword arguments of `tasks.ground_state`."""
         from nqs_hpc.tasks.final import System
 
+        second_samples = self.final_samples // 4 if self.second_samples == "auto" else self.second_samples
         operator, optimizer = pieces.operator, pieces.optimizer
         system = System(
             pieces.lattice.n_sites,
@@ -64,4 +73,6 @@ class GroundState(Task):
             "observables": pieces.observables(),
             "every": pieces.every,
             "basis": pieces.basis,
+            "second": second_of(pieces, second_samples),
+            "no_second": "task.second_samples=0",
         }

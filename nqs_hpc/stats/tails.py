@@ -1,0 +1,59 @@
+"""What the local energies of chains say of themselves: tails, chains that stand still, the length of a chain in tau.
+
+On the host, in NumPy, from gathered local energies chain by chain.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from nqs_hpc.stats.chains import ROUNDING, SHORTEST, autocorrelation_time
+
+
+class Tails(NamedTuple):
+    """Of local energies x with weights w and mean m; None where nothing varies, or the values are not finite."""
+
+    kurtosis: float | None  # sum w (x - m)^4 / (sum w (x - m)^2)^2; 3 for a normal distribution
+    largest: float | None  # the share of the variance that the largest deviation has
+    standing: float | None  # the share of chains that stand still; None without chains
+    n_samples: int
+    length_over_tau: float | None  # None below 16 samples a chain
+
+
+def tails(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, independent: bool = False) -> Tails:
+    """Of real parts (A,), chain by chain. ``chain_length`` is 0 for exact sums, ``independent`` set without chains.
+
+    A chain stands still where all its values are one, to rounding, and not the value at which most such chains stand:
+    where nearly all of |psi|^2 lies on states of one energy, a chain that stays there measures what it should.
+    """
+    x_A = np.real(values_A)
+    if not np.all(np.isfinite(x_A)):
+        return Tails(None, None, None, len(x_A), None)
+    share_A = w_A * (x_A - np.sum(w_A * x_A)) ** 2
+    variance, scale = float(np.sum(share_A)), float(np.max(np.abs(x_A), initial=0.0))
+    kurtosis = largest = None
+    if variance > (ROUNDING * scale) ** 2:
+        fourth = float(np.sum(np.where(w_A > 0, share_A**2 / np.where(w_A > 0, w_A, 1.0), 0.0)))
+        kurtosis, largest = fourth / variance**2, float(share_A.max()) / variance
+    if chain_length == 0 or independent:
+        return Tails(kurtosis, largest, None, len(x_A), None)
+    x_CL = x_A.reshape(-1, chain_length)
+    long = chain_length >= SHORTEST
+    tau = autocorrelation_time(x_CL) if long and kurtosis is not None else math.nan
+    length_over_tau = chain_length / max(tau, 1.0) if math.isfinite(tau) else None
+    return Tails(kurtosis, largest, standing(x_CL) if long else None, len(x_A), length_over_tau)
+
+
+def standing(x_CL: np.ndarray) -> float:
+    """The share of chains whose values are all one, and not the one that most such chains have."""
+    tolerance = ROUNDING * max(float(np.max(np.abs(x_CL))), 1e-300)
+    still_C = np.ptp(x_CL, axis=1) <= tolerance
+    if not still_C.any():
+        return 0.0
+    places = np.sort(x_CL[still_C, 0])
+    group = np.concatenate([[0], np.cumsum(np.diff(places) > 10 * tolerance)])
+    most = int(np.bincount(group).max())
+    return float(still_C.sum() - most) / len(x_CL)

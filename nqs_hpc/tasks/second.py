@@ -1,0 +1,156 @@
+"""A second ensemble of a wave function: other starts, other moves, other random numbers, and the same energy expected.
+
+Markov chains that stay in one region agree with each other, whatever the rest of |psi|^2 holds. So ladders of replicas
+(`sampler.tempering`) begin half in random states and half in ordered ones, walk by all moves of few sites that the
+space has, and their energy is compared with the first (`stats.trust`). Energies come from the compiled program of the
+first ensemble.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.keys import own_purpose, purpose_key
+from nqs_hpc.sampler.moves import Mixture, Proposal
+from nqs_hpc.sampler.tempering import TemperingState, ladder, tempering
+from nqs_hpc.stats.chains import SHORTEST, split_r_hat, widened
+from nqs_hpc.stats.host import host_estimate
+from nqs_hpc.stats.trust import ROUNDING, Second
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.types import Ansatz, Tree
+
+BEGIN, WARM_UP, SAMPLE = (own_purpose(f"second ensemble: {what}") for what in ("chains", "warm-up", "samples"))
+BETAS = ladder(4, 0.2, "geometric")
+PIECE = 8  # samples a ladder between two questions whether to go on
+
+# params, states (n_rows, N) of this rank -> local energies of all ranks, rank by rank
+Energies = Callable[[Tree, Array], Array]
+
+
+class SecondEnsemble(NamedTuple):
+    """``run(params, energies, n_rows, go_on) -> (local energies, chain length)``; None where it was told to stop.
+
+    Collective. ``n_rows``: samples of this rank that ``energies`` takes at a time. The local energies (A,) are chain by
+    chain, on every rank, and the same chains at any number of ranks. ``go_on`` is asked before each piece.
+    """
+
+    run: Callable[[Tree, Energies, int, Callable[[], bool]], tuple[np.ndarray, int] | None]
+    jitted: tuple[Any, ...]
+
+
+class Compared(NamedTuple):
+    """The second ensemble against the first."""
+
+    second: Second
+    energy: float
+    error: float
+    n_samples: int
+    seconds: float
+
+
+def second_ensemble(
+    ansatz: Ansatz,
+    moves: Proposal | Mixture,
+    hilbert: Hilbert,
+    comm: Comm,
+    *,
+    starts: np.ndarray,
+    n_chains: int,
+    n_samples: int,
+    sweep: int,
+    warmup: int,
+    seed: int,
+) -> SecondEnsemble:
+    """At least ``n_samples`` configurations of ``n_chains`` ladders, ``sweep`` proposals apart.
+
+    ``warmup``: sweeps before the first of them. ``ansatz`` is that of |psi|, ``starts`` (n, N) the ordered
+    states in which half of the replicas begin.
+    """
+    c_local = -(-n_chains // comm.size)  # ladders beyond the last fill up the ranks, and are thrown away
+    sampler = tempering(
+        ansatz,
+        moves,
+        hilbert,
+        comm,
+        betas=BETAS,
+        n_chains=c_local * comm.size,
+        n_samples=c_local * comm.size * PIECE,
+        sweep=sweep,
+        warmup=warmup,
+    )
+    n_calls = -(-max(n_samples // n_chains, SHORTEST) // PIECE)
+    draw, init = jax.jit(sampler.sample), jax.jit(sampler.init)
+
+    def begin() -> TemperingState:
+        state = init(purpose_key(seed, BEGIN), np.int32(comm.rank))
+        chain_C = np.asarray(state.chain_C)
+        replica_CT = chain_C[:, None] * len(BETAS) + np.arange(len(BETAS))[None, :]
+        is_ordered_CT = (chain_C[:, None] + np.arange(len(BETAS))[None, :]) % 2 == 1
+        ordered_CTN = starts[replica_CT // 2 % len(starts)]
+        return state._replace(s_CTN=np.where(is_ordered_CT[:, :, None], ordered_CTN, np.asarray(state.s_CTN)))
+
+    def run(params: Tree, energies: Energies, n_rows: int, go_on: Callable[[], bool]) -> tuple[np.ndarray, int] | None:
+        chains, pieces = begin(), []
+        for call in range(sampler.warmup_calls + n_calls):
+            if not go_on():
+                return None
+            is_warm = call >= sampler.warmup_calls
+            key = purpose_key(seed, SAMPLE if is_warm else WARM_UP, stage=call)
+            chains, samples, _ = draw(key, params, chains)
+            if is_warm:
+                pieces.append(np.asarray(samples.s_BN).reshape(c_local, PIECE, -1))
+        s_BN = np.concatenate(pieces, axis=1).reshape(-1, hilbert.n_sites)
+        n_own, found = len(s_BN), []
+        for first in range(0, n_own, n_rows):
+            if not go_on():
+                return None
+            rows = np.minimum(np.arange(first, first + n_rows), n_own - 1)  # the last are repeated, and thrown away
+            found.append(np.asarray(energies(params, jnp.asarray(s_BN[rows]))).reshape(comm.size, n_rows))
+        length = n_own // c_local
+        e_RB = np.concatenate(found, axis=1)[:, :n_own]
+        return e_RB.reshape(-1, length)[:n_chains].ravel(), length
+
+    return SecondEnsemble(run, (draw, init))
+
+
+def compared(
+    first_A: np.ndarray, chain_length: int, error: float, second_A: np.ndarray, length: int, begun: float
+) -> Compared:
+    """Two sets of local energies, chain by chain, against each other. ``error``: of the first energy; ``begun``: the
+    ``time.monotonic()`` at which the second was begun.
+    """
+    first_A, second_A = np.real(first_A), np.real(second_A)
+    energy, other, other_error = first_A.mean(), *_mean(second_A, length)
+    floor = ROUNDING * max(abs(float(energy)), 1.0)
+    spreads = [_mean(np.abs(x_A - energy), n) for x_A, n in ((first_A, chain_length), (second_A, length))]
+    (one, one_error), (two, two_error) = spreads
+    found = Second(
+        _apart(other - float(energy), error, other_error, floor),
+        _apart(two - one, one_error, two_error, floor),
+        split_r_hat(second_A.reshape(-1, length)) if np.all(np.isfinite(second_A)) else None,
+    )
+    return Compared(found, other, other_error, len(second_A), time.monotonic() - begun)
+
+
+def _mean(x_A: np.ndarray, length: int) -> tuple[float, float]:
+    found = host_estimate(x_A, np.full(len(x_A), 1.0 / len(x_A)), length)
+    return found.mean.real, widened(found.error, x_A, length)
+
+
+def _apart(difference: float, one: float, other: float, floor: float) -> float | None:
+    """The difference in errors; None where one is not known. Differences within ``floor`` are none."""
+    if not math.isfinite(difference):
+        return math.inf
+    if abs(difference) <= floor:
+        return 0.0
+    error = math.hypot(one, other)
+    return difference / max(error, floor) if math.isfinite(error) else None
