@@ -67,6 +67,9 @@ ALLOWED: dict[str, set[str]] = {
     "report": {
         "types",
         "inputs",
+        "system.distances",  # wave vectors and distances between sites, NumPy alone
+        "system.lattice",
+        "job.checkpoint_file",  # what is refused in an HDF5 file that anybody may have written
         "job.files",
         "job.lifecycle",
         "job.log",

@@ -132,7 +132,7 @@ LABEL = "observables.a"
         (["task.run=RUN", "hamiltonian.marshall=false"], "with the same signs of basis states"),
         (["task.run=RUN", "optimizer=adam"], "optimizer=adam is not valid; valid: nothing"),
         (["task.run=RUN", "task.samples=100000000000"], "task.samples=100000000000 is not valid; valid: at most"),
-        (["task.run=RUN", f"{LABEL}=spin"], f"{LABEL}=spin is not valid; valid: pauli"),
+        (["task.run=RUN", f"{LABEL}=spin"], f"{LABEL}=spin is not valid; valid: density_correlations, dimer, formula"),
         (["task.run=RUN", f"{LABEL}=pauli"], f"{LABEL}.terms=null is not valid; valid: a list of lines"),
         (["task.run=RUN", f"{LABEL}=pauli", f"{LABEL}.terms=[1.0 Z9]"], f"{LABEL}.terms="),
         (["task.run=RUN", "observables=3"], "observables=3 is not valid; valid: a list of names, or a mapping"),

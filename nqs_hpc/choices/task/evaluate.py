@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Task as Functions
 
 
+MOST_OF_SECOND = 8192  # samples: they tell energies apart that differ by a hundredth of their standard deviation
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str):
         raise Invalid
@@ -48,8 +51,8 @@ class Evaluate(Task):
     )
     second_samples: int | Auto = key(
         checks.either("auto", checks.integer(least=0)),
-        "samples of a second ensemble, of other starts and moves, with which the energy is compared at the end; auto: a "
-        "quarter of task.samples, 0: none",
+        "samples of the second ensemble, from other starts and by other moves, that the energy is compared with at the "
+        f"end; auto: a quarter of task.samples, at most {MOST_OF_SECOND}; 0: none",
         physics=False,
     )
     n_steps: int = derived(physics=False)  # calls of the sampler, at most
@@ -100,9 +103,12 @@ class Evaluate(Task):
             seed=pieces.seed,
             chunk=pieces.chunk,
             memory=pieces.memory,
-            second=second_of(pieces, self.samples // 4 if self.second_samples == "auto" else self.second_samples),
+            second=second_of(pieces, self._second_samples()),
             no_second="task.second_samples=0",
         )
+
+    def _second_samples(self) -> int:
+        return min(self.samples // 4, MOST_OF_SECOND) if self.second_samples == "auto" else self.second_samples
 
     def _check_goal(self, observables: Mapping[str, Any]) -> None:
         """Raise InputError where the error asked for is not of a number with an error."""
