@@ -115,7 +115,7 @@ def _tried(hilbert: Hilbert) -> list[NDArray[np.int8]]:
 
 
 def _check(node: ast.AST, names: set[str], n_sites: int, depth: int) -> None:
-    """ValueError for anything that is no part of a formula."""
+    """ValueError for anything that does not belong in a formula."""
     if depth > DEEPEST:
         raise ValueError(f"it is nested more than {DEEPEST} deep")
 
@@ -155,7 +155,7 @@ def _check(node: ast.AST, names: set[str], n_sites: int, depth: int) -> None:
             inside(one)
         case _:
             known = f"numbers, names, + - * / **, a comparison, s[i], {', '.join((*EACH, *ALL))}, roll(a, k)"
-            raise _odd(node, f"{ast.unparse(node)[:40]!r} is no part of a formula, which is made of {known}")
+            raise _odd(node, f"{ast.unparse(node)[:40]!r} does not belong in a formula, which is made of {known}")
 
 
 def _odd(node: ast.AST, what: str) -> ValueError:

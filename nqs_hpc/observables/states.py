@@ -64,7 +64,7 @@ def inside(hilbert: Hilbert, s_BN: Array) -> Array:
 
 
 def candidates(hilbert: Hilbert, n: int = CANDIDATES) -> NDArray[np.int8]:
-    """States of the space (n, N), by a fixed seed: `base_state`, then random ones, where there is a total made from it by
+    """States of the space (n, N), by a fixed seed: `base_state`, then random ones, those of a total made from it by
     steps of one local value that two sites exchange; one that breaks an exclusion is `base_state` again.
     """
     generator = np.random.default_rng(0)

@@ -34,7 +34,7 @@ class Magnetization(Observable):
     def resolved(self, context: Context, prefix: str) -> Self:
         values, words = context.hilbert.local_values, context.hamiltonian.words
         if max(values) != -min(values):
-            raise bad(prefix, self.name, f"another observable, such as formula: these are no spins but {words}")
+            raise bad(prefix, self.name, f"another observable, such as formula: the sites hold {words}, not spins")
         if self.axis != "z" and set(values) != {1, -1}:
             raise bad(f"{prefix}.axis", self.axis, "z: the others are of spins 1/2")
         if self.axis == "z" and not self.staggered and context.hilbert.total is not None:
