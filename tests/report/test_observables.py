@@ -155,7 +155,12 @@ def save_structure(folder, side=4, label="structure", **more):
     axes = (("q", q), ("cell", 2 * np.pi * np.eye(2)))
     value = np.cos(q).sum(axis=1)
     result = Result(label, value, 0.1 + 0 * value, Output("", "a unit", "S(q)", value.shape, axes))
-    pairs = Result("pairs.zz", np.eye(side**2), 0 * np.eye(side**2), Output("zz", "", "ZZ", (side**2,) * 2, ()))
+    pairs = Result(
+        "pairs.zz",
+        np.eye(side**2),
+        0 * np.eye(side**2),
+        Output("zz", "", "ZZ", (side**2,) * 2, (("sites", np.arange(side**2)),)),
+    )
     save(folder, [result, pairs], {"n_samples": 10, "n_sites": side**2, "step": 1})
     return value
 
@@ -259,7 +264,7 @@ def test_shapes_that_do_not_fit_are_left_out(tmp_path, quick, capsys):
         "c": (nan, {"q": np.ones((16, 2)), "cell": np.eye(2)}),
         "d": (np.ones(16), {"q": big, "cell": np.eye(2)}),
         "e": (np.ones((2, 2, 2)), {"q": np.ones((16, 2)), "cell": np.eye(2)}),
-        "f": (np.ones((16, 16)) * 1e300, {}),
+        "f": (np.ones((16, 16)) * 1e300, {"sites": np.arange(3)}),
         "g": (np.ones(16), {"q": np.zeros((16, 2)), "cell": np.eye(2)}),
         "h": (np.ones(1), {"q": np.zeros((1, 2)), "cell": np.eye(2)}),
     }
