@@ -13,13 +13,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nqs_hpc.report.groups import SIZES, ansatz, label, named, scaled
+from nqs_hpc.report.measured import measured_beside
 from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.values import clean, number, section
 
 MOST_COUPLINGS = 3  # each is a section
 MOST_COMPONENTS = 4  # couplings by the order of neighbours; longer lists are of sites
-MOST_OBSERVABLES = 64  # of a run
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 Numbers = dict[str, float]
@@ -99,15 +99,13 @@ def lines(found: list[ReadPoint], key: str) -> list[Line]:
 
 def observables(one: ReadPoint) -> dict[str, Measurement]:
     """What a run measured beside the energy, by name: numbers alone."""
-    found: dict[str, Measurement] = {}
+    values = measured_beside(one.traces.summary)
+    found = {}
     for name, told in section(one.traces.summary, "observables").items():
-        value = number(told.get("mean")) if isinstance(told, dict) else None
-        if value is not None and len(found) < MOST_OBSERVABLES:
-            unit = told.get("unit")
-            error = number(told.get("error")) or 0.0
-            found[clean(name, 60)] = Measurement(
-                value, max(0.0, error), clean(unit, 40) if isinstance(unit, str) else ""
-            )
+        if (value := values.get(f"observables.{name}")) is not None:
+            error, unit = values.get(f"observables.{name}_error"), told.get("unit")
+            text = clean(unit, 40) if isinstance(unit, str) else ""
+            found[name] = Measurement(value, max(0.0, error or 0.0), text)
     return found
 
 

@@ -159,7 +159,9 @@ def _finish(axes: Any, coloured: Any, corners: np.ndarray, *, inside: bool) -> N
 def _over_distance(array: MeasuredArray, one: ReadPoint) -> Callable[[Any], None] | None:
     """Correlations of all pairs of sites, averaged over pairs of one distance; None for what is none."""
     n = len(array.value)
-    if array.value.shape != (n, n) or not 1 < n <= MOST_SITES or (apart_NN := _distances(one, n)) is None:
+    if array.value.shape != (n, n) or not 1 < n <= MOST_SITES or not {"sites", "positions"} & set(array.axes):
+        return None
+    if (apart_NN := _distances(one, n)) is None:
         return None
     r, group = np.unique(np.round(apart_NN[apart_NN > 0], 6), return_inverse=True)
 

@@ -22,6 +22,9 @@ OF_ENERGY = (
     *("r_hat", "tau", "acceptance"),
 )
 
+MOST_OBSERVABLES = 64  # of a run
+LONGEST_NAME = 60  # characters: LABEL, or LABEL.OUTPUT
+
 
 def values(
     summary: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], quantities: Sequence[Quantity], n_sites: int | None
@@ -42,6 +45,7 @@ def values(
     found = {key: number(source.get(key)) for key in ([*OF_ENERGY, *keys] if has_energy else keys)}
     if final and newest is not None:  # what a final evaluation does not measure is that of the last step
         found |= {key: number(newest.get(key)) for key in keys if key not in known and key not in OF_ENERGY}
+    found |= {key: value for key, value in measured_beside(summary).items() if key not in found}
     if not has_energy:
         return found
     zero = known.get("e_infinity")
@@ -58,6 +62,18 @@ def values(
         "reference": reference,
         "relative_error": number(gap / abs(reference)) if gap is not None and reference else None,
     }
+
+
+def measured_beside(summary: Mapping[str, Any]) -> Values:
+    """Values and errors of the observables of a summary that are numbers, also where no quantity is declared of them,
+    at most MOST_OBSERVABLES: as observables.NAME and observables.NAME_error.
+    """
+    found: Values = {}
+    for name, told in section(summary, "observables").items():
+        value = number(told.get("mean")) if isinstance(told, dict) else None
+        if value is not None and name.isprintable() and len(name) <= LONGEST_NAME and len(found) < 2 * MOST_OBSERVABLES:
+            found |= {f"observables.{name}": value, f"observables.{name}_error": number(told.get("error"))}
+    return found
 
 
 def e_infinity_of_older(known: Values, n: int | None) -> float | None:

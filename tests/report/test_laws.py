@@ -15,6 +15,8 @@ from nqs_hpc.report.page import report
 from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import read_rows
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 # Heisenberg model on the L x L torus, energy per site in units of J with its error: Sandvik 1997, table II,
 # doi:10.1103/PhysRevB.56.11678, arXiv:cond-mat/9707123; and its limit of all sizes.
 SQUARE = {4: (-0.701777, 7e-6), 6: (-0.678873, 4e-6), 8: (-0.673487, 4e-6)}

@@ -12,12 +12,15 @@ import pytest
 from matplotlib.image import imread
 
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.report import figures
 from nqs_hpc.report.convergence import MOST_PANELS
 from nqs_hpc.report.figures import FORMATS, Panel, Sheet, printed
 from nqs_hpc.report.page import report
 
 from .conftest import Runs, point
 from .test_rows import BROKEN, break_run
+
+pytestmark = pytest.mark.usefixtures("quick")
 
 E_INFINITE, BOUNDARY = -1.6719, 0.18  # of E/N = e + b/N
 SIZES = (8, 12, 16, 24)
@@ -156,7 +159,9 @@ def test_numbers_of_the_extrapolations(whole):
         assert abs(away) < 0.1
 
 
-def test_the_last_tick_label_is_inside_of_the_picture():
+def test_the_last_tick_label_is_inside_of_the_picture(monkeypatch):
+    monkeypatch.setattr(figures, "DPI", 110)
+
     def draw(axes):
         axes.plot([0.0, 0.175], [0.0, 1.0])
         axes.set_xlim(0.0, 0.175)

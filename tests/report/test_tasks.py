@@ -13,6 +13,8 @@ from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import read_rows
 from nqs_hpc.report.status import status
 
+pytestmark = pytest.mark.usefixtures("quick")
+
 ENERGY = {"key": "energy", "label": "E", "unit": "units of the couplings", "format": "error", "error": "energy_error"}
 M2 = {"key": "m2", "label": "m²", "unit": "", "format": "error", "error": "m2_error"}
 FIDELITY = {"key": "fidelity", "label": "F", "unit": "%", "format": ".1f", "error": None}
