@@ -13,6 +13,7 @@ import pytest
 
 from nqs_hpc.cli.command import main
 from nqs_hpc.config.compose import compose
+from nqs_hpc.sweep.points import parsed_points
 
 ROOT = Path(__file__).parents[1]
 MANUAL = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -64,6 +65,9 @@ def test_commands_are_good_input(file, tmp_path, monkeypatch):
     for words in commands(document):
         if words[:1] == ["-m"]:
             assert main([*words, "hydra.launcher.dry_run=true"]) == 0
+        elif words[:1] == ["sectors"]:
+            for point in parsed_points(words[1:]):
+                compose(point, 1)
         else:
             compose(words, 4 if "mpiexec" in " ".join(words) else 1)
 

@@ -35,8 +35,9 @@ are many systems."""
 TOWER = """\
 The lowest energy of each sector, counted from that of the ground state E₀. Colours are momenta, shapes irreps; filled
 symbols are even and open ones odd under the flip of all spins, where the sectors have a flip. Short lines: exact
-levels, each beside its symbol; symbols that would cover each other stand beside each other. A variational energy lies
-above the exact level of its sector, within its error."""
+levels. Levels that would cover each other stand beside each other. Where all points have measured total_spin, symbols
+stand as far from their multiplet S(S + 1) as what was measured. A variational energy lies above the exact level of its
+sector, within its error."""
 INFINITE = """\
 Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number
 of sites N, d counts the directions that grow. The law is chosen by boundary, dimension and what is known of the
@@ -149,12 +150,13 @@ def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
     to_limit, limits = lanczos(found)
+    levels, counted = tower(found)
     many = sum(bool(one.traces.steps) for one in found) > MOST_PANELS
     left = _left_out(given.left_out)
     parts = [
         Section("Convergence", TOGETHER if many else CONVERGENCE, convergence(found), [], "", []),
         *(Section(f"Against {one.coupling.short}", COUPLINGS, one.sheet, [], "", one.notes) for one in against(found)),
-        Section("Tower of states", TOWER, tower(found), [], "", []),
+        Section("Tower of states", TOWER, levels, [], "", counted),
         Section("Infinite size", INFINITE, infinite, to_size, "curve", [*laws(to_size), *given.notes, *left]),
         Section("Zero variance", EXACT, exact, to_zero, "system", left),
         Section("Lanczos step", STEP, to_limit, [], "", limits),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from nqs_hpc.job.quantities import UNIT
@@ -23,8 +24,9 @@ OF_SECTOR = (
     *("ansatz.momentum", "ansatz.irrep"),
 )
 MOST_PANELS, MOST_KEYS = 12, 24
+TOWER = "Tower of states"
 APART = 0.035  # of the height of a panel: symbols nearer than this stand beside each other
-TOTAL_SPIN = "total_spin"  # the observable whose mean is <S^2>
+TOTAL_SPIN, SQUARE = "total_spin", "s2"  # the observable, and its output <S^2>
 
 
 class Level(NamedTuple):
@@ -40,11 +42,14 @@ class Level(NamedTuple):
     exact: float | None
 
 
-Place = Callable[[Level], float | None]
+Place = Callable[[Level], float]
 
 
-def tower(found: list[ReadPoint]) -> Sheet:
-    """Two panels a system, at most: against spin or total where levels differ in it, and against momentum or irrep."""
+def tower(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
+    """Two panels a system, at most: against spin or total where levels differ in it, and against momentum or irrep.
+
+    With a line for each system that says from which energy its levels are counted.
+    """
     groups: dict[str, list[ReadPoint]] = {}
     if any(len({one.row.swept.get(key) for one in found}) > 1 for key in OF_SECTOR):
         for one in found:
@@ -60,13 +65,18 @@ def tower(found: list[ReadPoint]) -> Sheet:
     }
     several = len({ansatz(_plain(one)) for members in groups.values() for one in members}) > 1
     panels: list[Panel] = []
+    notes = []
     for name, levels in drawn.items():
         of = clean(system(groups[name]) + (f", {ansatz(_plain(groups[name][0]))}" if several else ""))
-        panels += _panels(of, levels, groups[name][0], colours, markers)
-    legend = [LegendEntry(f"k = {_label(name)}", colour, "o") for name, colour in colours.items() if name]
+        zero, what = _zero(levels, groups[name])
+        notes.append(f"E₀ of {of} = {zero:.7g}, {what}.".replace("-", "−"))
+        panels += _panels(of, levels, zero, _is_heisenberg(groups[name][0]), colours, markers)
+    # where the momentum is what goes along, its colours need no key
+    along = any(one.title.startswith(TOWER) for one in panels)
+    legend = [LegendEntry(f"k = {_label(name)}", colour, "o") for name, colour in colours.items() if name and along]
     legend += [LegendEntry(name, INK, marker) for name, marker in markers.items() if name and len(markers) > 1]
     legend += [LegendEntry("exact", INK, "")] if any(one.exact is not None for one in everything) else []
-    return Sheet("tower", panels[:MOST_PANELS], legend if len(legend) <= MOST_KEYS else [])
+    return Sheet("tower", panels[:MOST_PANELS], legend if len(legend) <= MOST_KEYS else []), notes
 
 
 def _identity(one: ReadPoint) -> str | None:
@@ -112,36 +122,62 @@ def _levels(members: list[ReadPoint]) -> list[Level]:
 
 def _spin(one: ReadPoint) -> float | None:
     """<S^2> of a run that has measured it, under whatever label."""
-    measured = section(one.traces.summary, "observables")
     asked = section(one.traces.config, "observables")
-    for label, value in measured.items():
-        if TOTAL_SPIN in (label, section(asked, label).get("name")) and isinstance(value, dict):
+    for name, value in section(one.traces.summary, "observables").items():
+        label, _, output = str(name).rpartition(".")
+        if output == SQUARE and TOTAL_SPIN in (label, section(asked, label).get("name")) and isinstance(value, dict):
             return number(value.get("mean"))
     return None
 
 
+def _multiplet(level: Level) -> float:
+    """The S(S + 1) nearest to what was measured; S is whole for an even number of spins 1/2, else half of an odd."""
+    assert level.spin is not None
+    half = 0.5 if level.total is not None and level.total % 2 else 0.0
+    spin = max(0.0, round(math.sqrt(max(0.0, level.spin) + 0.25) - 0.5 - half) + half)
+    return spin * (spin + 1)
+
+
+def _zero(levels: list[Level], members: list[ReadPoint]) -> tuple[float, str]:
+    """The energy that levels are counted from, and what it is."""
+    compared = (section(section(one.traces.summary, "reference"), "lowest").get("energy") for one in members)
+    of_all = [energy for one in compared if (energy := number(one)) is not None]
+    if of_all:
+        return min(of_all), "the exact lowest level of all sectors"
+    if exact := [level.exact for level in levels if level.exact is not None]:
+        return min(exact), "the lowest of the exact levels drawn"
+    return min(level.energy for level in levels if level.energy is not None), "the lowest energy drawn"
+
+
+def _is_heisenberg(one: ReadPoint) -> bool:
+    """Whether total Sz is the component of a conserved spin."""
+    hamiltonian = section(section(one.traces.manifest, "physics"), "hamiltonian")
+    return hamiltonian.get("name") == "heisenberg" and hamiltonian.get("delta", 1.0) == 1.0
+
+
 def _panels(
-    of: str, levels: list[Level], one: ReadPoint, colours: dict[tuple[int, ...], str], markers: dict[str, str]
+    of: str,
+    levels: list[Level],
+    zero: float,
+    has_spin: bool,
+    colours: dict[tuple[int, ...], str],
+    markers: dict[str, str],
 ) -> list[Panel]:
-    known = [level.exact for level in levels if level.exact is not None]
-    lowest = number(section(section(one.traces.summary, "reference"), "lowest").get("energy"))
-    known += [lowest] if lowest is not None else []
-    zero = min(known or [level.energy for level in levels if level.energy is not None])
-    vertical = f"E − E₀ [{UNIT}], {'exact ' if known else ''}E₀ = {zero:.6f}".replace("-", "−")
-    is_heisenberg = section(section(one.traces.manifest, "physics"), "hamiltonian").get("name") == "heisenberg"
+    vertical = f"E − E₀ [{UNIT}]"
     panels = []
 
-    def add(title: str, axis: str, place: Place, ticks: dict[float, str] | None) -> None:
-        draw = _drawing(levels, zero, place, colours, markers, axis, ticks)
+    def add(title: str, axis: str, place: Place, ticks: dict[float, str], measured: bool = False) -> None:
+        draw = _drawing(levels, zero, place, colours, markers, axis, ticks, measured)
         panels.append(Panel(f"{title}: {of}" if of else title, vertical, draw))
 
     totals = {level.total for level in levels}
     if all(level.spin is not None for level in levels):
-        add("Tower of states", "S(S + 1), measured", lambda level: level.spin, None)
+        there = sorted({_multiplet(level) for level in levels})
+        add(TOWER, "S(S + 1)", _multiplet, {x: f"{x:g}" for x in there}, measured=True)
     elif len(totals) > 1 and None not in totals:
-        places = {total: _height(total, is_heisenberg) for total in totals if total is not None}
-        axis = "Sz(Sz + 1), the least S(S + 1) of a sector" if is_heisenberg else "conserved total"
-        add("Tower of states", axis, lambda level: places.get(level.total or 0), None)
+        places = {total: _height(total, has_spin) for total in totals if total is not None}
+        axis = "Sz(Sz + 1), the least S(S + 1) of a sector" if has_spin else "conserved total"
+        add(TOWER, axis, _at(lambda level: level.total, places), {x: f"{x:g}" for x in places.values()})
     for axis, name in (("momentum k [2π/L]", _momentum), ("irrep", _irrep)):
         labels = sorted({name(level) for level in levels})
         if len(labels) > 1:
@@ -156,8 +192,8 @@ def _at(name: Callable[[Level], Any], spots: dict[Any, float]) -> Place:
     return lambda level: spots[name(level)]
 
 
-def _height(total: int, is_heisenberg: bool) -> float:
-    return abs(total) / 2 * (abs(total) / 2 + 1) if is_heisenberg else float(total)
+def _height(total: int, has_spin: bool) -> float:
+    return abs(total) / 2 * (abs(total) / 2 + 1) if has_spin else float(total)
 
 
 def _momentum(level: Level) -> Any:
@@ -180,58 +216,59 @@ def _drawing(
     colours: dict[tuple[int, ...], str],
     markers: dict[str, str],
     axis: str,
-    ticks: dict[float, str] | None,
+    ticks: dict[float, str],
+    measured: bool,
 ) -> Callable[[Any], None]:
+    """``measured``: symbols stand at the spin that was measured, exact levels at that of the multiplet."""
     heights = [y - zero for level in levels for y in (level.energy, level.exact) if y is not None]
     low, high = min(heights), max(heights)
     span = high - low or 1.0
-    where = [x for level in levels if (x := place(level)) is not None]
-    width = 0.055 * (max(where) - min(where) or 1.0)
-    if ticks is not None:
-        width = min(0.17, width)
-    shifted = _beside(levels, place, APART * span, width)
+    columns = _beside(levels, place, APART * span)
+    middles = sorted(columns)
+    gap = min((b - a for a, b in pairwise(middles)), default=1.0)
+    most = max(len({column for _, column in members}) for members in columns.values())
+    # columns of one place end where those of the next begin, and are not wider than a symbol needs
+    width = min(0.9 * gap / most, 0.05 * max(middles[-1] - middles[0], gap))
 
     def draw(axes: Any) -> None:
-        for level, x in shifted:
-            if level.exact is not None:
-                y = level.exact - zero
-                axes.plot([x - 0.48 * width, x + 0.48 * width], [y, y], color=INK, linewidth=1.1, zorder=2)
-            if level.energy is not None:
-                colour = colours[level.momentum or ()]
-                style = {"color": colour, "markerfacecolor": PAPER if level.flip == -1 else colour}
-                shape = {"fmt": markers[level.irrep or ""], "markersize": 4.2, "markeredgewidth": 1.0}
-                axes.errorbar(
-                    x, level.energy - zero, yerr=level.error, **style, **shape, elinewidth=0.9, capsize=0, zorder=3
-                )
+        places = []
+        for middle, members in columns.items():
+            n = 1 + max(column for _, column in members)
+            for level, column in members:
+                x = middle + (column - (n - 1) / 2) * width
+                places.append(x)
+                if level.exact is not None:
+                    y = level.exact - zero
+                    axes.plot([x - 0.46 * width, x + 0.46 * width], [y, y], color=INK, linewidth=1.1, zorder=2)
+                if level.energy is not None:
+                    if measured and level.spin is not None:
+                        x += level.spin - middle
+                        places.append(x)
+                    colour = colours[level.momentum or ()]
+                    style = {"color": colour, "markerfacecolor": PAPER if level.flip == -1 else colour}
+                    shape = {"fmt": markers[level.irrep or ""], "markersize": 4, "markeredgewidth": 0.9}
+                    y = level.energy - zero
+                    axes.errorbar(x, y, yerr=level.error, **style, **shape, elinewidth=0.9, zorder=3)
         axes.set_ylim(low - 0.07 * span, high + 0.07 * span)
-        places = [x for _, x in shifted]
         axes.set_xlim(min(places) - 1.5 * width, max(places) + 1.5 * width)
-        if ticks is not None:
-            axes.set_xticks(list(ticks), list(ticks.values()))
-            axes.grid(False, axis="x")
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.grid(False, axis="x")
         axes.set_xlabel(axis)
 
     return draw
 
 
-def _beside(levels: list[Level], place: Place, apart: float, width: float) -> list[tuple[Level, float]]:
-    """Each level with its abscissa, those that would cover each other in columns around their common place."""
+def _beside(levels: list[Level], place: Place, apart: float) -> dict[float, list[tuple[Level, int]]]:
+    """The levels at each place, and in which column: those that would cover each other stand beside each other."""
     columns: dict[float, list[tuple[Level, int]]] = {}
     tops: dict[float, list[float]] = {}
     for level in sorted(levels, key=_top):
         x = place(level)
-        if x is None:
-            continue
-        spot = round(x, 1)  # measured spins that are near belong together
-        heights = tops.setdefault(spot, [])
+        heights = tops.setdefault(x, [])
         free = next((i for i, top in enumerate(heights) if _top(level) - top > apart), len(heights))
         heights[free : free + 1] = [_top(level)]
-        columns.setdefault(spot, []).append((level, free))
-    shifted = []
-    for spot, members in columns.items():
-        middle = (len(tops[spot]) - 1) / 2
-        shifted += [(level, float(place(level) or 0.0) + (free - middle) * width) for level, free in members]
-    return shifted
+        columns.setdefault(x, []).append((level, free))
+    return columns
 
 
 def _top(level: Level) -> float:
