@@ -61,18 +61,19 @@ def with_waves(config: Config, kept: Sequence[Any], make: Callable[[dict[str, An
     key, paths = "task.below", getattr(config.task, "below", ())
     if not paths:
         return config
-    same = {name: to_plain(getattr(config, name)) for name in SAME} | {"sampler": to_plain(config.sampler)}
+    same, now = ({name: of(config)[name] for name in SAME} for of in (to_plain, physics))
     waves = []
     for i, path in enumerate(paths):
         own = kept[i] if len(kept) == len(paths) else None
         own = own if isinstance(own, Mapping) else plain_config(key, path, (*SAME, *OWN))
         try:
             other = make({**same, **own})
+            before = {name: physics(other)[name] for name in SAME}
+            if changed := differences(before, now):
+                raise InputError(f"lattice, Hamiltonian and sector have to be those of this run: {'; '.join(changed)}")
+            make({**same, **own, "sampler": to_plain(config.sampler)})  # whose sampler draws from it
         except InputError as error:
             raise bad(key, path, f"runs whose wave functions can be taken here: {error}") from None
-        before, now = ({name: physics(one)[name] for name in SAME} for one in (other, config))
-        if changed := differences(before, now):
-            raise bad(key, path, f"runs of the same lattice, Hamiltonian and sector: {'; '.join(changed)}")
         waves.append(Wave(other.ansatz, other.symmetrize, other.precision))
     known = sum(_sector(wave.instead(config)) == _sector(config) for wave in waves)
     return dataclasses.replace(config, task=dataclasses.replace(config.task, waves=tuple(waves), known=known))  # type: ignore[call-arg]

@@ -150,20 +150,24 @@ def _fidelity(
 ) -> Fidelity:
     from nqs_hpc.tasks.final import in_chains
 
-    scale, means, errors = 0.0, [], []
+    scale, sides = 0.0, []
     for logs, weights in ((own, w_A), (back, w_lower_A)):
         log_A, weights_A, length = in_chains(logs, weights, sampler)
         top = np.max(log_A.real, where=weights_A > 0, initial=-np.inf)
         if not np.isfinite(top):  # no sample of one is where the other is not 0, or some are not finite
             return Fidelity(0.0 if top < 0 else float("nan"), 0.0 if length == 0 else float("nan"))
         ratio_A = np.where(weights_A > 0, np.exp(log_A - top), 0)
-        one = host_estimate(ratio_A, weights_A, length)
+        sides.append((ratio_A, weights_A, length, host_estimate(ratio_A, weights_A, length)))
         scale += float(top)
-        means.append(one.mean)
-        errors.append(widened(one.error, ratio_A.real, length))
-    (a, b), (da, db) = means, errors
-    spread = np.sqrt((abs(a) * db) ** 2 + (abs(b) * da) ** 2 + (da * db) ** 2)  # of two means that are independent
-    return Fidelity(float((a * b).real * np.exp(scale)), float(spread * np.exp(scale)))
+    a, b = (one.mean for *_, one in sides)
+    # of Re a b to first order, and the product of both deviations, which counts where the overlap is 0
+    errors = []
+    for (ratio_A, weights_A, length, _), other in zip(sides, (b, a), strict=True):
+        values_A = (ratio_A * other).real
+        errors.append(widened(host_estimate(values_A, weights_A, length).error, values_A, length))
+    is_real = all(np.ptp(ratio_A.imag) == 0 for ratio_A, *_ in sides)
+    errors.append(sides[0][3].error * sides[1][3].error / (1 if is_real else np.sqrt(2)))
+    return Fidelity(float((a * b).real * np.exp(scale)), float(np.linalg.norm(errors) * np.exp(scale)))
 
 
 def _largest(log_A: Array, w_A: Array) -> Array:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from pathlib import Path
 
 from nqs_hpc.parallel import compile_cache
 from nqs_hpc.parallel.world import world
@@ -22,6 +23,7 @@ import numpy as np  # noqa: E402
 from mpi4jax._src import xla_bridge  # noqa: E402
 
 from nqs_hpc.config.compose import compose  # noqa: E402
+from nqs_hpc.config.identity import to_plain  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
 from nqs_hpc.parallel.ahead import compile_ahead  # noqa: E402
@@ -82,7 +84,19 @@ RUNS = {
     "tempering": ["sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
+    "excited": ["task=excited_state", "task.below=[lower]", "ansatz.dtype=complex", "ansatz.init_scale=0.2"],
 }
+
+
+def run_below() -> None:
+    """The folder of a run whose wave function is a state below; its parameters are random ones here."""
+    (folder := Path("lower") / "checkpoints").mkdir(parents=True, exist_ok=True)
+    plain = to_plain(compose(["lattice.length=6", "ansatz=jastrow"], 1))
+    Path("lower/config.yaml").write_text(json.dumps(plain))
+    (folder / "step_00000001.h5").touch()
+
+
+here.bcast(run_below() if here.rank == 0 else None)
 
 
 def count_at_run_time(on: bool) -> None:
@@ -120,7 +134,8 @@ for name, overrides in RUNS.items():
         jax.make_jaxpr(driver.evaluate)(state.params, samples, counts),
         jax.make_jaxpr(driver.update)(state, moved, batch),
     )
-    parts = here.allgather(np.asarray(samples.s_BN))
+    drawn = [samples.own, *samples.lower] if name == "excited" else [samples]
+    parts = here.allgather(np.stack([np.asarray(one.s_BN) for one in drawn], axis=1))
     theta = np.asarray(flat(state.params, "real").ravel(state.params))
     found[name] = {
         "energies": energies,
