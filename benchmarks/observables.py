@@ -85,7 +85,7 @@ def netket(length: int, n_samples: int, repeats: int) -> dict[str, Any]:
     squared = nk.operator.Heisenberg(hilbert, nk.graph.Graph(edges=pairs), J=0.5, sign_rule=False)
     try:
         operators = {"jax": squared.to_jax_operator(), "numba": squared}
-    except Exception:  # noqa: BLE001 - a version that has no such form
+    except Exception:
         operators = {"numba": squared}
     sampler = nk.sampler.MetropolisExchange(hilbert, graph=nk.graph.Chain(n), n_chains=64)
     model = nk.models.RBM(alpha=1, param_dtype=float, kernel_init=nn.initializers.normal(0.1))
