@@ -47,8 +47,8 @@ def told(results: Iterable[Result]) -> dict[str, dict[str, Any]]:
 
 
 def disagreeing(results: Iterable[Result]) -> tuple[str, ...]:
-    """A line for each result whose chains do not agree."""
-    r_hats = {one.name: (one.statistics or {}).get("r_hat") for one in results}
+    """A line for each result whose chains do not agree; one that is the same number on all samples has no R-hat."""
+    r_hats = {one.name: (one.statistics or {}).get("r_hat") for one in results if np.any(one.error != 0)}
     return tuple(
         f"R-hat of {name} {r_hat:.3f}: its chains do not agree"
         for name, r_hat in r_hats.items()

@@ -50,12 +50,14 @@ def test_another_run_in_another_basis(run):
     assert again["f.fidelity"].value == found["f.fidelity"].value
 
     with pytest.raises(
-        InputError, match=r"overlap\.run=.*it has 2 states on each of 6 sites, and this one 2 states on"
+        InputError, match=r"observables\.LABEL\.run=.*it has 2 states on each of 6 sites, and this one 2 states on"
     ):
         wave_of("hamiltonian=ising", "lattice.length=5", *METROPOLIS)[2].measure(
             {"f": {"name": "overlap", "run": str(run)}}
         )
-    with pytest.raises(InputError, match=r"overlap\.run=nowhere is not valid; valid: a run folder with checkpoints"):
+    with pytest.raises(
+        InputError, match=r"observables\.LABEL\.run=nowhere is not valid; valid: a run folder with checkpoints"
+    ):
         wave.measure({"f": {"name": "overlap", "run": "nowhere"}})
 
 

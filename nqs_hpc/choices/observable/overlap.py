@@ -41,7 +41,7 @@ class Overlap(Observable):
         from nqs_hpc.observables.states import log_amplitudes
 
         if self.run == EXACT:
-            other = one_line("observable", "overlap", lambda: exact_ground_state(pieces.operator, pieces.basis))
+            other = one_line("observables.LABEL.run", EXACT, lambda: exact_ground_state(pieces.operator, pieces.basis))
         else:
-            other = log_amplitudes(pieces.other("overlap.run", self.run), chunk=pieces.chunk)
+            other = log_amplitudes(pieces.other("observables.LABEL.run", self.run), chunk=pieces.chunk)
         return overlap(pieces.basis, other, chunk=pieces.chunk)

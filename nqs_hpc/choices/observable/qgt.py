@@ -30,5 +30,5 @@ class Qgt(Observable):
         if n > most:
             gib = pieces.memory / 2**30
             valid = f"a network of at most {most} parameters, not {n}: their matrix must fit into memory_gib={gib:g}"
-            raise bad("observable", self.name, valid)
+            raise bad("observables.LABEL", self.name, valid)
         return found

@@ -1,0 +1,62 @@
+"""The contract of observables, for every name in nqs_hpc/choices/observable with its examples, on a chain of six sites.
+
+All are measured together by exact sums, whole and in chunks: results have the shapes that they declare, chunks change
+nothing, and what a run writes of its configuration is read again as the same.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+
+from nqs_hpc.choices import names
+from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.identity import to_plain
+from nqs_hpc.library.wave import wave_function
+from nqs_hpc.parts import build
+from tests.contract.tried import N, cases, configuration
+from tests.systems import SERIAL
+
+SYSTEM: dict[str, Any] = {
+    "hamiltonian": {"name": "heisenberg"},
+    "ansatz": {"name": "rbm", "dtype": "complex", "init_scale": 0.3},
+    "sampler": {"name": "enumerate"},
+}
+ELSEWHERE = {"plaquette"}  # on no chain
+CASES = {name.replace("-", "_"): one for name, one in cases("observable").items()}
+
+
+@pytest.fixture(scope="module")
+def measured():
+    found = []
+    for chunk in (None, 5):
+        config = configuration(**SYSTEM, observables=CASES, chunk_size=chunk)
+        parts = build(config, SERIAL)
+        wave = wave_function(config, parts, parts.ansatz.init(jax.random.key(1)))
+        found.append(wave.measure(CASES))
+    return config, parts, *found
+
+
+def test_every_observable_has_an_example():
+    assert set(names("observable")) == {one["name"] for one in CASES.values()} | ELSEWHERE
+
+
+def test_results_are_as_declared_whatever_the_chunks(measured):
+    config, parts, whole, in_chunks = measured
+    for label, one in config.observables.measured.items():
+        made = one.make(parts.pieces)
+        assert sum(x is not None for x in (made.local, made.strings, made.sums)) == 1
+        kept = made.sums is None and made.n_values <= 8
+        assert not kept or one.few_values >= made.n_values, label
+        for output in made.outputs:
+            name = f"{label}.{output.name}" if output.name else label
+            assert np.shape(whole[name].value) == output.shape
+            assert np.isfinite(whole[name].value).all(), name
+            assert in_chunks[name].value == pytest.approx(whole[name].value, abs=1e-9), name
+
+
+def test_a_configuration_is_read_again_as_it_was(measured):
+    config, *_ = measured
+    assert from_plain(to_plain(config)).observables == config.observables
+    assert config.make_sites().n_sites == N
