@@ -63,7 +63,8 @@ ALLOWED: dict[str, set[str]] = {
     },
     # Files and signals around any computation: a checkpoint must not know what it holds.
     "job": {"types", "inputs", "parallel"},
-    # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm.
+    # Reads run folders, on a login node: of what writes them only what knows their files, and what asks Slurm. Of
+    # physics the geometry, for figures.
     "report": {
         "types",
         "inputs",

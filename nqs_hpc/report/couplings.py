@@ -172,7 +172,7 @@ def _drawing(
     def draw(axes: Any) -> None:
         for key, line in curves:
             mean = _points(line, value)
-            assert mean is not None  # else it is no curve
+            assert mean is not None  # else it is not among the curves
             axes.plot(mean.x, mean.y, color=key.colour, linewidth=0.9, alpha=0.7)
             for sure in (True, False):
                 _marks(axes, key, line, value, sure)

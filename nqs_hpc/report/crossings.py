@@ -6,7 +6,7 @@ size, so that the curves of all sizes meet at g_c (K. Binder, Z. Phys. B 43, 119
 The difference of two curves is formed on the couplings of both, each between its points by a straight line. Its zero is
 found twice: by a straight line between the two neighbours of the change of sign, and by a parabola through the four
 points around it (weighted least squares). The value is that of the parabola. Its statistical error is half the width
-of the middle 68 % of the zeros after all points were drawn anew from their error bars; the distance between the two
+of the middle 68 % of the zeros of many draws of all points from their error bars; the distance between the two
 zeros, which says what the interpolation is worth, is added in quadrature. What all points have in common, the
 variational error and the drift of the crossing with size, is in no error.
 """
