@@ -91,7 +91,7 @@ def _too_close(found: Fidelity, lower: Lower, name: str) -> str:
     if not found.value - 3 * found.error > TOO_CLOSE:
         return ""
     why = f"its fidelity with {name} is {with_error(found.value, found.error)}"
-    return f"{why}: it is no state above that one; raise task.penalty above {lower.penalty:g}, or task.n_steps"
+    return f"{why}: it is not a state above that one; raise task.penalty above {lower.penalty:g}, or task.n_steps"
 
 
 def _at(levels: Sequence[float], number: int) -> str:

@@ -3,6 +3,8 @@
 import json
 import shutil
 
+import h5py
+import numpy as np
 import pytest
 
 from tests.mpi.starts import job, metrics, numbers, run, summary
@@ -96,10 +98,42 @@ def test_init_from_nowhere(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+SCRIPT = """
+import json, sys
+import nqs_hpc
+
+run = nqs_hpc.load_run(sys.argv[1], ranks=True)
+found = run.measure(["magnetization", "spin_correlations"], n_samples=512)
+energy = run.expect(n_samples=512)
+rank = run.parts.pieces.comm.rank
+if rank == 0:
+    numbers = [*found["magnetization.binder"][:2], *found["spin_correlations.total"].value.ravel(), *energy[:3]]
+    json.dump([float(x) for x in [*numbers, run.sample(100).sum()]], open(sys.argv[2], "w"))
+else:
+    run.sample(100)
+"""
+
+
+def measured(n_ranks, goal, folder, *, cwd):
+    """What a script finds that opens the run on all its ranks."""
+    run(n_ranks, "-c", SCRIPT, str(folder), str(goal), cwd=cwd)
+    return json.loads(goal.read_text())
+
+
+def assert_same_results(ours, theirs):
+    with h5py.File(ours / "observables.h5") as a, h5py.File(theirs / "observables.h5") as b:
+        names = []
+        a.visititems(lambda name, item: names.append(name) if isinstance(item, h5py.Dataset) else None)
+        assert "c/structure_factor/mean/value" in names and "s2/s2/mean/error" in names
+        for name in names:
+            np.testing.assert_allclose(a[name][()], b[name][()], rtol=1e-9, atol=1e-12, err_msg=name)
+
+
 def test_a_wave_function_measured_on_other_numbers_of_ranks(undisturbed, tmp_path):
     """task=evaluate of the running mean: stopped and grown on 1, 4 and 2 ranks, and whole on 2, has the same chains."""
     words = ("-m", "nqs_hpc", "task=evaluate", f"task.run={undisturbed}", "observables.zz=pauli")
-    words += ("observables.zz.terms=[1.0 Z0 Z4]", "checkpoint.every_steps=1")
+    words += ("observables.zz.terms=[1.0 Z0 Z4]", "checkpoint.every_steps=1", "observables.m=magnetization")
+    words += ("observables.c=spin_correlations", "observables.s2=renyi", "observables.s2.region=half")
     (tmp_path / "grown").mkdir()
     for n_ranks, n_samples in ((1, 256), (4, 512), (2, 1024)):
         run(n_ranks, *words, f"task.samples={n_samples}", "run_dir=grown", cwd=tmp_path)
@@ -111,6 +145,9 @@ def test_a_wave_function_measured_on_other_numbers_of_ranks(undisturbed, tmp_pat
         assert a["energy"] == pytest.approx(b["energy"], rel=1e-12)
         assert a["observables.zz"] == pytest.approx(b["observables.zz"], abs=1e-12)
         assert a["observables.zz_error"] == pytest.approx(b["observables.zz_error"], rel=1e-9)
+    assert_same_results(tmp_path / "grown", tmp_path / "whole")
+    alone = measured(1, tmp_path / "alone.json", undisturbed, cwd=tmp_path)
+    assert measured(2, tmp_path / "both.json", undisturbed, cwd=tmp_path) == pytest.approx(alone, abs=1e-12)
     found = summary(tmp_path / "grown")
     before = summary(undisturbed)["energy"]  # of the same parameters, from other chains
     assert abs(found["energy"]["mean"] - before["mean"]) < 6 * (found["energy"]["error"] + before["error"])

@@ -75,6 +75,7 @@ def test_exact_sums_are_those_over_the_states(run, tmp_path):
 
 def test_more_samples_go_on_with_the_same_chains(run, tmp_path):
     words = ["task=evaluate", f"task.run={run}", *SMALL, *OBSERVED, "checkpoint.every_steps=1"]
+    words.append("observables.all_pairs=spin_correlations")
     start(*words, "task.samples=256", f"run_dir={tmp_path / 'grown'}")
     first = summary(tmp_path / "grown")
     start(*words, "task.samples=1024", f"run_dir={tmp_path / 'grown'}")
