@@ -9,8 +9,8 @@ from tests.observables.measuring import METROPOLIS, vector, wave_of, within
 
 RING = {
     "mean(stagger*s)**4": lambda s, g: (g * s).mean() ** 4,
-    "abs(sum(s * roll(s, 2))) / n - (s[0] == 1) * exp(-x[3])": (
-        lambda s, g: abs(sum(s[i] * s[i - 2] for i in range(6))) / 6 - (s[0] > 0) * np.exp(-3.0)
+    "abs(sum(x * s * roll(s, 2))) / n - (s[0] == 1) * exp(-x[3])": (
+        lambda s, g: abs(sum(i * s[i] * s[i - 2] for i in range(6))) / 6 - (s[0] > 0) * np.exp(-3.0)
     ),
     "sqrt(2 + tanh(min(s + x))) * -prod(s)**2": lambda s, g: -np.sqrt(2 + np.tanh(min(s + np.arange(6)))),
 }

@@ -40,7 +40,7 @@ def of_wave(parts, wave):
     return matrix, amplitudes(parts.ansatz, wave.params, s)
 
 
-@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("system", [pytest.param("all states", marks=pytest.mark.slow), *list(SYSTEMS)[1:]])
 def test_exact_sums(system):
     _, parts, wave = wave_of(*SYSTEMS[system], "sampler=enumerate")
     matrix, psi = of_wave(parts, wave)

@@ -61,7 +61,10 @@ def test_another_run_in_another_basis(run):
         wave.measure({"f": {"name": "overlap", "run": "nowhere"}})
 
 
-@pytest.mark.parametrize("system", [RING, ["hamiltonian=bose_hubbard", "hamiltonian.n_max=2", "lattice.length=4"]])
+BOSONS = ["hamiltonian=bose_hubbard", "hamiltonian.n_max=2", "lattice.length=4"]
+
+
+@pytest.mark.parametrize("system", [RING, pytest.param(BOSONS, marks=pytest.mark.slow)])
 def test_the_exact_ground_state_and_samples(system):
     """log psi is moved by 800: neither exp(800) nor exp(-800) is a number."""
     _, parts, wave = wave_of(*system, "sampler=enumerate")
