@@ -21,7 +21,7 @@ from nqs_hpc.report.figures import VARIABLES, LegendEntry, need_matplotlib, prin
 from nqs_hpc.report.files import page_markdown, table_csv
 from nqs_hpc.report.places import OWN, RunFolders, find_runs
 from nqs_hpc.report.rows import ReadPoint, read_rows
-from nqs_hpc.report.table import totals
+from nqs_hpc.report.table import TRUSTED, totals
 from nqs_hpc.report.values import clean
 from nqs_hpc.report.varbench import varbench
 from nqs_hpc.report.words import read_words
@@ -138,4 +138,5 @@ def page_html(page: Content) -> str:
         quality=quality,
         mark=mark,
         of_finished=OF_FINISHED,
+        trusted=TRUSTED,
     )

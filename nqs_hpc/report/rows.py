@@ -20,6 +20,9 @@ from nqs_hpc.report.values import clean, count, number, section, text
 from nqs_hpc.types import Quantity
 
 
+VERDICTS = ("good", "doubtful", "bad", "not known")
+
+
 class Row(NamedTuple):
     """One point; times in seconds."""
 
@@ -27,6 +30,7 @@ class Row(NamedTuple):
     swept: Settings  # the keys that differ from point to point, with its values
     state: str  # one of states.STATES
     why: str
+    trust: str | None  # the verdict on its final energy: good, doubtful, bad; None where nobody judged it
     step: int | None
     n_steps: int | None
     task: str  # what it computes: ground_state, …
@@ -105,6 +109,7 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
         swept=of_it,
         state=verdict.state,
         why=verdict.why or _of_its_sector(summary, verdict),
+        trust=_verdict(summary),
         step=reached,
         n_steps=target,
         task=text(summary.get("task")) or TASK,
@@ -122,6 +127,11 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
         command=text(point.command, 10**5) if point is not None else text(found.manifest.get("command"), 10**5),
         troubles=found.troubles,
     )
+
+
+def _verdict(summary: dict[str, Any]) -> str | None:
+    word = section(summary, "trust").get("verdict")
+    return word if summary.get("final") is True and word in VERDICTS else None
 
 
 def _of_its_sector(summary: dict[str, Any], verdict: PointState) -> str:

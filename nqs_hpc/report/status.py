@@ -25,7 +25,7 @@ from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.report.places import RunFolders, find_runs
 from nqs_hpc.report.rows import Row, flat, read_rows
 from nqs_hpc.report.states import ENDED
-from nqs_hpc.report.table import Column, Selection, columns, declared_columns, names, select, totals
+from nqs_hpc.report.table import TRUSTED, Column, Selection, columns, declared_columns, names, select, totals
 from nqs_hpc.report.values import clean
 from nqs_hpc.report.words import read_words
 
@@ -44,7 +44,7 @@ COLOURS = {
     "failed": "red",
 }
 # What a narrow terminal can do without, first to last.
-DISPENSABLE = ("restarts", "acceptance", "r_hat", "seconds_per_step", "v_score")
+DISPENSABLE = ("restarts", "acceptance", "r_hat", "trust", "seconds_per_step", "v_score")
 
 
 class _Request(NamedTuple):
@@ -169,7 +169,11 @@ def _table(shown: list[Column], rows: list[Row]) -> Table:
     for row in rows:
         cells = []
         for column in shown:
-            style = COLOURS[row.state] if column.key == "state" else "dim" if column.key == "restarts" else ""
+            style = "dim" if column.key == "restarts" else ""
+            if column.key == "state":
+                style = COLOURS[row.state]
+            elif column.key == "trust":
+                style = COLOURS.get(TRUSTED.get(row.trust or "", ""), "")
             cells.append(Text(column.cell(row), style))
         table.add_row(*cells)
     return table

@@ -14,6 +14,9 @@ from nqs_hpc.report.states import STATES, duration
 from nqs_hpc.types import Quantity
 
 
+TRUSTED = {"good": "done", "doubtful": "doubtful", "bad": "failed"}  # the state whose colour a verdict has
+
+
 class Column(NamedTuple):
     """One column; ``cell`` is empty where the row has nothing for it."""
 
@@ -36,6 +39,7 @@ def columns(rows: list[Row]) -> list[Column]:
         Column("state", lambda row: row.state, "state", False),
         Column("step", steps, "step"),
         Column("energy", energy, "energy"),
+        Column("trust", lambda row: row.trust or "", "trust", False),
         _value("V-score", "v_score", ".1e"),
         _value("R-hat", "r_hat", ".3f"),
         _value("acc.", "acceptance", ".2f"),

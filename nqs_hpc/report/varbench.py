@@ -12,18 +12,26 @@ from typing import Any
 
 from nqs_hpc.report.groups import by_system, measured
 from nqs_hpc.report.rows import ReadPoint
+from nqs_hpc.report.table import energy
 from nqs_hpc.report.values import clean, number, section
 
+DOUBTED = ("Point", "Energy", "Trust", "Why")
 COLUMNS = ("Energy", "Sigma", "Energy Variance", "DOF", "Einf", "Method", "Data Repository")
 
 
 def varbench(found: list[ReadPoint]) -> str:
-    """The tables as Markdown, a heading each; empty where no point has its final energy."""
+    """The tables as Markdown, a heading each, then the points whose energies are not to be believed, in our units; empty
+    where no point has its final energy.
+    """
     parts = []
     for name, members in by_system(measured(found)).items():
         lines = [markdown_row(COLUMNS), "|" + "---|" * len(COLUMNS)]
         lines += [markdown_row(_cells(one)) for one in members]
         parts.append(f"## {markdown(name)}\n\n" + "\n".join(lines) + "\n")
+    if doubted := [one.row for one in found if one.row.final and one.row.state in ("doubtful", "failed")]:
+        lines = ["## Not to be handed in", "", markdown_row(DOUBTED), "|" + "---|" * len(DOUBTED)]
+        lines += [markdown_row((row.name, energy(row), row.trust or row.state, row.why)) for row in doubted]
+        parts.append("\n".join(lines) + "\n")
     return "\n".join(parts)
 
 

@@ -182,7 +182,8 @@ def _ended(one: _Running, study_file: StudyFile, *, stopping: bool) -> None:
     else:
         state, why = "stopped" if stopping else "failed", f"code {code}: {_last_line(folder / OUTPUT)}"
     study_file.note(one.todo.point.name, state=state, why="" if state == "done" else why)
-    print(f"{_label(one.todo)}: {state}: {why}", flush=True)
+    shown = "doubtful" if state == "done" and _is_doubtful(folder) else state
+    print(f"{_label(one.todo)}: {shown}: {why}", flush=True)
 
 
 def _signal(code: int, n_ranks: int) -> str | None:
@@ -204,6 +205,14 @@ def _reason(folder: Path) -> str:
         return printable(str(files.read_json(folder / "summary.json")["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
         return _last_line(folder / OUTPUT)
+
+
+def _is_doubtful(folder: Path) -> bool:
+    """Whether the run says that its energy is not to be believed."""
+    try:
+        return bool(files.read_json(folder / "summary.json")["status"] == "doubtful")
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def _last_line(path: Path) -> str:
