@@ -1,6 +1,7 @@
 """The documents are true of the code: tables are the generated ones, commands parse, links and messages exist."""
 
 import ast
+import json
 import re
 import runpy
 import shlex
@@ -13,6 +14,7 @@ import pytest
 
 from nqs_hpc.cli.command import main
 from nqs_hpc.config.compose import compose
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.sweep.points import parsed_points
 
 ROOT = Path(__file__).parents[1]
@@ -69,7 +71,11 @@ def test_commands_are_good_input(file, tmp_path, monkeypatch):
             for point in parsed_points(words[1:]):
                 compose(point, 1)
         else:
-            compose(words, 4 if "mpiexec" in " ".join(words) else 1)
+            config = compose(words, 4 if "mpiexec" in " ".join(words) else 1)
+            if config.run_dir is not None:  # later commands of the page can name this run
+                (folder := tmp_path / config.run_dir / "checkpoints").mkdir(parents=True, exist_ok=True)
+                (folder / "step_00000001.h5").touch()
+                (folder.parent / "config.yaml").write_text(json.dumps(to_plain(config)))
 
 
 # --- figures ---

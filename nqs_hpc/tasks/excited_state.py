@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.stats.trust import BAD, DOUBTFUL, GOOD, LARGEST_GAP, NOT_KNOWN, Check, as_plain, reasons
 from nqs_hpc.tasks.final import Final, System, ending
 from nqs_hpc.tasks.ground_state import ground_state
 from nqs_hpc.tasks.penalty import Fidelity, Lower, fidelities, overlap_line
@@ -44,23 +45,23 @@ def excited_state(
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
             whole = judge(lines, None)
             line = whole.line | overlap_line(found)
-            if whole.status == "failed":
-                return whole._replace(line=line)
-            doubts = [why for pair in zip(found, lower, names, strict=True) if (why := _too_close(*pair))]
+            own = {f"overlap_{j}": _overlap(*pair) for j, pair in enumerate(zip(found, lower, names, strict=True))}
             where = ""
             if reference and (levels := reference.get("levels")):
                 nearest = int(np.argmin(np.abs(np.array(levels) - line["energy"])))
                 line |= {"level": nearest}
                 where = f", nearest to level {nearest} of the sector, {levels[nearest]:.6f}"
-                if abs(levels[nearest] - levels[level]) > SAME * max(1.0, abs(levels[level])):
-                    doubts.append(
-                        f"it is nearer to level {nearest}{_at(levels, nearest)} than to {level}{_at(levels, level)}"
-                    )
+                own |= _level(line["energy"], levels, nearest, level)
+            line["trust"] = _with(whole.line["trust"], own)
+            if whole.status == "failed":
+                return whole._replace(line=line)
             said = f"{step} steps, energy {with_error(line['energy'], line['energy_error'])}{where}"
-            doubts = [*whole.doubts, *doubts]
-            reason = f"{said}: {doubts[0]}" if doubts else said
+            doubts = (*whole.doubts, *reasons(own))
             return whole._replace(
-                line=line, status="doubtful" if doubts else "done", reason=reason, doubts=tuple(doubts)
+                line=line,
+                status="doubtful" if doubts else "done",
+                reason=f"{said}: {doubts[0]}" if doubts else said,
+                doubts=doubts,
             )
 
         return ended
@@ -86,13 +87,28 @@ def excited_state(
     return task._replace(summary=summary, beside=beside, shown=(task.shown[0], *own, *task.shown[1:]))
 
 
-def _too_close(found: Fidelity, lower: Lower, name: str) -> str:
-    """Why a fidelity is too large; empty where it is not."""
+def _overlap(found: Fidelity, lower: Lower, name: str) -> Check:
+    """Whether psi is orthogonal to a lower state."""
+    check = Check(found.value, TOO_CLOSE)
     if not found.value - 3 * found.error > TOO_CLOSE:
-        return ""
-    why = f"its fidelity with {name} is {with_error(found.value, found.error)}"
-    return f"{why}: it is not a state above that one; raise task.penalty above {lower.penalty:g}, or task.n_steps"
+        return check
+    why = f"its fidelity with {name} is {with_error(found.value, found.error)}, so it is not a state above that one"
+    why = f"{why}: raise task.penalty above {lower.penalty:g}, or task.n_steps"
+    return check._replace(verdict=BAD if found.value > 0.5 else DOUBTFUL, why=why)
 
 
-def _at(levels: Sequence[float], number: int) -> str:
-    return f" ({levels[number]:.6f})"
+def _level(energy: float, levels: Sequence[float], nearest: int, wanted: int) -> dict[str, Check]:
+    """Whether the energy is that of the level looked for, where the exact ones are known."""
+    distance = Check(abs(energy - levels[wanted]) / abs(levels[wanted]) if levels[wanted] else None, LARGEST_GAP)
+    check = Check(float(nearest), float(wanted))
+    if abs(levels[nearest] - levels[wanted]) > SAME * max(1.0, abs(levels[wanted])):
+        at = f"level {nearest} ({levels[nearest]:.6f}) than to level {wanted} ({levels[wanted]:.6f})"
+        check = check._replace(verdict=DOUBTFUL, why=f"it is nearer to {at}, which the lower states leave")
+    return {"distance_from_exact": distance, "level": check}
+
+
+def _with(trust: dict[str, Any], own: dict[str, Check]) -> dict[str, Any]:
+    """`trust` of summary.json with further checks."""
+    more = as_plain(own)
+    worst = next(word for word in (BAD, DOUBTFUL, GOOD, NOT_KNOWN) if word in (trust["verdict"], more["verdict"]))
+    return trust | {"verdict": worst, "checks": trust["checks"] | more["checks"]}

@@ -13,7 +13,7 @@ from nqs_hpc.config.compose import InputError, compose, from_plain
 from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.library import build, load_run
 
-SMALL = ["sampler.n_chains=16", "sampler.n_samples=64", "sampler.warmup=8"]
+SMALL = ["sampler.n_chains=16", "sampler.n_samples=64", "sampler.warmup=8", "task.second_samples=0"]
 RING = ["lattice.length=6", "ansatz.dtype=complex", "ansatz.init_scale=0.1", "task.final_samples=256"]
 LEVELS = [
     -7.727406610312546,
@@ -57,6 +57,8 @@ def test_the_first_excited_state_by_exact_sums(folder):
     assert found["energy"]["mean"] == pytest.approx(LEVELS[1], abs=1e-3)
     assert found["reference"]["energy"] == pytest.approx(LEVELS[1], rel=1e-10)
     assert found["reference"]["levels"][:2] == pytest.approx(LEVELS, rel=1e-10)
+    checks = found["trust"]["checks"]
+    assert {checks[name]["verdict"] for name in ("overlap_0", "level", "distance_from_exact")} == {"good"}
     (overlap,) = found["overlaps"]
     assert overlap["run"] == "runs/ground" and abs(overlap["fidelity"]) < 1e-3 and overlap["error"] == 0
     # auto: 5 (E_infinity - E_low) / sites, with E_low = -(J + h) sites
