@@ -90,7 +90,7 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
 
             return jax.vmap(of_sample)(s_bN, number_bk)
 
-        # a ratio that costs no forward pass costs less than the copy of its sample's cache: some more are no loss
+        # where a ratio takes no forward pass it costs less than the copy of its cache, and those that nobody needs little
         cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
         return sample_by_sample(ansatz, frozen, s_bN, cache_b, some, elements_bK != 0, pairs)
 
