@@ -90,7 +90,7 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
 
             return jax.vmap(of_sample)(s_bN, number_bk)
 
-        # where a ratio takes no forward pass it costs less than the copy of its cache, and those that nobody needs little
+        # a ratio without a forward pass costs less than a copy of its cache, so some that nobody needs cost little
         cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
         return sample_by_sample(ansatz, frozen, s_bN, cache_b, some, elements_bK != 0, pairs)
 
