@@ -46,7 +46,7 @@ def job(length: int, n_samples: int, ranks: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         ground = f"{folder}/ground"
         system = ["hamiltonian=heisenberg", "lattice=square", f"lattice.extent=[{length},{length}]"]
-        run(ranks, [*system, "task.n_steps=10", "task.final_samples=0", f"run_dir={ground}"])
+        run(ranks, [*system, "task.n_steps=10", "task.final_samples=1024", f"run_dir={ground}"])
         found: dict[str, Any] = {"sites": length**2, "samples": n_samples, "ranks": ranks}
         for name, words in (("energy", []), ("correlations", ["observables=[spin_correlations]"])):
             measured = [*words, "task=evaluate", f"task.run={ground}", f"task.samples={n_samples + a_call}"]
