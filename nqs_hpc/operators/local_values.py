@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from nqs_hpc.parallel.chunk import activations, chunked, chunked_map, even_part
@@ -119,9 +120,14 @@ def living_ratios(ansatz: Ansatz, frozen: Tree, s_bN: Array, moves_bKF: Move, al
     (b, K).
     """
     cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
-    share = shares(ansatz, frozen, *of_one((s_bN, cache_b, moves_bKF)))
-    ask = sample_by_sample if share else pair_by_pair
-    return ask(ansatz, frozen, s_bN, cache_b, moves_bKF, alive_bK, pairs)
+    if shares(ansatz, frozen, *of_one((s_bN, cache_b, moves_bKF))):
+        rows_b = jnp.arange(len(s_bN))[:, None]
+
+        def some(number_bk: Array) -> Move:
+            return jax.tree.map(lambda x: x[rows_b, number_bk], moves_bKF)
+
+        return sample_by_sample(ansatz, frozen, s_bN, cache_b, some, alive_bK, pairs)
+    return pair_by_pair(ansatz, frozen, s_bN, cache_b, moves_bKF, alive_bK, pairs)
 
 
 def pair_by_pair(
@@ -153,9 +159,17 @@ def pair_by_pair(
 
 
 def sample_by_sample(
-    ansatz: Ansatz, frozen: Tree, s_bN: Array, cache_b: Tree, moves_bKF: Move, alive_bK: Array, pairs: int
+    ansatz: Ansatz,
+    frozen: Tree,
+    s_bN: Array,
+    cache_b: Tree,
+    some_moves: Callable[[Array], Move],
+    alive_bK: Array,
+    pairs: int,
 ) -> Array:
-    """The living moves of each sample in front, ``log_ratios`` of some of every sample at a time."""
+    """The living moves of each sample in front, ``log_ratios`` of some of every sample at a time; ``some_moves`` gives
+    those of each sample by their numbers (b, k).
+    """
     n_samples, n_connected = alive_bK.shape
     size = min(n_connected, max(1, pairs // n_samples))
     find = jax.vmap(lambda alive_K: jnp.nonzero(alive_K, size=n_connected + size, fill_value=n_connected)[0])
@@ -163,16 +177,17 @@ def sample_by_sample(
     most = jnp.max(jnp.sum(alive_bK, axis=1))
 
     rows_b = jnp.arange(n_samples)[:, None]
+    of_all = jax.vmap(ansatz.log_ratios, in_axes=(None, 0, 0, 0))
 
     def ask(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         start, ratios_bK = carry
         place_bk = jax.lax.dynamic_slice(places_bK, (jnp.int32(0), start), (n_samples, size))
         known_bk = jnp.minimum(place_bk, n_connected - 1)
-        some = jax.tree.map(lambda x: x[rows_b, known_bk], moves_bKF)
-        log_ratios_bk = jax.vmap(ansatz.log_ratios, in_axes=(None, 0, 0, 0))(frozen, s_bN, cache_b, some)
+        log_ratios_bk = of_all(frozen, s_bN, cache_b, some_moves(known_bk))
         return start + size, ratios_bK.at[rows_b, place_bk].set(jnp.exp(log_ratios_bk), mode="drop")
 
-    dtype = jax.eval_shape(ansatz.log_ratios, frozen, *of_one((s_bN, cache_b, moves_bKF))).dtype
+    one = jax.eval_shape(some_moves, jax.ShapeDtypeStruct((n_samples, 1), np.int32))
+    dtype = jax.eval_shape(of_all, frozen, s_bN, cache_b, one).dtype
     nothing = (jnp.int32(0), jnp.zeros(alive_bK.shape, dtype))
     _, ratios_bK = jax.lax.while_loop(lambda carry: carry[0] < most, ask, nothing)
     return ratios_bK

@@ -120,9 +120,13 @@ def string_signs(masks: np.ndarray | Array, s_N: Array) -> Array:
         isinstance(masks, np.ndarray) and not masks.any()
     ):  # strings of X alone: leave XLA no constants of the size of a batch to fold
         return jnp.ones(masks.shape[:-1], dtype=jnp.int32)
+    return 1 - 2 * (down_spins(masks, s_N) & 1).astype(jnp.int32)
+
+
+def down_spins(masks: np.ndarray | Array, s_N: Array) -> Array:
+    """How many spins are down under each mask: (..., words) uint32, s_N int8 of +1 and -1 -> (...) uint32."""
     n_words = masks.shape[-1]
     down = jnp.pad(s_N < 0, (0, n_words * WORD - s_N.shape[0])).reshape(n_words, WORD)
     words = jnp.sum(down * (np.uint32(1) << np.arange(WORD, dtype=np.uint32))[None, :], axis=1, dtype=jnp.uint32)
     under = jnp.asarray(masks) & jnp.expand_dims(words, range(masks.ndim - 1))
-    n_down = jnp.sum(jax.lax.population_count(under), axis=-1, dtype=jnp.uint32)
-    return 1 - 2 * (n_down & 1).astype(jnp.int32)
+    return jnp.sum(jax.lax.population_count(under), axis=-1, dtype=jnp.uint32)

@@ -23,11 +23,12 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqs_hpc.operators.local import flip_moves
-from nqs_hpc.operators.local_values import living_ratios, pairs_at_once
-from nqs_hpc.operators.pauli import NOISE, bit_masks, read_string, string_signs
+from nqs_hpc.operators.local_values import living_ratios, pairs_at_once, sample_by_sample
+from nqs_hpc.operators.pauli import NOISE, bit_masks, down_spins, read_string, string_signs
 from nqs_hpc.operators.projected import projected
 from nqs_hpc.parallel.chunk import chunked, even_part
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import groups
 from nqs_hpc.types import Ansatz, Local, Move, Operator, PauliString, Tree
 
 PATTERNS = 4  # of coefficients on one flip; of more it is not worth asking whether all of them cancel
@@ -76,13 +77,29 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
     def samples_at_once(n: int) -> int:
         return even_part(n, max(1, min(chunk or n, n, min(BLOCK, memory // 8) // held)))
 
+    def ratios(ansatz: Ansatz, frozen: Tree, s_bN: Array, pairs: int) -> Array:
+        """psi(s') / psi(s) of all flips, 0 of those that do not count: (b, K)."""
+        moves_bKF, elements_bK = jax.vmap(connected)(s_bN)
+        if ansatz.whole:
+            return living_ratios(ansatz, frozen, s_bN, moves_bKF, elements_bK != 0, pairs)
+
+        def some(number_bk: Array) -> Move:
+            def of_sample(s_N: Array, number_k: Array) -> Move:
+                sites_kF, real_kF = jnp.asarray(tables.sites_KF)[number_k], jnp.asarray(tables.real_KF)[number_k]
+                return flip_moves(sites_kF, real_kF, s_N, jnp.ones(number_k.shape, bool))
+
+            return jax.vmap(of_sample)(s_bN, number_bk)
+
+        # a ratio without a forward pass costs less than a copy of its cache, so some that nobody needs cost little
+        cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
+        return sample_by_sample(ansatz, frozen, s_bN, cache_b, some, elements_bK != 0, pairs)
+
     def strings(ansatz: Ansatz, frozen: Tree, s_bN: Array, pairs: int) -> Array:
         """The local values of the strings, without their coefficients: (b, U)."""
         signs_bU = jax.vmap(lambda s_N: string_signs(tables.masks_UW, s_N))(s_bN)
         if not n_flips:
             return signs_bU.astype(float)
-        moves_bKF, elements_bK = jax.vmap(connected)(s_bN)
-        ratios_bK = living_ratios(ansatz, frozen, s_bN, moves_bKF, elements_bK != 0, pairs)
+        ratios_bK = ratios(ansatz, frozen, s_bN, pairs)
         ratios_bK = ratios_bK.astype(jnp.result_type(ratios_bK, float))
         off_bV = signs_bU[:, n_diagonal:] * ratios_bK[:, tables.flip_V]
         return jnp.concatenate([signs_bU[:, :n_diagonal].astype(off_bV.dtype), off_bV], axis=1)
@@ -149,6 +166,13 @@ def only(rows: Rows, some: Sequence[int]) -> Rows:
 def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]:
     """``s_N -> (moves, elements)`` of all flips: an element is 1 where the ratio counts, else 0 with no move."""
     n_flips = len(tables.sites_KF)
+    flip_sets = [set(row[real].tolist()) for row, real in zip(tables.sites_KF, tables.real_KF, strict=True)]
+    fixed = []
+    for group in groups(basis.hilbert):
+        if group.total is not None:
+            inside = [tuple(flipped.intersection(group.sites)) for flipped in flip_sets]
+            n_inside = np.array([len(sites) for sites in inside], dtype=np.uint32)
+            fixed.append((bit_masks(basis.hilbert.n_sites, inside), n_inside))
     size_KQ = np.sum(np.abs(tables.pattern_c_KQT), axis=2)
     c_KQT = tables.pattern_c_KQT if tables.pattern_c_KQT.imag.any() else tables.pattern_c_KQT.real
 
@@ -157,10 +181,12 @@ def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]
         if not tables.always_K.all():
             elements_KQ = jnp.sum(jnp.asarray(c_KQT) * string_signs(tables.pattern_masks_KQTW, s_N), axis=2)
             alive_K = alive_K | jnp.any(jnp.abs(elements_KQ) > jnp.asarray(NOISE * size_KQ), axis=1)
+        for masks_KW, n_K in fixed:  # half of the flipped spins are down: the total stays
+            alive_K = alive_K & (2 * down_spins(masks_KW, s_N) == jnp.asarray(n_K))
         return flip_moves(tables.sites_KF, tables.real_KF, s_N, alive_K), alive_K.astype(float)
 
     every = Operator(lambda s_N: jnp.zeros(()), connected, n_flips, is_real=True, e_infinity=0.0)
-    return projected(every, basis.hilbert).connected
+    return projected(every, basis.hilbert).connected if basis.hilbert.excluded else connected
 
 
 def read_sums(sums: Sequence[Sequence[PauliString]], basis: Basis) -> Tables:
