@@ -46,18 +46,15 @@ def main(names: list[str]) -> None:
 
 
 def table(rows: list[dict]) -> list[str]:
-    """A line a point: its sector, the energy with its error, the exact one, the relative error."""
-    lines = [
-        "",
-        "| 2Sz | momentum | irrep | flip | energy | exact | relative error | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
+    """A line a point: its sector, the energy with its error, the exact one, the relative error, S(S + 1)."""
+    headings = ["2Sz", "momentum", "irrep", "flip", "energy", "exact", "relative error", "⟨S²⟩"]
+    lines = ["", f"| {' | '.join(headings)} |", "|---" * len(headings) + "|"]
     for row in rows:
         swept = row["swept"]
-        names = [swept.get("sector"), *(swept.get(f"symmetrize.{key}") for key in ("momentum", "irrep", "spin_flip"))]
+        names = [swept.get("sector", 0), *(swept.get(f"symmetrize.{k}") for k in ("momentum", "irrep", "spin_flip"))]
         cells = ["" if name is None else f"{name:g}" if isinstance(name, float | int) else str(name) for name in names]
         cells += [f"{row['energy']:.4f} ± {row['energy_error']:.4f}", f"{row['reference']:.6f}"]
-        cells += [f"{row['relative_error']:.1e}", f"{row['seconds']:.0f}"]
+        cells += [f"{row['relative_error']:.1e}", f"{row['observables.total_spin.s2']:.3f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return [*lines, ""]
 

@@ -28,8 +28,8 @@ usage
   python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep, here or with hydra/launcher=slurm;
                                                        the same command again: what is left of it
   python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
-  python -m nqs_hpc sectors [KEY=VALUE ...]            momenta, irreps and spin flips of a lattice and
-                                                       Hamiltonian; -m ... symmetrize=all runs them all
+  python -m nqs_hpc sectors [KEY=VALUE ...]            momenta, irreps, spin flips of a lattice and
+                                                       Hamiltonian; -m symmetrize=all runs all
   python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
                                                        how far the points of a sweep are
   python -m nqs_hpc report DIR                         what they found, as DIR/report/index.html

@@ -36,8 +36,8 @@ TOWER = """\
 The lowest energy of each sector, counted from that of the ground state E₀. Colours are momenta, shapes irreps; filled
 symbols are even and open ones odd under the flip of all spins, where the sectors have a flip. Short lines: exact
 levels. Levels that would cover each other stand beside each other. Where all points have measured total_spin, symbols
-stand as far from their multiplet S(S + 1) as what was measured. A variational energy lies above the exact level of its
-sector, within its error."""
+stand at the ⟨S²⟩ that was measured, and exact levels at the S(S + 1) nearest to it; a symbol between two of these is a
+mixture of multiplets. A variational energy lies above the exact level of its sector, within its error."""
 INFINITE = """\
 Energy per site against a power of 1/L with a straight line, e + b/L^P, by weighted least squares; L^d is the number
 of sites N, d counts the directions that grow. The law is chosen by boundary, dimension and what is known of the

@@ -226,16 +226,15 @@ def _drawing(
     columns = _beside(levels, place, APART * span)
     middles = sorted(columns)
     gap = min((b - a for a, b in pairwise(middles)), default=1.0)
-    most = max(len({column for _, column in members}) for members in columns.values())
+    most = 1 + 2 * max(abs(_offset(column)) for members in columns.values() for _, column in members)
     # columns of one place end where those of the next begin, and are not wider than a symbol needs
     width = min(0.9 * gap / most, 0.05 * max(middles[-1] - middles[0], gap))
 
     def draw(axes: Any) -> None:
         places = []
         for middle, members in columns.items():
-            n = 1 + max(column for _, column in members)
             for level, column in members:
-                x = middle + (column - (n - 1) / 2) * width
+                x = middle + _offset(column) * width
                 places.append(x)
                 if level.exact is not None:
                     y = level.exact - zero
@@ -269,6 +268,11 @@ def _beside(levels: list[Level], place: Place, apart: float) -> dict[float, list
         heights[free : free + 1] = [_top(level)]
         columns.setdefault(x, []).append((level, free))
     return columns
+
+
+def _offset(column: int) -> int:
+    """0, 1, -1, 2, -2, ..: the first column stands at the place itself."""
+    return (column + 1) // 2 * (1 if column % 2 else -1)
 
 
 def _top(level: Level) -> float:
