@@ -89,7 +89,7 @@ CASES = {
                    f"sampler.n_samples=512 task.final_samples=8192 {STEPS}"),
     "exact_sums": Case("TFIM, sums over all states", f"lattice.length=8 sampler=enumerate {STEPS}"),
     "jastrow": Case("TFIM, Jastrow", f"lattice.length=10 hamiltonian.h=1.5 ansatz=jastrow {FEW} {STEPS}"),
-    "bosons": Case("Bose-Hubbard", f"lattice.length=8 hamiltonian=bose_hubbard hamiltonian.U=6 sector=8 ansatz.alpha=2 {FEW} {STEPS}"),
+    "bosons": Case("Bose-Hubbard", f"lattice.length=8 hamiltonian=bose_hubbard hamiltonian.U=6 sector=8 ansatz=jastrow {FEW} {STEPS}"),
     "rydberg": Case("Rydberg chain", f"lattice.length=11 hamiltonian=rydberg ansatz.alpha=2 {FEW} {STEPS}"),
     "toric": Case("toric code in a field", f"lattice=square lattice.length=2 hamiltonian=toric_code hamiltonian.hx=0.2 ansatz.alpha=2 {FEW} {STEPS}"),
     # bad ones
@@ -136,7 +136,9 @@ def one(case: Case, seed: int) -> Judged:
         lines.append({"step": int(state.step), **record.line()})
     if case.spoilt is not None:
         params = case.spoilt(state.params)
-        state = state._replace(params=params, memory=state.memory._replace(good=state.memory.good._replace(params=params)))
+        state = state._replace(
+            params=params, memory=state.memory._replace(good=state.memory.good._replace(params=params))
+        )
     exact, own = truth(parts, state.params)
     ended = task.finish(state, lambda: True, lambda line: None)
     blind, told = ended(lines, None), ended(lines, {"energy": exact})
@@ -155,7 +157,9 @@ def truth(parts: Any, params: Any) -> tuple[float, float]:
     matrix = exact.sparse_matrix(parts.operator, parts.hilbert)
     lowest = float(exact.lowest_states(parts.operator, parts.hilbert)[0][0])
     s_nN = decode(parts.hilbert, codes(parts.hilbert))
-    log_n = np.concatenate([np.asarray(jax.vmap(parts.ansatz.log_psi, (None, 0))(params, s)) for s in np.array_split(s_nN, 16)])
+    log_n = np.concatenate(
+        [np.asarray(jax.vmap(parts.ansatz.log_psi, (None, 0))(params, s)) for s in np.array_split(s_nN, 16)]
+    )
     psi_n = np.exp(log_n - log_n.real.max())
     return lowest, float((psi_n.conj() @ (matrix @ psi_n)).real / (psi_n.conj() @ psi_n).real)
 
@@ -183,7 +187,9 @@ def main() -> None:
             if wrong == (ending.status == "done"):
                 counts[key + ("believed" if wrong else "doubted")] += 1
         checks = found.blind.line["trust"]["checks"]
-        against = [f"{check} {one['verdict']}" for check, one in checks.items() if one["verdict"] in ("bad", "doubtful")]
+        against = [
+            f"{check} {one['verdict']}" for check, one in checks.items() if one["verdict"] in ("bad", "doubtful")
+        ]
         error = found.error if found.error is not None else float("nan")
         print(
             f"| {name} | {case.what} | {found.energy:.4f} ± {error:.4f} | {found.exact:.4f} | {found.own:.4f} "

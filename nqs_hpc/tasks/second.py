@@ -1,9 +1,9 @@
 """A second ensemble of a wave function: other starts, other moves, other random numbers, and the same energy expected.
 
 Markov chains that stay in one region agree with each other, whatever the rest of |psi|^2 holds. So ladders of replicas
-(`sampler.tempering`) begin half in random states and half in ordered ones, walk by all moves of few sites that the
-space has, and their energy is compared with the first (`stats.trust`). Energies come from the compiled program of the
-first ensemble.
+(`sampler.tempering`) begin with one replica in a random state and three in ordered ones, walk by all moves of few sites
+that the space has, and their energy is compared with the first (`stats.trust`). Energies come from the compiled program
+of the first ensemble. A region that neither ordered nor random starts lead to stays unseen.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def second_ensemble(
     """At least ``n_samples`` configurations of ``n_chains`` ladders, ``sweep`` proposals apart.
 
     ``warmup``: sweeps before the first of them. ``ansatz`` is that of |psi|, ``starts`` (n, N) the ordered
-    states in which half of the replicas begin.
+    states in which three of four replicas begin.
     """
     c_local = -(-n_chains // comm.size)  # ladders beyond the last fill up the ranks, and are thrown away
     sampler = tempering(
@@ -93,10 +93,11 @@ def second_ensemble(
     def begin() -> TemperingState:
         state = init(purpose_key(seed, BEGIN), np.int32(comm.rank))
         chain_C = np.asarray(state.chain_C)
-        replica_CT = chain_C[:, None] * len(BETAS) + np.arange(len(BETAS))[None, :]
-        is_ordered_CT = (chain_C[:, None] + np.arange(len(BETAS))[None, :]) % 2 == 1
-        ordered_CTN = starts[replica_CT // 2 % len(starts)]
-        return state._replace(s_CTN=np.where(is_ordered_CT[:, :, None], ordered_CTN, np.asarray(state.s_CTN)))
+        n = len(BETAS)
+        place_CT = (np.arange(n)[None, :] - chain_C[:, None]) % n  # at each beta a quarter of the ladders is random
+        ordered_CTN = starts[(chain_C[:, None] * (n - 1) + place_CT) % len(starts)]
+        s_CTN = np.where(place_CT[:, :, None] == n - 1, np.asarray(state.s_CTN), ordered_CTN)
+        return state._replace(s_CTN=s_CTN)
 
     def run(params: Tree, energies: Energies, n_rows: int, go_on: Callable[[], bool]) -> tuple[np.ndarray, int] | None:
         chains, pieces = begin(), []

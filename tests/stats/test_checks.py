@@ -126,7 +126,9 @@ def test_kurtosis_and_share_against_closed_forms():
     assert tails(x_A, np.full(100, 0.01), 0)[:2] == pytest.approx((1.0, 0.01))
     p = 0.1  # one value with weight p: (1 - 3p + 3p^2) / (p (1 - p)), and all of its side
     found = tails(np.array([1.0, 0.0]), np.array([p, 1 - p]), 0)
-    assert found.kurtosis == pytest.approx((1 - 3 * p + 3 * p**2) / (p * (1 - p))) and found.largest == pytest.approx(1 - p)
+    assert found.kurtosis == pytest.approx((1 - 3 * p + 3 * p**2) / (p * (1 - p))) and found.largest == pytest.approx(
+        1 - p
+    )
     normal = tails(np.random.default_rng(0).normal(size=10**6), np.full(10**6, 1e-6), 1, independent=True)
     assert normal.kurtosis == pytest.approx(3.0, abs=0.02) and normal.standing is None
     assert tails(np.array([1.0, np.nan]), np.full(2, 0.5), 1) == (None, None, None, 2, None)
