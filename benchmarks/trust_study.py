@@ -105,7 +105,7 @@ CASES = {
     "wrong_sector": Case("invariant network, ground state at momentum pi", f"lattice.length=10 hamiltonian=heisenberg hamiltonian.marshall=false ansatz=cnn ansatz.dtype=complex {FEW} {STEPS}", True),
     "mixed_totals": Case("no sector, single flips alone", f"lattice.length=12 hamiltonian=heisenberg sector=none sampler.move=flip optimizer=sgd {FEW} {STEPS}", True),
     "two_chains": Case("two chains of two samples", f"lattice.length=12 hamiltonian=heisenberg sampler.n_chains=2 sampler.n_samples=4 task.final_samples=64 {STEPS}", True),
-    "short_chains": Case("one proposal a sample, no warm-up", f"lattice.length=16 hamiltonian=heisenberg sampler.sweep=1 sampler.warmup=0 sampler.n_chains=16 sampler.n_samples=32 task.final_samples=64 task.n_steps=30", True),
+    "short_chains": Case("one proposal a sample, no warm-up", "lattice.length=16 hamiltonian=heisenberg sampler.sweep=1 sampler.warmup=0 sampler.n_chains=16 sampler.n_samples=32 task.final_samples=64 task.n_steps=30", True),
     "stopped_5": Case("stopped after 5 steps", f"lattice=square hamiltonian=heisenberg {FEW} task.n_steps=5", True),
     "stopped_40": Case("stopped after 40 steps, small steps", f"lattice=square hamiltonian=heisenberg optimizer.learning_rate=0.005 {FEW} task.n_steps=40", True),
     "adam": Case("a tenth of the steps that Adam needs", f"lattice.length=12 hamiltonian=heisenberg optimizer=adam {FEW} task.n_steps=60", True),

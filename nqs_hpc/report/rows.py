@@ -19,7 +19,6 @@ from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds,
 from nqs_hpc.report.values import clean, count, number, section, text
 from nqs_hpc.types import Quantity
 
-
 VERDICTS = ("good", "doubtful", "bad", "not known")
 
 

@@ -13,7 +13,6 @@ from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.states import STATES, duration
 from nqs_hpc.types import Quantity
 
-
 TRUSTED = {"good": "done", "doubtful": "doubtful", "bad": "failed"}  # the state whose colour a verdict has
 
 

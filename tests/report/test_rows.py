@@ -17,7 +17,19 @@ from .conftest import N_STEPS, point
 AN_HOUR = 3600.0
 # What a row of a ground state has in CSV and JSON, which scripts of users rely on.
 FIELDS = {
-    *("name", "swept", "state", "why", "trust", "step", "n_steps", "energy", "energy_error", "energy_variance", "final"),
+    *(
+        "name",
+        "swept",
+        "state",
+        "why",
+        "trust",
+        "step",
+        "n_steps",
+        "energy",
+        "energy_error",
+        "energy_variance",
+        "final",
+    ),
     *("energy_per_site", "energy_per_site_error", "v_score", "e_infinity", "reference", "relative_error", "r_hat"),
     *("tau", "acceptance", "seconds_per_step", "eta_seconds", "seconds", "restarts", "n_sites", "n_parameters"),
     *("n_ranks", "job", "command", "troubles"),
