@@ -22,7 +22,7 @@ from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.final import FROZEN_ADVICE, Final, System, believable, ending
 from nqs_hpc.tasks.lines import energy_summary, metrics
 from nqs_hpc.tasks.measurement import check_hashes
-from nqs_hpc.tasks.observing import Tally, observing
+from nqs_hpc.tasks.observing import Tally, observing, one_a_chain
 from nqs_hpc.tasks.penalty import Drawn, Lower, fidelities, of_energy, overlap_line
 from nqs_hpc.tasks.running_mean import averaged
 from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared
@@ -82,8 +82,8 @@ def ground_state(
 
     A turn is a step. ``max_rejected``: rejected steps in a row before the run fails. ``average``: decay of the running
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
-    ``observables`` are measured in the final evaluation, and over the samples of each ``every``-th step; their
-    operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away from
+    ``observables`` are measured in the final evaluation, and every so many steps over the last sample of each chain;
+    their operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away from
     (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final energy
     is compared; ``no_second``: why there is none.
     """
@@ -103,7 +103,8 @@ def ground_state(
     told_frozen = False
     rank = np.int32(comm.rank)
     basis = Basis(hilbert) if basis is None else basis
-    seen = observing(ansatz, [], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
+    of_chains = one_a_chain(sampler)
+    seen = observing(ansatz, [], observables, of_chains.sampler, comm, basis=basis, chunk=chunk, memory=memory)
     measure = jax.jit(seen.measure)
 
     def turn(state: RunState) -> tuple[RunState, Record]:
@@ -115,9 +116,9 @@ def ground_state(
         check_hashes(shared.hash_R, int(state.step))
         tally = None
         if observables and every is not None and (int(state.step) + 1) % every == 0:
-            tally = Tally(seen, sampler)
+            tally = Tally(seen, of_chains.sampler)
             own = samples.own if isinstance(samples, Drawn) else samples
-            tally.add(measure(state.params, own, counts, rank)[0])
+            tally.add(measure(state.params, of_chains.pick(own, of_chains.n - 1), counts, rank)[0])
         measured = time.monotonic()
         state, info = jax.block_until_ready(functions.update(state, chains, batch))
         updated = time.monotonic()
@@ -168,16 +169,16 @@ def ground_state(
         say("final evaluation: fresh chains, frozen parameters")
         memory, learnt = state.memory, state.chains[CHAINS]
 
-        tally = Tally(seen, sampler)
+        tally = Tally(seen, of_chains.sampler)
 
         def energy(params: Tree) -> Final | None:
             nonlocal tally
-            tally = Tally(seen, sampler)
+            tally = Tally(seen, of_chains.sampler)
             return functions.final(params, final_chain_length, go_on, learnt, also, state if lower else None)
 
         def also(params: Tree, samples: Samples, counts: dict[str, Array]) -> None:
-            if observables:
-                tally.add(measure(params, samples, counts, rank)[0])
+            for number in range(of_chains.n) if observables else ():
+                tally.add(measure(params, of_chains.pick(samples, number), counts, rank)[0])
 
         params = averaged(state.params, memory.average)
         final = energy(params)

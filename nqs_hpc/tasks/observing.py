@@ -176,6 +176,28 @@ def _summed(comm: Comm, x: Array) -> Array:
     return jax.lax.complex(real, imaginary)
 
 
+class OneAChain(NamedTuple):
+    """The samples of a call a few at a time, one of each chain: one program then measures some of them, or all."""
+
+    sampler: Sampler  # as if a call had one sample a chain
+    n: int  # samples of a chain in a call
+    pick: Callable[[Samples, int], Samples]  # the samples with this number, whose weights sum to 1 over all ranks
+
+
+def one_a_chain(sampler: Sampler) -> OneAChain:
+    length = sampler.chain_length
+    if length <= 1:  # exact sums, independent samples
+        return OneAChain(sampler, 1, lambda samples, number: samples)
+
+    @jax.jit
+    def pick(samples: Samples, number: Array | int) -> Samples:
+        s_CLN = samples.s_BN.reshape(-1, length, samples.s_BN.shape[1])
+        w_C = samples.w_B.reshape(-1, length)[:, number]
+        return Samples(s_CLN[:, number], w_C * length)
+
+    return OneAChain(sampler._replace(n_samples=sampler.n_samples // length, chain_length=1), length, pick)
+
+
 def bins(sampler: Sampler) -> tuple[int, int]:
     """The bins into which samples go, and the chains over all ranks; of independent samples these are each a chain."""
     if sampler.chain_length == 0:
