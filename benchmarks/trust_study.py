@@ -89,7 +89,7 @@ CASES = {
                    f"sampler.n_samples=512 task.final_samples=8192 {STEPS}"),
     "exact_sums": Case("TFIM, sums over all states", f"lattice.length=8 sampler=enumerate {STEPS}"),
     "jastrow": Case("TFIM, Jastrow", f"lattice.length=10 hamiltonian.h=1.5 ansatz=jastrow {FEW} {STEPS}"),
-    "bosons": Case("Bose-Hubbard", f"lattice.length=8 hamiltonian=bose_hubbard hamiltonian.U=6 sector=8 ansatz=jastrow {FEW} {STEPS}"),
+    "bosons": Case("Bose-Hubbard", f"lattice.length=8 hamiltonian=bose_hubbard hamiltonian.U=6 sector=8 ansatz.alpha=2 {FEW} {STEPS}"),
     "rydberg": Case("Rydberg chain", f"lattice.length=11 hamiltonian=rydberg ansatz.alpha=2 {FEW} {STEPS}"),
     "toric": Case("toric code in a field", f"lattice=square lattice.length=2 hamiltonian=toric_code hamiltonian.hx=0.2 ansatz.alpha=2 {FEW} {STEPS}"),
     # bad ones
