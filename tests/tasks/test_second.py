@@ -129,7 +129,7 @@ def test_the_same_chains_on_any_number_of_ranks_also_where_they_do_not_divide():
         for rank in range(size):
             mine = []
 
-            def energies(params, s_BN, mine=mine):
+            def energies(params, s_BN, mine=mine, size=size):
                 mine.append(np.asarray(local(params, s_BN)))
                 return np.tile(mine[-1], size)
 
