@@ -20,8 +20,9 @@ COLUMNS = ("Energy", "Sigma", "Energy Variance", "DOF", "Einf", "Method", "Data 
 
 
 def varbench(found: list[ReadPoint]) -> str:
-    """The tables as Markdown, a heading each, then the points whose energies are not to be believed, in our units; empty
-    where no point has its final energy.
+    """The tables as Markdown, a heading each, then the points whose energies are not to be believed, in our units.
+
+    Empty where no point has its final energy.
     """
     parts = []
     for name, members in by_system(measured(found)).items():

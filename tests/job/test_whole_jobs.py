@@ -44,6 +44,9 @@ def test_a_run_that_nobody_hears_and_whose_time_is_too_short(tmp_path):
     assert summary(folder)["status"] == "done" and len(metrics(folder)) == 30 and (folder / "SAVE").is_dir()
     ends = [start["exit"] for start in json.loads((folder / "manifest.json").read_text())["starts"]]
     assert [end.get("in_vain") for end in ends] == [True, True, None]
+    trust = summary(folder)["trust"]
+    assert trust["verdict"] == "good" and trust["checks"]["second_energy"]["verdict"] == "good"
+    assert trust["second"]["n_samples"] >= 32 * 16 and trust["second"]["seconds"] > 0
 
 
 def test_a_run_whose_folder_is_moved(tmp_path):

@@ -220,6 +220,23 @@ def test_varbench_rows(runs, capsys):
     assert ising[5].startswith("rbm (") and "minsr" in ising[5] and ising[6] == ""
 
 
+def test_doubtful_energies_stand_apart_in_varbench_and_are_marked_on_the_page(runs, capsys):
+    def doubted(told):
+        told.update(status="doubtful", reason="the energy still falls")
+        told["trust"] = {"verdict": "doubtful", "checks": {}}
+
+    runs.copy("good", energy=-6.5, error=0.01, trust={"verdict": "good", "checks": {}})
+    runs.copy("odd", energy=-6.4, error=0.01)
+    runs.edit("odd", "summary.json", doubted)
+    goal, parsed = made(runs, capsys)
+    text = (goal / "varbench.md").read_text()
+    believed, apart = text.split("## Not to be handed in")
+    assert "-6.5" in believed and "-6.4" not in believed
+    assert "| odd | -6.400(10) | doubtful | the energy still falls |" in apart and "good" not in apart
+    marks = [told["class"] for tag, told in parsed.tags if tag == "td" and told.get("class", "").startswith("trust")]
+    assert marks == ["trust done", "trust doubtful"]
+
+
 def test_failed_points_show_why_and_their_log(sweep, capsys):
     sweep.unfinish("rbm8", status="failed", reason="10 steps in a row were not finite")
     (sweep.folder / "rbm8" / "output.log").write_text("first\n" * 30 + "step 12/300 E -3\nnot <b>finite</b>\n")
