@@ -41,6 +41,9 @@ STANDING = 0.01  # share of chains: they shift the energy by that part of their 
 # The variance has the relative error sqrt((kurtosis - 1) / n), here 1/2: the error bar is known to a quarter.
 LOOSE = 0.25  # of the number of samples, the excess of the kurtosis over 1
 LARGEST = 0.2  # of the variance in one sample: a tail of which fewer than five samples are seen has no error bar
+# Near an eigenstate a few rare states have all of a small variance. An error of that part of |E - E_inf| may be ten
+# times too small and is still a hundredth of what makes an energy wrong.
+NEGLIGIBLE = 1e-5
 DIFFERS = 4.0  # errors between two ensembles: once in 16000 runs by chance
 CONTRADICTS = 6.0
 ROUNDING = 1e-6  # relative, of energies
@@ -290,7 +293,7 @@ def _tails(line: Mapping[str, Any], chains: Tails | None, error: float, scale: f
     n = line.get("n_eff") or chains.n_samples
     most = 1.0 + LOOSE * n
     kurtosis, largest = Check(chains.kurtosis, most), Check(chains.largest, LARGEST)
-    if error > ROUNDING * scale:  # below, no tail matters
+    if error > NEGLIGIBLE * scale:  # below, no tail matters
         if chains.kurtosis > most:
             why = f"local energies have heavy tails (kurtosis {chains.kurtosis:.3g}), so the error bar is not known"
             kurtosis = kurtosis._replace(verdict=DOUBTFUL, why=why)

@@ -83,9 +83,9 @@ def ground_state(
     A turn is a step. ``max_rejected``: rejected steps in a row before the run fails. ``average``: decay of the running
     mean of the parameters, which the final evaluation then takes. ``broadcast``: every rank takes rank 0's step.
     ``observables`` are measured in the final evaluation, and every so many steps over the last sample of each chain;
-    their operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away from
-    (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final energy
-    is compared; ``no_second``: why there is none.
+    their operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away
+    from (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final
+    energy is compared; ``no_second``: why there is none.
     """
     functions = vmc(
         ansatz,
