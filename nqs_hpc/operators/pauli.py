@@ -128,5 +128,7 @@ def down_spins(masks: np.ndarray | Array, s_N: Array) -> Array:
     n_words = masks.shape[-1]
     down = jnp.pad(s_N < 0, (0, n_words * WORD - s_N.shape[0])).reshape(n_words, WORD)
     words = jnp.sum(down * (np.uint32(1) << np.arange(WORD, dtype=np.uint32))[None, :], axis=1, dtype=jnp.uint32)
-    under = jnp.asarray(masks) & jnp.expand_dims(words, range(masks.ndim - 1))
-    return jnp.sum(jax.lax.population_count(under), axis=-1, dtype=jnp.uint32)
+    n_down = jnp.zeros(masks.shape[:-1], jnp.uint32)
+    for w in range(n_words):  # a sum over so short a last axis is not vectorised
+        n_down = n_down + jax.lax.population_count(jnp.asarray(masks[..., w]) & words[w])
+    return n_down

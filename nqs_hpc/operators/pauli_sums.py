@@ -23,15 +23,17 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqs_hpc.operators.local import flip_moves
-from nqs_hpc.operators.local_values import living_ratios, pairs_at_once, sample_by_sample
+from nqs_hpc.operators.local_values import living_ratios, pairs_at_once
 from nqs_hpc.operators.pauli import NOISE, bit_masks, down_spins, read_string, string_signs
 from nqs_hpc.operators.projected import projected
-from nqs_hpc.parallel.chunk import chunked, even_part
+from nqs_hpc.parallel.chunk import activations, chunked, chunked_map, even_part
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import groups
+from nqs_hpc.system.hilbert import Hilbert, groups
 from nqs_hpc.types import Ansatz, Local, Move, Operator, PauliString, Tree
 
 PATTERNS = 4  # of coefficients on one flip; of more it is not worth asking whether all of them cancel
+TOGETHER = 2**25  # bytes of what the ratios of some samples make on their way, where memory is not short
+DENSE = 16  # a sum of more than a sixteenth of all strings is a product with a row of them
 BLOCK = 2**23  # bytes of what is held of the samples of one block, at most: they stay in the cache of a core
 
 String = tuple[tuple[int, ...], tuple[int, ...]]  # the sites it flips, and those whose spins enter its sign
@@ -79,20 +81,20 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
 
     def ratios(ansatz: Ansatz, frozen: Tree, s_bN: Array, pairs: int) -> Array:
         """psi(s') / psi(s) of all flips, 0 of those that do not count: (b, K)."""
-        moves_bKF, elements_bK = jax.vmap(connected)(s_bN)
         if ansatz.whole:
+            moves_bKF, elements_bK = jax.vmap(connected)(s_bN)
             return living_ratios(ansatz, frozen, s_bN, moves_bKF, elements_bK != 0, pairs)
 
-        def some(number_bk: Array) -> Move:
-            def of_sample(s_N: Array, number_k: Array) -> Move:
-                sites_kF, real_kF = jnp.asarray(tables.sites_KF)[number_k], jnp.asarray(tables.real_KF)[number_k]
-                return flip_moves(sites_kF, real_kF, s_N, jnp.ones(number_k.shape, bool))
+        # a ratio without a forward pass costs less than to find out which of them are needed
+        def of_sample(s_N: Array) -> Array:
+            moves_KF, elements_K = connected(s_N)
+            cache = ansatz.prepare(frozen, s_N)
+            ratios_K = chunked(lambda some: ansatz.log_ratios(frozen, s_N, cache, some), moves_KF, pairs)
+            return jnp.where(elements_K != 0, jnp.exp(ratios_K), 0)
 
-            return jax.vmap(of_sample)(s_bN, number_bk)
-
-        # a ratio without a forward pass costs less than a copy of its cache, so some that nobody needs cost little
-        cache_b = jax.vmap(ansatz.prepare, in_axes=(None, 0))(frozen, s_bN)
-        return sample_by_sample(ansatz, frozen, s_bN, cache_b, some, elements_bK != 0, pairs)
+        numbers = activations(jax.make_jaxpr(of_sample)(s_bN[0]).jaxpr)
+        together = pairs // n_flips if chunk is not None else TOGETHER // (8 * numbers)
+        return chunked_map(of_sample, s_bN, max(1, together))
 
     def strings(ansatz: Ansatz, frozen: Tree, s_bN: Array, pairs: int) -> Array:
         """The local values of the strings, without their coefficients: (b, U)."""
@@ -109,8 +111,13 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
         found = []
         every_row = tables.rows if some is None else tuple(only(rows, some) for rows in tables.rows)
         for rows in every_row:
-            c_dT = jnp.asarray(rows.c_dT.real if is_real else rows.c_dT)
-            found.append(jnp.sum(c_dT[None, :, :] * strings_bU[:, rows.string_dT], axis=2))
+            c_dT = rows.c_dT.real if is_real else rows.c_dT
+            if DENSE * rows.c_dT.shape[1] >= n_strings:  # a few long sums: a product with a matrix gathers nothing
+                c_dU = np.zeros((len(c_dT), n_strings), c_dT.dtype)
+                np.add.at(c_dU, (np.arange(len(c_dT))[:, None], rows.string_dT), c_dT)
+                found.append(strings_bU.astype(jnp.result_type(strings_bU, c_dU.dtype)) @ jnp.asarray(c_dU.T))
+            else:
+                found.append(jnp.sum(jnp.asarray(c_dT)[None, :, :] * strings_bU[:, rows.string_dT], axis=2))
         place_of = {d: at for at, d in enumerate(np.concatenate([rows.sum_d for rows in every_row]).tolist())}
         places = [place_of[d] for d in (range(n_sums) if some is None else some)]
         return jnp.concatenate(found, axis=1)[:, np.array(places, dtype=np.int32)]
@@ -175,10 +182,11 @@ def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]
             fixed.append((bit_masks(basis.hilbert.n_sites, inside), n_inside))
     size_KQ = np.sum(np.abs(tables.pattern_c_KQT), axis=2)
     c_KQT = tables.pattern_c_KQT if tables.pattern_c_KQT.imag.any() else tables.pattern_c_KQT.real
+    always_K = tables.always_K | counts_within(tables, basis.hilbert)
 
     def connected(s_N: Array) -> tuple[Move, Array]:
-        alive_K = jnp.asarray(tables.always_K)
-        if not tables.always_K.all():
+        alive_K = jnp.asarray(always_K)
+        if not always_K.all():
             elements_KQ = jnp.sum(jnp.asarray(c_KQT) * string_signs(tables.pattern_masks_KQTW, s_N), axis=2)
             alive_K = alive_K | jnp.any(jnp.abs(elements_KQ) > jnp.asarray(NOISE * size_KQ), axis=1)
         for masks_KW, n_K in fixed:  # half of the flipped spins are down: the total stays
@@ -187,6 +195,27 @@ def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]
 
     every = Operator(lambda s_N: jnp.zeros(()), connected, n_flips, is_real=True, e_infinity=0.0)
     return projected(every, basis.hilbert).connected if basis.hilbert.excluded else connected
+
+
+def counts_within(tables: Tables, hilbert: Hilbert) -> NDArray[np.bool_]:
+    """Which flips (K,) count wherever they stay in the space: of two spins in one fixed total, which are antiparallel
+    there, those with strings that see no other spin and do not cancel then (XX + YY).
+    """
+    fixed = [set(group.sites) for group in groups(hilbert) if group.total is not None]
+    found = np.zeros(len(tables.sites_KF), dtype=np.bool_)
+    masks_KF = bit_masks(
+        hilbert.n_sites, [tuple(row[real]) for row, real in zip(tables.sites_KF, tables.real_KF, strict=True)]
+    )
+    for k, (sites, real) in enumerate(zip(tables.sites_KF, tables.real_KF, strict=True)):
+        flipped = set(sites[real].tolist())
+        if len(flipped) != 2 or not any(flipped <= group for group in fixed):
+            continue
+        masks_QTW, c_QT = tables.pattern_masks_KQTW[k], tables.pattern_c_KQT[k]
+        none_QT, both_QT = ~masks_QTW.any(axis=2), (masks_QTW == masks_KF[k]).all(axis=2)
+        if np.all(none_QT | both_QT | (c_QT == 0)):
+            at_antiparallel_Q = np.sum(c_QT * np.where(none_QT, 1, -1), axis=1)
+            found[k] = bool(np.any(np.abs(at_antiparallel_Q) > NOISE * np.sum(np.abs(c_QT), axis=1)))
+    return found
 
 
 def read_sums(sums: Sequence[Sequence[PauliString]], basis: Basis) -> Tables:

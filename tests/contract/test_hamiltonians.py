@@ -258,6 +258,7 @@ def test_moves_keep_the_sector_and_reach_its_states(here):
             *(lattice, here.hilbert._replace(total=total), here.hamiltonian, config.ansatz, config.sampler, total),
             **{"sector_is_auto": False, "is_symmetrized": False, "n_ranks": 1, "memory_gib": 1.0},
             solve_dtype="float64",
+            observables={},
         )
         for move in MOVES:
             mixture = Weights(tuple({move: 1.0, ("flip" if total is None else basic): 1.0}.items()))
