@@ -32,7 +32,7 @@ from nqs_hpc.system.hilbert import Hilbert, groups
 from nqs_hpc.types import Ansatz, Local, Move, Operator, PauliString, Tree
 
 PATTERNS = 4  # of coefficients on one flip; of more it is not worth asking whether all of them cancel
-TOGETHER = 2**25  # bytes of what the ratios of some samples make on their way, where memory is not short
+TOGETHER = 2**28  # bytes of all that the ratios of some samples make on their way, of which a fifth lives at a time
 DENSE = 16  # a sum of more than a sixteenth of all strings is a product with a row of them
 BLOCK = 2**23  # bytes of what is held of the samples of one block, at most: they stay in the cache of a core
 
@@ -93,7 +93,7 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
             return jnp.where(elements_K != 0, jnp.exp(ratios_K), 0)
 
         numbers = activations(jax.make_jaxpr(of_sample)(s_bN[0]).jaxpr)
-        together = pairs // n_flips if chunk is not None else TOGETHER // (8 * numbers)
+        together = pairs // n_flips if chunk is not None else min(TOGETHER, memory // 8) // (8 * numbers)
         return chunked_map(of_sample, s_bN, max(1, together))
 
     def strings(ansatz: Ansatz, frozen: Tree, s_bN: Array, pairs: int) -> Array:
