@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Observable, Operator, Sampler, Update
@@ -23,6 +24,7 @@ class Pieces(NamedTuple):
     lattice: Lattice  # its sites carry the spins or particles
     hilbert: Hilbert
     basis: Basis
+    symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
     operator: Operator
     ansatz: Ansatz
     sampler: Sampler

@@ -46,7 +46,7 @@ def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> An
         n_samples = reached.n_samples if reached.n_samples is not None else _evaluated(folder)
         if config.sampler.is_exact or n_samples is None or asked is None or asked <= n_samples:
             samples = "" if n_samples is None else f", the energy from {n_samples} samples"
-            return Answer(DONE, f"{said}{samples}; nothing to do")
+            return Answer(DONE, f"{said}{samples}; nothing to do{_not_measured(config, folder)}")
         if not any((folder / "checkpoints").glob("step_*.h5")):  # a start would make all steps again
             few = f"{n_samples} final samples, {asked} are asked for"
             return Answer(FAULT, f"{said}, {few}, and no checkpoint is left to take them from")
@@ -63,6 +63,17 @@ def _evaluated(folder: Path) -> int | None:
     summary = _summary(folder)
     known = summary.get("n_samples") if summary.get("final") is True else None
     return known if type(known) is int and known > 0 else None
+
+
+def _not_measured(config: Config, folder: Path) -> str:
+    """What to do for observables that a run which is done has not measured; empty where there are none."""
+    known = _summary(folder).get("observables")
+    names = {str(name).partition(".")[0] for name in known} if isinstance(known, dict) else set()
+    missing = [label for label in config.observables.measured if label not in names]
+    if not missing:
+        return ""
+    how = f"task=evaluate task.run={folder} with the same observables measures them"
+    return f". It has not measured {', '.join(missing)}: {how}"
 
 
 def _summary(folder: Path) -> dict[str, Any]:

@@ -214,8 +214,10 @@ def observables_of(config: Config, given: Any) -> dict[str, Observable]:
     plain = {name: value for name, value in to_plain(config).items() if name != KEY}
     # a run that took over another's wave function is a system of its own by now
     plain["task"] = {"name": "ground_state"} if config.task.source() is not None else plain["task"]
-    measured: dict[str, Observable] = from_plain(plain | {KEY: given}).observables.measured
-    return measured
+    found = from_plain(plain | {KEY: given}).observables
+    if found.every is not None:
+        raise bad(f"{KEY}.every", found.every, "null: there are no steps")
+    return found.measured
 
 
 class _Override(NamedTuple):

@@ -63,7 +63,11 @@ def fill_named(
 def _by_label(key: str, group: str, value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         value = [value]
-    if isinstance(value, list) and all(isinstance(name, str) for name in value) and len(set(value)) == len(value):
+    if isinstance(value, list) and all(isinstance(name, str) for name in value):
+        if len(set(value)) < len(value):
+            raise bad(
+                key, value, f"each name once; {key}.LABEL=NAME measures one of them twice, under labels of your own"
+            )
         return {name: name for name in value}
     if value is not None and not isinstance(value, Mapping):
         raise bad(key, value, f"a list of names, or a mapping {{LABEL: choice of {group}}}")

@@ -133,6 +133,9 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
             if n_samples is not None:
                 wanted = checks.apply(checks.integer(), "n_samples", n_samples)
             n_calls = -(-wanted // sampler.n_samples)
+            # the values of few are kept sample by sample
+            if wanted > (most := int(config.memory_gib * 2**30 / 64 / max(seen.n_series, 1))):
+                raise bad("n_samples", wanted, f"at most {most}, within memory_gib={config.memory_gib:g}")
         tally = Tally(seen, sampler)
         for samples, counts in itertools.islice(calls(seed), n_calls):
             tally.add(measure(params, samples, counts, rank)[0])

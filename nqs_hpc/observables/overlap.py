@@ -31,6 +31,7 @@ from nqs_hpc.observables.states import (
 )
 from nqs_hpc.operators import exact
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import codes
 from nqs_hpc.types import Ansatz, Local, Observable, Operator, Output, Tree
 
@@ -70,13 +71,17 @@ def fidelity(means: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {"fidelity": found, "overlap": np.sqrt(found)}
 
 
-def exact_ground_state(operator: Operator, basis: Basis) -> LogPsi:
-    """log phi of the lowest eigenvector of an operator, which is in the basis of the ansatz, as it is physically.
+def exact_ground_state(operator: Operator, basis: Basis, symmetry: Symmetry | None = None) -> LogPsi:
+    """log phi of the lowest eigenvector of an operator, which is in the basis of the ansatz, as it is physically; with
+    ``symmetry`` of its sector.
 
-    Raises ValueError where there are too many states, or the lowest level is degenerate, so that it is no one state.
+    Raises ValueError where there are too many states, or the lowest level is degenerate, so that it is not one state.
     """
     codes_n = codes(basis.hilbert)
-    energies, vectors = exact.lowest_states(operator, basis.hilbert, k=min(2, len(codes_n)))
+    if symmetry is not None and symmetry.dimension > 1:
+        raise ValueError("the levels of a representation of more than one dimension are degenerate")
+    n_states = len(codes_n) if symmetry is None else exact.sector_basis(basis.hilbert, symmetry).shape[1]
+    energies, vectors = exact.lowest_states(operator, basis.hilbert, k=min(2, n_states), symmetry=symmetry)
     if len(energies) > 1 and energies[1] - energies[0] < SAME_LEVEL * max(1.0, abs(energies[0])):
         raise ValueError(f"the lowest level of the states that are sampled, {energies[0]:.8g}, is degenerate")
     return of_vector(basis, codes_n, vectors[:, 0])

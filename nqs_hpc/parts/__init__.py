@@ -76,6 +76,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         lattice,
         hilbert,
         basis,
+        symmetry,
         operator,
         ansatz,
         sampler,

@@ -274,7 +274,7 @@ def evaluate(
             first, *found = everything(state)
             return whole._replace(
                 line=whole.line | {"observables": told(found)},
-                warnings=(*whole.warnings, *disagreeing(found)),
+                warnings=(*whole.warnings, *_missed(goal, [first, *found]), *disagreeing(found)),
                 results=(first, *found),
             )
 
@@ -329,6 +329,16 @@ def evaluate(
         programs=programs,
         jitted=(start, fresh_chains, draw, measure_jit, keep, everywhere, *(() if second is None else second.jitted)),
     )
+
+
+def _missed(goal: Goal | None, results: list[Result]) -> tuple[str, ...]:
+    """A line where the error that was asked for is not reached."""
+    if goal is None:
+        return ()
+    error = next(float(one.error) for one in results if one.name == goal.of)
+    if error <= goal.error:
+        return ()
+    return (f"the error of {goal.of}, {error:.2g}, is above task.error={goal.error:g}: raise task.samples",)
 
 
 def _progress(state: RunState, n_steps: int, goal: Goal | None) -> Progress:

@@ -226,7 +226,7 @@ def results(
     values_TK, w_T, length = series
     found = []
     for label, one in observing.kept.items():
-        statistics: dict[str, float | None] | None = None
+        statistics: dict[str, dict[str, float | None]] = {}
         if one.where == "whole":
             estimated = exact(whole_D[one.columns], one.observable.derived)
             estimated = {
@@ -242,8 +242,8 @@ def results(
                 own_T = own_TD[:, 0].real
                 error = widened(host_estimate(own_T, w_T, joined).error, own_T, joined)
                 estimated = {"": estimated[""]._replace(error=np.asarray(error))}
-            statistics = _statistics(own_TD, w_T, length)
-        found += [_result(label, output, estimated, statistics) for output in one.observable.outputs]
+            statistics = _statistics(own_TD, w_T, length, one.observable)
+        found += [_result(label, output, estimated, statistics.get(output.name)) for output in one.observable.outputs]
     return found
 
 
@@ -304,15 +304,42 @@ def _result(
 
 
 def _statistics(
-    values_TD: NDArray[np.complexfloating], w_T: NDArray[np.floating], length: int
-) -> dict[str, float | None]:
-    """R-hat, tau and n_eff of the worst of the local values; the variance of a single one."""
-    judged = []
-    for values_T in values_TD.T:
-        one = host_estimate(values_T, w_T, length)
-        judged.append(diagnostics(values_T, w_T, length, error=one.error) | {"variance": one.variance})
-    worst: dict[str, float | None] = {"variance": judged[0]["variance"] if len(judged) == 1 else None}
-    for name, of in (("r_hat", max), ("tau", max), ("n_eff", min)):
-        known = [number for one in judged if (number := one[name]) is not None]
-        worst[name] = of(known) if known else None
-    return worst
+    values_TD: NDArray[np.complexfloating], w_T: NDArray[np.floating], length: int, observable: Observable
+) -> dict[str, dict[str, float | None]]:
+    """R-hat, tau and n_eff of each output that is a number, by its name; the variance of a plain mean.
+
+    Of what is derived from means they are those of its change with each sample, sum_d df/dm_d (x_d - m_d).
+    """
+    if observable.derived is None:
+        if observable.n_values > 1:
+            return {}
+        one = host_estimate(values_TD[:, 0], w_T, length)
+        return {"": diagnostics(values_TD[:, 0], w_T, length, error=one.error) | {"variance": one.variance}}
+    found: dict[str, dict[str, float | None]] = {}
+    for name, influence_T in _influences(values_TD, w_T, observable).items():
+        error = host_estimate(influence_T, w_T, length).error
+        found[name] = diagnostics(influence_T, w_T, length, error=error) | {"variance": None}
+    return found
+
+
+def _influences(
+    values_TD: NDArray[np.complexfloating], w_T: NDArray[np.floating], observable: Observable
+) -> dict[str, NDArray[np.floating]]:
+    """sum_d df/dm_d (x_d - m_d) of each output f that is a number: (T,), by central differences."""
+    assert observable.derived is not None
+    means_D = (w_T[:, None] * values_TD).sum(axis=0) / w_T.sum()
+    apart_TD = values_TD - means_D
+    numbers = [output.name for output in observable.outputs if output.shape == ()]
+    found: dict[str, NDArray[np.floating]] = {name: np.zeros(len(w_T)) for name in numbers}
+    for d, spread in enumerate(np.abs(apart_TD).mean(axis=0)):
+        for unit, part_T in ((1.0, apart_TD[:, d].real), (1j, apart_TD[:, d].imag)):
+            if not np.any(part_T):
+                continue
+            step = 1e-4 * spread
+            shift_D = np.zeros(len(means_D), complex)
+            shift_D[d] = unit * step
+            both = observable.derived(np.stack([means_D + shift_D, means_D - shift_D]))
+            for name in numbers:
+                slope = (both[name][0] - both[name][1]) / (2 * step)
+                found[name] += slope * part_T if np.isfinite(slope) else np.nan
+    return found

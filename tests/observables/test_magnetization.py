@@ -78,7 +78,11 @@ def test_spin_one_in_units_of_two_sz():
     ("words", "said"),
     [
         (["hamiltonian=bose_hubbard"], "observables.a=magnetization is not valid; valid: another observable"),
-        (["hamiltonian=heisenberg"], "observables.a.staggered=false is not valid; valid: true, or sector=none"),
+        (
+            ["hamiltonian=heisenberg", "observables.a.staggered=false"],
+            "observables.a.staggered=false is not valid; valid: auto or true, or sector=none",
+        ),
+        (["hamiltonian=heisenberg", "lattice=kagome"], "valid: a run with sector=none"),
         (
             ["hamiltonian=ising", "lattice.length=5", "observables.a.staggered=true"],
             "the nearest neighbours do not form two sublattices",
@@ -89,4 +93,4 @@ def test_spin_one_in_units_of_two_sz():
 def test_what_does_not_fit_is_one_line(words, said):
     with pytest.raises(InputError) as found:
         checked(["lattice.length=6", "observables.a=magnetization", *words][bool("lattice.length=5" in words) :], 1)
-    assert said in str(found.value)
+    assert said in str(found.value), str(found.value)

@@ -61,6 +61,20 @@ def test_another_run_in_another_basis(run):
         wave.measure({"f": {"name": "overlap", "run": "nowhere"}})
 
 
+def test_the_exact_state_of_a_symmetrized_run_is_that_of_its_sector():
+    """Not the ground state, which is orthogonal to momentum 1."""
+    momentum = ["ansatz.dtype=complex", "symmetrize.group=translations", "symmetrize.momentum=1"]
+    _, parts, wave = wave_of("hamiltonian=heisenberg", "lattice.length=6", *momentum, "sampler=enumerate")
+    _, vectors = lowest_states(parts.operator, parts.hilbert, symmetry=parts.symmetry)
+    s_DN, psi_D = vector(wave, parts.hilbert)
+    phi_D = np.zeros(len(s_DN), complex)
+    inside = s_DN.sum(axis=1) == 0
+    phi_D[inside] = vectors[:, 0] * signs_of_states(parts.pieces.basis, s_DN[inside])
+    exact = np.abs(phi_D.conj() @ psi_D) ** 2 / np.sum(np.abs(psi_D) ** 2)
+    found = wave.measure({"f": {"name": "overlap", "run": "exact"}})["f.fidelity"]
+    assert exact > 1e-3 and found.value == pytest.approx(exact, abs=1e-12)
+
+
 BOSONS = ["hamiltonian=bose_hubbard", "hamiltonian.n_max=2", "lattice.length=4"]
 
 

@@ -109,6 +109,11 @@ def test_it_ends_when_the_error_is_small_enough(run, tmp_path):
     assert "nothing to do" in started(*words, "task.error=0.04")
     start(*words, "task.error=0.02")  # the same chains go on
     second = summary(tmp_path / "a")
+    assert not [line for line in second["warnings"] if "task.error" in line]
+    few = [word for word in words[:-1] if not word.startswith("task.samples")]
+    start(*few, "task.error=0.001", "task.samples=2048", f"run_dir={tmp_path / 'b'}")
+    [said] = [line for line in summary(tmp_path / "b")["warnings"] if "task.error" in line]
+    assert "is above task.error=0.001: raise task.samples" in said
     assert second["observables"]["zz"]["error"] <= 0.02 and second["n_samples"] > first["n_samples"]
     with h5py.File(tmp_path / "a" / "observables.h5") as file:
         zz, told = file["zz"], second["observables"]["zz"]
@@ -136,6 +141,7 @@ LABEL = "observables.a"
         (["task.run=RUN", f"{LABEL}=spin"], f"{LABEL}=spin is not valid; valid: density_correlations, dimer, formula"),
         (["task.run=RUN", f"{LABEL}=pauli"], f"{LABEL}.terms=null is not valid; valid: a list of lines"),
         (["task.run=RUN", f"{LABEL}=pauli", f"{LABEL}.terms=[1.0 Z9]"], f"{LABEL}.terms="),
+        (["task.run=RUN", "observables=[total_spin,total_spin]"], "each name once"),
         (["task.run=RUN", "observables=3"], "observables=3 is not valid; valid: a list of names, or a mapping"),
         (["task.run=RUN", "observables={1a: pauli}"], "observables.1a"),
         (["task.run=RUN", "init_from=RUN"], "init_from="),

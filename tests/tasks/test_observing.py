@@ -9,7 +9,7 @@ from nqs_hpc.library import build
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.stats.jackknife import jackknife
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.tasks.observing import Tally, bins, observing
+from nqs_hpc.tasks.observing import Tally, _statistics, bins, observing
 from nqs_hpc.types import Local, Observable, Output, PauliString
 
 N = 6
@@ -140,3 +140,27 @@ def test_one_sigma_holds_two_thirds_of_a_hundred_evaluations(tilt):
     # 68 of 100, with a standard deviation of 4.7
     assert all(55 <= hit <= 82 for hit in hits.values()), hits
     assert 180 <= sum(hits.values()) <= 228, hits  # 60 to 76 % of all together
+
+
+def test_r_hat_is_that_of_each_result():
+    """Chains that stick at one sign of m disagree on m, and agree on m^2 and the Binder cumulant."""
+    rng = np.random.default_rng(0)
+    signs = np.where(np.arange(16) % 2, 1.0, -1.0)[:, None]
+    m = (signs * (0.8 + 0.1 * rng.normal(size=(16, 64)))).ravel()
+    moments = Observable(
+        Local(lambda ansatz: lambda frozen, s_BN: s_BN),
+        (Output("m"), Output("m2"), Output("binder")),
+        lambda means: {
+            "m": np.real(means[..., 0]),
+            "m2": np.real(means[..., 1]),
+            "binder": 1 - np.real(means[..., 2] / (3 * means[..., 1] ** 2)),
+        },
+        n_values=3,
+    )
+    values, w = np.stack([m, m**2, m**4], axis=1).astype(complex), np.full(len(m), 1 / len(m))
+    found = _statistics(values, w, 64, moments)
+    assert found["m"]["r_hat"] > 3 and found["m2"]["r_hat"] < 1.1 and found["binder"]["r_hat"] < 1.1
+    # a plain mean changes with each sample by its distance from it
+    plain = _statistics(values[:, 1:2], w, 64, ONE)[""]
+    for name in ("r_hat", "tau", "n_eff"):
+        assert found["m2"][name] == pytest.approx(plain[name], rel=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -29,7 +30,10 @@ class Magnetization(Observable):
         checks.choice("x", "y", "z"),
         "z: m, |m|, m2, m4 and the Binder cumulant; x, y: m alone, of spins 1/2; in units of Pauli matrices",
     )
-    staggered: bool = key(checks.boolean, "with the signs of the two sublattices")
+    staggered: bool = key(
+        checks.either("auto", checks.boolean),
+        "with the signs of the two sublattices; auto: along z in a sector, which fixes the plain sum",
+    )
 
     def resolved(self, context: Context, prefix: str) -> Self:
         values, words = context.hilbert.local_values, context.hamiltonian.words
@@ -37,13 +41,18 @@ class Magnetization(Observable):
             raise bad(prefix, self.name, f"another observable, such as formula: the sites hold {words}, not spins")
         if self.axis != "z" and set(values) != {1, -1}:
             raise bad(f"{prefix}.axis", self.axis, "z: the others are of spins 1/2")
-        if self.axis == "z" and not self.staggered and context.hilbert.total is not None:
+        given: object = self.staggered
+        is_fixed = self.axis == "z" and context.hilbert.total is not None
+        if given == "auto":
+            return dataclasses.replace(self, staggered=is_fixed).resolved(context, prefix)
+        if is_fixed and not given:
             why = f"sector={context.hilbert.total} fixes the sum of all spins"
-            raise bad(f"{prefix}.staggered", False, f"true, or sector=none: {why}")
-        if self.staggered:
+            raise bad(f"{prefix}.staggered", False, f"auto or true, or sector=none: {why}")
+        if given:
             found = one_line(f"{prefix}.staggered", True, lambda: bipartition(context.lattice))
             if found is None:
-                raise bad(f"{prefix}.staggered", True, "false: the nearest neighbours do not form two sublattices")
+                few = "a run with sector=none" if is_fixed else "false"
+                raise bad(f"{prefix}.staggered", True, f"{few}: the nearest neighbours do not form two sublattices")
         return self
 
     def make(self, pieces: Pieces) -> Functions:

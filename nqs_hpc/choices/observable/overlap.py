@@ -28,7 +28,7 @@ class Overlap(Observable):
     run: str = key(
         Check("exact, or the folder of a run, or one of its checkpoints step_….h5", checks.path.read),
         "run folder or checkpoint file of the other wave function, on the same sites; exact: the lowest eigenvector of "
-        "the Hamiltonian in the sector that is sampled",
+        "the Hamiltonian in the sector that is sampled, of symmetries too",
     )
 
     def resolved(self, context: Context, prefix: str) -> Self:
@@ -41,7 +41,8 @@ class Overlap(Observable):
         from nqs_hpc.observables.states import log_amplitudes
 
         if self.run == EXACT:
-            other = one_line("observables.LABEL.run", EXACT, lambda: exact_ground_state(pieces.operator, pieces.basis))
+            operator, basis, symmetry = pieces.operator, pieces.basis, pieces.symmetry
+            other = one_line("observables.LABEL.run", EXACT, lambda: exact_ground_state(operator, basis, symmetry))
         else:
             other = log_amplitudes(pieces.other("observables.LABEL.run", self.run), chunk=pieces.chunk)
         return overlap(pieces.basis, other, chunk=pieces.chunk)
