@@ -70,7 +70,7 @@ A peak that grows with the number of sites is order with that wave vector. At mo
 CORRELATIONS = """\
 What was measured for pairs of sites against their distance, that of the nearest image on a torus: the mean of all pairs
 of one distance, with the mean of their errors. Correlations that stay away from 0 at the largest distance are order; a
-decay as a power of the distance is the mark of a critical point. At most twelve points are drawn."""
+decay as a power of the distance is the mark of a critical point. One panel for each of at most twelve points."""
 COST = """\
 How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact energy,
 against the cost of the run. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""

@@ -1,25 +1,22 @@
-"""Arrays as pictures: what was measured at wave vectors over the Brillouin zone, correlations against distance."""
+"""Arrays as pictures: what was measured at wave vectors over the Brillouin zone, and of pairs against distance."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from nqs_hpc.report.arrays import MOST, MeasuredArray, measured_arrays
+from nqs_hpc.report.correlations import Correlations, correlation_sheet, correlations
 from nqs_hpc.report.figures import COLOURS, INK, MUTED, Panel, Sheet
 from nqs_hpc.report.groups import title
 from nqs_hpc.report.rows import ReadPoint
-from nqs_hpc.report.values import clean, count, section
+from nqs_hpc.report.values import clean, section
 from nqs_hpc.report.zone import distinct, folded, is_cell, outline, tiles, within
-from nqs_hpc.system.distances import distance
-from nqs_hpc.system.lattice import FACTORIES
 
 MOST_PANELS = 12
 MOST_VECTORS = 4096  # of a map
-MOST_SITES = 1024
 COLOUR_MAP = "viridis"  # even in lightness: it reads alike on screens, in grey and for the colour-blind
 LEVELS = 64
 DOT = "#a8a8a8"  # is seen on the darkest colour of the map and on the lightest, on any page
@@ -38,9 +35,9 @@ def arrays(found: list[ReadPoint]) -> ArrayPictures:
     """Pictures of at most twelve points that measured arrays, evenly chosen."""
     rows = [one.row for one in found]
     having = [one for one in found if one.row.final and one.row.state in ("done", "doubtful") and _has_arrays(one)]
-    chosen = [having[i] for i in np.unique(np.linspace(0, len(having) - 1, MOST_PANELS).astype(int))] if having else []
-    maps: list[Panel] = []
-    curves: list[Panel] = []
+    chosen = [having[i] for i in _evenly(len(having), MOST_PANELS)]
+    maps: list[list[Panel]] = []  # of each point
+    curves: list[tuple[str, list[Correlations]]] = []
     notes: list[str] = []
     troubles: list[str] = []
     others: dict[str, list[str]] = {}
@@ -48,32 +45,35 @@ def arrays(found: list[ReadPoint]) -> ArrayPictures:
         if isinstance(measured, str):
             troubles.append(f"{one.row.name}: {measured}")
             continue
+        own, pairs, name = [], [], title(one.row, rows)
         for array in measured:
-            name = ", ".join(filter(None, [title(one.row, rows), _label(array)]))
-            vertical = f"{_label(array)} [{array.unit}]" if array.unit else _label(array)
+            label = array.label or array.name
             if (draw := _over_zone(array)) is not None:
-                maps.append(Panel(name, vertical, draw))
-            elif (draw := _over_distance(array, one)) is not None:
-                curves.append(Panel(name, f"{vertical}, mean of all pairs", draw))
+                own.append(Panel(f"{name}, {label}", f"{label} [{array.unit}]" if array.unit else label, draw))
+            elif (curve := correlations(array, label, one)) is not None:
+                pairs.append(curve)
             else:
                 others.setdefault(array.name, []).append(one.row.name)
-    if len(having) > len(chosen):
-        notes.append(f"Drawn are {len(chosen)} of {len(having)} points; the report of one run draws its own.")
+        maps += [own] if own else []
+        curves += [(name, pairs)] if pairs else []
+    kept = maps
+    if sum(map(len, maps)) > MOST_PANELS:
+        kept = [maps[i] for i in _evenly(len(maps), max(1, MOST_PANELS // max(map(len, maps))))]
+    panels = [panel for own in kept for panel in own][:MOST_PANELS]
+    if len(having) > len(chosen) or len(kept) < len(maps):
+        notes.append(f"Maps are of {len(kept)} of {len(having)} points; the report of one run draws its own.")
     notes += [f"No picture of {name} ({', '.join(of)}): observables.h5 holds it." for name, of in others.items()][:MOST]
-    for what, panels in (("maps", maps), ("correlations", curves)):
-        if len(panels) > MOST_PANELS:
-            notes.append(f"{len(panels) - MOST_PANELS} more {what} are not drawn; the report of one run draws its own.")
-    sheets = (Sheet("maps", maps[:MOST_PANELS], []), Sheet("correlations", curves[:MOST_PANELS], []))
-    return ArrayPictures(*sheets, notes, troubles)
+    return ArrayPictures(Sheet("maps", panels, []), correlation_sheet(curves), notes, troubles)
+
+
+def _evenly(n: int, most: int) -> list[int]:
+    """Places of at most ``most`` of ``n`` things, the last among them."""
+    return sorted({n - 1 - round(i * n / min(n, most)) for i in range(min(n, most))}) if n else []
 
 
 def _has_arrays(one: ReadPoint) -> bool:
     told = section(one.traces.summary, "observables").values()
     return any(isinstance(entry, dict) and bool(entry.get("shape")) for entry in told)
-
-
-def _label(array: MeasuredArray) -> str:
-    return array.label or array.name
 
 
 def _over_zone(array: MeasuredArray) -> Callable[[Any], None] | None:
@@ -154,50 +154,6 @@ def _finish(axes: Any, coloured: Any, corners: np.ndarray, *, inside: bool) -> N
     bar = axes.figure.colorbar(coloured, cax=axes.inset_axes((1.05, 0.0, 0.06, 1.0)))
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelcolor=INK)
-
-
-def _over_distance(array: MeasuredArray, one: ReadPoint) -> Callable[[Any], None] | None:
-    """Correlations of all pairs of sites, averaged over pairs of one distance; None for what is none."""
-    n = len(array.value)
-    if array.value.shape != (n, n) or not 1 < n <= MOST_SITES or not {"sites", "positions"} & set(array.axes):
-        return None
-    if (apart_NN := _distances(one, n)) is None:
-        return None
-    r, group = np.unique(np.round(apart_NN[apart_NN > 0], 6), return_inverse=True)
-
-    def mean(values_NN: np.ndarray) -> np.ndarray:
-        found: np.ndarray = np.bincount(group, values_NN[apart_NN > 0]) / np.bincount(group)
-        return found
-
-    value = mean(array.value)
-    # the pairs are measured on the same samples: what their errors have in common does not average out
-    bars = None if array.error is None else mean(np.abs(array.error))
-
-    def draw(axes: Any) -> None:
-        axes.axhline(0.0, color=MUTED, linewidth=0.8)
-        axes.errorbar(r, value, yerr=bars, fmt="o-", color=COLOURS[0], markersize=3.5, capsize=2, linewidth=0.9)
-        axes.set_xlabel("distance [nearest-neighbour distances]")
-
-    return draw
-
-
-def _distances(one: ReadPoint, n: int) -> np.ndarray | None:
-    """The distances of all pairs of sites by the nearest image; None where the lattice is not one of ours."""
-    physics = section(section(one.traces.manifest, "physics"), "lattice")
-    extent, pbc = physics.get("extent"), physics.get("pbc")
-    make = FACTORIES.get(str(physics.get("name")))
-    if make is None or not isinstance(extent, list) or not isinstance(pbc, list):
-        return None
-    sides = [count(length) for length in extent]
-    known = [length for length in sides if length]
-    if len(known) < len(sides) or len(known) > 3 or prod(known) > n:
-        return None
-    try:
-        lattice = make(known, [bool(side) for side in pbc])
-    except ValueError:
-        return None
-    sites = np.arange(n)
-    return distance(lattice, sites[:, None], sites[None]) if lattice.n_sites == n else None
 
 
 def _colours() -> Any:
