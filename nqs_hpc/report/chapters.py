@@ -54,9 +54,9 @@ COUPLINGS = """\
 Final values against the coupling that was swept, a line for each size and ansatz; of several seeds the line goes
 through their mean. Dashed: the exact energy. In the error of the energy open symbols lie within the statistical error,
 which is drawn instead. Crosses: where the Binder cumulants of two sizes cross, an estimate of the critical coupling
-that drifts with the sizes. It is the zero of their difference, by a parabola through the four points around the change
-of sign; its error is that of the points, drawn many times from their error bars, and the distance from the straight
-line between the two nearest points, in quadrature. It includes no variational error."""
+that drifts with the sizes. It is the zero of their difference, by a parabola fitted (weighted least squares) to the
+four points around the change of sign; its error is that of the points, drawn many times from their error bars, and the
+distance from the straight line between the two nearest points, in quadrature. It includes no variational error."""
 STEP = """\
 Energy against variance before and after one Lanczos step (1 + αH)ψ of each wave function, and the straight line through
 both to zero variance: E∞ = E₁ − V₁ (E₀ − E₁)/(V₀ − V₁) (S. Sorella, Phys. Rev. B 64, 024512 (2001),

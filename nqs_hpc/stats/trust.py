@@ -142,6 +142,7 @@ def checks(
         "spectrum": _spectrum(line["energy"], error, known.bounds),
         **_exact(line["energy"], error, known.reference),
         "error": _error(error, scale),
+        "below_infinity": _below_infinity(line["energy"], error, known),
         "signs": _signs(line["energy"], known),
         "training": _training(line["energy"], error, known),
         "drift": _drift(known),
@@ -197,6 +198,19 @@ def _error(error: float, scale: float) -> Check:
     if error > LARGEST_ERROR * scale:
         why = "its error is comparable to the energy itself: local energies have heavy tails, or n is small"
         return found._replace(verdict=BAD, why=why)
+    return found
+
+
+def _below_infinity(energy: float, error: float, known: Known) -> Check:
+    """Of a state that should be the lowest: half of all states lie below the mean of all."""
+    if not known.n_sites:
+        return Check(None, None, GOOD, "what is measured need not be a ground state")
+    above = energy - known.e_infinity
+    found = Check(above / error if error else None, BELOW)
+    if above > BELOW * error and not near(energy, known.reference):
+        why = f"it lies above {known.e_infinity:.6g}, the mean energy of all states"
+        why += ", and no lowest one does but in a sector far from the others"
+        return found._replace(verdict=DOUBTFUL, why=why)
     return found
 
 

@@ -81,6 +81,7 @@ def with_outlier(height):
         ({"x_CL": chains(), "known": KNOWN._replace(reference=-19.9)}, {"below_exact": BAD}),
         ({"x_CL": chains(), "known": KNOWN._replace(reference=-23.0)}, {"distance_from_exact": BAD}),
         ({"x_CL": chains(), "known": KNOWN._replace(signs_off="hamiltonian.gauge")}, {"signs": DOUBTFUL}),
+        ({"x_CL": chains(), "known": KNOWN._replace(e_infinity=-30.0)}, {"below_infinity": DOUBTFUL}),
     ],
 )
 def test_each_fault_is_found_by_its_check_and_by_no_other(given, names):
