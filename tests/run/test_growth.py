@@ -73,6 +73,7 @@ def test_the_network_is_the_same_function_on_the_larger_lattice():
     assert two == pytest.approx(2 * float(one), rel=1e-12)
 
 
+@pytest.mark.slow  # the network as a function, and what is said, are tested apart
 def test_grown_from_4x4_to_6x6(tmp_path):
     words = [*CNN, "sampler.n_chains=32", "sampler.n_samples=256", "task.final_samples=256", "hamiltonian.h=2.5"]
 

@@ -25,7 +25,7 @@ class GroundState(Task):
     second_samples: int | Auto = key(
         checks.either("auto", checks.integer(least=0)),
         "samples of the second ensemble, from other starts and by other moves, that the final energy is compared with; "
-        "auto: a quarter of task.final_samples; 0: none",
+        "auto: a quarter of task.final_samples; at least 16 of each ladder; 0: none",
         physics=False,
     )
 
