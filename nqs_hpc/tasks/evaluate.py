@@ -30,7 +30,7 @@ from nqs_hpc.tasks.lines import energy_summary, rates
 from nqs_hpc.tasks.measurement import Shared, check_hashes
 from nqs_hpc.tasks.observing import BINS, Seen, name_of, observing, of_sums, results
 from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared
-from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, quantities, told
+from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, numbers, quantities, told
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.types import (
     Ansatz,
@@ -298,7 +298,7 @@ def evaluate(
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         n_sites, e_infinity = system.n_sites, system.e_infinity
         own = energy_summary(line, reference, n_sites=n_sites, e_infinity=e_infinity, n_samples=n_rows)
-        at = {one.label: one.key for one in own_quantities}
+        at = {one.label: one.key for one in numbers(observables)}
         newest = {name: {"mean": line.get(key), "error": line.get(f"{key}_error")} for name, key in at.items()}
         return own | {"observables": line.get("observables", newest)}
 
@@ -312,7 +312,6 @@ def evaluate(
             Program(draw, (key, state.params, chains)),
         ] + [Program(start, (chains,))] * fresh
 
-    own_quantities = quantities(observables)
     return Task(
         init=lambda: start(fresh_chains(purpose_key(seed, BEGIN), rank)),
         warmed=warmed,
@@ -324,7 +323,7 @@ def evaluate(
         finish=finish,
         summary=summary,
         impossible=lambda state: outside(state.chains, basis.hilbert),
-        shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *own_quantities),
+        shown=(Quantity("energy", "E", UNIT, "error", "energy_error"), *quantities(observables)),
         growing=("memory/values_TK", "memory/w_T"),
         programs=programs,
         jitted=(start, fresh_chains, draw, measure_jit, keep, everywhere, *(() if second is None else second.jitted)),

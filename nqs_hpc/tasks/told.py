@@ -11,6 +11,8 @@ from nqs_hpc.tasks.final import WORST_R_HAT, Final
 from nqs_hpc.tasks.observing import name_of
 from nqs_hpc.types import Observable, Output, Quantity, Result
 
+SHOWN = 3  # numbers of observables on a line of a terminal, beside the energy
+
 
 def line_of(numbers: Mapping[str, tuple[float, float]]) -> dict[str, float]:
     """Values and errors by name as a line of metrics.jsonl has them."""
@@ -63,7 +65,12 @@ def energy_result(final: Final, unit: str) -> Result:
 
 
 def quantities(observables: Mapping[str, Observable]) -> tuple[Quantity, ...]:
-    """Those results that are numbers, as a run displays them; their label is their name."""
+    """The first results that are numbers, as a run displays them; their label is their name. A report has all."""
+    return numbers(observables)[:SHOWN]
+
+
+def numbers(observables: Mapping[str, Observable]) -> tuple[Quantity, ...]:
+    """All results that are numbers."""
     return tuple(
         Quantity(f"observables.{name}", name, output.unit, "error", f"observables.{name}_error")
         for label, one in observables.items()
