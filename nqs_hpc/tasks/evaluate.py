@@ -307,9 +307,11 @@ def evaluate(
         chains = jax.eval_shape(fresh_chains, key, rank)
         state = jax.eval_shape(start, chains)
         _, samples, counts = jax.eval_shape(draw, key, state.params, chains)
+        of_second = [] if second is None else second.programs(state.params)
         return [
             Program(measure_jit, (state.params, samples, counts, rank)),
             Program(draw, (key, state.params, chains)),
+            *of_second,
         ] + [Program(start, (chains,))] * fresh
 
     return Task(

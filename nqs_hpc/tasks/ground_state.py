@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.trust import is_frozen
 from nqs_hpc.system.basis import Basis
@@ -238,6 +239,10 @@ def ground_state(
         good = state.memory.good._replace(params=params)
         return state._replace(params=params, memory=state.memory._replace(good=good))
 
+    def programs(*, fresh: bool) -> list[Program]:
+        found = functions.programs(fresh=fresh)
+        return found if second is None else [*found, *second.programs(jax.eval_shape(functions.init).params)]
+
     def retried(state: RunState) -> RunState:
         rejected = jnp.zeros_like(state.memory.rejected)
         return state._replace(memory=state.memory._replace(rejected=rejected))
@@ -255,7 +260,7 @@ def ground_state(
         impossible=lambda state: guard.why_impossible(state.memory) or outside(state.chains, hilbert),
         shown=(*SHOWN, *quantities(observables)),
         growing=(),
-        programs=functions.programs,
+        programs=programs,
         jitted=(*functions.jitted, measure, *(() if second is None else second.jitted)),
         functions=functions,
     )

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import own_purpose, purpose_key
 from nqs_hpc.sampler.moves import Mixture, Proposal
@@ -45,6 +46,7 @@ class SecondEnsemble(NamedTuple):
 
     run: Callable[[Tree, Energies, int, Callable[[], bool]], tuple[np.ndarray, int] | None]
     jitted: tuple[Any, ...]
+    programs: Callable[[Tree], list[Program]]  # shapes of the parameters -> the large one, with its arguments
 
 
 class Compared(NamedTuple):
@@ -120,7 +122,11 @@ def second_ensemble(
         e_RB = np.concatenate(found, axis=1)[:, :n_own]
         return e_RB.reshape(-1, length)[:n_chains].ravel(), length
 
-    return SecondEnsemble(run, (draw, init))
+    def programs(params: Tree) -> list[Program]:
+        key = jax.ShapeDtypeStruct((2,), np.uint32)
+        return [Program(draw, (key, params, jax.eval_shape(init, key, np.int32(comm.rank))))]
+
+    return SecondEnsemble(run, (draw, init), programs)
 
 
 def compared(
