@@ -1,5 +1,7 @@
 """All sectors of a lattice: their states add up to those of the space, and what H lacks is left out."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,13 @@ from nqs_hpc.parts.sectors import symmetries
 from nqs_hpc.system.characters import point_irreps
 from nqs_hpc.system.hilbert import bosons, dimension, spin_half
 from nqs_hpc.system.lattice import FACTORIES
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """The command sets what jax reads once: other tests of this process are not to find it."""
+    for name in ("JAX_ENABLE_X64", "JAX_PLATFORMS"):
+        monkeypatch.setenv(name, os.environ.get(name, "1" if name == "JAX_ENABLE_X64" else "cpu"))
 
 
 @pytest.mark.parametrize("group", ["translations", "space_group"])

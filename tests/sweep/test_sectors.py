@@ -1,5 +1,7 @@
 """`-m symmetrize=all`: a point for each sector, composed as if its keys had been written; what is refused."""
 
+import os
+
 import pytest
 
 from nqs_hpc.cli import sectors as listed
@@ -7,6 +9,14 @@ from nqs_hpc.cli.command import main
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.sweep import sectors
 from nqs_hpc.sweep.points import combinations, parsed_points
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch):
+    """The command sets what jax reads once: other tests of this process are not to find it."""
+    for name in ("JAX_ENABLE_X64", "JAX_PLATFORMS"):
+        monkeypatch.setenv(name, os.environ.get(name, "1" if name == "JAX_ENABLE_X64" else "cpu"))
+
 
 RING = ("hamiltonian=heisenberg", "lattice.length=6", "ansatz.dtype=complex")
 
