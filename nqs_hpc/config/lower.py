@@ -38,9 +38,9 @@ class Wave:
         return dataclasses.replace(config, ansatz=self.ansatz, symmetrize=self.symmetrize, precision=self.precision)
 
 
-def plain_config(key: str, path: str, names: Sequence[str]) -> dict[str, Any]:
-    """Some keys of the config.yaml of a run, given by its folder or one of its checkpoints; InputError where it cannot
-    be read.
+def plain_config(key: str, path: str, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """The config.yaml of a run, or some of its keys, given by its folder or one of its checkpoints; InputError where it
+    cannot be read.
     """
     place = Path.cwd() / path
     folder = place.parent.parent if place.is_file() and place.suffix == ".h5" else place
@@ -48,7 +48,7 @@ def plain_config(key: str, path: str, names: Sequence[str]) -> dict[str, Any]:
         plain = reading.parse_yaml(reading.data(folder / "config.yaml", reading.SETTINGS))
         if not isinstance(plain, dict):
             raise ValueError("config.yaml holds no keys")
-        return {name: plain[name] for name in names if name in plain}
+        return plain if names is None else {name: plain[name] for name in names if name in plain}
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or printable(str(error), 300)
         raise bad(key, path, f"the folder of a run, or one of its checkpoints (config.yaml: {why})") from None

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from nqs_hpc.config.compose import from_plain
 from nqs_hpc.config.identity import differences, physics
+from nqs_hpc.config.lower import plain_config
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job import checkpoint
@@ -26,12 +26,8 @@ def other_state(key: str, value: str, hilbert: Hilbert, make: Callable[[Config],
     Every rank reads the files. Raises InputError of ``key``, one line, where there is no such run, or it does not fit;
     and for networks whose class is imported, since what a file names is not run.
     """
-    place = Path.cwd() / value
-    folder = place.parent.parent if place.is_file() and place.suffix == ".h5" else place
+    plain = plain_config(key, value)
     try:
-        plain = reading.parse_yaml(reading.data(folder / "config.yaml", reading.SETTINGS))
-        if not isinstance(plain, dict):
-            raise ValueError("config.yaml holds no keys")
         config = from_plain(plain)
         if config.ansatz.runs_code:
             raise ValueError(f"its ansatz={config.ansatz.name} would run code that the run names")
@@ -39,7 +35,7 @@ def other_state(key: str, value: str, hilbert: Hilbert, make: Callable[[Config],
         if space.n_sites != hilbert.n_sites or space.local_values != hilbert.local_values:
             its, own = (f"{len(one.local_values)} states on each of {one.n_sites} sites" for one in (space, hilbert))
             raise ValueError(f"it has {its}, and this one {own}")
-        stored = checkpoint.read(place)
+        stored = checkpoint.read(Path.cwd() / value)
         if changed := differences(stored.meta.get("physics", {}), physics(config)):
             raise ValueError(f"{stored.path} is of other physics than its config.yaml: {'; '.join(changed)}")
         ansatz, basis = make(config)

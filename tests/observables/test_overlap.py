@@ -56,7 +56,8 @@ def test_another_run_in_another_basis(run):
             {"f": {"name": "overlap", "run": str(run)}}
         )
     with pytest.raises(
-        InputError, match=r"observables\.LABEL\.run=nowhere is not valid; valid: a run folder with checkpoints"
+        InputError,
+        match=r"observables\.LABEL\.run=nowhere is not valid; valid: the folder of a run, or one of its checkpoints",
     ):
         wave.measure({"f": {"name": "overlap", "run": "nowhere"}})
 
