@@ -348,5 +348,7 @@ class Task(NamedTuple):
     programs: Callable[..., list[Any]]  # fresh: bool -> the large programs with their arguments, largest first
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
     functions: Any = None  # the compiled pieces of a step, for those who time them
+    # state -> what was measured so far, for observables.h5 of a run that goes on or was stopped; rank 0 alone calls it
+    results: Callable[[RunState], tuple[Result, ...]] = lambda state: ()
     # a state of `init` with what other runs have left: parameters of each, and what its sampler has learnt or None
     beside: Callable[[RunState, list[Tree], list[Tree | None]], RunState] | None = None

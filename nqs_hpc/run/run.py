@@ -18,7 +18,6 @@ from nqs_hpc.job import (
     lock,
     log,
     manifest,
-    observables_file,
     progress,
     slurm,
     tensorboard,
@@ -153,10 +152,7 @@ def run(
         )
         if former is not None and not outcome.final:
             summary = kept_final(former, summary)
-        if outcome.results:
-            n_samples, step = summary.get("n_samples"), int(outcome.state.step)
-            facts = {"n_samples": n_samples, "n_sites": parts.lattice.n_sites, "step": step}
-            observables_file.save(folder, outcome.results, facts)
+        about.save_results(folder, outcome.state, outcome.results or task.results(outcome.state), summary)
         files.write_json(folder / "summary.json", summary)
         if outcome.final and code != lifecycle.DONE:
             files.remove(folder / "DONE")

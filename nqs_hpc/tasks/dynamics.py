@@ -409,6 +409,7 @@ def dynamics(
         shown=trajectory.shown(quantities(observables), real=is_real),
         growing=tuple(f"memory/course/{name}" for name in trajectory.GROWING),
         programs=programs,
+        results=lambda state: trajectory.series(state.memory.course, observables),
         jitted=(first_jit, moved, put, everywhere, measure, *functions.jitted),
         functions=functions,
     )

@@ -105,8 +105,10 @@ def measured(course: Course, energy: tuple[float, float], results: Sequence[Resu
 
 
 def series(course: Course, observables: Mapping[str, Observable]) -> tuple[Result, ...]:
-    """All that was measured so far, each with the times as its first axis."""
+    """All that was measured so far, each with the times as its first axis; () before the first time."""
     n = int(course.n_measured)
+    if n == 0:
+        return ()
     times_g = np.asarray(course.times_G)[:n]
 
     def one(column: Column) -> Result:
