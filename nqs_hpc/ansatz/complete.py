@@ -25,6 +25,7 @@ def complete(
     modulus: Ansatz | None = None,
     whole: bool = False,
     conditionals: Conditionals | None = None,
+    shifted: Callable[[Tree, Array], Tree] | None = None,
 ) -> Ansatz:
     """The ansatz whose ratios are those of ``attempt(frozen, s_N, cache, move) -> (log ratio, attempted)``.
 
@@ -65,6 +66,7 @@ def complete(
         modulus=modulus,
         whole=whole,
         conditionals=conditionals,
+        shifted=shifted,
     )
 
 

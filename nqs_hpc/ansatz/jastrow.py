@@ -86,5 +86,10 @@ def jastrow(
         d = jnp.where(accepted, move.deltas, 0).astype(param_dtype)
         return h_N + d @ frozen.w[move.sites]
 
+    def shifted(params: JastrowParams, fields_N: Array) -> JastrowParams:
+        return params._replace(a=params.a + fields_N.astype(param_dtype))
+
     kind: Kind = "real" if dtype == "real" else "holomorphic"
-    return complete(init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance)
+    return complete(
+        init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance, shifted=shifted
+    )

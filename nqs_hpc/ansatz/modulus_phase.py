@@ -70,6 +70,12 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
             phase.advance(frozen.phase, s_N, cache.phase, move, tried.phase, accepted),
         )
 
+    def shifted(params: ModulusPhase, fields_N: Array) -> ModulusPhase:
+        assert modulus.shifted is not None and phase.shifted is not None
+        fields_N = fields_N.astype(jnp.complex128)
+        return ModulusPhase(modulus.shifted(params.modulus, fields_N.real), phase.shifted(params.phase, fields_N.imag))
+
+    has_fields = modulus.shifted is not None and phase.shifted is not None
     return complete(
         init,
         log_psi,
@@ -85,7 +91,9 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
             log_psi=lambda params, s_N: modulus.log_psi(params.modulus, s_N),
             freeze=lambda params: modulus.freeze(params.modulus),
             factors=None,
+            shifted=None,
         ),
+        shifted=shifted if has_fields else None,
     )
 
 

@@ -221,6 +221,10 @@ def rbm(
         units = moved(frozen, cache.units, index(taken))
         return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
 
+    def shifted(params: RBMParams, fields_N: Array) -> RBMParams:
+        assert params.a is not None
+        return params._replace(a=params.a + fields_N.astype(param_dtype))
+
     # d log psi / dw = s (x) tanh(theta), d log psi / da = s, d log psi / db = tanh(theta)
     leaves = ((0, 1), (0,), (1,)) if bias else ((0, 1),)
 
@@ -238,6 +242,7 @@ def rbm(
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
+        shifted=shifted if bias else None,
     )
 
 

@@ -31,6 +31,7 @@ from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.stats.chains import widened
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import trajectory
+from nqs_hpc.tasks.beginning import compared, comparing, unresolved
 from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.lines import energy_summary, metrics
 from nqs_hpc.tasks.measurement import check_hashes
@@ -58,7 +59,9 @@ from nqs_hpc.types import (
 )
 
 CHAINS, BEGIN = "samples", "begin"  # chains as they are, and as they were at the beginning of the step under way
+FIRST_STATE = "first"  # chains of the state at the beginning of the trajectory
 FIRST, WARM_UP, SAMPLE = (own_purpose(f"dynamics: {what}") for what in ("chains", "warm-up", "samples"))
+SAMPLE_FIRST = own_purpose("dynamics: samples of the first state")
 
 
 class Memory(NamedTuple):
@@ -85,7 +88,8 @@ class Arrival(NamedTuple):
     """What was found at new parameters."""
 
     examined: Examined
-    results: tuple[Result, ...]  # at a time of output
+    results: list[Result]  # at a time of output
+    said: dict[str, str]  # of these, by a name for each kind
 
 
 def dynamics(
@@ -107,15 +111,20 @@ def dynamics(
     observables: Mapping[str, Observable] = MappingProxyType({}),
     start: Callable[[Tree], Tree] = lambda params: params,
     is_driven: bool = False,
+    kick: Callable[[Tree], Tree] | None = None,
 ) -> Task:
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``is_real``: real time; else
     imaginary. ``start``: random parameters -> those to begin with. ``is_driven``: whether H depends on time.
+    ``kick``: parameters -> those of the state that it makes of the first one, whichever that is.
     """
     rank = np.int32(comm.rank)
     factor = 1j if is_real else 1.0
     functions = velocity(ansatz, operator, sampler, projection, comm, factor=factor, chunk=chunk, memory=memory)
-    seen = observing(ansatz, [], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
+    of_now = {label: one for label, one in observables.items() if one.between is None}
+    seen = observing(ansatz, [], of_now, sampler, comm, basis=basis, chunk=chunk, memory=memory)
     measure = jax.jit(seen.measure)
+    compare = comparing(ansatz, observables, sampler, comm)
+    of_beginning = () if compare is None else (compare.measure,)
     times = times_of_output(t_end, spacing)
     n_values = trajectory.columns(observables)[-1].at.stop
     n_stages, steps = integrator.n_stages, integrator.steps
@@ -130,7 +139,7 @@ def dynamics(
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
         form = flat(params, ansatz.kind)
         kept = Memory(
-            course=trajectory.fresh(len(times), n_values),
+            course=trajectory.fresh(len(times), n_values, None if compare is None else params),
             stage=jnp.int32(0),
             attempt=jnp.int32(0),
             dt=jnp.float64(steps.first),
@@ -144,7 +153,8 @@ def dynamics(
             n_at_floor=jnp.int32(0),
             is_stuck=jnp.bool_(False),
         )
-        return strong(RunState(jnp.int32(0), params, {CHAINS: chains, BEGIN: chains}, kept))
+        own = {CHAINS: chains, BEGIN: chains} | ({} if compare is None else {FIRST_STATE: chains})
+        return strong(RunState(jnp.int32(0), params, own, kept))
 
     first_jit = jax.jit(first_state)
 
@@ -161,10 +171,18 @@ def dynamics(
     everywhere = jax.jit(comm.max)  # what ranks decide from equal numbers, they decide alike
 
     def warmed(state: RunState) -> RunState:
+        state = begun(state)
         chains = state.chains[CHAINS]
         for call in range(sampler.warmup_calls):
             chains, _, _ = functions.draw(purpose_key(seed, WARM_UP, stage=call), state.params, chains)
-        return state._replace(chains={CHAINS: chains, BEGIN: chains})
+        return state._replace(chains=dict.fromkeys(state.chains, chains))
+
+    def begun(state: RunState) -> RunState:
+        """At its first parameters, whichever they are."""
+        params = state.params if kick is None else kick(state.params)
+        course = state.memory.course
+        course = course if compare is None else course._replace(beginning=params)
+        return state._replace(params=params, memory=state.memory._replace(course=course))
 
     def turn(state: RunState) -> tuple[RunState, Record | None]:
         begun = clock.monotonic()
@@ -183,7 +201,7 @@ def dynamics(
         slopes_SP, is_finite = put(kept.slopes_SP, stage, slope_P)
         good = bool(is_finite) and math.isfinite(float(batch.estimate.variance))
         state = state._replace(
-            chains={CHAINS: chains, BEGIN: state.chains[BEGIN]},
+            chains=state.chains | {CHAINS: chains},
             memory=kept._replace(slopes_SP=slopes_SP, n_velocities=kept.n_velocities + 1, stage=jnp.int32(stage + 1)),
         )
         spent["sample_s"] += sampled - begun
@@ -202,7 +220,7 @@ def dynamics(
         spent["seconds"] += clock.monotonic() - begun
         of_line = (state.memory, found, batch, shared.counts, info, dict(spent))
         spent.update(dict.fromkeys(spent, 0.0))
-        return state, Record(lambda: line(*of_line), lambda line: messages(state.memory, line))
+        return state, Record(lambda: line(*of_line), lambda line: messages(state.memory, found.said, line))
 
     def stepped(state: RunState) -> RunState:
         """With the length of the step under way; and where all its stages are known, and there is no error to weigh,
@@ -272,7 +290,7 @@ def dynamics(
         kept = kept._replace(
             stage=jnp.int32(1), attempt=kept.attempt + 1, n_rejected=kept.n_rejected + 1, dt=jnp.float64(dt)
         )
-        return state._replace(chains={CHAINS: state.chains[BEGIN], BEGIN: state.chains[BEGIN]}, memory=kept)
+        return state._replace(chains=state.chains | {CHAINS: state.chains[BEGIN]}, memory=kept)
 
     def arrived(
         state: RunState, params: Tree, samples: Samples, counts: dict[str, Array], batch: Batch, slope_P: Array
@@ -292,17 +310,28 @@ def dynamics(
             dt=float(kept.led),
         )
         n = int(course.n_measured)
-        results: tuple[Result, ...] = ()
+        results: list[Result] = []
+        said: dict[str, str] = {}
+        all_chains = state.chains
         if n < len(times) and float(course.time) == times[n]:
-            if observables:
+            if of_now:
                 tally = Tally(seen, sampler)
                 tally.add(measure(params, samples, counts, rank)[0])
-                results = tuple(tally.results())
+                results += tally.results()
+            if compare is not None:
+                key = purpose_key(seed, SAMPLE_FIRST, int(state.step))
+                chains, then, _ = functions.draw(key, course.beginning, all_chains[FIRST_STATE])
+                all_chains = all_chains | {FIRST_STATE: chains}
+                sums = jax.device_get(compare.measure(params, course.beginning, samples, then, rank))
+                both = compared(compare, *sums)
+                said, results = unresolved(compare, both, sampler.n_samples), [*results, *both]
             error = widened(float(batch.estimate.error), np.asarray(batch.e_loc_A), sampler.chain_length)
-            course = trajectory.measured(course, (energy, error), results)
-        own = state.chains[CHAINS] if adapt is None else adapt(state.chains[CHAINS], batch.e_loc_A)
+            course = trajectory.measured(course, observables, (energy, error), results)
+        own = all_chains[CHAINS] if adapt is None else adapt(all_chains[CHAINS], batch.e_loc_A)
         memory = kept._replace(course=course)
-        return RunState(state.step + 1, state.params, {CHAINS: own, BEGIN: own}, memory), Arrival(examined, results)
+        return RunState(state.step + 1, state.params, all_chains | {CHAINS: own, BEGIN: own}, memory), Arrival(
+            examined, results, said
+        )
 
     def line(
         kept: Memory,
@@ -332,8 +361,9 @@ def dynamics(
         }
         return of_time | whole | line_of(numbers_of(found.results))
 
-    def messages(kept: Memory, line: dict[str, Any]) -> list[str]:
+    def messages(kept: Memory, said: dict[str, str], line: dict[str, Any]) -> list[str]:
         found = said_of(line, limits, integrator, at_floor=int(kept.n_at_floor) > 0)
+        found |= {label: f"t={line['time']:.6g}: {text}" for label, text in said.items()}
         new = [text for name, text in found.items() if name not in told]
         told.update(found)
         return new
@@ -410,6 +440,6 @@ def dynamics(
         growing=tuple(f"memory/course/{name}" for name in trajectory.GROWING),
         programs=programs,
         results=lambda state: trajectory.series(state.memory.course, observables),
-        jitted=(first_jit, moved, put, everywhere, measure, *functions.jitted),
+        jitted=(first_jit, moved, put, everywhere, measure, *functions.jitted, *of_beginning),
         functions=functions,
     )

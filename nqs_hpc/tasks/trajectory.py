@@ -17,7 +17,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqs_hpc.tasks.observing import name_of
-from nqs_hpc.types import Observable, Output, Quantity, Result
+from nqs_hpc.types import Observable, Output, Quantity, Result, Tree
 
 UNIT = "units of the couplings"
 UNIT_OF_TIME = "1 / units of the couplings"
@@ -37,6 +37,7 @@ class Course(NamedTuple):
     drift: Array  # of the energy from that
     bound: Array  # on the distance in Hilbert space to the exact trajectory: the integral of sqrt(r^2 Var(H))
     rate: Array  # sqrt(r^2 Var(H)) at the last line
+    beginning: Tree  # the first parameters where an observable compares with them, else None
     scatter: Array  # sum of (noise dt)^2: the square of what the noise of the velocities may have added to the distance
 
 
@@ -63,7 +64,7 @@ def times_of_output(t_end: float, spacing: float) -> list[float]:
     return [round(k * spacing, DIGITS) for k in range(round(t_end / spacing) + 1)]
 
 
-def fresh(n_times: int, n_values: int) -> Course:
+def fresh(n_times: int, n_values: int, beginning: Tree = None) -> Course:
     return Course(
         time=jnp.float64(0),
         n_measured=jnp.int32(0),
@@ -74,6 +75,7 @@ def fresh(n_times: int, n_values: int) -> Course:
         bound=jnp.float64(0),
         rate=jnp.float64(0),
         drift=jnp.float64(0),
+        beginning=beginning,
         scatter=jnp.float64(0),
     )
 
@@ -91,10 +93,14 @@ def strayed(course: Course, *, r2: float, noise: float, variance: float, energy:
     )
 
 
-def measured(course: Course, energy: tuple[float, float], results: Sequence[Result]) -> Course:
+def measured(
+    course: Course, observables: Mapping[str, Observable], energy: tuple[float, float], results: Sequence[Result]
+) -> Course:
     """With what was found at a time of output: value and error of the energy, and the results of all observables."""
-    values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in results)])
-    errors = np.concatenate([[energy[1]], *(np.ravel(one.error) for one in results)])
+    by_name = {one.name: one for one in results}
+    ordered = [by_name[column.name] for column in columns(observables)[1:]]
+    values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in ordered)])
+    errors = np.concatenate([[energy[1]], *(np.ravel(one.error) for one in ordered)])
     row = int(course.n_measured)
     return course._replace(
         n_measured=jnp.int32(row + 1),

@@ -61,6 +61,11 @@ class Ansatz:
         """Whether the shapes of its parameters depend on the size of the lattice, so that they fit no other size."""
         return False
 
+    def has_fields(self, *, complex_: bool) -> bool:
+        """Whether its parameters hold a field a_i s_i of each site, complex or real (`types.Ansatz.shifted`)."""
+        del complex_
+        return False
+
     def own_symmetry(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry | None:
         """The sector that keys of this ansatz choose, in place of `symmetrize`; raises InputError."""
         del lattice, basis, prefix

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Observable:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
+    of_trajectories: ClassVar[bool] = False  # whether it compares the state of a trajectory with its first one
     place: ClassVar[str] = "observables.LABEL"  # where a choice stands
 
     few_values: ClassVar[int] = 1  # values of each sample that are kept to the end, at most; 0 where sums are kept

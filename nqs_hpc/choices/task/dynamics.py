@@ -10,6 +10,8 @@ from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
 from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.choices.task import _kick
+from nqs_hpc.choices.task._kick import Kick, check_kick, kicked
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
@@ -32,6 +34,7 @@ class Dynamics(Task):
     prefix: ClassVar[str] = "dynamics-"
     optimizes: ClassVar[bool] = False
     measures: ClassVar[bool] = True
+    has_beginning: ClassVar[bool] = True
     time: Literal["real", "imaginary"] = key(checks.choice("real", "imaginary"), "exp(-i H t), or exp(-H t)")
     t_end: float = key(
         checks.positive,
@@ -40,6 +43,12 @@ class Dynamics(Task):
     )
     spacing: float = key(
         checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
+    )
+    kick: Kick | None = key(
+        _kick.check,
+        "psi(0) is multiplied by exp(-i strength s_site) at the start: the spins then show the response to sigma^z of "
+        "that site",
+        physics="given",
     )
     integrator: Integrator = inner(
         "integrator",
@@ -72,6 +81,8 @@ class Dynamics(Task):
         if self.time == "real" and context.ansatz.row_size() == 1:
             why = "a positive or signed wave function cannot evolve in real time"
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.kick is not None:
+            check_kick(self.kick, context)
         n = self.t_end / self.spacing
         if abs(n - round(n)) > MULTIPLE * n or round(n) < 1:
             raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
@@ -165,4 +176,5 @@ class Dynamics(Task):
             memory=pieces.memory,
             observables=pieces.observables(),
             is_driven=pieces.operator.at is not None,
+            kick=None if self.kick is None else kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites),
         )
