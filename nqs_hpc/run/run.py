@@ -26,7 +26,7 @@ from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts.reference import short_line
-from nqs_hpc.report.plots import energy_png
+from nqs_hpc.report.plots import pictures
 from nqs_hpc.run.final import evaluated, finish, kept_final
 from nqs_hpc.run.loop import Outcome, loop
 from nqs_hpc.run.record import Description, config_text
@@ -159,7 +159,7 @@ def run(
         show.close()
         if last is not None:
             try:
-                energy_png(folder)
+                pictures(folder)
             except ValueError as error:  # no matplotlib here: the run does not need it
                 show.say(str(error))
         manifest.end(
