@@ -118,9 +118,11 @@ def site_map(array: MeasuredArray) -> Draw | None:
 
 def colour_bar(axes: Any, drawn: Any) -> None:
     """The bar that says what a colour means, in the right part of the panel."""
+    from matplotlib.ticker import MaxNLocator
+
     place = axes.get_position()
-    axes.set_position((place.x0, place.y0, 0.84 * place.width, place.height))
-    bar = axes.figure.colorbar(drawn, cax=axes.inset_axes((1.05, 0.0, 0.06, 1.0)))
+    axes.set_position((place.x0, place.y0, 0.8 * place.width, place.height))
+    bar = axes.figure.colorbar(drawn, cax=axes.inset_axes((1.05, 0.0, 0.06, 1.0)), ticks=MaxNLocator(nbins=4))
     bar.outline.set_visible(False)
     bar.ax.tick_params(colors=MUTED, labelcolor=INK)
 

@@ -43,8 +43,11 @@ def compared(found: list[ReadPoint]) -> Compared:
         head: str, vertical: str, of: Callable[[ReadPoint, Trajectory, bool], Curve | None], **more: Any
     ) -> Panel:
         pairs = [(colours[names[id(one)]].colour, one, found) for one, found in drawn]
-        measured = [(curve, colour) for colour, one, found in pairs if (curve := of(one, found, False)) is not None]
-        exact = [(curve, colour) for colour, one, found in pairs if (curve := of(one, found, True)) is not None]
+        pairs = [(colour, one, found) for colour, one, found in pairs if of(one, found, False) is not None]
+        measured, exact = (
+            [(curve, colour) for colour, one, found in pairs if (curve := of(one, found, is_exact)) is not None]
+            for is_exact in (False, True)
+        )
         return Panel(head, vertical, curves(measured, exact, **more))
 
     legend = [key._replace(marker="") for key in colours.values()]
