@@ -28,4 +28,10 @@ class Jastrow(Ansatz):
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.jastrow import jastrow
 
-        return jastrow(lattice.n_sites, dtype=self.dtype, init_scale=self.init_scale, float_dtype=float_dtype)
+        return jastrow(
+            lattice.n_sites,
+            dtype=self.dtype,
+            init_scale=self.init_scale,
+            local_values=basis.hilbert.local_values,
+            float_dtype=float_dtype,
+        )
