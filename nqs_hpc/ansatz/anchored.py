@@ -52,7 +52,7 @@ def anchored(net: Ansatz, fields_N: NDArray[Any], *, local_values: tuple[int, ..
         return theta_0()
 
     def log_phi(x_N: Array, a_N: NDArray[np.complex128]) -> Array:
-        """sum_i a_i x_i over real numbers in the last axis; phases are those of x - 1, so that upper values have none."""
+        """sum_i a_i x_i, of real x; phases are those of x - 1, so that upper values have none."""
         size = jnp.sum(x_N * a_N.real.astype(x_N.dtype), axis=-1)
         return size if kind == "real" else jax.lax.complex(size, jnp.sum((x_N - 1) * a_N.imag.astype(x_N.dtype), -1))
 

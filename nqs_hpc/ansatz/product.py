@@ -1,10 +1,10 @@
 """What networks need to be a product state (`system.product_states`) from which they can move.
 
 Hidden units on single sites. A unit of strength r on site i multiplies psi by cosh(r x_i) = cosh(r): a constant, to
-the bit, whatever r. Its log-derivative by the weight to another site k is tanh(r) x_k x_i, and that of its bias tanh(r) x_i,
-so units on all sites put all pairs of sites among the log-derivatives. Units of strength 0, in which psi is the same
-state, have none of them, and neither their force nor their velocity: an RBM stays there for all times. Units of equal
-strength on one site have equal velocities and stay equal, so no two strengths are the same.
+the bit, whatever r. Its log-derivative by the weight to another site k is tanh(r) x_k x_i, that by its bias
+tanh(r) x_i, so units on all sites put all pairs of sites among the log-derivatives. Units of strength 0, in which psi
+is the same state, have none of them: such an RBM stays a product state for all times. Units of equal strength on one
+site have equal velocities and stay equal, so no two strengths are the same.
 """
 
 from __future__ import annotations

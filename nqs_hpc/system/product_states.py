@@ -106,7 +106,7 @@ def why_outside(along_N: NDArray[np.int8], hilbert: Hilbert) -> str:
     else:
         found = _has_state_with(fixed, hilbert)
     total = "" if hilbert.total is None else f" of total {hilbert.total}"
-    return "" if found else f"a state that has a part in the space{total}, to which it is orthogonal"
+    return "" if found else f"a state with a part in the space{total}, to which this one is orthogonal"
 
 
 def _has_state_with(fixed: dict[int, int], hilbert: Hilbert) -> bool:
@@ -143,6 +143,8 @@ def character(
     With d_i = flip a_{perm(i)} - a_i the quotient is exp(sum_i d_i x_i): one number if d_i is a multiple of i pi, and
     where a total is fixed, if all d_i of its sites are the same up to such multiples.
     """
+    if not fields_N.any():
+        return 1.0
     d_N = flip * fields_N[perm] - fields_N
     for sites, total in groups(hilbert):
         d = d_N[list(sites)]

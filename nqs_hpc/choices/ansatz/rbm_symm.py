@@ -16,6 +16,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.product_states import TINY, reduced
 from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz as Functions
 
@@ -48,6 +49,13 @@ class RbmSymm(Ansatz):
 
     def is_of_one_size(self) -> bool:
         return True
+
+    def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
+        moved = fields_N[translations(lattice)]
+        if np.abs(reduced(moved - fields_N[None])).max() > TINY:
+            return "a state that is the same in all cells, as rbm_symm is"
+        why = _keys.why_no_phases(self.dtype, fields_N, basis)
+        return why or _keys.why_no_units(self.bias, fields_N, basis)
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.rbm_symm import rbm_symm
