@@ -229,10 +229,9 @@ def rbm(
         middle, half = affine(local_values)
         if not bias and (a_N.any() or middle):
             raise ValueError("without biases the network is even in all values: bias=true")
-        w = np.zeros((n_sites, n_hidden), param_dtype)
         r_M = strengths(n_hidden, param_dtype) / half
-        w[sites_of_units(n_sites, n_hidden), np.arange(n_hidden)] = r_M
-        of_units = RBMParams(jnp.asarray(w), None, None)
+        w = jnp.zeros((n_sites, n_hidden), param_dtype)
+        of_units = RBMParams(w.at[sites_of_units(n_sites, n_hidden), np.arange(n_hidden)].set(r_M), None, None)
         if not bias:
             return of_units
         return of_units._replace(a=jnp.asarray(a_N / half, param_dtype), b=jnp.asarray(-middle * r_M, param_dtype))

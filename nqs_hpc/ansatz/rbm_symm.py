@@ -105,12 +105,12 @@ def rbm_symm(
         middle, half = affine(local_values)
         if not bias and (a_N.any() or middle):
             raise ValueError("without biases the network is even in all values: bias=true")
-        w = np.zeros((n_features, n_sites), param_dtype)
         r_M = strengths(n_features, param_dtype) / half
-        w[np.arange(n_features), first_Z[np.arange(n_features) % len(first_Z)]] = r_M
+        features = np.arange(n_features)
+        w = jnp.zeros((n_features, n_sites), param_dtype).at[features, first_Z[features % len(first_Z)]].set(r_M)
         if not bias:
-            return RBMSymmParams(jnp.asarray(w), None, None)
+            return RBMSymmParams(w, None, None)
         a = jnp.asarray(a_N[first_Z] / half, param_dtype)
-        return RBMSymmParams(jnp.asarray(w), a, jnp.asarray(-middle * r_M, param_dtype))
+        return RBMSymmParams(w, a, jnp.asarray(-middle * r_M, param_dtype))
 
     return full._replace(init=init, log_psi=log_psi, freeze=freeze, factors=None, product_state=product_state)

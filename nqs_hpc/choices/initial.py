@@ -6,7 +6,8 @@ excited atom is there. Where the space has a fixed total it is the projection on
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.product_states import NAMES, ProductState, in_basis, named, of_angles, why_outside
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.pieces import Pieces
 
 # a name, the angles theta and phi of all sites, or those of each
 State = str | tuple[float, float] | tuple[tuple[float, float], ...]
@@ -82,3 +86,17 @@ def fields(key: str, given: State, bias: float, lattice: Lattice, basis: Basis) 
             key, given, f"a product state of sites with two values, or {basis.key}=false: signs are none of those"
         )
     return a_N
+
+
+def begin_with(pieces: Pieces, given: State, bias: float) -> Callable[[Any], Any]:
+    """What makes of random parameters those of the state. InputError where the ansatz, as it is summed over a group, is
+    none of that sector.
+    """
+    import jax
+
+    a_N = fields("task.initial", given, bias, pieces.lattice, pieces.basis)
+    of_fields = pieces.ansatz.product_state
+    if of_fields is None:
+        raise bad("task.initial", given, "null: with the keys of symmetrize this ansatz is no product state")
+    one_line("task.initial", given, lambda: jax.eval_shape(lambda: of_fields(a_N)))
+    return lambda params: of_fields(a_N)
