@@ -96,7 +96,6 @@ def begin_with(pieces: Pieces, given: State, bias: float) -> Callable[[Any], Any
 
     a_N = fields("task.initial", given, bias, pieces.lattice, pieces.basis)
     of_fields = pieces.ansatz.product_state
-    if of_fields is None:
-        raise bad("task.initial", given, "null: with the keys of symmetrize this ansatz is no product state")
+    assert of_fields is not None, "a choice whose `why_not` is empty can be a product state"
     one_line("task.initial", given, lambda: jax.eval_shape(lambda: of_fields(a_N)))
     return lambda params: of_fields(a_N)

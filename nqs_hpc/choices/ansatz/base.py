@@ -67,7 +67,7 @@ class Ansatz:
         """
         del fields_N, lattice, basis
         able = "rbm, rbm_symm, jastrow, modulus_phase of two of them, or ansatz=anchored ansatz.net"
-        return f"null with ansatz={self.name}, which is no product state exactly; one with ansatz={able}={self.name}"
+        return f"null with ansatz={self.name}, which can be none exactly; one with ansatz={able}={self.name}"
 
     def own_symmetry(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry | None:
         """The sector that keys of this ansatz choose, in place of `symmetrize`; raises InputError."""
