@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from nqs_hpc.choices import initial
+from nqs_hpc.choices import initial as starts
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
@@ -43,9 +43,9 @@ class Dynamics(Task):
     spacing: float = key(
         checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
     )
-    initial: initial.State | None = key(
-        checks.optional(initial.state),
-        f"the product state at time 0: {initial.DOC}; null: random parameters, or those of init_from",
+    initial: starts.State | None = key(
+        checks.optional(starts.state),
+        f"the product state at time 0: {starts.DOC}; null: random parameters, or those of init_from",
     )
     initial_bias: float = key(
         checks.positive,
@@ -102,14 +102,14 @@ class Dynamics(Task):
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
 
-    def _check_start(self, given: initial.State, context: Context) -> None:
+    def _check_start(self, given: starts.State, context: Context) -> None:
         """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
         hamiltonian, lattice = context.hamiltonian, context.lattice
         basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
-        a_N = initial.fields("task.initial", given, self.initial_bias, lattice, basis)
+        a_N = starts.fields("task.initial", given, self.initial_bias, lattice, basis)
         if why := context.ansatz.why_not(a_N, lattice, basis):
             raise bad("task.initial", given, why)
-        state = initial.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
+        state = starts.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
         if state.along_N.all() and not hamiltonian.joins(lattice):
             why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
             raise bad("task.initial", given, f"a state that is not along z: {why}")
@@ -177,7 +177,7 @@ class Dynamics(Task):
 
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
-            begin["start"] = initial.begin_with(pieces, given, self.initial_bias)
+            begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
         return dynamics(
             pieces.ansatz,
             pieces.operator,
