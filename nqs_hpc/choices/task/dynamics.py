@@ -68,8 +68,8 @@ class Dynamics(Task):
     )
     solver: Literal["auto", "parameters", "samples", "cholesky", "cg"] = key(
         checks.choice("auto", "parameters", "samples", "cholesky", "cg"),
-        "eigenvalues in the space of parameters or of samples; auto: the smaller; cholesky (parameters) and cg "
-        "(matrix-free) take diag_shift alone",
+        "eigenvalues in the space of parameters or of samples; auto: the smaller, or cg where neither fits into "
+        "memory_gib; cholesky (parameters) and cg (matrix-free) take diag_shift alone",
         physics=False,
     )
     stop_at_error: float | None = key(
@@ -141,6 +141,8 @@ class Dynamics(Task):
             return self.solver
         n = min(size.n_rows, size.n_parameters)
         if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and what LAPACK needs beside them
+            if self.diag_shift > 0 and self.cut in ("auto", None) and self.signal_to_noise is None:
+                return "cg"
             gib = 8.0 * n * n * wide / 2**30
             valid = f"cg with a task.diag_shift, or memory_gib of {gib:.1f}: the matrix of {n} rows does not fit"
             raise bad("task.solver", "auto", valid)
