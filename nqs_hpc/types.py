@@ -96,6 +96,10 @@ class Ansatz(NamedTuple):
     conditionals: Conditionals | None = None  # where the wave function is autoregressive
     # params, fields a_N -> the parameters of psi(s) prod_i exp(a_i s_i), where they exist; real fields of a real ansatz
     shifted: Callable[[Tree, Array], Tree] | None = None
+    # complex fields a_N, plain numbers -> parameters whose psi(s) is prod_i exp(a_i x_i) but for a constant, x_i = +1
+    # for the upper and -1 for the lower of two local values, and whose log-derivatives hold pairs of sites; ValueError,
+    # one line, for fields that it cannot have
+    product_state: Callable[[NDArray[Any]], Tree] | None = None
 
 
 class Operator(NamedTuple):

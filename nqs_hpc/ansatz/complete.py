@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.types import Ansatz, Conditionals, Factors, Kind, Move, Tree
 
@@ -26,6 +28,7 @@ def complete(
     whole: bool = False,
     conditionals: Conditionals | None = None,
     shifted: Callable[[Tree, Array], Tree] | None = None,
+    product_state: Callable[[NDArray[Any]], Tree] | None = None,
 ) -> Ansatz:
     """The ansatz whose ratios are those of ``attempt(frozen, s_N, cache, move) -> (log ratio, attempted)``.
 
@@ -67,6 +70,7 @@ def complete(
         whole=whole,
         conditionals=conditionals,
         shifted=shifted,
+        product_state=product_state,
     )
 
 

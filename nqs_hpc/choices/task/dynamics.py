@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from nqs_hpc.choices import initial as starts
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
@@ -15,6 +16,7 @@ from nqs_hpc.choices.task._kick import Kick, check_kick, kicked
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
+from nqs_hpc.system.basis import Basis
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -44,6 +46,14 @@ class Dynamics(Task):
     spacing: float = key(
         checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
     )
+    initial: starts.State | None = key(
+        checks.optional(starts.state),
+        f"the product state at time 0: {starts.DOC}; null: random parameters, or those of init_from",
+    )
+    initial_bias: float = key(
+        checks.positive,
+        "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
+    )
     kick: Kick | None = key(
         _kick.check,
         "psi(0) is multiplied by exp(-i strength s_site) at the start: the spins then show the response to sigma^z of "
@@ -67,8 +77,8 @@ class Dynamics(Task):
     )
     solver: Literal["auto", "parameters", "samples", "cholesky", "cg"] = key(
         checks.choice("auto", "parameters", "samples", "cholesky", "cg"),
-        "eigenvalues in the space of parameters or of samples; auto: the smaller; cholesky (parameters) and cg "
-        "(matrix-free) take diag_shift alone",
+        "eigenvalues in the space of parameters or of samples; auto: the smaller, or cg where neither fits into "
+        "memory_gib; cholesky (parameters) and cg (matrix-free) take diag_shift alone",
         physics=False,
     )
     stop_at_error: float | None = key(
@@ -83,6 +93,8 @@ class Dynamics(Task):
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
         if self.kick is not None:
             check_kick(self.kick, context)
+        if self.initial is not None:
+            self._check_start(self.initial, context)
         n = self.t_end / self.spacing
         if abs(n - round(n)) > MULTIPLE * n or round(n) < 1:
             raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
@@ -100,6 +112,21 @@ class Dynamics(Task):
         elif self.cut is None and self.diag_shift == 0:
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
+
+    def _check_start(self, given: starts.State, context: Context) -> None:
+        """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
+        hamiltonian, lattice = context.hamiltonian, context.lattice
+        basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
+        a_N = starts.fields("task.initial", given, self.initial_bias, lattice, basis)
+        if why := context.ansatz.why_not(a_N, lattice, basis):
+            raise bad("task.initial", given, why)
+        state = starts.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
+        if state.along_N.all() and not hamiltonian.joins(lattice):
+            why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
+            raise bad("task.initial", given, f"a state that is not along z: {why}")
+
+    def start(self) -> tuple[str, Any] | None:
+        return None if self.initial is None else ("task.initial", self.initial)
 
     @property
     def total_steps(self) -> None:
@@ -125,6 +152,8 @@ class Dynamics(Task):
             return self.solver
         n = min(size.n_rows, size.n_parameters)
         if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and what LAPACK needs beside them
+            if self.diag_shift > 0 and self.cut in ("auto", None) and self.signal_to_noise is None:
+                return "cg"
             gib = 8.0 * n * n * wide / 2**30
             valid = f"cg with a task.diag_shift, or memory_gib of {gib:.1f}: the matrix of {n} rows does not fit"
             raise bad("task.solver", "auto", valid)
@@ -159,6 +188,9 @@ class Dynamics(Task):
         from nqs_hpc.tasks.dynamics import dynamics
         from nqs_hpc.tasks.straying import Limits
 
+        begin: dict[str, Any] = {}
+        if (given := self.initial) is not None:
+            begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
         return dynamics(
             pieces.ansatz,
             pieces.operator,
@@ -177,4 +209,5 @@ class Dynamics(Task):
             observables=pieces.observables(),
             is_driven=pieces.operator.at is not None,
             kick=None if self.kick is None else kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites),
+            **begin,
         )
