@@ -22,6 +22,7 @@ from nqs_hpc.system.wave_vectors import wave_vectors
 MOST_PANELS = 12
 MOST_SITES = 1024
 MOST_CURVES = 6  # wave vectors of a lattice in two or three dimensions
+OF_ONE = "which is right of an eigenstate of the flip of all spins, and of others for small angles"
 UNIT_OF_OMEGA = "units of the couplings"
 
 
@@ -92,10 +93,8 @@ def _spectra(kicked: list[_Kicked]) -> tuple[list[Panel], list[str], list[Legend
             else:
                 draw, legend = _curves(waves.q_QD, spectrum)
                 panels.append(Panel(one.name, "S(q, ω)", draw))
-        how = (
-            "from two opposite kicks" if opposite else "from one kick, right for eigenstates even under the flip of all"
-        )
-        notes.append(f"{one.name}: S(q, ω) {how} spins; peaks are {2 * np.pi / times[-1]:.2g} wide.")
+        how = "from two opposite kicks" if opposite else f"from one kick, {OF_ONE}"
+        notes.append(f"{one.name}: S(q, ω) {how}; peaks are {2 * np.pi / times[-1]:.2g} wide.")
     return panels, notes, legend
 
 
