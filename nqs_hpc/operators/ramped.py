@@ -151,6 +151,25 @@ def _mixed(form: _Form, factors: Sequence[Any], of_corners: Sequence[Array]) -> 
     return jnp.asarray(total)
 
 
+def _factors(form: _Form, couplings: Sequence[Coupling], time: Array) -> list[Any]:
+    """P(c(t)) of each product."""
+    values = [one.at(time) for one in couplings]
+    return [math.prod([values[i] for i in P], start=1.0) for P in form.products]
+
+
+def _weight(form: _Form, couplings: Sequence[Coupling], corner: int) -> Callable[[Array], Array]:
+    """What the operator at a corner counts in H(t)."""
+
+    def weight(time: Array) -> Array:
+        factors = _factors(form, couplings, time)
+        return sum(
+            factor * (sign / divisor)
+            for factor, sign, divisor in zip(factors, form.signs_PC[:, corner], form.divisors_P, strict=True)
+        )
+
+    return weight
+
+
 def _agree(
     form: _Form,
     corners: tuple[Operator, ...],
@@ -191,11 +210,11 @@ def _combined(
 ) -> Operator:
     is_real = all(one.is_real for one in corners)
     is_hermitian = corners[0].is_hermitian
+    terms = tuple((_weight(form, couplings, c), corner) for c, corner in enumerate(corners))
     somes = [one.connected_some for one in corners if one.connected_some is not None]
 
     def at(time: Array | float) -> Operator:
-        values = [one.at(jnp.asarray(time, jnp.float64)) for one in couplings]
-        factors: list[Any] = [math.prod([values[i] for i in P], start=1.0) for P in form.products]
+        factors = _factors(form, couplings, jnp.asarray(time, jnp.float64))
 
         def diagonal(s_N: Array) -> Array:
             return _mixed(form, factors, [one.diagonal(s_N) for one in corners])
@@ -220,6 +239,7 @@ def _combined(
             is_hermitian=is_hermitian,
             at=at,
             connected_some=connected_some if somes else None,
+            terms=terms,
             **facts,
         )
 
