@@ -59,8 +59,8 @@ class _Sum(NamedTuple):
 
     def mean(self, time: float, psi_D: Vector) -> float:
         weights_K = self.factors(np.array([time]))[:, 0]
-        parts = [np.vdot(psi_D, _product(matrix, psi_D)).real for matrix in self.matrices]
-        return float(weights_K @ parts)
+        parts = [np.sum((psi_D.conj() * (matrix @ psi_D)).real) for matrix in self.matrices]
+        return float(np.sum(weights_K * parts))
 
 
 def evolution(
@@ -81,7 +81,7 @@ def evolution(
         raise ValueError("evolution of an operator that is not Hermitian does not keep the norm")
     whole = _sum_of(operator, hilbert)
     psi_D = np.asarray(psi_D, dtype=np.complex128)
-    psi_D = psi_D / np.linalg.norm(psi_D)
+    psi_D = psi_D / _norm(psi_D)
     now, shortest = times[0], SHORTEST * (times[-1] - times[0])
     low, high, before_K = 0.0, 0.0, np.zeros(0)
     for time in times:
@@ -98,7 +98,7 @@ def evolution(
                 coefficients_Kj = _secants(whole, now, dt)
             center = (low + high) / 2
             psi_D = _step(whole, coefficients_Kj, center, -dt if imaginary else -1j * dt, psi_D)
-            psi_D = psi_D / np.linalg.norm(psi_D)
+            psi_D = psi_D / _norm(psi_D)
             if not imaginary:
                 psi_D = psi_D * np.exp(-1j * center * dt)
             now = time if time - now <= dt * (1 + 1e-12) else now + dt
@@ -116,11 +116,11 @@ def _step(whole: _Sum, coefficients_Kj: NDArray[np.float64], center: float, x_dt
             mixed = F_j[0] * terms[0]
             for F, term in zip(F_j[1:], terms[1:], strict=False):
                 mixed += F * term
-            slope += _product(matrix, mixed)
+            slope += matrix @ mixed
         n += 1
         terms = [slope * (x_dt / n), *terms[: coefficients_Kj.shape[1] - 1]]
         total += terms[0]
-        size = float(np.linalg.norm(terms[0]))
+        size = _norm(terms[0])
         if max(before, size) < VANISHED:
             return total
 
@@ -158,17 +158,19 @@ def _levels(whole: _Sum, weights_K: NDArray[np.float64]) -> tuple[float, float]:
 
 def _sum_of(operator: Operator, hilbert: Hilbert) -> _Sum:
     if operator.at is None:
-        return _Sum([sparse_matrix(operator, hilbert)], lambda times_T: np.ones((1, len(times_T))))
+        return _Sum([_matrix(operator, hilbert)], lambda times_T: np.ones((1, len(times_T))))
     terms = operator.terms
     assert terms, "an operator that depends on time is a sum"
     of_one = jax.jit(jax.vmap(lambda time: jnp.stack([jnp.real(jnp.asarray(factor(time))) for factor, _ in terms])))
-    matrices = [sparse_matrix(term, hilbert) for _, term in terms]
+    matrices = [_matrix(term, hilbert) for _, term in terms]
     return _Sum(matrices, lambda times_T: np.asarray(of_one(jnp.asarray(times_T, jnp.float64))).T)
 
 
-def _product(matrix: csr_matrix, psi_D: Vector) -> Vector:
-    if np.iscomplexobj(matrix.data):
-        return np.asarray(matrix @ psi_D)
-    # real and imaginary part side by side: SciPy would make a real matrix complex, each time
-    planes_D2 = np.ascontiguousarray(psi_D).view(np.float64).reshape(-1, 2)
-    return np.ascontiguousarray(matrix @ planes_D2).view(np.complex128)[:, 0]
+def _matrix(operator: Operator, hilbert: Hilbert) -> csr_matrix:
+    """Complex: SciPy would make a real one complex in each product with a complex vector."""
+    return sparse_matrix(operator, hilbert).astype(np.complex128)
+
+
+def _norm(psi_D: Vector) -> float:
+    """Without BLAS, whose threads get in the way of each other where other ranks wait on the same cores."""
+    return float(np.sqrt(np.sum(psi_D.real**2 + psi_D.imag**2)))
