@@ -244,6 +244,23 @@ class Batch(NamedTuple):
     estimate: Estimate
 
 
+class Projected(NamedTuple):
+    """The direction d in parameter space that minimises ||X d - eps||^2, regularised; the same on every rank.
+
+    X holds the weighted, centred rows of log-derivatives, eps the residuals of the local values of a Batch
+    (`gradient.jacobian`). A step of a ground state goes along -d; so does time, dtheta/dt = -d, imaginary time with
+    the local energies as they are, real time with i times them.
+    """
+
+    direction_P: Array  # as `gradient.flat` joins parameters
+    force_P: Array  # X^dagger eps
+    info: dict[str, Array]
+
+
+# (params, batch, step, last direction or None) -> Projected; collective
+Projection = Callable[..., Projected]
+
+
 class Update(NamedTuple):
     """``init(params) -> state``; ``step(params, state, batch, step, scale) -> (delta, state, info)``.
 

@@ -96,6 +96,9 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         lambda: {label: one.make(pieces) for label, one in config.observables.measured.items()},
         config.observables.every,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
+        plan.solver,
+        plan.blocks,
+        config.precision.solve,
         lambda: others,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,12 +12,24 @@ from numpy.typing import NDArray
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import Examples
+from nqs_hpc.choices.optimizer.base import Optimizer
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
     from nqs_hpc.types import Task as Functions
+    from nqs_hpc.update.cost import Size
+
+
+class Solving(Protocol):
+    """How a choice wants linear systems solved: `choices.optimizer.base.Optimizer` says what each means."""
+
+    def asked_solver(self) -> str | None: ...
+
+    def asked_blocks(self) -> int | str | None: ...
+
+    def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -65,6 +77,10 @@ class Task:
     def level(self) -> int:
         """Which level of the sector it looks for, counted with multiplicity from 0."""
         return 0
+
+    def solving(self, optimizer: Optimizer) -> Solving | None:
+        """What answers how linear systems are solved; None where there are none."""
+        return optimizer if self.optimizes else None
 
     @property
     def total_steps(self) -> int | None:
