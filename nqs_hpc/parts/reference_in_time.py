@@ -28,6 +28,7 @@ from nqs_hpc.types import Result, Tree
 
 SECONDS = 60.0  # that it may take
 CHUNK = 2**12  # states evaluated at a time
+MOST_TIMES = 256  # of a trajectory: curves are drawn through them
 
 
 def exact_trajectory(
@@ -67,6 +68,13 @@ def exact_trajectory(
         reached = f"ends at {found['times'][-1]:g}" if found["times"] else "has no times"
         found["left_out"] = f"the exact trajectory {reached}: more would take longer than {seconds:g} s"
     return found
+
+
+def thinned(times: Sequence[float]) -> list[float]:
+    """At most ``MOST_TIMES`` + 1 of the times: the first and the last, and others evenly before that."""
+    stride = -(-len(times) // MOST_TIMES)
+    found = list(times[(len(times) - 1) % stride :: stride])
+    return found if found[0] == times[0] else [times[0], *found]
 
 
 def amplitudes(parts: Parts, params: Tree) -> NDArray[np.complex128]:

@@ -73,6 +73,12 @@ class Task:
         made = hamiltonian.make(lattice, signs_N)
         return made, (made,)
 
+    def course(self) -> tuple[tuple[float, ...], bool] | None:
+        """The times of a trajectory, which go up from its beginning, and whether they are imaginary; None of a task that
+        evolves nothing.
+        """
+        return None
+
     @property
     def level(self) -> int:
         """Which level of the sector it looks for, counted with multiplicity from 0."""

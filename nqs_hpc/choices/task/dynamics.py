@@ -116,6 +116,11 @@ class Dynamics(Task):
     ) -> tuple[Operator, tuple[Operator, ...]]:
         return _ramp.operators(hamiltonian, lattice, signs_N, self.ramp)
 
+    def course(self) -> tuple[tuple[float, ...], bool]:
+        from nqs_hpc.tasks.trajectory import times_of_output
+
+        return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
+
     @property
     def total_steps(self) -> None:
         return None
