@@ -164,11 +164,12 @@ def _table(name: str, file: str) -> list[list[Any]]:
         why = getattr(error, "strerror", None) or str(error)
         raise Invalid(name, file, f"{_TABLE} ({reading.printable(str(why), 300)})") from None
     rows: list[list[Any]] = []
+    width = 0
     for count, line in enumerate(content.splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
-        if len(words) < 2 or (rows and len(words) != width):
+        if len(words) < 2 or width not in (0, len(words)):
             raise Invalid(name, file, f"{_TABLE}; line {count} is {reading.printable(line, 60)!r}")
         width = len(words)
         rows.append([words[0], words[1] if width == 2 else words[1:]])
@@ -189,7 +190,7 @@ def _number(name: str, given: Any, value: Any, valid: str) -> float:
     try:
         return float(_finite.read(value))
     except Invalid:
-        raise Invalid(name, given, f"{valid}; {reading.printable(str(value), 40)} is no finite number") from None
+        raise Invalid(name, given, f"{valid}; {reading.printable(str(value), 40)} is not one") from None
 
 
 ramp = Check(

@@ -8,8 +8,8 @@ psi(t + u dt) = sum_n c_n u^n,
     c_(n+1) = x dt / (n + 1) sum_k M_k sum_j F_kj c_(n-j),
 
 summed until its terms vanish. So each order costs a product with each M_k, however the f_k move, and of a constant H it
-is the series of the exponential (A. Jorba and M. Zou, Exp. Math. 14, 99 (2005), for such series in general). Steps are
-as long as a fixed fraction of 1 / |H|, and as the polynomials fit; a kink is closed in by halving.
+is the series of the exponential. Of such series in general: A. Jorba and M. Zou, Exp. Math. 14, 99 (2005). Steps are as
+long as a fixed fraction of 1 / |H|, and as the polynomials fit; a kink is closed in by halving.
 """
 
 from __future__ import annotations

@@ -21,10 +21,16 @@ def config(*words):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["task.ramp={hh: [[0, 1]]}"], "task.ramp.hh=[[0.0, 1.0]] is not valid: hamiltonian=ising has no key hh; did you"),
+        (
+            ["task.ramp={hh: [[0, 1]]}"],
+            "hh=[[0.0, 1.0]] is not valid: hamiltonian=ising has no key hh; did you mean h",
+        ),
         (["task.ramp={gauge: [[0, 1]]}"], "for couplings of hamiltonian=ising, which are numbers: J, h, g"),
         (["task.ramp={h: [[0, 1], [0, 2]]}"], "task.ramp.h=[[0, 1], [0, 2]] is not valid; valid: times that go up"),
-        (["task.ramp={h: [[0, [1, 2]]]}"], "task.ramp.h=[[0.0, [1.0, 2.0]]] is not valid; valid: for each value a number"),
+        (
+            ["task.ramp={h: [[0, [1, 2]]]}"],
+            ".h=[[0.0, [1.0, 2.0]]] is not valid; valid: for each value a number",
+        ),
         (["task.ramp.h.mean=1", "task.ramp.h.omega=2"], "amplitude is missing"),
         (["hamiltonian=rydberg", "task.ramp={V: [[0, 1], [1, -1]]}"], "task.ramp.V=[[0.0, 1.0], [1.0, -1.0]] is not"),
         (["hamiltonian=rydberg", "task.ramp={cutoff: [[0, 1], [1, 2]]}"], "which are numbers: Omega, delta, V"),

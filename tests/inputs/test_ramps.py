@@ -14,7 +14,11 @@ def read(given):
 
 
 def test_normal_forms_are_read_again():
-    given = {"h": [["0", 6.09], [2, 0]], "J": [[0, [1, 0]], [2, [1, 0.5]]], "g": {"mean": 0, "amplitude": 1, "omega": 2}}
+    given = {
+        "h": [["0", 6.09], [2, 0]],
+        "J": [[0, [1, 0]], [2, [1, 0.5]]],
+        "g": {"mean": 0, "amplitude": 1, "omega": 2},
+    }
     found = read(given)
     assert dict(found.entries)["h"] == Linear((0.0, 2.0), (6.09, 0.0))
     assert dict(found.entries)["g"] == Cosine(0.0, 1.0, 2.0, 0.0)
@@ -55,9 +59,9 @@ def test_a_table_is_kept_by_what_it_holds(tmp_path):
         ({"h": [[1, 1], [0.5, 2]]}, "times that go up, and 0.5 comes after 1"),
         ({"h": []}, "task.ramp.h=[] is not valid"),
         ({"h": 3}, "task.ramp.h=3 is not valid"),
-        ({"h": [[0, "x"]]}, "x is no finite number"),
-        ({"h": [[0, math.nan]]}, "nan is no finite number"),
-        ({"h": [[math.inf, 1]]}, "inf is no finite number"),
+        ({"h": [[0, "x"]]}, "x is not one"),
+        ({"h": [[0, math.nan]]}, "nan is not one"),
+        ({"h": [[math.inf, 1]]}, "inf is not one"),
         ({"h": [[0, 1], [1, [1, 2]]]}, "the same number of them at each time"),
         ({"h": [[0, 1, 2]]}, "task.ramp.h=[[0, 1, 2]] is not valid"),
         ({"h": {"mean": 1, "amplitude": 1}}, "omega is missing"),

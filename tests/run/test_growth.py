@@ -97,6 +97,7 @@ def test_grown_from_4x4_to_6x6(tmp_path):
     assert refused.count("\n") == 1 and "weight in step_00000040.h5 is float64 (9, 1, 4)" in refused
 
 
+PAIR = ["lattice.length=2", "lattice.pbc=false"]
 HEISENBERG = ["hamiltonian=heisenberg", "lattice.length=8"]
 
 
@@ -128,7 +129,12 @@ def test_other_signs_of_basis_states_are_refused(before, now, line):
         ([*HEISENBERG, "hamiltonian.delta=0.5"], [*HEISENBERG, "hamiltonian.delta=2"]),
         # of the other sublattice: the same up to a factor in a sector of one total
         (
-            ["hamiltonian=pauli", "lattice.length=2", "lattice.pbc=false", "hamiltonian.terms=['1.0 X0 X1','1.0 Y0 Y1']"],
+            [
+                "hamiltonian=pauli",
+                "lattice.length=2",
+                "lattice.pbc=false",
+                "hamiltonian.terms=['1.0 X0 X1','1.0 Y0 Y1']",
+            ],
             ["hamiltonian=heisenberg", "lattice.length=2", "lattice.pbc=false"],
         ),
     ],

@@ -74,8 +74,14 @@ class Task:
         return made, (made,)
 
     def course(self) -> tuple[tuple[float, ...], bool] | None:
-        """The times of a trajectory, which go up from its beginning, and whether they are imaginary; None of a task that
+        """The times of a trajectory, going up from its beginning, and whether they are imaginary; None of a task that
         evolves nothing.
+        """
+        return None
+
+    def start(self) -> tuple[str, Any] | None:
+        """The key and its value that say which state the job begins with, in place of random parameters and of those
+        that ``init_from`` names; None: neither.
         """
         return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.choices import initial
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.integrator.base import Integrator
@@ -19,6 +20,7 @@ from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.ramps import Ramp, ramp
+from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -55,6 +57,14 @@ class Dynamics(Task):
         "table of lines TIME VALUE; or {h: {mean: 1, amplitude: 0.3, omega: 2, phase: 0}}, a cosine; {}: none",
         physics="given",
     )
+    initial: initial.State | None = key(
+        checks.optional(initial.state),
+        f"the product state at time 0: {initial.DOC}; null: random parameters, or those of init_from",
+    )
+    initial_bias: float = key(
+        checks.positive,
+        "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
+    )
     integrator: Integrator = inner(
         "integrator",
         "task.integrator",
@@ -86,6 +96,8 @@ class Dynamics(Task):
         if self.time == "real" and context.ansatz.row_size() == 1:
             why = "a positive or signed wave function cannot evolve in real time"
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.initial is not None:
+            self._check_start(self.initial, context)
         n = self.t_end / self.spacing
         if abs(n - round(n)) > MULTIPLE * n or round(n) < 1:
             raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
@@ -120,6 +132,21 @@ class Dynamics(Task):
         from nqs_hpc.tasks.trajectory import times_of_output
 
         return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
+
+    def _check_start(self, given: initial.State, context: Context) -> None:
+        """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
+        hamiltonian, lattice = context.hamiltonian, context.lattice
+        basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
+        a_N = initial.fields("task.initial", given, self.initial_bias, lattice, basis)
+        if why := context.ansatz.why_not(a_N, lattice, basis):
+            raise bad("task.initial", given, why)
+        state = initial.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
+        if state.along_N.all() and not hamiltonian.joins(lattice):
+            why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
+            raise bad("task.initial", given, f"a state that is not along z: {why}")
+
+    def start(self) -> tuple[str, Any] | None:
+        return None if self.initial is None else ("task.initial", self.initial)
 
     @property
     def total_steps(self) -> None:
@@ -179,6 +206,9 @@ class Dynamics(Task):
         from nqs_hpc.tasks.dynamics import dynamics
         from nqs_hpc.tasks.straying import Limits
 
+        begin: dict[str, Any] = {}
+        if (given := self.initial) is not None:
+            begin["start"] = initial.begin_with(pieces, given, self.initial_bias)
         return dynamics(
             pieces.ansatz,
             pieces.operator,
@@ -196,4 +226,5 @@ class Dynamics(Task):
             memory=pieces.memory,
             observables=pieces.observables(),
             is_driven=pieces.operator.at is not None,
+            **begin,
         )
