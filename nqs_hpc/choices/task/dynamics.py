@@ -132,8 +132,6 @@ class Dynamics(Task):
 
         return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
 
-    def _check_start(self, given: initial.State, context: Context) -> None:
-
     def _check_start(self, given: starts.State, context: Context) -> None:
         """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
         hamiltonian, lattice = context.hamiltonian, context.lattice
