@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.polynomial import chebyshev
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_matrix
 
 from nqs_hpc.operators.exact import sparse_matrix
@@ -66,7 +66,7 @@ class _Sum(NamedTuple):
 def evolution(
     operator: Operator,
     hilbert: Hilbert,
-    psi_D: NDArray[np.complexfloating],
+    psi_D: ArrayLike,
     times: Sequence[float],
     *,
     imaginary: bool = False,
@@ -80,8 +80,8 @@ def evolution(
     if not operator.is_hermitian:
         raise ValueError("evolution of an operator that is not Hermitian does not keep the norm")
     whole = _sum_of(operator, hilbert)
-    psi_D = np.asarray(psi_D, dtype=np.complex128)
-    psi_D = psi_D / _norm(psi_D)
+    psi: Vector = np.asarray(psi_D, dtype=np.complex128)
+    psi = psi / _norm(psi)
     now, shortest = times[0], SHORTEST * (times[-1] - times[0])
     low, high, before_K = 0.0, 0.0, np.zeros(0)
     for time in times:
@@ -97,12 +97,12 @@ def evolution(
             if coefficients_Kj is None:  # a kink, or worse
                 coefficients_Kj = _secants(whole, now, dt)
             center = (low + high) / 2
-            psi_D = _step(whole, coefficients_Kj, center, -dt if imaginary else -1j * dt, psi_D)
-            psi_D = psi_D / _norm(psi_D)
+            psi = _step(whole, coefficients_Kj, center, -dt if imaginary else -1j * dt, psi)
+            psi = psi / _norm(psi)
             if not imaginary:
-                psi_D = psi_D * np.exp(-1j * center * dt)
+                psi = psi * np.exp(-1j * center * dt)
             now = time if time - now <= dt * (1 + 1e-12) else now + dt
-        yield Instant(time, psi_D, whole.mean(time, psi_D))
+        yield Instant(time, psi, whole.mean(time, psi))
 
 
 def _step(whole: _Sum, coefficients_Kj: NDArray[np.float64], center: float, x_dt: complex, psi_D: Vector) -> Vector:

@@ -79,8 +79,8 @@ def ramped(make: Make, couplings: Sequence[Coupling], hilbert: Hilbert) -> Rampe
         raise ValueError(f"{k} numbers depend on time: from 1 to {MOST_AFFINE} can")
     sizes = [_size(one, FRACTIONS[i]) for i, one in enumerate(couplings)]
     rng = np.random.default_rng(0)
-    s_BN = some_states(hilbert, rng)
-    s_BN = jnp.asarray(np.concatenate([base_state(hilbert)[None], s_BN[members(hilbert, s_BN)]])[:STATES])
+    found = some_states(hilbert, rng)
+    s_BN = jnp.asarray(np.concatenate([base_state(hilbert)[None], found[members(hilbert, found)]])[:STATES])
     between = [tuple(float(a * x) for a, x in zip(sizes, rng.uniform(-1, 1, k), strict=True)) for _ in range(2)]
     forms = [_affine(sizes)] + ([_multilinear(sizes)] if 1 < k <= MOST_MULTILINEAR else [])
     third = [make(point) for point in between]

@@ -41,7 +41,8 @@ def check_signs(config: Config, before: Mapping[str, Any]) -> None:
     which = our_key.rpartition(".")[2]
     for value in (True, False) if which in _keys(type(config.hamiltonian)) else ():
         try:
-            tried = dataclasses.replace(config.hamiltonian, **{which: value}).resolved(config.lattice.make())
+            changed: dict[str, Any] = {which: value}
+            tried = dataclasses.replace(config.hamiltonian, **changed).resolved(config.lattice.make())
         except InputError:
             continue
         if _same(_signs(tried, config.lattice.make()), other, config.sector):
