@@ -139,6 +139,7 @@ def dynamics(
 
     def first_state(chains: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
+        params = params if kick is None else kick(params)
         form = flat(params, ansatz.kind)
         kept = Memory(
             course=trajectory.fresh(len(times), n_values, None if compare is None else params),
@@ -173,18 +174,10 @@ def dynamics(
     everywhere = jax.jit(comm.max)  # what ranks decide from equal numbers, they decide alike
 
     def warmed(state: RunState) -> RunState:
-        state = begun(state)
         chains = state.chains[CHAINS]
         for call in range(sampler.warmup_calls):
             chains, _, _ = functions.draw(purpose_key(seed, WARM_UP, stage=call), state.params, chains)
         return state._replace(chains=dict.fromkeys(state.chains, chains))
-
-    def begun(state: RunState) -> RunState:
-        """At its first parameters, whichever they are."""
-        params = state.params if kick is None else kick(state.params)
-        course = state.memory.course
-        course = course if compare is None else course._replace(beginning=params)
-        return state._replace(params=params, memory=state.memory._replace(course=course))
 
     def turn(state: RunState) -> tuple[RunState, Record | None]:
         begun = clock.monotonic()
@@ -411,7 +404,10 @@ def dynamics(
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
         del learnt
-        return state._replace(params=params)
+        params = params if kick is None else kick(params)
+        course = state.memory.course
+        course = course if compare is None else course._replace(beginning=params)
+        return state._replace(params=params, memory=state.memory._replace(course=course))
 
     def programs(*, fresh: bool) -> list[Program]:
         chains = jax.eval_shape(sampler.init, jax.ShapeDtypeStruct((2,), np.uint32), rank)
