@@ -66,7 +66,8 @@ def in_space(found: list[ReadPoint]) -> InSpace:
 
 
 def _spectra(kicked: list[_Kicked]) -> tuple[list[Panel], list[str], list[LegendEntry]]:
-    panels, notes = [], []
+    panels: list[Panel] = []
+    notes: list[str] = []
     legend: list[LegendEntry] = []
     for one in kicked:
         of_same = [other for other in kicked if other.alike == one.alike and other.strength == -one.strength]
