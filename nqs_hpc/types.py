@@ -176,6 +176,9 @@ class Observable(NamedTuple):
     n_values: int = 1  # D
     joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
     takes_params: bool = False  # whether local values are of the parameters in place of what ``freeze`` makes of them
+    takes_weights: bool = False  # whether local values are told the weights of this rank's samples too, as ``w_B``
+    # of a local value that several samples share: chain length -> the same observable of samples whose weights differ
+    of_weighted: Callable[[int], Observable] | None = None
 
 
 class Result(NamedTuple):
@@ -218,13 +221,14 @@ class Sampler(NamedTuple):
     adapt: Callable[[Tree, Array], tuple[Tree, dict[str, Array]]] | None = None
     inherit: Callable[[Tree, Tree], Tree] | None = None
     independent: bool = False  # samples that no chain joins: whatever their order, they are chains of length 1
+    weighted: bool = False  # whether weights differ from sample to sample, exact sums aside
 
 
 class Estimate(NamedTuple):
     """The mean of an observable over the samples of all ranks, the same on every rank."""
 
     mean: Array
-    error: Array  # standard error of the mean, from the means of the chains; 0 where the sum is exact
+    error: Array  # standard error of the mean, from what each chain adds to it; 0 where the sum is exact
     variance: Array
 
 

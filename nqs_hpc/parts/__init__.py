@@ -64,10 +64,11 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         check_network(config, lattice, operator, basis)
     plan = plan or make_plan(config, ansatz, hilbert)
 
-    made, optimizer, chunk = ansatz, config.optimizer, plan.chunk_size
+    made, optimizer, chunk, memory = ansatz, config.optimizer, plan.chunk_size, int(config.memory_gib * 2**30)
 
     def sampler_of(one: Ansatz) -> Sampler:
-        return config.sampler.make(one.modulus or one, lattice, hilbert, comm, operator=operator, chunk=chunk)
+        options = {"operator": operator, "chunk": chunk, "memory": memory}
+        return config.sampler.weighted(one.modulus or one, lattice, hilbert, comm, **options)
 
     sampler = sampler_of(ansatz)
     waves = [_ansatz(wave.instead(config), lattice, basis) for _, wave in config.task.others()]
@@ -86,7 +87,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         comm,
         config.seed,
         chunk,
-        int(config.memory_gib * 2**30),
+        memory,
         optimizer,
         config.sampler,
         lambda key, value: other_state(key, value, hilbert, _of_run),

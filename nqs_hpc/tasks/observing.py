@@ -72,6 +72,11 @@ def observing(
     memory: int,
 ) -> Observing:
     """Of ``first``, local values (B,) that stand in front in the series, and the observables by label."""
+    if sampler.weighted:
+        observables = {
+            label: one if one.of_weighted is None else one.of_weighted(sampler.chain_length)
+            for label, one in observables.items()
+        }
     kept: dict[str, Kept] = {}
     at = {"series": len(first), "bins": 1, "whole": 0}
     for label, one in observables.items():
@@ -109,7 +114,10 @@ def observing(
         frozen = ansatz.freeze(params)
         bin_B = _bin_of_samples(sampler, len(samples.w_B), jnp.asarray(rank), comm.size, n_bins, n_chains)
         given = {label: params if one.observable.takes_params else frozen for label, one in kept.items()}
-        of_each: dict[str, Array] = {label: of(given[label], samples.s_BN) for label, of in few.items()}
+        told = {label: {"w_B": samples.w_B} if kept[label].observable.takes_weights else {} for label in few}
+        of_each: dict[str, Array] = {
+            label: of(given[label], samples.s_BN, **told[label]) for label, of in few.items()
+        }
         of_bins = {label: of(given[label], *samples, bin_B, n_bins)[0] for label, of in many.items()}
         if family is not None:
             sums_ED, values_BF = of_family(frozen, samples, bin_B)
@@ -135,7 +143,9 @@ def observing(
             bins_ED = _summed(comm, jnp.concatenate([x.astype(jnp.complex128) for x in columns], axis=1))
         whole_D = jnp.zeros(0, jnp.complex128)
         if whole:
-            whole_D = _summed(comm, jnp.concatenate([of(params, samples).astype(jnp.complex128) for of in whole]))
+            # sums of one call are not linear in its weights
+            own = samples._replace(w_B=samples.w_B / jnp.sum(w_A)) if sampler.weighted else samples
+            whole_D = _summed(comm, jnp.concatenate([of(params, own).astype(jnp.complex128) for of in whole]))
         return Seen(series_AK, w_A, bins_ED, whole_D), shared
 
     return Observing(measure, kept, n_series, n_bins, n_binned, at["whole"])
@@ -181,7 +191,9 @@ class OneAChain(NamedTuple):
 
     sampler: Sampler  # as if a call had one sample a chain
     n: int  # samples of a chain in a call
-    pick: Callable[[Samples, int], Samples]  # the samples with this number, whose weights sum to 1 over all ranks
+    # the samples with this number; their weights sum to 1 over all ranks where all of a call are equal, else those of
+    # all numbers together sum to the length
+    pick: Callable[[Samples, int], Samples]
 
 
 def one_a_chain(sampler: Sampler) -> OneAChain:
@@ -240,7 +252,7 @@ def results(
             if length and one.observable.derived is None and one.observable.n_values == 1:
                 # a plain mean: of few chains tau helps to know its error
                 own_T = own_TD[:, 0].real
-                error = widened(host_estimate(own_T, w_T, joined).error, own_T, joined)
+                error = widened(host_estimate(own_T, w_T, joined).error, own_T, w_T, joined)
                 estimated = {"": estimated[""]._replace(error=np.asarray(error))}
             statistics = _statistics(own_TD, w_T, length, one.observable)
         found += [_result(label, output, estimated, statistics.get(output.name)) for output in one.observable.outputs]
@@ -283,11 +295,13 @@ class Tally:
     def results(self) -> list[Result]:
         n_calls = len(self._w)
         values_KcA = np.moveaxis(np.stack(self._series), 2, 0)
-        found = [in_chains(list(values_cA), self._w[0], self._sampler) for values_cA in values_KcA]
-        w_T, _, length = in_chains(self._w, self._w[0], self._sampler)
+        found = [in_chains(list(values_cA), self._w, self._sampler) for values_cA in values_KcA]
+        w_T, _, length = in_chains(self._w, self._w, self._sampler)
+        # the weights of one sample a chain sum to 1 where all are equal; else those of a whole call do
+        w_T = w_T / (w_T.sum() if self._sampler.weighted else n_calls)
         values_TK = np.stack([one[0] for one in found], axis=1) if found else np.zeros((len(w_T), 0), complex)
         whole_D = np.asarray(self._whole, complex) / n_calls
-        return results(self._observing, (values_TK, w_T / n_calls, length), np.asarray(self._bins, complex), whole_D)
+        return results(self._observing, (values_TK, w_T, length), np.asarray(self._bins, complex), whole_D)
 
 
 def name_of(label: str, output: Output) -> str:
@@ -331,7 +345,10 @@ def _influences(
     apart_TD = values_TD - means_D
     numbers = [output.name for output in observable.outputs if output.shape == ()]
     found: dict[str, NDArray[np.floating]] = {name: np.zeros(len(w_T)) for name in numbers}
-    for d, spread in enumerate(np.abs(apart_TD).mean(axis=0)):
+    spread_D = np.abs(apart_TD).mean(axis=0)
+    if np.ptp(w_T) > 0:  # samples of little weight can have any value
+        spread_D = (w_T[:, None] * np.abs(apart_TD)).sum(axis=0) / w_T.sum()
+    for d, spread in enumerate(spread_D):
         for unit, part_T in ((1.0, apart_TD[:, d].real), (1j, apart_TD[:, d].imag)):
             if not np.any(part_T):
                 continue
