@@ -54,8 +54,8 @@ def words(key: Array, chain: Array, index: Array, n: int) -> Array:
 
 
 def branch(key: Array, number: int) -> Array:
-    """(2,) uint32, another key that follows from ``key``: for what a sampler draws beside its chains, which so stay what
-    they are without it. ``number``: 2^32 - 2 or less, beyond those of all chains, another for each such use.
+    """(2,) uint32, another key that follows from ``key``: for what a sampler draws beside its chains, which so stay
+    what they are without it. ``number``: 2^32 - 2 or less, beyond those of all chains, another for each such use.
     """
     return words(key, jnp.uint32(number), jnp.uint32(0), 2)
 

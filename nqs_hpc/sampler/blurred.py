@@ -16,6 +16,7 @@ F. Vicentini, Quantum 7, 1131 (2023)). Blurred sampling: Wan, Wiersema and Zhang
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -61,7 +62,7 @@ def blurred(
     assert sampler.chain_length > 0 and sampler.adapt is None and not sampler.weighted and 0 < q < 1
     length = sampler.chain_length
     c_local = sampler.n_samples // length // comm.size
-    sums = local_energies(powered(ansatz, power), adjacency(neighbours), chunk=chunk, memory=memory)
+    log_weights = weights(ansatz, neighbours, q=q, power=power, chunk=chunk, memory=memory)
 
     def init(key: Array, rank: Array | int = comm.rank) -> BlurredState:
         return BlurredState(rank * c_local + jnp.arange(c_local, dtype=jnp.int32), sampler.init(key, rank))
@@ -73,11 +74,24 @@ def blurred(
         words_BW = jax.vmap(lambda chain, number: words(key, chain, number, 2))(chain_B, number_B)
         at_once = even_part(len(chain_B), max(1, min(chunk or len(chain_B), HELD // neighbours.n)))
         s_BN = chunked_map(lambda one: replaced(neighbours, q, *one), (words_BW, samples.s_BN), at_once)
-        log_w_B = log_weights(params, s_BN)
-        return BlurredState(state.chain_C, own), Samples(s_BN, normalised(log_w_B, comm)), info
+        w_B = normalised(log_weights(params, s_BN), comm)
+        return BlurredState(state.chain_C, own), Samples(s_BN, w_B), info
+
+    return sampler._replace(init=init, sample=sample, weighted=True)
+
+
+def weights(
+    ansatz: Ansatz, neighbours: Neighbours, *, q: float, power: float, chunk: int | None, memory: int = MEMORY
+) -> Callable[[Tree, Array], Array]:
+    """``(params, s_BN) -> (B,)`` float64, the logarithm of the weights of blurred samples, not normalised,
+
+        |psi(s)|^(2 - power) / ((1 - q) + (q / K) sum_k |psi(s_k) / psi(s)|^power),
+
+    -inf where psi is 0 to the bit. Ratios as of local energies, as many at a time.
+    """
+    sums = local_energies(powered(ansatz, power), adjacency(neighbours), chunk=chunk, memory=memory)
 
     def log_weights(params: Tree, s_BN: Array) -> Array:
-        """log of |psi|^(2 - power) / ((1 - q) + (q / K) sum_k |psi(s_k) / psi(s)|^power); -inf where psi is 0."""
         sum_B = sums(ansatz.freeze(params), s_BN)
         log_B = log_modulus(ansatz, params, s_BN, chunk)
         found_B = -jnp.log((1.0 - q) + q / neighbours.n * sum_B)
@@ -86,7 +100,7 @@ def blurred(
         # ratios to a state where psi is 0 are not known
         return jnp.where(jnp.isneginf(log_B), -jnp.inf, found_B)
 
-    return sampler._replace(init=init, sample=sample, weighted=True)
+    return log_weights
 
 
 def replaced(neighbours: Neighbours, q: float, words_W: Array, s_N: Array) -> Array:

@@ -32,9 +32,9 @@ class Neighbours(NamedTuple):
 
 
 def neighbours(operator: Operator, hilbert: Hilbert, pairs: Callable[[], np.ndarray]) -> Neighbours:
-    """Those of the moves of ``operator``; where it has none, is not Hermitian, depends on time (some moves are not there
-    at all times), or has so many that they are made in blocks, those of the space, with exchanges and hops along the
-    ``pairs`` (n, 2), which are asked for where a total is fixed. Raises ValueError where there is none.
+    """The moves of ``operator``. Where it has none, is not Hermitian, depends on time (then some moves may not be there
+    now), or has so many that they are made in blocks, those of the space, with exchanges or hops along the ``pairs``
+    (n, 2), which are asked for where a total is fixed. Raises ValueError where there is none.
     """
     own = operator.is_hermitian and operator.at is None and 0 < operator.n_connected <= MOVES
     return inside(of_operator(operator) if own else of_space(hilbert, pairs), hilbert)

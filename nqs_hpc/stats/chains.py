@@ -63,13 +63,14 @@ def effective_sample_size(x_CL: np.ndarray) -> float:
     return x_CL.size / max(autocorrelation_time(x_CL), 1.0)
 
 
-def widened(error: float, values_A: np.ndarray, w_A: np.ndarray, chain_length: int) -> float:
+def widened(error: float, values_A: np.ndarray, chain_length: int, w_A: np.ndarray | None = None) -> float:
     """The error of the mean where there are few chains: ``error``, from the spread of n chain means, has only n - 1
     degrees of freedom, and of 2 chains that happen to agree it is far too small.
 
     From FEW_CHAINS chains on it is ``error`` itself. Below, it is widened to the quantile of Student's t that holds
     68 %, and is at least sqrt(tau variance / n) where chains are long enough to know tau (``SHORTEST``): that has as
-    many degrees of freedom as there are independent samples. NaN where neither is known.
+    many degrees of freedom as there are independent samples. NaN where neither is known. ``w_A``: the weights, which
+    sum to 1, where they differ.
     """
     n_chains = len(values_A) // chain_length if chain_length else 0
     if chain_length == 0 or n_chains >= FEW_CHAINS or not np.all(np.isfinite(values_A)):
@@ -79,7 +80,7 @@ def widened(error: float, values_A: np.ndarray, w_A: np.ndarray, chain_length: i
     wide = error * float(stdtrit(n_chains - 1, ONE_SIGMA)) if n_chains > 1 else float("nan")
     if chain_length < SHORTEST:
         return wide
-    x_CL = np.real(linearised(values_A, w_A)).reshape(-1, chain_length)
+    x_CL = np.real(values_A if w_A is None else linearised(values_A, w_A)).reshape(-1, chain_length)
     tau = autocorrelation_time(x_CL)
     inside = float(np.sqrt(max(tau, 1.0) * x_CL.var() / x_CL.size)) if np.isfinite(tau) else float("nan")
     return float(np.nanmax([wide, inside])) if np.isfinite([wide, inside]).any() else float("nan")
@@ -88,9 +89,9 @@ def widened(error: float, values_A: np.ndarray, w_A: np.ndarray, chain_length: i
 def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, error: float) -> dict[str, float | None]:
     """r_hat, tau and n_eff of one evaluation; r_hat and tau are None for exact sums and below 16 samples a chain.
 
-    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, with weights
-    that differ variance / (variance of z) times that; else variance / error^2 by the ``error`` from chain means; at most
-    n; for exact sums 1 / sum w^2. None where values are not finite.
+    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, times variance
+    / (variance of z) where weights differ; else variance / error^2 by the ``error`` from chain means; at most n. For
+    exact sums it is 1 / sum w^2. None where values are not finite.
     """
     if not np.all(np.isfinite(values_A)):
         return {"r_hat": None, "tau": None, "n_eff": None}

@@ -215,7 +215,7 @@ def evaluate(
         """Of the energy. The error is of the real part: where psi is complex the imaginary part has the mean 0."""
         counts = {name: float(value) for name, value in state.memory.counts.items()}
         one = host_estimate(values_T, w_T, length)
-        error = widened(host_estimate(values_T.real, w_T, length).error, values_T.real, w_T, length)
+        error = widened(host_estimate(values_T.real, w_T, length).error, values_T.real, length, w_T)
         return Final(values_T, w_T, one.mean, error, one.variance, counts, length)
 
     def so_far(state: RunState) -> dict[str, tuple[float, float]]:

@@ -75,7 +75,7 @@ def estimated(calls: list[np.ndarray], weights: list[np.ndarray], counts: dict[s
     """The estimate from the local values (A,) and the weights of each call of the sampler."""
     values_A, w_A, chain_length = in_chains(calls, weights, sampler)
     found = estimate_jit(values_A, w_A, chain_length, sampler.weighted)
-    error = widened(float(found.error), values_A, w_A, chain_length)
+    error = widened(float(found.error), values_A, chain_length, w_A)
     return Final(values_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
 
 
@@ -85,6 +85,7 @@ def in_chains(
     """The local values (A,) of all calls chain by chain, their weights, which sum to 1, and the length of a chain; 0:
     exact sums. ``weights``: those of each call.
     """
+    assert len(weights) == len(calls)
     chain_length = sampler.chain_length
     if chain_length == 0:
         return calls[0], weights[0], 0

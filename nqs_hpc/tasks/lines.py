@@ -19,7 +19,7 @@ def metrics(
     e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
     mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
     sigma = math.sqrt(variance) if variance > 0 else math.nan
-    error = widened(float(batch.estimate.error), e_loc_A, w_A, chain_length)
+    error = widened(float(batch.estimate.error), e_loc_A, chain_length, w_A)
     # where the weights of samples differ, of the series that says how much each of them moves the mean
     series_A = linearised(e_loc_A, w_A) if chain_length else e_loc_A
     line = {

@@ -115,9 +115,7 @@ def observing(
         bin_B = _bin_of_samples(sampler, len(samples.w_B), jnp.asarray(rank), comm.size, n_bins, n_chains)
         given = {label: params if one.observable.takes_params else frozen for label, one in kept.items()}
         told = {label: {"w_B": samples.w_B} if kept[label].observable.takes_weights else {} for label in few}
-        of_each: dict[str, Array] = {
-            label: of(given[label], samples.s_BN, **told[label]) for label, of in few.items()
-        }
+        of_each: dict[str, Array] = {label: of(given[label], samples.s_BN, **told[label]) for label, of in few.items()}
         of_bins = {label: of(given[label], *samples, bin_B, n_bins)[0] for label, of in many.items()}
         if family is not None:
             sums_ED, values_BF = of_family(frozen, samples, bin_B)
@@ -252,7 +250,7 @@ def results(
             if length and one.observable.derived is None and one.observable.n_values == 1:
                 # a plain mean: of few chains tau helps to know its error
                 own_T = own_TD[:, 0].real
-                error = widened(host_estimate(own_T, w_T, joined).error, own_T, w_T, joined)
+                error = widened(host_estimate(own_T, w_T, joined).error, own_T, joined, w_T)
                 estimated = {"": estimated[""]._replace(error=np.asarray(error))}
             statistics = _statistics(own_TD, w_T, length, one.observable)
         found += [_result(label, output, estimated, statistics.get(output.name)) for output in one.observable.outputs]

@@ -166,7 +166,7 @@ def _fidelity(
     errors = []
     for (ratio_A, weights_A, length, _), other in zip(sides, (b, a), strict=True):
         values_A = (ratio_A * other).real
-        errors.append(widened(host_estimate(values_A, weights_A, length).error, values_A, weights_A, length))
+        errors.append(widened(host_estimate(values_A, weights_A, length).error, values_A, length, weights_A))
     is_real = all(np.ptp(ratio_A.imag) == 0 for ratio_A, *_ in sides)
     errors.append(sides[0][3].error * sides[1][3].error / (1 if is_real else np.sqrt(2)))
     return Fidelity(float((a * b).real * np.exp(scale)), float(np.linalg.norm(errors) * np.exp(scale)))

@@ -159,7 +159,7 @@ def compared(
 
 def _mean(x_A: np.ndarray, w_A: np.ndarray, length: int) -> tuple[float, float]:
     found = host_estimate(x_A, w_A, length)
-    return found.mean.real, widened(found.error, x_A, w_A, length)
+    return found.mean.real, widened(found.error, x_A, length, w_A)
 
 
 def _apart(difference: float, one: float, other: float, floor: float) -> float | None:

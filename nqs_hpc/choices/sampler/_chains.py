@@ -42,7 +42,7 @@ class Chains(Sampler):
 
     power: float | None = key(
         checks.optional(checks.number(above=0, most=2)),
-        "p of the |psi|^p that the chains sample, whose samples then have the weights |psi|^(2 - p); below 2 they visit "
+        "p of the |psi|^p that the chains sample, whose samples have the weights |psi|^(2 - p); below 2 they visit "
         "states where psi is small more often; 2, or null: |psi|^2",
         physics="given",
     )

@@ -104,7 +104,7 @@ class Sampler:
         chunk: int | None,
         memory: int,
     ) -> Functions:
-        """The sampler of a resolved choice: what `make` returns, blurred and with weights where that is asked for."""
+        """The sampler of a resolved choice: what `make` returns, blurred and weighted where that is asked for."""
         made = self.make(ansatz, lattice, hilbert, comm, operator=operator, chunk=chunk)
         if self.blur is None:
             if self.exponent == 2:
@@ -116,5 +116,7 @@ class Sampler:
         from nqs_hpc.sampler.neighbours import neighbours
 
         assert self.blur != "auto"
-        graph = one_line("sampler.blur", self.blur, lambda: neighbours(operator, hilbert, lambda: joined_pairs(lattice)))
+        graph = one_line(
+            "sampler.blur", self.blur, lambda: neighbours(operator, hilbert, lambda: joined_pairs(lattice))
+        )
         return blurred(made, ansatz, graph, comm, q=self.blur, power=self.exponent, chunk=chunk, memory=memory)
