@@ -67,8 +67,9 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     made, optimizer, chunk, memory = ansatz, config.optimizer, plan.chunk_size, int(config.memory_gib * 2**30)
 
     def sampler_of(one: Ansatz) -> Sampler:
-        options = {"operator": operator, "chunk": chunk, "memory": memory}
-        return config.sampler.weighted(one.modulus or one, lattice, hilbert, comm, **options)
+        return config.sampler.weighted(
+            one.modulus or one, lattice, hilbert, comm, operator=operator, chunk=chunk, memory=memory
+        )
 
     sampler = sampler_of(ansatz)
     waves = [_ansatz(wave.instead(config), lattice, basis) for _, wave in config.task.others()]

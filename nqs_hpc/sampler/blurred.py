@@ -23,15 +23,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.operators.local_values import HELD, MEMORY, local_energies
 from nqs_hpc.parallel.chunk import chunked_map, even_part
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import branch, words
 from nqs_hpc.sampler.moves import below
 from nqs_hpc.sampler.neighbours import Neighbours, adjacency
 from nqs_hpc.sampler.reweighted import log_modulus, normalised
-from nqs_hpc.types import Ansatz, Move, Sampler, Samples, Tree
+from nqs_hpc.types import Ansatz, Move, Operator, Sampler, Samples, Tree
 
+# The ansatz and an operator -> (frozen, s_BN) -> local values (B,): `operators.local_values`, with chunks and memory.
+LocalValues = Callable[[Ansatz, Operator], Callable[[Tree, Array], Array]]
+
+HELD = 2**16  # moves that are held at a time where one of each sample is taken
 OWN = 2**32 - 2  # in place of the number of a chain, the branch of the key under which samples are blurred
 
 
@@ -51,18 +54,18 @@ def blurred(
     q: float,
     power: float = 2.0,
     chunk: int | None,
-    memory: int = MEMORY,
+    local_values: LocalValues,
 ) -> Sampler:
     """``sampler``, whose samples have equal weights, with samples that are blurred, and their weights.
 
     ``power``: the samples that it is given are of |psi|^power. Then pi is that in the formulas above, and the weights
     are |psi|^2 / q_blur. Weights sum to 1 over all ranks: one gather in each call of ``sample``. ``ansatz`` is that of
-    |psi|. ``chunk``, ``memory``: as of local energies, which cost as much as the weights.
+    |psi|. The weights cost as much as the local values of an operator with as many moves, which ``local_values`` makes.
     """
     assert sampler.chain_length > 0 and sampler.adapt is None and not sampler.weighted and 0 < q < 1
     length = sampler.chain_length
     c_local = sampler.n_samples // length // comm.size
-    log_weights = weights(ansatz, neighbours, q=q, power=power, chunk=chunk, memory=memory)
+    log_weights = weights(ansatz, neighbours, q=q, power=power, chunk=chunk, local_values=local_values)
 
     def init(key: Array, rank: Array | int = comm.rank) -> BlurredState:
         return BlurredState(rank * c_local + jnp.arange(c_local, dtype=jnp.int32), sampler.init(key, rank))
@@ -81,15 +84,15 @@ def blurred(
 
 
 def weights(
-    ansatz: Ansatz, neighbours: Neighbours, *, q: float, power: float, chunk: int | None, memory: int = MEMORY
+    ansatz: Ansatz, neighbours: Neighbours, *, q: float, power: float, chunk: int | None, local_values: LocalValues
 ) -> Callable[[Tree, Array], Array]:
     """``(params, s_BN) -> (B,)`` float64, the logarithm of the weights of blurred samples, not normalised,
 
         |psi(s)|^(2 - power) / ((1 - q) + (q / K) sum_k |psi(s_k) / psi(s)|^power),
 
-    -inf where psi is 0 to the bit. Ratios as of local energies, as many at a time.
+    -inf where psi is 0 to the bit.
     """
-    sums = local_energies(powered(ansatz, power), adjacency(neighbours), chunk=chunk, memory=memory)
+    sums = local_values(powered(ansatz, power), adjacency(neighbours))
 
     def log_weights(params: Tree, s_BN: Array) -> Array:
         sum_B = sums(ansatz.freeze(params), s_BN)

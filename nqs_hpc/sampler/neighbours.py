@@ -17,10 +17,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.operators.local_values import MOVES
 from nqs_hpc.sampler.moves import free_sites, stays, within_blocks
 from nqs_hpc.system.hilbert import Hilbert, groups
 from nqs_hpc.types import Move, Operator
+
+MOST = 2**13  # moves of an operator, of all of which a weight needs the ratio
 
 
 class Neighbours(NamedTuple):
@@ -33,10 +34,10 @@ class Neighbours(NamedTuple):
 
 def neighbours(operator: Operator, hilbert: Hilbert, pairs: Callable[[], np.ndarray]) -> Neighbours:
     """The moves of ``operator``. Where it has none, is not Hermitian, depends on time (then some moves may not be there
-    now), or has so many that they are made in blocks, those of the space, with exchanges or hops along the ``pairs``
-    (n, 2), which are asked for where a total is fixed. Raises ValueError where there is none.
+    now), or has more than ``MOST``, those of the space, with exchanges or hops along the ``pairs`` (n, 2), which are
+    asked for where a total is fixed. Raises ValueError where there is none.
     """
-    own = operator.is_hermitian and operator.at is None and 0 < operator.n_connected <= MOVES
+    own = operator.is_hermitian and operator.at is None and 0 < operator.n_connected <= MOST
     return inside(of_operator(operator) if own else of_space(hilbert, pairs), hilbert)
 
 

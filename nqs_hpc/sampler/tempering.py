@@ -55,8 +55,8 @@ def tempering(
 
     ``betas`` fall from 1. They are powers of |psi|^power, and so samples are of that, all of the same weight: of
     another power than 2 `reweighted` makes them samples of |psi|^2. Before each sample lie ``sweep`` proposals of every
-    replica and a swap of all neighbours. info: the accepted and proposed moves of replicas at beta = 1, as `metropolis`, and swaps as ``accepted_swap_k``,
-    ``proposed_swap_k`` of the betas k and k + 1.
+    replica and a swap of all neighbours. info: the accepted and proposed moves of replicas at beta = 1, as
+    `metropolis`, and swaps as ``accepted_swap_k``, ``proposed_swap_k`` of the betas k and k + 1.
     """
     n_levels, chain_length = len(betas), n_samples // n_chains
     assert chain_length * n_chains == n_samples and n_chains % comm.size == 0

@@ -89,9 +89,9 @@ def widened(error: float, values_A: np.ndarray, chain_length: int, w_A: np.ndarr
 def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, error: float) -> dict[str, float | None]:
     """r_hat, tau and n_eff of one evaluation; r_hat and tau are None for exact sums and below 16 samples a chain.
 
-    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, times variance
-    / (variance of z) where weights differ; else variance / error^2 by the ``error`` from chain means; at most n. For
-    exact sums it is 1 / sum w^2. None where values are not finite.
+    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, times the
+    variance over that of z where weights differ; else variance / error^2 by the ``error`` from chain means; at most n.
+    For exact sums it is 1 / sum w^2. None where values are not finite.
     """
     if not np.all(np.isfinite(values_A)):
         return {"r_hat": None, "tau": None, "n_eff": None}

@@ -9,7 +9,8 @@ from nqs_hpc.library import build
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.stats.jackknife import jackknife
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.tasks.observing import Tally, _statistics, bins, observing
+from nqs_hpc.tasks.influence import statistics_of
+from nqs_hpc.tasks.observing import Tally, bins, observing
 from nqs_hpc.types import Local, Observable, Output, PauliString
 
 N = 6
@@ -158,9 +159,9 @@ def test_r_hat_is_that_of_each_result():
         n_values=3,
     )
     values, w = np.stack([m, m**2, m**4], axis=1).astype(complex), np.full(len(m), 1 / len(m))
-    found = _statistics(values, w, 64, moments)
+    found = statistics_of(values, w, 64, moments)
     assert found["m"]["r_hat"] > 3 and found["m2"]["r_hat"] < 1.1 and found["binder"]["r_hat"] < 1.1
     # a plain mean changes with each sample by its distance from it
-    plain = _statistics(values[:, 1:2], w, 64, ONE)[""]
+    plain = statistics_of(values[:, 1:2], w, 64, ONE)[""]
     for name in ("r_hat", "tau", "n_eff"):
         assert found["m2"][name] == pytest.approx(plain[name], rel=1e-6)

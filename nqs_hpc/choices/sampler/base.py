@@ -112,6 +112,7 @@ class Sampler:
             from nqs_hpc.sampler.reweighted import reweighted
 
             return reweighted(made, ansatz, comm, power=self.exponent, chunk=chunk)
+        from nqs_hpc.operators.local_values import local_energies
         from nqs_hpc.sampler.blurred import blurred
         from nqs_hpc.sampler.neighbours import neighbours
 
@@ -119,4 +120,13 @@ class Sampler:
         graph = one_line(
             "sampler.blur", self.blur, lambda: neighbours(operator, hilbert, lambda: joined_pairs(lattice))
         )
-        return blurred(made, ansatz, graph, comm, q=self.blur, power=self.exponent, chunk=chunk, memory=memory)
+        return blurred(
+            made,
+            ansatz,
+            graph,
+            comm,
+            q=self.blur,
+            power=self.exponent,
+            chunk=chunk,
+            local_values=lambda of, adjacent: local_energies(of, adjacent, chunk=chunk, memory=memory),
+        )
