@@ -177,8 +177,9 @@ class Observable(NamedTuple):
     joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
     takes_params: bool = False  # whether local values are of the parameters in place of what ``freeze`` makes of them
     takes_weights: bool = False  # whether local values are told the weights of this rank's samples too, as ``w_B``
-    # of a local value that several samples share: chain length -> the same observable of samples whose weights differ
-    of_weighted: Callable[[int], Observable] | None = None
+    # of a local value that samples of several chains share: the same observable for chains of the length that is given
+    # (of independent samples 1), of samples whose weights differ where the second argument says so
+    of_chains: Callable[[int, bool], Observable] | None = None
 
 
 class Result(NamedTuple):

@@ -71,9 +71,12 @@ def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int,
 
         return values
 
-    def of_weighted(chain_length: int) -> Observable:
-        plain = renyi_by_swap(region, hilbert, chain_length=chain_length, chunk=chunk).local
+    def of_chains(chain_length: int, are_weighted: bool) -> Observable:
+        same = renyi_by_swap(region, hilbert, chain_length=chain_length, chunk=chunk)
+        plain = same.local
         assert plain is not None
+        if not are_weighted:
+            return same
 
         def prepare(ansatz: Ansatz) -> Any:
             values = plain.prepare(ansatz)
@@ -97,7 +100,7 @@ def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int,
             Local(prepare), OUTPUTS, of_quotient, n_values=2, joined=2, takes_params=True, takes_weights=True
         )
 
-    return Observable(Local(prepare), OUTPUTS, entropies, joined=2, takes_params=True, of_weighted=of_weighted)
+    return Observable(Local(prepare), OUTPUTS, entropies, joined=2, takes_params=True, of_chains=of_chains)
 
 
 def renyi_exact(region: Sequence[int], hilbert: Hilbert, *, chunk: int | None) -> Observable:

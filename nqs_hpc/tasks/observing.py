@@ -73,11 +73,10 @@ def observing(
     memory: int,
 ) -> Observing:
     """Of ``first``, local values (B,) that stand in front in the series, and the observables by label."""
-    if sampler.weighted:
-        observables = {
-            label: one if one.of_weighted is None else one.of_weighted(sampler.chain_length)
-            for label, one in observables.items()
-        }
+    observables = {
+        label: one if one.of_chains is None else one.of_chains(sampler.chain_length, sampler.weighted)
+        for label, one in observables.items()
+    }
     kept: dict[str, Kept] = {}
     at = {"series": len(first), "bins": 1, "whole": 0}
     for label, one in observables.items():

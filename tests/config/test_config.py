@@ -378,9 +378,8 @@ def test_blur_is_what_the_task_says(monkeypatch):
     """No run from before these keys is another one; an evolution in real time blurs, and exact sums never do."""
     plain = one()
     assert plain.sampler.blur is None and plain.sampler.power is None
-    assert (
-        run_name(one("sampler.blur=null", "sampler.power=null")) == run_name(plain) == run_name(one("sampler.power=2"))
-    )
+    for same in (["sampler.blur=null", "sampler.power=null"], ["sampler.power=2"]):
+        assert run_name(one(*same)) == run_name(plain)
     assert len({run_name(one(*keys)) for keys in ([], ["sampler.blur=0.3"], ["sampler.power=1"])}) == 3
     assert one("sampler.blur=0.3").sampler.blur == 0.3 and one("sampler.power=1").sampler.power == 1.0
     monkeypatch.setattr(type(plain.task), "blur", 0.3)

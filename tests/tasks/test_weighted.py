@@ -67,7 +67,7 @@ def test_pairs_of_chains_need_the_product_of_their_weights():
     """What the weights of single samples give is many errors off."""
     _, parts, wave = sampled("power")
     seen = observing(
-        parts.ansatz, [], {"r": parts_of(parts, "renyi")._replace(of_weighted=None)}, parts.sampler, serial(),
+        parts.ansatz, [], {"r": parts_of(parts, "renyi")._replace(of_chains=None)}, parts.sampler, serial(),
         basis=Basis(parts.hilbert), chunk=None, memory=2**30,
     )  # fmt: skip
     tally = Tally(seen, parts.sampler)
