@@ -94,6 +94,10 @@ class Ansatz(NamedTuple):
     modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
     whole: bool = False  # a ratio costs a forward pass: worth leaving out where a move changes nothing
     conditionals: Conditionals | None = None  # where the wave function is autoregressive
+    # complex fields a_N, plain numbers -> parameters whose psi(s) is prod_i exp(a_i x_i) but for a constant, x_i = +1
+    # for the upper and -1 for the lower of two local values, and whose log-derivatives hold pairs of sites; ValueError,
+    # one line, for fields that it cannot have
+    product_state: Callable[[NDArray[Any]], Tree] | None = None
 
 
 class Operator(NamedTuple):
@@ -107,7 +111,8 @@ class Operator(NamedTuple):
     ``start`` (traced) on, those past the last with deltas and elements 0, so that all of them are never held at once.
 
     An operator that depends on time is the one at time 0, and ``at(time)`` (traced) gives it at any: the same moves and
-    the same static facts, other numbers, so that one program serves all times.
+    the same static facts, other numbers, so that one program serves all times. It is the sum over ``terms`` of factors
+    f_k(time) times operators that do not depend on time.
     """
 
     diagonal: Callable[[Array], Array]  # s_N -> scalar
@@ -120,6 +125,7 @@ class Operator(NamedTuple):
     is_hermitian: bool = True
     at: Callable[[Array], Operator] | None = None
     connected_some: Callable[[Array, Array, int], tuple[Move, Array]] | None = None
+    terms: tuple[tuple[Callable[[Array], Array], Operator], ...] = ()
 
 
 class PauliString(NamedTuple):
@@ -245,6 +251,23 @@ class Batch(NamedTuple):
     e_loc_A: Array  # of all ranks, in the global order of chains
     w_A: Array
     estimate: Estimate
+
+
+class Projected(NamedTuple):
+    """The direction d in parameter space that minimises ||X d - eps||^2, regularised; the same on every rank.
+
+    X holds the weighted, centred rows of log-derivatives, eps the residuals of the local values of a Batch
+    (`gradient.jacobian`). A step of a ground state goes along -d; so does time, dtheta/dt = -d, imaginary time with
+    the local energies as they are, real time with i times them.
+    """
+
+    direction_P: Array  # as `gradient.flat` joins parameters
+    force_P: Array  # X^dagger eps
+    info: dict[str, Array]
+
+
+# (params, batch, step, last direction or None) -> Projected; collective
+Projection = Callable[..., Projected]
 
 
 class Update(NamedTuple):

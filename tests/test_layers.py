@@ -32,6 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "stats": {"types", "parallel"},  # numbers of samples, whatever was sampled
     "gradient": {"types", "parallel", "stats"},  # sees log_psi as a function, so no ansatz
     "update": {"types", "parallel", "stats", "gradient"},
+    "integrators": set(),  # of any equation: numbers of a method, and how long a step is
     # What is measured, of any wave function: an ansatz is what types.py says of it.
     "observables": {"types", "parallel", "system", "operators", "gradient", "stats"},
     # What a run does; of what users give it knows how a number is written.
@@ -46,6 +47,7 @@ ALLOWED: dict[str, set[str]] = {
         "stats",
         "gradient",
         "update",
+        "integrators",
         "observables",
     },
     # All that a name in a configuration means. The mathematics is imported late: input is checked before jax is loaded.
@@ -58,6 +60,7 @@ ALLOWED: dict[str, set[str]] = {
         "ansatz",
         "sampler",
         "update",
+        "integrators",
         "observables",
         "tasks",
     },

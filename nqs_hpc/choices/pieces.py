@@ -12,6 +12,7 @@ from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Observable, Operator, Sampler, Update
 
 if TYPE_CHECKING:
+    from nqs_hpc.choices.keys import Float
     from nqs_hpc.choices.optimizer.base import Optimizer
     from nqs_hpc.choices.sampler.base import Sampler as SamplerChoice
     from nqs_hpc.observables.states import State
@@ -41,5 +42,8 @@ class Pieces(NamedTuple):
     signs_off: Callable[
         [], str | None
     ]  # the key by which signs that the ground state needs are switched off, if one is
+    solver: str | None  # as planned; None where nothing is solved
+    blocks: int | None  # of the Jacobian
+    solve_dtype: Float  # of linear systems
     # wave functions of other runs on the same configurations, with samplers of their squares
     others: Callable[[], tuple[tuple[Ansatz, Sampler], ...]] = tuple

@@ -123,3 +123,35 @@ def gram_of_parameters(
     zero = (jnp.zeros((flat.n_parameters,) * 2, flat.dtype), jnp.zeros(flat.n_parameters, flat.dtype))
     inputs = (s_BN.reshape(-1, size, s_BN.shape[1]), w_B.reshape(-1, size), eps_rows.reshape(-1, n * size))
     return jax.lax.scan(add, zero, inputs)[0]
+
+
+def sums_of_chains(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    samples: Samples,
+    comm: Comm,
+    eps_rows: Array,
+    vectors_Pk: Array,
+    chain_length: int,
+) -> Array:
+    """(C, k) what each of this rank's chains adds to V^dagger X^dagger eps, ``chain_length`` samples that follow each
+    other. Some chains at a time; one reduction.
+    """
+    w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
+    n, n_chains = rows_per_sample(ansatz.kind), len(w_B) // chain_length
+    raw = uncentred(ansatz, flat, params, samples.s_BN, QGT_ROWS, w_B.dtype.name)
+    mean_nP = mean_rows(ansatz, raw, w_B, comm)
+
+    def of_chain(inputs: tuple[Array, Array, Array]) -> Array:
+        s_LN, w_L, eps_r = inputs
+        x = centre(jacobian(ansatz, flat, params, s_LN, None), weigh(ansatz.kind, w_L), mean_nP)
+        return vectors_Pk.conj().T @ (x.conj().T @ eps_r)
+
+    inputs = (
+        samples.s_BN.reshape(n_chains, chain_length, -1),
+        w_B.reshape(n_chains, chain_length),
+        eps_rows.reshape(n_chains, n * chain_length),
+    )
+    at_once = max(1, QGT_ROWS // chain_length)
+    return jax.lax.map(of_chain, inputs, batch_size=min(at_once, n_chains))

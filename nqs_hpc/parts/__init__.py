@@ -53,22 +53,25 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     lattice = config.make_sites()
     basis = basis_of(config, lattice)
     hilbert = basis.hilbert
-    operator = config.hamiltonian.make(lattice, basis.signs_N)
+    operator, of_all_times = config.task.operators(config.hamiltonian, lattice, basis.signs_N)
     is_ours = ansatz is None
     if ansatz is None:
         ansatz = _ansatz(config, lattice, basis)
     symmetry = sector_of(config, lattice, basis)
-    if symmetry is not None:
-        check_symmetry(config, symmetry, operator, hilbert)
-    if is_ours:
-        check_network(config, lattice, operator, basis)
+    for one in of_all_times:
+        if symmetry is not None:
+            check_symmetry(config, symmetry, one, hilbert)
+        if is_ours:
+            check_network(config, lattice, one, basis)
     plan = plan or make_plan(config, ansatz, hilbert)
 
     made, optimizer, chunk, memory = ansatz, config.optimizer, plan.chunk_size, int(config.memory_gib * 2**30)
+    # proposals along its elements need those of one time at which none of them vanishes
+    joining = operator if operator.at is None else config.hamiltonian.make(lattice, basis.signs_N)
 
     def sampler_of(one: Ansatz) -> Sampler:
         return config.sampler.weighted(
-            one.modulus or one, lattice, hilbert, comm, operator=operator, chunk=chunk, memory=memory
+            one.modulus or one, lattice, hilbert, comm, operator=joining, chunk=chunk, memory=memory
         )
 
     sampler = sampler_of(ansatz)
@@ -95,6 +98,9 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         lambda: {label: one.make(pieces) for label, one in config.observables.measured.items()},
         config.observables.every,
         lambda: switched_off(config.hamiltonian, lattice) if made.kind == "real" else None,
+        plan.solver,
+        plan.blocks,
+        config.precision.solve,
         lambda: others,
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
@@ -116,4 +122,5 @@ def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:
     if symmetry is None:
         return plain
     assert config.symmetrize.mode is not None
-    return symmetrize(plain, symmetry, mode=config.symmetrize.mode, local_values=basis.hilbert.local_values)
+    hilbert = basis.hilbert
+    return symmetrize(plain, symmetry, mode=config.symmetrize.mode, local_values=hilbert.local_values, hilbert=hilbert)

@@ -53,7 +53,7 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     where there are no factors, twice over, fit in an eighth of the memory; null where that is all samples.
     """
     memory = config.memory_gib * 2**30
-    optimizer, factors = config.optimizer, ansatz.factors
+    solving, factors = config.task.solving(config.optimizer), ansatz.factors
     params = parameter_shapes(ansatz)
     form = flat(params, ansatz.kind)
     itemsize = form.dtype.itemsize
@@ -61,16 +61,16 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     n_samples = config.sampler.samples_a_step(hilbert)
     n_rows = n_samples * rows_per_sample(ansatz.kind)
 
-    solver = optimizer.asked_solver() if config.task.optimizes else None
-    if solver == "auto":
+    solver = None if solving is None else solving.asked_solver()
+    if solver == "auto" and solving is not None:
         width = None
         if factors is not None:
             width = sum(part.size for part in jax.eval_shape(factors.parts, params, s_N))
         size = Size(n_rows, form.n_parameters, width, ansatz.kind == "holomorphic")
         wide = max(itemsize, np.dtype(config.precision.solve).itemsize * (2 if form.dtype.kind == "c" else 1))
-        solver = optimizer.chosen_solver(size, wide, memory / 2)
+        solver = solving.chosen_solver(size, wide, memory / 2)
 
-    blocks: Any = optimizer.asked_blocks() if config.task.optimizes else None
+    blocks: Any = None if solving is None else solving.asked_blocks()
     if blocks == "auto":
         whole = 2 * n_rows * form.n_parameters * itemsize
         blocks = 1 if factors is not None else max(1, math.ceil(whole / (memory / 2)))

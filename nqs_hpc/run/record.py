@@ -153,8 +153,8 @@ def planned(config: Config, plan: Plan) -> dict[str, Any]:
     plain = to_plain(config)
     plain["chunk_size"] = plan.chunk_size
     if plan.solver is not None:
-        plain["optimizer"]["solver"] = plan.solver
-    if plan.blocks is not None:
+        plain["optimizer" if config.task.optimizes else "task"]["solver"] = plan.solver
+    if plan.blocks is not None and config.task.optimizes:
         plain["optimizer"]["blocks"] = plan.blocks
     return plain
 

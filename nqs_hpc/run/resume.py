@@ -165,11 +165,11 @@ def _resumed(
 def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
     """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
     chosen, messages = {}, []
-    optimizer = config.optimizer
+    optimizer, solving = config.optimizer, config.task.solving(config.optimizer) or config.optimizer
     asked = {
-        "solver": optimizer.asked_solver(),
+        "solver": solving.asked_solver(),
         "chunk_size": config.chunk_size,
-        "blocks": optimizer.asked_blocks(),
+        "blocks": solving.asked_blocks(),
     }
     for name, before in stored._asdict().items():
         now = getattr(fresh, name)

@@ -27,17 +27,20 @@ def evaluation(
     memory: int = MEMORY,
     weighted: bool = False,
 ) -> Callable[..., tuple[Batch, Shared]]:
-    """``(params, samples, counts, rank=own) -> (Batch, Shared)``; one gather of all local energies and scalars.
-
-    ``weighted``: that of the sampler.
+    """``(params, samples, counts, rank=own, time=None) -> (Batch, Shared)``; one gather of all local energies and
+    scalars. ``time`` counts for operators that depend on it; ``weighted`` is that of the sampler.
     """
     e_loc = local_energies(ansatz, operator, chunk=chunk, memory=memory)
 
     def evaluate(
-        params: Tree, samples: Samples, counts: dict[str, Array], rank: Array | int = comm.rank
+        params: Tree,
+        samples: Samples,
+        counts: dict[str, Array],
+        rank: Array | int = comm.rank,
+        time: Array | None = None,
     ) -> tuple[Batch, Shared]:
         frozen = ansatz.freeze(params)
-        values = [e_loc(frozen, samples.s_BN)]
+        values = [e_loc(frozen, samples.s_BN, time)]
         (e_loc_B,), w_A, (e_loc_A,), shared = gathered(comm, params, samples, counts, values)
         found = estimate(e_loc_A, w_A, chain_length, weighted)
         batch = Batch(jnp.asarray(rank, jnp.int32), samples, e_loc_B, e_loc_A, w_A, found)

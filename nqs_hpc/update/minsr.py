@@ -14,18 +14,67 @@ How X X^dagger and X^dagger y come about over ranks is `gradient.sample_space`; 
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient.flat import flat, widened
-from nqs_hpc.gradient.jacobian import residuals
+from nqs_hpc.gradient.jacobian import residuals, rows_per_sample
 from nqs_hpc.gradient.sample_space import sample_space
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.types import Ansatz, Batch, Tree, Update
+from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Tree, Update
 from nqs_hpc.update.solvers import cholesky, pseudo_inverse
+from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
 from nqs_hpc.update.step_size import Schedule, scaled, value
+
+
+def in_samples(
+    ansatz: Ansatz,
+    comm: Comm,
+    *,
+    diag_shift: Schedule,
+    solver: Literal["cholesky", "eigh", "filter"],
+    rcond: float = 1e-12,
+    cut: Cut | None = None,
+    momentum: float | None = None,
+    chunk: int | None = None,
+    blocks: int = 1,
+    solve_dtype: str = "float64",
+) -> Projection:
+    """The direction of minSR; with ``momentum`` that of SPRING, of the last one. ``filter`` takes X X^dagger as ``cut``
+    says in place of the shift (`update.spectral`).
+
+    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one.
+    """
+
+    def project(params: Tree, batch: Batch, step: Array, last_P: Array | None = None) -> Projected:
+        form = flat(params, ansatz.kind)
+        space = sample_space(ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks)
+        eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, batch.estimate.mean).astype(form.dtype)
+        rhs = eps_A if space.image is None or momentum is None else eps_A - momentum * space.image
+
+        kernel, rhs = widened(space.kernel, solve_dtype), widened(rhs, solve_dtype)
+        if solver == "filter":
+            assert cut is not None
+            n = rows_per_sample(ansatz.kind) * cut.chain_length
+
+            def sigma(vectors: Array) -> Array:
+                terms = vectors.conj() * rhs[:, None]
+                return error_of_sums(jnp.sum(terms.reshape(-1, n, terms.shape[1]), axis=1))
+
+            y_A, info = filtered(kernel, rhs, cut, sigma if cut.chain_length else None)
+        else:
+            solve = cholesky if solver == "cholesky" else pseudo_inverse
+            y_A, info = solve(kernel, rhs, value(diag_shift, step).astype(solve_dtype), rcond)
+
+        # the force rides along: its norm is logged
+        direction_P, force_P = space.adjoint(jnp.stack([y_A.astype(form.dtype), eps_A]))
+        if last_P is not None and momentum is not None:
+            direction_P = direction_P + momentum * last_P
+        return Projected(direction_P, force_P, info)
+
+    return project
 
 
 def minsr(
@@ -33,19 +82,12 @@ def minsr(
     comm: Comm,
     *,
     learning_rate: Schedule,
-    diag_shift: Schedule,
-    solver: Literal["cholesky", "eigh"],
-    rcond: float = 1e-12,
-    momentum: float | None = None,
     max_norm: float | None = None,
-    chunk: int | None = None,
-    blocks: int = 1,
-    solve_dtype: str = "float64",
+    momentum: float | None = None,
+    **options: Any,
 ) -> Update:
-    """minSR. Collectives a step: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one.
-
-    The state is the last direction, () without momentum.
-    """
+    """Steps along `in_samples`, which takes the ``options``. The state is the last direction, () without momentum."""
+    project = in_samples(ansatz, comm, momentum=momentum, **options)
 
     def init(params: Tree) -> tuple:
         if momentum is None:
@@ -54,22 +96,10 @@ def minsr(
         return (jnp.zeros_like(theta_P),)
 
     def step(params: Tree, state: tuple, batch: Batch, step: Array, scale: Array):
-        form = flat(params, ansatz.kind)
-        last_P = state[0] if momentum is not None else None
-        space = sample_space(ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks)
-        eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, batch.estimate.mean).astype(form.dtype)
-        rhs = eps_A if space.image is None or momentum is None else eps_A - momentum * space.image
-
-        solve = cholesky if solver == "cholesky" else pseudo_inverse
-        shift = value(diag_shift, step).astype(solve_dtype)
-        y_A, info = solve(widened(space.kernel, solve_dtype), widened(rhs, solve_dtype), shift, rcond)
-
-        # the force rides along: its norm is logged
-        direction_P, force_P = space.adjoint(jnp.stack([y_A.astype(form.dtype), eps_A]))
-        if last_P is not None:
-            direction_P = direction_P + momentum * last_P
+        direction_P, force_P, info = project(params, batch, step, state[0] if momentum is not None else None)
         delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
         info |= sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)}
-        return form.unravel(delta_P), (() if momentum is None else (direction_P,)), info
+        state = () if momentum is None else (direction_P,)
+        return flat(params, ansatz.kind).unravel(delta_P), state, info
 
     return Update(init, step)

@@ -6,43 +6,46 @@ Amari 1998 in Hilbert space. For fewer parameters than samples; `minsr` is the s
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.gradient.flat import flat, widened
+from nqs_hpc.gradient.flat import Flat, flat, widened
 from nqs_hpc.gradient.jacobian import residuals
 from nqs_hpc.gradient.qgt import dense_qgt
-from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters
+from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters, sums_of_chains
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.types import Ansatz, Batch, Tree, Update
+from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Samples, Tree, Update
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
+from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
 from nqs_hpc.update.step_size import Schedule, scaled, value
 
 
-def sr(
+def in_parameters(
     ansatz: Ansatz,
     comm: Comm,
     *,
-    learning_rate: Schedule,
     diag_shift: Schedule,
-    solver: Literal["cholesky", "eigh", "cg"],
+    solver: Literal["cholesky", "eigh", "cg", "filter"],
     rcond: float = 1e-12,
+    cut: Cut | None = None,
     cg_tolerance: float = 1e-8,
     cg_max_iterations: int = 500,
-    max_norm: float | None = None,
     chunk: int | None = None,
     blocks: int = 1,
     solve_dtype: str = "float64",
-) -> Update:
-    """SR with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg).
+) -> Projection:
+    """d = (S + lambda)^-1 F with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg);
+    ``filter`` takes S as ``cut`` says in place of the shift (`update.spectral`), one more reduction where it asks for
+    the noise.
 
-    Reductions a step: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
+    Reductions: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
     ``blocks`` above 1: cg makes each product again from the network where there are no factors, and holds no Jacobian.
     """
 
-    def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):
+    def project(params: Tree, batch: Batch, step: Array, last_P: Array | None = None) -> Projected:
+        assert last_P is None, "a last direction is of use in sample space alone"
         form = flat(params, ansatz.kind)
         samples = batch.samples
         eps_B = residuals(ansatz.kind, batch.e_loc_B, samples.w_B, batch.estimate.mean).astype(form.dtype)
@@ -61,12 +64,52 @@ def sr(
         else:
             local = gram_of_parameters(ansatz, form, params, samples, comm, eps_B, chunk=chunk)
             s_PP, force_P = dense_qgt(*local, comm)
-            solve = cholesky if solver == "cholesky" else pseudo_inverse
-            direction_P, info = solve(widened(s_PP, solve_dtype), widened(force_P, solve_dtype), shift, rcond)
+            s_PP, rhs_P = widened(s_PP, solve_dtype), widened(force_P, solve_dtype)
+            if solver == "filter":
+                assert cut is not None
 
-        direction_P = direction_P.astype(form.dtype)
+                def sigma(vectors_PP: Array) -> Array:
+                    return noise_of_force(ansatz, form, params, samples, comm, eps_B, vectors_PP, cut.chain_length)
+
+                direction_P, info = filtered(s_PP, rhs_P, cut, sigma if cut.chain_length else None)
+                return Projected(direction_P.astype(form.dtype), force_P, info)
+            solve = cholesky if solver == "cholesky" else pseudo_inverse
+            direction_P, info = solve(s_PP, rhs_P, shift, rcond)
+        return Projected(direction_P.astype(form.dtype), force_P, info)
+
+    return project
+
+
+def noise_of_force(
+    ansatz: Ansatz,
+    form: Flat,
+    params: Tree,
+    samples: Samples,
+    comm: Comm,
+    eps_B: Array,
+    vectors_PP: Array,
+    chain_length: int,
+) -> Array:
+    """(P,) standard errors of V^dagger F, from the spread of what each chain adds to it. Two reductions."""
+    terms_CP = sums_of_chains(ansatz, form, params, samples, comm, eps_B, vectors_PP, chain_length)
+    return error_of_sums(comm.gather(terms_CP).reshape(-1, terms_CP.shape[1]))
+
+
+def sr(
+    ansatz: Ansatz,
+    comm: Comm,
+    *,
+    learning_rate: Schedule,
+    max_norm: float | None = None,
+    **options: Any,
+) -> Update:
+    """Steps along `in_parameters`, which takes the ``options``."""
+    project = in_parameters(ansatz, comm, **options)
+
+    def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):
+        direction_P, force_P, info = project(params, batch, step)
         delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
         info |= sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)}
-        return form.unravel(delta_P), state, info
+        return flat(params, ansatz.kind).unravel(delta_P), state, info
 
     return Update(lambda params: (), step)

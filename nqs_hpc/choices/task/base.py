@@ -4,14 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import Examples
+from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
     from nqs_hpc.types import Task as Functions
+    from nqs_hpc.update.cost import Size
+
+
+class Solving(Protocol):
+    """How a choice wants linear systems solved: `choices.optimizer.base.Optimizer` says what each means."""
+
+    def asked_solver(self) -> str | None: ...
+
+    def asked_blocks(self) -> int | str | None: ...
+
+    def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None: ...
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,33 @@ class Task:
         """
         return ()
 
+    def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
+        """The Hamiltonian, as it was read, whose facts (what it conserves, which states it joins, its signs) hold all
+        along the run; raises InputError. Another one where couplings depend on time.
+        """
+        return hamiltonian
+
+    def operators(
+        self, hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None
+    ) -> tuple[Operator, tuple[Operator, ...]]:
+        """The matrix elements of the run, in the basis with these signs, and the operators that have a symmetry where
+        those of the run have it all along; raises InputError.
+        """
+        made = hamiltonian.make(lattice, signs_N)
+        return made, (made,)
+
+    def course(self) -> tuple[tuple[float, ...], bool] | None:
+        """The times of a trajectory, going up from its beginning, and whether they are imaginary; None of a task that
+        evolves nothing.
+        """
+        return None
+
+    def start(self) -> tuple[str, Any] | None:
+        """The key and its value that say which state the job begins with, in place of random parameters and of those
+        that ``init_from`` names; None: neither.
+        """
+        return None
+
     @property
     def blur(self) -> float | None:
         """What ``sampler.blur=auto`` stands for: 0.3 where its sums have parts at zeros of psi; None: no blur."""
@@ -49,6 +94,10 @@ class Task:
     def level(self) -> int:
         """Which level of the sector it looks for, counted with multiplicity from 0."""
         return 0
+
+    def solving(self, optimizer: Optimizer) -> Solving | None:
+        """What answers how linear systems are solved; None where there are none."""
+        return optimizer if self.optimizes else None
 
     @property
     def total_steps(self) -> int | None:

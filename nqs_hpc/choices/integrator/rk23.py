@@ -1,0 +1,35 @@
+"""integrator=rk23: adaptive steps by Bogacki and Shampine, of third order (`integrators.rk23`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from nqs_hpc.choices.integrator.base import Integrator
+from nqs_hpc.choices.keys import key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+
+if TYPE_CHECKING:
+    from nqs_hpc.integrators.tableau import Integrator as Functions
+
+
+@dataclass(frozen=True)
+class Rk23(Integrator):
+    tolerance: float = key(
+        checks.positive, "distance in Hilbert space: the error of one step at most, else it is tried shorter"
+    )
+    dt_first: float = key(checks.positive, "length of the first step; small, since a start may look stationary")
+    dt_least: float = key(checks.positive, "length of a step that is taken whatever its error, and a line says so")
+    dt_most: float = key(checks.positive, "length of a step at most")
+
+    def check(self, key: str, t_end: float) -> None:
+        if self.dt_first < self.dt_least:
+            raise bad(f"{key}.dt_first", self.dt_first, f"at least {key}.dt_least={self.dt_least:g}")
+        if self.dt_most < self.dt_first:
+            raise bad(f"{key}.dt_most", self.dt_most, f"at least {key}.dt_first={self.dt_first:g}")
+
+    def make(self) -> Functions:
+        from nqs_hpc.integrators.rk23 import rk23
+
+        return rk23(tolerance=self.tolerance, first=self.dt_first, least=self.dt_least, most=self.dt_most)

@@ -1,0 +1,237 @@
+"""task=dynamics: evolution in real or imaginary time (`tasks.dynamics`)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices import initial as starts
+from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
+from nqs_hpc.choices.integrator.base import Integrator
+from nqs_hpc.choices.keys import Auto, inner, key
+from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.choices.task import _ramp
+from nqs_hpc.choices.task.base import Task
+from nqs_hpc.inputs import checks, ramps
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.pieces import Pieces
+    from nqs_hpc.types import Projection
+    from nqs_hpc.types import Task as Functions
+    from nqs_hpc.update.cost import Size
+
+MOST_TIMES = 2**16  # of output
+# The share of samples that are blurred: their forces have a part where psi vanishes, and a start along z nothing else.
+BLUR = 0.3
+MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spacing
+# r of the smooth cut. In exact sums eigenvalues are known to rounding; those of N samples only where they are not
+# far below 1 / N of the largest.
+CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-12, 1e-6
+
+
+@dataclass(frozen=True)
+class Dynamics(Task):
+    prefix: ClassVar[str] = "dynamics-"
+    optimizes: ClassVar[bool] = False
+    measures: ClassVar[bool] = True
+    time: Literal["real", "imaginary"] = key(checks.choice("real", "imaginary"), "exp(-i H t), or exp(-H t)")
+    t_end: float = key(
+        checks.positive,
+        "where the evolution ends, a multiple of task.spacing; another start may raise it",
+        physics=False,
+    )
+    spacing: float = key(
+        checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
+    )
+    ramp: ramps.Ramp | None = key(
+        ramps.ramp,
+        "couplings of the Hamiltonian in time: {h: [[0, 6.09], [2, 0]]}, linear pieces, constant outside; {h: FILE}, a "
+        "table of lines TIME VALUE; or {h: {mean: 1, amplitude: 0.3, omega: 2, phase: 0}}, a cosine; {}: none",
+        physics="given",
+    )
+    initial: starts.State | None = key(
+        checks.optional(starts.state),
+        f"the product state at time 0: {starts.DOC}; null: random parameters, or those of init_from",
+    )
+    initial_bias: float = key(
+        checks.positive,
+        "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
+    )
+    integrator: Integrator = inner(
+        "integrator",
+        "task.integrator",
+        "euler, heun, rk4 (of one dt), rk23 (adaptive); its keys below: task.integrator.dt",
+    )
+    cut: float | Auto | None = key(
+        checks.optional(checks.either("auto", checks.number(above=0, below=1))),
+        "eigenvalues of the quantum geometric tensor below this part of the largest are smoothly left out; "
+        f"auto: {CUT_OF_SUMS:g} of exact sums, {CUT_OF_SAMPLES:g} of samples; null: none",
+    )
+    diag_shift: float = key(checks.number(least=0), "added to the eigenvalues, absolute")
+    signal_to_noise: float | None = key(
+        checks.optional(checks.positive),
+        "directions whose force is below so many of its errors are smoothly left out (Schmitt & Heyl 2020); null: none",
+    )
+    solver: Literal["auto", "parameters", "samples", "cholesky", "cg"] = key(
+        checks.choice("auto", "parameters", "samples", "cholesky", "cg"),
+        "eigenvalues in the space of parameters or of samples; auto: the smaller, or cg where neither fits into "
+        "memory_gib; cholesky (parameters) and cg (matrix-free) take diag_shift alone",
+        physics=False,
+    )
+    stop_at_error: float | None = key(
+        checks.optional(checks.positive),
+        "the evolution ends where the bound on the distance to the exact state passes this; null: never",
+        physics=False,
+    )
+
+    def resolved(self, context: Context) -> Self:
+        if self.time == "real" and context.ansatz.row_size() == 1:
+            why = "a positive or signed wave function cannot evolve in real time"
+            raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.initial is not None:
+            self._check_start(self.initial, context)
+        n = self.t_end / self.spacing
+        if abs(n - round(n)) > MULTIPLE * n or round(n) < 1:
+            raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
+        if n > MOST_TIMES:
+            raise bad("task.spacing", self.spacing, f"at least {self.t_end / MOST_TIMES:g}: {MOST_TIMES} times at most")
+        for label, one in context.observables.items() if self.ramp is not None else ():
+            if one.of_hamiltonian:
+                valid = "another one: with task.ramp the Hamiltonian that it is made from changes"
+                raise bad(f"observables.{label}", one.name, valid)
+        self.integrator.check("task.integrator", self.t_end)
+        if self.solver in ("cholesky", "cg"):
+            if self.cut not in ("auto", None):
+                raise bad("task.cut", self.cut, f"null with task.solver={self.solver}, which knows no eigenvalues")
+            if self.signal_to_noise is not None:
+                valid = f"null with task.solver={self.solver}, which knows no eigenvalues"
+                raise bad("task.signal_to_noise", self.signal_to_noise, valid)
+            if self.diag_shift == 0:
+                raise bad("task.diag_shift", self.diag_shift, f"above 0 with task.solver={self.solver}")
+        elif self.cut is None and self.diag_shift == 0:
+            raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
+        return self
+
+    @property
+    def blur(self) -> float | None:
+        return BLUR if self.time == "real" else None
+
+    def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
+        return _ramp.driven(hamiltonian, self.ramp)
+
+    def operators(
+        self, hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None
+    ) -> tuple[Operator, tuple[Operator, ...]]:
+        return _ramp.operators(hamiltonian, lattice, signs_N, self.ramp)
+
+    def course(self) -> tuple[tuple[float, ...], bool]:
+        from nqs_hpc.tasks.trajectory import times_of_output
+
+        return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
+
+    def _check_start(self, given: starts.State, context: Context) -> None:
+        """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
+        hamiltonian, lattice = context.hamiltonian, context.lattice
+        basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
+        a_N = starts.fields("task.initial", given, self.initial_bias, lattice, basis)
+        if why := context.ansatz.why_not(a_N, lattice, basis):
+            raise bad("task.initial", given, why)
+        state = starts.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
+        if state.along_N.all() and not hamiltonian.joins(lattice):
+            why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
+            raise bad("task.initial", given, f"a state that is not along z: {why}")
+
+    def start(self) -> tuple[str, Any] | None:
+        return None if self.initial is None else ("task.initial", self.initial)
+
+    @property
+    def total_steps(self) -> None:
+        return None
+
+    def is_met(self, summary: Mapping[str, Any]) -> bool:
+        try:
+            if float(summary["time"]) >= self.t_end:
+                return True
+            return self.stop_at_error is not None and float(summary["bound"]) > self.stop_at_error
+        except (KeyError, TypeError, ValueError):
+            return False
+
+    def solving(self, optimizer: Optimizer) -> Self:
+        del optimizer
+        return self
+
+    def asked_solver(self) -> str:
+        return self.solver
+
+    def chosen_solver(self, size: Size, wide: int, memory: float) -> str:
+        if self.solver != "auto":
+            return self.solver
+        n = min(size.n_rows, size.n_parameters)
+        if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and what LAPACK needs beside them
+            if self.diag_shift > 0 and self.cut in ("auto", None) and self.signal_to_noise is None:
+                return "cg"
+            gib = 8.0 * n * n * wide / 2**30
+            valid = f"cg with a task.diag_shift, or memory_gib of {gib:.1f}: the matrix of {n} rows does not fit"
+            raise bad("task.solver", "auto", valid)
+        return "samples" if size.n_rows < size.n_parameters else "parameters"
+
+    def asked_blocks(self) -> str:
+        return "auto"
+
+    def projection(self, pieces: Pieces) -> Projection:
+        """The projection of velocities, and of the inner steps of other methods."""
+        from nqs_hpc.update.minsr import in_samples
+        from nqs_hpc.update.spectral import Cut
+        from nqs_hpc.update.sr import in_parameters
+
+        ansatz, comm = pieces.ansatz, pieces.comm
+        is_exact = pieces.sampler.chain_length == 0
+        relative = (CUT_OF_SUMS if is_exact else CUT_OF_SAMPLES) if self.cut == "auto" else self.cut
+        length = pieces.sampler.chain_length if self.signal_to_noise is not None else 0
+        options: dict[str, Any] = {
+            "diag_shift": lambda step: self.diag_shift,
+            "cut": Cut(relative, self.diag_shift, self.signal_to_noise, length),
+            "chunk": pieces.chunk,
+            "blocks": pieces.blocks or 1,
+            "solve_dtype": pieces.solve_dtype,
+        }
+        if pieces.solver == "samples":
+            return in_samples(ansatz, comm, solver="filter", **options)
+        solver: Any = "filter" if pieces.solver == "parameters" else pieces.solver
+        return in_parameters(ansatz, comm, solver=solver, **options)
+
+    def make(self, pieces: Pieces) -> Functions:
+        from nqs_hpc.tasks.dynamics import dynamics
+        from nqs_hpc.tasks.straying import Limits
+
+        begin: dict[str, Any] = {}
+        if (given := self.initial) is not None:
+            begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
+        return dynamics(
+            pieces.ansatz,
+            pieces.operator,
+            pieces.sampler,
+            self.projection(pieces),
+            pieces.comm,
+            integrator=self.integrator.make(),
+            is_real=self.time == "real",
+            t_end=self.t_end,
+            spacing=self.spacing,
+            limits=Limits(stop=self.stop_at_error),
+            basis=pieces.basis,
+            seed=pieces.seed,
+            chunk=pieces.chunk,
+            memory=pieces.memory,
+            observables=pieces.observables(),
+            is_driven=pieces.operator.at is not None,
+            **begin,
+        )

@@ -1,0 +1,124 @@
+"""Whether a trajectory can be believed: what is said on the way, and what it came to at its end."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.integrators.tableau import Integrator
+from nqs_hpc.stats.trust import DOUBTFUL, Check, as_plain, reasons
+from nqs_hpc.types import Ending
+
+# Above this part of the variance of H the network follows another Hamiltonian: the rate of the error is a tenth of the
+# speed of the state itself.
+FOLLOWS = 0.01
+# The fidelity with the exact state may be 1 - bound^2: a tenth of it is lost at this distance.
+FAR = 0.3
+DRIFT = 0.02  # of the distance to the energy of infinite temperature, that an energy which is conserved may change
+SIGMAS = 5.0
+STILL = 0.9  # part of the variance of H that is left at the beginning, where the parameters of a start do not follow
+NOTHING = 1e-20  # variance of H, relative to 1 + E^2, that is rounding
+NOISE_OF_TOLERANCE = 0.5  # part of the tolerance that the noise of velocities may take
+
+
+class Limits(NamedTuple):
+    """Beyond which a trajectory is doubtful, and where it ends."""
+
+    r2: float = FOLLOWS
+    bound: float = FAR
+    stop: float | None = None  # bound at which the evolution ends
+
+
+def why_still(line: Mapping[str, Any]) -> str:
+    """Why hardly anything will come of a start, from its line of metrics.jsonl; empty where something will."""
+    if line["energy_variance"] <= NOTHING * (1 + line["energy"] ** 2):
+        return "the start is an eigenstate of H, and stays as it is"
+    if line["r2"] < STILL:
+        return ""
+    return (
+        f"the start cannot move: no change of its parameters goes where H leads (r2={line['r2']:.2g}); it is flat, as "
+        "an RBM is whose weights are 0, or has a symmetry that H breaks: take task.initial, which begins where all "
+        "pairs of sites can move, or a network without that symmetry"
+    )
+
+
+def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, at_floor: bool) -> dict[str, str]:
+    """What a person should know of a line, by a name for each kind."""
+    found, when = {}, f"t={line['time']:.6g}"
+    of = "" if line["noise"] is None else " of samples that did not make the velocity"
+    if line["time"] == 0 and (why := why_still(line)):
+        found["start"] = f"{when}: {why}"
+    elif line["r2"] > limits.r2:
+        found["r2"] = (
+            f"{when}: the network no longer follows the equation of motion: r2={line['r2']:.2g}{of}, "
+            f"above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
+            "larger ansatz, or more samples"
+        )
+    if line["bound"] > limits.bound:
+        found["bound"] = (
+            f"{when}: the distance to the exact state may be {line['bound']:.2g}, a fidelity of "
+            f"{max(0.0, 1 - line['bound'] ** 2):.2f}"
+        )
+    tolerance = integrator.steps.tolerance
+    if tolerance is not None and integrator.error is not None and line["noise"]:
+        spread = math.sqrt(sum(x * x for x in integrator.error)) * line["noise"] * line["dt"]
+        if spread > NOISE_OF_TOLERANCE * tolerance:
+            found["noise"] = (
+                f"{when}: the Monte Carlo noise of the velocities alone makes an error of {spread:.2g} in a step of "
+                f"{line['dt']:.2g}, beside task.integrator.tolerance={tolerance:g}, and steps become short without "
+                "need: raise the tolerance or sampler.n_samples, or take task.integrator=heun"
+            )
+    if at_floor:
+        found["floor"] = (
+            f"{when}: steps of task.integrator.dt_least={integrator.steps.least:g} are taken with an error above "
+            f"task.integrator.tolerance={tolerance:g}"
+        )
+    return found
+
+
+def concluded(
+    lines: Sequence[Mapping[str, Any]], limits: Limits, *, t_end: float, is_real: bool, e_infinity: float
+) -> Ending:
+    """What a trajectory came to, from all its lines."""
+    last = dict(lines[-1])
+    found = checks(lines, limits, t_end=t_end, is_real=is_real, e_infinity=e_infinity)
+    last["trust"] = as_plain(found)
+    said = f"t={last['time']:.6g}, energy {with_error(last['energy'], last['energy_error'])}"
+    doubts = tuple(reasons(found))
+    if doubts:
+        return Ending(last, "doubtful", f"{said}: {doubts[0]}", doubts)
+    return Ending(last, "done", said)
+
+
+def checks(
+    lines: Sequence[Mapping[str, Any]], limits: Limits, *, t_end: float, is_real: bool, e_infinity: float
+) -> dict[str, Check]:
+    """Every question to a trajectory by its name, with the answer."""
+    first, last = lines[0], lines[-1]
+    worst = max(lines, key=lambda line: line["r2"] or 0.0)
+    r2 = Check(worst["r2"], limits.r2)
+    if worst["r2"] > limits.r2:
+        since = next(line["time"] for line in lines if line["r2"] > limits.r2)
+        why = f"from t={since:.4g} on the network does not follow the equation of motion: r2 up to {worst['r2']:.2g}"
+        r2 = r2._replace(verdict=DOUBTFUL, why=why)
+    found = {"r2": r2}
+    if is_real:
+        bound = Check(last["bound"], limits.bound)
+        if last["bound"] > limits.bound:
+            why = f"the distance to the exact state may be {last['bound']:.2g}"
+            bound = bound._replace(verdict=DOUBTFUL, why=why)
+        found["bound"] = bound
+    if last.get("energy_drift") is not None:
+        scale = max(abs(first["energy"] - e_infinity), math.sqrt(max(first["energy_variance"], 0.0)))
+        errors = math.hypot(first["energy_error"] or 0.0, last["energy_error"] or 0.0)
+        drift = abs(last["energy_drift"])
+        found["energy_drift"] = Check(drift / scale if scale else None, DRIFT)
+        if drift > DRIFT * scale + SIGMAS * errors:
+            why = f"the energy, which H conserves, has drifted by {last['energy_drift']:.3g}"
+            found["energy_drift"] = found["energy_drift"]._replace(verdict=DOUBTFUL, why=why)
+    if last["time"] < t_end:
+        why = f"it ended at t={last['time']:.4g} of {t_end:g}: the bound on the error passed task.stop_at_error"
+        found["end"] = Check(last["time"], t_end, DOUBTFUL, why)
+    return found

@@ -1,0 +1,59 @@
+"""Regularised solutions of S d = F from eigenvalues, for the equations of motion of t-VMC.
+
+S = V diag(s) V^dagger, rho = V^dagger F:  d = sum_k V_k f_k rho_k / (s_k + shift), with the filter
+
+    f_k = 1 / (1 + (r s_max / s_k)^6)              a smooth cut at r: Medvidovic & Sels, PRX Quantum 4, 040302 (2023)
+    f_k = f_k / (1 + (q sigma_k / |rho_k|)^6)      signal to noise at least q: Schmitt & Heyl, PRL 125, 100503 (2020)
+
+and f_k = 0 of s_k <= 0. sigma_k is the standard error of rho_k. A hard cut would make the right side of the equation of
+motion rough, and integrators lose their order. In sample space the same filter of the eigenvalues of X X^dagger, whose
+rotated residuals are rho_k / sqrt(s_k), gives the same d.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jax import Array
+
+SHARPNESS = 6
+
+
+class Cut(NamedTuple):
+    """How eigenvalues are regularised; the same on all ranks."""
+
+    relative: float | None = None  # r, of the largest eigenvalue; None: no smooth cut
+    shift: float = 0.0  # added to the eigenvalues, absolute
+    signal_to_noise: float | None = None  # q; None: no cut by noise
+    chain_length: int = 0  # of the samples, whose chains tell the noise; 0: exact sums, which have none
+
+
+def filtered(
+    matrix: Array, rhs: Array, cut: Cut, sigma: Callable[[Array], Array] | None = None
+) -> tuple[Array, dict[str, Array]]:
+    """x of a Hermitian, positive semidefinite matrix, of which the upper triangle counts; info: rank, the sum of f.
+
+    ``sigma(vectors) -> (n,)``: the standard error of each of vectors^dagger rhs; asked where the cut needs it.
+    """
+    values, vectors = jnp.linalg.eigh(matrix, UPLO="U", symmetrize_input=False)
+    rotated = vectors.conj().T @ rhs
+    positive = values > 0
+    safe = jnp.where(positive, values, 1.0)
+    kept = jnp.where(positive, 1.0, 0.0)
+    if cut.relative is not None:
+        kept = kept / (1.0 + (cut.relative * values[-1] / safe) ** SHARPNESS)
+    if cut.signal_to_noise is not None and sigma is not None:
+        size = jnp.abs(rotated)
+        noise = cut.signal_to_noise * sigma(vectors) / jnp.where(size > 0, size, 1.0)
+        kept = jnp.where(size > 0, kept / (1.0 + noise**SHARPNESS), 0.0)
+    inverse = jnp.where(positive, kept / (safe + cut.shift), 0.0)
+    return vectors @ (inverse * rotated), {"rank": jnp.sum(kept).astype(jnp.float64)}
+
+
+def error_of_sums(terms_Ck: Array) -> Array:
+    """(k,) standard errors of sums over C independent terms, from the spread of the terms."""
+    n = terms_Ck.shape[0]
+    spread = jnp.sum(jnp.abs(terms_Ck - jnp.mean(terms_Ck, axis=0, keepdims=True)) ** 2, axis=0)
+    return jnp.sqrt(spread * n / max(n - 1, 1))
