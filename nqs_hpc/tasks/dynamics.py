@@ -320,7 +320,8 @@ def dynamics(
                 sums = jax.device_get(compare.measure(params, course.beginning, samples, then, rank))
                 both = compared(compare, *sums)
                 said, results = unresolved(compare, both, sampler.n_samples), [*results, *both]
-            error = widened(float(batch.estimate.error), np.asarray(batch.e_loc_A), sampler.chain_length)
+            e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
+            error = widened(float(batch.estimate.error), e_loc_A, sampler.chain_length, w_A)
             course = trajectory.measured(course, observables, (energy, error), results)
         own = all_chains[CHAINS] if adapt is None else adapt(all_chains[CHAINS], batch.e_loc_A)
         memory = kept._replace(course=course)
