@@ -129,10 +129,13 @@ def _observables(config: Config, parts: Parts) -> Any:
         return seen.measure(theta_D, samples, counts, 0)[0]
 
     def measured(psi_D: NDArray[np.complex128]) -> list[Result]:
-        tally, theta_D = Tally(seen, sampler), of_amplitudes(psi_D)
+        theta_D = of_amplitudes(psi_D)
+        found: list[Result] = []
         first.extend([theta_D] * (not first))
-        tally.add(measure(theta_D))
-        found = tally.results()
+        if of_now:
+            tally = Tally(seen, sampler)
+            tally.add(measure(theta_D))
+            found += tally.results()
         if compare is not None:
             of_both = compare.measure(theta_D, first[0], states(theta_D), states(first[0]), jnp.int32(0))
             found += compared(compare, *jax.device_get(of_both))
