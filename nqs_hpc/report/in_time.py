@@ -9,10 +9,21 @@ import numpy as np
 
 from nqs_hpc.job.quantities import UNIT
 from nqs_hpc.report.arrays import MeasuredArray
-from nqs_hpc.report.figures import COLOURS, INK, MUTED, LegendEntry, Panel, Sheet, logarithmic, whole_numbers
+from nqs_hpc.report.figures import (
+    COLOURS,
+    INK,
+    MUTED,
+    LegendEntry,
+    Panel,
+    Sheet,
+    logarithmic,
+    small_numbers,
+    whole_numbers,
+)
 from nqs_hpc.report.trajectory import UNIT_OF_TIME, Curve, Trajectory, off_limits
 
 FEW = 40  # times, below which each is marked
+SMALL = 1e-3  # below which the power of ten is written beside each tick
 MOST_PANELS = 24  # of one run
 COLOUR_MAP = "RdBu_r"  # 0 is white: values of both signs
 NAMES = {
@@ -83,6 +94,9 @@ def curves(
             logarithmic(axes.yaxis)
         elif limit is not None:
             axes.axhline(limit, color=MUTED, linestyle="--", linewidth=1)
+        largest = max((float(np.abs(curve.value).max()) for curve, _ in measured), default=0.0)
+        if not is_logarithmic and 0 < largest < SMALL:
+            small_numbers(axes.yaxis)
         last = max((float(curve.time[-1]) for curve, _ in measured), default=0.0)
         if since is not None and since < last:
             axes.axvspan(since, last, color=MUTED, alpha=0.12, linewidth=0)

@@ -134,10 +134,11 @@ def test_what_does_not_fit(overrides, line):
         checked([*start, *overrides], 1)
 
 
-@pytest.mark.parametrize("ansatz", ["jastrow", "rbm", "modulus_phase"])
+@pytest.mark.parametrize("ansatz", ["jastrow", "rbm", "modulus_phase", "anchored"])
 def test_fields_are_those_of_the_parameters(ansatz):
     own = ["ansatz=jastrow", "ansatz.dtype=complex"] if ansatz == "jastrow" else [f"ansatz={ansatz}"]
     own += ["ansatz.dtype=complex"] if ansatz == "rbm" else []
+    own += ["ansatz.net=jastrow", "ansatz.net.dtype=complex"] if ansatz == "anchored" else []
     own += ["ansatz.modulus=rbm", "ansatz.phase=jastrow"] if ansatz == "modulus_phase" else []
     found = build(checked([f"lattice.length={N}", "hamiltonian.h=0.7", *own], 1), SERIAL).ansatz
     fields = np.array([0.3 - 0.2j, 0, 0.1j, -0.4])
