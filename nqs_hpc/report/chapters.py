@@ -79,8 +79,8 @@ enough for it, dashed in the same colour. Energies are per site."""
 BELIEVED = """\
 How far trajectories can be believed. r²: the part of the motion, of samples that did not make the velocity, that the
 network cannot follow; above the dashed line it follows another Hamiltonian. Bound: the integral of √(r² Var H), which
-the distance to the exact state in Hilbert space does not exceed but for errors of the integrator. An energy that H
-conserves must not change; that it does not proves little."""
+the distance to the exact state in Hilbert space does not exceed but for errors of the steps, which are added up beside
+it, and for noise. An energy that H conserves must not change; that it does not proves little."""
 OVER_SITES = """\
 The spins of all sites, numbered along, while time goes up."""
 RESPONSE = """\

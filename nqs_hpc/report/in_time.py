@@ -30,10 +30,12 @@ NAMES = {
     "energy_drift": ("Change of the energy", f"E(t) − E(0) [{UNIT}]"),
     "r2": ("Motion that the network cannot follow", "r²"),
     "bound": ("Bound on the distance to the exact state", "∫ √(r² Var H) dt"),
+    "steps_error": ("Errors of all steps, added up", "distance in Hilbert space"),
+    "scatter": ("What noise may have added", "distance in Hilbert space"),
     "infidelity": ("Infidelity of a step", "1 − F"),
     "dt": ("Length of a step", f"dt [{UNIT_OF_TIME}]"),
 }
-LOGARITHMIC = ("r2", "bound", "infidelity")
+LOGARITHMIC = ("r2", "bound", "steps_error", "scatter", "infidelity")
 FOLLOWS = LegendEntry("r² above its limit", MUTED, "s")
 LIMIT = LegendEntry("limit", MUTED, "--")
 

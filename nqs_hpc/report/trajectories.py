@@ -65,7 +65,7 @@ def compared(found: list[ReadPoint]) -> Compared:
     notes = [] if len(drawn) == n else [f"Curves are of {len(drawn)} of {n} points; the table has all."]
     if len(panels) > MOST_PANELS:
         notes.append(f"Not drawn: {', '.join(quantities[MOST_PANELS:])}; metrics.jsonl holds them.")
-    titles = ["point", "t", "bound", "largest r²", "r² above its limit from", "change of the energy", "trust",
+    titles = ["point", "t", "bound", "largest r²", "r² above its limit from", "errors of steps", "change of the energy", "trust",
               "farthest from exact"]  # fmt: skip
     table = [_cells(names[id(one)], one, of) for one, of in known]
     return Compared(measured, Sheet("believed", believed, [*legend, LIMIT] if believed else []), titles, table, notes)
@@ -89,7 +89,7 @@ def _cells(name: str, one: ReadPoint, of: Trajectory) -> list[str]:
     """A row of the table; empty cells for what is not known."""
     t_end = "" if of.t_end is None else f" of {of.t_end:.4g}"
     reached = max(float(curve.time[-1]) for curve in (*of.measured.values(), *of.quality.values()))
-    bound, r2, drift = (of.quality.get(key) for key in ("bound", "r2", "energy_drift"))
+    bound, r2, drift, steps = (of.quality.get(key) for key in ("bound", "r2", "energy_drift", "steps_error"))
     since, away = off_limits(of), deviation(of)
     error = of.measured["energy"].error[-1] if "energy" in of.measured else 0.0
     return [
@@ -98,6 +98,7 @@ def _cells(name: str, one: ReadPoint, of: Trajectory) -> list[str]:
         "" if bound is None else f"{bound.value[-1]:.2g}",
         "" if r2 is None else f"{np.max(r2.value):.2g}",
         "" if since is None else f"t = {since:.4g}",
+        "" if steps is None else f"{steps.value[-1]:.2g}",
         "" if drift is None else with_error(float(drift.value[-1]), float(error) or None),
         one.row.trust or "",
         "" if away is None else f"{away[1]:.2g} in {away[0]} at t = {away[2]:.4g}",

@@ -21,6 +21,8 @@ Array = NDArray[np.float64]
 
 UNIT_OF_TIME = "1 / units of the couplings"
 PREFIX = "observables."
+QUALITY = ("energy_drift", "r2", "bound", "steps_error", "scatter", "infidelity", "dt")  # keys of metrics.jsonl
+CHECKS = {"r2": "r2", "bound": "bound", "steps_error": "steps", "scatter": "scatter"}  # by names in `trust`
 LARGEST = 64 * reading.MIB  # of reference.json, which has the exact curve of every observable
 MOST_TIMES = 2**17
 MOST_CURVES = 64
@@ -40,9 +42,9 @@ class Trajectory(NamedTuple):
 
     t_end: float | None
     measured: dict[str, Curve]
-    quality: dict[str, Curve]  # energy_drift, r2, bound, dt, infidelity: those that are known
+    quality: dict[str, Curve]  # those of QUALITY that are known
     exact: dict[str, Curve]
-    limits: dict[str, float]  # of r2 and bound, above which the run calls itself doubtful
+    limits: dict[str, float]  # of some of these, above which the run calls itself doubtful
 
 
 def trajectory(folder: Path) -> Trajectory | None:
@@ -61,12 +63,13 @@ def trajectory(folder: Path) -> Trajectory | None:
     measured = {"energy": _curve(lines, "energy", "energy_error")}
     for name in names[:MOST_CURVES]:
         measured[clean(name, LONGEST_NAME)] = _curve(lines, f"{PREFIX}{name}", f"{PREFIX}{name}_error")
-    quality = {key: _curve(lines, key) for key in ("energy_drift", "r2", "bound", "infidelity", "dt")}
+    quality = {key: _curve(lines, key) for key in QUALITY}
     begun = quality["dt"].value > 0  # no step led to the first line
     quality["dt"] = Curve(*(column[begun] for column in quality["dt"]))
     summary = _json(folder / "summary.json", SETTINGS)
     checks = section(section(summary, "trust"), "checks")
-    limits = {key: limit for key in ("r2", "bound") if (limit := number(section(checks, key).get("limit"))) is not None}
+    limits = {key: limit for key, name in CHECKS.items()
+              if (limit := number(section(checks, name).get("limit"))) is not None}  # fmt: skip
     return Trajectory(
         number(summary.get("t_end")),
         {name: one for name, one in measured.items() if len(one.time)},
