@@ -23,6 +23,7 @@ from nqs_hpc.report.figures import (
 from nqs_hpc.report.trajectory import UNIT_OF_TIME, Curve, Trajectory, off_limits
 
 FEW = 40  # times, below which each is marked
+ROUNDING = 1e-12  # of r² and of distances: what is below is not drawn
 SMALL = 1e-3  # below which the power of ten is written beside each tick
 MOST_PANELS = 24  # of one run
 COLOUR_MAP = "RdBu_r"  # 0 is white: values of both signs
@@ -82,14 +83,14 @@ def curves(
     def draw(axes: Any) -> None:
         for curve, colour in measured:
             marker = "." if len(curve.time) < FEW else ""
-            value = np.where(curve.value > 0, curve.value, np.nan) if is_logarithmic else curve.value
+            value = np.where(curve.value > ROUNDING, curve.value, np.nan) if is_logarithmic else curve.value
             if not is_logarithmic:
                 band = (curve.value - curve.error, curve.value + curve.error)
                 axes.fill_between(curve.time, *band, color=colour, alpha=0.25, linewidth=0)
             axes.plot(curve.time, value, color=colour, linewidth=1.1, marker=marker, markersize=4)
         for curve, colour in exact or []:
             axes.plot(curve.time, curve.value, color=colour, linestyle="--", linewidth=1)
-        if is_logarithmic and any((curve.value > 0).any() for curve, _ in measured):
+        if is_logarithmic and any((curve.value > ROUNDING).any() for curve, _ in measured):
             axes.set_yscale("log")
             if limit is not None:
                 axes.axhline(limit, color=MUTED, linestyle="--", linewidth=1)
@@ -97,7 +98,11 @@ def curves(
         elif limit is not None:
             axes.axhline(limit, color=MUTED, linestyle="--", linewidth=1)
         largest = max((float(np.abs(curve.value).max()) for curve, _ in measured), default=0.0)
-        if not is_logarithmic and 0 < largest < SMALL:
+        spread = max((float(np.ptp(curve.value)) for curve, _ in measured), default=0.0)
+        if len(measured) == 1 and not exact and not is_logarithmic and spread < 1e-9 * largest:
+            middle = float(measured[0][0].value[0])  # the same all the time, but for rounding
+            axes.set_ylim(middle - 0.1 * largest, middle + 0.1 * largest)
+        elif not is_logarithmic and 0 < largest < SMALL:
             small_numbers(axes.yaxis)
         last = max((float(curve.time[-1]) for curve, _ in measured), default=0.0)
         if since is not None and since < last:

@@ -65,8 +65,8 @@ def compared(found: list[ReadPoint]) -> Compared:
     notes = [] if len(drawn) == n else [f"Curves are of {len(drawn)} of {n} points; the table has all."]
     if len(panels) > MOST_PANELS:
         notes.append(f"Not drawn: {', '.join(quantities[MOST_PANELS:])}; metrics.jsonl holds them.")
-    titles = ["point", "t", "bound", "largest r²", "r² above its limit from", "errors of steps", "change of the energy", "trust",
-              "farthest from exact"]  # fmt: skip
+    titles = ["point", "t", "bound", "largest r²", "r² above its limit from", "errors of steps"]
+    titles += ["change of the energy", "trust", "farthest from exact"]
     table = [_cells(names[id(one)], one, of) for one, of in known]
     return Compared(measured, Sheet("believed", believed, [*legend, LIMIT] if believed else []), titles, table, notes)
 
