@@ -3,12 +3,15 @@
     Phi(s) = exp(-x b dt Z(s)) (1 - x a dt (H_loc(s) - c)) phi(s),    H_loc of phi,
 
 of a product expansion (`integrators.product`); c, any number, moves a global phase alone, and keeps the expansion good
-where it is the mean of H. With R = Phi / psi the fidelity is that of a ground state of -|Phi><Phi|, whose local energy is
+where it is the mean of H. With R = Phi / psi the fidelity is that of a ground state of -|Phi><Phi|, whose local
+energy is
 
     e_loc(x) = -R(x) E_(y ~ |Phi|^2)[1 / R(y)],
 
 and the projections of ground states give its natural gradient: near the minimum a step of length 1 is that of Gauss and
-Newton. Samples y of |Phi|^2 are those of |phi|^2 with the weights |Phi / phi|^2. The value is estimated with the
+Newton. Samples y of |Phi|^2 are those of |phi|^2 with the weights |Phi / phi|^2. Far from the minimum, where R changes
+by factors, its logarithm is the better model of what parameters do: steps that fit log R (``fitted``) agree with those
+of the gradient to first order, and where log psi is linear in the parameters one of them is enough. The value is estimated with the
 control variate of c = -1/2,
 
     1 - F = E_(x, y)[1 - Re A - (1 - |A|^2) / 2] = E_(x, y)[|A - 1|^2] / 2,    A = R(x) / R(y),
@@ -34,6 +37,9 @@ from nqs_hpc.stats.chains import widened
 from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.tasks.measurement import Shared, gathered
 from nqs_hpc.types import Ansatz, Batch, Estimate, Operator, Samples, Tree
+
+SERIES = 1e-5  # below which the logarithm of 1 + u is its series to second order
+FLOOR = -18.0  # of log |R / R_0|: a target that vanishes pulls psi down no faster than this in one step
 
 
 class Known(NamedTuple):
@@ -138,6 +144,17 @@ def infidelity(
     return Infidelity(known, mean, compare)
 
 
+def fitted(batch: Batch, pairs: Pairs) -> Batch:
+    """The batch whose projection fits log R in place of R."""
+    scale = 1.0 + jnp.sum(pairs.w_target_A * pairs.v_A)
+    log_A = jnp.where(pairs.w_A > 0, _log1p(pairs.u_A), 0)
+    log_B = jnp.where(batch.samples.w_B > 0, _log1p(-batch.e_loc_B / scale), 0)
+    mean = jnp.sum(pairs.w_A * log_A)
+    variance = jnp.sum(pairs.w_A * jnp.abs(log_A - mean) ** 2)
+    found = batch.estimate._replace(mean=jnp.zeros_like(mean), variance=variance)
+    return batch._replace(e_loc_B=mean - log_B, e_loc_A=mean - log_A, estimate=found)
+
+
 def measured(pairs: Pairs, chain_length: int) -> Measured:
     """The infidelity over all pairs of samples, on the host. Its error follows from what the mean over the others is of
     each sample, chain by chain.
@@ -181,3 +198,9 @@ def _largest(log_A: Array, w_A: Array) -> Array:
 def _exp(log: Array) -> Array:
     """exp, 0 of what has the real part -inf whatever its phase."""
     return jnp.where(jnp.isneginf(jnp.real(log)), 0, jnp.exp(log))
+
+
+def _log1p(u: Array) -> Array:
+    """log(1 + u), with all digits of a small u; its real part at least FLOOR."""
+    log = jnp.where(jnp.abs(u) < SERIES, u - u * u / 2.0, jnp.log(1.0 + u))
+    return jax.lax.complex(jnp.maximum(jnp.real(log), FLOOR), jnp.imag(log))

@@ -38,7 +38,7 @@ from nqs_hpc.tasks import damping, trajectory
 from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.damping import Judged, judged
 from nqs_hpc.tasks.evolving import GROWING, evolving
-from nqs_hpc.tasks.infidelity import Measured, Substep, measured
+from nqs_hpc.tasks.infidelity import Measured, Pairs, Substep, measured
 from nqs_hpc.tasks.lines import metrics
 from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.search import search
@@ -68,7 +68,7 @@ FIRST, FIRST_BESIDE, WARM_UP, WARM_UP_BESIDE, SAMPLE, SAMPLE_BESIDE = (
     own_purpose(f"projected: {what}")
     for what in ("chains", "chains beside", "warm-up", "warm-up beside", "samples", "samples beside")
 )
-PATIENCE = 2  # steps in a row that bring nothing
+PATIENCE = 2  # steps in a row that bring nothing: of a fit, and of the gradient
 
 
 class Goal(NamedTuple):
@@ -240,13 +240,13 @@ def projected(
         evaluated = clock.monotonic()
         kept = kept._replace(turn=kept.turn + 1, n_turns=kept.n_turns + 1, iteration=kept.iteration + 1)
         state = state._replace(chains={CHAINS: own, BEGIN: state.chains[BEGIN], BESIDE: beside}, memory=kept)
-        state = decided(state, batch, found)
+        state = decided(state, batch, pairs, found)
         spent["sample_s"] += sampled - begun
         spent["local_energy_s"] += evaluated - sampled
         spent["solve_s"] += clock.monotonic() - evaluated
         return state
 
-    def decided(state: RunState, batch: Batch, found: Measured) -> RunState:
+    def decided(state: RunState, batch: Batch, pairs: Pairs, found: Measured) -> RunState:
         """After the infidelity of what was evaluated is known: the end of the search, or its next step."""
         kept: Memory = state.memory
         is_trial, shift = bool(kept.is_trial), float(kept.shift)
@@ -273,7 +273,8 @@ def projected(
             kept = kept._replace(n_cut=kept.n_cut + (not is_there and int(kept.idle) == 0))
             return ended(state._replace(memory=kept))
         if what.accepted:
-            theta, promised, rank = functions.step(kept.taken, batch, kept.shift)
+            # once fits of log R bring nothing more, the gradient itself, which is exact at the minimum
+            theta, promised, rank = functions.step(kept.taken, batch, pairs, kept.shift, kept.idle == 0)
             kept = kept._replace(theta=theta, promised=promised, rank=rank, is_trial=jnp.bool_(True))
         return state._replace(memory=kept)
 

@@ -15,8 +15,9 @@ from nqs_hpc.operators.local_values import MEMORY
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.tasks.evaluation import evaluation
-from nqs_hpc.tasks.infidelity import Known, Pairs, Substep, infidelity
+from nqs_hpc.tasks.infidelity import Known, Pairs, Substep, fitted, infidelity
 from nqs_hpc.tasks.measurement import Shared
+from nqs_hpc.tasks.trees import choose
 from nqs_hpc.types import Ansatz, Batch, Operator, Projection, Sampler, Samples, Tree
 
 
@@ -29,8 +30,9 @@ class Search(NamedTuple):
     known: Callable[[Tree, Tree, Array, np.float64], Known]  # params of psi, of phi, s_BN, time
     mean: Callable[[Known, Samples], Array]
     compare: Callable[..., tuple[Batch, Pairs, Shared]]  # as of `tasks.infidelity`, without the rank
-    # params, batch, shift -> params a step down, the part of the infidelity that its linear model leaves, the rank
-    step: Callable[[Tree, Batch, Array], tuple[Tree, Array, Array]]
+    # params, batch, pairs, shift, whether to fit log R -> params a step down, the part of the infidelity that its model
+    # leaves, the rank
+    step: Callable[..., tuple[Tree, Array, Array]]
     everywhere: Callable[[np.ndarray], Array]  # what ranks decide from equal numbers, they decide alike
     # chains of psi, of phi, local energies -> both with what their sampler has learnt; None of one that does not
     adapt: Callable[[Tree, Tree, Array], tuple[Tree, Tree]] | None
@@ -59,8 +61,9 @@ def search(
     everywhere = jax.jit(comm.max)
 
     @jax.jit
-    def step(params: Tree, batch: Batch, shift: Array) -> tuple[Tree, Array, Array]:
+    def step(params: Tree, batch: Batch, pairs: Pairs, shift: Array, fits: Array) -> tuple[Tree, Array, Array]:
         form = flat(params, ansatz.kind)
+        batch = choose(fits, fitted(batch, pairs), batch)
         found = projection(params, batch, shift)
         d_P, total = found.direction_P, batch.estimate.variance
         # |X d - eps|^2 = |eps|^2 - d F - shift |d|^2 of (S + shift) d = F, where no eigenvalue is left out
@@ -86,9 +89,10 @@ def search(
         _, samples, counts = jax.eval_shape(draw, key, params, chains)
         of_samples = jax.eval_shape(known, params, params, samples.s_BN, number)
         compared = (params, of_samples, of_samples, samples, samples, counts, Substep(factor, factor, factor), rank)
-        batch, _, _ = jax.eval_shape(compare_jit, *compared)
+        batch, pairs, _ = jax.eval_shape(compare_jit, *compared)
+        fits = jax.ShapeDtypeStruct((), np.bool_)
         return [
-            Program(step, (params, batch, number)),
+            Program(step, (params, batch, pairs, number, fits)),
             Program(known, (params, params, samples.s_BN, number)),
             Program(energies_jit, (params, samples, counts, rank, number)),
             Program(draw, (key, params, chains)),
