@@ -11,8 +11,9 @@ energy is
 and the projections of ground states give its natural gradient: near the minimum a step of length 1 is that of Gauss and
 Newton. Samples y of |Phi|^2 are those of |phi|^2 with the weights |Phi / phi|^2. Far from the minimum, where R changes
 by factors, its logarithm is the better model of what parameters do: steps that fit log R (``fitted``) agree with those
-of the gradient to first order, and where log psi is linear in the parameters one of them is enough. The value is estimated with the
-control variate of c = -1/2,
+of the gradient to first order, and where log psi is linear in the parameters one of them is enough.
+
+The value is estimated with the control variate of weight -1/2,
 
     1 - F = E_(x, y)[1 - Re A - (1 - |A|^2) / 2] = E_(x, y)[|A - 1|^2] / 2,    A = R(x) / R(y),
 

@@ -1,5 +1,5 @@
-"""Projected evolution in time (p-tVMC), real or imaginary: each substep of a product expansion of the evolution operator
-is applied to the state, and the parameters that come nearest to what it makes are searched.
+"""Projected evolution in time (p-tVMC), real or imaginary: each substep of a product expansion of the evolution
+operator is applied to the state, and the parameters that come nearest to what it makes are searched.
 
 A turn is one iteration of a search: the infidelity of psi with the target (`tasks.infidelity`), whether the step that
 led to psi is taken (`tasks.damping`), and the next step. Samples are drawn in each, of psi and of the state that the
@@ -21,12 +21,11 @@ import math
 import time as clock
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
 
 from nqs_hpc.integrators.control import trial
 from nqs_hpc.integrators.product import Product
@@ -36,13 +35,13 @@ from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import damping, trajectory
 from nqs_hpc.tasks.chains import outside
-from nqs_hpc.tasks.damping import Judged, judged
 from nqs_hpc.tasks.evolving import GROWING, evolving
 from nqs_hpc.tasks.infidelity import Measured, Pairs, Substep, measured
 from nqs_hpc.tasks.lines import metrics
 from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.search import search
 from nqs_hpc.tasks.straying import Limits, said_of_projections
+from nqs_hpc.tasks.substeps import ANOTHER, BEGIN, BESIDE, CHAINS, OVER, Goal, Memory, after_substep, decided, fresh
 from nqs_hpc.tasks.told import line_of, numbers_of
 from nqs_hpc.tasks.trajectory import Course
 from nqs_hpc.tasks.trees import strong
@@ -62,53 +61,10 @@ from nqs_hpc.types import (
     Tree,
 )
 
-# chains of psi as they are, and where the last step that was taken left them; those of the state the substep began with
-CHAINS, BEGIN, BESIDE = "samples", "begin", "beside"
 FIRST, FIRST_BESIDE, WARM_UP, WARM_UP_BESIDE, SAMPLE, SAMPLE_BESIDE = (
     own_purpose(f"projected: {what}")
     for what in ("chains", "chains beside", "warm-up", "warm-up beside", "samples", "samples beside")
 )
-PATIENCE = 2  # steps in a row that bring nothing: of a fit, and of the gradient
-
-
-class Goal(NamedTuple):
-    """Where the search of a substep ends."""
-
-    infidelity: float
-    iterations: int
-
-
-class Memory(NamedTuple):
-    """What lies between the turns of a step; the same on every rank. The parameters of the state are those of its
-    beginning.
-    """
-
-    course: Course
-    substep: Array  # int32, from 1 on; 0: the parameters are new, and no line is written of them
-    iteration: Array  # int32, evaluations in this substep so far
-    turn: Array  # int32, evaluations in this step so far
-    tried: Array  # length of the step under way
-    led: Array  # length of the step that led to the parameters; 0 at the beginning
-    mean: Array  # from which H is counted in this step
-    fixed: Tree  # parameters at the beginning of the substep
-    taken: Tree  # the best ones so far
-    theta: Tree  # those to be evaluated
-    is_trial: Array  # bool: they are a step away from the best ones, not the best ones themselves
-    value: Array  # infidelity of the best ones
-    error: Array
-    promised: Array  # the part of it that the linear model leaves after the step
-    shift: Array  # of the next step
-    rank: Array  # of the last solve; NaN where the solver knows none
-    idle: Array  # int32, steps in a row that brought nothing
-    gained: Array  # bool: a step of this substep brought something
-    values_S: Array  # infidelity of each substep of the step
-    errors_S: Array
-    total: Array  # of all substeps so far
-    variance: Array  # of the total
-    n_turns: Array  # int32, evaluations so far
-    n_undone: Array  # int32, steps of searches so far that were undone
-    n_cut: Array  # int32, searches that ended by the number of iterations while they still gained
-    is_stuck: Array  # bool: the infidelity of the state itself is not finite
 
 
 def projected(
@@ -163,36 +119,8 @@ def projected(
 
     def first_state(chains: Tree, beside: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
-        nothing, number = jnp.float64(0), jnp.int32(0)
-        kept = Memory(
-            course=common.fresh(),
-            substep=number,
-            iteration=number,
-            turn=number,
-            tried=nothing,
-            led=nothing,
-            mean=nothing,
-            fixed=params,
-            taken=params,
-            theta=params,
-            is_trial=jnp.bool_(False),
-            value=nothing,
-            error=nothing,
-            promised=nothing,
-            shift=jnp.float64(max(least, damping.FIRST)),
-            rank=jnp.float64(math.nan),
-            idle=number,
-            gained=jnp.bool_(False),
-            values_S=jnp.zeros(n_substeps),
-            errors_S=jnp.zeros(n_substeps),
-            total=nothing,
-            variance=nothing,
-            n_turns=number,
-            n_undone=number,
-            n_cut=number,
-            is_stuck=jnp.bool_(False),
-        )
-        return strong(RunState(number, params, {CHAINS: chains, BEGIN: chains, BESIDE: beside}, kept))
+        kept = fresh(common.fresh(), params, n_substeps, max(least, damping.FIRST))
+        return strong(RunState(jnp.int32(0), params, {CHAINS: chains, BEGIN: chains, BESIDE: beside}, kept))
 
     first_jit = jax.jit(first_state)
 
@@ -240,66 +168,26 @@ def projected(
         evaluated = clock.monotonic()
         kept = kept._replace(turn=kept.turn + 1, n_turns=kept.n_turns + 1, iteration=kept.iteration + 1)
         state = state._replace(chains={CHAINS: own, BEGIN: state.chains[BEGIN], BESIDE: beside}, memory=kept)
-        state = decided(state, batch, pairs, found)
+        if bool(kept.is_trial) or math.isfinite(found.value):
+            state, verdict = decided(state, found, goal, least)
+            if verdict == OVER:
+                state = after_substep(state, *step_from(kept.course))
+            elif verdict == ANOTHER:
+                state = stepped(state, batch, pairs)
+        else:
+            state = state._replace(memory=kept._replace(is_stuck=jnp.bool_(True)))
         spent["sample_s"] += sampled - begun
         spent["local_energy_s"] += evaluated - sampled
         spent["solve_s"] += clock.monotonic() - evaluated
         return state
 
-    def decided(state: RunState, batch: Batch, pairs: Pairs, found: Measured) -> RunState:
-        """After the infidelity of what was evaluated is known: the end of the search, or its next step."""
+    def stepped(state: RunState, batch: Batch, pairs: Pairs) -> RunState:
+        """With the next step of the search, from the best parameters, which were evaluated last."""
         kept: Memory = state.memory
-        is_trial, shift = bool(kept.is_trial), float(kept.shift)
-        if not is_trial and not math.isfinite(found.value):
-            return state._replace(memory=kept._replace(is_stuck=jnp.bool_(True)))
-        what = Judged(True, shift, False)
-        if is_trial:
-            before = (float(kept.value), float(kept.error))
-            what = judged(before, found, float(kept.promised), shift, least=least)
-            idle = int(kept.idle) + 1 if what.is_idle else 0
-            gained = bool(kept.gained) or not what.is_idle
-            kept = kept._replace(idle=jnp.int32(idle), gained=jnp.bool_(gained), shift=jnp.float64(what.shift))
-        chains = state.chains
-        if what.accepted:
-            chains = chains | {BEGIN: chains[CHAINS]}
-            kept = kept._replace(taken=kept.theta, value=jnp.float64(found.value), error=jnp.float64(found.error))
-        else:
-            chains = chains | {CHAINS: chains[BEGIN]}
-            kept = kept._replace(theta=kept.taken, is_trial=jnp.bool_(False), n_undone=kept.n_undone + 1)
-        state = state._replace(chains=chains)
-        is_idle = bool(kept.gained) and int(kept.idle) >= PATIENCE
-        is_there = is_trial and what.accepted and found.value <= goal.infidelity
-        if is_there or is_idle or int(kept.iteration) >= goal.iterations:
-            kept = kept._replace(n_cut=kept.n_cut + (not is_there and int(kept.idle) == 0))
-            return ended(state._replace(memory=kept))
-        if what.accepted:
-            # once fits of log R bring nothing more, the gradient itself, which is exact at the minimum
-            theta, promised, rank = functions.step(kept.taken, batch, pairs, kept.shift, kept.idle == 0)
-            kept = kept._replace(theta=theta, promised=promised, rank=rank, is_trial=jnp.bool_(True))
+        # once fits of log R bring nothing more, the gradient itself, which is exact at the minimum
+        theta, promised, rank = functions.step(kept.taken, batch, pairs, kept.shift, kept.idle == 0)
+        kept = kept._replace(theta=theta, promised=promised, rank=rank, is_trial=jnp.bool_(True))
         return state._replace(memory=kept)
-
-    def ended(state: RunState) -> RunState:
-        """After the search of a substep: at the next one, or at the end of the step."""
-        kept: Memory = state.memory
-        k = int(kept.substep) - 1
-        kept = kept._replace(
-            values_S=kept.values_S.at[k].set(kept.value),
-            errors_S=kept.errors_S.at[k].set(kept.error),
-            total=kept.total + kept.value,
-            variance=kept.variance + kept.error**2,
-            fixed=kept.taken,
-            theta=kept.taken,
-            is_trial=jnp.bool_(False),
-            iteration=jnp.int32(0),
-            idle=jnp.int32(0),
-            gained=jnp.bool_(False),
-            substep=jnp.int32((k + 2) % (n_substeps + 1)),
-        )
-        if k + 1 < n_substeps:
-            return state._replace(memory=kept)
-        dt, to = step_from(kept.course)
-        kept = kept._replace(course=kept.course._replace(time=jnp.float64(to)), led=jnp.float64(dt))
-        return state._replace(params=kept.taken, memory=kept)
 
     def step_from(course: Course) -> tuple[float, float]:
         """The length of the step that begins here, and the time where it ends."""
@@ -362,6 +250,7 @@ def projected(
             "infidelity_sum": float(kept.total),
             "infidelity_sum_error": math.sqrt(float(kept.variance)),
             "n_evaluations": int(kept.n_turns),
+            "n_undone": int(kept.n_undone),
         }
         return of_time | whole | line_of(numbers_of(results))
 

@@ -40,7 +40,9 @@ def test_the_infidelity_of_a_step_falls_as_its_order_says(name, order, x):
     rng = np.random.default_rng(3)
     psi = rng.normal(size=2**N) + 1j * rng.normal(size=2**N)
     dts = np.array([0.02, 0.01])
-    found = [infidelity(stepped(expansion(name, order, dt), matrix, psi, x), expm(-x * dt * matrix) @ psi) for dt in dts]
+    found = [
+        infidelity(stepped(expansion(name, order, dt), matrix, psi, x), expm(-x * dt * matrix) @ psi) for dt in dts
+    ]
     slope = np.log(found[0] / found[1]) / np.log(dts[0] / dts[1])
     assert slope == pytest.approx(2 * (order + 1), abs=0.2) and found[0] > 1e-28
 
