@@ -94,6 +94,10 @@ class Ansatz(NamedTuple):
     modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
     whole: bool = False  # a ratio costs a forward pass: worth leaving out where a move changes nothing
     conditionals: Conditionals | None = None  # where the wave function is autoregressive
+    # complex fields a_N, plain numbers -> parameters whose psi(s) is prod_i exp(a_i x_i) but for a constant, x_i = +1
+    # for the upper and -1 for the lower of two local values, and whose log-derivatives hold pairs of sites; ValueError,
+    # one line, for fields that it cannot have
+    product_state: Callable[[NDArray[Any]], Tree] | None = None
 
 
 class Operator(NamedTuple):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.types import Ansatz, Conditionals, Factors, Kind, Move, Tree
 
@@ -25,6 +27,7 @@ def complete(
     modulus: Ansatz | None = None,
     whole: bool = False,
     conditionals: Conditionals | None = None,
+    product_state: Callable[[NDArray[Any]], Tree] | None = None,
 ) -> Ansatz:
     """The ansatz whose ratios are those of ``attempt(frozen, s_N, cache, move) -> (log ratio, attempted)``.
 
@@ -65,6 +68,7 @@ def complete(
         modulus=modulus,
         whole=whole,
         conditionals=conditionals,
+        product_state=product_state,
     )
 
 

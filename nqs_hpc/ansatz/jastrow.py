@@ -15,16 +15,19 @@ F^2 operations for a ratio, N F to follow a move.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
 from nqs_hpc.ansatz.names import FloatName, NumberName
+from nqs_hpc.ansatz.product import fields_as
+from nqs_hpc.system.product_states import affine
 from nqs_hpc.types import Ansatz, Kind, Move
 
 
@@ -39,11 +42,18 @@ class JastrowFrozen(NamedTuple):
 
 
 def jastrow(
-    n_sites: int, *, dtype: NumberName = "real", init_scale: float = 0.01, float_dtype: FloatName = "float64"
+    n_sites: int,
+    *,
+    dtype: NumberName = "real",
+    init_scale: float = 0.01,
+    local_values: tuple[int, ...] = (1, -1),
+    float_dtype: FloatName = "float64",
 ) -> Ansatz:
     """A Jastrow wave function of kind ``real`` or, with dtype="complex", ``holomorphic``, for any local values.
 
     Parameters start as normal numbers of standard deviation ``init_scale``. Raises ValueError for fewer than two sites.
+    As a product state it has W = 0: its log-derivatives are those of any other state, all s_i s_j and all s_i. That of
+    equal amplitudes it is for any ``local_values``, others for two of them.
     """
     if n_sites < 2:
         raise ValueError(f"n_sites={n_sites}: at least 2, since the wave function is one of pairs")
@@ -86,5 +96,20 @@ def jastrow(
         d = jnp.where(accepted, move.deltas, 0).astype(param_dtype)
         return h_N + d @ frozen.w[move.sites]
 
+    def product_state(fields_N: NDArray[Any]) -> JastrowParams:
+        a_N = fields_as(fields_N, param_dtype)
+        if a_N.any():
+            a_N = a_N / param_dtype.type(affine(local_values)[1])
+        return JastrowParams(jnp.zeros(len(first), param_dtype), jnp.asarray(a_N))
+
     kind: Kind = "real" if dtype == "real" else "holomorphic"
-    return complete(init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance)
+    return complete(
+        init,
+        log_psi,
+        kind,
+        freeze=freeze,
+        prepare=prepare,
+        attempt=attempt,
+        advance=advance,
+        product_state=product_state,
+    )

@@ -7,13 +7,15 @@ Szabó and Castelnovo, Phys. Rev. Research 2, 033075 (2020), arXiv:2002.04613.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
+from nqs_hpc.system.product_states import reduced
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 
@@ -27,7 +29,8 @@ class ModulusPhase(NamedTuple):
 def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
     """An ansatz of kind ``complex`` from two of kind ``real``, each with its own ratios; params are a `ModulusPhase`.
 
-    Its log-derivatives are factored if those of both are. Raises ValueError for networks that are not real.
+    Its log-derivatives are factored if those of both are, and it is product states if both are: the modulus that of the
+    real parts of the fields, the phase that of the imaginary parts. Raises ValueError for networks that are not real.
     """
     for name, part in (("modulus", modulus), ("phase", phase)):
         if part.kind != "real":
@@ -70,6 +73,12 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
             phase.advance(frozen.phase, s_N, cache.phase, move, tried.phase, accepted),
         )
 
+    def product_state(fields_N: NDArray[Any]) -> ModulusPhase:
+        assert modulus.product_state is not None and phase.product_state is not None
+        a_N = reduced(fields_N)
+        return ModulusPhase(modulus.product_state(a_N.real), phase.product_state(a_N.imag))
+
+    has_both = modulus.product_state is not None and phase.product_state is not None
     return complete(
         init,
         log_psi,
@@ -85,7 +94,9 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
             log_psi=lambda params, s_N: modulus.log_psi(params.modulus, s_N),
             freeze=lambda params: modulus.freeze(params.modulus),
             factors=None,
+            product_state=None,
         ),
+        product_state=product_state if has_both else None,
     )
 
 

@@ -25,17 +25,20 @@ whether this is enough. If it is not, for weights so large that some bound is ab
 from __future__ import annotations
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.activations import LOG_2, log_cosh, tanh
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.layers import normal, parameter_dtype, times_weight
 from nqs_hpc.ansatz.names import FloatName, NumberName
+from nqs_hpc.ansatz.product import fields_as, sites_of_units, strengths
+from nqs_hpc.system.product_states import affine
 from nqs_hpc.types import Ansatz, Factors, Move, Tree
 
 # Products run over rows of hidden units, all lanes of a row at once in vector registers. Few rows keep a group's
@@ -97,7 +100,7 @@ def rbm(
 
     Parameters start as normal numbers of standard deviation ``init_scale``. ``local_values`` are the values a site can
     take; they must be evenly spaced, since the tables are indexed by differences. Raises ValueError for sizes below 1
-    and for local values that are not.
+    and for local values that are not. As a product state each hidden unit is on one site (`ansatz.product`).
     """
     if n_sites < 1 or n_hidden < 1:
         raise ValueError(f"n_sites={n_sites}, n_hidden={n_hidden}: both must be at least 1")
@@ -221,6 +224,18 @@ def rbm(
         units = moved(frozen, cache.units, index(taken))
         return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
 
+    def product_state(fields_N: NDArray[Any]) -> RBMParams:
+        a_N = fields_as(fields_N, param_dtype)
+        middle, half = affine(local_values)
+        if not bias and (a_N.any() or middle):
+            raise ValueError("without biases the network is even in all values: bias=true")
+        r_M = strengths(n_hidden, param_dtype) / half
+        w = jnp.zeros((n_sites, n_hidden), param_dtype)
+        of_units = RBMParams(w.at[sites_of_units(n_sites, n_hidden), np.arange(n_hidden)].set(r_M), None, None)
+        if not bias:
+            return of_units
+        return of_units._replace(a=jnp.asarray(a_N / half, param_dtype), b=jnp.asarray(-middle * r_M, param_dtype))
+
     # d log psi / dw = s (x) tanh(theta), d log psi / da = s, d log psi / db = tanh(theta)
     leaves = ((0, 1), (0,), (1,)) if bias else ((0, 1),)
 
@@ -238,6 +253,7 @@ def rbm(
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
+        product_state=product_state,
     )
 
 

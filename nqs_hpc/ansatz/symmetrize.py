@@ -13,19 +13,22 @@ are kept for every g together with log psi(g s).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.product_states import TINY, is_in_sector, reduced
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 Mode = Literal["psi", "log_psi"]
@@ -54,13 +57,21 @@ class SymmetrizeCache(NamedTuple):
 
 
 def symmetrize(
-    base: Ansatz, symmetry: Symmetry, *, mode: Mode = "psi", local_values: Sequence[int] = (1, -1)
+    base: Ansatz,
+    symmetry: Symmetry,
+    *,
+    mode: Mode = "psi",
+    local_values: Sequence[int] = (1, -1),
+    hilbert: Hilbert | None = None,
 ) -> Ansatz:
     """``base``, projected on the sector of ``symmetry``.
 
     Kinds, in mode psi: ``real`` for a real base if all characters are 1, ``signed`` for a real or signed base if all
     are real, ``holomorphic`` for a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
     ValueError for mode log_psi with characters other than 1, or with a signed base, whose signs it would average.
+
+    It is the product states of the base that lie in the sector, of ``hilbert`` where that has a fixed total: the sum
+    over the group leaves them as they are.
     """
     if mode == "log_psi" and not symmetry.is_trivial:
         raise ValueError("mode='log_psi': needs characters that are all 1, since a mean of logarithms is invariant")
@@ -107,10 +118,15 @@ def symmetrize(
     def log_psi(params: Tree, s_N: Array) -> Array:
         return orbit(params, s_N).log_psi
 
+    product_state = None
+    if base.product_state is not None:
+        space = Hilbert(symmetry.perms.shape[1], tuple(local_values)) if hilbert is None else hilbert
+        product_state = _in_sector(base.product_state, symmetry, mode, space)
+
     # A base without its own ratios caches only log psi. And a ratio of the base gives a phase modulo 2 pi, so that a
     # mean of complex logarithms would be known modulo 2 pi / |G| only: it needs the logarithms of all g s' themselves.
     if base.prepare is base.log_psi or (mode == "log_psi" and base.kind != "real"):
-        return full_evaluation(base.init, log_psi, kind)
+        return full_evaluation(base.init, log_psi, kind)._replace(product_state=product_state)
 
     def prepare(frozen: Frozen, s_N: Array) -> SymmetrizeCache:
         caches = jax.vmap(base.prepare, in_axes=(None, 0))(frozen.base, images(s_N))
@@ -164,7 +180,33 @@ def symmetrize(
     def freeze(params: Tree) -> Frozen:
         return Frozen(params, base.freeze(params))
 
-    return complete(base.init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, advance=advance)
+    return complete(
+        base.init,
+        log_psi,
+        kind,
+        freeze=freeze,
+        prepare=prepare,
+        attempt=attempt,
+        advance=advance,
+        product_state=product_state,
+    )
+
+
+def _in_sector(
+    of_base: Callable[[NDArray[Any]], Tree], symmetry: Symmetry, mode: Mode, hilbert: Hilbert
+) -> Callable[[NDArray[Any]], Tree]:
+    """The product states of the base; ValueError for those that the sum over the group would change."""
+
+    def product_state(fields_N: NDArray[Any]) -> Tree:
+        a_N = reduced(fields_N)
+        kept = is_in_sector(a_N, symmetry, hilbert)
+        if mode == "log_psi":  # a mean of logarithms, which knows them beyond 2 pi i
+            kept = np.abs(symmetry.flips[:, None] * a_N[symmetry.perms] - a_N[None]).max() < TINY
+        if not kept:
+            raise ValueError("a state in the sector of symmetrize, which this one is not in")
+        return of_base(a_N)
+
+    return product_state
 
 
 def _kind(base: Kind, symmetry: Symmetry) -> Kind:

@@ -15,7 +15,7 @@ from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.resources import resolve_resources
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.symmetrize import is_asked, resolve_symmetrize
-from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.checks import bad, show
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -65,6 +65,8 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     if config.task.source() is not None and config.init_from is not None:
         key, _ = config.task.source() or ("", "")
         raise bad("init_from", config.init_from, f"null with task={config.task.name}, whose parameters are of {key}")
+    if config.init_from is not None and (start := config.task.start()) is not None:
+        raise bad("init_from", config.init_from, f"null with {start[0]}={show(start[1])}, or {start[0]}=null")
     context = context._replace(sampler=sampler)
     measured = observables.resolved(config.observables, context, config.task)
     context = context._replace(observables=measured.measured)

@@ -117,4 +117,5 @@ def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:
     if symmetry is None:
         return plain
     assert config.symmetrize.mode is not None
-    return symmetrize(plain, symmetry, mode=config.symmetrize.mode, local_values=basis.hilbert.local_values)
+    hilbert = basis.hilbert
+    return symmetrize(plain, symmetry, mode=config.symmetrize.mode, local_values=hilbert.local_values, hilbert=hilbert)

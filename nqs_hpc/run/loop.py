@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     final: bool = False  # whether ``last`` holds what the run came to
     doubts: tuple[str, ...] = ()  # why its numbers are not to be believed
     results: tuple[Result, ...] = ()  # what was measured
+    turns: int = 0  # that this start has made
 
 
 def loop(
@@ -66,7 +67,7 @@ def loop(
     saves = pace(config.checkpoint.every_steps, config.checkpoint.every_seconds, started=start["begun"])
     save_seconds, last_summary = 0.0, -math.inf
     line: dict[str, Any] | None = None
-    outcome = None
+    outcome, turns = None, 0
 
     def write(record: Record, step: int) -> None:
         """The line of a step, and what belongs beside it. Rank 0 calls it."""
@@ -86,7 +87,7 @@ def loop(
     while outcome is None and not task.progress(state).is_complete:
         begun = time.monotonic()
         state, record = task.turn(state)
-        turned = time.monotonic() - begun
+        turned, turns = time.monotonic() - begun, turns + 1
         step, trouble = int(state.step), ""
         if root and record is not None:
             try:
@@ -128,4 +129,4 @@ def loop(
         journal.close()
     if show is not None and (excess := saves.excess(final=True)):
         show.say(excess)
-    return outcome or Outcome(state, "running", "", line)
+    return (outcome or Outcome(state, "running", "", line))._replace(turns=turns)

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.integrators.control import judged, trial
@@ -131,7 +132,8 @@ def dynamics(
     n_stages, steps = integrator.n_stages, integrator.steps
     coefficients = np.array([[*row, *[0.0] * (n_stages - len(row))] for row in integrator.a])
     weights, error_weights = np.array(integrator.b), np.array(integrator.error or [0.0] * n_stages)
-    adapt = None if sampler.adapt is None else jax.jit(lambda chains, e_loc_A: sampler.adapt(chains, e_loc_A)[0])
+    learn = sampler.adapt
+    adapt = None if learn is None else jax.jit(lambda chains, e_loc_A: learn(chains, e_loc_A)[0])
     told: set[str] = set()  # of messages that a start says once
     spent = dict.fromkeys(("seconds", "sample_s", "local_energy_s", "solve_s"), 0.0)  # since the last line
 
@@ -158,10 +160,10 @@ def dynamics(
     first_jit = jax.jit(first_state)
 
     @jax.jit
-    def moved(params: Tree, slopes_SP: Array, factors_S: Array) -> Tree:
+    def moved(params: Tree, slopes_SP: Array, factors_S: Array | NDArray[np.floating]) -> Tree:
         """Parameters moved by a combination of slopes."""
         form = flat(params, ansatz.kind)
-        return form.unravel(form.ravel(params) + factors_S.astype(slopes_SP.real.dtype) @ slopes_SP)
+        return form.unravel(form.ravel(params) + jnp.asarray(factors_S).astype(slopes_SP.real.dtype) @ slopes_SP)
 
     @jax.jit
     def put(slopes_SP: Array, stage: Array, slope_P: Array) -> tuple[Array, Array]:
@@ -251,7 +253,7 @@ def dynamics(
         """
         kept: Memory = state.memory
         tried = float(kept.tried)
-        error_P = (tried * error_weights).astype(kept.slopes_SP.real.dtype) @ kept.slopes_SP
+        error_P = jnp.asarray(tried * error_weights).astype(kept.slopes_SP.real.dtype) @ kept.slopes_SP
         error = float(everywhere(functions.length(params, batch, error_P)))
         found = judged(integrator, float(kept.dt), tried, error)
         if not found.accepted:

@@ -18,6 +18,8 @@ FOLLOWS = 0.01
 FAR = 0.3
 DRIFT = 0.02  # of the distance to the energy of infinite temperature, that an energy which is conserved may change
 SIGMAS = 5.0
+STILL = 0.9  # part of the variance of H that is left at the beginning, where the parameters of a start do not follow
+NOTHING = 1e-20  # variance of H, relative to 1 + E^2, that is rounding
 NOISE_OF_TOLERANCE = 0.5  # part of the tolerance that the noise of velocities may take
 
 
@@ -29,13 +31,29 @@ class Limits(NamedTuple):
     stop: float | None = None  # bound at which the evolution ends
 
 
+def why_still(line: Mapping[str, Any]) -> str:
+    """Why hardly anything will come of a start, from its line of metrics.jsonl; empty where something will."""
+    if line["energy_variance"] <= NOTHING * (1 + line["energy"] ** 2):
+        return "the start is an eigenstate of H, and stays as it is"
+    if line["r2"] < STILL:
+        return ""
+    return (
+        f"the start cannot move: no change of its parameters goes where H leads (r2={line['r2']:.2g}); it is flat, as "
+        "an RBM is whose weights are 0, or has a symmetry that H breaks: take task.initial, which begins where all "
+        "pairs of sites can move, or a network without that symmetry"
+    )
+
+
 def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, at_floor: bool) -> dict[str, str]:
     """What a person should know of a line, by a name for each kind."""
     found, when = {}, f"t={line['time']:.6g}"
-    if line["r2"] > limits.r2:
+    of = "" if line["noise"] is None else " of samples that did not make the velocity"
+    if line["time"] == 0 and (why := why_still(line)):
+        found["start"] = f"{when}: {why}"
+    elif line["r2"] > limits.r2:
         found["r2"] = (
-            f"{when}: the network no longer follows the equation of motion: r2={line['r2']:.2g} of samples that did "
-            f"not make the velocity, above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
+            f"{when}: the network no longer follows the equation of motion: r2={line['r2']:.2g}{of}, "
+            f"above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
             "larger ansatz, or more samples"
         )
     found |= _of_bound(line, limits)

@@ -10,10 +10,13 @@ import pytest
 
 from nqs_hpc.ansatz import symmetrize as module
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.ansatz.sector import codes, is_absent
 from nqs_hpc.ansatz.symmetrize import symmetrize
-from nqs_hpc.system.characters import Symmetry, chosen, space_group, with_spin_flip
+from nqs_hpc.system.characters import Symmetry, chosen, momentum, space_group, with_spin_flip
+from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz, Move
 from tests.systems import all_states, amplitudes, ansatz_of
 
@@ -265,3 +268,33 @@ def test_states_that_a_sector_has_not_are_known_exactly(irrep, largest):
     wanted = (same.T * symmetry.characters.real).sum(axis=1) < 0.5
     assert 0 < wanted.sum() < len(wanted)
     assert np.array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("mode", ["psi", "log_psi"])
+def test_product_states_of_the_sector_pass_through(mode):
+    """To the amplitude; others are refused, which the sum would make something else of."""
+    ring = FACTORIES["chain"]((4,), (True,))
+    turns = with_spin_flip(translations(ring), momentum(ring, None), None)
+    ansatz = symmetrize(rbm(4, n_hidden=6, dtype="complex"), turns, mode=mode)
+    states = all_states(4)
+    for fields in (np.zeros(4), np.full(4, 0.5j * np.pi), np.full(4, 0.3 + 0.2j)):
+        params = ansatz.product_state(fields)
+        psi = np.exp(np.asarray(jax.vmap(ansatz.log_psi, in_axes=(None, 0))(params, states)) - states @ fields)
+        assert np.abs(psi / psi[0] - 1).max() < 1e-12
+    for fields in (np.array([1.0, -1.0, 1.0, -1.0]), np.array([0.0, 0.5j * np.pi, 0.0, 0.0])):
+        with pytest.raises(ValueError, match="sector"):
+            ansatz.product_state(fields)
+
+
+def test_a_fixed_total_has_more_product_states():
+    """-x on one of two sublattices changes by a factor for all states of a total."""
+    ring = FACTORIES["chain"]((4,), (True,))
+    turns = with_spin_flip(translations(ring), momentum(ring, None), None)
+    fields = 0.5j * np.pi * np.array([1, 0, 1, 0])
+    base = rbm(4, n_hidden=6, dtype="complex")
+    with pytest.raises(ValueError, match="sector"):
+        symmetrize(base, turns).product_state(fields)
+    ansatz, states = symmetrize(base, turns, hilbert=spin_half(4, 0)), all_states(4, 0)
+    log_psi = np.asarray(jax.vmap(ansatz.log_psi, in_axes=(None, 0))(ansatz.product_state(fields), states))
+    psi = np.exp(log_psi - states @ fields)
+    assert np.abs(psi / psi[0] - 1).max() < 1e-12

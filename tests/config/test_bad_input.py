@@ -9,6 +9,7 @@ TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 
 DIRECT = "sampler=autoregressive"
 PARTS = "ansatz=modulus_phase"
+TIME, ANCHORED = ("task=dynamics", "ansatz.dtype=complex"), "ansatz=anchored"
 
 # overrides, then what the line must hold: the key, the value, what is valid
 BAD = [
@@ -44,7 +45,7 @@ BAD = [
     (["ansatz=gnn"], "ansatz", "gnn", "cnn, equinox, flax, gcnn, jastrow"),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "adam, minsr, sgd, sr"),
-    (["task=dynamics"], "task", "dynamics", "ground_state"),
+    (["task=dynamic"], "task", "dynamic", "did you mean dynamics?"),
     (["experiment=tfim_ring"], "experiment", "tfim_ring", "tfim_chain"),
     (["ansatz.alpa=2"], "ansatz.alpa", "2", "did you mean alpha?"),
     (["++ansatz.bogus=1"], "ansatz.bogus", "1", "alpha, dtype, bias, init_scale"),
@@ -413,6 +414,53 @@ BAD = [
     ([PARTS, "ansatz.modulus.alpha=0.01"], "ansatz.modulus.alpha", "0.01", "one hidden unit"),
     ([PARTS, "ansatz.modulus=rbm", "ansatz.modulus=cnn"], "ansatz.modulus", "rbm and cnn", "one value"),
     (["ansatz.phase=mlp"], "ansatz.phase", "mlp", "alpha, dtype, bias, init_scale"),
+    # states to start from
+    ([*TIME, "task.initial=plusx"], "task.initial", "plusx", "did you mean plus_x?"),
+    ([*TIME, "task.initial=[1]"], "task.initial", "[1]", "Bloch angles"),
+    ([*TIME, "task.initial=[[1,0],[0,1]]"], "task.initial", "[[1.0, 0.0], [0.0, 1.0]]", "a list of 20 pairs"),
+    ([*TIME, "task.initial=neel", "lattice.length=7"], "task.initial", "neel", "of two sublattices"),
+    (
+        [*TIME, "task.initial=plus_x", "ansatz.bias=false", BOSONS, "hamiltonian.n_max=1"],
+        "task.initial",
+        "plus_x",
+        "bias",
+    ),
+    ([*TIME, "task.initial=up", "ansatz.bias=false"], "task.initial", "up", "with ansatz.bias=true"),
+    ([*TIME, "task.initial=up", HEISENBERG], "task.initial", "up", "in the space of total 0"),
+    ([*TIME, "task.initial=up", "hamiltonian.h=0"], "task.initial", "up", "not along z"),
+    ([*TIME, "task.initial=up", BOSONS], "task.initial", "up", "sites with two values"),
+    ([*TIME, "task.initial=plus_x", BOSONS, "sector=none"], "task.initial", "plus_x", "null on sites with"),
+    ([*TIME, "task.initial_bias=0"], "task.initial_bias", "0", "above 0"),
+    ([*TIME, "task.initial=plus_x", "init_from=h.txt"], "init_from", "h.txt", "null with task.initial=plus_x"),
+    (
+        ["task=dynamics", "task.initial=up", "ansatz=mlp", "ansatz.dtype=complex"],
+        "task.initial",
+        "up",
+        "ansatz=anchored",
+    ),
+    (
+        ["task=dynamics", "task.time=imaginary", "task.initial=minus_x"],
+        "task.initial",
+        "minus_x",
+        "ansatz.dtype=complex",
+    ),
+    (["ansatz=rbm_symm", "lattice.pbc=false"], "ansatz", "rbm_symm", "has translations"),
+    (["ansatz=rbm_symm", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "rbm_symm", "has translations"),
+    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: cnn"),
+    ([ANCHORED, "ansatz.state=[0.3,0.1]"], "ansatz.net.dtype", "real", "a real network has no phases"),
+    ([ANCHORED, "ansatz.state=neel", "lattice.length=7"], "ansatz.state", "neel", "of two sublattices"),
+    (
+        [ANCHORED, "ansatz.net=gcnn", "ansatz.net.dtype=complex", "ansatz.net.momentum=1"],
+        "ansatz.net",
+        "gcnn",
+        "a network of momentum 0",
+    ),
+    (
+        [ANCHORED, "ansatz.net.dtype=complex", "task=dynamics", "task.initial=minus_x"],
+        "task.initial",
+        "minus_x",
+        "ansatz.state=plus_x",
+    ),
     # the folder
     (["run_dir=h.txt"], "run_dir", "h.txt", "a folder"),
     (["run_dir=h.txt/run"], "run_dir", "h.txt/run", "a folder"),

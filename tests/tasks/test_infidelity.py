@@ -1,4 +1,4 @@
-"""The infidelity with a target and its gradient, against dense vectors and finite differences; the error of its value."""
+"""The infidelity with a target and its gradient against dense vectors; the error of its value."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Projected evolution against exact evolution: orders, the bound, imaginary time, restarts to the bit, biased samples."""
+"""Projected evolution against exact evolution: orders, the bound, imaginary time, restarts, biased samples."""
 
 import functools
 
@@ -29,6 +29,7 @@ from nqs_hpc.update.sr import in_parameters
 from tests.systems import SERIAL, all_states, amplitudes, ansatz_of, ring, tfim_ring
 
 H = 1.0
+EXACT = Goal(1e-26, 30)
 
 
 def table(n_sites):
@@ -42,7 +43,7 @@ def table(n_sites):
     return full_evaluation(init, lambda p, s_N: p[jnp.sum((1 - s_N.astype(int)) // 2 * powers)], "holomorphic")
 
 
-def task_of(ansatz, n_sites, expansion, t_end, *, sampler=None, operator=None, goal=Goal(1e-26, 30), **more):
+def task_of(ansatz, n_sites, expansion, t_end, *, sampler=None, operator=None, goal=EXACT, **more):
     space = spin_half(n_sites)
     sampler = sampler or enumeration(ansatz, space, SERIAL)
     cut = Cut(1e-12 if sampler.chain_length == 0 else 1e-6)

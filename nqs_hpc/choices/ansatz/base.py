@@ -61,6 +61,14 @@ class Ansatz:
         """Whether the shapes of its parameters depend on the size of the lattice, so that they fit no other size."""
         return False
 
+    def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
+        """What would be valid in place of the product state of these fields (`types.Ansatz.product_state`), where the
+        network cannot be that; empty where it can.
+        """
+        del fields_N, lattice, basis
+        able = "rbm, rbm_symm, jastrow, modulus_phase of two of them, or ansatz=anchored ansatz.net"
+        return f"null with ansatz={self.name}, which can be none exactly; one with ansatz={able}={self.name}"
+
     def own_symmetry(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry | None:
         """The sector that keys of this ansatz choose, in place of `symmetrize`; raises InputError."""
         del lattice, basis, prefix

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Examples, Float
@@ -25,7 +28,16 @@ class Jastrow(Ansatz):
     def is_of_one_size(self) -> bool:
         return True
 
+    def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
+        return _keys.why_no_phases(self.dtype, fields_N, basis)
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.jastrow import jastrow
 
-        return jastrow(lattice.n_sites, dtype=self.dtype, init_scale=self.init_scale, float_dtype=float_dtype)
+        return jastrow(
+            lattice.n_sites,
+            dtype=self.dtype,
+            init_scale=self.init_scale,
+            local_values=basis.hilbert.local_values,
+            float_dtype=float_dtype,
+        )

@@ -53,6 +53,10 @@ class ModulusPhase(Ansatz):
     def is_of_one_size(self) -> bool:
         return self.modulus.is_of_one_size() or self.phase.is_of_one_size()
 
+    def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
+        modulus = self.modulus.why_not(fields_N.real.astype(np.complex128), lattice, basis)
+        return modulus or self.phase.why_not(fields_N.imag.astype(np.complex128), lattice, basis)
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.modulus_phase import modulus_phase
 

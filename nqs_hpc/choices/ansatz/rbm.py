@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Examples, Float, key
@@ -41,6 +44,10 @@ class Rbm(Ansatz):
 
     def is_of_one_size(self) -> bool:
         return True
+
+    def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
+        why = _keys.why_no_phases(self.dtype, fields_N, basis)
+        return why or _keys.why_no_units(self.bias, fields_N, basis)
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.rbm import rbm

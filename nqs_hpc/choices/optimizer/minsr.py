@@ -55,4 +55,4 @@ class Minsr(Natural):
         from nqs_hpc.update.minsr import minsr
 
         shared = self.natural(chunk, blocks, solve_dtype)
-        return minsr(ansatz, comm, solver=solver, momentum=self.momentum, **shared)  # type: ignore[arg-type]
+        return minsr(ansatz, comm, solver=solver, momentum=self.momentum, **shared)

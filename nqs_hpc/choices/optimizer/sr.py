@@ -72,7 +72,7 @@ class Sr(Natural):
         return sr(
             ansatz,
             comm,
-            solver=solver,  # type: ignore[arg-type]
+            solver=solver,
             cg_tolerance=self.cg_tolerance,
             cg_max_iterations=self.cg_max_iterations,
             **shared,

@@ -52,6 +52,12 @@ class Task:
         """
         return ()
 
+    def start(self) -> tuple[str, Any] | None:
+        """The key and its value that say which state the job begins with, in place of random parameters and of those
+        that ``init_from`` names; None: neither.
+        """
+        return None
+
     @property
     def level(self) -> int:
         """Which level of the sector it looks for, counted with multiplicity from 0."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from nqs_hpc.choices import choice, names
+from nqs_hpc.choices import initial as starts
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
@@ -15,6 +16,7 @@ from nqs_hpc.choices.optimizer.base import Optimizer
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
+from nqs_hpc.system.basis import Basis
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -52,6 +54,14 @@ class Dynamics(Task):
     spacing: float = key(
         checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
     )
+    initial: starts.State | None = key(
+        checks.optional(starts.state),
+        f"the product state at time 0: {starts.DOC}; null: random parameters, or those of init_from",
+    )
+    initial_bias: float = key(
+        checks.positive,
+        "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
+    )
     method: Method = inner(
         "method",
         "task.method",
@@ -79,8 +89,8 @@ class Dynamics(Task):
     )
     solver: Literal["auto", "parameters", "samples", "cholesky", "cg"] = key(
         checks.choice("auto", "parameters", "samples", "cholesky", "cg"),
-        "eigenvalues in the space of parameters or of samples; auto: the smaller; cholesky (parameters) and cg "
-        "(matrix-free) take diag_shift alone",
+        "eigenvalues in the space of parameters or of samples; auto: the smaller, or cg where neither fits into "
+        "memory_gib; cholesky (parameters) and cg (matrix-free) take diag_shift alone",
         physics=False,
     )
     stop_at_error: float | None = key(
@@ -93,6 +103,8 @@ class Dynamics(Task):
         if self.time == "real" and context.ansatz.row_size() == 1:
             why = "a positive or signed wave function cannot evolve in real time"
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.initial is not None:
+            self._check_start(self.initial, context)
         n = self.t_end / self.spacing
         if abs(n - round(n)) > MULTIPLE * n or round(n) < 1:
             raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
@@ -116,6 +128,21 @@ class Dynamics(Task):
         elif self.cut is None and self.diag_shift == 0:
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
+
+    def _check_start(self, given: starts.State, context: Context) -> None:
+        """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
+        hamiltonian, lattice = context.hamiltonian, context.lattice
+        basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
+        a_N = starts.fields("task.initial", given, self.initial_bias, lattice, basis)
+        if why := context.ansatz.why_not(a_N, lattice, basis):
+            raise bad("task.initial", given, why)
+        state = starts.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
+        if state.along_N.all() and not hamiltonian.joins(lattice):
+            why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
+            raise bad("task.initial", given, f"a state that is not along z: {why}")
+
+    def start(self) -> tuple[str, Any] | None:
+        return None if self.initial is None else ("task.initial", self.initial)
 
     @property
     def total_steps(self) -> None:
@@ -141,6 +168,8 @@ class Dynamics(Task):
             return self.solver
         n = min(size.n_rows, size.n_parameters)
         if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and what LAPACK needs beside them
+            if self.diag_shift > 0 and self.cut in ("auto", None) and self.signal_to_noise is None:
+                return "cg"
             gib = 8.0 * n * n * wide / 2**30
             valid = f"cg with a task.diag_shift, or memory_gib of {gib:.1f}: the matrix of {n} rows does not fit"
             raise bad("task.solver", "auto", valid)
@@ -176,6 +205,9 @@ class Dynamics(Task):
     def make(self, pieces: Pieces) -> Functions:
         from nqs_hpc.tasks.straying import Limits
 
+        begin: dict[str, Any] = {}
+        if (given := self.initial) is not None:
+            begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
         return self.method.make(
             pieces,
             self.projection(pieces),
@@ -191,4 +223,5 @@ class Dynamics(Task):
             memory=pieces.memory,
             observables=pieces.observables(),
             is_driven=pieces.operator.at is not None,
+            **begin,
         )

@@ -1,0 +1,101 @@
+"""Product states by name or by angles, from a key to fields in the basis of the ansatz (`system.product_states`).
+
+The state is the physical one, of spins or of two occupations, up being the upper of the two values: a boson or an
+excited atom is there. Where the space has a fixed total it is the projection on that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Check, Invalid, bad
+from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.product_states import NAMES, ProductState, in_basis, named, of_angles, why_outside
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.pieces import Pieces
+
+# a name, the angles theta and phi of all sites, or those of each
+State = str | tuple[float, float] | tuple[tuple[float, float], ...]
+
+_ANGLE = checks.number()
+
+
+def _read(value: Any) -> State:
+    if isinstance(value, str):
+        named_one: str = checks.choice(*NAMES).read(value)
+        return named_one
+    if not isinstance(value, list | tuple) or not value:
+        raise Invalid
+    if all(isinstance(one, list | tuple) for one in value):
+        return tuple(_pair(one) for one in value)
+    return _pair(value)
+
+
+def _pair(value: Any) -> tuple[float, float]:
+    if len(value) != 2:
+        raise Invalid
+    return _ANGLE.read(value[0]), _ANGLE.read(value[1])
+
+
+state = Check(
+    f"{', '.join(NAMES)}, or Bloch angles in radians: [theta, phi] for all sites, or a list of them, one pair a site",
+    _read,
+)
+DOC = (
+    f"{', '.join(NAMES)}, or angles, cos(theta/2) |up> + exp(i phi) sin(theta/2) |down>: [theta, phi] for all sites, "
+    "or a list of them, one pair a site"
+)
+
+
+def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert: Hilbert) -> ProductState:
+    """The physical fields; InputError of ``key`` for a state that the sites or the space do not have.
+
+    ``lattice`` is that of the sites; ``bias`` the largest field, of spins along z.
+    """
+    if len(hilbert.local_values) != 2 and given != "plus_x":
+        raise bad(
+            key, given, "plus_x, all states with equal amplitudes: other product states are of sites with two values"
+        )
+    if isinstance(given, str):
+        found = one_line(key, given, lambda: named(given, lattice, bias))
+    else:
+        angles = np.array(given, dtype=np.float64).reshape(-1, 2)
+        if len(angles) not in (1, lattice.n_sites) or (len(angles) == 1 and isinstance(given[0], tuple)):
+            valid = f"a name, one pair [theta, phi] for all sites, or a list of {lattice.n_sites} pairs"
+            raise bad(key, given, valid)
+        found = of_angles(np.broadcast_to(angles, (lattice.n_sites, 2)), bias)
+    if why := why_outside(found.along_N, hilbert):
+        raise bad(key, given, why)
+    return found
+
+
+def fields(key: str, given: State, bias: float, lattice: Lattice, basis: Basis) -> NDArray[np.complex128]:
+    """The fields (N,) of the ansatz, for its `types.Ansatz.product_state`; InputError as `product_state`."""
+    a_N = in_basis(product_state(key, given, bias, lattice, basis.hilbert).fields_N, basis)
+    if len(basis.hilbert.local_values) != 2 and a_N.any():
+        raise bad(
+            key, given, f"a product state of sites with two values, or {basis.key}=false: signs are none of those"
+        )
+    return a_N
+
+
+def begin_with(pieces: Pieces, given: State, bias: float) -> Callable[[Any], Any]:
+    """What makes of random parameters those of the state. InputError where the ansatz, as it is summed over a group, is
+    none of that sector.
+    """
+    import jax
+
+    a_N = fields("task.initial", given, bias, pieces.lattice, pieces.basis)
+    of_fields = pieces.ansatz.product_state
+    assert of_fields is not None, "a choice whose `why_not` is empty can be a product state"
+    one_line("task.initial", given, lambda: jax.eval_shape(lambda: of_fields(a_N)))
+    return lambda params: of_fields(a_N)
