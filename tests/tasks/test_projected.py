@@ -1,7 +1,5 @@
 """Projected evolution against exact evolution: orders, the bound, imaginary time, restarts, biased samples."""
 
-import functools
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -90,7 +88,7 @@ def test_trajectories_have_the_order_of_their_expansion(expansion, order):
 
 
 def test_a_hamiltonian_in_time_is_followed_at_second_order():
-    n, t_end = 3, 0.4
+    n, t_end = 3, 0.2
     zz, field = ising(n, ring(n), J=1.0, h=0.0), ising(n, ring(n), J=0.0, h=1.0)
     operator = driven(zz, [(lambda time: 1.0 + 5.0 * time, field)])
     ansatz, states = table(n), all_states(n)
@@ -102,7 +100,7 @@ def test_a_hamiltonian_in_time_is_followed_at_second_order():
     moved = solve_ivp(lambda time, v: -1j * at(time) @ v, (0, t_end), psi, method="DOP853", rtol=1e-11, atol=1e-12)
     exact = moved.y[:, -1]
     errors = []
-    for dt in (0.1, 0.05):
+    for dt in (0.05, 0.025):
         state, lines = run(task_of(ansatz, n, lpe(4, dt), t_end, operator=operator, is_driven=True))
         errors.append(distance(amplitudes(ansatz, state.params, states), exact))
         assert lines[-1]["energy_drift"] is None
@@ -115,14 +113,21 @@ def _key():
     return jnp.asarray(purpose_key(1, Purpose.PARAMETERS))
 
 
-def test_imaginary_time_leads_to_the_ground_state():
-    n = 4
-    ansatz = ansatz_of("rbm-real", n)
-    task = task_of(ansatz, n, lpe(1, 0.1), 3.0, goal=Goal(1e-9, 10), is_real=False, spacing=1.0)
+def test_imaginary_time_is_the_same_expansion_of_vectors():
+    """A positive RBM at first order: each step applies 1 - dt (H - E), to what the network can be."""
+    n, dt, t_end = 4, 0.1, 1.0
+    ansatz, states, matrix = ansatz_of("rbm-real", n), all_states(n), tfim_ring(n, H)
+    task = task_of(ansatz, n, lpe(1, dt), t_end, goal=Goal(1e-9, 10), is_real=False)
+    psi = amplitudes(ansatz, task.init().params, states)
+    for _ in range(10):
+        psi = psi - dt * (matrix @ psi - np.real(psi.conj() @ matrix @ psi) * psi)
+        psi /= np.linalg.norm(psi)
     state, lines = run(task)
-    lowest = np.linalg.eigvalsh(tfim_ring(n, H))[0]
-    assert lines[-1]["energy"] == pytest.approx(lowest, abs=2e-3) and lines[0]["energy"] > lowest + 0.3
-    assert int(state.memory.course.n_measured) == 4
+    assert lines[-1]["energy"] == pytest.approx(np.real(psi.conj() @ matrix @ psi), abs=1e-5)
+    assert (
+        distance(amplitudes(ansatz, state.params, states), psi) < 1e-4
+        and lines[0]["energy"] > lines[-1]["energy"] + 0.5
+    )
 
 
 def test_where_the_ansatz_cannot_follow_the_bound_holds_and_it_is_said():
@@ -156,18 +161,17 @@ def through_a_file(state):
 def test_a_start_in_the_middle_of_a_search_changes_no_bit():
     n = 4
     ansatz, space = ansatz_of("rbm-complex", n), spin_half(n)
-    sampler = metropolis(ansatz, flip(space), space, SERIAL, n_chains=16, n_samples=64, sweep=n, warmup=4)
-    make = functools.partial(task_of, ansatz, n, slpe(2, 0.1), 0.2, sampler=sampler, goal=Goal(1e-10, 6), spacing=0.1)
-    whole, lines = run(make())
+    sampler = metropolis(ansatz, flip(space), space, SERIAL, n_chains=8, n_samples=16, sweep=n, warmup=4)
+    task = task_of(ansatz, n, slpe(2, 0.1), 0.2, sampler=sampler, goal=Goal(1e-10, 6), spacing=0.1)
+    whole, lines = run(task)
     n_turns = int(whole.memory.n_turns) + len(lines)
     assert int(whole.memory.n_undone) > 0, "no step was undone, so that is not tried"
     state, other = None, []
-    task = make()
     for _ in range(n_turns):
         state, found = run(task, state, turns=1)
         other += found
         state = through_a_file(state)
-    assert task.progress(state).is_complete
+    assert task.progress(state).is_complete and all(one._cache_size() == 1 for one in task.jitted if one._cache_size())
     for one, two in zip(jax.tree.leaves(whole), jax.tree.leaves(state), strict=True):
         assert np.asarray(one).tobytes() == np.asarray(two).tobytes()
     clocks = {"seconds", "sample_s", "local_energy_s", "solve_s"}
@@ -185,22 +189,31 @@ def blurred(sampler, ansatz, n_sites, q=0.3):
         draws = jax.random.wrap_key_data(key)
         goes = jax.random.uniform(draws, len(samples.s_BN)) < q
         site = jax.random.randint(jax.random.fold_in(draws, 1), len(samples.s_BN), 0, n_sites)
-        flips = jnp.where(goes[:, None] & (site[:, None] == jnp.arange(n_sites)), -1, 1).astype(jnp.int8)
+        flips = jnp.where(goes[:, None] & (site[:, None] == jnp.arange(n_sites)[None]), -1, 1).astype(jnp.int8)
         s_BN = samples.s_BN * flips
         log_D = 2 * jnp.real(jax.vmap(ansatz.log_psi, in_axes=(None, 0))(params, states))
         p_D = jax.nn.softmax(log_D)
         near_D = sum(p_D[codes ^ 2**i] for i in range(n_sites)) / n_sites
-        w_B = (p_D / ((1 - q) * p_D + q * near_D))[jnp.sum((1 - s_BN.astype(int)) // 2 * powers, axis=1)]
+        w_B = (p_D / ((1 - q) * p_D + q * near_D))[jnp.sum((1 - s_BN.astype(int)) // 2 * powers[None], axis=1)]
         return state, Samples(s_BN, w_B / jnp.sum(w_B)), info
 
     return sampler._replace(sample=sample)
 
 
-@pytest.mark.parametrize(("blur", "least", "most"), [(True, 0.0, 0.06), (False, 0.2, 1.0)])
-def test_from_all_spins_up_blurred_samples_follow_and_plain_ones_do_not(blur, least, most):
-    """TFIM ring of 8 at J = h = 1, a Jastrow factor, LPE-2, dt = 0.05: the worst magnetization up to t = 1.2."""
-    n, t_end = 8, 1.2
-    ansatz, space, states = jastrow(n, dtype="complex"), spin_half(n), all_states(n)
+SLOW = pytest.mark.slow
+BIAS = [
+    (True, 0.4, 0.0, 0.015),
+    (False, 0.4, 0.1, 1.0),
+    pytest.param(True, 1.2, 0.0, 0.06, marks=SLOW),
+    pytest.param(False, 1.2, 0.2, 1.0, marks=SLOW),
+]
+
+
+@pytest.mark.parametrize(("blur", "t_end", "least", "most"), BIAS)
+def test_from_all_spins_up_blurred_samples_follow_and_plain_ones_do_not(blur, t_end, least, most):
+    """TFIM ring of 8 at J = h = 1, a Jastrow factor, LPE-2, dt = 0.05: the worst magnetization on the way."""
+    n, states = 8, all_states(8)
+    ansatz, space = jastrow(n, dtype="complex"), spin_half(n)
     sampler = metropolis(ansatz, flip(space), space, SERIAL, n_chains=512, n_samples=4096, sweep=n, warmup=32)
     if blur:
         sampler = blurred(sampler, ansatz, n)
@@ -212,6 +225,7 @@ def test_from_all_spins_up_blurred_samples_follow_and_plain_ones_do_not(blur, le
     while not task.progress(state).is_complete:
         before = int(state.memory.course.n_measured)
         state, _ = task.turn(state)
+        assert task.failed(state) == ""
         if int(state.memory.course.n_measured) > before:
             exact = step @ exact if before else exact
             m_z = [
