@@ -18,7 +18,7 @@ from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import lowest_line
 from nqs_hpc.run.record import Description
-from nqs_hpc.run.reference import reference
+from nqs_hpc.run.reference import reference, trajectory
 from nqs_hpc.types import Record, Result, RunState
 
 SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
@@ -50,7 +50,7 @@ def loop(
 ) -> Outcome:
     """Turns until the task is complete, or a stop is asked for, or the task can make no further one."""
     root, task = world.rank == 0, parts.task
-    first = int(state.step)
+    first, began = int(state.step), state
     if task.progress(state).is_complete:
         return Outcome(state, "running", "", None)
     if (verdict := watch.check()).stop:  # asked for during the start; what is not saved yet is cheap to make again
@@ -98,6 +98,9 @@ def loop(
             about.reference = reference(config, parts, folder, world)
             if show is not None and (where := lowest_line(about.reference)):
                 show.say(where)
+            short = trajectory(config, parts, folder, world, began)
+            if show is not None and short:
+                show.say(short)
 
         complete = task.progress(state).is_complete
         verdict = watch.check(turned, save_seconds, root and saves.due(step), trouble != "")

@@ -77,7 +77,8 @@ def evolving(
             tally = Tally(seen, sampler)
             tally.add(measure(params, samples, counts, rank)[0])
             results = tuple(tally.results())
-        error = widened(float(batch.estimate.error), np.asarray(batch.e_loc_A), sampler.chain_length)
+        e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
+        error = widened(float(batch.estimate.error), e_loc_A, sampler.chain_length, w_A)
         return trajectory.measured(course, (float(np.real(batch.estimate.mean)), error), results), results
 
     def progress(course: Course, is_told: bool) -> Progress:

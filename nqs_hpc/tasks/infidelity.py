@@ -170,7 +170,7 @@ def measured(pairs: Pairs, chain_length: int) -> Measured:
     if chain_length == 0:
         return Measured(value, 0.0)
     errors = [
-        widened(host_estimate(values_A, weights_A, chain_length).error, values_A, chain_length)
+        widened(host_estimate(values_A, weights_A, chain_length).error, values_A, chain_length, weights_A)
         for values_A, weights_A in ((of_own_A, w_A), (of_target_A, w_target_A))
     ]
     return Measured(value, float(np.hypot(*errors)))

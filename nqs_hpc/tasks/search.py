@@ -55,7 +55,8 @@ def search(
     rank = np.int32(comm.rank)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
     options: dict[str, Any] = {"chunk": chunk, "memory": memory}
-    energies_jit = jax.jit(evaluation(ansatz, operator, comm, chain_length=sampler.chain_length, **options))
+    of_samples: dict[str, Any] = {"chain_length": sampler.chain_length, "weighted": sampler.weighted}
+    energies_jit = jax.jit(evaluation(ansatz, operator, comm, **of_samples, **options))
     functions = infidelity(ansatz, operator, comm, split=split, **options)
     known, mean, compare_jit = (jax.jit(one) for one in functions)
     everywhere = jax.jit(comm.max)

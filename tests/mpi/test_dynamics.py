@@ -55,7 +55,7 @@ def test_the_same_trajectory_on_1_2_and_4_ranks(tmp_path):
         for ours, theirs in zip(metrics(tmp_path / name), one, strict=True):
             assert ours["acceptance"] == theirs["acceptance"]  # the chains themselves
             for key in ("energy", "r2", "bound", "noise"):
-                assert ours[key] == pytest.approx(theirs[key], rel=1e-8, abs=1e-12)
+                assert ours[key] == pytest.approx(theirs[key], rel=1e-8, abs=1e-9)  # r2 at time 0 is rounding
     starts = json.loads((tmp_path / "elastic" / "manifest.json").read_text())["starts"]
     assert [start["n_ranks"] for start in starts] == [2, 4]
 

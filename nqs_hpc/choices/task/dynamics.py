@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.choices import choice, names
 from nqs_hpc.choices import initial as starts
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
 from nqs_hpc.choices.method.base import Method
 from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.choices.task import _ramp
 from nqs_hpc.choices.task.base import Task
-from nqs_hpc.inputs import checks
+from nqs_hpc.inputs import checks, ramps
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
     from nqs_hpc.update.cost import Size
 
 MOST_TIMES = 2**16  # of output
+# The share of samples that are blurred: their forces have a part where psi vanishes, and a start along z nothing else.
+BLUR = 0.3
 MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spacing
 # r of the smooth cut. In exact sums eigenvalues are known to rounding; those of N samples only where they are not
 # far below 1 / N of the largest.
@@ -53,6 +62,12 @@ class Dynamics(Task):
     )
     spacing: float = key(
         checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
+    )
+    ramp: ramps.Ramp | None = key(
+        ramps.ramp,
+        "couplings of the Hamiltonian in time: {h: [[0, 6.09], [2, 0]]}, linear pieces, constant outside; {h: FILE}, a "
+        "table of lines TIME VALUE; or {h: {mean: 1, amplitude: 0.3, omega: 2, phase: 0}}, a cosine; {}: none",
+        physics="given",
     )
     initial: starts.State | None = key(
         checks.optional(starts.state),
@@ -116,6 +131,10 @@ class Dynamics(Task):
         if context.ansatz.row_size() == 1 and not self.integrator.is_real():
             why = "factors of higher orders are complex, and this wave function is not"
             raise bad("task.integrator.order", getattr(self.integrator, "order", None), f"1: {why}")
+        for label, one in context.observables.items() if self.ramp is not None else ():
+            if one.of_hamiltonian:
+                valid = "another one: with task.ramp the Hamiltonian that it is made from changes"
+                raise bad(f"observables.{label}", one.name, valid)
         self.integrator.check("task.integrator", self.t_end)
         if self.solver in ("cholesky", "cg"):
             if self.cut not in ("auto", None):
@@ -128,6 +147,23 @@ class Dynamics(Task):
         elif self.cut is None and self.diag_shift == 0:
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
+
+    @property
+    def blur(self) -> float | None:
+        return BLUR if self.time == "real" else None
+
+    def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
+        return _ramp.driven(hamiltonian, self.ramp)
+
+    def operators(
+        self, hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None
+    ) -> tuple[Operator, tuple[Operator, ...]]:
+        return _ramp.operators(hamiltonian, lattice, signs_N, self.ramp)
+
+    def course(self) -> tuple[tuple[float, ...], bool]:
+        from nqs_hpc.tasks.trajectory import times_of_output
+
+        return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
 
     def _check_start(self, given: starts.State, context: Context) -> None:
         """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
