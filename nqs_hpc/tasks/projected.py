@@ -8,8 +8,8 @@ number of iterations, or where steps bring nothing any more. One more turn at th
 and the observables, and writes its line. H is counted from its mean at the beginning of the step, a phase.
 
 What each substep loses is sqrt(1 - F), a distance in Hilbert space; their sum bounds the distance to what the product
-expansion makes, to leading order in dt, and sum / dt squared over Var(H) is the r^2 of t-VMC: the part of the motion
-that the network does not follow. The error of the expansion itself comes on top.
+expansion makes, to leading order in dt. With the sum D of a step, D^2 / ((sum_k |a_k| dt)^2 Var(H)) is what r^2 is in
+t-VMC: the part of the motion that the network does not follow. The error of the expansion itself comes on top.
 
 A. Sinibaldi, C. Giuliani, G. Carleo and F. Vicentini, Quantum 7, 1131 (2023), arXiv:2305.14294; L. Gravina, V. Savona
 and F. Vicentini, 2024, arXiv:2410.10720.
@@ -95,6 +95,7 @@ def projected(
     x = 1j if is_real else 1.0
     steps, n_substeps, length = expansion.steps, expansion.n_substeps, sampler.chain_length
     a_S, b_S = np.array(expansion.a), np.array(expansion.b or [0.0] * n_substeps, complex)
+    length_S = float(np.sum(np.abs(a_S)))  # the way of a step through its substeps, in units of dt
     functions = search(
         ansatz, operator, sampler, projection, comm, split=expansion.b is not None, chunk=chunk, memory=memory
     )
@@ -210,7 +211,7 @@ def projected(
         spent["local_energy_s"] += clock.monotonic() - sampled
         dt, variance = float(kept.led), float(batch.estimate.variance)
         distance = float(np.sum(np.sqrt(np.maximum(np.asarray(kept.values_S), 0.0)))) if dt else 0.0
-        r2 = (distance / dt) ** 2 / variance if dt and variance > 0 else None
+        r2 = (distance / (dt * length_S)) ** 2 / variance if dt and variance > 0 else None
         energy = float(np.real(batch.estimate.mean))
         course = trajectory.drifted(kept.course, distance=distance, energy=energy, dt=dt)
         course, results = common.measured(course, state.params, samples, counts, batch)
