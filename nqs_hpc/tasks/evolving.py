@@ -99,8 +99,8 @@ def evolving(
         return ending
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        sizes = {"n_sites": basis.hilbert.n_sites, "e_infinity": e_infinity, "n_samples": sampler.n_samples}
-        own = energy_summary(line, None, **sizes) | {"v_score": None}
+        sizes: dict[str, Any] = {"n_sites": basis.hilbert.n_sites, "n_samples": sampler.n_samples}
+        own = energy_summary(line, None, e_infinity=e_infinity, **sizes) | {"v_score": None}
         of_time = {name: line.get(name) for name in (*OF_SUMMARY, *also)}
         return own | of_time | {"t_end": t_end, "observables": line.get("observables", {})}
 

@@ -23,8 +23,9 @@ over all pairs: nothing fluctuates where psi = Phi. A. Sinibaldi, C. Giuliani, G
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -52,11 +53,11 @@ class Known(NamedTuple):
 
 
 class Substep(NamedTuple):
-    """Numbers of a substep; complex128."""
+    """Numbers of a substep, complex128, on the host or traced."""
 
-    a: Array  # x a dt
-    b: Array  # x b dt
-    mean: Array  # c
+    a: Any  # x a dt
+    b: Any  # x b dt
+    mean: Any  # c
 
 
 class Pairs(NamedTuple):
@@ -173,7 +174,7 @@ def measured(pairs: Pairs, chain_length: int) -> Measured:
         widened(host_estimate(values_A, weights_A, chain_length).error, values_A, chain_length, weights_A)
         for values_A, weights_A in ((of_own_A, w_A), (of_target_A, w_target_A))
     ]
-    return Measured(value, float(np.hypot(*errors)))
+    return Measured(value, math.hypot(*errors))
 
 
 def off_diagonal(operator: Operator) -> Operator:

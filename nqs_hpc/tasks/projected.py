@@ -21,11 +21,12 @@ import math
 import time as clock
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from nqs_hpc.integrators.control import trial
 from nqs_hpc.integrators.product import Product
@@ -65,6 +66,15 @@ FIRST, FIRST_BESIDE, WARM_UP, WARM_UP_BESIDE, SAMPLE, SAMPLE_BESIDE = (
     own_purpose(f"projected: {what}")
     for what in ("chains", "chains beside", "warm-up", "warm-up beside", "samples", "samples beside")
 )
+
+
+class Arrival(NamedTuple):
+    """What was found at new parameters."""
+
+    batch: Batch
+    counts: dict[str, Array]
+    r2: float | None  # of the step that led there
+    results: tuple[Result, ...]  # at a time of output
 
 
 def projected(
@@ -138,12 +148,12 @@ def projected(
             state = searched(state)
             spent["seconds"] += clock.monotonic() - begun
             return state, None
-        state, *of_line = arrived(state)
+        state, arrival = arrived(state)
         spent["seconds"] += clock.monotonic() - begun
         times_of_line = dict(spent)
         spent.update(dict.fromkeys(spent, 0.0))
         kept: Memory = state.memory
-        return state, Record(lambda: line(kept, *of_line, times_of_line), lambda line: messages(kept, line))
+        return state, Record(lambda: line(kept, arrival, times_of_line), lambda line: messages(kept, line))
 
     def searched(state: RunState) -> RunState:
         """After one iteration of the search of a substep."""
@@ -196,7 +206,7 @@ def projected(
         step = trial(steps, steps.first, now, target)
         return step.dt, target if step.lands else now + step.dt
 
-    def arrived(state: RunState) -> tuple[RunState, Batch, dict[str, Any], float | None, tuple[Result, ...]]:
+    def arrived(state: RunState) -> tuple[RunState, Arrival]:
         """At new parameters: their energy, how far they can have strayed, and at a time of output what is measured
         there. Collective.
         """
@@ -223,19 +233,12 @@ def projected(
             course=course, substep=one, fixed=state.params, taken=state.params, theta=state.params, turn=kept.turn + 1
         )
         chains = {CHAINS: own, BEGIN: own, BESIDE: beside}
-        return RunState(state.step + 1, state.params, chains, kept), batch, shared.counts, r2, results
+        return RunState(state.step + 1, state.params, chains, kept), Arrival(batch, shared.counts, r2, results)
 
-    def line(
-        kept: Memory,
-        batch: Batch,
-        counts: dict[str, Any],
-        r2: float | None,
-        results: tuple[Result, ...],
-        times_of_line: dict[str, float],
-    ) -> dict[str, Any]:
+    def line(kept: Memory, arrival: Arrival, times_of_line: dict[str, float]) -> dict[str, Any]:
         course, is_step = kept.course, float(kept.led) > 0
         info = {"rejected": False, "shift": float(kept.shift)} | ({"rank": kept.rank} if is_step else {})
-        whole = metrics(batch, counts, info, times_of_line, length)
+        whole = metrics(arrival.batch, arrival.counts, info, times_of_line, length)
         del whole["rejected"]
         values, errors = np.asarray(kept.values_S), np.asarray(kept.errors_S)
         of_time = {
@@ -243,7 +246,7 @@ def projected(
             "dt": float(kept.led),
             "attempts": int(kept.turn) - 1 if is_step else 0,
             "energy_drift": float(course.drift) if is_real and not is_driven else None,
-            "r2": r2,
+            "r2": arrival.r2,
             "bound": float(course.bound),
             "infidelity": float(np.sum(values)) if is_step else None,
             "infidelity_error": float(np.linalg.norm(errors)) if is_step else None,
@@ -253,7 +256,7 @@ def projected(
             "n_evaluations": int(kept.n_turns),
             "n_undone": int(kept.n_undone),
         }
-        return of_time | whole | line_of(numbers_of(results))
+        return of_time | whole | line_of(numbers_of(arrival.results))
 
     def messages(kept: Memory, line: dict[str, Any]) -> list[str]:
         found = said_of_projections(line, limits, *goal, n_cut=int(kept.n_cut))

@@ -126,8 +126,9 @@ class Dynamics(Task):
         if n > MOST_TIMES:
             raise bad("task.spacing", self.spacing, f"at least {self.t_end / MOST_TIMES:g}: {MOST_TIMES} times at most")
         if self.integrator.method != self.method.name:
-            valid = " or ".join(_integrators_of(self.method.name))
-            raise bad("task.integrator", self.integrator.name, f"{valid} with task.method={self.method.name}")
+            *others, last = _integrators_of(self.method.name)
+            valid = f"{', '.join(others)} or {last} with task.method={self.method.name}"
+            raise bad("task.integrator", self.integrator.name, valid)
         if context.ansatz.row_size() == 1 and not self.integrator.is_real():
             why = "factors of higher orders are complex, and this wave function is not"
             raise bad("task.integrator.order", getattr(self.integrator, "order", None), f"1: {why}")
