@@ -29,17 +29,16 @@ from nqs_hpc.integrators.tableau import Integrator
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
-from nqs_hpc.stats.chains import widened
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import trajectory
 from nqs_hpc.tasks.chains import outside
+from nqs_hpc.tasks.evolving import GROWING, evolving
 from nqs_hpc.tasks.guard import possible
-from nqs_hpc.tasks.lines import energy_summary, metrics
+from nqs_hpc.tasks.lines import metrics
 from nqs_hpc.tasks.measurement import check_hashes
-from nqs_hpc.tasks.observing import Tally, observing
-from nqs_hpc.tasks.straying import Limits, concluded, said_of
-from nqs_hpc.tasks.told import line_of, numbers_of, quantities
-from nqs_hpc.tasks.trajectory import Course, has_collapsed, times_of_output
+from nqs_hpc.tasks.straying import Limits, said_of
+from nqs_hpc.tasks.told import line_of, numbers_of
+from nqs_hpc.tasks.trajectory import Course, has_collapsed
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.tasks.velocity import Examined, velocity
 from nqs_hpc.types import (
@@ -119,13 +118,24 @@ def dynamics(
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``is_real``: real time; else
     imaginary. ``start``: random parameters -> those to begin with. ``is_driven``: whether H depends on time.
     """
-    rank = np.int32(comm.rank)
     factor = 1j if is_real else 1.0
     functions = velocity(ansatz, operator, sampler, projection, comm, factor=factor, chunk=chunk, memory=memory)
-    seen = observing(ansatz, [], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
-    measure = jax.jit(seen.measure)
-    times = times_of_output(t_end, spacing)
-    n_values = trajectory.columns(observables)[-1].at.stop
+    common = evolving(
+        ansatz,
+        sampler,
+        comm,
+        is_real=is_real,
+        t_end=t_end,
+        spacing=spacing,
+        limits=limits,
+        basis=basis,
+        e_infinity=operator.e_infinity,
+        chunk=chunk,
+        memory=memory,
+        observables=observables,
+        also=("n_velocities",),
+    )
+    times = common.times
     n_stages, steps = integrator.n_stages, integrator.steps
     coefficients = np.array([[*row, *[0.0] * (n_stages - len(row))] for row in integrator.a])
     weights, error_weights = np.array(integrator.b), np.array(integrator.error or [0.0] * n_stages)
@@ -133,13 +143,12 @@ def dynamics(
     adapt = None if learn is None else jax.jit(lambda chains, e_loc_A: learn(chains, e_loc_A)[0])
     told: set[str] = set()  # of messages that a start says once
     spent = dict.fromkeys(("seconds", "sample_s", "local_energy_s", "solve_s"), 0.0)  # since the last line
-    n_sites = basis.hilbert.n_sites
 
     def first_state(chains: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
         form = flat(params, ansatz.kind)
         kept = Memory(
-            course=trajectory.fresh(len(times), n_values),
+            course=common.fresh(),
             stage=jnp.int32(0),
             attempt=jnp.int32(0),
             dt=jnp.float64(steps.first),
@@ -307,16 +316,7 @@ def dynamics(
             error=float(kept.error),
             noise_of_error=noise_of_error(float(examined.noise), float(kept.led)),
         )
-        n = int(course.n_measured)
-        results: tuple[Result, ...] = ()
-        if n < len(times) and float(course.time) == times[n]:
-            if observables:
-                tally = Tally(seen, sampler)
-                tally.add(measure(params, samples, counts, rank)[0])
-                results = tuple(tally.results())
-            e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
-            error = widened(float(batch.estimate.error), e_loc_A, sampler.chain_length, w_A)
-            course = trajectory.measured(course, (energy, error), results)
+        course, results = common.measured(course, params, samples, counts, batch)
         own = state.chains[CHAINS] if adapt is None else adapt(state.chains[CHAINS], batch.e_loc_A)
         memory = kept._replace(course=course)
         return RunState(state.step + 1, state.params, {CHAINS: own, BEGIN: own}, memory), Arrival(examined, results)
@@ -375,39 +375,20 @@ def dynamics(
 
     def progress(state: RunState) -> Progress:
         kept: Memory = state.memory
-        time, is_told = float(kept.course.time), int(kept.stage) > 0
-        if limits.stop is not None and float(kept.course.bound) > limits.stop and is_told:
-            return Progress(time, time, "time")
-        # at the end there is still a line to be written
-        return Progress(time if is_told or time < t_end else math.nextafter(t_end, 0.0), t_end, "time")
+        return common.progress(kept.course, int(kept.stage) > 0)
 
     def finish(
         state: RunState, go_on: Callable[[], bool], say: Callable[[str], None]
     ) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending] | None:
         del go_on, say
-        course = state.memory.course
-        results = trajectory.series(course, observables)
-
-        def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
-            found = concluded(lines, limits, t_end=t_end, is_real=is_real, e_infinity=operator.e_infinity)
-            line = found.line | {"observables": trajectory.newest(course, observables)}
-            return found._replace(line=line, results=results)
-
-        return ended
-
-    def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        own = energy_summary(
-            line, None, n_sites=n_sites, e_infinity=operator.e_infinity, n_samples=sampler.n_samples
-        ) | {"v_score": None}
-        of_time = {name: line.get(name) for name in ("time", "dt", "energy_drift", "r2", "bound", "n_velocities")}
-        return own | of_time | {"t_end": t_end, "observables": line.get("observables", {})}
+        return common.ended(state.memory.course)
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
         del learnt
         return state._replace(params=params)
 
     def programs(*, fresh: bool) -> list[Program]:
-        chains = jax.eval_shape(sampler.init, jax.ShapeDtypeStruct((2,), np.uint32), rank)
+        chains = jax.eval_shape(sampler.init, jax.ShapeDtypeStruct((2,), np.uint32), np.int32(comm.rank))
         state = jax.eval_shape(first_jit, chains)
         found = functions.programs(state.params, chains)
         return [*found, *[Program(first_jit, (chains,))] * fresh]
@@ -416,9 +397,7 @@ def dynamics(
         kept: Memory = state.memory
         if not 0 <= int(kept.stage) <= n_stages:
             return f"memory/stage is {int(kept.stage)}, expected a number from 0 to {n_stages}"
-        if not 0 <= int(kept.course.n_measured) <= len(kept.course.times_G):
-            return f"memory/course/n_measured is {int(kept.course.n_measured)}, expected a number of times of output"
-        return outside(state.chains, basis.hilbert)
+        return common.impossible(kept.course) or outside(state.chains, basis.hilbert)
 
     return Task(
         init=lambda: first_jit(functions.fresh_chains(purpose_key(seed, FIRST))),
@@ -429,11 +408,11 @@ def dynamics(
         failed=failed,
         retried=retried,
         finish=finish,
-        summary=summary,
+        summary=common.summary,
         impossible=impossible,
-        shown=trajectory.shown(quantities(observables), real=is_real),
-        growing=tuple(f"memory/course/{name}" for name in trajectory.GROWING),
+        shown=common.shown,
+        growing=GROWING,
         programs=programs,
-        jitted=(first_jit, moved, put, everywhere, measure, *functions.jitted),
+        jitted=(first_jit, moved, put, everywhere, *common.jitted, *functions.jitted),
         functions=functions,
     )

@@ -120,6 +120,16 @@ def has_collapsed(course: Course, variance: float) -> bool:
     return variance < COLLAPSE * float(course.variance)
 
 
+def drifted(course: Course, *, distance: float, energy: float, dt: float) -> Course:
+    """After a line of an evolution that knows what distance in Hilbert space each step loses."""
+    begin = energy if dt == 0 else float(course.energy)
+    return course._replace(
+        energy=jnp.float64(begin),
+        drift=jnp.float64(energy - begin),
+        bound=jnp.float64(float(course.bound) + distance),
+    )
+
+
 def measured(course: Course, energy: tuple[float, float], results: Sequence[Result]) -> Course:
     """With what was found at a time of output: value and error of the energy, and the results of all observables."""
     values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in results)])
