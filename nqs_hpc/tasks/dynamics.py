@@ -29,17 +29,16 @@ from nqs_hpc.integrators.tableau import Integrator
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
-from nqs_hpc.stats.chains import widened
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import trajectory
-from nqs_hpc.tasks.beginning import compared, comparing, unresolved
 from nqs_hpc.tasks.chains import outside
-from nqs_hpc.tasks.lines import energy_summary, metrics
+from nqs_hpc.tasks.evolving import GROWING, Found, evolving
+from nqs_hpc.tasks.guard import possible
+from nqs_hpc.tasks.lines import metrics
 from nqs_hpc.tasks.measurement import check_hashes
-from nqs_hpc.tasks.observing import Tally, observing
-from nqs_hpc.tasks.straying import Limits, concluded, said_of
-from nqs_hpc.tasks.told import line_of, numbers_of, quantities
-from nqs_hpc.tasks.trajectory import Course, times_of_output
+from nqs_hpc.tasks.straying import Limits, said_of
+from nqs_hpc.tasks.told import line_of, numbers_of
+from nqs_hpc.tasks.trajectory import Course, has_collapsed
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.tasks.velocity import Examined, velocity
 from nqs_hpc.types import (
@@ -51,7 +50,6 @@ from nqs_hpc.types import (
     Progress,
     Projection,
     Record,
-    Result,
     RunState,
     Sampler,
     Samples,
@@ -60,9 +58,7 @@ from nqs_hpc.types import (
 )
 
 CHAINS, BEGIN = "samples", "begin"  # chains as they are, and as they were at the beginning of the step under way
-FIRST_STATE = "first"  # chains of the state at the beginning of the trajectory
 FIRST, WARM_UP, SAMPLE = (own_purpose(f"dynamics: {what}") for what in ("chains", "warm-up", "samples"))
-SAMPLE_FIRST = own_purpose("dynamics: samples of the first state")
 
 
 class Memory(NamedTuple):
@@ -89,8 +85,13 @@ class Arrival(NamedTuple):
     """What was found at new parameters."""
 
     examined: Examined
-    results: list[Result]  # at a time of output
-    said: dict[str, str]  # of these, by a name for each kind
+    found: Found  # at a time of output
+
+
+def is_possible(batch: Batch, bounds: tuple[float, float]) -> bool:
+    """Whether a state of the spectrum could have these energies (`tasks.guard`)."""
+    mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
+    return math.isfinite(variance) and math.isfinite(mean.real) and bool(possible(mean, variance, bounds))
 
 
 def dynamics(
@@ -116,18 +117,29 @@ def dynamics(
 ) -> Task:
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``is_real``: real time; else
     imaginary. ``start``: random parameters -> those to begin with. ``is_driven``: whether H depends on time.
-    ``kick``: parameters -> those of the state that it makes of the first one, whichever that is.
+    ``kick``: as `tasks.evolving`.
     """
-    rank = np.int32(comm.rank)
     factor = 1j if is_real else 1.0
     functions = velocity(ansatz, operator, sampler, projection, comm, factor=factor, chunk=chunk, memory=memory)
-    of_now = {label: one for label, one in observables.items() if one.between is None}
-    seen = observing(ansatz, [], of_now, sampler, comm, basis=basis, chunk=chunk, memory=memory)
-    measure = jax.jit(seen.measure)
-    compare = comparing(ansatz, observables, sampler, comm)
-    of_beginning = () if compare is None else (compare.measure,)
-    times = times_of_output(t_end, spacing)
-    n_values = trajectory.columns(observables)[-1].at.stop
+    common = evolving(
+        ansatz,
+        sampler,
+        comm,
+        is_real=is_real,
+        t_end=t_end,
+        spacing=spacing,
+        limits=limits,
+        basis=basis,
+        e_infinity=operator.e_infinity,
+        chunk=chunk,
+        memory=memory,
+        observables=observables,
+        also=("n_velocities",),
+        draw=functions.draw,
+        seed=seed,
+        kick=kick,
+    )
+    times = common.times
     n_stages, steps = integrator.n_stages, integrator.steps
     coefficients = np.array([[*row, *[0.0] * (n_stages - len(row))] for row in integrator.a])
     weights, error_weights = np.array(integrator.b), np.array(integrator.error or [0.0] * n_stages)
@@ -135,14 +147,13 @@ def dynamics(
     adapt = None if learn is None else jax.jit(lambda chains, e_loc_A: learn(chains, e_loc_A)[0])
     told: set[str] = set()  # of messages that a start says once
     spent = dict.fromkeys(("seconds", "sample_s", "local_energy_s", "solve_s"), 0.0)  # since the last line
-    n_sites = basis.hilbert.n_sites
 
     def first_state(chains: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
-        params = params if kick is None else kick(params)
+        params, course = common.begin(params)
         form = flat(params, ansatz.kind)
         kept = Memory(
-            course=trajectory.fresh(len(times), n_values, None if compare is None else params),
+            course=course,
             stage=jnp.int32(0),
             attempt=jnp.int32(0),
             dt=jnp.float64(steps.first),
@@ -156,7 +167,7 @@ def dynamics(
             n_at_floor=jnp.int32(0),
             is_stuck=jnp.bool_(False),
         )
-        own = {CHAINS: chains, BEGIN: chains} | ({} if compare is None else {FIRST_STATE: chains})
+        own = {CHAINS: chains, BEGIN: chains} | common.beside(chains)
         return strong(RunState(jnp.int32(0), params, own, kept))
 
     first_jit = jax.jit(first_state)
@@ -194,7 +205,7 @@ def dynamics(
         evaluated = clock.monotonic()
         slope_P, info = functions.project(params, batch)
         slopes_SP, is_finite = put(kept.slopes_SP, stage, slope_P)
-        good = bool(is_finite) and math.isfinite(float(batch.estimate.variance))
+        good = bool(is_finite) and is_possible(batch, operator.bounds)
         state = state._replace(
             chains=state.chains | {CHAINS: chains},
             memory=kept._replace(slopes_SP=slopes_SP, n_velocities=kept.n_velocities + 1, stage=jnp.int32(stage + 1)),
@@ -218,7 +229,7 @@ def dynamics(
         spent["seconds"] += clock.monotonic() - begun
         of_line = (state.memory, found, batch, shared.counts, info, dict(spent))
         spent.update(dict.fromkeys(spent, 0.0))
-        return state, Record(lambda: line(*of_line), lambda line: messages(state.memory, found.said, line))
+        return state, Record(lambda: line(*of_line), lambda line: messages(state.memory, found.found.said, line))
 
     def stepped(state: RunState) -> RunState:
         """With the length of the step under way; and where all its stages are known, and there is no error to weigh,
@@ -260,6 +271,8 @@ def dynamics(
         tried = float(kept.tried)
         error_P = jnp.asarray(tried * error_weights).astype(kept.slopes_SP.real.dtype) @ kept.slopes_SP
         error = float(everywhere(functions.length(params, batch, error_P)))
+        if has_collapsed(kept.course, float(batch.estimate.variance)):
+            error = math.inf
         found = judged(integrator, float(kept.dt), tried, error)
         if not found.accepted:
             return rejected(state, found.dt), False
@@ -309,30 +322,11 @@ def dynamics(
             error=float(kept.error),
             noise_of_error=noise_of_error(float(examined.noise), float(kept.led)),
         )
-        n = int(course.n_measured)
-        results: list[Result] = []
-        said: dict[str, str] = {}
-        all_chains = state.chains
-        if n < len(times) and float(course.time) == times[n]:
-            if of_now:
-                tally = Tally(seen, sampler)
-                tally.add(measure(params, samples, counts, rank)[0])
-                results += tally.results()
-            if compare is not None:
-                key = purpose_key(seed, SAMPLE_FIRST, int(state.step))
-                chains, then, _ = functions.draw(key, course.beginning, all_chains[FIRST_STATE])
-                all_chains = all_chains | {FIRST_STATE: chains}
-                sums = jax.device_get(compare.measure(params, course.beginning, samples, then, rank))
-                both = compared(compare, *sums)
-                said, results = unresolved(compare, both, sampler.n_samples), [*results, *both]
-            e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
-            error = widened(float(batch.estimate.error), e_loc_A, sampler.chain_length, w_A)
-            course = trajectory.measured(course, observables, (energy, error), results)
-        own = all_chains[CHAINS] if adapt is None else adapt(all_chains[CHAINS], batch.e_loc_A)
+        course, chains, found = common.measured(course, params, samples, counts, batch, state.chains, int(state.step))
+        own = chains[CHAINS] if adapt is None else adapt(chains[CHAINS], batch.e_loc_A)
         memory = kept._replace(course=course)
-        return RunState(state.step + 1, state.params, all_chains | {CHAINS: own, BEGIN: own}, memory), Arrival(
-            examined, results, said
-        )
+        chains = chains | {CHAINS: own, BEGIN: own}
+        return RunState(state.step + 1, state.params, chains, memory), Arrival(examined, found)
 
     def noise_of_error(noise: float, dt: float) -> float:
         """What independent noise of all velocities adds to the estimated error of a step."""
@@ -367,11 +361,10 @@ def dynamics(
             "signal_to_noise": float(examined.speed) / noise if noise else None,
             "n_velocities": int(kept.n_velocities),
         }
-        return of_time | whole | line_of(numbers_of(found.results))
+        return of_time | whole | line_of(numbers_of(found.found.results))
 
     def messages(kept: Memory, said: dict[str, str], line: dict[str, Any]) -> list[str]:
-        found = said_of(line, limits, integrator, at_floor=int(kept.n_at_floor) > 0)
-        found |= {label: f"t={line['time']:.6g}: {text}" for label, text in said.items()}
+        found = said_of(line, limits, integrator, at_floor=int(kept.n_at_floor) > 0) | said
         new = [text for name, text in found.items() if name not in told]
         told.update(found)
         return new
@@ -380,7 +373,8 @@ def dynamics(
         if not bool(state.memory.is_stuck):
             return ""
         shorter = "task.integrator.dt" if steps.tolerance is None else "task.integrator.dt_least"
-        where = f"t={float(state.memory.course.time):g}: the velocity of the parameters is not finite"
+        what = "the velocity of the parameters is not finite, or no state of the spectrum has the energies sampled"
+        where = f"t={float(state.memory.course.time):g}: {what}"
         return f"{where}; lower {shorter}, or raise task.cut"
 
     def retried(state: RunState) -> RunState:
@@ -388,42 +382,21 @@ def dynamics(
 
     def progress(state: RunState) -> Progress:
         kept: Memory = state.memory
-        time, is_told = float(kept.course.time), int(kept.stage) > 0
-        if limits.stop is not None and float(kept.course.bound) > limits.stop and is_told:
-            return Progress(time, time, "time")
-        # at the end there is still a line to be written
-        return Progress(time if is_told or time < t_end else math.nextafter(t_end, 0.0), t_end, "time")
+        return common.progress(kept.course, int(kept.stage) > 0)
 
     def finish(
         state: RunState, go_on: Callable[[], bool], say: Callable[[str], None]
     ) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending] | None:
         del go_on, say
-        course = state.memory.course
-        results = trajectory.series(course, observables)
-
-        def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
-            found = concluded(lines, limits, t_end=t_end, is_real=is_real, e_infinity=operator.e_infinity)
-            line = found.line | {"observables": trajectory.newest(course, observables)}
-            return found._replace(line=line, results=results)
-
-        return ended
-
-    def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        own = energy_summary(
-            line, None, n_sites=n_sites, e_infinity=operator.e_infinity, n_samples=sampler.n_samples
-        ) | {"v_score": None}
-        of_time = {name: line.get(name) for name in ("time", "dt", "energy_drift", "r2", "bound", "n_velocities")}
-        return own | of_time | {"t_end": t_end, "observables": line.get("observables", {})}
+        return common.ended(state.memory.course)
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
         del learnt
-        params = params if kick is None else kick(params)
-        course = state.memory.course
-        course = course if compare is None else course._replace(beginning=params)
+        params, course = common.begin(params)
         return state._replace(params=params, memory=state.memory._replace(course=course))
 
     def programs(*, fresh: bool) -> list[Program]:
-        chains = jax.eval_shape(sampler.init, jax.ShapeDtypeStruct((2,), np.uint32), rank)
+        chains = jax.eval_shape(sampler.init, jax.ShapeDtypeStruct((2,), np.uint32), np.int32(comm.rank))
         state = jax.eval_shape(first_jit, chains)
         found = functions.programs(state.params, chains)
         return [*found, *[Program(first_jit, (chains,))] * fresh]
@@ -432,9 +405,7 @@ def dynamics(
         kept: Memory = state.memory
         if not 0 <= int(kept.stage) <= n_stages:
             return f"memory/stage is {int(kept.stage)}, expected a number from 0 to {n_stages}"
-        if not 0 <= int(kept.course.n_measured) <= len(kept.course.times_G):
-            return f"memory/course/n_measured is {int(kept.course.n_measured)}, expected a number of times of output"
-        return outside(state.chains, basis.hilbert)
+        return common.impossible(kept.course) or outside(state.chains, basis.hilbert)
 
     return Task(
         init=lambda: first_jit(functions.fresh_chains(purpose_key(seed, FIRST))),
@@ -445,12 +416,12 @@ def dynamics(
         failed=failed,
         retried=retried,
         finish=finish,
-        summary=summary,
+        summary=common.summary,
         impossible=impossible,
-        shown=trajectory.shown(quantities(observables), real=is_real),
-        growing=tuple(f"memory/course/{name}" for name in trajectory.GROWING),
+        shown=common.shown,
+        growing=GROWING,
         programs=programs,
-        results=lambda state: trajectory.series(state.memory.course, observables),
-        jitted=(first_jit, moved, put, everywhere, measure, *functions.jitted, *of_beginning),
+        results=lambda state: common.results(state.memory.course),
+        jitted=(first_jit, moved, put, everywhere, *common.jitted, *functions.jitted),
         functions=functions,
     )
