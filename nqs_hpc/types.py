@@ -111,7 +111,8 @@ class Operator(NamedTuple):
     ``start`` (traced) on, those past the last with deltas and elements 0, so that all of them are never held at once.
 
     An operator that depends on time is the one at time 0, and ``at(time)`` (traced) gives it at any: the same moves and
-    the same static facts, other numbers, so that one program serves all times.
+    the same static facts, other numbers, so that one program serves all times. It is the sum over ``terms`` of factors
+    f_k(time) times operators that do not depend on time.
     """
 
     diagonal: Callable[[Array], Array]  # s_N -> scalar
@@ -124,6 +125,7 @@ class Operator(NamedTuple):
     is_hermitian: bool = True
     at: Callable[[Array], Operator] | None = None
     connected_some: Callable[[Array, Array, int], tuple[Move, Array]] | None = None
+    terms: tuple[tuple[Callable[[Array], Array], Operator], ...] = ()
 
 
 class PauliString(NamedTuple):

@@ -5,7 +5,8 @@
 with t all translations of the lattice, t(i) the site that t carries i to, and c(i) the place of site i in its cell:
 each feature f is one hidden unit, moved to every cell. Carleo and Troyer, Science 355, 602 (2017), arXiv:1606.02318.
 
-It is an RBM whose weights are W_{j,(f,t)} = w_{f,t^-1(j)}, and its ratios are those of that RBM (`ansatz.rbm`). The
+It is an RBM whose weights are W_{j,(f,t)} = w_{f,t(j)}, with a unit for each t as for its inverse, and its ratios are
+those of that RBM (`ansatz.rbm`). The
 log-derivatives are sums over translations,
 
     d log psi / d w_fi = sum_t tanh(theta_ft) s_{t(i)},
@@ -66,7 +67,6 @@ def rbm_symm(
         float_dtype=float_dtype,
     )
     param_dtype = parameter_dtype(dtype, float_dtype)
-    back_TN = np.argsort(perms_TN, axis=1).astype(np.int32)
     # the sites of the first cell, one of each set of sites that translations join, and which of them every site is
     first_Z, place_N = np.unique(perms_TN.min(axis=0), return_inverse=True)
 
@@ -80,7 +80,7 @@ def rbm_symm(
 
     def expanded(params: RBMSymmParams) -> RBMParams:
         """The RBM with a hidden unit for each feature and translation."""
-        w = params.w[:, back_TN].reshape(-1, n_sites).T
+        w = params.w[:, perms_TN].reshape(-1, n_sites).T
         if params.a is None or params.b is None:
             return RBMParams(w, None, None)
         return RBMParams(w, params.a[place_N], jnp.repeat(params.b, n_shifts))

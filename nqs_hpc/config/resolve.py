@@ -32,8 +32,9 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     as_read = config
     config = dataclasses.replace(config, lattice=config.lattice.resolved())
     given = config.lattice.make()
-    hamiltonian = config.hamiltonian.resolved(given)
-    settled = config.lattice.settled(as_read.hamiltonian, hamiltonian, before=as_read.lattice)
+    read = config.task.driven(as_read.hamiltonian)
+    hamiltonian = read.resolved(given)
+    settled = config.lattice.settled(read, hamiltonian, before=as_read.lattice)
     config = dataclasses.replace(config, hamiltonian=hamiltonian, lattice=settled)
     lattice = hamiltonian.sites(given)
     config = dataclasses.replace(config, resources=resolve_resources(config.resources, lattice.n_sites))

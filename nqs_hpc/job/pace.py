@@ -13,7 +13,9 @@ Every = float | Literal["auto"] | None  # auto: as above, but less often where S
 
 
 class Pace(NamedTuple):
-    """Rank 0 asks ``due`` after each step, and says by ``saved`` how many seconds a checkpoint took."""
+    """Rank 0 asks ``due`` after each turn, with the steps completed so far, and says by ``saved`` how many seconds a
+    checkpoint took.
+    """
 
     due: Callable[[int], bool]
     saved: Callable[[float], None]
@@ -25,16 +27,19 @@ class Pace(NamedTuple):
 def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
     """A schedule for a start that began at ``started``, a ``time.monotonic()``."""
     n_saves, spent, longest, reported = 0, 0.0, 0.0, False
+    seen: int | None = None  # the last step that was counted: the turns inside of one count once
     last = time.monotonic()
 
     def due(step: int) -> bool:
+        nonlocal seen
+        is_new, seen = step != seen, step
         now = time.monotonic()
         by_step, by_time = every_steps not in ("auto", None), every_seconds not in ("auto", None)
-        if by_step and step % int(every_steps) == 0:  # type: ignore[arg-type]
+        if is_new and by_step and step % int(every_steps) == 0:  # type: ignore[arg-type]
             return True
         if by_time and now - last >= float(every_seconds):  # type: ignore[arg-type]
             return True
-        wanted = every_steps == "auto" and step % EVERY_STEPS == 0
+        wanted = is_new and every_steps == "auto" and step % EVERY_STEPS == 0
         wanted |= every_seconds == "auto" and now - last >= EVERY_SECONDS
         return wanted and spent + longest <= SHARE * (now - started)
 

@@ -58,6 +58,7 @@ def driven(constant: Operator, parts: Sequence[Part], *, is_real: bool = True, i
             may_vanish=True,
             is_hermitian=is_hermitian,
             at=at,
+            terms=((lambda time: jnp.ones_like(time), constant), *parts),
         )
 
     coefficients = [1.0, *(float(jnp.real(f(jnp.asarray(0.0)))) for f, _ in parts)]

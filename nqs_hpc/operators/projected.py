@@ -25,6 +25,7 @@ def changed(operator: Operator, change: Change) -> Operator:
     return operator._replace(
         connected=lambda s_N: change(s_N, *operator.connected(s_N)),
         at=None if at is None else lambda time: changed(at(time), change),
+        terms=tuple((factor, changed(term, change)) for factor, term in operator.terms),
         connected_some=None if some is None else lambda s_N, start, size: change(s_N, *some(s_N, start, size)),
     )
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import NDArray
 
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_whole, members
@@ -22,20 +23,26 @@ TOLERANCE = 1e-9  # relative to the sum of the elements' moduli
 PAIRS = 2**20  # matrix elements evaluated at a time
 
 
+def some_states(hilbert: Hilbert, rng: np.random.Generator) -> NDArray[np.int8]:
+    """(B, N) random states of each block with its total; what is excluded is not looked at."""
+    values = np.array(hilbert.local_values, dtype=np.int8)
+    if is_whole(hilbert):
+        return rng.choice(values, (2 * HITS, hilbert.n_sites))
+    base_N = base_state(hilbert)
+    differ = np.mean(base_N[:, None] != base_N[None, :])
+    n_states = min(MOST_STATES, int(np.ceil(HITS / max(differ, 1 / MOST_STATES))))
+    s_BN = np.tile(base_N, (n_states, 1))
+    for sites, total in groups(hilbert):
+        block = s_BN[:, list(sites)]
+        s_BN[:, list(sites)] = rng.permuted(block, axis=1) if total is not None else rng.choice(values, block.shape)
+    return s_BN
+
+
 def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | None:
     """The number of the first element that does not leave the operator, or the space, as it is; None where all do."""
     rng = np.random.default_rng(0)
-    n, values = hilbert.n_sites, np.array(hilbert.local_values, dtype=np.int8)
-    if is_whole(hilbert):
-        s_BN = rng.choice(values, (2 * HITS, n))
-    else:
-        base_N = base_state(hilbert)
-        differ = np.mean(base_N[:, None] != base_N[None, :])
-        n_states = min(MOST_STATES, int(np.ceil(HITS / max(differ, 1 / MOST_STATES))))
-        s_BN = np.tile(base_N, (n_states, 1))
-        for sites, total in groups(hilbert):
-            block = s_BN[:, list(sites)]
-            s_BN[:, list(sites)] = rng.permuted(block, axis=1) if total is not None else rng.choice(values, block.shape)
+    n = hilbert.n_sites
+    s_BN = some_states(hilbert, rng)
     weights_N = rng.normal(size=n)
     back_GN = np.argsort(symmetry.perms, axis=1)
     if hilbert.blocks or hilbert.excluded:

@@ -53,21 +53,24 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     lattice = config.make_sites()
     basis = basis_of(config, lattice)
     hilbert = basis.hilbert
-    operator = config.hamiltonian.make(lattice, basis.signs_N)
+    operator, of_all_times = config.task.operators(config.hamiltonian, lattice, basis.signs_N)
     is_ours = ansatz is None
     if ansatz is None:
         ansatz = _ansatz(config, lattice, basis)
     symmetry = sector_of(config, lattice, basis)
-    if symmetry is not None:
-        check_symmetry(config, symmetry, operator, hilbert)
-    if is_ours:
-        check_network(config, lattice, operator, basis)
+    for one in of_all_times:
+        if symmetry is not None:
+            check_symmetry(config, symmetry, one, hilbert)
+        if is_ours:
+            check_network(config, lattice, one, basis)
     plan = plan or make_plan(config, ansatz, hilbert)
 
     made, optimizer, chunk = ansatz, config.optimizer, plan.chunk_size
+    # proposals along its elements need those of one time at which none of them vanishes
+    joining = operator if operator.at is None else config.hamiltonian.make(lattice, basis.signs_N)
 
     def sampler_of(one: Ansatz) -> Sampler:
-        return config.sampler.make(one.modulus or one, lattice, hilbert, comm, operator=operator, chunk=chunk)
+        return config.sampler.make(one.modulus or one, lattice, hilbert, comm, operator=joining, chunk=chunk)
 
     sampler = sampler_of(ansatz)
     waves = [_ansatz(wave.instead(config), lattice, basis) for _, wave in config.task.others()]

@@ -40,7 +40,7 @@ def finish(
     say = show.say if show is not None else lambda line: None
     found = parts.task.finish(state, go_on, say)
     if found is None:
-        return Outcome(state, "stopped", f"{verdict.reason}, during the final evaluation", outcome.last)
+        return outcome._replace(status="stopped", reason=f"{verdict.reason}, during the final evaluation")
     judge = found
     ending = files.on_root(world, lambda: judge(log.read(folder / "metrics.jsonl"), about.reference))
     for warning in ending.warnings:

@@ -16,6 +16,7 @@ from nqs_hpc.config.identity import differences, physics
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.checkpoint import Stored
+from nqs_hpc.run.signs import check_signs
 
 MEAN = "memory/average/weight"  # a leaf of checkpoints that hold a running mean of the parameters
 SIGNS = ("marshall", "gauge")  # keys of a Hamiltonian that choose the basis of the network
@@ -47,6 +48,7 @@ def judged(config: Config, stored: Stored, fault: str) -> tuple[str, ...]:
         if is_kind and _shape(theirs) != _shape(ours):
             why = f"{sizes} are as many sites in another arrangement, where equal shapes can mean something else"
             raise ValueError(why)
+        check_signs(config, before)
         return said
     other = [f"{key}: {before[key].get('name')} -> {now[key]['name']}" for key in _COMPARED if _named(before, now, key)]
     other = other or network

@@ -18,7 +18,7 @@ from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import lowest_line
 from nqs_hpc.run.record import Description
-from nqs_hpc.run.reference import reference
+from nqs_hpc.run.reference import reference, trajectory
 from nqs_hpc.types import Record, Result, RunState
 
 SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
@@ -34,6 +34,7 @@ class Outcome(NamedTuple):
     final: bool = False  # whether ``last`` holds what the run came to
     doubts: tuple[str, ...] = ()  # why its numbers are not to be believed
     results: tuple[Result, ...] = ()  # what was measured
+    turns: int = 0  # that this start has made
 
 
 def loop(
@@ -49,7 +50,7 @@ def loop(
 ) -> Outcome:
     """Turns until the task is complete, or a stop is asked for, or the task can make no further one."""
     root, task = world.rank == 0, parts.task
-    first = int(state.step)
+    first, began = int(state.step), state
     if task.progress(state).is_complete:
         return Outcome(state, "running", "", None)
     if (verdict := watch.check()).stop:  # asked for during the start; what is not saved yet is cheap to make again
@@ -66,7 +67,7 @@ def loop(
     saves = pace(config.checkpoint.every_steps, config.checkpoint.every_seconds, started=start["begun"])
     save_seconds, last_summary = 0.0, -math.inf
     line: dict[str, Any] | None = None
-    outcome = None
+    outcome, turns = None, 0
 
     def write(record: Record, step: int) -> None:
         """The line of a step, and what belongs beside it. Rank 0 calls it."""
@@ -86,7 +87,7 @@ def loop(
     while outcome is None and not task.progress(state).is_complete:
         begun = time.monotonic()
         state, record = task.turn(state)
-        turned = time.monotonic() - begun
+        turned, turns = time.monotonic() - begun, turns + 1
         step, trouble = int(state.step), ""
         if root and record is not None:
             try:
@@ -97,6 +98,9 @@ def loop(
             about.reference = reference(config, parts, folder, world)
             if show is not None and (where := lowest_line(about.reference)):
                 show.say(where)
+            short = trajectory(config, parts, folder, world, began)
+            if show is not None and short:
+                show.say(short)
 
         complete = task.progress(state).is_complete
         verdict = watch.check(turned, save_seconds, root and saves.due(step), trouble != "")
@@ -128,4 +132,4 @@ def loop(
         journal.close()
     if show is not None and (excess := saves.excess(final=True)):
         show.say(excess)
-    return outcome or Outcome(state, "running", "", line)
+    return (outcome or Outcome(state, "running", "", line))._replace(turns=turns)

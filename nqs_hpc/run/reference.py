@@ -1,16 +1,18 @@
-"""The exact energy that a run is compared with, computed once and kept in its folder."""
+"""The exact energy, and the exact trajectory, that a run is compared with, computed once and kept in its folder."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from nqs_hpc.config.identity import physics
+from nqs_hpc.config.identity import physics, run_name
 from nqs_hpc.config.schema import Config
 from nqs_hpc.job import files
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import exact_reference, read_reference
+from nqs_hpc.parts.reference_in_time import exact_trajectory, read_trajectory, thinned
+from nqs_hpc.types import RunState
 
 
 def system_of(config: Config) -> dict[str, Any]:
@@ -45,5 +47,47 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
         if (found := exact_reference(config, parts)) is not None:
             files.write_json(folder / "reference.json", found | {"system": system_of(config)})
         return found
+
+    return files.on_root(world, on_rank_0)
+
+
+def trajectory(config: Config, parts: Parts, folder: Path, world: World, began: RunState) -> str | None:
+    """The exact trajectory of a task that evolves in time, into reference.json, where that is possible and not there
+    yet; why it is not whole, in a line, None where there is nothing to say. Collective.
+
+    ``began``: the state with which this start began. Where steps lie behind it the parameters at the beginning are
+    those of a new run, if that has its own.
+    """
+    course = config.task.course()
+    if course is None:
+        return None
+    times, imaginary = thinned(course[0]), course[1]
+    params: Any = began.params if int(began.step) == 0 else None
+    if params is None and config.init_from is None:
+        params = parts.task.init().params
+
+    def on_rank_0() -> str | None:
+        path, of = folder / "reference.json", run_name(config)
+        try:
+            kept = files.read_json(path)
+            known = read_trajectory(kept["trajectory"]) if kept["trajectory"]["of"] == of else None
+        except (OSError, ValueError, KeyError, TypeError):
+            known = None
+        if known is not None and (known["left_out"] or known["times"][-1:] == times[-1:]):
+            return None
+        if params is None:
+            return "no exact trajectory up to task.t_end: what it begins with is known to the first start alone"
+        try:
+            found = exact_trajectory(config, parts, params, times, imaginary=imaginary)
+        except ValueError as error:  # H leads out of the sector, say
+            return f"no exact trajectory: {error}"
+        if found is None:
+            return None
+        try:
+            before = dict(files.read_json(path))
+        except (OSError, ValueError, TypeError):
+            before = {"system": system_of(config)}
+        files.write_json(path, before | {"trajectory": {"of": of, **found}})
+        return str(found["left_out"]) if found["left_out"] else None
 
     return files.on_root(world, on_rank_0)

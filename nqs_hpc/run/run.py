@@ -132,7 +132,7 @@ def run(
         outcome = finish(folder, world, parts, outcome, about, watch, show)
         if outcome.final and (higher := short_line(about.reference)):
             outcome = outcome._replace(reason=f"{outcome.reason}; {higher}")
-    in_vain = outcome.status == "stopped" and int(outcome.state.step) == first and watch.out_of_time(outcome.reason)
+    in_vain = outcome.status == "stopped" and outcome.turns == 0 and watch.out_of_time(outcome.reason)
     if in_vain and files.on_root(world, lambda: manifest.was_in_vain(folder)):
         # a third one would not come any further either, and a job would go back to the queue again and again
         outcome = outcome._replace(status="failed", reason=too_short(outcome, first, complete, watch.seconds()))

@@ -46,7 +46,7 @@ def named(name: str, lattice: Lattice, bias: float) -> ProductState:
             raise ValueError("needs a lattice whose nearest neighbours can alternate, which are of two sublattices")
         along = colour
     phase = np.pi / 2 if name == "minus_x" else 0.0
-    return ProductState(bias * along + 1j * phase, along)
+    return ProductState(np.asarray(bias * along + 1j * phase, dtype=np.complex128), along)
 
 
 def of_angles(angles: ArrayLike, bias: float) -> ProductState:

@@ -47,12 +47,13 @@ def why_still(line: Mapping[str, Any]) -> str:
 def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, at_floor: bool) -> dict[str, str]:
     """What a person should know of a line, by a name for each kind."""
     found, when = {}, f"t={line['time']:.6g}"
+    of = "" if line["noise"] is None else " of samples that did not make the velocity"
     if line["time"] == 0 and (why := why_still(line)):
         found["start"] = f"{when}: {why}"
     elif line["r2"] > limits.r2:
         found["r2"] = (
-            f"{when}: the network no longer follows the equation of motion: r2={line['r2']:.2g} of samples that did "
-            f"not make the velocity, above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
+            f"{when}: the network no longer follows the equation of motion: r2={line['r2']:.2g}{of}, "
+            f"above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
             "larger ansatz, or more samples"
         )
     if line["bound"] > limits.bound:

@@ -73,5 +73,5 @@ def _kept(values: Array, cut: Cut) -> Array:
 def error_of_sums(terms_Ck: Array) -> Array:
     """(k,) standard errors of sums over C independent terms, from the spread of the terms."""
     n = terms_Ck.shape[0]
-    spread = jnp.sum(jnp.abs(terms_Ck - jnp.mean(terms_Ck, axis=0)) ** 2, axis=0)
+    spread = jnp.sum(jnp.abs(terms_Ck - jnp.mean(terms_Ck, axis=0, keepdims=True)) ** 2, axis=0)
     return jnp.sqrt(spread * n / max(n - 1, 1))

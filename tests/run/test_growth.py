@@ -95,3 +95,49 @@ def test_grown_from_4x4_to_6x6(tmp_path):
     assert first_energy("large") < -2.7 * 36 < first_energy("random") - 5
     refused = start("lattice.length=6", "ansatz.kernel=5", "init_from=small", "run_dir=wide", code=2)
     assert refused.count("\n") == 1 and "weight in step_00000040.h5 is float64 (9, 1, 4)" in refused
+
+
+PAIR = ["lattice.length=2", "lattice.pbc=false"]
+HEISENBERG = ["hamiltonian=heisenberg", "lattice.length=8"]
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "line"),
+    [
+        # a field of the other sign, whose network is in the basis with all signs -1
+        (["hamiltonian.h=-1"], ["hamiltonian.h=1"], "give that run hamiltonian.gauge=false"),
+        (["hamiltonian.h=1"], ["hamiltonian.h=-1"], "with hamiltonian.gauge=false they are ours"),
+        (["hamiltonian.h=-1"], ["hamiltonian.h=-1", "hamiltonian.gauge=false"], "with hamiltonian.gauge=true they"),
+        (HEISENBERG, [*HEISENBERG, "hamiltonian.J=-1"], "give that run hamiltonian.marshall=false"),
+        (HEISENBERG, [*HEISENBERG, "hamiltonian.marshall=false"], "with hamiltonian.marshall=true they are ours"),
+        ([*HEISENBERG, "hamiltonian.J=-1"], HEISENBERG, "with hamiltonian.marshall=false they are ours"),
+        (HEISENBERG, ["lattice.length=8", "hamiltonian.h=2"], "give that run hamiltonian.marshall=false"),
+    ],
+)
+def test_other_signs_of_basis_states_are_refused(before, now, line):
+    with pytest.raises(ValueError) as caught:
+        judged(config(*now), stored(*before), "")
+    assert line in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (["hamiltonian.h=-1"], ["hamiltonian.h=-2"]),
+        (["hamiltonian.h=-1", "hamiltonian.gauge=false"], ["hamiltonian.h=1"]),
+        (HEISENBERG, [*HEISENBERG, "hamiltonian.J=[1,0.7]"]),
+        ([*HEISENBERG, "hamiltonian.delta=0.5"], [*HEISENBERG, "hamiltonian.delta=2"]),
+        # of the other sublattice: the same up to a factor in a sector of one total
+        (
+            [
+                "hamiltonian=pauli",
+                "lattice.length=2",
+                "lattice.pbc=false",
+                "hamiltonian.terms=['1.0 X0 X1','1.0 Y0 Y1']",
+            ],
+            ["hamiltonian=heisenberg", "lattice.length=2", "lattice.pbc=false"],
+        ),
+    ],
+)
+def test_the_same_signs_pass(before, now):
+    assert judged(config(*now), stored(*before), "") == ()

@@ -7,6 +7,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from math import prod
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.types import PauliString
 
 MOST_SIGN_SITES = 12  # whose spins decide the sign of one element: 2^12 cases are tried
@@ -43,3 +46,11 @@ def _sign_of(terms: list[tuple[tuple[int, ...], complex]]) -> int | None:
 
 def sign(value: float) -> int:
     return 1 if value > 0 else -1
+
+
+def one_sign(signs_N: NDArray[np.int8] | None) -> int:
+    """The sign that all sites have; 1 where there are no signs."""
+    if signs_N is None:
+        return 1
+    assert np.all(signs_N == signs_N[0]), "signs that differ from site to site, of a term that is the same at all"
+    return int(signs_N[0])

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nqs_hpc.choices.hamiltonian import _bonds
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.checks import Check, bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system import gauge
 from nqs_hpc.system.hilbert import Hilbert, spin_half
@@ -49,6 +49,22 @@ class Hamiltonian:
     def space(self, n_sites: int, total: int | None = None) -> Hilbert:
         """What the sites hold, in the sector of ``total``; ValueError where there is no such sector."""
         return spin_half(n_sites, total)
+
+    # what of it can depend on time
+
+    @classmethod
+    def couplings(cls) -> dict[str, Check]:
+        """The keys that are numbers, or lists of numbers, in which the matrix elements are of first order, with what
+        is valid for each.
+
+        Elements of a higher order are found, and refused, where they are made (`operators.ramped`).
+        """
+        numbers = ("float", float, "tuple[float, ...]", tuple[float, ...])
+        return {
+            field.name: field.metadata["check"]
+            for field in dataclasses.fields(cls)
+            if "check" in field.metadata and field.type in numbers
+        }
 
     # what it conserves
 

@@ -81,8 +81,11 @@ class BoseHubbard(Gauged):
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.bose_hubbard import bose_hubbard
 
-        J, weights = self.J, bond_weights(lattice, 1)
-        if signs_N is not None:  # of each bond
-            J, weights = abs(J), None if weights is None else np.abs(weights)
-        edges = neighbours(lattice, 1)
+        edges, weights, J = neighbours(lattice, 1), bond_weights(lattice, 1), self.J
+        if signs_N is not None:
+            signs_n = np.prod(signs_N[edges], axis=1)
+            if weights is None and len(set(signs_n.tolist())) == 1:  # of one coupling: it is that of all bonds
+                J = J * int(signs_n[0])
+            else:
+                weights = signs_n * (1.0 if weights is None else weights)
         return bose_hubbard(lattice.n_sites, edges, J=J, U=self.U, mu=self.mu, n_max=self.n_max, weights=weights)

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.choices.hamiltonian._signs import one_sign
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
@@ -51,5 +52,5 @@ class Ising(Gauged):
         from nqs_hpc.operators.ising import ising
 
         edges, weights = neighbours(lattice, 1), bond_weights(lattice, 1)
-        h = self.h if signs_N is None else abs(self.h)
+        h = self.h * one_sign(signs_N)  # it stands at all sites, and so do the signs
         return ising(lattice.n_sites, edges, J=self.J, h=h, g=self.g, weights=weights)

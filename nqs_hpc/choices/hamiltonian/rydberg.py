@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.choices.hamiltonian._signs import one_sign
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
@@ -78,5 +79,5 @@ class Rydberg(Gauged):
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.rydberg import rydberg
 
-        Omega = self.Omega if signs_N is None else abs(self.Omega)
+        Omega = self.Omega * one_sign(signs_N)  # it drives all atoms, and so do the signs stand
         return rydberg(lattice, Omega=Omega, delta=self.delta, V=self.V, cutoff=self.cutoff)

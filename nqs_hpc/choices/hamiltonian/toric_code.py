@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.choices.hamiltonian._signs import of_strings
+from nqs_hpc.choices.hamiltonian._signs import of_strings, one_sign
 from nqs_hpc.choices.hamiltonian.base import Element, Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
@@ -53,5 +53,5 @@ class ToricCode(Gauged):
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.toric_code import toric_code
 
-        hx = self.hx if signs_N is None else abs(self.hx)
-        return toric_code(lattice, hx=hx, hy=self.hy, hz=self.hz)
+        sign = one_sign(signs_N)  # of a field at all sites; stars flip an even number of them
+        return toric_code(lattice, hx=self.hx * sign, hy=self.hy * sign, hz=self.hz)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lanczos(Observable):
+    of_hamiltonian: ClassVar[bool] = True
     few_values: ClassVar[int] = 4
 
     def make(self, pieces: Pieces) -> Functions:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Qgt(Observable):
+    of_state: ClassVar[bool] = False
     few_values: ClassVar[int] = 0
     cut: float = key(
         checks.number(least=0, below=1), "eigenvalues above this part of the largest one count for the rank"

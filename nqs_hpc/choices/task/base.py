@@ -6,9 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import Examples
 from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -51,6 +57,27 @@ class Task:
         (`config.lower.Wave`).
         """
         return ()
+
+    def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
+        """The Hamiltonian, as it was read, whose facts (what it conserves, which states it joins, its signs) hold all
+        along the run; raises InputError. Another one where couplings depend on time.
+        """
+        return hamiltonian
+
+    def operators(
+        self, hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None
+    ) -> tuple[Operator, tuple[Operator, ...]]:
+        """The matrix elements of the run, in the basis with these signs, and the operators that have a symmetry where
+        those of the run have it all along; raises InputError.
+        """
+        made = hamiltonian.make(lattice, signs_N)
+        return made, (made,)
+
+    def course(self) -> tuple[tuple[float, ...], bool] | None:
+        """The times of a trajectory, going up from its beginning, and whether they are imaginary; None of a task that
+        evolves nothing.
+        """
+        return None
 
     def start(self) -> tuple[str, Any] | None:
         """The key and its value that say which state the job begins with, in place of random parameters and of those

@@ -6,15 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from nqs_hpc.choices import initial
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices import initial as starts
 from nqs_hpc.choices.context import Context
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
 from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.choices.task import _ramp
 from nqs_hpc.choices.task.base import Task
-from nqs_hpc.inputs import checks
+from nqs_hpc.inputs import checks, ramps
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.types import Operator
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -43,9 +50,15 @@ class Dynamics(Task):
     spacing: float = key(
         checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
     )
-    initial: initial.State | None = key(
-        checks.optional(initial.state),
-        f"the product state at time 0: {initial.DOC}; null: random parameters, or those of init_from",
+    ramp: ramps.Ramp | None = key(
+        ramps.ramp,
+        "couplings of the Hamiltonian in time: {h: [[0, 6.09], [2, 0]]}, linear pieces, constant outside; {h: FILE}, a "
+        "table of lines TIME VALUE; or {h: {mean: 1, amplitude: 0.3, omega: 2, phase: 0}}, a cosine; {}: none",
+        physics="given",
+    )
+    initial: starts.State | None = key(
+        checks.optional(starts.state),
+        f"the product state at time 0: {starts.DOC}; null: random parameters, or those of init_from",
     )
     initial_bias: float = key(
         checks.positive,
@@ -68,8 +81,8 @@ class Dynamics(Task):
     )
     solver: Literal["auto", "parameters", "samples", "cholesky", "cg"] = key(
         checks.choice("auto", "parameters", "samples", "cholesky", "cg"),
-        "eigenvalues in the space of parameters or of samples; auto: the smaller; cholesky (parameters) and cg "
-        "(matrix-free) take diag_shift alone",
+        "eigenvalues in the space of parameters or of samples; auto: the smaller, or cg where neither fits into "
+        "memory_gib; cholesky (parameters) and cg (matrix-free) take diag_shift alone",
         physics=False,
     )
     stop_at_error: float | None = key(
@@ -89,6 +102,10 @@ class Dynamics(Task):
             raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
         if n > MOST_TIMES:
             raise bad("task.spacing", self.spacing, f"at least {self.t_end / MOST_TIMES:g}: {MOST_TIMES} times at most")
+        for label, one in context.observables.items() if self.ramp is not None else ():
+            if one.of_hamiltonian:
+                valid = "another one: with task.ramp the Hamiltonian that it is made from changes"
+                raise bad(f"observables.{label}", one.name, valid)
         self.integrator.check("task.integrator", self.t_end)
         if self.solver in ("cholesky", "cg"):
             if self.cut not in ("auto", None):
@@ -102,14 +119,27 @@ class Dynamics(Task):
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
 
-    def _check_start(self, given: initial.State, context: Context) -> None:
+    def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
+        return _ramp.driven(hamiltonian, self.ramp)
+
+    def operators(
+        self, hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None
+    ) -> tuple[Operator, tuple[Operator, ...]]:
+        return _ramp.operators(hamiltonian, lattice, signs_N, self.ramp)
+
+    def course(self) -> tuple[tuple[float, ...], bool]:
+        from nqs_hpc.tasks.trajectory import times_of_output
+
+        return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
+
+    def _check_start(self, given: starts.State, context: Context) -> None:
         """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
         hamiltonian, lattice = context.hamiltonian, context.lattice
         basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
-        a_N = initial.fields("task.initial", given, self.initial_bias, lattice, basis)
+        a_N = starts.fields("task.initial", given, self.initial_bias, lattice, basis)
         if why := context.ansatz.why_not(a_N, lattice, basis):
             raise bad("task.initial", given, why)
-        state = initial.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
+        state = starts.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
         if state.along_N.all() and not hamiltonian.joins(lattice):
             why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
             raise bad("task.initial", given, f"a state that is not along z: {why}")
@@ -141,6 +171,8 @@ class Dynamics(Task):
             return self.solver
         n = min(size.n_rows, size.n_parameters)
         if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and what LAPACK needs beside them
+            if self.diag_shift > 0 and self.cut in ("auto", None) and self.signal_to_noise is None:
+                return "cg"
             gib = 8.0 * n * n * wide / 2**30
             valid = f"cg with a task.diag_shift, or memory_gib of {gib:.1f}: the matrix of {n} rows does not fit"
             raise bad("task.solver", "auto", valid)
@@ -177,7 +209,7 @@ class Dynamics(Task):
 
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
-            begin["start"] = initial.begin_with(pieces, given, self.initial_bias)
+            begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
         return dynamics(
             pieces.ansatz,
             pieces.operator,

@@ -1,0 +1,144 @@
+"""The exact trajectory of a run whose sector can be evolved as a vector: what its curves are compared with.
+
+Plain data of reference.json under "trajectory": ``times``; ``energy``, <H(t)> at each; ``observables``, by the names
+that the run gives its results, the values at each time as nested lists; ``left_out``, why there are no times behind the
+last, null where all that were asked for are there. The observables come from the functions that measure them in the
+run, of a table of the exact amplitudes and a sum over all states.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.ansatz.table import of_amplitudes, table
+from nqs_hpc.config.schema import Config
+from nqs_hpc.parallel.comm import serial
+from nqs_hpc.parts import Parts
+from nqs_hpc.sampler.enumerate import enumeration
+from nqs_hpc.system.hilbert import codes, decode, dimension_up_to
+from nqs_hpc.tasks.observing import Tally, observing
+from nqs_hpc.types import Result, Tree
+
+SECONDS = 60.0  # that it may take
+CHUNK = 2**12  # states evaluated at a time
+MOST_TIMES = 256  # of a trajectory: curves are drawn through them
+
+
+def exact_trajectory(
+    config: Config,
+    parts: Parts,
+    params: Tree,
+    times: Sequence[float],
+    *,
+    imaginary: bool = False,
+    seconds: float = SECONDS,
+) -> dict[str, Any] | None:
+    """By evolution of psi, at each of ``times``, which go up, from the wave function of ``params`` at the first of them
+    in the sector that is sampled; None where that has more than `evolution.MAX_EVOLVED` states. No collectives.
+
+    What takes more than ``seconds`` ends at the last time that was reached, and says so. Left out are observables of
+    the network itself, and of a Hamiltonian that depends on time.
+    """
+    from nqs_hpc.operators import evolution  # loads SciPy
+
+    if dimension_up_to(parts.hilbert, evolution.MAX_EVOLVED) > evolution.MAX_EVOLVED:
+        return None
+    deadline = clock.monotonic() + seconds
+    measured = _observables(config, parts)
+    found: dict[str, Any] = {"times": [], "energy": [], "observables": {}, "left_out": None}
+    instants = evolution.evolution(
+        parts.operator, parts.hilbert, amplitudes(parts, params), times, imaginary=imaginary, deadline=deadline
+    )
+    try:
+        for instant in instants:
+            for result in measured(instant.psi_D):
+                found["observables"].setdefault(result.name, []).append(_plain(result.value))
+            found["times"].append(float(instant.time))
+            found["energy"].append(instant.energy)
+            if clock.monotonic() > deadline and instant.time < times[-1]:
+                raise evolution.OutOfTime
+    except evolution.OutOfTime:
+        reached = f"ends at {found['times'][-1]:g}" if found["times"] else "has no times"
+        found["left_out"] = f"the exact trajectory {reached}: more would take longer than {seconds:g} s"
+    return found
+
+
+def thinned(times: Sequence[float]) -> list[float]:
+    """At most ``MOST_TIMES`` + 1 of the times: the first and the last, and others evenly before that."""
+    stride = -(-len(times) // MOST_TIMES)
+    found = list(times[(len(times) - 1) % stride :: stride])
+    return found if found[0] == times[0] else [times[0], *found]
+
+
+def amplitudes(parts: Parts, params: Tree) -> NDArray[np.complex128]:
+    """psi of the network on all states of the sector in the order of their codes, in the basis of the network,
+    normalised: (D,).
+    """
+    states = jnp.asarray(decode(parts.hilbert, codes(parts.hilbert)))
+    of = jax.jit(
+        lambda params, states: jax.lax.map(
+            lambda s_N: parts.ansatz.log_psi(params, s_N), states, batch_size=min(CHUNK, len(states))
+        )
+    )
+    log_psi_D = np.asarray(of(params, states)).astype(np.complex128)
+    psi_D = np.exp(log_psi_D - log_psi_D.real.max())
+    return psi_D / np.linalg.norm(psi_D)
+
+
+def _observables(config: Config, parts: Parts) -> Any:
+    """``psi_D -> results`` of all observables that an exact state has."""
+    hilbert = parts.hilbert
+    ansatz, alone = table(hilbert), serial()
+    sampler = enumeration(ansatz, hilbert, alone)
+    is_driven = parts.operator.at is not None
+    pieces = parts.pieces._replace(ansatz=ansatz, sampler=sampler, comm=alone, chunk=CHUNK)
+    labels = {
+        label: one
+        for label, one in config.observables.measured.items()
+        if one.of_state and not (is_driven and one.of_hamiltonian)
+    }
+    if not labels:
+        return lambda psi_D: []
+    made = {label: one.make(pieces) for label, one in labels.items()}
+    seen = observing(ansatz, [], made, sampler, alone, basis=pieces.basis, chunk=CHUNK, memory=pieces.memory)
+    unused = jnp.zeros(2, jnp.uint32)  # the key of a sum over all states
+
+    @jax.jit
+    def measure(theta_D: jax.Array) -> Any:
+        _, samples, counts = sampler.sample(unused, theta_D, ())
+        return seen.measure(theta_D, samples, counts, 0)[0]
+
+    def measured(psi_D: NDArray[np.complex128]) -> list[Result]:
+        tally = Tally(seen, sampler)
+        tally.add(measure(of_amplitudes(psi_D)))
+        return tally.results()
+
+    return measured
+
+
+def _plain(value: Any) -> Any:
+    """Numbers as JSON has them, null where there is none."""
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    return float(value) if np.isfinite(value) else None
+
+
+def read_trajectory(kept: Any) -> dict[str, Any]:
+    """What `exact_trajectory` returned, from a file; ValueError, TypeError or KeyError where it is something else."""
+    times = [float(time) for time in kept["times"]]
+    energy = [float(value) for value in kept["energy"]]
+    observables = {str(name): list(values) for name, values in kept["observables"].items()}
+    left_out = kept["left_out"]
+    lengths = {len(energy), *(len(values) for values in observables.values())} - {len(times)}
+    if lengths or not (left_out is None or isinstance(left_out, str)):
+        raise ValueError("no trajectory")
+    return {"times": times, "energy": energy, "observables": observables, "left_out": left_out}
