@@ -9,8 +9,8 @@ and f_k = 0 of s_k <= 0. sigma_k is the standard error of rho_k. A hard cut woul
 motion rough, and integrators lose their order. In sample space the same filter of the eigenvalues of X X^dagger, whose
 rotated residuals are rho_k / sqrt(s_k), gives the same d.
 
-Without a cut by noise f is a rational function, and no eigenvectors are needed: `update.tridiagonal`. The smooth cut is
-there the same but for s_k <= 0, which rounding alone makes: there f_k is s_k^6 / (s_k^6 + (r s_max)^6), and 1 without a
+Without a cut by noise f is a rational function, and unless r is very small no eigenvectors are needed:
+`update.tridiagonal`. The smooth cut is there the same but for s_k <= 0, which rounding alone makes: there f_k is s_k^6 / (s_k^6 + (r s_max)^6), and 1 without a
 cut.
 """
 
@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.parallel import foreign
-from nqs_hpc.update.tridiagonal import filtered_solution
+from nqs_hpc.update.tridiagonal import LEAST, filtered_solution
 
 SHARPNESS = 6
 
@@ -45,7 +45,8 @@ def filtered(
     ``sigma(vectors) -> (n,)``: the standard error of each of vectors^dagger rhs; asked where the cut needs it.
     """
     by_noise = cut.signal_to_noise is not None and sigma is not None
-    if not by_noise and foreign.available(len(rhs)):
+    is_low = cut.relative is not None and cut.relative < LEAST
+    if not by_noise and not is_low and foreign.available(len(rhs)):
         x, values = filtered_solution(matrix, rhs, cut.relative or 0.0, cut.shift)
         return x, {"rank": jnp.sum(_kept(values, cut)).astype(jnp.float64)}
     values, vectors = jnp.linalg.eigh(matrix, UPLO="U", symmetrize_input=False)

@@ -7,7 +7,8 @@ eigenvectors take. The cut of `update.spectral` is a rational function of the ei
 
 so g(T) u is a sum of solutions of tridiagonal systems, each O(n), and g(S) b = Q g(T) Q^dagger b. Golub & Van Loan 2013,
 "Matrix Computations", ch. 8.3 (the reduction); Hale, Higham & Trefethen 2008, doi:10.1137/070700607 (functions of
-matrices by their poles). The eigenvalues, for c and for the rank, are those of T, O(n^2).
+matrices by their poles). The eigenvalues, for c and for the rank, are those of T, O(n^2). Of what has no eigenvalue
+the terms, 1 / c each, cancel: the error is that of rounding times s_max / c, so a cut below LEAST wants eigenvectors.
 
 By LAPACK through `parallel.foreign`; its one caller, `spectral.filtered`, asks whether that is available.
 """
@@ -25,6 +26,7 @@ from nqs_hpc.parallel import foreign
 from nqs_hpc.parallel.foreign import PREFIXES, View
 
 FILTER = "nqs_hpc_filter"
+LEAST = 1e-8  # cut, where there is one
 BLOCK = 64  # columns that LAPACK reflects at a time, at most
 
 

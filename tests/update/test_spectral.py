@@ -72,7 +72,9 @@ def test_directions_without_force_or_norm_stay_still():
     s = jnp.asarray(np.diag([0.0, 0.0, 1.0]))
     found, info = filtered(s, jnp.asarray([0.0, 0.0, 2.0]), Cut(relative=1e-8))
     assert found.tolist() == [0.0, 0.0, 2.0] and float(info["rank"]) == pytest.approx(1.0)
-    nothing, _ = filtered(s, jnp.zeros(3), Cut(relative=1e-8, signal_to_noise=1.0, chain_length=1), lambda v: jnp.ones(3))
+    nothing, _ = filtered(
+        s, jnp.zeros(3), Cut(relative=1e-8, signal_to_noise=1.0, chain_length=1), lambda v: jnp.ones(3)
+    )
     assert nothing.tolist() == [0.0, 0.0, 0.0]
 
 
