@@ -182,6 +182,10 @@ class Observable(NamedTuple):
     n_values: int = 1  # D
     joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
     takes_params: bool = False  # whether local values are of the parameters in place of what ``freeze`` makes of them
+    takes_weights: bool = False  # whether local values are told the weights of this rank's samples too, as ``w_B``
+    # of a local value that samples of several chains share: the same observable for chains of the length that is given
+    # (of independent samples 1), of samples whose weights differ where the second argument says so
+    of_chains: Callable[[int, bool], Observable] | None = None
 
 
 class Result(NamedTuple):
@@ -224,13 +228,14 @@ class Sampler(NamedTuple):
     adapt: Callable[[Tree, Array], tuple[Tree, dict[str, Array]]] | None = None
     inherit: Callable[[Tree, Tree], Tree] | None = None
     independent: bool = False  # samples that no chain joins: whatever their order, they are chains of length 1
+    weighted: bool = False  # whether weights differ from sample to sample, exact sums aside
 
 
 class Estimate(NamedTuple):
     """The mean of an observable over the samples of all ranks, the same on every rank."""
 
     mean: Array
-    error: Array  # standard error of the mean, from the means of the chains; 0 where the sum is exact
+    error: Array  # standard error of the mean, from what each chain adds to it; 0 where the sum is exact
     variance: Array
 
 

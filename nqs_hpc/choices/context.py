@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from nqs_hpc.choices.hamiltonian.base import Hamiltonian
     from nqs_hpc.choices.observable.base import Observable
     from nqs_hpc.choices.sampler.base import Sampler
+    from nqs_hpc.choices.task.base import Task
 
 
 class Context(NamedTuple):
@@ -24,6 +25,7 @@ class Context(NamedTuple):
     hamiltonian: Hamiltonian
     ansatz: Ansatz
     sampler: Sampler
+    task: Task
     sector: int | None
     sector_is_auto: bool  # whether nobody but sector=auto has chosen it
     is_symmetrized: bool  # whether the ansatz is summed over a group

@@ -50,6 +50,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
         hamiltonian,
         ansatz,
         config.sampler,
+        config.task,
         config.sector,
         sector_is_auto=asked == "auto",
         is_symmetrized=is_asked(config.symmetrize),

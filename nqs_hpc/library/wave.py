@@ -119,8 +119,11 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
             generator = np.random.default_rng(purpose_key(seed, Purpose.LIBRARY_SAMPLE))
             return gathered(samples.s_BN)[generator.choice(len(w_B), n, p=w_B / w_B.sum())]
         pieces = []
-        for samples, _ in itertools.islice(calls(seed), -(-n // sampler.n_samples)):
-            s_CLN = gathered(samples.s_BN).reshape(-1, sampler.chain_length, hilbert.n_sites)
+        for number, (samples, _) in enumerate(itertools.islice(calls(seed), -(-n // sampler.n_samples))):
+            s_AN = gathered(samples.s_BN)
+            if sampler.weighted:
+                s_AN = s_AN[resampled(gathered(samples.w_B), purpose_key(seed, Purpose.LIBRARY_SAMPLE, 1, number))]
+            s_CLN = s_AN.reshape(-1, sampler.chain_length, hilbert.n_sites)
             pieces.append(s_CLN.transpose(1, 0, 2).reshape(-1, hilbert.n_sites))
         return np.concatenate(pieces)[:n]
 
@@ -163,3 +166,16 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
         }
 
     return Wave(params, log_psi, sample, expect, measure, signs_N)
+
+
+def resampled(w_A: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """Numbers (A,) of A samples with weights ``w_A``, each as often as A times its weight says, but for less than 1, in
+    a random order: those samples then have equal weights.
+
+    Systematic resampling (Kitagawa 1996, doi:10.1080/10618600.1996.10474692): the numbers in which A equal steps of the
+    summed weights, begun at random, end.
+    """
+    generator, n = np.random.default_rng(key), len(w_A)
+    ends = np.cumsum(w_A) / np.sum(w_A)
+    found = np.searchsorted(ends, (np.arange(n) + generator.random()) / n, side="right")
+    return generator.permutation(np.minimum(found, n - 1))

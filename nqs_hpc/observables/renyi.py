@@ -42,7 +42,8 @@ def entropies(means: NDArray[Any]) -> dict[str, NDArray[Any]]:
 def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int, chunk: int | None) -> Observable:
     """From the samples of a rank, chain by chain: chains 2k and 2k + 1 are a pair, and each has its values.
 
-    Four values of psi a pair of samples; of independent samples, chains of length 1, neighbours are a pair.
+    Four values of psi a pair of samples; of independent samples, chains of length 1, neighbours are a pair. Where the
+    weights of samples differ a pair has the product of both: the purity is then a quotient of two means.
     """
     in_region_N = np.zeros(hilbert.n_sites, bool)
     in_region_N[list(region)] = True
@@ -70,7 +71,36 @@ def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int,
 
         return values
 
-    return Observable(Local(prepare), OUTPUTS, entropies, joined=2, takes_params=True)
+    def of_chains(chain_length: int, are_weighted: bool) -> Observable:
+        same = renyi_by_swap(region, hilbert, chain_length=chain_length, chunk=chunk)
+        plain = same.local
+        assert plain is not None
+        if not are_weighted:
+            return same
+
+        def prepare(ansatz: Ansatz) -> Any:
+            values = plain.prepare(ansatz)
+
+            def weighted(params: Tree, s_BN: Array, time: Array | None = None, *, w_B: Array) -> Array:
+                """(B, 2): whatever a mean multiplies by the weight of one sample, with that of the pair instead."""
+                w_PCL = w_B.reshape(-1, 2, chain_length)
+                both_PL, sum_PL = w_PCL[:, 0] * w_PCL[:, 1], w_PCL[:, 0] + w_PCL[:, 1]
+                pair_PL = len(w_B) * both_PL / jnp.where(sum_PL > 0, sum_PL, 1)
+                pair_B = jnp.repeat(pair_PL[:, None], 2, axis=1).reshape(-1)
+                ratio_B = values(params, s_BN, time)
+                # a pair of weight 0 counts as 0 whatever its ratio
+                return jnp.stack([jnp.where(pair_B > 0, pair_B * ratio_B, 0), pair_B.astype(ratio_B.dtype)], axis=1)
+
+            return weighted
+
+        def of_quotient(means: NDArray[Any]) -> dict[str, NDArray[Any]]:
+            return entropies(means[..., :1] / means[..., 1:])
+
+        return Observable(
+            Local(prepare), OUTPUTS, of_quotient, n_values=2, joined=2, takes_params=True, takes_weights=True
+        )
+
+    return Observable(Local(prepare), OUTPUTS, entropies, joined=2, takes_params=True, of_chains=of_chains)
 
 
 def renyi_exact(region: Sequence[int], hilbert: Hilbert, *, chunk: int | None) -> Observable:

@@ -29,7 +29,6 @@ from nqs_hpc.operators.exact import sparse_matrix
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.types import Operator
 
-MAX_EVOLVED = 2**18  # states
 REACH = 5.0  # |H - center| dt of a step: terms of the series grow to exp(5), and lose as much of 1e-16
 VANISHED = 1e-17  # of the norm, two terms in a row
 DEGREES = (0, 1, 8)  # of the polynomials that are tried for the f_k

@@ -53,6 +53,13 @@ def words(key: Array, chain: Array, index: Array, n: int) -> Array:
     return jnp.concatenate(threefry(key, high, low))[:n]
 
 
+def branch(key: Array, number: int) -> Array:
+    """(2,) uint32, another key that follows from ``key``: for what a sampler draws beside its chains, which so stay
+    what they are without it. ``number``: 2^32 - 2 or less, beyond those of all chains, another for each such use.
+    """
+    return words(key, jnp.uint32(number), jnp.uint32(0), 2)
+
+
 def threefry(key: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
     """threefry2x32 of the counters (x0, x1), bit for bit as `jax.extend.random.threefry_2x32`.
 

@@ -65,12 +65,14 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
             check_network(config, lattice, one, basis)
     plan = plan or make_plan(config, ansatz, hilbert)
 
-    made, optimizer, chunk = ansatz, config.optimizer, plan.chunk_size
+    made, optimizer, chunk, memory = ansatz, config.optimizer, plan.chunk_size, int(config.memory_gib * 2**30)
     # proposals along its elements need those of one time at which none of them vanishes
     joining = operator if operator.at is None else config.hamiltonian.make(lattice, basis.signs_N)
 
     def sampler_of(one: Ansatz) -> Sampler:
-        return config.sampler.make(one.modulus or one, lattice, hilbert, comm, operator=joining, chunk=chunk)
+        return config.sampler.weighted(
+            one.modulus or one, lattice, hilbert, comm, operator=joining, chunk=chunk, memory=memory
+        )
 
     sampler = sampler_of(ansatz)
     waves = [_ansatz(wave.instead(config), lattice, basis) for _, wave in config.task.others()]
@@ -89,7 +91,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         comm,
         config.seed,
         chunk,
-        int(config.memory_gib * 2**30),
+        memory,
         optimizer,
         config.sampler,
         lambda key, value: other_state(key, value, hilbert, _of_run),

@@ -22,10 +22,11 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.parts import Parts
 from nqs_hpc.sampler.enumerate import enumeration
-from nqs_hpc.system.hilbert import codes, decode, dimension_up_to
+from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension_up_to
 from nqs_hpc.tasks.observing import Tally, observing
 from nqs_hpc.types import Result, Tree
 
+MAX_STATES = 2**18
 SECONDS = 60.0  # that it may take
 CHUNK = 2**12  # states evaluated at a time
 MOST_TIMES = 256  # of a trajectory: curves are drawn through them
@@ -41,14 +42,14 @@ def exact_trajectory(
     seconds: float = SECONDS,
 ) -> dict[str, Any] | None:
     """By evolution of psi, at each of ``times``, which go up, from the wave function of ``params`` at the first of them
-    in the sector that is sampled; None where that has more than `evolution.MAX_EVOLVED` states. No collectives.
+    in the sector that is sampled; None where that has more than ``MAX_STATES``. No collectives.
 
     What takes more than ``seconds`` ends at the last time that was reached, and says so. Left out are observables of
     the network itself, and of a Hamiltonian that depends on time.
     """
     from nqs_hpc.operators import evolution  # loads SciPy
 
-    if dimension_up_to(parts.hilbert, evolution.MAX_EVOLVED) > evolution.MAX_EVOLVED:
+    if not is_small(parts.hilbert):
         return None
     deadline = clock.monotonic() + seconds
     measured = _observables(config, parts)
@@ -68,6 +69,11 @@ def exact_trajectory(
         reached = f"ends at {found['times'][-1]:g}" if found["times"] else "has no times"
         found["left_out"] = f"the exact trajectory {reached}: more would take longer than {seconds:g} s"
     return found
+
+
+def is_small(hilbert: Hilbert) -> bool:
+    """Whether the sector has an exact trajectory."""
+    return dimension_up_to(hilbert, MAX_STATES) <= MAX_STATES
 
 
 def thinned(times: Sequence[float]) -> list[float]:

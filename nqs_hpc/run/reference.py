@@ -11,7 +11,7 @@ from nqs_hpc.job import files
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.reference import exact_reference, read_reference
-from nqs_hpc.parts.reference_in_time import exact_trajectory, read_trajectory, thinned
+from nqs_hpc.parts.reference_in_time import exact_trajectory, is_small, read_trajectory, thinned
 from nqs_hpc.types import RunState
 
 
@@ -59,22 +59,17 @@ def trajectory(config: Config, parts: Parts, folder: Path, world: World, began: 
     those of a new run, if that has its own.
     """
     course = config.task.course()
-    if course is None:
+    if course is None or not is_small(parts.hilbert):
         return None
     times, imaginary = thinned(course[0]), course[1]
+    if files.on_root(world, lambda: _is_there(config, folder, times[-1])):
+        return None
     params: Any = began.params if int(began.step) == 0 else None
     if params is None and config.init_from is None:
         params = parts.task.init().params
 
     def on_rank_0() -> str | None:
-        path, of = folder / "reference.json", run_name(config)
-        try:
-            kept = files.read_json(path)
-            known = read_trajectory(kept["trajectory"]) if kept["trajectory"]["of"] == of else None
-        except (OSError, ValueError, KeyError, TypeError):
-            known = None
-        if known is not None and (known["left_out"] or known["times"][-1:] == times[-1:]):
-            return None
+        path = folder / "reference.json"
         if params is None:
             return "no exact trajectory up to task.t_end: what it begins with is known to the first start alone"
         try:
@@ -87,7 +82,17 @@ def trajectory(config: Config, parts: Parts, folder: Path, world: World, began: 
             before = dict(files.read_json(path))
         except (OSError, ValueError, TypeError):
             before = {"system": system_of(config)}
-        files.write_json(path, before | {"trajectory": {"of": of, **found}})
+        files.write_json(path, before | {"trajectory": {"of": run_name(config), **found}})
         return str(found["left_out"]) if found["left_out"] else None
 
     return files.on_root(world, on_rank_0)
+
+
+def _is_there(config: Config, folder: Path, last: float) -> bool:
+    """Whether reference.json holds the trajectory of this run up to ``last``, or says why it ends earlier."""
+    try:
+        kept = files.read_json(folder / "reference.json")["trajectory"]
+        found = read_trajectory(kept)
+        return bool(kept["of"] == run_name(config) and (found["left_out"] or found["times"][-1:] == [last]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False

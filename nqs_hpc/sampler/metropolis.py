@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
@@ -41,8 +42,12 @@ def metropolis(
     n_samples: int,
     sweep: int | Bounds,
     warmup: int,
+    power: float = 2.0,
 ) -> Sampler:
     """A sampler of ``n_samples`` configurations a call from ``n_chains`` chains, both over all ranks.
+
+    The chains are of |psi|^power, all samples of the same weight: of another power than 2 `reweighted` makes them
+    samples of |psi|^2.
 
     Before each sample of a chain lie ``sweep`` proposals, a number or one within bounds that begins with the number of
     sites. ``init`` draws random states, which need at least ``warmup`` sweeps, in whole calls of ``sample``; ``sample``
@@ -55,6 +60,7 @@ def metropolis(
     bounds = sweep if isinstance(sweep, Bounds) else None
     fixed = None if isinstance(sweep, Bounds) else sweep
     most = bounds.most if bounds else 0
+    beta_C = None if power == 2 else np.full(c_local, power / 2)
     path = walk(ansatz, inside(moves, hilbert), hilbert.n_sites, n_sweeps=chain_length, length=fixed, most=most)
     names = moves.names if isinstance(moves, Mixture) else ()
 
@@ -72,7 +78,7 @@ def metropolis(
         length = None if state.sweep_C is None else proposals(state.sweep_C)
 
         def next_sample(walkers: Walkers, number: Array) -> tuple[Walkers, tuple[Array, Array, Array]]:
-            walkers, tally = path.sweep(params, frozen, key, state.chain_C, walkers, number, length)
+            walkers, tally = path.sweep(params, frozen, key, state.chain_C, walkers, number, length, beta_C)
             accepted_Q = jnp.stack([jnp.sum(accepted_C) for accepted_C in tally.accepted_QC])
             return walkers, (walkers.s_CN, accepted_Q, tally.proposed_Q)
 

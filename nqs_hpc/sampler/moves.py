@@ -211,20 +211,24 @@ def inside(moves: Proposal | Mixture, hilbert: Hilbert) -> Proposal | Mixture:
 
 
 def _inside(proposal: Proposal, hilbert: Hilbert) -> Proposal:
+    def propose(words: Array, s_N: Array) -> Move:
+        move = proposal.propose(words, s_N)
+        return Move(move.sites, jnp.where(stays(hilbert, s_N, move), move.deltas, 0).astype(move.deltas.dtype))
+
+    return proposal._replace(propose=propose, may_stay=True)
+
+
+def stays(hilbert: Hilbert, s_N: Array, move: Move) -> Array:
+    """Whether a move of a state keeps the totals of all blocks, and breaks no exclusion: bool."""
     fixed = [group for group in groups(hilbert) if group.total is not None]
     inside_GN = np.zeros((len(fixed), hilbert.n_sites), dtype=np.int32)
     for row, group in zip(inside_GN, fixed, strict=True):
         row[list(group.sites)] = 1
-
-    def propose(words: Array, s_N: Array) -> Move:
-        move = proposal.propose(words, s_N)
-        changes_G = jnp.sum(jnp.asarray(inside_GN)[:, move.sites] * move.deltas.astype(jnp.int32)[None, :], axis=1)
-        stays = jnp.all(changes_G == 0)
-        if hilbert.excluded:
-            stays = stays & ~violates(hilbert, s_N.at[move.sites].add(move.deltas))
-        return Move(move.sites, jnp.where(stays, move.deltas, 0).astype(move.deltas.dtype))
-
-    return proposal._replace(propose=propose, may_stay=True)
+    changes_G = jnp.sum(jnp.asarray(inside_GN)[:, move.sites] * move.deltas.astype(jnp.int32)[None, :], axis=1)
+    kept = jnp.all(changes_G == 0)
+    if hilbert.excluded:
+        kept = kept & ~violates(hilbert, s_N.at[move.sites].add(move.deltas))
+    return kept
 
 
 def free_sites(hilbert: Hilbert) -> list[int]:

@@ -49,16 +49,19 @@ def tempering(
     n_samples: int,
     sweep: int,
     warmup: int,
+    power: float = 2.0,
 ) -> Sampler:
     """A sampler of ``n_samples`` configurations a call from ``n_chains`` ladders, both over all ranks.
 
-    ``betas`` fall from 1. Before each sample lie ``sweep`` proposals of every replica and a swap of all neighbours.
-    info: the accepted and proposed moves of replicas at beta = 1, as `metropolis`, and swaps as ``accepted_swap_k``,
-    ``proposed_swap_k`` of the betas k and k + 1.
+    ``betas`` fall from 1. They are powers of |psi|^power, and so samples are of that, all of the same weight: of
+    another power than 2 `reweighted` makes them samples of |psi|^2. Before each sample lie ``sweep`` proposals of every
+    replica and a swap of all neighbours. info: the accepted and proposed moves of replicas at beta = 1, as
+    `metropolis`, and swaps as ``accepted_swap_k``, ``proposed_swap_k`` of the betas k and k + 1.
     """
     n_levels, chain_length = len(betas), n_samples // n_chains
     assert chain_length * n_chains == n_samples and n_chains % comm.size == 0
     assert n_levels > 1 and betas[0] == 1 and all(a > b > 0 for a, b in pairwise(betas))
+    betas = tuple(power / 2 * beta for beta in betas)
     c_local = n_chains // comm.size
     path = walk(ansatz, inside(moves, hilbert), hilbert.n_sites, n_sweeps=chain_length, length=sweep, most=sweep)
     names = moves.names if isinstance(moves, Mixture) else ()

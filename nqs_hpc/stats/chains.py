@@ -1,6 +1,7 @@
 """Diagnostics of Markov chains: integrated autocorrelation time, split R-hat, effective sample size.
 
-On the host, in NumPy, from the real parts of gathered local energies (n_chains, chain_length).
+On the host, in NumPy, from the real parts of gathered local energies (n_chains, chain_length). Where the weights of
+samples differ they are those of the series `linearised`, whose mean fluctuates as the weighted mean does.
 
 R-hat: Gelman et al., Bayesian Data Analysis (3rd ed. 2013), section 11.4; Vehtari et al. 2021, arXiv:1903.08008.
 Autocorrelation: Sokal 1997, "Monte Carlo methods in statistical mechanics" (automatic window, c = 5).
@@ -16,6 +17,16 @@ WINDOW = 5.0
 ROUNDING = 1e-12  # relative spread of local energies below which a chain is constant
 ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation above its mean
 FEW_CHAINS = 32  # below which the spread of their means is a poor measure of the error
+
+
+def linearised(values_A: np.ndarray, w_A: np.ndarray) -> np.ndarray:
+    """z_i = A w_i (x_i - m) + m of A samples with weights that sum to 1, m = sum w x: to first order in what fluctuates
+    the weighted mean of x is the plain mean of z. Of equal weights it is x itself.
+    """
+    if np.ptp(w_A) == 0:
+        return values_A
+    mean = np.sum(w_A * values_A)
+    return np.asarray(len(w_A) * w_A * (values_A - mean) + mean)
 
 
 def autocorrelation_time(x_CL: np.ndarray) -> float:
@@ -52,13 +63,14 @@ def effective_sample_size(x_CL: np.ndarray) -> float:
     return x_CL.size / max(autocorrelation_time(x_CL), 1.0)
 
 
-def widened(error: float, values_A: np.ndarray, chain_length: int) -> float:
+def widened(error: float, values_A: np.ndarray, chain_length: int, w_A: np.ndarray | None = None) -> float:
     """The error of the mean where there are few chains: ``error``, from the spread of n chain means, has only n - 1
     degrees of freedom, and of 2 chains that happen to agree it is far too small.
 
     From FEW_CHAINS chains on it is ``error`` itself. Below, it is widened to the quantile of Student's t that holds
     68 %, and is at least sqrt(tau variance / n) where chains are long enough to know tau (``SHORTEST``): that has as
-    many degrees of freedom as there are independent samples. NaN where neither is known.
+    many degrees of freedom as there are independent samples. NaN where neither is known. ``w_A``: the weights, which
+    sum to 1, where they differ.
     """
     n_chains = len(values_A) // chain_length if chain_length else 0
     if chain_length == 0 or n_chains >= FEW_CHAINS or not np.all(np.isfinite(values_A)):
@@ -68,7 +80,7 @@ def widened(error: float, values_A: np.ndarray, chain_length: int) -> float:
     wide = error * float(stdtrit(n_chains - 1, ONE_SIGMA)) if n_chains > 1 else float("nan")
     if chain_length < SHORTEST:
         return wide
-    x_CL = np.real(values_A).reshape(-1, chain_length)
+    x_CL = np.real(values_A if w_A is None else linearised(values_A, w_A)).reshape(-1, chain_length)
     tau = autocorrelation_time(x_CL)
     inside = float(np.sqrt(max(tau, 1.0) * x_CL.var() / x_CL.size)) if np.isfinite(tau) else float("nan")
     return float(np.nanmax([wide, inside])) if np.isfinite([wide, inside]).any() else float("nan")
@@ -77,20 +89,26 @@ def widened(error: float, values_A: np.ndarray, chain_length: int) -> float:
 def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, error: float) -> dict[str, float | None]:
     """r_hat, tau and n_eff of one evaluation; r_hat and tau are None for exact sums and below 16 samples a chain.
 
-    n_eff is n / tau where tau is known; else variance / error^2 by the ``error`` from chain means, at most n; for exact
-    sums 1 / sum w^2. None where values are not finite.
+    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, times the
+    variance over that of z where weights differ; else variance / error^2 by the ``error`` from chain means; at most n.
+    For exact sums it is 1 / sum w^2. None where values are not finite.
     """
     if not np.all(np.isfinite(values_A)):
         return {"r_hat": None, "tau": None, "n_eff": None}
     if chain_length == 0:
         return {"r_hat": None, "tau": None, "n_eff": float(1.0 / np.sum(w_A**2))}
+    is_weighted = bool(np.ptp(w_A) > 0)
     if chain_length < SHORTEST:
         n = float(len(values_A))
-        n_eff = min(n, float(np.var(values_A)) / error**2) if error > 0 else None
+        variance = _variance(values_A, w_A) if is_weighted else float(np.var(values_A))
+        n_eff = min(n, variance / error**2) if error > 0 else None
         return {"r_hat": None, "tau": None, "n_eff": n_eff}
-    x_CL = np.real(values_A).reshape(-1, chain_length)
-    return {
-        "r_hat": split_r_hat(x_CL),
-        "tau": autocorrelation_time(x_CL),
-        "n_eff": effective_sample_size(x_CL),
-    }
+    x_CL = np.real(linearised(values_A, w_A)).reshape(-1, chain_length)
+    n_eff = effective_sample_size(x_CL)
+    if is_weighted and x_CL.var() > 0:
+        n_eff = min(float(x_CL.size), n_eff * _variance(np.real(values_A), w_A) / float(x_CL.var()))
+    return {"r_hat": split_r_hat(x_CL), "tau": autocorrelation_time(x_CL), "n_eff": n_eff}
+
+
+def _variance(values_A: np.ndarray, w_A: np.ndarray) -> float:
+    return float(np.sum(w_A * np.abs(values_A - np.sum(w_A * values_A)) ** 2))

@@ -13,18 +13,25 @@ from jax import Array
 from nqs_hpc.types import Estimate
 
 
-def estimate(values_A: Array, w_A: Array, chain_length: int) -> Estimate:
+def estimate(values_A: Array, w_A: Array, chain_length: int, weighted: bool = False) -> Estimate:
     """Mean ``sum w x``, variance ``sum w |x - mean|^2`` and error of the mean, from gathered values and weights.
 
-    ``chain_length`` > 0: equal weights, samples chain by chain, and the error is that of the mean of the independent
-    chain means, ``sqrt(sum_c (m_c - m)^2 / (n (n - 1)))``, which holds whatever the correlation inside a chain; it
-    needs at least two chains, else it is NaN. 0: an exact sum, error 0.
+    ``chain_length`` > 0: samples chain by chain, and the error is that of the mean of the independent chain means,
+    ``sqrt(sum_c (m_c - m)^2 / (n (n - 1)))``, which holds whatever the correlation inside a chain; it needs at least
+    two chains, else it is NaN. 0: an exact sum, error 0. ``weighted``: weights that differ from sample to sample. Then
+    the mean is a quotient of sums, and in place of (m_c - m) / n stands d_c = sum of w (x - m) over the chain:
+    ``sqrt(n / (n - 1) sum_c |d_c|^2)`` (Cochran 1977, "Sampling techniques", section 6.4).
     """
     mean = jnp.sum(w_A * values_A)
     variance = jnp.sum(w_A * jnp.abs(values_A - mean) ** 2)
     if chain_length == 0:
         return Estimate(mean, jnp.zeros_like(variance), variance)
     n_chains = values_A.shape[0] // chain_length
+    if weighted:
+        apart_C = jnp.sum((w_A * (values_A - mean)).reshape(n_chains, chain_length), axis=1)
+        spread = jnp.sum(jnp.abs(apart_C) ** 2)
+        error = jnp.sqrt(spread * n_chains / (n_chains - 1)) if n_chains > 1 else jnp.full_like(variance, jnp.nan)
+        return Estimate(mean, error, variance)
     means_C = jnp.mean(values_A.reshape(n_chains, chain_length), axis=1)
     spread = jnp.sum(jnp.abs(means_C - mean) ** 2)
     # Without chains to compare there is no honest error: NaN, which the logs show as null.

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nqs_hpc.stats.chains import ROUNDING, SHORTEST, autocorrelation_time
+from nqs_hpc.stats.chains import ROUNDING, SHORTEST, autocorrelation_time, linearised
 
 
 class Tails(NamedTuple):
@@ -24,12 +24,15 @@ class Tails(NamedTuple):
 
 
 def tails(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, independent: bool = False) -> Tails:
-    """Of real parts (A,), chain by chain. ``chain_length`` is 0 for exact sums, ``independent`` set without chains.
+    """Of real parts (A,), chain by chain. ``chain_length`` is 0 for exact sums, ``independent`` set without chains. Of
+    samples whose weights differ they are those of the series `chains.linearised`.
 
     A chain stands still where all its values are one, to rounding, and not the value at which most such chains stand:
     where nearly all of |psi|^2 lies on states of one energy, a chain that stays there measures what it should.
     """
     x_A = np.real(values_A)
+    if chain_length and np.ptp(w_A) > 0:  # what makes the error: the series whose plain mean fluctuates alike
+        x_A, w_A = linearised(x_A, w_A), np.full(len(w_A), 1.0 / len(w_A))
     if not np.all(np.isfinite(x_A)):
         return Tails(None, None, None, len(x_A), None)
     share_A = w_A * (x_A - np.sum(w_A * x_A)) ** 2

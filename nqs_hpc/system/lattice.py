@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqs_hpc.system import shells
 from nqs_hpc.system.edges import read_edges
+from nqs_hpc.system.graph import connected
 
 __all__ = [
     "DIMENSIONS",
@@ -239,6 +240,14 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
             f"the largest {valid[-1]}{images}"
         )
     return bonds
+
+
+def joined_pairs(lattice: Lattice) -> NDArray[np.int32]:
+    """The pairs (n, 2) of nearest neighbours; every pair of sites where these do not join all of them."""
+    pairs = neighbours(lattice, 1)
+    if connected(lattice.n_sites, pairs):
+        return pairs
+    return np.array(np.triu_indices(lattice.n_sites, 1), dtype=np.int32).T
 
 
 def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:

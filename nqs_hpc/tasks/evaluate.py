@@ -207,15 +207,15 @@ def evaluate(
         n_calls = int(state.step)
         values_cAK = np.asarray(state.memory.values_TK)[: n_calls * n_rows].reshape(n_calls, n_rows, -1)
         w_cA = np.asarray(state.memory.w_T)[: n_calls * n_rows].reshape(n_calls, n_rows)
-        columns = [in_chains(list(values_cA), w_cA[0], sampler) for values_cA in np.moveaxis(values_cAK, 2, 0)]
-        w_T = in_chains(list(w_cA), w_cA[0], sampler)[0] / n_calls
+        columns = [in_chains(list(values_cA), list(w_cA), sampler) for values_cA in np.moveaxis(values_cAK, 2, 0)]
+        w_T = columns[0][1] if sampler.weighted else in_chains(list(w_cA), list(w_cA), sampler)[0] / n_calls
         return np.stack([values_T for values_T, _, _ in columns], axis=1), w_T, columns[0][2]
 
     def final(values_T: np.ndarray, w_T: np.ndarray, length: int, state: RunState) -> Final:
         """Of the energy. The error is of the real part: where psi is complex the imaginary part has the mean 0."""
         counts = {name: float(value) for name, value in state.memory.counts.items()}
         one = host_estimate(values_T, w_T, length)
-        error = widened(host_estimate(values_T.real, w_T, length).error, values_T.real, length)
+        error = widened(host_estimate(values_T.real, w_T, length).error, values_T.real, length, w_T)
         return Final(values_T, w_T, one.mean, error, one.variance, counts, length)
 
     def so_far(state: RunState) -> dict[str, tuple[float, float]]:
@@ -293,7 +293,7 @@ def evaluate(
         of_others = second.run(params, energies, n_own, go_on)
         if of_others is None:
             return None
-        return compared(final.e_loc_A, final.chain_length, final.error, *of_others, begun)
+        return compared(final.e_loc_A, final.w_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         n_sites, e_infinity = system.n_sites, system.e_infinity

@@ -25,9 +25,10 @@ def evaluation(
     chain_length: int,
     chunk: int | None,
     memory: int = MEMORY,
+    weighted: bool = False,
 ) -> Callable[..., tuple[Batch, Shared]]:
     """``(params, samples, counts, rank=own, time=None) -> (Batch, Shared)``; one gather of all local energies and
-    scalars. ``time`` counts for operators that depend on it.
+    scalars. ``time`` counts for operators that depend on it; ``weighted`` is that of the sampler.
     """
     e_loc = local_energies(ansatz, operator, chunk=chunk, memory=memory)
 
@@ -41,9 +42,8 @@ def evaluation(
         frozen = ansatz.freeze(params)
         values = [e_loc(frozen, samples.s_BN, time)]
         (e_loc_B,), w_A, (e_loc_A,), shared = gathered(comm, params, samples, counts, values)
-        batch = Batch(
-            jnp.asarray(rank, jnp.int32), samples, e_loc_B, e_loc_A, w_A, estimate(e_loc_A, w_A, chain_length)
-        )
+        found = estimate(e_loc_A, w_A, chain_length, weighted)
+        batch = Batch(jnp.asarray(rank, jnp.int32), samples, e_loc_B, e_loc_A, w_A, found)
         return batch, shared
 
     return evaluate

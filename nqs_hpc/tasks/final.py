@@ -35,7 +35,7 @@ from nqs_hpc.types import Batch, Ending, Sampler
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
 FROZEN_ADVICE = "lower optimizer.learning_rate, or try sampler=tempering, another sampler.move, sampler=enumerate"
 
-estimate_jit = jax.jit(estimate, static_argnums=2)
+estimate_jit = jax.jit(estimate, static_argnums=(2, 3))
 
 
 class Final(NamedTuple):
@@ -48,9 +48,9 @@ class Final(NamedTuple):
     variance: float
     counts: dict[str, float]
     chain_length: int
-    # of each call of the sampler, where there are other wave functions, and the weights of the first call
+    # of each call of the sampler, where there are other wave functions, with the weights
     overlaps: tuple[Any, ...] = ()
-    overlaps_w_A: np.ndarray | None = None
+    overlaps_w_A: tuple[np.ndarray, ...] = ()
 
 
 class System(NamedTuple):
@@ -68,26 +68,37 @@ def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
     """The parts of an evaluation as one: each a further piece of the same chains, or more independent samples."""
     counts = {name: sum(float(shared.counts[name]) for _, shared in parts) for name in parts[0][1].counts}
     pieces = [np.asarray(batch.e_loc_A) for batch, _ in parts]
-    return estimated(pieces, np.asarray(parts[0][0].w_A), counts, sampler)
+    return estimated(pieces, [np.asarray(batch.w_A) for batch, _ in parts], counts, sampler)
 
 
-def estimated(calls: list[np.ndarray], w_A: np.ndarray, counts: dict[str, float], sampler: Sampler) -> Final:
-    """The estimate from the local values (A,) of each call of the sampler; ``w_A``: the weights of the first."""
-    values_A, w_A, chain_length = in_chains(calls, w_A, sampler)
-    found = estimate_jit(values_A, w_A, chain_length)
-    error = widened(float(found.error), values_A, chain_length)
+def estimated(calls: list[np.ndarray], weights: list[np.ndarray], counts: dict[str, float], sampler: Sampler) -> Final:
+    """The estimate from the local values (A,) and the weights of each call of the sampler."""
+    values_A, w_A, chain_length = in_chains(calls, weights, sampler)
+    found = estimate_jit(values_A, w_A, chain_length, sampler.weighted)
+    error = widened(float(found.error), values_A, chain_length, w_A)
     return Final(values_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
 
 
-def in_chains(calls: list[np.ndarray], w_A: np.ndarray, sampler: Sampler) -> tuple[np.ndarray, np.ndarray, int]:
-    """The local values of all calls chain by chain, their weights, and the length of a chain; 0: exact sums."""
+def in_chains(
+    calls: list[np.ndarray], weights: list[np.ndarray], sampler: Sampler
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """The local values (A,) of all calls chain by chain, their weights, which sum to 1, and the length of a chain; 0:
+    exact sums. ``weights``: those of each call.
+    """
+    assert len(weights) == len(calls)
     chain_length = sampler.chain_length
     if chain_length == 0:
-        return calls[0], w_A, 0
-    pieces = [values_A.reshape(-1, chain_length) for values_A in calls]
-    values_A = np.concatenate(pieces, axis=1).ravel()
-    together = 1 if sampler.independent else len(calls)
-    return values_A, np.full(len(values_A), 1.0 / len(values_A)), chain_length * together
+        return calls[0], weights[0], 0
+
+    def joined(each: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([x_A.reshape(-1, chain_length) for x_A in each], axis=1).ravel()
+
+    values_A = joined(calls)
+    w_A = np.full(len(values_A), 1.0 / len(values_A))
+    if sampler.weighted:
+        w_A = joined(weights)
+        w_A = w_A / w_A.sum()
+    return values_A, w_A, chain_length * (1 if sampler.independent else len(calls))
 
 
 def believable(final: Final, bounds: tuple[float, float]) -> bool:

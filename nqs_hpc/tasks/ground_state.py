@@ -131,10 +131,10 @@ def ground_state(
         }
 
         def line() -> dict[str, Any]:
-            of_h = of_energy(batch, shared, sampler.chain_length) if lower else batch
+            of_h = of_energy(batch, shared, sampler.chain_length, sampler.weighted) if lower else batch
             whole = metrics(of_h, shared.counts, info, times, sampler.chain_length)
             if lower:
-                whole |= overlap_line(fidelities([shared.overlaps], batch.w_A, sampler))
+                whole |= overlap_line(fidelities([shared.overlaps], [batch.w_A], sampler))
                 whole["penalised_energy"] = float(np.real(batch.estimate.mean))
             if tally is None:
                 return whole
@@ -224,9 +224,9 @@ def ground_state(
             return functions.energies(params, Samples(s_BN, w_B), nothing)[0].e_loc_A
 
         of_others = second.run(params, energies, n_rows, go_on)
-        return (
-            None if of_others is None else compared(final.e_loc_A, final.chain_length, final.error, *of_others, begun)
-        )
+        if of_others is None:
+            return None
+        return compared(final.e_loc_A, final.w_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
         own = energy_summary(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from nqs_hpc.stats.chains import diagnostics, widened
+from nqs_hpc.stats.chains import diagnostics, linearised, widened
 from nqs_hpc.stats.trust import accepted_per_sample, is_frozen
 from nqs_hpc.types import Batch
 
@@ -19,14 +19,16 @@ def metrics(
     e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
     mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
     sigma = math.sqrt(variance) if variance > 0 else math.nan
-    error = widened(float(batch.estimate.error), e_loc_A, chain_length)
+    error = widened(float(batch.estimate.error), e_loc_A, chain_length, w_A)
+    # where the weights of samples differ, of the series that says how much each of them moves the mean
+    series_A = linearised(e_loc_A, w_A) if chain_length else e_loc_A
     line = {
         "energy": mean.real,
         "energy_error": error,
         "energy_variance": variance,
         **rates({name: float(value) for name, value in counts.items()}, len(e_loc_A)),
         **diagnostics(e_loc_A, w_A, chain_length, error=error),
-        "max_deviation": float(np.max(np.abs(e_loc_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
+        "max_deviation": float(np.max(np.abs(series_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,
     }
     line |= {name: float(value) for name, value in info.items() if name != "rejected"}
     return line | times | {"rejected": bool(info["rejected"])}

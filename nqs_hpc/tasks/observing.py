@@ -19,11 +19,12 @@ from numpy.typing import NDArray
 from nqs_hpc.operators.pauli_sums import pauli_sums
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.stats.chains import diagnostics, widened
+from nqs_hpc.stats.chains import widened
 from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.stats.jackknife import Estimated, exact, jackknife
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks.final import in_chains
+from nqs_hpc.tasks.influence import statistics_of
 from nqs_hpc.tasks.measurement import Shared, gathered
 from nqs_hpc.types import Ansatz, Local, Observable, Output, Result, Sampler, Samples, Tree
 
@@ -72,6 +73,10 @@ def observing(
     memory: int,
 ) -> Observing:
     """Of ``first``, local values (B,) that stand in front in the series, and the observables by label."""
+    observables = {
+        label: one if one.of_chains is None else one.of_chains(sampler.chain_length, sampler.weighted)
+        for label, one in observables.items()
+    }
     kept: dict[str, Kept] = {}
     at = {"series": len(first), "bins": 1, "whole": 0}
     for label, one in observables.items():
@@ -109,7 +114,8 @@ def observing(
         frozen = ansatz.freeze(params)
         bin_B = _bin_of_samples(sampler, len(samples.w_B), jnp.asarray(rank), comm.size, n_bins, n_chains)
         given = {label: params if one.observable.takes_params else frozen for label, one in kept.items()}
-        of_each: dict[str, Array] = {label: of(given[label], samples.s_BN) for label, of in few.items()}
+        told = {label: {"w_B": samples.w_B} if kept[label].observable.takes_weights else {} for label in few}
+        of_each: dict[str, Array] = {label: of(given[label], samples.s_BN, **told[label]) for label, of in few.items()}
         of_bins = {label: of(given[label], *samples, bin_B, n_bins)[0] for label, of in many.items()}
         if family is not None:
             sums_ED, values_BF = of_family(frozen, samples, bin_B)
@@ -135,7 +141,9 @@ def observing(
             bins_ED = _summed(comm, jnp.concatenate([x.astype(jnp.complex128) for x in columns], axis=1))
         whole_D = jnp.zeros(0, jnp.complex128)
         if whole:
-            whole_D = _summed(comm, jnp.concatenate([of(params, samples).astype(jnp.complex128) for of in whole]))
+            # sums of one call are not linear in its weights
+            all_of = samples._replace(w_B=samples.w_B / jnp.sum(w_A)) if sampler.weighted else samples
+            whole_D = _summed(comm, jnp.concatenate([of(params, all_of).astype(jnp.complex128) for of in whole]))
         return Seen(series_AK, w_A, bins_ED, whole_D), shared
 
     return Observing(measure, kept, n_series, n_bins, n_binned, at["whole"])
@@ -181,7 +189,9 @@ class OneAChain(NamedTuple):
 
     sampler: Sampler  # as if a call had one sample a chain
     n: int  # samples of a chain in a call
-    pick: Callable[[Samples, int], Samples]  # the samples with this number, whose weights sum to 1 over all ranks
+    # the samples with this number; their weights sum to 1 over all ranks where all of a call are equal, else those of
+    # all numbers together sum to the length
+    pick: Callable[[Samples, int], Samples]
 
 
 def one_a_chain(sampler: Sampler) -> OneAChain:
@@ -240,9 +250,9 @@ def results(
             if length and one.observable.derived is None and one.observable.n_values == 1:
                 # a plain mean: of few chains tau helps to know its error
                 own_T = own_TD[:, 0].real
-                error = widened(host_estimate(own_T, w_T, joined).error, own_T, joined)
+                error = widened(host_estimate(own_T, w_T, joined).error, own_T, joined, w_T)
                 estimated = {"": estimated[""]._replace(error=np.asarray(error))}
-            statistics = _statistics(own_TD, w_T, length, one.observable)
+            statistics = statistics_of(own_TD, w_T, length, one.observable)
         found += [_result(label, output, estimated, statistics.get(output.name)) for output in one.observable.outputs]
     return found
 
@@ -283,11 +293,13 @@ class Tally:
     def results(self) -> list[Result]:
         n_calls = len(self._w)
         values_KcA = np.moveaxis(np.stack(self._series), 2, 0)
-        found = [in_chains(list(values_cA), self._w[0], self._sampler) for values_cA in values_KcA]
-        w_T, _, length = in_chains(self._w, self._w[0], self._sampler)
+        found = [in_chains(list(values_cA), self._w, self._sampler) for values_cA in values_KcA]
+        w_T, _, length = in_chains(self._w, self._w, self._sampler)
+        # the weights of one sample a chain sum to 1 where all are equal; else those of a whole call do
+        w_T = w_T / (w_T.sum() if self._sampler.weighted else n_calls)
         values_TK = np.stack([one[0] for one in found], axis=1) if found else np.zeros((len(w_T), 0), complex)
         whole_D = np.asarray(self._whole, complex) / n_calls
-        return results(self._observing, (values_TK, w_T / n_calls, length), np.asarray(self._bins, complex), whole_D)
+        return results(self._observing, (values_TK, w_T, length), np.asarray(self._bins, complex), whole_D)
 
 
 def name_of(label: str, output: Output) -> str:
@@ -301,45 +313,3 @@ def _result(
     if value.shape != output.shape:
         raise ValueError(f"{name_of(label, output)} has the shape {value.shape}, and declares {output.shape}")
     return Result(name_of(label, output), value, error, output, statistics if output.shape == () else None)
-
-
-def _statistics(
-    values_TD: NDArray[np.complexfloating], w_T: NDArray[np.floating], length: int, observable: Observable
-) -> dict[str, dict[str, float | None]]:
-    """R-hat, tau and n_eff of each output that is a number, by its name; the variance of a plain mean.
-
-    Of what is derived from means they are those of its change with each sample, sum_d df/dm_d (x_d - m_d).
-    """
-    if observable.derived is None:
-        if observable.n_values > 1:
-            return {}
-        one = host_estimate(values_TD[:, 0], w_T, length)
-        return {"": diagnostics(values_TD[:, 0], w_T, length, error=one.error) | {"variance": one.variance}}
-    found: dict[str, dict[str, float | None]] = {}
-    for name, influence_T in _influences(values_TD, w_T, observable).items():
-        error = host_estimate(influence_T, w_T, length).error
-        found[name] = diagnostics(influence_T, w_T, length, error=error) | {"variance": None}
-    return found
-
-
-def _influences(
-    values_TD: NDArray[np.complexfloating], w_T: NDArray[np.floating], observable: Observable
-) -> dict[str, NDArray[np.floating]]:
-    """sum_d df/dm_d (x_d - m_d) of each output f that is a number: (T,), by central differences."""
-    assert observable.derived is not None
-    means_D = (w_T[:, None] * values_TD).sum(axis=0) / w_T.sum()
-    apart_TD = values_TD - means_D
-    numbers = [output.name for output in observable.outputs if output.shape == ()]
-    found: dict[str, NDArray[np.floating]] = {name: np.zeros(len(w_T)) for name in numbers}
-    for d, spread in enumerate(np.abs(apart_TD).mean(axis=0)):
-        for unit, part_T in ((1.0, apart_TD[:, d].real), (1j, apart_TD[:, d].imag)):
-            if not np.any(part_T):
-                continue
-            step = 1e-4 * spread
-            shift_D = np.zeros(len(means_D), complex)
-            shift_D[d] = unit * step
-            both = observable.derived(np.stack([means_D + shift_D, means_D - shift_D]))
-            for name in numbers:
-                slope = (both[name][0] - both[name][1]) / (2 * step)
-                found[name] += slope * part_T if np.isfinite(slope) else np.nan
-    return found

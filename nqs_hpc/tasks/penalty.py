@@ -74,6 +74,7 @@ def penalised(
     chain_length: int,
     chunk: int | None,
     memory: int = MEMORY,
+    weighted: bool = False,
 ) -> Callable[..., tuple[Batch, Shared]]:
     """``(params, drawn, counts, rank=own) -> (Batch, Shared)`` as `tasks.evaluation`, of H + sum_j lambda_j P_j; two
     gathers. ``Shared.overlaps`` has the local energies of H alone, and the ratios.
@@ -113,27 +114,28 @@ def penalised(
 
             whole_B = whole_B + jnp.where(samples.w_B > 0, local(own[1 + j]), 0)
             whole_A = whole_A + jnp.where(w_A > 0, local(ratios_A[j]), 0)
-        found = estimate(whole_A, w_A, chain_length)
+        found = estimate(whole_A, w_A, chain_length, weighted)
         batch = Batch(jnp.asarray(rank, jnp.int32), samples, whole_B, whole_A, w_A, found)
         return batch, shared._replace(overlaps=Overlaps(energy_A, jnp.stack(ratios_A), back_JA, w_JA))
 
     return evaluate
 
 
-def of_energy(batch: Batch, shared: Shared, chain_length: int) -> Batch:
+def of_energy(batch: Batch, shared: Shared, chain_length: int, weighted: bool) -> Batch:
     """The batch with the local energies of H alone."""
     assert shared.overlaps is not None
     energy_A = shared.overlaps.e_loc_A
-    return batch._replace(e_loc_A=energy_A, estimate=_estimate_jit(energy_A, batch.w_A, chain_length))
+    return batch._replace(e_loc_A=energy_A, estimate=_estimate_jit(energy_A, batch.w_A, chain_length, weighted))
 
 
-def fidelities(calls: Sequence[Overlaps], w_A: Any, sampler: Sampler) -> list[Fidelity]:
-    """The fidelity with each phi, from the samples of one or more calls of the samplers; ``w_A``: weights of a call."""
+def fidelities(calls: Sequence[Overlaps], weights: Sequence[Any], sampler: Sampler) -> list[Fidelity]:
+    """The fidelity with each phi, from the samples of one or more calls of the samplers; ``weights``: w_A of each."""
     found = []
     for j in range(len(calls[0].log_own_JA)):
         own = [np.asarray(call.log_own_JA)[j] for call in calls]
         back = [np.asarray(call.log_lower_JA)[j] for call in calls]
-        found.append(_fidelity(own, np.asarray(w_A), back, np.asarray(calls[0].w_lower_JA)[j], sampler))
+        w_lower = [np.asarray(call.w_lower_JA)[j] for call in calls]
+        found.append(_fidelity(own, [np.asarray(w_A) for w_A in weights], back, w_lower, sampler))
     return found
 
 
@@ -146,12 +148,12 @@ def overlap_line(found: Sequence[Fidelity]) -> dict[str, float]:
 
 
 def _fidelity(
-    own: list[np.ndarray], w_A: np.ndarray, back: list[np.ndarray], w_lower_A: np.ndarray, sampler: Sampler
+    own: list[np.ndarray], w: list[np.ndarray], back: list[np.ndarray], w_lower: list[np.ndarray], sampler: Sampler
 ) -> Fidelity:
     from nqs_hpc.tasks.final import in_chains
 
     scale, sides = 0.0, []
-    for logs, weights in ((own, w_A), (back, w_lower_A)):
+    for logs, weights in ((own, w), (back, w_lower)):
         log_A, weights_A, length = in_chains(logs, weights, sampler)
         top = np.max(log_A.real, where=weights_A > 0, initial=-np.inf)
         if not np.isfinite(top):  # no sample of one is where the other is not 0, or some are not finite
@@ -164,7 +166,7 @@ def _fidelity(
     errors = []
     for (ratio_A, weights_A, length, _), other in zip(sides, (b, a), strict=True):
         values_A = (ratio_A * other).real
-        errors.append(widened(host_estimate(values_A, weights_A, length).error, values_A, length))
+        errors.append(widened(host_estimate(values_A, weights_A, length).error, values_A, length, weights_A))
     is_real = all(np.ptp(ratio_A.imag) == 0 for ratio_A, *_ in sides)
     errors.append(sides[0][3].error * sides[1][3].error / (1 if is_real else np.sqrt(2)))
     return Fidelity(float((a * b).real * np.exp(scale)), float(np.linalg.norm(errors) * np.exp(scale)))
@@ -176,4 +178,4 @@ def _largest(log_A: Array, w_A: Array) -> Array:
     return jnp.where(jnp.isfinite(top), top, 0.0)
 
 
-_estimate_jit = jax.jit(estimate, static_argnums=2)
+_estimate_jit = jax.jit(estimate, static_argnums=(2, 3))

@@ -130,15 +130,24 @@ def second_ensemble(
 
 
 def compared(
-    first_A: np.ndarray, chain_length: int, error: float, second_A: np.ndarray, length: int, begun: float
+    first_A: np.ndarray,
+    w_A: np.ndarray,
+    chain_length: int,
+    error: float,
+    second_A: np.ndarray,
+    length: int,
+    begun: float,
 ) -> Compared:
-    """Two sets of local energies, chain by chain, against each other. ``error``: of the first energy; ``begun``: the
-    ``time.monotonic()`` at which the second was begun.
+    """Two sets of local energies, chain by chain, against each other: the first with weights that sum to 1, the second
+    of equal weights. ``error``: of the first energy; ``begun``: the ``time.monotonic()`` at which the second was begun.
     """
     first_A, second_A = np.real(first_A), np.real(second_A)
-    energy, other, other_error = first_A.mean(), *_mean(second_A, length)
+    equal_A = np.full(len(second_A), 1.0 / len(second_A))
+    energy = first_A.mean() if np.ptp(w_A) == 0 else np.sum(w_A * first_A)
+    other, other_error = _mean(second_A, equal_A, length)
     floor = ROUNDING * max(abs(float(energy)), 1.0)
-    spreads = [_mean(np.abs(x_A - energy), n) for x_A, n in ((first_A, chain_length), (second_A, length))]
+    both = ((first_A, w_A, chain_length), (second_A, equal_A, length))
+    spreads = [_mean(np.abs(x_A - energy), w_A, n) for x_A, w_A, n in both]
     (one, one_error), (two, two_error) = spreads
     found = Second(
         _apart(other - float(energy), error, other_error, floor),
@@ -148,9 +157,9 @@ def compared(
     return Compared(found, other, other_error, len(second_A), time.monotonic() - begun)
 
 
-def _mean(x_A: np.ndarray, length: int) -> tuple[float, float]:
-    found = host_estimate(x_A, np.full(len(x_A), 1.0 / len(x_A)), length)
-    return found.mean.real, widened(found.error, x_A, length)
+def _mean(x_A: np.ndarray, w_A: np.ndarray, length: int) -> tuple[float, float]:
+    found = host_estimate(x_A, w_A, length)
+    return found.mean.real, widened(found.error, x_A, length, w_A)
 
 
 def _apart(difference: float, one: float, other: float, floor: float) -> float | None:

@@ -34,7 +34,7 @@ class Limits(NamedTuple):
 def why_still(line: Mapping[str, Any]) -> str:
     """Why hardly anything will come of a start, from its line of metrics.jsonl; empty where something will."""
     if line["energy_variance"] <= NOTHING * (1 + line["energy"] ** 2):
-        return "the start is an eigenstate of H, and stays as it is"
+        return "the start is an eigenstate of H as it is here, and stays as it is while H does"
     if line["r2"] < STILL:
         return ""
     return (

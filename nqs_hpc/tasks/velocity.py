@@ -72,6 +72,7 @@ def velocity(
     is_exact = sampler.chain_length == 0
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
     options: dict[str, Any] = {"chain_length": sampler.chain_length, "chunk": chunk, "memory": memory}
+    options |= {"weighted": sampler.weighted}
     evaluate_jit = jax.jit(evaluation(ansatz, operator, comm, **options))
     x = factor.real if factor.imag == 0 else factor
 

@@ -100,6 +100,7 @@ def vmc(
     fresh_chains = jax.jit(sampler.init)
     walks = {f"lower_{j}": _Walk(j, one.sampler) for j, one in enumerate(lower)}
     options: dict[str, Any] = {"chain_length": sampler.chain_length, "chunk": chunk, "memory": memory}
+    options |= {"weighted": sampler.weighted}
     evaluated = penalised(ansatz, operator, lower, comm, **options) if lower else None
     energies_jit = jax.jit(evaluation(ansatz, operator, comm, **options))
     evaluate_jit = jax.jit(evaluated) if evaluated else energies_jit
@@ -178,12 +179,12 @@ def vmc(
             moved, beside = draw_lower(fixed, every, Purpose.FINAL_SAMPLE, 0, call)
             every |= moved
             batch, shared = evaluate(params, Drawn(samples, beside, fixed), counts)
-            parts.append((of_energy(batch, shared, sampler.chain_length), shared))
+            parts.append((of_energy(batch, shared, sampler.chain_length, sampler.weighted), shared))
         found = joined(parts, sampler)
         if not lower:
             return found
         overlaps = tuple(jax.device_get(shared.overlaps) for _, shared in parts)
-        return found._replace(overlaps=overlaps, overlaps_w_A=np.asarray(parts[0][0].w_A))
+        return found._replace(overlaps=overlaps, overlaps_w_A=tuple(np.asarray(batch.w_A) for batch, _ in parts))
 
     def take(state: RunState, chains: Tree, batch: Batch) -> tuple[RunState, dict[str, Array]]:
         memory = state.memory

@@ -374,6 +374,22 @@ def test_what_counts_as_physics():
     assert [name for name, part in physics(one()).items() if not isinstance(part, dict)] == ["sector", "seed"]
 
 
+def test_blur_is_what_the_task_says(monkeypatch):
+    """No run from before these keys is another one; an evolution in real time blurs, and exact sums never do."""
+    plain = one()
+    assert plain.sampler.blur is None and plain.sampler.power is None
+    for same in (["sampler.blur=null", "sampler.power=null"], ["sampler.power=2"]):
+        assert run_name(one(*same)) == run_name(plain)
+    assert len({run_name(one(*keys)) for keys in ([], ["sampler.blur=0.3"], ["sampler.power=1"])}) == 3
+    assert one("sampler.blur=0.3").sampler.blur == 0.3 and one("sampler.power=1").sampler.power == 1.0
+    monkeypatch.setattr(type(plain.task), "blur", 0.3)
+    assert one().sampler.blur == 0.3 and one("sampler.blur=null").sampler.blur is None
+    assert one("sampler.blur=0.1").sampler.blur == 0.1 and one("sampler=tempering").sampler.blur == 0.3
+    assert one("sampler=enumerate", "lattice.length=8").sampler.blur is None
+    again = from_plain(to_plain(one()))
+    assert again.sampler.blur == 0.3 and run_name(again) == run_name(one())
+
+
 def test_differences():
     before, after = physics(one()), physics(one("ansatz.alpha=2", HEISENBERG, "lattice.length=4"))
     assert "ansatz.alpha: 1.0 -> 2.0" in differences(before, after)

@@ -255,7 +255,8 @@ def test_moves_keep_the_sector_and_reach_its_states(here):
         if len(states) == 1:
             continue
         context = Context(
-            *(lattice, here.hilbert._replace(total=total), here.hamiltonian, config.ansatz, config.sampler, total),
+            *(lattice, here.hilbert._replace(total=total), here.hamiltonian),
+            *(config.ansatz, config.sampler, config.task, total),
             **{"sector_is_auto": False, "is_symmetrized": False, "n_ranks": 1, "memory_gib": 1.0},
             solve_dtype="float64",
             observables={},

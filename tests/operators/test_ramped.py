@@ -77,7 +77,10 @@ def test_in_another_basis_and_within_a_sector():
     exact = dense(N, [(0.8, bond) for bond in bonds])
     inside = codes(space)
     signs = signs_of_states(Basis(space, signs_N), decode(space, inside))
-    np.testing.assert_allclose(matrix, signs[:, None] * exact[np.ix_(inside, inside)].real * signs, atol=1e-12)
+    wanted = signs[:, None] * exact[np.ix_(inside, inside)].real * signs
+    np.testing.assert_allclose(matrix, wanted, atol=1e-12)
+    parts = [float(f(jnp.float64(0.25))) * sparse_matrix(term, space).toarray() for f, term in operator.terms]
+    np.testing.assert_allclose(sum(parts), wanted, atol=1e-12)
 
 
 def test_blocks_of_moves_are_those_of_all_moves():

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from nqs_hpc.config.compose import checked
-from nqs_hpc.operators import evolution
 from nqs_hpc.operators.exact import lowest_states
 from nqs_hpc.parts import build, reference_in_time
 from nqs_hpc.parts.reference_in_time import exact_trajectory, read_trajectory, thinned
@@ -114,7 +113,7 @@ def test_imaginary_time_of_bosons_in_a_sector():
 
 def test_larger_sectors_have_none(monkeypatch):
     config, parts, params = made("lattice.length=4")
-    monkeypatch.setattr(evolution, "MAX_EVOLVED", 15)
+    monkeypatch.setattr(reference_in_time, "MAX_STATES", 15)
     assert exact_trajectory(config, parts, params, [0.0, 1.0]) is None
 
 

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from nqs_hpc.library import build
+from nqs_hpc.observables.renyi import renyi_by_swap
 from nqs_hpc.parallel.comm import serial
 from nqs_hpc.stats.jackknife import jackknife
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.tasks.observing import Tally, _statistics, bins, observing
+from nqs_hpc.tasks.influence import statistics_of
+from nqs_hpc.tasks.observing import Tally, bins, observing, one_a_chain
 from nqs_hpc.types import Local, Observable, Output, PauliString
 
 N = 6
@@ -158,9 +160,26 @@ def test_r_hat_is_that_of_each_result():
         n_values=3,
     )
     values, w = np.stack([m, m**2, m**4], axis=1).astype(complex), np.full(len(m), 1 / len(m))
-    found = _statistics(values, w, 64, moments)
+    found = statistics_of(values, w, 64, moments)
     assert found["m"]["r_hat"] > 3 and found["m2"]["r_hat"] < 1.1 and found["binder"]["r_hat"] < 1.1
     # a plain mean changes with each sample by its distance from it
-    plain = _statistics(values[:, 1:2], w, 64, ONE)[""]
+    plain = statistics_of(values[:, 1:2], w, 64, ONE)[""]
     for name in ("r_hat", "tau", "n_eff"):
         assert found["m2"][name] == pytest.approx(plain[name], rel=1e-6)
+
+
+def test_pairs_of_chains_are_those_whose_errors_are_taken_together():
+    """One sample of each chain at a time: each pair of neighbouring chains has its own value, whatever a call holds."""
+    parts = build([*SYSTEM, "sampler.n_chains=6", "sampler.n_samples=24"])  # 6 is no multiple of two calls of 4
+    sampler, of_chains = parts.sampler, one_a_chain(parts.sampler)
+    one = {"r": renyi_by_swap([0, 1], parts.hilbert, chain_length=sampler.chain_length, chunk=None)}
+    options = {"basis": Basis(parts.hilbert), "chunk": None, "memory": 2**16}
+    params, key = parts.ansatz.init(jax.random.key(1)), jax.random.key_data(jax.random.key(3))
+    _, samples, _ = jax.jit(sampler.sample)(key, params, sampler.init(key))
+    series = []
+    for of in (sampler, of_chains.sampler):
+        measure = jax.jit(observing(parts.ansatz, [], one, of, serial(), **options).measure)
+        picked = [of_chains.pick(samples, k) for k in range(4)] if of is of_chains.sampler else [samples]
+        series.append([np.asarray(measure(params, some, {}, 0)[0].series_AK)[:, 0] for some in picked])
+    assert np.stack(series[1], axis=1).ravel() == pytest.approx(series[0][0], rel=1e-12)
+    assert np.array_equal(series[1][0][0::2], series[1][0][1::2])

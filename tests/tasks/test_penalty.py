@@ -75,10 +75,10 @@ def test_local_values_and_the_gradient_are_those_of_the_matrix(name, below):
         local = local.real
     np.testing.assert_allclose(batch.e_loc_B, local, rtol=1e-11)
     assert batch.estimate.mean.real == pytest.approx(np.real(psi.conj() @ whole @ psi), rel=1e-12)
-    alone = of_energy(batch, shared, 0)
+    alone = of_energy(batch, shared, 0, False)
     assert alone.estimate.mean.real == pytest.approx(np.real(psi.conj() @ heisenberg_ring(N) @ psi), rel=1e-12)
     sampler = enumeration(ansatz, SPACE, SERIAL)
-    for one, phi in zip(fidelities([shared.overlaps], batch.w_A, sampler), phis, strict=True):
+    for one, phi in zip(fidelities([shared.overlaps], [batch.w_A], sampler), phis, strict=True):
         assert one.value == pytest.approx(abs(phi.conj() @ psi) ** 2, rel=1e-11) and one.error == 0
 
     real = flat(params, "real")
@@ -113,7 +113,7 @@ def test_of_an_excited_state_nothing_fluctuates_though_it_has_zeros():
     evaluate = jax.jit(penalised(ansatz, operator, lower, SERIAL, chain_length=0, chunk=None))
     batch, shared = evaluate(params, drawn(ansatz, params, lower, (below.init(None),)), {})
     assert np.all(np.isfinite(batch.e_loc_A)) and float(batch.estimate.variance) < 1e-20
-    (found,) = fidelities([shared.overlaps], batch.w_A, enumeration(ansatz, SPACE, SERIAL))
+    (found,) = fidelities([shared.overlaps], [batch.w_A], enumeration(ansatz, SPACE, SERIAL))
     assert abs(found.value) < 1e-12
 
 
@@ -140,7 +140,7 @@ def test_fidelities_by_metropolis_have_honest_errors():
                 chains, samples, _ = draw(key + np.uint32(call), own, chains)
             found.append(samples)
         batch, shared = evaluate(params, Drawn(found[0], (found[1],), fixed), {})
-        (one,) = fidelities([shared.overlaps], batch.w_A, samplers[0])
+        (one,) = fidelities([shared.overlaps], [batch.w_A], samplers[0])
         inside += abs(one.value - exact) < one.error
         deviations.append((one.value - exact) / one.error)
     assert 33 <= inside <= 48 and abs(np.mean(deviations)) < 3 / np.sqrt(60)

@@ -78,7 +78,7 @@ def judgement(params):
         "accepted_per_sample": 5.0, **diagnostics(one_A, w_A, 64, error=estimate.error),
     }  # fmt: skip
     known = Known(OPERATOR.bounds, OPERATOR.e_infinity, None, [estimate.mean.real] * 5, n_sites=N)
-    against = compared(one_A, 64, estimate.error, two_A, length, 0.0)
+    against = compared(one_A, w_A, 64, estimate.error, two_A, length, 0.0)
     return line, against, checks(line, known, tails(one_A, w_A, 64), against.second)
 
 
@@ -155,8 +155,9 @@ def test_the_distance_of_two_ensembles_is_in_their_errors(shift):
     found = []
     for _ in range(200):
         one, two = rng.normal(size=64 * 16), rng.normal(size=32 * 16) + shift
-        error = host_estimate(one, np.full(len(one), 1 / len(one)), 16).error
-        found.append(compared(one, 16, error, two, 16, 0.0).second.energy)
+        w_A = np.full(len(one), 1 / len(one))
+        error = host_estimate(one, w_A, 16).error
+        found.append(compared(one, w_A, 16, error, two, 16, 0.0).second.energy)
     if shift:
         assert min(found) > 10
     else:

@@ -40,14 +40,26 @@ class Chains(Sampler):
         "exchange or hop, else flip, both where sector=auto leaves a conserved total open",
     )
 
+    power: float | None = key(
+        checks.optional(checks.number(above=0, most=2)),
+        "p of the |psi|^p that the chains sample, whose samples have the weights |psi|^(2 - p); below 2 they visit "
+        "states where psi is small more often; 2, or null: |psi|^2",
+        physics="given",
+    )
+
+    @property
+    def exponent(self) -> float:
+        return 2.0 if self.power is None else self.power
+
     def resolved(self, context: Context) -> Self:
         refuse_one_state(context)
+        known = dataclasses.replace(super().resolved(context), power=None if self.power == 2 else self.power)
         move = _moves.resolved(self.move, context)
         if self.n_chains % context.n_ranks:
             raise bad("sampler.n_chains", self.n_chains, f"a multiple of the {context.n_ranks} ranks")
         if self.n_samples % self.n_chains:
             raise bad("sampler.n_samples", self.n_samples, f"a multiple of sampler.n_chains={self.n_chains}")
-        return dataclasses.replace(self, move=move, sweep=self.proposals(context.hilbert.n_sites))
+        return dataclasses.replace(known, move=move, sweep=known.proposals(context.hilbert.n_sites))
 
     def proposals(self, n_sites: int) -> int | Range:
         """Between two samples, resolved."""
@@ -55,6 +67,9 @@ class Chains(Sampler):
         if sweep == "auto":
             return n_sites
         if sweep == "adaptive" or isinstance(sweep, Range):
+            if self.is_weighted:
+                why = "the correlation of samples with weights does not tell it (sampler.blur=null, sampler.power=2)"
+                raise bad("sampler.sweep", plain(sweep), f"auto, or a whole number: {why}")
             if self.n_samples < 2 * self.n_chains:
                 few = f"sampler.n_samples={self.n_samples} of sampler.n_chains={self.n_chains}"
                 valid = f"auto, or a whole number, below two samples a chain ({few})"

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from nqs_hpc.choices.context import Context
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.mappings import Weights
-from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Hilbert
-from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.lattice import Lattice, joined_pairs
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.plaquettes import flipped_groups
 from nqs_hpc.types import Operator
@@ -138,7 +135,5 @@ def _proposal(move: str, operator: Operator, lattice: Lattice, hilbert: Hilbert)
 def _on_pairs(move: str, lattice: Lattice, hilbert: Hilbert) -> Proposal:
     from nqs_hpc.sampler.moves import exchange, hop
 
-    pairs = neighbours(lattice, 1)
-    if not connected(lattice.n_sites, pairs):  # nearest neighbours alone would not reach every state of the sector
-        pairs = np.array(np.triu_indices(lattice.n_sites, 1), dtype=np.int32).T
+    pairs = joined_pairs(lattice)
     return exchange(pairs) if move == "exchange" else hop(pairs, hilbert)

@@ -37,7 +37,7 @@ class Autoregressive(Sampler):
             raise bad("sampler", self.name, "metropolis: a sum over a group (symmetrize) has no conditionals")
         if self.n_samples % context.n_ranks:
             raise bad("sampler.n_samples", self.n_samples, f"a multiple of the {context.n_ranks} ranks")
-        return self
+        return super().resolved(context)
 
     def samples_a_step(self, hilbert: Hilbert) -> int:
         return self.n_samples

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
 from nqs_hpc.choices.context import Context
-from nqs_hpc.choices.keys import Examples
+from nqs_hpc.choices.keys import Auto, Examples, key
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.hilbert import Hilbert
-from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.lattice import Lattice, joined_pairs
 from nqs_hpc.types import Ansatz, Operator
 from nqs_hpc.types import Sampler as Functions
 
@@ -34,11 +38,31 @@ class Sampler:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     is_exact: ClassVar[bool] = False  # whether all states are summed over, without statistical error
+    blur: float | Auto | None = key(
+        checks.optional(checks.either("auto", checks.number(above=0, below=1))),
+        "probability with which a sample is replaced by a neighbour and weighted, so that sums see states where psi is "
+        "small or 0; null: never; auto: what the task says, null but for evolutions in real time",
+        physics="given",
+    )
+
+    @property
+    def exponent(self) -> float:
+        """The p of the |psi|^p that what `make` returns samples."""
+        return 2.0
+
+    @property
+    def is_weighted(self) -> bool:
+        """Whether the weights of the samples differ (resolved, exact sums aside)."""
+        return self.blur is not None or self.exponent != 2
 
     def resolved(self, context: Context) -> Self:
         """Every ``auto`` replaced; raises InputError where the sampler fits neither the states nor the ranks."""
-        del context
-        return self
+        blur = self.blur
+        if blur == "auto":
+            blur = None if self.is_exact else context.task.blur
+        elif blur is not None and self.is_exact:
+            raise bad("sampler.blur", blur, f"auto or null with sampler={self.name}, which sums over all states")
+        return dataclasses.replace(self, blur=blur)
 
     def samples_a_step(self, hilbert: Hilbert) -> int:
         """Over all ranks."""
@@ -66,5 +90,43 @@ class Sampler:
         operator: Operator,
         chunk: int | None,
     ) -> Functions:
-        """``ansatz`` is that of |psi|."""
+        """Samples of |psi|^2, or |psi|^`exponent`, of equal weights; ``ansatz`` is that of |psi|."""
         raise NotImplementedError
+
+    def weighted(
+        self,
+        ansatz: Ansatz,
+        lattice: Lattice,
+        hilbert: Hilbert,
+        comm: Comm,
+        *,
+        operator: Operator,
+        chunk: int | None,
+        memory: int,
+    ) -> Functions:
+        """The sampler of a resolved choice: what `make` returns, blurred and weighted where that is asked for."""
+        made = self.make(ansatz, lattice, hilbert, comm, operator=operator, chunk=chunk)
+        if self.blur is None:
+            if self.exponent == 2:
+                return made
+            from nqs_hpc.sampler.reweighted import reweighted
+
+            return reweighted(made, ansatz, comm, power=self.exponent, chunk=chunk)
+        from nqs_hpc.operators.local_values import local_energies
+        from nqs_hpc.sampler.blurred import blurred
+        from nqs_hpc.sampler.neighbours import neighbours
+
+        assert self.blur != "auto"
+        graph = one_line(
+            "sampler.blur", self.blur, lambda: neighbours(operator, hilbert, lambda: joined_pairs(lattice))
+        )
+        return blurred(
+            made,
+            ansatz,
+            graph,
+            comm,
+            q=self.blur,
+            power=self.exponent,
+            chunk=chunk,
+            local_values=lambda of, adjacent: local_energies(of, adjacent, chunk=chunk, memory=memory),
+        )

@@ -26,7 +26,7 @@ class Enumerate(Sampler):
             n_sites = context.hilbert.n_sites
             valid = f"metropolis: {n_sites} sites have more than the {MAX_STATES} states of enumerate"
             raise bad("sampler", self.name, valid)
-        return self
+        return super().resolved(context)
 
     def samples_a_step(self, hilbert: Hilbert) -> int:
         return dimension(hilbert)

@@ -43,4 +43,5 @@ class Metropolis(Chains):
             n_samples=self.n_samples,
             sweep=Bounds(*self.sweep) if isinstance(self.sweep, Range) else self.sweep,
             warmup=self.warmup,
+            power=self.exponent,
         )

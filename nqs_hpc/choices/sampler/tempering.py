@@ -58,4 +58,5 @@ class Tempering(Chains):
             n_samples=self.n_samples,
             sweep=self.sweep,  # type: ignore[arg-type]  # a number: checked
             warmup=self.warmup,
+            power=self.exponent,
         )

@@ -86,6 +86,11 @@ class Task:
         return None
 
     @property
+    def blur(self) -> float | None:
+        """What ``sampler.blur=auto`` stands for: 0.3 where its sums have parts at zeros of psi; None: no blur."""
+        return None
+
+    @property
     def level(self) -> int:
         """Which level of the sector it looks for, counted with multiplicity from 0."""
         return 0

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from nqs_hpc.update.cost import Size
 
 MOST_TIMES = 2**16  # of output
+# The share of samples that are blurred: their forces have a part where psi vanishes, and a start along z nothing else.
+BLUR = 0.3
 MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spacing
 # r of the smooth cut. In exact sums eigenvalues are known to rounding; those of N samples only where they are not
 # far below 1 / N of the largest.
@@ -118,6 +120,10 @@ class Dynamics(Task):
         elif self.cut is None and self.diag_shift == 0:
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
+
+    @property
+    def blur(self) -> float | None:
+        return BLUR if self.time == "real" else None
 
     def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
         return _ramp.driven(hamiltonian, self.ramp)
