@@ -207,9 +207,10 @@ def jvmc(work: dict[str, Any]) -> dict[str, Velocity]:
 
 def network(extent: list[int], scale: float, shift: float = 0.0) -> Any:
     """The network of ansatz=cnn in flax: s -> scale s - shift is +1 or -1."""
+    import math
+
     import flax.linen as nn
     import jax
-    import jax.numpy as jnp
 
     class Cnn(nn.Module):
         @nn.compact
@@ -219,7 +220,7 @@ def network(extent: list[int], scale: float, shift: float = 0.0) -> Any:
                 x = nn.Conv(8, (3,) * len(extent), padding="CIRCULAR", param_dtype=float)(x)
                 x = nn.gelu(x)
             sums = x.sum(axis=tuple(range(1, 1 + len(extent))))
-            weights = jax.nn.initializers.normal(float((8 * jnp.prod(jnp.asarray(extent))) ** -0.5))
+            weights = jax.nn.initializers.normal((8 * math.prod(extent)) ** -0.5)
             out = nn.Dense(2, use_bias=False, kernel_init=weights, param_dtype=float)(sums)
             return (out[:, 0] + 1j * out[:, 1]).reshape(s.shape[:-1])
 
