@@ -6,7 +6,7 @@ eigenvectors take. The cut of `update.spectral` is a rational function of the ei
     g(s) = s^6 / ((s^6 + c^6) (s + shift)) = sum_k w_k / (s - p_k),   p_k = c exp(i pi (2 k + 1) / 6), and -shift,
 
 so g(T) u is a sum of solutions of tridiagonal systems, each O(n), and g(S) b = Q g(T) Q^dagger b. Golub & Van Loan,
-"Matrix Computations" (2013), ch. 8.3 (the reduction); Hale, Higham & Trefethen 2008, doi:10.1137/070700607 (functions of
+"Matrix Computations" (2013), ch. 8 (the reduction); Hale, Higham & Trefethen 2008, doi:10.1137/070700607 (functions of
 matrices by their poles). The eigenvalues, for c and for the rank, are those of T, O(n^2). Of what has no eigenvalue
 the terms, 1 / c each, cancel: the error is that of rounding times s_max / c, so a cut below LEAST wants eigenvectors.
 
