@@ -36,3 +36,12 @@ class Integrator(NamedTuple):
     @property
     def n_stages(self) -> int:
         return len(self.b)
+
+    @property
+    def correction(self) -> float:
+        """x of the estimate dt x (f(t_1, y_1) - k_S) of the error of a step, where there is no second method.
+
+        The slope at the end stands in for the last one: the trapezoidal rule for those of Euler and Heun, Simpson's for
+        those of the classical method. Of the order of the error itself for Euler and Heun, one below it for that.
+        """
+        return 0.5 if self.order == 1 else self.b[-1]

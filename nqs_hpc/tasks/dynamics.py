@@ -74,7 +74,7 @@ class Memory(NamedTuple):
     tried: Array  # length of the step under way
     led: Array  # length of the step that led to the parameters; 0 at the beginning
     attempts: Array  # int32, that step took
-    error: Array  # of that step, a distance in Hilbert space; 0 where the integrator has no estimate
+    error: Array  # of that step, a distance in Hilbert space
     slopes_SP: Array
     n_velocities: Array  # int32, so far
     n_rejected: Array  # int32, steps so far
@@ -193,6 +193,9 @@ def dynamics(
         spent["solve_s"] += clock.monotonic() - evaluated
 
         is_new = stage == 0
+        if is_new and good and integrator.error is None and float(kept.led) > 0:
+            apart_P = float(kept.led) * integrator.correction * (slope_P - kept.slopes_SP[-1])
+            state = state._replace(memory=state.memory._replace(error=functions.length(params, batch, apart_P)))
         if not good:
             state, is_new = led_nowhere(state), False
         elif integrator.error is not None and stage == n_stages - 1:
@@ -292,6 +295,8 @@ def dynamics(
             variance=variance,
             energy=energy,
             dt=float(kept.led),
+            error=float(kept.error),
+            noise_of_error=noise_of_error(float(examined.noise), float(kept.led)),
         )
         n = int(course.n_measured)
         results: tuple[Result, ...] = ()
@@ -306,6 +311,11 @@ def dynamics(
         own = state.chains[CHAINS] if adapt is None else adapt(state.chains[CHAINS], batch.e_loc_A)
         memory = kept._replace(course=course)
         return RunState(state.step + 1, state.params, {CHAINS: own, BEGIN: own}, memory), Arrival(examined, results)
+
+    def noise_of_error(noise: float, dt: float) -> float:
+        """What independent noise of all velocities adds to the estimated error of a step."""
+        parts = integrator.error or (integrator.correction, integrator.correction)
+        return noise * dt * math.sqrt(sum(part * part for part in parts))
 
     def line(
         kept: Memory,
@@ -324,10 +334,12 @@ def dynamics(
             "time": float(course.time),
             "dt": float(kept.led),
             "attempts": int(kept.attempts),
-            "step_error": float(kept.error) if integrator.error is not None else None,
+            "step_error": float(kept.error),
+            "steps_error": float(course.integration),
             "energy_drift": drift,
             "r2": float(examined.r2),
             "bound": float(course.bound),
+            "scatter": math.sqrt(float(course.scatter)) if sampler.chain_length else None,
             "speed": float(examined.speed),
             "noise": noise,
             "signal_to_noise": float(examined.speed) / noise if noise else None,

@@ -61,6 +61,15 @@ def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, 
             f"{when}: the distance to the exact state may be {line['bound']:.2g}, a fidelity of "
             f"{max(0.0, 1 - line['bound'] ** 2):.2f}"
         )
+    if line["steps_error"] > limits.bound:
+        found["steps"] = (
+            f"{when}: the errors of the steps add up to {line['steps_error']:.2g}, a distance in Hilbert space: "
+            + (
+                "lower task.integrator.dt, or take task.integrator=rk23"
+                if integrator.steps.tolerance is None
+                else "lower task.integrator.tolerance"
+            )
+        )
     tolerance = integrator.steps.tolerance
     if tolerance is not None and integrator.error is not None and line["noise"]:
         spread = math.sqrt(sum(x * x for x in integrator.error)) * line["noise"] * line["dt"]
@@ -110,6 +119,15 @@ def checks(
             why = f"the distance to the exact state may be {last['bound']:.2g}"
             bound = bound._replace(verdict=DOUBTFUL, why=why)
         found["bound"] = bound
+    found["steps"] = Check(last["steps_error"], limits.bound)
+    if last["steps_error"] > limits.bound:
+        why = f"the errors of the steps add up to {last['steps_error']:.2g}: they are too long"
+        found["steps"] = found["steps"]._replace(verdict=DOUBTFUL, why=why)
+    if last.get("scatter") is not None:
+        found["scatter"] = Check(last["scatter"], limits.bound)
+        if last["scatter"] > limits.bound:
+            why = f"the noise of the velocities may have added a distance of {last['scatter']:.2g}: more samples"
+            found["scatter"] = found["scatter"]._replace(verdict=DOUBTFUL, why=why)
     if last.get("energy_drift") is not None:
         scale = max(abs(first["energy"] - e_infinity), math.sqrt(max(first["energy_variance"], 0.0)))
         errors = math.hypot(first["energy_error"] or 0.0, last["energy_error"] or 0.0)

@@ -37,6 +37,7 @@ class Course(NamedTuple):
     drift: Array  # of the energy from that
     bound: Array  # on the distance in Hilbert space to the exact trajectory: the integral of sqrt(r^2 Var(H))
     rate: Array  # sqrt(r^2 Var(H)) at the last line
+    integration: Array  # sum of the errors of all steps, beyond what noise makes of them
     scatter: Array  # sum of (noise dt)^2: the square of what the noise of the velocities may have added to the distance
 
 
@@ -74,12 +75,26 @@ def fresh(n_times: int, n_values: int) -> Course:
         bound=jnp.float64(0),
         rate=jnp.float64(0),
         drift=jnp.float64(0),
+        integration=jnp.float64(0),
         scatter=jnp.float64(0),
     )
 
 
-def strayed(course: Course, *, r2: float, noise: float, variance: float, energy: float, dt: float) -> Course:
-    """After a line: the bound grows by the trapezoidal rule. ``dt``: of the step that led here, 0 at the beginning."""
+def strayed(
+    course: Course,
+    *,
+    r2: float,
+    noise: float,
+    variance: float,
+    energy: float,
+    dt: float,
+    error: float,
+    noise_of_error: float,
+) -> Course:
+    """After a line: the bound grows by the trapezoidal rule. ``dt``: of the step that led here, 0 at the beginning;
+    ``error``: of that step, of which noise makes ``noise_of_error``.
+    """
+    beyond = math.sqrt(max(error**2 - noise_of_error**2, 0.0))
     rate, is_first = math.sqrt(max(r2 * variance, 0.0)), dt == 0
     begin = energy if is_first else float(course.energy)
     return course._replace(
@@ -87,6 +102,7 @@ def strayed(course: Course, *, r2: float, noise: float, variance: float, energy:
         drift=jnp.float64(energy - begin),
         bound=jnp.float64(float(course.bound) + dt * (float(course.rate) + rate) / 2),
         rate=jnp.float64(rate),
+        integration=jnp.float64(float(course.integration) + beyond),
         scatter=jnp.float64(float(course.scatter) + (noise * dt) ** 2),
     )
 

@@ -105,6 +105,34 @@ def test_the_error_falls_with_the_order_of_the_integrator(method, order):
     assert slope == pytest.approx(order, abs=0.05)
 
 
+@pytest.mark.parametrize(("method", "order"), [(euler, 1), (heun, 2), (rk4, 3)])
+def test_the_errors_of_fixed_steps_add_up_to_that_of_the_trajectory(method, order):
+    """Of a table nothing else goes wrong. For Euler and Heun the estimate is the error of a step to leading order, so
+    the sum is above the distance and within a factor of five; for rk4 it is of one order less, and far above.
+    """
+    first = start_of_table()
+    psi = np.exp(first) / np.linalg.norm(np.exp(first))
+    sums = []
+    for n in (20, 40):
+        state, lines = evolved(task_of(table(first), method(0.2 / n), t_end=0.2))
+        found = distance(np.exp(np.asarray(state.params)), exact(0.2, psi=psi))
+        assert found < lines[-1]["steps_error"] and (order == 3 or lines[-1]["steps_error"] < 5 * found)
+        sums.append(lines[-1]["steps_error"])
+    assert np.log2(sums[0] / sums[1]) == pytest.approx(order, abs=0.2)
+
+
+def test_steps_that_jump_out_of_a_product_state_are_told():
+    """From all spins up the velocity is e^10 long in the parameters: a fixed step leaves for nowhere, where r^2 is as
+    small as before and the energy is conserved."""
+    ansatz = jastrow(N, dtype="complex")
+    fields = np.full(N, 5.0)
+    task = task_of(ansatz, heun(0.01), t_end=0.2, start=lambda params: ansatz.product_state(fields))
+    state, lines = evolved(task)
+    assert max(line["r2"] for line in lines) < 1e-3 and lines[-1]["bound"] < 0.01
+    ending = task.finish(state, lambda: True, print)(lines, None)
+    assert ending.status == "doubtful" and "errors of the steps" in ending.reason
+
+
 def jastrow_task(integrator, **options):
     """From |+x> of noise: everything a trajectory can get wrong, at little cost."""
     ansatz = jastrow(N, dtype="complex", init_scale=0.05)
