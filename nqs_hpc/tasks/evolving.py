@@ -1,5 +1,5 @@
-"""What every way to evolve in time does alike: it begins, measures at the times of output, says how far it is, and what
-it came to.
+"""What every way to evolve in time does alike: it measures at the times of output, says how far it is, and what it
+came to.
 """
 
 from __future__ import annotations
@@ -25,43 +25,48 @@ from nqs_hpc.tasks.trajectory import Course, times_of_output
 from nqs_hpc.types import Ansatz, Batch, Ending, Observable, Progress, Quantity, Result, Sampler, Samples, Tree
 
 GROWING = tuple(f"memory/course/{name}" for name in trajectory.GROWING)
-FIRST_STATE = "first"  # chains of the state at the beginning of the trajectory, where an observable compares with it
-SAMPLE_FIRST = own_purpose("evolving: samples of the first state")
+FIRST_STATE = "first"  # chains of the state at the beginning of the trajectory
+SAMPLE_FIRST = own_purpose("dynamics: samples of the first state")
 OF_SUMMARY = ("time", "dt", "energy_drift", "r2", "bound")
 
 
 class Found(NamedTuple):
-    """What was measured at a time of output; nothing at others."""
+    """What was found at new parameters; nothing where they are not of a time of output."""
 
-    results: tuple[Result, ...]
-    said: dict[str, str]  # what a person should know of it, by a name for each kind
+    course: Course
+    chains: dict[str, Tree]
+    results: list[Result]
+    said: dict[str, str]  # of the results, by a name for each kind
 
 
 class Evolving(NamedTuple):
     """Functions of a trajectory from time 0 to ``t_end``."""
 
     times: list[float]  # of output
-    begin: Callable[[Tree], tuple[Tree, Course]]  # params of the first state -> those to begin with, a new course
-    beside: Callable[[Tree], dict[str, Tree]]  # fresh or warm chains of that state -> those that the course needs
-    # course, params, samples, counts, batch, chains, step -> course and chains with what was found where this is a time
-    # of output; collective
-    measured: Callable[..., tuple[Course, dict[str, Tree], Found]]
+    fresh: Callable[[Tree], Course]  # the parameters at the beginning
+    begun: Callable[[Course, Tree], Course]  # the same with other ones
+    chains: Callable[[Tree], dict[str, Tree]]  # fresh or warm chains of the first state -> those that are kept beside
+    # course, all chains, step, params, samples, counts, batch -> what was found, where this is a time of output;
+    # collective
+    measured: Callable[..., Found]
     # course, whether a line tells of the parameters as they are
     progress: Callable[[Course, bool], Progress]
     # course -> what ends a run, as `types.Task.finish`
     ended: Callable[[Course], Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending]]
     summary: Callable[[dict[str, Any], dict[str, Any] | None], dict[str, Any]]
+    results: Callable[[Course], tuple[Result, ...]]  # all that was measured so far
     impossible: Callable[[Course], str]
     shown: tuple[Quantity, ...]
     jitted: tuple[Any, ...]
-    results: Callable[[Course], tuple[Result, ...]]  # all that was measured so far
 
 
 def evolving(
     ansatz: Ansatz,
     sampler: Sampler,
+    draw: Callable[..., tuple[Tree, Samples, dict[str, Any]]],
     comm: Comm,
     *,
+    seed: int,
     is_real: bool,
     t_end: float,
     spacing: float,
@@ -72,53 +77,47 @@ def evolving(
     memory: int,
     observables: Mapping[str, Observable],
     also: tuple[str, ...],
-    draw: Callable[..., tuple[Tree, Samples, dict[str, Any]]],
-    seed: int,
-    kick: Callable[[Tree], Tree] | None = None,
 ) -> Evolving:
-    """``also``: keys of a line that summary.json has beside those of every trajectory. ``draw``: the compiled sampler.
-    ``kick``: parameters -> those of the state that it makes of the first one, whichever that is.
+    """``draw``: the compiled ``sampler.sample``. ``also``: keys of a line that summary.json has beside those of every
+    trajectory.
     """
     rank = np.int32(comm.rank)
     of_now = {label: one for label, one in observables.items() if one.between is None}
     seen = observing(ansatz, [], of_now, sampler, comm, basis=basis, chunk=chunk, memory=memory)
     measure = jax.jit(seen.measure)
-    compare = comparing(ansatz, observables, sampler, comm)
     times = times_of_output(t_end, spacing)
     n_values = trajectory.columns(observables)[-1].at.stop
-
-    def begin(params: Tree) -> tuple[Tree, Course]:
-        params = params if kick is None else kick(params)
-        return params, trajectory.fresh(len(times), n_values, None if compare is None else params)
+    compare = comparing(ansatz, observables, sampler, comm)
 
     def measured(
         course: Course,
+        chains: dict[str, Tree],
+        step: int,
         params: Tree,
         samples: Samples,
         counts: dict[str, Any],
         batch: Batch,
-        chains: dict[str, Tree],
-        step: int,
-    ) -> tuple[Course, dict[str, Tree], Found]:
+    ) -> Found:
         n = int(course.n_measured)
-        if n >= len(times) or float(course.time) != times[n]:
-            return course, chains, Found((), {})
         results: list[Result] = []
         said: dict[str, str] = {}
+        if n >= len(times) or float(course.time) != times[n]:
+            return Found(course, chains, results, said)
         if of_now:
             tally = Tally(seen, sampler)
             tally.add(measure(params, samples, counts, rank)[0])
             results += tally.results()
         if compare is not None:
-            own, first, _ = draw(purpose_key(seed, SAMPLE_FIRST, step), course.beginning, chains[FIRST_STATE])
+            key = purpose_key(seed, SAMPLE_FIRST, step)
+            own, then, _ = draw(key, course.beginning, chains[FIRST_STATE])
             chains = chains | {FIRST_STATE: own}
-            both = compared(compare, *jax.device_get(compare.measure(params, course.beginning, samples, first, rank)))
-            said, results = unresolved(compare, both, sampler.n_samples), [*results, *both]
+            both = compared(compare, *jax.device_get(compare.measure(params, course.beginning, samples, then, rank)))
+            said = unresolved(compare, both, sampler.n_samples)
+            results += both
         e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
         error = widened(float(batch.estimate.error), e_loc_A, sampler.chain_length, w_A)
-        energy = (float(np.real(batch.estimate.mean)), error)
-        said = {label: f"t={float(course.time):.6g}: {text}" for label, text in said.items()}
-        return trajectory.measured(course, observables, energy, results), chains, Found(tuple(results), said)
+        energy = float(np.real(batch.estimate.mean)), error
+        return Found(trajectory.measured(course, observables, energy, results), chains, results, said)
 
     def progress(course: Course, is_told: bool) -> Progress:
         time = float(course.time)
@@ -150,14 +149,15 @@ def evolving(
 
     return Evolving(
         times,
-        begin,
+        lambda params: trajectory.fresh(len(times), n_values, None if compare is None else params),
+        lambda course, params: course if compare is None else course._replace(beginning=params),
         lambda chains: {} if compare is None else {FIRST_STATE: chains},
         measured,
         progress,
         ended,
         summary,
+        lambda course: trajectory.series(course, observables),
         impossible,
         trajectory.shown(quantities(observables), real=is_real),
-        (measure, *(() if compare is None else (compare.measure,))),
-        lambda course: trajectory.series(course, observables),
+        (measure,) if compare is None else (measure, compare.measure),
     )

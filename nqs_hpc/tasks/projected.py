@@ -36,7 +36,7 @@ from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import damping, trajectory
 from nqs_hpc.tasks.chains import outside
-from nqs_hpc.tasks.evolving import GROWING, Found, evolving
+from nqs_hpc.tasks.evolving import GROWING, evolving
 from nqs_hpc.tasks.infidelity import Measured, Pairs, Substep, measured
 from nqs_hpc.tasks.lines import metrics
 from nqs_hpc.tasks.measurement import check_hashes
@@ -55,6 +55,7 @@ from nqs_hpc.types import (
     Progress,
     Projection,
     Record,
+    Result,
     RunState,
     Sampler,
     Task,
@@ -73,7 +74,8 @@ class Arrival(NamedTuple):
     batch: Batch
     counts: dict[str, Array]
     r2: float | None  # of the step that led there
-    found: Found  # at a time of output
+    results: list[Result]  # at a time of output
+    said: dict[str, str]  # of these, by a name for each kind
 
 
 def projected(
@@ -96,8 +98,8 @@ def projected(
     memory: int,
     observables: Mapping[str, Observable] = MappingProxyType({}),
     start: Callable[[Tree], Tree] = lambda params: params,
+    kick: Callable[[Tree], Tree] = lambda params: params,
     is_driven: bool = False,
-    kick: Callable[[Tree], Tree] | None = None,
 ) -> Task:
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``projection`` takes the shift in
     place of the number of a step; it is never below ``least_shift``. The others: as `tasks.dynamics`.
@@ -112,7 +114,9 @@ def projected(
     common = evolving(
         ansatz,
         sampler,
+        functions.draw,
         comm,
+        seed=seed,
         is_real=is_real,
         t_end=t_end,
         spacing=spacing,
@@ -123,9 +127,6 @@ def projected(
         memory=memory,
         observables=observables,
         also=("infidelity_sum", "n_evaluations"),
-        draw=functions.draw,
-        seed=seed,
-        kick=kick,
     )
     times, least = common.times, max(least_shift, damping.LEAST)
     told: set[str] = set()  # of messages that a start says once
@@ -133,9 +134,9 @@ def projected(
 
     def first_state(chains: Tree, beside: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
-        params, course = common.begin(params)
-        kept = fresh(course, params, n_substeps, max(least, damping.FIRST))
-        own = {CHAINS: chains, BEGIN: chains, BESIDE: beside} | common.beside(chains)
+        params = kick(params)
+        kept = fresh(common.fresh(params), params, n_substeps, max(least, damping.FIRST))
+        own = {CHAINS: chains, BEGIN: chains, BESIDE: beside} | common.chains(chains)
         return strong(RunState(jnp.int32(0), params, own, kept))
 
     first_jit = jax.jit(first_state)
@@ -145,7 +146,7 @@ def projected(
         for call in range(sampler.warmup_calls):
             chains, _, _ = functions.draw(purpose_key(seed, WARM_UP, stage=call), state.params, chains)
             beside, _, _ = functions.draw(purpose_key(seed, WARM_UP_BESIDE, stage=call), state.params, beside)
-        return state._replace(chains={CHAINS: chains, BEGIN: chains, BESIDE: beside} | common.beside(chains))
+        return state._replace(chains=dict.fromkeys(state.chains, chains) | {BESIDE: beside})
 
     def turn(state: RunState) -> tuple[RunState, Record | None]:
         begun = clock.monotonic()
@@ -159,7 +160,7 @@ def projected(
         spent.update(dict.fromkeys(spent, 0.0))
         kept: Memory = state.memory
         return state, Record(
-            lambda: line(kept, arrival, times_of_line), lambda line: messages(kept, arrival.found.said, line)
+            lambda: line(kept, arrival, times_of_line), lambda line: messages(kept, arrival.said, line)
         )
 
     def searched(state: RunState) -> RunState:
@@ -231,18 +232,22 @@ def projected(
         r2 = (distance / (dt * length_S)) ** 2 / variance if dt and variance > 0 else None
         energy = float(np.real(batch.estimate.mean))
         course = trajectory.drifted(kept.course, distance=distance, energy=energy, dt=dt)
-        course, chains, found = common.measured(
-            course, state.params, samples, counts, batch, state.chains, int(state.step)
-        )
+        found = common.measured(course, state.chains, int(state.step), state.params, samples, counts, batch)
         beside = state.chains[BESIDE]
         if functions.adapt is not None:
             own, beside = functions.adapt(own, beside, batch.e_loc_A)
         one = jnp.int32(1)
         kept = kept._replace(
-            course=course, substep=one, fixed=state.params, taken=state.params, theta=state.params, turn=kept.turn + 1
+            course=found.course,
+            substep=one,
+            fixed=state.params,
+            taken=state.params,
+            theta=state.params,
+            turn=kept.turn + 1,
         )
-        chains = chains | {CHAINS: own, BEGIN: own, BESIDE: beside}
-        return RunState(state.step + 1, state.params, chains, kept), Arrival(batch, shared.counts, r2, found)
+        chains = found.chains | {CHAINS: own, BEGIN: own, BESIDE: beside}
+        arrival = Arrival(batch, shared.counts, r2, found.results, found.said)
+        return RunState(state.step + 1, state.params, chains, kept), arrival
 
     def line(kept: Memory, arrival: Arrival, times_of_line: dict[str, float]) -> dict[str, Any]:
         course, is_step = kept.course, float(kept.led) > 0
@@ -265,10 +270,11 @@ def projected(
             "n_evaluations": int(kept.n_turns),
             "n_undone": int(kept.n_undone),
         }
-        return of_time | whole | line_of(numbers_of(arrival.found.results))
+        return of_time | whole | line_of(numbers_of(arrival.results))
 
     def messages(kept: Memory, said: dict[str, str], line: dict[str, Any]) -> list[str]:
-        found = said_of_projections(line, limits, *goal, n_cut=int(kept.n_cut)) | said
+        found = said_of_projections(line, limits, *goal, n_cut=int(kept.n_cut))
+        found |= {label: f"t={line['time']:.6g}: {text}" for label, text in said.items()}
         new = [text for name, text in found.items() if name not in told]
         told.update(found)
         return new
@@ -290,7 +296,8 @@ def projected(
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
         del learnt
-        params, course = common.begin(params)
+        params = kick(params)
+        course = common.begun(state.memory.course, params)
         kept = state.memory._replace(course=course, fixed=params, taken=params, theta=params)
         return state._replace(params=params, memory=kept)
 
@@ -326,7 +333,7 @@ def projected(
         shown=common.shown,
         growing=GROWING,
         programs=programs,
-        results=lambda state: common.results(state.memory.course),
         jitted=(first_jit, *common.jitted, *functions.jitted),
+        results=lambda state: common.results(state.memory.course),
         functions=functions,
     )

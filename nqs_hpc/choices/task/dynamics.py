@@ -255,6 +255,8 @@ class Dynamics(Task):
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
             begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
+        if self.kick is not None:
+            begin["kick"] = kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites)
         return self.method.make(
             pieces,
             self.projection(pieces),
@@ -270,6 +272,5 @@ class Dynamics(Task):
             memory=pieces.memory,
             observables=pieces.observables(),
             is_driven=pieces.operator.at is not None,
-            kick=None if self.kick is None else kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites),
             **begin,
         )
