@@ -33,11 +33,12 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import trajectory
 from nqs_hpc.tasks.chains import outside
 from nqs_hpc.tasks.evolving import GROWING, evolving
+from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.lines import metrics
 from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.straying import Limits, said_of
 from nqs_hpc.tasks.told import line_of, numbers_of
-from nqs_hpc.tasks.trajectory import Course
+from nqs_hpc.tasks.trajectory import Course, has_collapsed
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.tasks.velocity import Examined, velocity
 from nqs_hpc.types import (
@@ -86,6 +87,12 @@ class Arrival(NamedTuple):
 
     examined: Examined
     results: tuple[Result, ...]  # at a time of output
+
+
+def is_possible(batch: Batch, bounds: tuple[float, float]) -> bool:
+    """Whether a state of the spectrum could have these energies (`tasks.guard`)."""
+    mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
+    return math.isfinite(variance) and math.isfinite(mean.real) and bool(possible(mean, variance, bounds))
 
 
 def dynamics(
@@ -192,7 +199,7 @@ def dynamics(
         evaluated = clock.monotonic()
         slope_P, info = functions.project(params, batch)
         slopes_SP, is_finite = put(kept.slopes_SP, stage, slope_P)
-        good = bool(is_finite) and math.isfinite(float(batch.estimate.variance))
+        good = bool(is_finite) and is_possible(batch, operator.bounds)
         state = state._replace(
             chains={CHAINS: chains, BEGIN: state.chains[BEGIN]},
             memory=kept._replace(slopes_SP=slopes_SP, n_velocities=kept.n_velocities + 1, stage=jnp.int32(stage + 1)),
@@ -258,6 +265,8 @@ def dynamics(
         tried = float(kept.tried)
         error_P = jnp.asarray(tried * error_weights).astype(kept.slopes_SP.real.dtype) @ kept.slopes_SP
         error = float(everywhere(functions.length(params, batch, error_P)))
+        if has_collapsed(kept.course, float(batch.estimate.variance)):
+            error = math.inf
         found = judged(integrator, float(kept.dt), tried, error)
         if not found.accepted:
             return rejected(state, found.dt), False
@@ -357,7 +366,8 @@ def dynamics(
         if not bool(state.memory.is_stuck):
             return ""
         shorter = "task.integrator.dt" if steps.tolerance is None else "task.integrator.dt_least"
-        where = f"t={float(state.memory.course.time):g}: the velocity of the parameters is not finite"
+        what = "the velocity of the parameters is not finite, or no state of the spectrum has the energies sampled"
+        where = f"t={float(state.memory.course.time):g}: {what}"
         return f"{where}; lower {shorter}, or raise task.cut"
 
     def retried(state: RunState) -> RunState:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.integrators.tableau import Integrator
-from nqs_hpc.stats.trust import DOUBTFUL, Check, as_plain, reasons
+from nqs_hpc.stats.trust import DOUBTFUL, Check, as_plain, is_frozen, reasons
 from nqs_hpc.types import Ending
 
 # Above this part of the variance of H the network follows another Hamiltonian: the rate of the error is a tenth of the
@@ -17,7 +17,9 @@ FOLLOWS = 0.01
 # The fidelity with the exact state may be 1 - bound^2: a tenth of it is lost at this distance.
 FAR = 0.3
 DRIFT = 0.02  # of the distance to the energy of infinite temperature, that an energy which is conserved may change
+SPREAD = 2.0  # ratio of variances of H, beyond which they are not one: heavy tails alone change an estimate by less
 SIGMAS = 5.0
+ROUNDING = 1e-12  # of energies squared
 STILL = 0.9  # part of the variance of H that is left at the beginning, where the parameters of a start do not follow
 NOTHING = 1e-20  # variance of H, relative to 1 + E^2, that is rounding
 NOISE_OF_TOLERANCE = 0.5  # part of the tolerance that the noise of velocities may take
@@ -164,6 +166,16 @@ def checks(
         if last["scatter"] > limits.bound:
             why = f"the noise of the velocities may have added a distance of {last['scatter']:.2g}: more samples"
             found["scatter"] = found["scatter"]._replace(verdict=DOUBTFUL, why=why)
+    found["samples"] = Check(None, None)
+    if any(is_frozen(line) and line["energy_variance"] <= ROUNDING * abs(line["energy"]) ** 2 for line in lines):
+        why = "all samples are of one state and the chains stand still, so nothing that happens elsewhere is seen"
+        found["samples"] = Check(None, None, DOUBTFUL, f"{why}: sampler.blur=0.3, or sampler.power below 2")
+    if last.get("energy_drift") is not None and first["energy_variance"] > 0:
+        ratio = last["energy_variance"] / first["energy_variance"]
+        found["variance"] = Check(ratio, SPREAD)
+        if not 1 / SPREAD < ratio < SPREAD:
+            why = f"the variance of H, which is conserved, is {ratio:.2g} of what it was"
+            found["variance"] = found["variance"]._replace(verdict=DOUBTFUL, why=why)
     if last.get("energy_drift") is not None:
         scale = max(abs(first["energy"] - e_infinity), math.sqrt(max(first["energy_variance"], 0.0)))
         errors = math.hypot(first["energy_error"] or 0.0, last["energy_error"] or 0.0)

@@ -21,6 +21,7 @@ from nqs_hpc.types import Observable, Output, Quantity, Result
 
 UNIT = "units of the couplings"
 UNIT_OF_TIME = "1 / units of the couplings"
+COLLAPSE = 0.25
 DIGITS = 12  # to which times of output are rounded, so that 3 times 0.1 is 0.3
 GROWING = ("times_G", "values_GD", "errors_GD")  # whose first axis follows t_end
 
@@ -35,6 +36,7 @@ class Course(NamedTuple):
     errors_GD: Array
     energy: Array  # at the beginning
     drift: Array  # of the energy from that
+    variance: Array  # Var(H) at the last line
     bound: Array  # on the distance in Hilbert space to the exact trajectory: the integral of sqrt(r^2 Var(H))
     rate: Array  # sqrt(r^2 Var(H)) at the last line
     integration: Array  # sum of the errors of all steps, beyond what noise makes of them
@@ -75,6 +77,7 @@ def fresh(n_times: int, n_values: int) -> Course:
         bound=jnp.float64(0),
         rate=jnp.float64(0),
         drift=jnp.float64(0),
+        variance=jnp.float64(0),
         integration=jnp.float64(0),
         scatter=jnp.float64(0),
     )
@@ -100,11 +103,21 @@ def strayed(
     return course._replace(
         energy=jnp.float64(begin),
         drift=jnp.float64(energy - begin),
+        variance=jnp.float64(variance),
         bound=jnp.float64(float(course.bound) + dt * (float(course.rate) + rate) / 2),
         rate=jnp.float64(rate),
         integration=jnp.float64(float(course.integration) + beyond),
         scatter=jnp.float64(float(course.scatter) + (noise * dt) ** 2),
     )
+
+
+def has_collapsed(course: Course, variance: float) -> bool:
+    """Whether a step from the last line led to where Var(H) is a small part of what it was.
+
+    In time it is constant, or changes as slowly as H; in imaginary time it decays by a finite rate. A step that is much
+    too long can end where psi is one basis state: there the norm that weighs its error vanishes.
+    """
+    return variance < COLLAPSE * float(course.variance)
 
 
 def drifted(course: Course, *, distance: float, energy: float, dt: float) -> Course:
