@@ -74,7 +74,8 @@ class Arrival(NamedTuple):
     batch: Batch
     counts: dict[str, Array]
     r2: float | None  # of the step that led there
-    results: tuple[Result, ...]  # at a time of output
+    results: list[Result]  # at a time of output
+    said: dict[str, str]  # of these, by a name for each kind
 
 
 def projected(
@@ -97,6 +98,7 @@ def projected(
     memory: int,
     observables: Mapping[str, Observable] = MappingProxyType({}),
     start: Callable[[Tree], Tree] = lambda params: params,
+    kick: Callable[[Tree], Tree] = lambda params: params,
     is_driven: bool = False,
 ) -> Task:
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``projection`` takes the shift in
@@ -112,7 +114,9 @@ def projected(
     common = evolving(
         ansatz,
         sampler,
+        functions.draw,
         comm,
+        seed=seed,
         is_real=is_real,
         t_end=t_end,
         spacing=spacing,
@@ -130,8 +134,10 @@ def projected(
 
     def first_state(chains: Tree, beside: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
-        kept = fresh(common.fresh(), params, n_substeps, max(least, damping.FIRST))
-        return strong(RunState(jnp.int32(0), params, {CHAINS: chains, BEGIN: chains, BESIDE: beside}, kept))
+        params = kick(params)
+        kept = fresh(common.fresh(params), params, n_substeps, max(least, damping.FIRST))
+        own = {CHAINS: chains, BEGIN: chains, BESIDE: beside} | common.chains(chains)
+        return strong(RunState(jnp.int32(0), params, own, kept))
 
     first_jit = jax.jit(first_state)
 
@@ -140,7 +146,7 @@ def projected(
         for call in range(sampler.warmup_calls):
             chains, _, _ = functions.draw(purpose_key(seed, WARM_UP, stage=call), state.params, chains)
             beside, _, _ = functions.draw(purpose_key(seed, WARM_UP_BESIDE, stage=call), state.params, beside)
-        return state._replace(chains={CHAINS: chains, BEGIN: chains, BESIDE: beside})
+        return state._replace(chains=dict.fromkeys(state.chains, chains) | {BESIDE: beside})
 
     def turn(state: RunState) -> tuple[RunState, Record | None]:
         begun = clock.monotonic()
@@ -153,7 +159,9 @@ def projected(
         times_of_line = dict(spent)
         spent.update(dict.fromkeys(spent, 0.0))
         kept: Memory = state.memory
-        return state, Record(lambda: line(kept, arrival, times_of_line), lambda line: messages(kept, line))
+        return state, Record(
+            lambda: line(kept, arrival, times_of_line), lambda line: messages(kept, arrival.said, line)
+        )
 
     def searched(state: RunState) -> RunState:
         """After one iteration of the search of a substep."""
@@ -178,7 +186,7 @@ def projected(
         found = Measured(*(float(number) for number in functions.everywhere(np.array(measured(pairs, length)))))
         evaluated = clock.monotonic()
         kept = kept._replace(turn=kept.turn + 1, n_turns=kept.n_turns + 1, iteration=kept.iteration + 1)
-        state = state._replace(chains={CHAINS: own, BEGIN: state.chains[BEGIN], BESIDE: beside}, memory=kept)
+        state = state._replace(chains=state.chains | {CHAINS: own, BESIDE: beside}, memory=kept)
         if bool(kept.is_trial) or math.isfinite(found.value):
             state, verdict = decided(state, found, goal, least)
             if verdict == OVER:
@@ -224,16 +232,22 @@ def projected(
         r2 = (distance / (dt * length_S)) ** 2 / variance if dt and variance > 0 else None
         energy = float(np.real(batch.estimate.mean))
         course = trajectory.drifted(kept.course, distance=distance, energy=energy, variance=variance, dt=dt)
-        course, results = common.measured(course, state.params, samples, counts, batch)
+        found = common.measured(course, state.chains, int(state.step), state.params, samples, counts, batch)
         beside = state.chains[BESIDE]
         if functions.adapt is not None:
             own, beside = functions.adapt(own, beside, batch.e_loc_A)
         one = jnp.int32(1)
         kept = kept._replace(
-            course=course, substep=one, fixed=state.params, taken=state.params, theta=state.params, turn=kept.turn + 1
+            course=found.course,
+            substep=one,
+            fixed=state.params,
+            taken=state.params,
+            theta=state.params,
+            turn=kept.turn + 1,
         )
-        chains = {CHAINS: own, BEGIN: own, BESIDE: beside}
-        return RunState(state.step + 1, state.params, chains, kept), Arrival(batch, shared.counts, r2, results)
+        chains = found.chains | {CHAINS: own, BEGIN: own, BESIDE: beside}
+        arrival = Arrival(batch, shared.counts, r2, found.results, found.said)
+        return RunState(state.step + 1, state.params, chains, kept), arrival
 
     def line(kept: Memory, arrival: Arrival, times_of_line: dict[str, float]) -> dict[str, Any]:
         course, is_step = kept.course, float(kept.led) > 0
@@ -258,8 +272,9 @@ def projected(
         }
         return of_time | whole | line_of(numbers_of(arrival.results))
 
-    def messages(kept: Memory, line: dict[str, Any]) -> list[str]:
+    def messages(kept: Memory, said: dict[str, str], line: dict[str, Any]) -> list[str]:
         found = said_of_projections(line, limits, *goal, n_cut=int(kept.n_cut))
+        found |= {label: f"t={line['time']:.6g}: {text}" for label, text in said.items()}
         new = [text for name, text in found.items() if name not in told]
         told.update(found)
         return new
@@ -281,7 +296,9 @@ def projected(
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:
         del learnt
-        kept = state.memory._replace(fixed=params, taken=params, theta=params)
+        params = kick(params)
+        course = common.begun(state.memory.course, params)
+        kept = state.memory._replace(course=course, fixed=params, taken=params, theta=params)
         return state._replace(params=params, memory=kept)
 
     def init() -> RunState:
@@ -317,5 +334,6 @@ def projected(
         growing=GROWING,
         programs=programs,
         jitted=(first_jit, *common.jitted, *functions.jitted),
+        results=lambda state: common.results(state.memory.course),
         functions=functions,
     )

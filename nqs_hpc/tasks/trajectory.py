@@ -17,7 +17,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqs_hpc.tasks.observing import name_of
-from nqs_hpc.types import Observable, Output, Quantity, Result
+from nqs_hpc.types import Observable, Output, Quantity, Result, Tree
 
 UNIT = "units of the couplings"
 UNIT_OF_TIME = "1 / units of the couplings"
@@ -39,6 +39,7 @@ class Course(NamedTuple):
     variance: Array  # Var(H) at the last line
     bound: Array  # on the distance in Hilbert space to the exact trajectory: the integral of sqrt(r^2 Var(H))
     rate: Array  # sqrt(r^2 Var(H)) at the last line
+    beginning: Tree  # the first parameters where an observable compares with them, else None
     integration: Array  # sum of the errors of all steps, beyond what noise makes of them
     scatter: Array  # sum of (noise dt)^2: the square of what the noise of the velocities may have added to the distance
 
@@ -66,7 +67,7 @@ def times_of_output(t_end: float, spacing: float) -> list[float]:
     return [round(k * spacing, DIGITS) for k in range(round(t_end / spacing) + 1)]
 
 
-def fresh(n_times: int, n_values: int) -> Course:
+def fresh(n_times: int, n_values: int, beginning: Tree = None) -> Course:
     return Course(
         time=jnp.float64(0),
         n_measured=jnp.int32(0),
@@ -78,6 +79,7 @@ def fresh(n_times: int, n_values: int) -> Course:
         rate=jnp.float64(0),
         drift=jnp.float64(0),
         variance=jnp.float64(0),
+        beginning=beginning,
         integration=jnp.float64(0),
         scatter=jnp.float64(0),
     )
@@ -131,10 +133,14 @@ def drifted(course: Course, *, distance: float, energy: float, variance: float, 
     )
 
 
-def measured(course: Course, energy: tuple[float, float], results: Sequence[Result]) -> Course:
+def measured(
+    course: Course, observables: Mapping[str, Observable], energy: tuple[float, float], results: Sequence[Result]
+) -> Course:
     """With what was found at a time of output: value and error of the energy, and the results of all observables."""
-    values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in results)])
-    errors = np.concatenate([[energy[1]], *(np.ravel(one.error) for one in results)])
+    by_name = {one.name: one for one in results}
+    ordered = [by_name[column.name] for column in columns(observables)[1:]]
+    values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in ordered)])
+    errors = np.concatenate([[energy[1]], *(np.ravel(one.error) for one in ordered)])
     row = int(course.n_measured)
     return course._replace(
         n_measured=jnp.int32(row + 1),
@@ -145,8 +151,10 @@ def measured(course: Course, energy: tuple[float, float], results: Sequence[Resu
 
 
 def series(course: Course, observables: Mapping[str, Observable]) -> tuple[Result, ...]:
-    """All that was measured so far, each with the times as its first axis."""
+    """All that was measured so far, each with the times as its first axis; () before the first time."""
     n = int(course.n_measured)
+    if n == 0:
+        return ()
     times_g = np.asarray(course.times_G)[:n]
 
     def one(column: Column) -> Result:

@@ -17,7 +17,8 @@ from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
 from nqs_hpc.choices.method.base import Method
 from nqs_hpc.choices.optimizer.base import Optimizer
-from nqs_hpc.choices.task import _ramp
+from nqs_hpc.choices.task import _kick, _ramp
+from nqs_hpc.choices.task._kick import Kick, check_kick, kicked
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks, ramps
 from nqs_hpc.inputs.checks import bad
@@ -54,6 +55,7 @@ class Dynamics(Task):
     prefix: ClassVar[str] = "dynamics-"
     optimizes: ClassVar[bool] = False
     measures: ClassVar[bool] = True
+    has_beginning: ClassVar[bool] = True
     time: Literal["real", "imaginary"] = key(checks.choice("real", "imaginary"), "exp(-i H t), or exp(-H t)")
     t_end: float = key(
         checks.positive,
@@ -76,6 +78,12 @@ class Dynamics(Task):
     initial_bias: float = key(
         checks.positive,
         "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
+    )
+    kick: Kick | None = key(
+        _kick.check,
+        "psi(0) is multiplied by exp(-i strength s_site) at the start: the spins then show the response to sigma^z of "
+        "that site",
+        physics="given",
     )
     method: Method = inner(
         "method",
@@ -118,6 +126,8 @@ class Dynamics(Task):
         if self.time == "real" and context.ansatz.row_size() == 1:
             why = "a positive or signed wave function cannot evolve in real time"
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.kick is not None:
+            check_kick(self.kick, context)
         if self.initial is not None:
             self._check_start(self.initial, context)
         n = self.t_end / self.spacing
@@ -245,6 +255,8 @@ class Dynamics(Task):
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
             begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
+        if self.kick is not None:
+            begin["kick"] = kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites)
         return self.method.make(
             pieces,
             self.projection(pieces),
