@@ -76,14 +76,15 @@ def velocity(
     evaluate_jit = jax.jit(evaluation(ansatz, operator, comm, **options))
     x = factor.real if factor.imag == 0 else factor
 
-    @jax.jit
-    def project(params: Tree, batch: Batch) -> tuple[Array, dict[str, Array]]:
+    def projected(params: Tree, batch: Batch) -> tuple[Array, dict[str, Array]]:
         mean = batch.estimate._replace(mean=x * batch.estimate.mean)
         turned = batch._replace(e_loc_B=x * batch.e_loc_B, e_loc_A=x * batch.e_loc_A, estimate=mean)
         found = projection(params, turned, jnp.int32(0))
         info = found.info | {"force_norm": jnp.linalg.norm(found.force_P).astype(jnp.float64)}
         return -found.direction_P, info
 
+    # The batch of half the chains is smaller, hence another program.
+    project, project_half = jax.jit(projected), jax.jit(lambda params, half: projected(params, half)[0])
     halve = jax.jit(lambda batch: _half(batch, sampler))
 
     @jax.jit
@@ -100,7 +101,7 @@ def velocity(
         return Examined(r2, jnp.sqrt(speed), jnp.sqrt(noise))
 
     def examine(params: Tree, batch: Batch, velocity_P: Array) -> Examined:
-        half_P = velocity_P if is_exact else project(params, halve(batch))[0]
+        half_P = velocity_P if is_exact else project_half(params, halve(batch))
         return examined(params, batch, velocity_P, half_P)
 
     @jax.jit
@@ -117,8 +118,10 @@ def velocity(
         _, samples, counts = jax.eval_shape(draw, key, params, chains)
         batch, _ = jax.eval_shape(evaluate_jit, params, samples, counts, rank, time)
         v_P, _ = jax.eval_shape(project, params, batch)
+        half = jax.eval_shape(halve, batch)
         return [
             Program(project, (params, batch)),
+            *[Program(project_half, (params, half))] * (not is_exact),
             Program(evaluate_jit, (params, samples, counts, rank, time)),
             Program(draw, (key, params, chains)),
             Program(examined, (params, batch, v_P, v_P)),
@@ -132,7 +135,7 @@ def velocity(
         examine,
         length,
         programs,
-        (draw, fresh_chains, evaluate_jit, project, halve, examined, length),
+        (draw, fresh_chains, evaluate_jit, project, examined, length, *[halve, project_half] * (not is_exact)),
     )
 
 
@@ -178,12 +181,22 @@ def _even(sample: Array, sampler: Sampler) -> Array:
 
 
 def _half(batch: Batch, sampler: Sampler) -> Batch:
-    """The batch of the chains with even numbers; the others have weight 0."""
+    """The batch of the chains with even numbers. Where a rank has an odd number of chains the others stay in it, with
+    weight 0, for all ranks hold as many samples.
+    """
+    length = max(sampler.chain_length, 1)
+    of_rank = len(batch.samples.w_B) // length
     w_A = batch.w_A * _even(jnp.arange(len(batch.w_A)), sampler)
     total = jnp.sum(w_A)
-    w_A = w_A / total
-    mean = jnp.sum(w_A * batch.e_loc_A)
-    variance = jnp.sum(w_A * jnp.abs(batch.e_loc_A - mean) ** 2)
     w_B = batch.samples.w_B * _in_half(batch, sampler) / total
-    estimate = Estimate(mean, batch.estimate.error, variance)
-    return batch._replace(samples=batch.samples._replace(w_B=w_B), w_A=w_A, estimate=estimate)
+    samples, e_loc_B, e_loc_A, w_A = batch.samples._replace(w_B=w_B), batch.e_loc_B, batch.e_loc_A, w_A / total
+    if of_rank % 2 == 0:
+
+        def picked(of_samples: Array) -> Array:
+            pairs = of_samples.reshape(-1, 2, length, *of_samples.shape[1:])
+            return pairs[:, 0].reshape(-1, *of_samples.shape[1:])
+
+        samples, e_loc_B, e_loc_A, w_A = jax.tree.map(picked, (samples, e_loc_B, e_loc_A, w_A))
+    mean = jnp.sum(w_A * e_loc_A)
+    variance = jnp.sum(w_A * jnp.abs(e_loc_A - mean) ** 2)
+    return Batch(batch.rank, samples, e_loc_B, e_loc_A, w_A, Estimate(mean, batch.estimate.error, variance))

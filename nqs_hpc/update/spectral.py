@@ -8,6 +8,10 @@ S = V diag(s) V^dagger, rho = V^dagger F:  d = sum_k V_k f_k rho_k / (s_k + shif
 and f_k = 0 of s_k <= 0. sigma_k is the standard error of rho_k. A hard cut would make the right side of the equation of
 motion rough, and integrators lose their order. In sample space the same filter of the eigenvalues of X X^dagger, whose
 rotated residuals are rho_k / sqrt(s_k), gives the same d.
+
+Without a cut by noise f is a rational function, and unless r is very small no eigenvectors are needed:
+`update.tridiagonal`. Then f of s_k <= 0, which rounding alone makes, is s_k^6 / (s_k^6 + (r s_max)^6), and 1 without a
+smooth cut.
 """
 
 from __future__ import annotations
@@ -17,6 +21,9 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 from jax import Array
+
+from nqs_hpc.parallel import foreign
+from nqs_hpc.update.tridiagonal import LEAST, filtered_solution
 
 SHARPNESS = 6
 
@@ -37,19 +44,31 @@ def filtered(
 
     ``sigma(vectors) -> (n,)``: the standard error of each of vectors^dagger rhs; asked where the cut needs it.
     """
+    by_noise = cut.signal_to_noise is not None and sigma is not None
+    is_low = cut.relative is not None and cut.relative < LEAST
+    if not by_noise and not is_low and foreign.available(len(rhs)):
+        x, values = filtered_solution(matrix, rhs, cut.relative or 0.0, cut.shift)
+        return x, {"rank": jnp.sum(_kept(values, cut)).astype(jnp.float64)}
     values, vectors = jnp.linalg.eigh(matrix, UPLO="U", symmetrize_input=False)
     rotated = vectors.conj().T @ rhs
     positive = values > 0
-    safe = jnp.where(positive, values, 1.0)
-    kept = jnp.where(positive, 1.0, 0.0)
-    if cut.relative is not None:
-        kept = kept / (1.0 + (cut.relative * values[-1] / safe) ** SHARPNESS)
-    if cut.signal_to_noise is not None and sigma is not None:
+    kept = _kept(values, cut)
+    if by_noise:
+        assert cut.signal_to_noise is not None and sigma is not None
         size = jnp.abs(rotated)
         noise = cut.signal_to_noise * sigma(vectors) / jnp.where(size > 0, size, 1.0)
         kept = jnp.where(size > 0, kept / (1.0 + noise**SHARPNESS), 0.0)
-    inverse = jnp.where(positive, kept / (safe + cut.shift), 0.0)
+    inverse = jnp.where(positive, kept / (jnp.where(positive, values, 1.0) + cut.shift), 0.0)
     return vectors @ (inverse * rotated), {"rank": jnp.sum(kept).astype(jnp.float64)}
+
+
+def _kept(values: Array, cut: Cut) -> Array:
+    """f of the smooth cut."""
+    positive = values > 0
+    kept = jnp.where(positive, 1.0, 0.0)
+    if cut.relative is not None:
+        kept = kept / (1.0 + (cut.relative * values[-1] / jnp.where(positive, values, 1.0)) ** SHARPNESS)
+    return kept
 
 
 def error_of_sums(terms_Ck: Array) -> Array:
