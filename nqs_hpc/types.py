@@ -94,6 +94,8 @@ class Ansatz(NamedTuple):
     modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
     whole: bool = False  # a ratio costs a forward pass: worth leaving out where a move changes nothing
     conditionals: Conditionals | None = None  # where the wave function is autoregressive
+    # params, fields a_N -> the parameters of psi(s) prod_i exp(a_i s_i), where they exist; real fields of a real ansatz
+    shifted: Callable[[Tree, Array], Tree] | None = None
     # complex fields a_N, plain numbers -> parameters whose psi(s) is prod_i exp(a_i x_i) but for a constant, x_i = +1
     # for the upper and -1 for the lower of two local values, and whose log-derivatives hold pairs of sites; ValueError,
     # one line, for fields that it cannot have
@@ -165,10 +167,13 @@ class Output(NamedTuple):
 class Observable(NamedTuple):
     """What is measured beside the energy: means over |psi|^2, and what follows from them.
 
-    Exactly one of three says what is averaged, D numbers (or one): ``local``, whose values are (B,) or (B, D);
+    Exactly one of four says what is averaged, D numbers (or one): ``local``, whose values are (B,) or (B, D);
     ``strings``, D sums of Pauli strings as they are written, physically, which share their ratios with those of all
     other observables; ``sums(ansatz) -> (params, samples) -> (D,)``, this rank's part of weighted sums, for what is not
-    the mean of a value of one sample (no error is known of it).
+    the mean of a value of one sample (no error is known of it); ``between``, of what compares the state of a trajectory
+    with its first one: ``between(ansatz)`` is ``(own, other, s_BN) -> (B, D / 2)``, of parameters and of samples of
+    |psi_own|^2. Of the D means half are over samples of the present state, with the first one as the other, half the
+    other way round; the first output is a number that is positive unless it is lost in noise.
 
     ``derived(means)`` are the results by the name of each output, in NumPy on the host: of means (..., D), complex128,
     with any leading axes, so that one call makes the results of all jackknife samples. None: the real part of the mean.
@@ -179,6 +184,7 @@ class Observable(NamedTuple):
     derived: Callable[[NDArray[Any]], dict[str, NDArray[Any]]] | None = None
     strings: tuple[tuple[PauliString, ...], ...] | None = None
     sums: Callable[[Ansatz], Callable[[Tree, Samples], Array]] | None = None
+    between: Callable[[Ansatz], Callable[[Tree, Tree, Array], Array]] | None = None
     n_values: int = 1  # D
     joined: int = 1  # neighbouring chains that one local value is of: 2 where it compares pairs of chains
     takes_params: bool = False  # whether local values are of the parameters in place of what ``freeze`` makes of them
@@ -359,5 +365,7 @@ class Task(NamedTuple):
     programs: Callable[..., list[Any]]  # fresh: bool -> the large programs with their arguments, largest first
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
     functions: Any = None  # the compiled pieces of a step, for those who time them
+    # state -> what was measured so far, for observables.h5 of a run that goes on or was stopped; rank 0 alone calls it
+    results: Callable[[RunState], tuple[Result, ...]] = lambda state: ()
     # a state of `init` with what other runs have left: parameters of each, and what its sampler has learnt or None
     beside: Callable[[RunState, list[Tree], list[Tree | None]], RunState] | None = None

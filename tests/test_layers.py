@@ -73,6 +73,7 @@ ALLOWED: dict[str, set[str]] = {
         "inputs",
         "system.distances",  # wave vectors and distances between sites, NumPy alone
         "system.lattice",
+        "system.wave_vectors",
         "job.checkpoint_file",  # what is refused in an HDF5 file that anybody may have written
         "job.files",
         "job.lifecycle",

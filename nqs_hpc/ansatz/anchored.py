@@ -112,6 +112,7 @@ def anchored(net: Ansatz, fields_N: NDArray[Any], *, local_values: tuple[int, ..
         factors=net.factors,
         whole=net.whole,
         product_state=product_state,
+        shifted=net.shifted,
     )
 
 

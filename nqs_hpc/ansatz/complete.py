@@ -27,6 +27,7 @@ def complete(
     modulus: Ansatz | None = None,
     whole: bool = False,
     conditionals: Conditionals | None = None,
+    shifted: Callable[[Tree, Array], Tree] | None = None,
     product_state: Callable[[NDArray[Any]], Tree] | None = None,
 ) -> Ansatz:
     """The ansatz whose ratios are those of ``attempt(frozen, s_N, cache, move) -> (log ratio, attempted)``.
@@ -68,6 +69,7 @@ def complete(
         modulus=modulus,
         whole=whole,
         conditionals=conditionals,
+        shifted=shifted,
         product_state=product_state,
     )
 

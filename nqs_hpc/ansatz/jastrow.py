@@ -96,6 +96,9 @@ def jastrow(
         d = jnp.where(accepted, move.deltas, 0).astype(param_dtype)
         return h_N + d @ frozen.w[move.sites]
 
+    def shifted(params: JastrowParams, fields_N: Array) -> JastrowParams:
+        return params._replace(a=params.a + fields_N.astype(param_dtype))
+
     def product_state(fields_N: NDArray[Any]) -> JastrowParams:
         a_N = fields_as(fields_N, param_dtype)
         if a_N.any():
@@ -112,4 +115,5 @@ def jastrow(
         attempt=attempt,
         advance=advance,
         product_state=product_state,
+        shifted=shifted,
     )

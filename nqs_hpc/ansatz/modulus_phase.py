@@ -73,6 +73,13 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
             phase.advance(frozen.phase, s_N, cache.phase, move, tried.phase, accepted),
         )
 
+    def shifted(params: ModulusPhase, fields_N: Array) -> ModulusPhase:
+        assert modulus.shifted is not None and phase.shifted is not None
+        fields_N = fields_N.astype(jnp.complex128)
+        return ModulusPhase(modulus.shifted(params.modulus, fields_N.real), phase.shifted(params.phase, fields_N.imag))
+
+    has_fields = modulus.shifted is not None and phase.shifted is not None
+
     def product_state(fields_N: NDArray[Any]) -> ModulusPhase:
         assert modulus.product_state is not None and phase.product_state is not None
         a_N = reduced(fields_N)
@@ -95,8 +102,10 @@ def modulus_phase(modulus: Ansatz, phase: Ansatz) -> Ansatz:
             freeze=lambda params: modulus.freeze(params.modulus),
             factors=None,
             product_state=None,
+            shifted=None,
         ),
         product_state=product_state if has_both else None,
+        shifted=shifted if has_fields else None,
     )
 
 

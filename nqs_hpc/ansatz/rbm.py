@@ -224,6 +224,10 @@ def rbm(
         units = moved(frozen, cache.units, index(taken))
         return RBMCache(units, jax.tree.map(lambda new, old: jnp.where(accepted, new, old), product, cache.product))
 
+    def shifted(params: RBMParams, fields_N: Array) -> RBMParams:
+        assert params.a is not None
+        return params._replace(a=params.a + fields_N.astype(param_dtype))
+
     def product_state(fields_N: NDArray[Any]) -> RBMParams:
         a_N = fields_as(fields_N, param_dtype)
         middle, half = affine(local_values)
@@ -253,6 +257,7 @@ def rbm(
         attempt=attempt,
         advance=advance,
         factors=Factors(parts, leaves),
+        shifted=shifted if bias else None,
         product_state=product_state,
     )
 

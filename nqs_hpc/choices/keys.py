@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
 from nqs_hpc.choices import choice
@@ -29,11 +29,14 @@ def derived(*, physics: bool | Literal["given"] = True) -> Any:
     return dataclasses.field(default=(), metadata={"physics": physics})
 
 
-def inner(group: str, key: str, doc: str) -> Any:
+def inner(group: str, key: str, doc: str, *, default: tuple[str, Callable[[str], str]] | None = None) -> Any:
     """A key that is a choice of ``group`` itself, with the keys of that choice below it: ``key=NAME key.x=1``.
 
     ``key`` is its full name. In plain data it is a mapping with the choice as ``name``; `config` takes that, or the
     name alone, and fills in what is not given. A choice that has such a key cannot be one.
+
+    ``default``: (FIELD, function) of an earlier field of this kind, another choice of which takes along the choice that
+    the function makes of its name, unless one is named beside it.
     """
 
     def read_choice(value: Any) -> Any:
@@ -42,7 +45,7 @@ def inner(group: str, key: str, doc: str) -> Any:
         return read(choice(group, name), below, key, name=name)
 
     check = Check(f"a choice of {group}", read_choice)
-    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner": group})
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": True, "inner": group, "default": default})
 
 
 def named_choices(group: str, key: str, data: Any, reserved: Iterable[str] = ()) -> dict[str, Any]:
@@ -59,6 +62,13 @@ def named_choices(group: str, key: str, data: Any, reserved: Iterable[str] = ())
         name = below.pop("name")
         found[label] = read(choice(group, name), below, f"{key}.{label}", name=name)
     return found
+
+
+def follows(group: str, name: str, field: str) -> tuple[str, Callable[[str], str]] | None:
+    """The ``default`` of the key ``field`` of a choice, as of `inner`."""
+    (found,) = (one.metadata["default"] for one in dataclasses.fields(choice(group, name)) if one.name == field)
+    default: tuple[str, Callable[[str], str]] | None = found
+    return default
 
 
 def inner_groups(group: str, name: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nqs_hpc.choices import choice, groups, names
-from nqs_hpc.choices.keys import inner_groups
+from nqs_hpc.choices.keys import follows, inner_groups
 from nqs_hpc.inputs.checks import bad
 
 Assigned = list[tuple[str, Any]]  # dotted keys and their values
@@ -26,10 +26,14 @@ def fill(
     """
     for outer, name in chosen.items():
         if outer in groups():
+            given = {field: _name_of(data[outer].get(field)) for field in inner_groups(outer, name)}
             for field, group in inner_groups(outer, name).items():
-                data[outer][field], assigned = _choice(
-                    f"{outer}.{field}", group, data[outer].get(field), assigned, defaults
-                )
+                before = data[outer].get(field)
+                if default := follows(outer, name, field):
+                    leader, of_leader = default
+                    if data[outer][leader]["name"] != given[leader]:
+                        before = of_leader(data[outer][leader]["name"])
+                data[outer][field], assigned = _choice(f"{outer}.{field}", group, before, assigned, defaults)
     return assigned
 
 
@@ -94,6 +98,10 @@ def _choice(
         close = difflib.get_close_matches(str(name), valid, n=1)
         raise bad(key, name, ", ".join(valid) + (f" (did you mean {close[0]}?)" if close else ""))
     return {"name": name, **defaults(group, name), **before}, left
+
+
+def _name_of(value: Any) -> Any:
+    return value.get("name") if isinstance(value, Mapping) else value
 
 
 def _runs_code(group: str, name: str) -> bool:

@@ -80,5 +80,9 @@ def resolved(given: Observables, context: Context, task: Task) -> Observables:
     if given.every is not None and not (given.entries and task.optimizes):
         why = "nothing is measured" if task.optimizes else f"task={task.name} measures in every step"
         raise bad(f"{KEY}.{EVERY}", given.every, f"null: {why}")
+    for label, one in given.entries:
+        if one.of_trajectories and not task.has_beginning:
+            why = f"{one.name} compares the states of a trajectory with its first one"
+            raise bad(f"{KEY}.{label}", one.name, f"an observable of one state, or task=dynamics: {why}")
     entries = tuple((label, one.resolved(context, f"{KEY}.{label}")) for label, one in given.entries)
     return dataclasses.replace(given, entries=entries)

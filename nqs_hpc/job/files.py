@@ -34,6 +34,7 @@ FOLDERS = ("checkpoints", "tensorboard", "report", "logs")
 FILES = (
     *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.pdf", "energy.png", "energy.svg"),
     *("job.sbatch", "manifest.json", "metrics.jsonl", "observables.h5", "reference.json", "summary.json"),
+    *(f"{picture}.{kind}" for picture in ("observables", "trajectory") for kind in ("pdf", "png", "svg")),
 )
 KINDS = {
     stat.S_IFDIR: "a folder",

@@ -21,7 +21,7 @@ from nqs_hpc.config.identity import differences, physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import show
-from nqs_hpc.job import files, log
+from nqs_hpc.job import files, log, observables_file
 from nqs_hpc.library.pieces import build
 from nqs_hpc.library.tables import columns, frame
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from nqs_hpc.job.checkpoint import Stored
+    from nqs_hpc.job.observables_file import Kept
     from nqs_hpc.library.wave import Expectation, Measured, Wave
     from nqs_hpc.parts import Parts
     from nqs_hpc.types import Tree
@@ -85,6 +86,16 @@ class Run:
         others float64 with NaN for null. Entry k is the energy before update k + 1.
         """
         return columns(log.read(self.folder / "metrics.jsonl"), first=("step",))
+
+    @cached_property
+    def results(self) -> dict[str, Kept]:
+        """What the run has measured, out of observables.h5: by name, LABEL or LABEL.OUTPUT, each with value, error,
+        unit, label and axes. Of a trajectory each has the time as its first axis: ``axes["time"]`` (T,), ``value``
+        (T, ...), and the energy is among them. ValueError where nothing is measured yet.
+        """
+        if not (path := self.folder / observables_file.NAME).exists():
+            raise ValueError(f"{path} does not exist: this run has measured no observables so far")
+        return observables_file.load(path)
 
     def dataframe(self) -> pandas.DataFrame:
         """``metrics`` as a pandas DataFrame, a row a step; ValueError where pandas is missing."""

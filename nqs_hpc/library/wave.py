@@ -155,6 +155,10 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
     def measure(observables: Any, *, n_samples: int | None = None, seed: int = 0) -> dict[str, Measured]:
         chosen = observables_of(config, observables)
         made = {label: one.make(parts.pieces) for label, one in chosen.items()}
+        for label, one in made.items():
+            if one.between is not None:
+                why = "it compares the states of a trajectory, and is in the results of its run"
+                raise bad(f"observables.{label}", chosen[label].name, f"an observable of one state: {why}")
         if not made:
             raise bad("observables", observables, "at least one observable")
         found, _ = results_of(*programs(made), n_samples, seed)

@@ -23,8 +23,9 @@ from nqs_hpc.parallel.comm import serial
 from nqs_hpc.parts import Parts
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension_up_to
+from nqs_hpc.tasks.beginning import compared, comparing
 from nqs_hpc.tasks.observing import Tally, observing
-from nqs_hpc.types import Result, Tree
+from nqs_hpc.types import Result, Samples, Tree
 
 MAX_STATES = 2**18
 SECONDS = 60.0  # that it may take
@@ -113,8 +114,14 @@ def _observables(config: Config, parts: Parts) -> Any:
     if not labels:
         return lambda psi_D: []
     made = {label: one.make(pieces) for label, one in labels.items()}
-    seen = observing(ansatz, [], made, sampler, alone, basis=pieces.basis, chunk=CHUNK, memory=pieces.memory)
+    of_now = {label: one for label, one in made.items() if one.between is None}
+    seen = observing(ansatz, [], of_now, sampler, alone, basis=pieces.basis, chunk=CHUNK, memory=pieces.memory)
+    compare = comparing(ansatz, made, sampler, alone)
+    first: list[jax.Array] = []  # the amplitudes at the first time, with which others are compared
     unused = jnp.zeros(2, jnp.uint32)  # the key of a sum over all states
+
+    def states(theta_D: jax.Array) -> Samples:
+        return sampler.sample(unused, theta_D, ())[1]
 
     @jax.jit
     def measure(theta_D: jax.Array) -> Any:
@@ -122,9 +129,17 @@ def _observables(config: Config, parts: Parts) -> Any:
         return seen.measure(theta_D, samples, counts, 0)[0]
 
     def measured(psi_D: NDArray[np.complex128]) -> list[Result]:
-        tally = Tally(seen, sampler)
-        tally.add(measure(of_amplitudes(psi_D)))
-        return tally.results()
+        theta_D = of_amplitudes(psi_D)
+        found: list[Result] = []
+        first.extend([theta_D] * (not first))
+        if of_now:
+            tally = Tally(seen, sampler)
+            tally.add(measure(theta_D))
+            found += tally.results()
+        if compare is not None:
+            of_both = compare.measure(theta_D, first[0], states(theta_D), states(first[0]), jnp.int32(0))
+            found += compared(compare, *jax.device_get(of_both))
+        return found
 
     return measured
 

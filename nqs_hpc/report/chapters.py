@@ -13,6 +13,7 @@ from nqs_hpc.report.curves import MOST_NAMED, CurveSet, FitOptions, curve_set
 from nqs_hpc.report.extrapolation import Extrapolation, laws, sizes, variances
 from nqs_hpc.report.figures import Sheet
 from nqs_hpc.report.groups import measured, title
+from nqs_hpc.report.in_space import InSpace, in_space
 from nqs_hpc.report.lanczos import lanczos
 from nqs_hpc.report.maps import ArrayPictures, arrays
 from nqs_hpc.report.places import RunFolders
@@ -20,6 +21,7 @@ from nqs_hpc.report.quality import costs, sampling
 from nqs_hpc.report.rows import ReadPoint, Row
 from nqs_hpc.report.table import Column, columns, more_columns
 from nqs_hpc.report.tower import tower
+from nqs_hpc.report.trajectories import compared
 from nqs_hpc.report.values import clean, section, text
 
 LOG_LINES = 15
@@ -71,6 +73,21 @@ CORRELATIONS = """\
 What was measured for pairs of sites against their distance, that of the nearest image on a torus: the mean of all pairs
 of one distance, with the mean of their errors. Correlations that stay away from 0 at the largest distance are order; a
 decay as a power of the distance is the mark of a critical point. One panel for each of at most twelve points."""
+TRAJECTORIES = """\
+What was measured along the trajectories, with bands of one standard error, and what is exact where the system is small
+enough for it, dashed in the same colour. Energies are per site."""
+BELIEVED = """\
+How far trajectories can be believed. r²: the part of the motion, of samples that did not make the velocity, that the
+network cannot follow; above the dashed line it follows another Hamiltonian. Bound: the integral of √(r² Var H), which
+the distance to the exact state in Hilbert space does not exceed but for errors of the steps, which are added up beside
+it, and for noise. An energy that H conserves must not change; that it does not proves little."""
+OVER_SITES = """\
+The spins of all sites, numbered along, while time goes up."""
+RESPONSE = """\
+The dynamical structure factor of σᶻ: how the spins of all sites answer to a kick of one of them (task.kick), brought to
+wave vectors and frequencies with a window after von Hann. Of a ground state that is invariant under translations the
+peaks are at the energies of its excitations, and as wide as the window makes them. A kick does not show what the ground
+state itself contributes at ω = 0."""
 COST = """\
 How far the final energy is from the exact one, and the V-score N Var(E) / (E − E∞)², which needs no exact energy,
 against the cost of the run. Open symbols: the error lies within its statistical uncertainty, which is drawn instead."""
@@ -79,8 +96,8 @@ Acceptance of proposals; R-hat, near 1 where the chains agree (above the dashed 
 their errors say); tau, 1 where samples are independent."""
 
 OF_FINISHED = (
-    "A finished point needs a larger task.n_steps or task.final_samples, or its folder moved away: otherwise "
-    "nothing is left to do."
+    "A finished point needs a larger task.n_steps, task.t_end or task.final_samples, or its folder moved away: "
+    "otherwise nothing is left to do."
 )
 
 
@@ -93,6 +110,7 @@ class Section(NamedTuple):
     fits: list[Extrapolation]
     of: str  # what a fit is of, above its column
     notes: list[str]  # a line each: the laws, and what is not in the fits
+    table: tuple[list[str], list[list[str]]] = ([], [])  # titles and cells of a table of its own
 
 
 class Fault(NamedTuple):
@@ -125,24 +143,37 @@ class Content(NamedTuple):
 def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTHING) -> Content:
     """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
-    given = curve_set(found, choice)
-    pictures = arrays(found)
-    parts = sections(found, given, pictures)
+    resting = [one for one in found if not one.row.is_trajectory]
+    given = curve_set(resting, choice)
+    pictures, moving = arrays(resting), in_space(found)
+    parts = [*in_time(found, moving), *sections(resting, given, pictures)]
     return Content(
         title=clean(str(study.name) if study is not None else of.folder.resolve().name),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         launch=clean(str(study.launches[-1].command), 10**5) if study is not None and study.launches else "",
         cwd=clean(str(study.cwd), 10**4) if study is not None else "",
-        troubles=[*of.troubles, *pictures.troubles],
+        troubles=[*of.troubles, *pictures.troubles, *moving.troubles],
         rows=rows,
         columns=[*columns(rows), *more_columns(rows)],
         sections=parts,
         faults=faults(found),
         versions=versions(found),
-        n_final=len(measured(found)),
+        n_final=len(measured(resting)) + len(found) - len(resting),
         left_out=given.left_out,
         laws={one.row.name: curve.law.name() for curve in reversed(given.curves) for one in curve.members},
     )
+
+
+def in_time(found: list[ReadPoint], moving: InSpace) -> list[Section]:
+    """The sheets of trajectories."""
+    seen = compared(found)
+    parts = [
+        Section("Trajectories", TRAJECTORIES, seen.measured, [], "", seen.notes, (seen.titles, seen.table)),
+        Section("How far trajectories can be believed", BELIEVED, seen.quality, [], "", []),
+        Section("Spins over sites and time", OVER_SITES, moving.maps, [], "", []),
+        Section("Dynamical structure factor", RESPONSE, moving.spectra, [], "", moving.notes),
+    ]
+    return [part for part in parts if part.sheet.panels]
 
 
 def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -> list[Section]:

@@ -53,6 +53,8 @@ def page_markdown(page: Content) -> str:
         lines += ["", f"## {part.title}", "", part.text, "", f"![{part.title}]({part.sheet.name}.png)"]
         for note in part.notes:
             lines += ["", markdown(note)]
+        if part.table[1]:
+            lines += ["", *_table(part.table[0]), *(markdown_row(cells) for cells in part.table[1])]
         if part.fits:
             lines += ["", *_table([part.of, "energy per site", "points", "fit"])]
         for fit in part.fits:

@@ -34,8 +34,12 @@ class ArrayPictures(NamedTuple):
 def arrays(found: list[ReadPoint]) -> ArrayPictures:
     """Pictures of at most twelve points that measured arrays, evenly chosen."""
     rows = [one.row for one in found]
-    having = [one for one in found if one.row.final and one.row.state in ("done", "doubtful") and _has_arrays(one)]
-    chosen = [having[i] for i in _evenly(len(having), MOST_PANELS)]
+    having = [
+        one
+        for one in found
+        if one.row.final and not one.row.is_trajectory and one.row.state in ("done", "doubtful") and _has_arrays(one)
+    ]
+    chosen = [having[i] for i in evenly(len(having), MOST_PANELS)]
     maps: list[list[Panel]] = []  # of each point
     curves: list[tuple[str, list[Correlations]]] = []
     notes: list[str] = []
@@ -58,7 +62,7 @@ def arrays(found: list[ReadPoint]) -> ArrayPictures:
         curves += [(name, pairs)] if pairs else []
     kept = maps
     if sum(map(len, maps)) > MOST_PANELS:
-        kept = [maps[i] for i in _evenly(len(maps), max(1, MOST_PANELS // max(map(len, maps))))]
+        kept = [maps[i] for i in evenly(len(maps), max(1, MOST_PANELS // max(map(len, maps))))]
     panels = [panel for own in kept for panel in own][:MOST_PANELS]
     if len(having) > len(chosen) or len(kept) < len(maps):
         notes.append(f"Maps are of {len(kept)} of {len(having)} points; the report of one run draws its own.")
@@ -66,7 +70,7 @@ def arrays(found: list[ReadPoint]) -> ArrayPictures:
     return ArrayPictures(Sheet("maps", panels, []), correlation_sheet(curves), notes, troubles)
 
 
-def _evenly(n: int, most: int) -> list[int]:
+def evenly(n: int, most: int) -> list[int]:
     """Places of at most ``most`` of ``n`` things, the last among them."""
     return sorted({n - 1 - round(i * n / min(n, most)) for i in range(min(n, most))}) if n else []
 
@@ -103,7 +107,7 @@ def _curve(q_Q: np.ndarray, value: np.ndarray, error: np.ndarray | None, side: f
 
     def draw(axes: Any) -> None:
         axes.errorbar(q[order], y, yerr=bars, fmt="o-", color=COLOURS[0], markersize=3.5, capsize=2, linewidth=0.9)
-        _in_pi(axes.xaxis, side)
+        in_pi(axes.xaxis, side)
         axes.set_xlabel("q")
 
     return draw
@@ -148,7 +152,7 @@ def _finish(axes: Any, coloured: Any, corners: np.ndarray, *, inside: bool) -> N
         axes.set_xlim(lowest[0] - room[0], highest[0] + room[0])
         axes.set_ylim(lowest[1] - room[1], highest[1] + room[1])
     for axis in (axes.xaxis, axes.yaxis):
-        _in_pi(axis, float(np.ptp(axis.get_view_interval())))
+        in_pi(axis, float(np.ptp(axis.get_view_interval())))
     axes.set_xlabel("q₁")
     axes.set_ylabel("q₂", rotation=0)
     bar = axes.figure.colorbar(coloured, cax=axes.inset_axes((1.05, 0.0, 0.06, 1.0)))
@@ -162,7 +166,7 @@ def _colours() -> Any:
     return colormaps[COLOUR_MAP].resampled(LEVELS)
 
 
-def _in_pi(axis: Any, width: float) -> None:
+def in_pi(axis: Any, width: float) -> None:
     """Ticks at multiples of π, or of a simple part of it."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 

@@ -1,6 +1,7 @@
-"""energy.png, .svg and .pdf: how the energy of a run came down, with its error, the reference and the final value.
+"""The pictures that a run leaves in its folder, each as PNG, SVG and PDF.
 
-Reads metrics.jsonl and summary.json of a run folder and nothing else.
+energy: how the energy came down, with its error, the reference and the final value; of a trajectory against time, with
+``trajectory`` (how far it can be believed) and ``observables`` beside it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,28 @@ import numpy as np
 from nqs_hpc.inputs.reading import SETTINGS, data, parse_json
 from nqs_hpc.job.files import write
 from nqs_hpc.job.quantities import UNIT
-from nqs_hpc.report.figures import PRINT, logarithmic, need_matplotlib, saved, style
+from nqs_hpc.report.arrays import FILE, read
+from nqs_hpc.report.figures import PRINT, logarithmic, need_matplotlib, printed, saved, style
+from nqs_hpc.report.in_time import energy_sheet, observables_sheet, quality_sheet
 from nqs_hpc.report.series import Series, series
+from nqs_hpc.report.trajectory import trajectory
 
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
+
+
+def pictures(folder: Path) -> list[Path]:
+    """Draw all pictures of a run folder; the paths of the PNGs. Raises ValueError as `energy_png`."""
+    need_matplotlib()
+    found = trajectory(Path(folder))
+    if found is None:
+        return [energy_png(folder)]
+    known = read(Path(folder) / FILE) if (Path(folder) / FILE).exists() else []  # which this process has just written
+    sheets = [energy_sheet(found, Path(folder).resolve().name), quality_sheet(found), observables_sheet(found, known)]
+    drawn = [sheet for sheet in sheets if sheet.panels]
+    for sheet in drawn:
+        for name, picture in printed(sheet).items():
+            write(Path(folder) / f"{sheet.name}.{name}", picture)
+    return [Path(folder) / f"{sheet.name}.png" for sheet in drawn]
 
 
 def energy_png(folder: Path) -> Path:

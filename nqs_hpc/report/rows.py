@@ -17,8 +17,10 @@ from nqs_hpc.report.states import PointState, followers, judge
 from nqs_hpc.report.swept import Settings, swept
 from nqs_hpc.report.traces import Traces, in_batch, n_steps, step, step_seconds, traces
 from nqs_hpc.report.values import clean, count, number, section, text
-from nqs_hpc.types import Quantity
+from nqs_hpc.types import Progress, Quantity
 
+TIME = "time"  # the unit of the progress of a trajectory
+LONGEST_UNIT = 20  # characters
 VERDICTS = ("good", "doubtful", "bad", "not known")
 
 
@@ -32,6 +34,7 @@ class Row(NamedTuple):
     trust: str | None  # the verdict on its final energy: good, doubtful, bad; None where nobody judged it
     step: int | None
     n_steps: int | None
+    progress: Progress | None  # how far it is where that is not the number of its steps
     task: str  # what it computes: ground_state, …
     quantities: tuple[Quantity, ...]  # that it declares to be displayed
     values: Values  # of these and of what follows from them, by key
@@ -46,6 +49,11 @@ class Row(NamedTuple):
     job: str | None  # of Slurm
     command: str | None  # that makes it run again
     troubles: list[str]  # files of its folder that cannot be read
+
+    @property
+    def is_trajectory(self) -> bool:
+        """Whether its lines are of different times, and not of a state that comes closer to the one looked for."""
+        return self.progress is not None and self.progress.unit == TIME
 
     def get(self, key: str) -> float | None:
         """The value of one quantity; None where it is not known, or the run has no such quantity."""
@@ -62,6 +70,8 @@ class ReadPoint(NamedTuple):
 def flat(row: Row) -> dict[str, Any]:
     """A row with its values among its fields, as CSV and JSON have it; ``task`` where it is not the usual one."""
     fields = row._asdict()
+    if (progress := fields.pop("progress")) is not None:
+        fields |= {"progress": progress.done, "progress_total": progress.total, "progress_unit": progress.unit}
     task, values = fields.pop("task"), fields.pop("values")
     del fields["quantities"]
     values = {key: value for key, value in values.items() if key not in fields}  # no quantity takes a field's place
@@ -102,6 +112,9 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
     left = None
     if reached is not None and target is not None and per_step is not None and reached <= target:
         left = (target - reached) * per_step  # a target that lies behind: a run that is asked for fewer steps now
+    progress = _progress(found)
+    if progress is not None:
+        left = _left(found, progress)
     counts = verdict.state in ("running", "requeued", "queued")
     return Row(
         name=clean(found.place.name),
@@ -111,6 +124,7 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
         trust=_verdict(summary),
         step=reached,
         n_steps=target,
+        progress=progress,
         task=text(summary.get("task")) or TASK,
         quantities=quantities,
         values=values(summary, found.steps, quantities, n_sites),
@@ -126,6 +140,28 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
         command=text(point.command, 10**5) if point is not None else text(found.manifest.get("command"), 10**5),
         troubles=found.troubles,
     )
+
+
+def _progress(found: Traces) -> Progress | None:
+    """How far a run is in a unit of its own, by the newest line where that says it."""
+    told = section(found.summary, "progress")
+    unit = text(told.get("unit"), LONGEST_UNIT)
+    if unit is None:
+        return None
+    newest = number(found.steps[-1].get(unit)) if found.steps else None
+    done = number(told.get("done")) if newest is None else newest
+    return None if done is None else Progress(done, number(told.get("total")), unit)
+
+
+def _left(found: Traces, progress: Progress) -> float | None:
+    """Seconds until the end at the pace of the newest lines."""
+    lines = [(at, seconds) for line in found.steps
+             if (at := number(line.get(progress.unit))) is not None
+             and (seconds := number(line.get("seconds"))) is not None]  # fmt: skip
+    if progress.total is None or len(lines) < 2 or lines[-1][0] <= lines[0][0]:
+        return None
+    pace = sum(seconds for _, seconds in lines[1:]) / (lines[-1][0] - lines[0][0])
+    return number(max(0.0, progress.total - progress.done) * pace)
 
 
 def _verdict(summary: dict[str, Any]) -> str | None:

@@ -36,7 +36,7 @@ def columns(rows: list[Row]) -> list[Column]:
     """Who, how far, what: the columns of a status, without those that are empty in all ``rows``."""
     wanted = [
         Column("state", lambda row: row.state, "state", False),
-        Column("step", steps, "step"),
+        Column("step" if all(row.progress is None for row in rows) else "progress", steps, "step"),
         Column("energy", energy, "energy"),
         Column("trust", lambda row: row.trust or "", "trust", False),
         _value("V-score", "v_score", ".1e"),
@@ -55,6 +55,7 @@ def declared_columns(rows: list[Row]) -> list[Column]:
     titles: dict[str, Quantity] = {}
     for row in rows:
         usual = {one.key for one in GROUND_STATE} if row.task == TASK else {"energy", "r_hat", "acceptance"}
+        usual |= set() if row.progress is None else {row.progress.unit}
         for one in row.quantities:
             if one.key not in usual:
                 titles.setdefault(one.key, one)
@@ -104,7 +105,10 @@ def filled(given: list[Column], rows: list[Row]) -> list[Column]:
 
 
 def steps(row: Row) -> str:
-    """Steps made of steps asked for."""
+    """Steps made of steps asked for, or how far it is in its own unit: time 0.3/1."""
+    if row.progress is not None:
+        total = "?" if row.progress.total is None else f"{row.progress.total:.4g}"
+        return f"{row.progress.unit} {row.progress.done:.4g}/{total}"
     if row.step is None:
         return "" if row.n_steps is None else f"0/{row.n_steps}"
     return f"{row.step}/{'?' if row.n_steps is None else row.n_steps}"

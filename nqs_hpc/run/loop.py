@@ -81,7 +81,9 @@ def loop(
         if step == first + 1:
             manifest.first_step(folder, start | {"first_step": time.monotonic()})
         if time.monotonic() - last_summary > SUMMARY_SECONDS:
-            files.write_json(folder / "summary.json", about.summary(state, line, status="running", reason=""))
+            summary = about.summary(state, line, status="running", reason="")
+            about.save_results(folder, state, task.results(state), summary)
+            files.write_json(folder / "summary.json", summary)
             last_summary = time.monotonic()
 
     while outcome is None and not task.progress(state).is_complete:

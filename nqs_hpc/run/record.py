@@ -14,10 +14,12 @@ from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.signs import why_not_positive
 from nqs_hpc.config.symmetrize import told_sector, words_of_sector
+from nqs_hpc.job import observables_file
+from nqs_hpc.job.progress import STEPS
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
-from nqs_hpc.types import Progress, RunState
+from nqs_hpc.types import Progress, Result, RunState
 
 
 class Description:
@@ -81,6 +83,7 @@ class Description:
             "doubts": list(doubts),
             "warnings": self.warnings,
             "step": int(state.step),
+            **in_its_unit(task.progress(state)),
             "final": final,
             **task.summary(line or {}, self.reference),
             "quantities": [quantity._asdict() for quantity in task.shown],
@@ -92,6 +95,16 @@ class Description:
             "threads": self.threads,
             "seconds": self.seconds(),
         }
+
+    def save_results(self, folder: Path, state: RunState, results: Sequence[Result], summary: dict[str, Any]) -> None:
+        """Write observables.h5 of what was measured, where anything was; ``summary``: `summary` of the same state.
+
+        Raises OSError and lock.Lost. Rank 0 calls it.
+        """
+        if results:
+            n_samples, n_sites = summary.get("n_samples"), self.parts.lattice.n_sites
+            facts = {"n_samples": n_samples, "n_sites": n_sites, "step": int(state.step)}
+            observables_file.save(folder, results, facts)
 
     def headline(self, folder: Path, state: RunState, reason: str) -> str:
         """One line on what starts, from ``state``."""
@@ -108,6 +121,11 @@ class Description:
             f"{told_sector(self.config, parts.lattice)}, "
             f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step{chosen}, {where}"
         )
+
+
+def in_its_unit(progress: Progress) -> dict[str, Any]:
+    """How far a run is, where that is not the number of its steps: for `status` and `report`."""
+    return {} if progress.unit == STEPS else {"progress": progress._asdict()}
 
 
 def far(progress: Progress) -> str:

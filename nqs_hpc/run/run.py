@@ -18,7 +18,6 @@ from nqs_hpc.job import (
     lock,
     log,
     manifest,
-    observables_file,
     progress,
     slurm,
     tensorboard,
@@ -27,7 +26,7 @@ from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts.reference import short_line
-from nqs_hpc.report.plots import energy_png
+from nqs_hpc.report.plots import pictures
 from nqs_hpc.run.final import evaluated, finish, kept_final
 from nqs_hpc.run.loop import Outcome, loop
 from nqs_hpc.run.record import Description, config_text
@@ -153,17 +152,14 @@ def run(
         )
         if former is not None and not outcome.final:
             summary = kept_final(former, summary)
-        if outcome.results:
-            n_samples, step = summary.get("n_samples"), int(outcome.state.step)
-            facts = {"n_samples": n_samples, "n_sites": parts.lattice.n_sites, "step": step}
-            observables_file.save(folder, outcome.results, facts)
+        about.save_results(folder, outcome.state, outcome.results or task.results(outcome.state), summary)
         files.write_json(folder / "summary.json", summary)
         if outcome.final and code != lifecycle.DONE:
             files.remove(folder / "DONE")
         show.close()
         if last is not None:
             try:
-                energy_png(folder)
+                pictures(folder)
             except ValueError as error:  # no matplotlib here: the run does not need it
                 show.say(str(error))
         manifest.end(

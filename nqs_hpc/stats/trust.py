@@ -92,7 +92,7 @@ def accepted_per_sample(counts: dict[str, float], n_samples: int) -> float | Non
     return counts["accepted"] / n_samples if counts.get("proposed") else None
 
 
-def is_frozen(line: dict[str, Any]) -> bool:
+def is_frozen(line: Mapping[str, Any]) -> bool:
     """Whether the chains behind a line of metrics.jsonl, or behind a final evaluation, did not move."""
     moves = line.get("accepted_per_sample")
     return moves is not None and moves < FROZEN

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.integrators.tableau import Integrator
-from nqs_hpc.stats.trust import DOUBTFUL, Check, as_plain, reasons
+from nqs_hpc.stats.trust import DOUBTFUL, Check, as_plain, is_frozen, reasons
 from nqs_hpc.types import Ending
 
 # Above this part of the variance of H the network follows another Hamiltonian: the rate of the error is a tenth of the
@@ -17,7 +17,9 @@ FOLLOWS = 0.01
 # The fidelity with the exact state may be 1 - bound^2: a tenth of it is lost at this distance.
 FAR = 0.3
 DRIFT = 0.02  # of the distance to the energy of infinite temperature, that an energy which is conserved may change
+SPREAD = 2.0  # ratio of variances of H, beyond which they are not one: heavy tails alone change an estimate by less
 SIGMAS = 5.0
+ROUNDING = 1e-12  # of energies squared
 STILL = 0.9  # part of the variance of H that is left at the beginning, where the parameters of a start do not follow
 NOTHING = 1e-20  # variance of H, relative to 1 + E^2, that is rounding
 NOISE_OF_TOLERANCE = 0.5  # part of the tolerance that the noise of velocities may take
@@ -56,11 +58,7 @@ def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, 
             f"above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
             "larger ansatz, or more samples"
         )
-    if line["bound"] > limits.bound:
-        found["bound"] = (
-            f"{when}: the distance to the exact state may be {line['bound']:.2g}, a fidelity of "
-            f"{max(0.0, 1 - line['bound'] ** 2):.2f}"
-        )
+    found |= _of_bound(line, limits)
     if line["steps_error"] > limits.bound:
         found["steps"] = (
             f"{when}: the errors of the steps add up to {line['steps_error']:.2g}, a distance in Hilbert space: "
@@ -87,6 +85,44 @@ def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, 
     return found
 
 
+def said_of_projections(
+    line: Mapping[str, Any], limits: Limits, goal: float, iterations: int, *, n_cut: int
+) -> dict[str, str]:
+    """The same of projected evolution. ``goal``: the infidelity at which a search ends; ``n_cut``: how many ended after
+    ``iterations`` though they still gained.
+    """
+    found, when = _of_bound(line, limits), f"t={line['time']:.6g}"
+    if (line["r2"] or 0.0) > limits.r2:
+        found["r2"] = (
+            f"{when}: the network no longer follows the steps: a part r2={line['r2']:.2g} of the motion is lost in its "
+            f"projections, above {limits.r2:g}; from here on the trajectory need not be that of H: take a larger "
+            "ansatz, or more samples"
+        )
+    worst = max((line[name] or 0.0 for name in line if _is_of_substep(name)), default=0.0)
+    if n_cut:
+        found["cut"] = (
+            f"{when}: the search of a step ended after task.method.iterations={iterations} while it still gained, at "
+            f"an infidelity of {worst:.2g}: raise it, or lower task.integrator.dt"
+        )
+    elif worst > goal:
+        found["goal"] = (
+            f"{when}: the search of a step came no further than an infidelity of {worst:.2g}, above "
+            f"task.method.infidelity={goal:g}: that is what the ansatz, or this number of samples, allows"
+        )
+    return found
+
+
+def _is_of_substep(name: str) -> bool:
+    return name.removeprefix("infidelity_").isdigit()
+
+
+def _of_bound(line: Mapping[str, Any], limits: Limits) -> dict[str, str]:
+    if line["bound"] <= limits.bound:
+        return {}
+    lost = f"a fidelity of {max(0.0, 1 - line['bound'] ** 2):.2f}"
+    return {"bound": f"t={line['time']:.6g}: the distance to the exact state may be {line['bound']:.2g}, {lost}"}
+
+
 def concluded(
     lines: Sequence[Mapping[str, Any]], limits: Limits, *, t_end: float, is_real: bool, e_infinity: float
 ) -> Ending:
@@ -108,9 +144,10 @@ def checks(
     first, last = lines[0], lines[-1]
     worst = max(lines, key=lambda line: line["r2"] or 0.0)
     r2 = Check(worst["r2"], limits.r2)
-    if worst["r2"] > limits.r2:
-        since = next(line["time"] for line in lines if line["r2"] > limits.r2)
-        why = f"from t={since:.4g} on the network does not follow the equation of motion: r2 up to {worst['r2']:.2g}"
+    if (worst["r2"] or 0.0) > limits.r2:
+        since = next(line["time"] for line in lines if (line["r2"] or 0.0) > limits.r2)
+        what = "the equation of motion" if "infidelity" not in worst else "its steps"
+        why = f"from t={since:.4g} on the network does not follow {what}: r2 up to {worst['r2']:.2g}"
         r2 = r2._replace(verdict=DOUBTFUL, why=why)
     found = {"r2": r2}
     if is_real:
@@ -119,15 +156,26 @@ def checks(
             why = f"the distance to the exact state may be {last['bound']:.2g}"
             bound = bound._replace(verdict=DOUBTFUL, why=why)
         found["bound"] = bound
-    found["steps"] = Check(last["steps_error"], limits.bound)
-    if last["steps_error"] > limits.bound:
-        why = f"the errors of the steps add up to {last['steps_error']:.2g}: they are too long"
-        found["steps"] = found["steps"]._replace(verdict=DOUBTFUL, why=why)
+    if last.get("steps_error") is not None:  # that of a product expansion is not known
+        found["steps"] = Check(last["steps_error"], limits.bound)
+        if last["steps_error"] > limits.bound:
+            why = f"the errors of the steps add up to {last['steps_error']:.2g}: they are too long"
+            found["steps"] = found["steps"]._replace(verdict=DOUBTFUL, why=why)
     if last.get("scatter") is not None:
         found["scatter"] = Check(last["scatter"], limits.bound)
         if last["scatter"] > limits.bound:
             why = f"the noise of the velocities may have added a distance of {last['scatter']:.2g}: more samples"
             found["scatter"] = found["scatter"]._replace(verdict=DOUBTFUL, why=why)
+    found["samples"] = Check(None, None)
+    if any(is_frozen(line) and line["energy_variance"] <= ROUNDING * abs(line["energy"]) ** 2 for line in lines):
+        why = "all samples are of one state and the chains stand still, so nothing that happens elsewhere is seen"
+        found["samples"] = Check(None, None, DOUBTFUL, f"{why}: sampler.blur=0.3, or sampler.power below 2")
+    if last.get("energy_drift") is not None and first["energy_variance"] > 0:
+        ratio = last["energy_variance"] / first["energy_variance"]
+        found["variance"] = Check(ratio, SPREAD)
+        if not 1 / SPREAD < ratio < SPREAD:
+            why = f"the variance of H, which is conserved, is {ratio:.2g} of what it was"
+            found["variance"] = found["variance"]._replace(verdict=DOUBTFUL, why=why)
     if last.get("energy_drift") is not None:
         scale = max(abs(first["energy"] - e_infinity), math.sqrt(max(first["energy_variance"], 0.0)))
         errors = math.hypot(first["energy_error"] or 0.0, last["energy_error"] or 0.0)

@@ -17,10 +17,11 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqs_hpc.tasks.observing import name_of
-from nqs_hpc.types import Observable, Output, Quantity, Result
+from nqs_hpc.types import Observable, Output, Quantity, Result, Tree
 
 UNIT = "units of the couplings"
 UNIT_OF_TIME = "1 / units of the couplings"
+COLLAPSE = 0.25
 DIGITS = 12  # to which times of output are rounded, so that 3 times 0.1 is 0.3
 GROWING = ("times_G", "values_GD", "errors_GD")  # whose first axis follows t_end
 
@@ -35,8 +36,10 @@ class Course(NamedTuple):
     errors_GD: Array
     energy: Array  # at the beginning
     drift: Array  # of the energy from that
+    variance: Array  # Var(H) at the last line
     bound: Array  # on the distance in Hilbert space to the exact trajectory: the integral of sqrt(r^2 Var(H))
     rate: Array  # sqrt(r^2 Var(H)) at the last line
+    beginning: Tree  # the first parameters where an observable compares with them, else None
     integration: Array  # sum of the errors of all steps, beyond what noise makes of them
     scatter: Array  # sum of (noise dt)^2: the square of what the noise of the velocities may have added to the distance
 
@@ -64,7 +67,7 @@ def times_of_output(t_end: float, spacing: float) -> list[float]:
     return [round(k * spacing, DIGITS) for k in range(round(t_end / spacing) + 1)]
 
 
-def fresh(n_times: int, n_values: int) -> Course:
+def fresh(n_times: int, n_values: int, beginning: Tree = None) -> Course:
     return Course(
         time=jnp.float64(0),
         n_measured=jnp.int32(0),
@@ -75,6 +78,8 @@ def fresh(n_times: int, n_values: int) -> Course:
         bound=jnp.float64(0),
         rate=jnp.float64(0),
         drift=jnp.float64(0),
+        variance=jnp.float64(0),
+        beginning=beginning,
         integration=jnp.float64(0),
         scatter=jnp.float64(0),
     )
@@ -100,6 +105,7 @@ def strayed(
     return course._replace(
         energy=jnp.float64(begin),
         drift=jnp.float64(energy - begin),
+        variance=jnp.float64(variance),
         bound=jnp.float64(float(course.bound) + dt * (float(course.rate) + rate) / 2),
         rate=jnp.float64(rate),
         integration=jnp.float64(float(course.integration) + beyond),
@@ -107,10 +113,33 @@ def strayed(
     )
 
 
-def measured(course: Course, energy: tuple[float, float], results: Sequence[Result]) -> Course:
+def has_collapsed(course: Course, variance: float) -> bool:
+    """Whether a step from the last line led to where Var(H) is a small part of what it was.
+
+    In time it is constant, or changes as slowly as H; in imaginary time it decays by a finite rate. A step that is much
+    too long can end where psi is one basis state: there the norm that weighs its error vanishes.
+    """
+    return variance < COLLAPSE * float(course.variance)
+
+
+def drifted(course: Course, *, distance: float, energy: float, dt: float) -> Course:
+    """After a line of an evolution that knows what distance in Hilbert space each step loses."""
+    begin = energy if dt == 0 else float(course.energy)
+    return course._replace(
+        energy=jnp.float64(begin),
+        drift=jnp.float64(energy - begin),
+        bound=jnp.float64(float(course.bound) + distance),
+    )
+
+
+def measured(
+    course: Course, observables: Mapping[str, Observable], energy: tuple[float, float], results: Sequence[Result]
+) -> Course:
     """With what was found at a time of output: value and error of the energy, and the results of all observables."""
-    values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in results)])
-    errors = np.concatenate([[energy[1]], *(np.ravel(one.error) for one in results)])
+    by_name = {one.name: one for one in results}
+    ordered = [by_name[column.name] for column in columns(observables)[1:]]
+    values = np.concatenate([[energy[0]], *(np.ravel(one.value) for one in ordered)])
+    errors = np.concatenate([[energy[1]], *(np.ravel(one.error) for one in ordered)])
     row = int(course.n_measured)
     return course._replace(
         n_measured=jnp.int32(row + 1),
@@ -121,8 +150,10 @@ def measured(course: Course, energy: tuple[float, float], results: Sequence[Resu
 
 
 def series(course: Course, observables: Mapping[str, Observable]) -> tuple[Result, ...]:
-    """All that was measured so far, each with the times as its first axis."""
+    """All that was measured so far, each with the times as its first axis; () before the first time."""
     n = int(course.n_measured)
+    if n == 0:
+        return ()
     times_g = np.asarray(course.times_G)[:n]
 
     def one(column: Column) -> Result:

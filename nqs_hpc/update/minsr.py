@@ -43,7 +43,7 @@ def in_samples(
     solve_dtype: str = "float64",
 ) -> Projection:
     """The direction of minSR; with ``momentum`` that of SPRING, of the last one. ``filter`` takes X X^dagger as ``cut``
-    says in place of the shift (`update.spectral`).
+    says (`update.spectral`), with the shift.
 
     Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one.
     """
@@ -63,7 +63,8 @@ def in_samples(
                 terms = vectors.conj() * rhs[:, None]
                 return error_of_sums(jnp.sum(terms.reshape(-1, n, terms.shape[1]), axis=1))
 
-            y_A, info = filtered(kernel, rhs, cut, sigma if cut.chain_length else None)
+            cut_now = cut._replace(shift=value(diag_shift, step).astype(solve_dtype))
+            y_A, info = filtered(kernel, rhs, cut_now, sigma if cut.chain_length else None)
         else:
             solve = cholesky if solver == "cholesky" else pseudo_inverse
             y_A, info = solve(kernel, rhs, value(diag_shift, step).astype(solve_dtype), rcond)

@@ -32,7 +32,7 @@ class Cut(NamedTuple):
     """How eigenvalues are regularised; the same on all ranks."""
 
     relative: float | None = None  # r, of the largest eigenvalue; None: no smooth cut
-    shift: float = 0.0  # added to the eigenvalues, absolute
+    shift: float | Array = 0.0  # added to the eigenvalues, absolute; solvers put that of the step here
     signal_to_noise: float | None = None  # q; None: no cut by noise
     chain_length: int = 0  # of the samples, whose chains tell the noise; 0: exact sums, which have none
 

@@ -37,7 +37,7 @@ def in_parameters(
     solve_dtype: str = "float64",
 ) -> Projection:
     """d = (S + lambda)^-1 F with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg);
-    ``filter`` takes S as ``cut`` says in place of the shift (`update.spectral`), one more reduction where it asks for
+    ``filter`` takes S as ``cut`` says (`update.spectral`), with the shift; one more reduction where it asks for
     the noise.
 
     Reductions: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
@@ -71,7 +71,8 @@ def in_parameters(
                 def sigma(vectors_PP: Array) -> Array:
                     return noise_of_force(ansatz, form, params, samples, comm, eps_B, vectors_PP, cut.chain_length)
 
-                direction_P, info = filtered(s_PP, rhs_P, cut, sigma if cut.chain_length else None)
+                cut_now = cut._replace(shift=shift)
+                direction_P, info = filtered(s_PP, rhs_P, cut_now, sigma if cut.chain_length else None)
                 return Projected(direction_P.astype(form.dtype), force_P, info)
             solve = cholesky if solver == "cholesky" else pseudo_inverse
             direction_P, info = solve(s_PP, rhs_P, shift, rcond)

@@ -23,7 +23,7 @@ SYSTEM: dict[str, Any] = {
     "ansatz": {"name": "rbm", "dtype": "complex", "init_scale": 0.3},
     "sampler": {"name": "enumerate"},
 }
-ELSEWHERE = {"plaquette"}  # on no chain
+ELSEWHERE = {"plaquette", "loschmidt"}  # on no chain; of no single state
 CASES = {name.replace("-", "_"): one for name, one in cases("observable").items()}
 
 

@@ -15,7 +15,7 @@ from tests.mpi.test_restart import leaves
 pytestmark = pytest.mark.mpi
 QUENCH = (
     *("task=dynamics", "task.t_end=0.1", "task.spacing=0.05", "lattice.length=8", "hamiltonian.h=0.5"),
-    *("task.initial=plus_x", "ansatz=jastrow", "ansatz.dtype=complex", "observables=[magnetization]"),
+    *("task.initial=plus_x", "ansatz=jastrow", "ansatz.dtype=complex", "observables=[magnetization,loschmidt]"),
     *("sampler.n_chains=32", "sampler.n_samples=256", "sampler.warmup=5", "checkpoint.every_seconds=1e-6"),
 )
 HEUN = ("task.integrator=heun", "task.integrator.dt=0.01")
@@ -38,7 +38,7 @@ def same_end(ours, theirs):
     one, other = (leaves(max((folder / "checkpoints").glob("step_*.h5"))) for folder in (ours, theirs))
     assert one.keys() == other.keys() and all(one[name].tobytes() == other[name].tobytes() for name in one)
     with h5py.File(ours / "observables.h5") as a, h5py.File(theirs / "observables.h5") as b:
-        for name in ("energy", "magnetization/m2"):
+        for name in ("energy", "magnetization/m2", "loschmidt/echo"):
             assert a[f"{name}/mean/value"][()].tobytes() == b[f"{name}/mean/value"][()].tobytes()
             assert a[f"{name}/axes/time"][()].tolist() == [0.0, 0.05, 0.1]
 
@@ -56,6 +56,8 @@ def test_the_same_trajectory_on_1_2_and_4_ranks(tmp_path):
             assert ours["acceptance"] == theirs["acceptance"]  # the chains themselves
             for key in ("energy", "r2", "bound", "noise"):
                 assert ours[key] == pytest.approx(theirs[key], rel=1e-8, abs=1e-9)  # r2 at time 0 is rounding
+            echo = "observables.loschmidt.echo"
+            assert echo not in theirs or ours[echo] == pytest.approx(theirs[echo], rel=1e-8)
     starts = json.loads((tmp_path / "elastic" / "manifest.json").read_text())["starts"]
     assert [start["n_ranks"] for start in starts] == [2, 4]
 

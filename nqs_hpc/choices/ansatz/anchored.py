@@ -61,6 +61,9 @@ class Anchored(Ansatz):
         a_N = self._fields(lattice, basis)
         return own[np.array([_is_one(character(a_N, perm, 1, _whole(basis.hilbert))) for perm in own])]
 
+    def has_fields(self, *, complex_: bool) -> bool:
+        return self.net.has_fields(complex_=complex_)
+
     def is_even(self) -> bool:
         return False
 

@@ -61,6 +61,11 @@ class Ansatz:
         """Whether the shapes of its parameters depend on the size of the lattice, so that they fit no other size."""
         return False
 
+    def has_fields(self, *, complex_: bool) -> bool:
+        """Whether its parameters hold a field a_i s_i of each site, complex or real (`types.Ansatz.shifted`)."""
+        del complex_
+        return False
+
     def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
         """What would be valid in place of the product state of these fields (`types.Ansatz.product_state`), where the
         network cannot be that; empty where it can.

@@ -25,6 +25,9 @@ class Jastrow(Ansatz):
     def row_size(self) -> int:
         return 1 if self.dtype == "real" else 2
 
+    def has_fields(self, *, complex_: bool) -> bool:
+        return complex_ == (self.dtype == "complex")
+
     def is_of_one_size(self) -> bool:
         return True
 

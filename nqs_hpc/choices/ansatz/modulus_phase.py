@@ -50,6 +50,9 @@ class ModulusPhase(Ansatz):
     def is_even(self) -> bool:
         return self.modulus.is_even() and self.phase.is_even()
 
+    def has_fields(self, *, complex_: bool) -> bool:
+        return complex_ and self.modulus.has_fields(complex_=False) and self.phase.has_fields(complex_=False)
+
     def is_of_one_size(self) -> bool:
         return self.modulus.is_of_one_size() or self.phase.is_of_one_size()
 

@@ -42,6 +42,9 @@ class Rbm(Ansatz):
     def is_even(self) -> bool:
         return not self.bias
 
+    def has_fields(self, *, complex_: bool) -> bool:
+        return self.bias and complex_ == (self.dtype == "complex")
+
     def is_of_one_size(self) -> bool:
         return True
 

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
-
-if TYPE_CHECKING:
-    from nqs_hpc.integrators.tableau import Integrator as Functions
 
 
 @dataclass(frozen=True)
 class Integrator:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it
+    method: ClassVar[str] = "tvmc"  # the task.method whose parameters it moves in time
 
     def check(self, key: str, t_end: float) -> None:
         """Raise InputError where it does not fit an evolution until ``t_end``; ``key``: of the integrator."""
 
-    def make(self) -> Functions:
+    def is_real(self) -> bool:
+        """Whether a real wave function stays real in imaginary time."""
+        return True
+
+    def make(self) -> Any:
+        """What the method takes: an `integrators.tableau.Integrator`, or an `integrators.product.Product`."""
         raise NotImplementedError
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 class Observable:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
+    of_trajectories: ClassVar[bool] = False  # whether it compares the state of a trajectory with its first one
     place: ClassVar[str] = "observables.LABEL"  # where a choice stands
 
     of_state: ClassVar[bool] = True  # whether it is of the wave function, and not of the network that represents it

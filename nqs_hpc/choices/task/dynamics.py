@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.choices import choice, names
 from nqs_hpc.choices import initial as starts
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.integrator.base import Integrator
 from nqs_hpc.choices.keys import Auto, inner, key
+from nqs_hpc.choices.method.base import Method
 from nqs_hpc.choices.optimizer.base import Optimizer
-from nqs_hpc.choices.task import _ramp
+from nqs_hpc.choices.task import _kick, _ramp
+from nqs_hpc.choices.task._kick import Kick, check_kick, kicked
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks, ramps
 from nqs_hpc.inputs.checks import bad
@@ -38,11 +41,21 @@ MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spaci
 CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-12, 1e-6
 
 
+def default_integrator(method: str) -> str:
+    default: str = choice("method", method).integrator
+    return default
+
+
+def _integrators_of(method: str) -> list[str]:
+    return [name for name in names("integrator") if choice("integrator", name).method == method]
+
+
 @dataclass(frozen=True)
 class Dynamics(Task):
     prefix: ClassVar[str] = "dynamics-"
     optimizes: ClassVar[bool] = False
     measures: ClassVar[bool] = True
+    has_beginning: ClassVar[bool] = True
     time: Literal["real", "imaginary"] = key(checks.choice("real", "imaginary"), "exp(-i H t), or exp(-H t)")
     t_end: float = key(
         checks.positive,
@@ -66,17 +79,33 @@ class Dynamics(Task):
         checks.positive,
         "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
     )
+    kick: Kick | None = key(
+        _kick.check,
+        "psi(0) is multiplied by exp(-i strength s_site) at the start: the spins then show the response to sigma^z of "
+        "that site",
+        physics="given",
+    )
+    method: Method = inner(
+        "method",
+        "task.method",
+        "tvmc (the time-dependent variational principle) or ptvmc (projections of each step); its keys below: "
+        "task.method.infidelity",
+    )
     integrator: Integrator = inner(
         "integrator",
         "task.integrator",
-        "euler, heun, rk4 (of one dt), rk23 (adaptive); its keys below: task.integrator.dt",
+        "euler, heun, rk4 (of one dt), rk23 (adaptive); of task.method=ptvmc lpe, slpe; its keys below: "
+        "task.integrator.dt",
+        default=("method", default_integrator),
     )
     cut: float | Auto | None = key(
         checks.optional(checks.either("auto", checks.number(above=0, below=1))),
         "eigenvalues of the quantum geometric tensor below this part of the largest are smoothly left out; "
         f"auto: {CUT_OF_SUMS:g} of exact sums, {CUT_OF_SAMPLES:g} of samples; null: none",
     )
-    diag_shift: float = key(checks.number(least=0), "added to the eigenvalues, absolute")
+    diag_shift: float = key(
+        checks.number(least=0), "added to the eigenvalues, absolute; with task.method=ptvmc, which adapts it, the least"
+    )
     signal_to_noise: float | None = key(
         checks.optional(checks.positive),
         "directions whose force is below so many of its errors are smoothly left out (Schmitt & Heyl 2020); null: none",
@@ -97,6 +126,8 @@ class Dynamics(Task):
         if self.time == "real" and context.ansatz.row_size() == 1:
             why = "a positive or signed wave function cannot evolve in real time"
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.kick is not None:
+            check_kick(self.kick, context)
         if self.initial is not None:
             self._check_start(self.initial, context)
         n = self.t_end / self.spacing
@@ -104,6 +135,13 @@ class Dynamics(Task):
             raise bad("task.t_end", self.t_end, f"a multiple of task.spacing={self.spacing:g}")
         if n > MOST_TIMES:
             raise bad("task.spacing", self.spacing, f"at least {self.t_end / MOST_TIMES:g}: {MOST_TIMES} times at most")
+        if self.integrator.method != self.method.name:
+            *others, last = _integrators_of(self.method.name)
+            valid = f"{', '.join(others)} or {last} with task.method={self.method.name}"
+            raise bad("task.integrator", self.integrator.name, valid)
+        if context.ansatz.row_size() == 1 and not self.integrator.is_real():
+            why = "factors of higher orders are complex, and this wave function is not"
+            raise bad("task.integrator.order", getattr(self.integrator, "order", None), f"1: {why}")
         for label, one in context.observables.items() if self.ramp is not None else ():
             if one.of_hamiltonian:
                 valid = "another one: with task.ramp the Hamiltonian that it is made from changes"
@@ -188,7 +226,9 @@ class Dynamics(Task):
         return "auto"
 
     def projection(self, pieces: Pieces) -> Projection:
-        """The projection of velocities, and of the inner steps of other methods."""
+        """The projection of velocities, and of the inner steps of other methods, which may adapt the shift: they give
+        it in place of the number of a step.
+        """
         from nqs_hpc.update.minsr import in_samples
         from nqs_hpc.update.spectral import Cut
         from nqs_hpc.update.sr import in_parameters
@@ -198,8 +238,8 @@ class Dynamics(Task):
         relative = (CUT_OF_SUMS if is_exact else CUT_OF_SAMPLES) if self.cut == "auto" else self.cut
         length = pieces.sampler.chain_length if self.signal_to_noise is not None else 0
         options: dict[str, Any] = {
-            "diag_shift": lambda step: self.diag_shift,
-            "cut": Cut(relative, self.diag_shift, self.signal_to_noise, length),
+            "diag_shift": lambda given: given if self.method.adapts else self.diag_shift,
+            "cut": Cut(relative, signal_to_noise=self.signal_to_noise, chain_length=length),
             "chunk": pieces.chunk,
             "blocks": pieces.blocks or 1,
             "solve_dtype": pieces.solve_dtype,
@@ -210,19 +250,18 @@ class Dynamics(Task):
         return in_parameters(ansatz, comm, solver=solver, **options)
 
     def make(self, pieces: Pieces) -> Functions:
-        from nqs_hpc.tasks.dynamics import dynamics
         from nqs_hpc.tasks.straying import Limits
 
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
             begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
-        return dynamics(
-            pieces.ansatz,
-            pieces.operator,
-            pieces.sampler,
+        if self.kick is not None:
+            begin["kick"] = kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites)
+        return self.method.make(
+            pieces,
             self.projection(pieces),
-            pieces.comm,
-            integrator=self.integrator.make(),
+            integrator=self.integrator,
+            least_shift=self.diag_shift,
             is_real=self.time == "real",
             t_end=self.t_end,
             spacing=self.spacing,
