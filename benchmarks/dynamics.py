@@ -51,7 +51,7 @@ RING = "experiment=quench_ring_10"
 SYMMETRIC = f"{RING} ansatz=rbm_symm ansatz.alpha=6 ansatz.dtype=complex task.integrator.tolerance=1e-5 task.cut=1e-12"
 SAMPLED = f"{RING} sampler=metropolis sampler.n_samples=4096 task.integrator=heun"
 BIAS = "experiment=bias_ring_8"
-PROJECTED = f"{BIAS} task.method=ptvmc task.initial_bias=3.0"
+PROJECTED = f"{BIAS} task.method=ptvmc task.initial_bias=3"
 GROUND = (
     "lattice=square lattice.length=4 hamiltonian=ising hamiltonian.h=6.08876 ansatz=rbm_symm ansatz.alpha=4 "
     "ansatz.dtype=complex sampler=enumerate optimizer=sr task.n_steps=300"
@@ -69,13 +69,13 @@ JOBS = {
         Case("experiment=ramp_square_4x4 task.initial=null init_from=START", "sx", 2.0, most=2e-3, start=GROUND),
     ],
     "bias": [
-        Case(f"{BIAS} sampler=enumerate", "mz", 1.2, most=0.015),
-        Case(BIAS, "mz", 1.2, most=0.03),
-        Case(f"{BIAS} sampler.blur=null", "mz", 1.2, least=0.3),
-        Case(f"{BIAS} sampler.blur=null sampler.power=1", "mz", 1.2, least=0.3),
-        Case(f"{BIAS} sampler.blur=null sampler.power=0.5", "mz", 1.2, most=0.03),
-        Case(PROJECTED, "mz", 1.2, most=0.06),
-        Case(f"{PROJECTED} sampler.blur=null", "mz", 1.2, least=0.1),
+        Case(f"{BIAS} sampler=enumerate", "mz.m", 1.2, most=0.015),
+        Case(BIAS, "mz.m", 1.2, most=0.03),
+        Case(f"{BIAS} sampler.blur=null", "mz.m", 1.2, least=0.3),
+        Case(f"{BIAS} sampler.blur=null sampler.power=1", "mz.m", 1.2, least=0.3),
+        Case(f"{BIAS} sampler.blur=null sampler.power=0.5", "mz.m", 1.2, most=0.03),
+        Case(PROJECTED, "mz.m", 1.2, most=0.06),
+        Case(f"{PROJECTED} sampler.blur=null", "mz.m", 1.2, least=0.1),
     ],
 }
 LARGE = "experiment=ramp_square_20x20 task.integrator.dt=0.02 task.t_end=0.1"

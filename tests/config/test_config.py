@@ -88,7 +88,7 @@ def test_every_choice_composes(group, tmp_path, tmp_path_factory):
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_every_experiment_composes(name):
     config = one(f"experiment={name}")
-    assert config.experiment == name and run_name(config).startswith(f"{name}-")
+    assert config.experiment == name and run_name(config).startswith(f"{config.task.prefix}{name}-")
     more = -1 if config.sampler.name == "enumerate" else 2  # of exact sums there are not many more
     other = config.lattice.extent[0] + more
     assert one(f"experiment={name}", f"lattice.length={other}", "seed=7").lattice.extent[0] == other
