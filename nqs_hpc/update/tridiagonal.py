@@ -108,7 +108,8 @@ def _sum_of_solutions(diagonal: Any, beside: Any, u: Any, fractions: list[tuple[
 def _array(view: View) -> Any:
     """A vector of XLA's, in place."""
     memory = (ctypes.c_char * (view.shape[0] * foreign.SIZES[view.dtype])).from_address(view.address)
-    return np.frombuffer(memory, np.dtype(view.dtype))
+    raw: Any = memory
+    return np.frombuffer(raw, view.dtype)
 
 
 def _at(array: Any) -> int:

@@ -39,8 +39,8 @@ MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spaci
 # r of the smooth cut. In exact sums eigenvalues are known to rounding; those of N samples only where they are not
 # far below 1 / N of the largest.
 CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-14, 1e-6
-# In a start along z pairs of flips have the weight exp(-4 bias) beside single ones: they are what comes next, and blurred
-# samples know them.
+# In a start along z pairs of flips have the weight exp(-4 bias) beside single ones: they are what comes next, and
+# blurred samples know them.
 BELOW_PAIRS = 0.05
 
 
