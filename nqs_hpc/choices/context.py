@@ -33,3 +33,4 @@ class Context(NamedTuple):
     memory_gib: float
     solve_dtype: Float
     observables: Mapping[str, Observable]  # resolved, where a task asks
+    network_dtype: Float = "float64"

@@ -78,7 +78,7 @@ def resolved(given: Observables, context: Context, task: Task) -> Observables:
             KEY, [label for label, _ in given.entries], f"nothing with task={task.name}, which measures no observables"
         )
     if given.every is not None and not (given.entries and task.optimizes):
-        why = "nothing is measured" if task.optimizes else f"task={task.name} measures in every step"
+        why = "nothing is measured" if task.optimizes else f"task={task.name} measures {task.when_measured}"
         raise bad(f"{KEY}.{EVERY}", given.every, f"null: {why}")
     for label, one in given.entries:
         if one.of_trajectories and not task.has_beginning:

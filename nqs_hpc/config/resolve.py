@@ -57,6 +57,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
         n_ranks=n_ranks,
         memory_gib=config.memory_gib,
         solve_dtype=config.precision.solve,
+        network_dtype=config.precision.network,
         observables={},
     )
     sampler = config.sampler.resolved(context)

@@ -14,6 +14,8 @@ from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
 from nqs_hpc.run.loop import Outcome
 from nqs_hpc.run.record import Description
+from nqs_hpc.run.reference import exact_curves
+from nqs_hpc.types import Ending
 
 
 def finish(
@@ -38,11 +40,17 @@ def finish(
         return not verdict.stop
 
     say = show.say if show is not None else lambda line: None
+    config = about.config
     found = parts.task.finish(state, go_on, say)
     if found is None:
         return outcome._replace(status="stopped", reason=f"{verdict.reason}, during the final evaluation")
     judge = found
-    ending = files.on_root(world, lambda: judge(log.read(folder / "metrics.jsonl"), about.reference))
+
+    def judged() -> Ending:
+        known = about.reference if config.task.course() is None else exact_curves(config, folder)
+        return judge(log.read(folder / "metrics.jsonl"), known)
+
+    ending = files.on_root(world, judged)
     for warning in ending.warnings:
         about.warnings.append(warning)
         say(warning)

@@ -19,7 +19,7 @@ from nqs_hpc.tasks import trajectory
 from nqs_hpc.tasks.beginning import compared, comparing, unresolved
 from nqs_hpc.tasks.lines import energy_summary
 from nqs_hpc.tasks.observing import Tally, observing
-from nqs_hpc.tasks.straying import Limits, concluded
+from nqs_hpc.tasks.straying import Limits, concluded, from_exact
 from nqs_hpc.tasks.told import quantities
 from nqs_hpc.tasks.trajectory import Course, times_of_output
 from nqs_hpc.types import Ansatz, Batch, Ending, Observable, Progress, Quantity, Result, Sampler, Samples, Tree
@@ -130,7 +130,8 @@ def evolving(
         results = trajectory.series(course, observables)
 
         def ending(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
-            found = concluded(lines, limits, t_end=t_end, is_real=is_real, e_infinity=e_infinity)
+            against = {} if reference is None else from_exact(results, reference)
+            found = concluded(lines, limits, against, t_end=t_end, is_real=is_real, e_infinity=e_infinity)
             line = found.line | {"observables": trajectory.newest(course, observables)}
             return found._replace(line=line, results=results)
 

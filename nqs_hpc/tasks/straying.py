@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.integrators.tableau import Integrator
-from nqs_hpc.stats.trust import DOUBTFUL, Check, as_plain, is_frozen, reasons
-from nqs_hpc.types import Ending
+from nqs_hpc.stats.trust import BAD, DOUBTFUL, Check, as_plain, is_frozen, reasons
+from nqs_hpc.types import Ending, Result
 
 # Above this part of the variance of H the network follows another Hamiltonian: the rate of the error is a tenth of the
 # speed of the state itself.
@@ -17,6 +17,7 @@ FOLLOWS = 0.01
 # The fidelity with the exact state may be 1 - bound^2: a tenth of it is lost at this distance.
 FAR = 0.3
 DRIFT = 0.02  # of the distance to the energy of infinite temperature, that an energy which is conserved may change
+APART = 0.05  # from exact values, as parts of the largest: what one sees in a plot
 SPREAD = 2.0  # ratio of variances of H, beyond which they are not one: heavy tails alone change an estimate by less
 SIGMAS = 5.0
 ROUNDING = 1e-12  # of energies squared
@@ -36,7 +37,8 @@ class Limits(NamedTuple):
 def why_still(line: Mapping[str, Any]) -> str:
     """Why hardly anything will come of a start, from its line of metrics.jsonl; empty where something will."""
     if line["energy_variance"] <= NOTHING * (1 + line["energy"] ** 2):
-        return "the start is an eigenstate of H as it is here, and stays as it is while H does"
+        seen = "" if line["noise"] is None else ", as far as its samples show"
+        return f"the start is an eigenstate of H as it is here{seen}, and stays as it is while H does"
     if line["r2"] < STILL:
         return ""
     return (
@@ -123,12 +125,42 @@ def _of_bound(line: Mapping[str, Any], limits: Limits) -> dict[str, str]:
     return {"bound": f"t={line['time']:.6g}: the distance to the exact state may be {line['bound']:.2g}, {lost}"}
 
 
+def from_exact(results: Sequence[Result], exact: Mapping[str, Any]) -> dict[str, Check]:
+    """Whether the numbers that were measured are those of the exact trajectory (`parts.reference_in_time`), beyond
+    their errors and as parts of the largest value that each ever has.
+    """
+    worst, where = 0.0, ""
+    for one in results:
+        curve = exact["energy"] if one.name == "energy" else exact["observables"].get(one.name)
+        if curve is None or one.value.ndim != 1 or not len(one.value):
+            continue
+        known = dict(zip(exact["times"], curve, strict=True))
+        times = dict(one.output.axes)["time"].tolist()
+        scale = max((abs(value) for value in curve if value is not None), default=0.0)
+        for time, value, error in zip(times, one.value.tolist(), one.error.tolist(), strict=True):
+            if (expected := known.get(time)) is None or not scale:
+                continue
+            beyond = (abs(value - expected) - SIGMAS * (error if math.isfinite(error) else 0.0)) / scale
+            beyond = beyond if math.isfinite(beyond) else math.inf
+            if beyond > worst:
+                worst, where = beyond, f"{one.name} at t={time:.4g} is {value:.4g}, and {expected:.4g} exactly"
+    if not worst > APART:
+        return {"exact": Check(worst, APART)}
+    return {"exact": Check(worst, APART, BAD, where)}
+
+
 def concluded(
-    lines: Sequence[Mapping[str, Any]], limits: Limits, *, t_end: float, is_real: bool, e_infinity: float
+    lines: Sequence[Mapping[str, Any]],
+    limits: Limits,
+    against: Mapping[str, Check],
+    *,
+    t_end: float,
+    is_real: bool,
+    e_infinity: float,
 ) -> Ending:
-    """What a trajectory came to, from all its lines."""
+    """What a trajectory came to, from all its lines. ``against``: checks against what is known otherwise."""
     last = dict(lines[-1])
-    found = checks(lines, limits, t_end=t_end, is_real=is_real, e_infinity=e_infinity)
+    found = dict(against) | checks(lines, limits, t_end=t_end, is_real=is_real, e_infinity=e_infinity)
     last["trust"] = as_plain(found)
     said = f"t={last['time']:.6g}, energy {with_error(last['energy'], last['energy_error'])}"
     doubts = tuple(reasons(found))

@@ -61,6 +61,7 @@ EXTRA = {
     "pauli": [TFIM[1]],
     "evaluate": ["task.run=RUN", "observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z1]"],
     "excited_state": ["task.below=RUN", "ansatz.dtype=complex"],
+    "dynamics": ["ansatz.dtype=complex"],
     "enumerate": ["lattice.length=10"],
     "autoregressive": ["ansatz=masked_dense"],
     "flax": ["ansatz.module=package.module:Network"],

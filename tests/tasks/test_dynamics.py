@@ -19,7 +19,8 @@ from nqs_hpc.sampler.moves import flip
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.tasks.dynamics import dynamics
-from nqs_hpc.tasks.straying import Limits
+from nqs_hpc.tasks.straying import Limits, from_exact
+from nqs_hpc.types import Output, Result
 from nqs_hpc.update.minsr import in_samples
 from nqs_hpc.update.spectral import Cut
 from nqs_hpc.update.sr import in_parameters
@@ -290,3 +291,18 @@ def test_it_ends_where_the_bound_is_passed():
     assert lines[-1]["bound"] > 0.2 >= lines[-2]["bound"] and lines[-1]["time"] < 2.0
     ending = task.finish(state, lambda: True, print)(lines, None)
     assert ending.status == "doubtful" and any("task.stop_at_error" in doubt for doubt in ending.doubts)
+
+
+def test_numbers_are_compared_with_the_exact_trajectory_where_it_is_known():
+    """5 % of the largest value beyond five errors; arrays, unknown names and other times are left out."""
+
+    def curve(name, value, error):
+        times = np.array([0.0, 0.1, 0.2])
+        return Result(name, np.array(value), np.array(error), Output(shape=(3,), axes=(("time", times),)))
+
+    exact = {"times": [0.0, 0.2], "energy": [-6.0, -6.0], "observables": {"m": [1.0, 0.5]}, "left_out": None}
+    good = [curve("energy", [-6.0, 0.0, -6.2], [0.0, 0.0, 0.0]), curve("m", [1.0, 9.0, 0.7], [0.0, 0.0, 0.05])]
+    assert from_exact([*good, curve("other", [7.0] * 3, [0.0] * 3)], exact)["exact"].verdict == "good"
+    for bad in (curve("m", [1.0, 0.7, 0.56], [0.0] * 3), curve("m", [1.0, 0.7, np.nan], [0.0] * 3)):
+        found = from_exact([good[0], bad], exact)["exact"]
+        assert found.verdict == "bad" and found.why.startswith("m at t=0.2 is ")

@@ -39,6 +39,7 @@ class Task:
     prefix: ClassVar[str] = ""  # of the name of its runs
     optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
     measures: ClassVar[bool] = False  # whether it measures observables
+    when_measured: ClassVar[str] = "in every step"  # where it does and optimizes nothing
     has_beginning: ClassVar[bool] = False  # whether its states can be compared with the first one of a trajectory
     source_key: ClassVar[str | None] = None  # which names a run whose system and wave function it takes over
 

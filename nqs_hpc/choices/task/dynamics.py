@@ -58,6 +58,7 @@ class Dynamics(Task):
     prefix: ClassVar[str] = "dynamics-"
     optimizes: ClassVar[bool] = False
     measures: ClassVar[bool] = True
+    when_measured: ClassVar[str] = "at the multiples of task.spacing"
     has_beginning: ClassVar[bool] = True
     time: Literal["real", "imaginary"] = key(checks.choice("real", "imaginary"), "exp(-i H t), or exp(-H t)")
     t_end: float = key(
@@ -129,6 +130,10 @@ class Dynamics(Task):
         if self.time == "real" and context.ansatz.row_size() == 1:
             why = "a positive or signed wave function cannot evolve in real time"
             raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        for name, dtype in (("network", context.network_dtype), ("solve", context.solve_dtype)):
+            if dtype != "float64":
+                why = "steps in time are too short beside the parameters for single precision"
+                raise bad(f"precision.{name}", dtype, f"float64 with task=dynamics: {why}")
         if self.kick is not None:
             check_kick(self.kick, context)
         if self.initial is not None:
