@@ -231,7 +231,7 @@ def projected(
         distance = float(np.sum(np.sqrt(np.maximum(np.asarray(kept.values_S), 0.0)))) if dt else 0.0
         r2 = (distance / (dt * length_S)) ** 2 / variance if dt and variance > 0 else None
         energy = float(np.real(batch.estimate.mean))
-        course = trajectory.drifted(kept.course, distance=distance, energy=energy, dt=dt)
+        course = trajectory.drifted(kept.course, distance=distance, energy=energy, variance=variance, dt=dt)
         found = common.measured(course, state.chains, int(state.step), state.params, samples, counts, batch)
         beside = state.chains[BESIDE]
         if functions.adapt is not None:

@@ -122,13 +122,14 @@ def has_collapsed(course: Course, variance: float) -> bool:
     return variance < COLLAPSE * float(course.variance)
 
 
-def drifted(course: Course, *, distance: float, energy: float, dt: float) -> Course:
+def drifted(course: Course, *, distance: float, energy: float, variance: float, dt: float) -> Course:
     """After a line of an evolution that knows what distance in Hilbert space each step loses."""
     begin = energy if dt == 0 else float(course.energy)
     return course._replace(
         energy=jnp.float64(begin),
         drift=jnp.float64(energy - begin),
         bound=jnp.float64(float(course.bound) + distance),
+        variance=jnp.float64(variance),
     )
 
 

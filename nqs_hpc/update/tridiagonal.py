@@ -30,7 +30,7 @@ LEAST = 1e-8  # cut, where there is one
 BLOCK = 64  # columns that LAPACK reflects at a time, at most
 
 
-def filtered_solution(matrix: Array, rhs: Array, relative: float, shift: float) -> tuple[Array, Array]:
+def filtered_solution(matrix: Array, rhs: Array, relative: float, shift: float | Array) -> tuple[Array, Array]:
     """g(S) rhs of a Hermitian matrix (n, n), whose upper triangle counts, with c = ``relative`` * the largest
     eigenvalue, and the eigenvalues (n,), ascending; both NaN where they are not finite, the first 0 where S has no
     eigenvalue above 0. ``relative`` 0: 1 / (s + shift).
@@ -108,7 +108,8 @@ def _sum_of_solutions(diagonal: Any, beside: Any, u: Any, fractions: list[tuple[
 def _array(view: View) -> Any:
     """A vector of XLA's, in place."""
     memory = (ctypes.c_char * (view.shape[0] * foreign.SIZES[view.dtype])).from_address(view.address)
-    return np.frombuffer(memory, view.dtype)
+    raw: Any = memory
+    return np.frombuffer(raw, view.dtype)
 
 
 def _at(array: Any) -> int:

@@ -38,7 +38,10 @@ BLUR = 0.3
 MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spacing
 # r of the smooth cut. In exact sums eigenvalues are known to rounding; those of N samples only where they are not
 # far below 1 / N of the largest.
-CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-12, 1e-6
+CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-14, 1e-6
+# In a start along z pairs of flips have the weight exp(-4 bias) beside single ones: they are what comes next, and
+# blurred samples know them.
+BELOW_PAIRS = 0.05
 
 
 def default_integrator(method: str) -> str:
@@ -101,7 +104,7 @@ class Dynamics(Task):
     cut: float | Auto | None = key(
         checks.optional(checks.either("auto", checks.number(above=0, below=1))),
         "eigenvalues of the quantum geometric tensor below this part of the largest are smoothly left out; "
-        f"auto: {CUT_OF_SUMS:g} of exact sums, {CUT_OF_SAMPLES:g} of samples; null: none",
+        f"auto: {CUT_OF_SUMS:g} of exact sums, {CUT_OF_SAMPLES:g} of samples, less in a start along z; null: none",
     )
     diag_shift: float = key(
         checks.number(least=0), "added to the eigenvalues, absolute; with task.method=ptvmc, which adapts it, the least"
@@ -225,6 +228,14 @@ class Dynamics(Task):
     def asked_blocks(self) -> str:
         return "auto"
 
+    def _auto_cut(self, pieces: Pieces) -> float:
+        if pieces.sampler.chain_length == 0:
+            return CUT_OF_SUMS
+        if self.initial is None:
+            return CUT_OF_SAMPLES
+        a_N = starts.fields("task.initial", self.initial, self.initial_bias, pieces.lattice, pieces.basis)
+        return float(min(CUT_OF_SAMPLES, BELOW_PAIRS * np.exp(-4.0 * np.abs(np.real(a_N)).max())))
+
     def projection(self, pieces: Pieces) -> Projection:
         """The projection of velocities, and of the inner steps of other methods, which may adapt the shift: they give
         it in place of the number of a step.
@@ -234,8 +245,7 @@ class Dynamics(Task):
         from nqs_hpc.update.sr import in_parameters
 
         ansatz, comm = pieces.ansatz, pieces.comm
-        is_exact = pieces.sampler.chain_length == 0
-        relative = (CUT_OF_SUMS if is_exact else CUT_OF_SAMPLES) if self.cut == "auto" else self.cut
+        relative = self._auto_cut(pieces) if self.cut == "auto" else self.cut
         length = pieces.sampler.chain_length if self.signal_to_noise is not None else 0
         options: dict[str, Any] = {
             "diag_shift": lambda given: given if self.method.adapts else self.diag_shift,
