@@ -51,7 +51,7 @@ RING = "experiment=quench_ring_10"
 SYMMETRIC = f"{RING} ansatz=rbm_symm ansatz.alpha=6 ansatz.dtype=complex task.integrator.tolerance=1e-5 task.cut=1e-12"
 SAMPLED = f"{RING} sampler=metropolis sampler.n_samples=4096 task.integrator=heun"
 BIAS = "experiment=bias_ring_8"
-PROJECTED = f"{BIAS} task.method=ptvmc task.initial_bias=3"
+PROJECTED = "experiment=bias_ring_8_projected"
 GROUND = (
     "lattice=square lattice.length=4 hamiltonian=ising hamiltonian.h=6.08876 ansatz=rbm_symm ansatz.alpha=4 "
     "ansatz.dtype=complex sampler=enumerate optimizer=sr task.n_steps=300"
