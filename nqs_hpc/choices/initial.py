@@ -6,7 +6,6 @@ excited atom is there. Where the space has a fixed total it is the projection on
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +15,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, members
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.product_states import NAMES, ProductState, in_basis, named, of_angles, why_outside
 
@@ -59,8 +58,10 @@ DOC = (
 def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert: Hilbert) -> ProductState:
     """The physical fields; InputError of ``key`` for a state that the sites or the space do not have.
 
-    ``lattice`` is that of the sites; ``bias`` the largest field, of spins along z.
+    ``lattice`` is that of the sites; ``bias`` the largest field, of spins along z, shared out over the sites that the
+    smallest move changes: what lies one move away has the weight exp(-4 bias) in every space.
     """
+    bias = bias / sites_of_a_move(hilbert)
     if len(hilbert.local_values) != 2 and given != "plus_x":
         raise bad(
             key, given, "plus_x, all states with equal amplitudes: other product states are of sites with two values"
@@ -78,6 +79,24 @@ def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert
     return found
 
 
+def sites_of_a_move(hilbert: Hilbert) -> int:
+    """How many sites change at least between two states."""
+    return 1 if hilbert.total is None and not hilbert.blocks else 2
+
+
+SETTLED = 1.0  # field from which on a site begins at the value that it has with nine tenths of the weight
+
+
+def configuration(a_N: NDArray[np.complex128], hilbert: Hilbert) -> NDArray[np.int8] | None:
+    """The configuration (N,) that nearly all of a product state is; None where there is none."""
+    field_N = np.real(a_N)
+    if len(hilbert.local_values) != 2 or np.abs(field_N).min() < SETTLED:
+        return None
+    lower, upper = sorted(hilbert.local_values)
+    s_N = np.where(field_N > 0, upper, lower).astype(np.int8)
+    return s_N if members(hilbert, s_N[None]).all() else None
+
+
 def fields(key: str, given: State, bias: float, lattice: Lattice, basis: Basis) -> NDArray[np.complex128]:
     """The fields (N,) of the ansatz, for its `types.Ansatz.product_state`; InputError as `product_state`."""
     a_N = in_basis(product_state(key, given, bias, lattice, basis.hilbert).fields_N, basis)
@@ -88,9 +107,10 @@ def fields(key: str, given: State, bias: float, lattice: Lattice, basis: Basis) 
     return a_N
 
 
-def begin_with(pieces: Pieces, given: State, bias: float) -> Callable[[Any], Any]:
-    """What makes of random parameters those of the state. InputError where the ansatz, as it is summed over a group, is
-    none of that sector.
+def begin_with(pieces: Pieces, given: State, bias: float) -> dict[str, Any]:
+    """What an evolution in time begins with: ``start``, which makes of random parameters those of the state, and
+    ``configuration``, where its chains begin; None: anywhere. InputError where the ansatz, as it is summed over a group,
+    is none of that sector.
     """
     import jax
 
@@ -98,4 +118,4 @@ def begin_with(pieces: Pieces, given: State, bias: float) -> Callable[[Any], Any
     of_fields = pieces.ansatz.product_state
     assert of_fields is not None, "a choice whose `why_not` is empty can be a product state"
     one_line("task.initial", given, lambda: jax.eval_shape(lambda: of_fields(a_N)))
-    return lambda params: of_fields(a_N)
+    return {"start": lambda params: of_fields(a_N), "configuration": configuration(a_N, pieces.hilbert)}

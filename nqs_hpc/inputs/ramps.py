@@ -91,7 +91,8 @@ def _plain(path: Path) -> Any:
     return [[time, bare(value)] for time, value in zip(path.times, path.values, strict=True)]
 
 
-_finite = number()
+LARGEST = 1e12  # of couplings, frequencies and phases: the differences of larger ones are not numbers any more
+_finite = number(least=-LARGEST, most=LARGEST)
 _PIECES = "a list [[TIME, VALUE], ...] of times that go up and finite values, the same number of them at each time"
 _TABLE = "a text file of lines TIME VALUE, times going up"
 _COSINE = "{mean: VALUE, amplitude: VALUE, omega: NUMBER, phase: NUMBER}"

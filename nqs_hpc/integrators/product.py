@@ -13,6 +13,7 @@ whatever the order (W. Magnus, Commun. Pure Appl. Math. 7, 649 (1954), doi:10.10
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from nqs_hpc.integrators.tableau import Steps
@@ -29,6 +30,18 @@ class Product(NamedTuple):
     @property
     def n_substeps(self) -> int:
         return len(self.a)
+
+    def error(self, dt: float, variance: float) -> float:
+        """An estimate of the error of a step, a distance in Hilbert space: the first term that is left out,
+
+            dt^(p+1) / (p+1)! || (H - E)^(p+1) psi ||  ~  (dt sigma)^(p+1) sqrt((2 p + 1)!!) / (p + 1)!
+
+        for an order p and energies that are normally distributed with the variance sigma^2. Of a split expansion it
+        is the order of magnitude.
+        """
+        p = self.order
+        moments = math.prod(range(2 * p + 1, 0, -2))
+        return (dt * math.sqrt(max(variance, 0.0))) ** (p + 1) * math.sqrt(moments) / math.factorial(p + 1)
 
     @property
     def is_real(self) -> bool:

@@ -15,6 +15,7 @@ from nqs_hpc.job.streams import patient
 from nqs_hpc.types import Quantity
 
 STEPS = "steps"  # the unit in which progress is counted where a task does not name another
+LEAST_SHARE = 1e-3  # of the whole, from which on the rest can be told
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 
 
@@ -76,6 +77,8 @@ def _eta(total: float | None) -> Callable[[float], str]:
             return "ETA --:--"
         from tqdm import tqdm
 
+        if done - first[0] < LEAST_SHARE * total:  # steps in time begin short, and would promise years
+            return "ETA --:--"
         per_unit = (time.monotonic() - first[1]) / (done - first[0])
         return f"ETA {tqdm.format_interval(per_unit * (total - done))}"
 

@@ -21,6 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.integrators.tableau import Integrator
 from nqs_hpc.parallel.ahead import Program
@@ -28,7 +29,7 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import trajectory
-from nqs_hpc.tasks.chains import outside
+from nqs_hpc.tasks.chains import outside, placed
 from nqs_hpc.tasks.evolving import GROWING, evolving
 from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.lines import metrics
@@ -55,6 +56,7 @@ from nqs_hpc.types import (
     Tree,
 )
 
+ROUNDING = 1e-10  # of a velocity
 FIRST, WARM_UP, SAMPLE = (own_purpose(f"dynamics: {what}") for what in ("chains", "warm-up", "samples"))
 
 
@@ -91,11 +93,13 @@ def dynamics(
     observables: Mapping[str, Observable] = MappingProxyType({}),
     start: Callable[[Tree], Tree] = lambda params: params,
     kick: Callable[[Tree], Tree] = lambda params: params,
+    configuration: NDArray[np.int8] | None = None,
     is_driven: bool = False,
 ) -> Task:
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``is_real``: real time; else
     imaginary. ``start``: random parameters -> those to begin with. ``is_driven``: whether H depends on time.
-    ``kick``: parameters -> those of the state that it makes of the first one, whichever that is.
+    ``kick``: parameters -> those of the state that it makes of the first one, whichever that is. ``configuration``:
+    where all chains begin; None: anywhere.
     """
     factor = 1j if is_real else 1.0
     functions = velocity(ansatz, operator, sampler, projection, comm, factor=factor, chunk=chunk, memory=memory)
@@ -126,7 +130,7 @@ def dynamics(
 
     def first_state(chains: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
-        params = kick(params)
+        params, chains = kick(params), placed(chains, configuration)
         kept = fresh(common.fresh(params), integrator, params, ansatz)
         return strong(RunState(jnp.int32(0), params, {CHAINS: chains, BEGIN: chains} | common.chains(chains), kept))
 
@@ -163,6 +167,7 @@ def dynamics(
         spent["solve_s"] += clock.monotonic() - evaluated
 
         is_new = stage == 0
+        good = good and not (is_new and has_collapsed(kept.course, float(batch.estimate.variance)))
         if is_new and good and integrator.error is None and float(kept.led) > 0:
             apart_P = float(kept.led) * integrator.correction * (slope_P - kept.slopes_SP[-1])
             state = state._replace(memory=state.memory._replace(error=functions.length(params, batch, apart_P)))
@@ -234,7 +239,7 @@ def dynamics(
             "scatter": math.sqrt(float(course.scatter)) if sampler.chain_length else None,
             "speed": float(examined.speed),
             "noise": noise,
-            "signal_to_noise": float(examined.speed) / noise if noise else None,
+            "signal_to_noise": float(examined.speed) / noise if noise and noise > ROUNDING * examined.speed else None,
             "n_velocities": int(kept.n_velocities),
         }
         return of_time | whole | line_of(numbers_of(found.results))
@@ -250,7 +255,10 @@ def dynamics(
         if not bool(state.memory.is_stuck):
             return ""
         shorter = "task.integrator.dt" if steps.tolerance is None else "task.integrator.dt_least"
-        what = "the velocity of the parameters is not finite, or no state of the spectrum has the energies sampled"
+        what = (
+            "the velocity of the parameters is not finite, or no state of the spectrum has the energies found, or their "
+            "variance has vanished in a step"
+        )
         where = f"t={float(state.memory.course.time):g}: {what}"
         return f"{where}; lower {shorter}, or raise task.cut"
 

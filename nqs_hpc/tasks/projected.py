@@ -27,6 +27,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.integrators.control import trial
 from nqs_hpc.integrators.product import Product
@@ -35,7 +36,7 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.tasks import damping, trajectory
-from nqs_hpc.tasks.chains import outside
+from nqs_hpc.tasks.chains import outside, placed
 from nqs_hpc.tasks.evolving import GROWING, evolving
 from nqs_hpc.tasks.infidelity import Measured, Pairs, Substep, measured
 from nqs_hpc.tasks.lines import metrics
@@ -99,6 +100,7 @@ def projected(
     observables: Mapping[str, Observable] = MappingProxyType({}),
     start: Callable[[Tree], Tree] = lambda params: params,
     kick: Callable[[Tree], Tree] = lambda params: params,
+    configuration: NDArray[np.int8] | None = None,
     is_driven: bool = False,
 ) -> Task:
     """From time 0 to ``t_end``, with ``observables`` at the multiples of ``spacing``. ``projection`` takes the shift in
@@ -135,6 +137,7 @@ def projected(
     def first_state(chains: Tree, beside: Tree) -> RunState:
         params = start(ansatz.init(jax.random.wrap_key_data(jnp.asarray(purpose_key(seed, Purpose.PARAMETERS)))))
         params = kick(params)
+        chains, beside = placed(chains, configuration), placed(beside, configuration)
         kept = fresh(common.fresh(params), params, n_substeps, max(least, damping.FIRST))
         own = {CHAINS: chains, BEGIN: chains, BESIDE: beside} | common.chains(chains)
         return strong(RunState(jnp.int32(0), params, own, kept))
@@ -231,7 +234,10 @@ def projected(
         distance = float(np.sum(np.sqrt(np.maximum(np.asarray(kept.values_S), 0.0)))) if dt else 0.0
         r2 = (distance / (dt * length_S)) ** 2 / variance if dt and variance > 0 else None
         energy = float(np.real(batch.estimate.mean))
-        course = trajectory.drifted(kept.course, distance=distance, energy=energy, variance=variance, dt=dt)
+        error = expansion.error(dt, variance)
+        course = trajectory.drifted(
+            kept.course, distance=distance, energy=energy, variance=variance, dt=dt, error=error
+        )
         found = common.measured(course, state.chains, int(state.step), state.params, samples, counts, batch)
         beside = state.chains[BESIDE]
         if functions.adapt is not None:
@@ -262,6 +268,7 @@ def projected(
             "energy_drift": float(course.drift) if is_real and not is_driven else None,
             "r2": arrival.r2,
             "bound": float(course.bound),
+            "steps_error": float(course.integration),
             "infidelity": float(np.sum(values)) if is_step else None,
             "infidelity_error": float(np.linalg.norm(errors)) if is_step else None,
             **{f"infidelity_{k + 1}": float(one) if is_step else None for k, one in enumerate(values)},

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.integrators.tableau import Integrator
-from nqs_hpc.stats.trust import BAD, DOUBTFUL, Check, as_plain, is_frozen, reasons
+from nqs_hpc.stats.trust import BAD, DOUBTFUL, NO_AGREEMENT, Check, as_plain, is_frozen, reasons
 from nqs_hpc.types import Ending, Result
 
 # Above this part of the variance of H the network follows another Hamiltonian: the rate of the error is a tenth of the
@@ -60,16 +60,9 @@ def said_of(line: Mapping[str, Any], limits: Limits, integrator: Integrator, *, 
             f"above {limits.r2:g}; from here on the trajectory need not be that of H: take a "
             "larger ansatz, or more samples"
         )
-    found |= _of_bound(line, limits)
-    if line["steps_error"] > limits.bound:
-        found["steps"] = (
-            f"{when}: the errors of the steps add up to {line['steps_error']:.2g}, a distance in Hilbert space: "
-            + (
-                "lower task.integrator.dt, or take task.integrator=rk23"
-                if integrator.steps.tolerance is None
-                else "lower task.integrator.tolerance"
-            )
-        )
+    is_fixed = integrator.steps.tolerance is None
+    cure = "lower task.integrator.dt, or take task.integrator=rk23" if is_fixed else "lower task.integrator.tolerance"
+    found |= _of_bound(line, limits) | _of_steps(line, limits, cure)
     tolerance = integrator.steps.tolerance
     if tolerance is not None and integrator.error is not None and line["noise"]:
         spread = math.sqrt(sum(x * x for x in integrator.error)) * line["noise"] * line["dt"]
@@ -93,7 +86,9 @@ def said_of_projections(
     """The same of projected evolution. ``goal``: the infidelity at which a search ends; ``n_cut``: how many ended after
     ``iterations`` though they still gained.
     """
-    found, when = _of_bound(line, limits), f"t={line['time']:.6g}"
+    when = f"t={line['time']:.6g}"
+    cure = "lower task.integrator.dt, or raise task.integrator.order"
+    found = _of_bound(line, limits) | _of_steps(line, limits, cure)
     if (line["r2"] or 0.0) > limits.r2:
         found["r2"] = (
             f"{when}: the network no longer follows the steps: a part r2={line['r2']:.2g} of the motion is lost in its "
@@ -106,16 +101,23 @@ def said_of_projections(
             f"{when}: the search of a step ended after task.method.iterations={iterations} while it still gained, at "
             f"an infidelity of {worst:.2g}: raise it, or lower task.integrator.dt"
         )
-    elif worst > goal:
+    if worst > goal and not n_cut:
         found["goal"] = (
             f"{when}: the search of a step came no further than an infidelity of {worst:.2g}, above "
-            f"task.method.infidelity={goal:g}: that is what the ansatz, or this number of samples, allows"
+            f"task.method.infidelity={goal:g}: the ansatz, or this number of samples, may allow no more"
         )
     return found
 
 
 def _is_of_substep(name: str) -> bool:
     return name.removeprefix("infidelity_").isdigit()
+
+
+def _of_steps(line: Mapping[str, Any], limits: Limits, cure: str) -> dict[str, str]:
+    if line["steps_error"] <= limits.bound:
+        return {}
+    size = f"{line['steps_error']:.2g}, a distance in Hilbert space"
+    return {"steps": f"t={line['time']:.6g}: the errors of the steps add up to {size}: {cure}"}
 
 
 def _of_bound(line: Mapping[str, Any], limits: Limits) -> dict[str, str]:
@@ -169,6 +171,18 @@ def concluded(
     return Ending(last, "done", said)
 
 
+def _of_chains(lines: Sequence[Mapping[str, Any]]) -> Check:
+    """Whether the chains agree at all times; those of few samples a line cannot say."""
+    known = [line for line in lines if line.get("r_hat") is not None and math.isfinite(line["r_hat"])]
+    if not known:
+        return Check(None, NO_AGREEMENT)
+    worst = max(known, key=lambda line: line["r_hat"])
+    if worst["r_hat"] <= NO_AGREEMENT:
+        return Check(worst["r_hat"], NO_AGREEMENT)
+    why = f"the chains do not agree at t={worst['time']:.4g}, R-hat {worst['r_hat']:.2f}: they do not sample one state"
+    return Check(worst["r_hat"], NO_AGREEMENT, DOUBTFUL, f"{why}; another sampler.move, or a larger sampler.sweep")
+
+
 def checks(
     lines: Sequence[Mapping[str, Any]], limits: Limits, *, t_end: float, is_real: bool, e_infinity: float
 ) -> dict[str, Check]:
@@ -188,11 +202,11 @@ def checks(
             why = f"the distance to the exact state may be {last['bound']:.2g}"
             bound = bound._replace(verdict=DOUBTFUL, why=why)
         found["bound"] = bound
-    if last.get("steps_error") is not None:  # that of a product expansion is not known
-        found["steps"] = Check(last["steps_error"], limits.bound)
-        if last["steps_error"] > limits.bound:
-            why = f"the errors of the steps add up to {last['steps_error']:.2g}: they are too long"
-            found["steps"] = found["steps"]._replace(verdict=DOUBTFUL, why=why)
+    found["steps"] = Check(last["steps_error"], limits.bound)
+    if last["steps_error"] > limits.bound:
+        why = f"the errors of the steps add up to {last['steps_error']:.2g}: they are too long"
+        found["steps"] = found["steps"]._replace(verdict=DOUBTFUL, why=why)
+    found["r_hat"] = _of_chains(lines)
     if last.get("scatter") is not None:
         found["scatter"] = Check(last["scatter"], limits.bound)
         if last["scatter"] > limits.bound:

@@ -21,7 +21,8 @@ from nqs_hpc.types import Observable, Output, Quantity, Result, Tree
 
 UNIT = "units of the couplings"
 UNIT_OF_TIME = "1 / units of the couplings"
-COLLAPSE = 0.25
+SPREAD = 1e-8  # variance of H, relative to 1 + E^2, below which a state is an eigenstate but for rounding
+COLLAPSE = 1e-3  # far below what outliers among samples do to an estimate
 DIGITS = 12  # to which times of output are rounded, so that 3 times 0.1 is 0.3
 GROWING = ("times_G", "values_GD", "errors_GD")  # whose first axis follows t_end
 
@@ -119,16 +120,20 @@ def has_collapsed(course: Course, variance: float) -> bool:
     In time it is constant, or changes as slowly as H; in imaginary time it decays by a finite rate. A step that is much
     too long can end where psi is one basis state: there the norm that weighs its error vanishes.
     """
-    return variance < COLLAPSE * float(course.variance)
+    before, is_spread = float(course.variance), float(course.variance) > SPREAD * (1 + float(course.energy) ** 2)
+    return is_spread and variance < COLLAPSE * before
 
 
-def drifted(course: Course, *, distance: float, energy: float, variance: float, dt: float) -> Course:
-    """After a line of an evolution that knows what distance in Hilbert space each step loses."""
+def drifted(course: Course, *, distance: float, energy: float, variance: float, dt: float, error: float) -> Course:
+    """After a line of an evolution that knows what distance in Hilbert space each step loses; ``error``: what it has
+    beside that.
+    """
     begin = energy if dt == 0 else float(course.energy)
     return course._replace(
         energy=jnp.float64(begin),
         drift=jnp.float64(energy - begin),
         bound=jnp.float64(float(course.bound) + distance),
+        integration=jnp.float64(float(course.integration) + error),
         variance=jnp.float64(variance),
     )
 

@@ -31,7 +31,7 @@ class Anchored(Ansatz):
     )
     net: Ansatz = inner("ansatz", "ansatz.net", "the network, any of the others; its keys below: ansatz.net.alpha")
     state: initial.State = key(initial.state, f"the product state that it begins as: {initial.DOC}")
-    state_bias: float = key(checks.positive, "largest field of that state, as task.initial_bias")
+    state_bias: float = key(checks.number(above=0, most=8.0), "largest field of that state, as task.initial_bias")
     net_seed: int = key(checks.integer(least=0, below=2**31), "seed of the network's first parameters")
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:

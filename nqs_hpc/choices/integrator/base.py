@@ -7,6 +7,9 @@ from typing import Any, ClassVar
 
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
+
+MOST_STEPS = 1e7
 
 
 @dataclass(frozen=True)
@@ -32,3 +35,7 @@ class Fixed(Integrator):
     """Steps of one length, shortened only so that times of output are landed on."""
 
     dt: float = key(checks.positive, "length of a step, in units of time")
+
+    def check(self, key: str, t_end: float) -> None:
+        if t_end / self.dt > MOST_STEPS:
+            raise bad(f"{key}.dt", self.dt, f"at least {t_end / MOST_STEPS:g}: at most {MOST_STEPS:g} steps")

@@ -42,6 +42,8 @@ CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-14, 1e-6
 # In a start along z pairs of flips have the weight exp(-4 bias) beside single ones: they are what comes next, and
 # blurred samples know them.
 BELOW_PAIRS = 0.05
+DEFAULT_BIAS = 5.0
+MOST_BIAS = 8.0  # beyond it psi changes by more than double precision knows
 
 
 def default_integrator(method: str) -> str:
@@ -80,8 +82,9 @@ class Dynamics(Task):
         f"the product state at time 0: {starts.DOC}; null: random parameters, or those of init_from",
     )
     initial_bias: float = key(
-        checks.positive,
-        "largest field of that state, as of spins along z: the other value has the weight exp(-4 bias)",
+        checks.number(above=0, most=MOST_BIAS),
+        "largest field of that state, as of spins along z: a flip away lies the weight exp(-4 bias); halved in a "
+        "sector, where two sites change",
     )
     kick: Kick | None = key(
         _kick.check,
@@ -136,6 +139,8 @@ class Dynamics(Task):
                 raise bad(f"precision.{name}", dtype, f"float64 with task=dynamics: {why}")
         if self.kick is not None:
             check_kick(self.kick, context)
+        if self.initial is None and self.initial_bias != DEFAULT_BIAS:
+            raise bad("task.initial_bias", self.initial_bias, f"{DEFAULT_BIAS:g} without a task.initial that it is of")
         if self.initial is not None:
             self._check_start(self.initial, context)
         n = self.t_end / self.spacing
@@ -239,7 +244,8 @@ class Dynamics(Task):
         if self.initial is None:
             return CUT_OF_SAMPLES
         a_N = starts.fields("task.initial", self.initial, self.initial_bias, pieces.lattice, pieces.basis)
-        return float(min(CUT_OF_SAMPLES, BELOW_PAIRS * np.exp(-4.0 * np.abs(np.real(a_N)).max())))
+        of_a_move = starts.sites_of_a_move(pieces.hilbert)
+        return float(min(CUT_OF_SAMPLES, BELOW_PAIRS * np.exp(-4.0 * of_a_move * np.abs(np.real(a_N)).max())))
 
     def projection(self, pieces: Pieces) -> Projection:
         """The projection of velocities, and of the inner steps of other methods, which may adapt the shift: they give
@@ -269,7 +275,7 @@ class Dynamics(Task):
 
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
-            begin["start"] = starts.begin_with(pieces, given, self.initial_bias)
+            begin = starts.begin_with(pieces, given, self.initial_bias)
         if self.kick is not None:
             begin["kick"] = kicked(self.kick, pieces.ansatz, pieces.hilbert.n_sites)
         return self.method.make(
