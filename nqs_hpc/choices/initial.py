@@ -109,8 +109,8 @@ def fields(key: str, given: State, bias: float, lattice: Lattice, basis: Basis) 
 
 def begin_with(pieces: Pieces, given: State, bias: float) -> dict[str, Any]:
     """What an evolution in time begins with: ``start``, which makes of random parameters those of the state, and
-    ``configuration``, where its chains begin; None: anywhere. InputError where the ansatz, as it is summed over a group,
-    is none of that sector.
+    ``configuration``, where its chains begin; None: anywhere. InputError where the ansatz, as it is summed over a
+    group, is none of that sector.
     """
     import jax
 

@@ -37,6 +37,7 @@ from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.stages import BEGIN, CHAINS, Memory, fresh, stages
 from nqs_hpc.tasks.straying import Limits, said_of
 from nqs_hpc.tasks.told import line_of, numbers_of
+from nqs_hpc.tasks.trajectory import has_collapsed
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.tasks.velocity import Examined, velocity
 from nqs_hpc.types import (
@@ -226,7 +227,7 @@ def dynamics(
         whole = metrics(batch, counts, info | {"rejected": False}, times_of_line, sampler.chain_length)
         del whole["rejected"]
         drift = float(course.drift) if is_real and not is_driven else None
-        noise = float(examined.noise) if sampler.chain_length else None
+        noise, speed = float(examined.noise) if sampler.chain_length else None, float(examined.speed)
         of_time = {
             "time": float(course.time),
             "dt": float(kept.led),
@@ -237,9 +238,9 @@ def dynamics(
             "r2": float(examined.r2),
             "bound": float(course.bound),
             "scatter": math.sqrt(float(course.scatter)) if sampler.chain_length else None,
-            "speed": float(examined.speed),
+            "speed": speed,
             "noise": noise,
-            "signal_to_noise": float(examined.speed) / noise if noise and noise > ROUNDING * examined.speed else None,
+            "signal_to_noise": speed / noise if noise and noise > ROUNDING * speed else None,
             "n_velocities": int(kept.n_velocities),
         }
         return of_time | whole | line_of(numbers_of(found.results))
@@ -256,7 +257,7 @@ def dynamics(
             return ""
         shorter = "task.integrator.dt" if steps.tolerance is None else "task.integrator.dt_least"
         what = (
-            "the velocity of the parameters is not finite, or no state of the spectrum has the energies found, or their "
+            "the velocity of the parameters is not finite, no state of the spectrum has the energies found, or their "
             "variance has vanished in a step"
         )
         where = f"t={float(state.memory.course.time):g}: {what}"
