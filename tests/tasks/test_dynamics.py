@@ -143,7 +143,7 @@ def test_a_state_without_spread_of_the_energy_does_not_end_it():
     ansatz = jastrow(N, dtype="complex")
     for integrator in (heun(0.05), rk23(tolerance=1e-5, first=0.05, least=1e-6, most=0.1)):
         plus_x = ansatz.product_state(np.zeros(N))
-        task = task_of(ansatz, integrator, t_end=0.2, J=0.0, start=lambda params: plus_x)
+        task = task_of(ansatz, integrator, t_end=0.2, J=0.0, start=lambda params, first=plus_x: first)
         _, lines = evolved(task)
         assert lines[-1]["time"] == 0.2 and lines[-1]["energy"] == pytest.approx(-N)
 
