@@ -30,8 +30,9 @@ _ANGLE = checks.number()
 
 def _read(value: Any) -> State:
     if isinstance(value, str):
-        named_one: str = checks.choice(*NAMES).read(value)
-        return named_one
+        if value not in NAMES:
+            raise Invalid
+        return value
     if not isinstance(value, list | tuple) or not value:
         raise Invalid
     if all(isinstance(one, list | tuple) for one in value):

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Rk23(Integrator):
     tolerance: float = key(
-        checks.positive, "distance in Hilbert space: the error of one step at most, else it is tried shorter"
+        checks.number(above=0, below=1),
+        "distance in Hilbert space: the error of one step at most, else it is tried shorter",
     )
     dt_first: float = key(checks.positive, "length of the first step; small, since a start may look stationary")
     dt_least: float = key(checks.positive, "length of a step that is taken whatever its error, and a line says so")

@@ -137,6 +137,12 @@ class Dynamics(Task):
             if dtype != "float64":
                 why = "steps in time are too short beside the parameters for single precision"
                 raise bad(f"precision.{name}", dtype, f"float64 with task=dynamics: {why}")
+        if self.kick is not None and self.time != "real":
+            raise bad(
+                "task.kick",
+                {"site": self.kick.site, "strength": self.kick.strength},
+                "null in imaginary time: a response is one in real time",
+            )
         if self.kick is not None:
             check_kick(self.kick, context)
         if self.initial is None and self.initial_bias != DEFAULT_BIAS:
