@@ -14,14 +14,16 @@ from numpy.typing import ArrayLike
 
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import ratio_to
+from nqs_hpc.ansatz.layers import parameter_dtype
+from nqs_hpc.ansatz.names import FloatName
 from nqs_hpc.system.hilbert import Hilbert, codes, is_whole
 from nqs_hpc.types import Ansatz, Move, Tree
 
 
-def table(hilbert: Hilbert, *, init_scale: float = 0.1) -> Ansatz:
+def table(hilbert: Hilbert, *, init_scale: float = 0.1, float_dtype: FloatName = "float64") -> Ansatz:
     """log psi(s) = theta[k] of the state number k in the order of `system.hilbert.codes`; holomorphic.
 
-    The parameters are theta, (D,) complex128; at random normal with standard deviation ``init_scale`` of real and
+    The parameters are theta, (D,) complex; at random normal with standard deviation ``init_scale`` of real and
     imaginary part. States outside of the space have psi = 0.
     """
     codes_D = codes(hilbert)
@@ -33,7 +35,7 @@ def table(hilbert: Hilbert, *, init_scale: float = 0.1) -> Ansatz:
 
     def init(key: Array) -> Array:
         planes = init_scale * jax.random.normal(key, (2, len(codes_D)))
-        return jax.lax.complex(planes[0], planes[1])
+        return jax.lax.complex(planes[0], planes[1]).astype(parameter_dtype("complex", float_dtype))
 
     def code_of(s_N: Array) -> Array:
         return jnp.sum(jnp.asarray(digits)[s_N.astype(jnp.int32) - low] * jnp.asarray(places_N))

@@ -27,6 +27,8 @@ def driven(constant: Operator, parts: Sequence[Part], *, is_real: bool = True, i
     is_hermitian = is_hermitian and all(operator.is_hermitian for operator in operators)
     assert all(operator.at is None for operator in operators), "parts that depend on time themselves"
 
+    terms: tuple[Part, ...] = ((_one, constant), *parts)
+
     def at(time: Array) -> Operator:
         factors = [jnp.asarray(1.0), *(jnp.asarray(f(time)) for f, _ in parts)]
 
@@ -58,9 +60,13 @@ def driven(constant: Operator, parts: Sequence[Part], *, is_real: bool = True, i
             may_vanish=True,
             is_hermitian=is_hermitian,
             at=at,
-            terms=((lambda time: jnp.ones_like(time), constant), *parts),
+            terms=terms,
         )
 
     coefficients = [1.0, *(float(jnp.real(f(jnp.asarray(0.0)))) for f, _ in parts)]
     e_infinity = sum(f * operator.e_infinity for f, operator in zip(coefficients, operators, strict=True))
     return at(jnp.asarray(0.0))
+
+
+def _one(time: Array) -> Array:
+    return jnp.ones_like(time)
