@@ -15,9 +15,9 @@ NetKet: netket.experimental.driver.TDVP (Vicentini et al., SciPost Phys. Codebas
 an environment with `make .venv/.peers`. jVMC: jVMC.util.TDVP and MinSR (Schmitt & Reh, SciPost Phys. Codebases 2
 (2022), arXiv:2108.03409); it wants an older jax, so an environment of its own:
 
-    python -m venv /tmp/jvmc
-    /tmp/jvmc/bin/pip install --no-deps jvmc==1.5.8 jax==0.7.2 jaxlib==0.7.2 flax==0.12.8
-    /tmp/jvmc/bin/pip install "numpy>=2" scipy h5py PyYAML matplotlib mpich mpi4py ml_dtypes opt_einsum msgpack optax \\
+    python -m venv .venv-jvmc
+    .venv-jvmc/bin/pip install --no-deps jvmc==1.5.8 jax==0.7.2 jaxlib==0.7.2 flax==0.12.8
+    .venv-jvmc/bin/pip install "numpy>=2" scipy h5py PyYAML matplotlib mpich mpi4py ml_dtypes opt_einsum msgpack optax \\
         rich orbax-checkpoint tensorstore typing_extensions treescope
 """
 
