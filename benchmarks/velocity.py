@@ -17,8 +17,8 @@ an environment with `make .venv/.peers`. jVMC: jVMC.util.TDVP and MinSR (Schmitt
 
     python -m venv .venv-jvmc
     .venv-jvmc/bin/pip install --no-deps jvmc==1.5.8 jax==0.7.2 jaxlib==0.7.2 flax==0.12.8
-    .venv-jvmc/bin/pip install "numpy>=2" scipy h5py PyYAML matplotlib mpich mpi4py ml_dtypes opt_einsum msgpack optax \\
-        rich orbax-checkpoint tensorstore typing_extensions treescope
+    .venv-jvmc/bin/pip install "numpy>=2" scipy h5py PyYAML matplotlib mpich mpi4py ml_dtypes opt_einsum msgpack \\
+        optax rich orbax-checkpoint tensorstore typing_extensions treescope
 """
 
 from __future__ import annotations
