@@ -20,7 +20,8 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system import gauge
-from nqs_hpc.system.hilbert import Hilbert, spin_half
+from nqs_hpc.system.fermion_strings import FermionString
+from nqs_hpc.system.hilbert import Hilbert, Total, one_total, spin_half
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -46,9 +47,14 @@ class Hamiltonian:
         """The lattice whose sites carry the spins or particles."""
         return lattice
 
-    def space(self, n_sites: int, total: int | None = None) -> Hilbert:
+    def space(self, n_sites: int, total: Total = None) -> Hilbert:
         """What the sites hold, in the sector of ``total``; ValueError where there is no such sector."""
-        return spin_half(n_sites, total)
+        return spin_half(n_sites, one_total(total))
+
+    def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
+        """All of it in operators of fermions; empty where the sites hold something else."""
+        del lattice
+        return ()
 
     # what of it can depend on time
 
@@ -72,16 +78,18 @@ class Hamiltonian:
         """Whether it conserves the total of the local values: magnetisation, or particles."""
         return False
 
-    def ground_total(self, lattice: Lattice) -> int | None:
+    def ground_total(self, lattice: Lattice) -> Total:
         """The total of a ground state, which sector=auto takes; None: all states. Asked where `conserves`."""
         del lattice
         return None
 
-    def check_total(self, total: int, n_sites: int) -> None:
+    def check_total(self, total: Total, n_sites: int) -> None:
         """Raise InputError where no state has ``total``, or it is not conserved."""
         if not self.conserves():
             why = f"auto or none: hamiltonian={self.name}{self.why_not_conserved()} does not conserve the total"
             raise bad("sector", total, f"{why} magnetisation")
+        if isinstance(total, tuple):
+            raise bad("sector", total, f"auto, none, or one number: hamiltonian={self.name} has one conserved total")
         one_line("sector", total, lambda: self.space(n_sites, total))
 
     def why_not_conserved(self) -> str:
@@ -125,7 +133,7 @@ class Hamiltonian:
         del lattice
         return True
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         """Whether its own moves lead from every state to every other, in the sector of ``total``."""
         del lattice, total
         return False

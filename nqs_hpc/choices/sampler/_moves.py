@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nqs_hpc.choices.context import Context
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.mappings import Weights
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, Total
 from nqs_hpc.system.lattice import Lattice, joined_pairs
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.plaquettes import flipped_groups
@@ -79,7 +79,7 @@ def _reaches_all(move: str, context: Context) -> bool:
     return move == "hamiltonian" and context.hamiltonian.joins_all(context.lattice, sector)
 
 
-def _alone(given: Any, sector: int | None) -> str:
+def _alone(given: Any, sector: Total) -> str:
     if isinstance(given, Weights):
         return "these together do not reach all states"
     if given in ("exchange", "hop") and sector is None:
