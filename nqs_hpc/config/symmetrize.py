@@ -18,7 +18,7 @@ from nqs_hpc.choices import sectors
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.sections import Symmetrize
-from nqs_hpc.inputs.checks import InputError, bad
+from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import (
@@ -211,7 +211,9 @@ def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
 
 def told_sector(config: Config, lattice: Lattice) -> str:
     """The sector as a run says it at its start, by physical names."""
-    told = [f"sector={'none' if config.sector is None else config.sector}"]
+    words_of_total = config.hamiltonian.told(config.sector, lattice.n_sites)
+    told = [f"sector={'none' if config.sector is None else show(config.sector)}"]
+    told[0] += f" ({words_of_total})" if words_of_total else ""
     words = words_of_sector(config, lattice)
     if words is None:
         return told[0]
