@@ -2,8 +2,8 @@
 
     d_i = <n_iu n_id>,     d = 1/N sum_i d_i,     moment = <(n_iu - n_id)^2> = <n_i> - 2 d_i  averaged over i,
 
-without ratios. The interaction of the Hubbard model is U N d, and three quarters of ``moment`` is <S_i^2>, the square of
-the spin of an orbital: J. E. Hirsch, Phys. Rev. B 31, 4403 (1985), doi:10.1103/PhysRevB.31.4403.
+without ratios. The interaction of the Hubbard model is U N d, and three quarters of ``moment`` is <S_i^2>, the square
+of the spin of an orbital: J. E. Hirsch, Phys. Rev. B 31, 4403 (1985), doi:10.1103/PhysRevB.31.4403.
 """
 
 from __future__ import annotations

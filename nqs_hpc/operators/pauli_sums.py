@@ -65,9 +65,9 @@ class Tables(NamedTuple):
 def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: int | None, memory: int) -> Local:
     """The local values (B, D) of D sums, float64 or, where the ansatz or a coefficient is, complex128.
 
-    ``basis`` is that of the ansatz, of spins 1/2 or of modes of fermions: what leads out of its space counts 0. ``chunk`` bounds how many
-    configurations the network sees at a time, as in `local_values`; ``memory``, in bytes, what is held
-    of the samples of a block besides. ``binned`` never holds the values of more than a block.
+    ``basis`` is that of the ansatz, of spins 1/2 or of modes of fermions: what leads out of its space counts 0.
+    ``chunk`` bounds how many configurations the network sees at a time, as in `local_values`; ``memory``, in bytes,
+    what is held of the samples of a block besides. ``binned`` never holds the values of more than a block.
     """
     assert basis.hilbert.local_values in ((1, -1), (0, 1))
     first = basis.hilbert.local_values[0]
