@@ -25,8 +25,8 @@ from nqs_hpc.types import Local, Observable, Output, Tree
 
 def density_correlations(lattice: Lattice, hilbert: Hilbert) -> Observable:
     """``lattice`` is that of the sites, of fermions of the modes, whose orbitals are the N. Outputs: ``mean``, a
-    number, ``density`` (N,), ``correlations`` and ``connected`` (N, N), and the array ``structure_factor`` (Q,) on periodic
-    lattices.
+    number, ``density`` (N,), ``correlations`` and ``connected`` (N, N), and the array ``structure_factor`` (Q,) on
+    periodic lattices.
     """
     layers, lattice = lattice.layers, one_layer(lattice)
     n = lattice.n_sites

@@ -11,7 +11,7 @@ from scipy import sparse
 from nqs_hpc.observables.density import density
 from nqs_hpc.observables.density_correlations import density_correlations
 from nqs_hpc.observables.double_occupancy import double_occupancy
-from nqs_hpc.observables.momentum_distribution import momentum_distribution
+from nqs_hpc.observables.momenta import momenta
 from nqs_hpc.observables.pair_correlations import pair_correlations
 from nqs_hpc.observables.renyi import renyi_by_swap, renyi_exact
 from nqs_hpc.observables.spin_correlations import spin_correlations
@@ -109,7 +109,7 @@ def test_densities():
 
 
 def test_momenta():
-    found = results(momentum_distribution(MODES, is_real=False), state()[0], BASIS)
+    found = results(momenta(MODES, is_real=False), state()[0], BASIS)
     up, down = gram(annihilators()[:N]), gram(annihilators()[N:])
     same(found["up"], transformed(up))
     same(found["down"], transformed(down))

@@ -1,4 +1,4 @@
-"""The momentum distribution of fermions (`observables.momentum_distribution`)."""
+"""The momentum distribution of fermions (`observables.momenta`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MomentumDistribution(Observable):
+class Momenta(Observable):
     few_values: ClassVar[int] = 8  # of few sites; of more, sums are kept
 
     def resolved(self, context: Context, prefix: str) -> Self:
@@ -23,6 +23,6 @@ class MomentumDistribution(Observable):
         return self
 
     def make(self, pieces: Pieces) -> Functions:
-        from nqs_hpc.observables.momentum_distribution import momentum_distribution
+        from nqs_hpc.observables.momenta import momenta
 
-        return momentum_distribution(pieces.lattice, is_real=pieces.ansatz.kind in ("real", "signed"))
+        return momenta(pieces.lattice, is_real=pieces.ansatz.kind in ("real", "signed"))
