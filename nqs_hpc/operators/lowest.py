@@ -1,8 +1,9 @@
 """Where the lowest level of a whole space is: its total, momentum, representation and parity.
 
 A vector v of the level is projected on one sector after another, first totals, then P_chi v(s) = (d / |G|) sum_g
-chi*(g) v(g s) of each character of a group. A sector in which something of v is left holds the level, for the
-projections commute with H. Of several, as a degenerate level has, the first is taken.
+chi*(g) v(g s) of each character of a group, of fermions with the sign of sorting (`system.exchange`). A sector in which
+something of v is left holds the level, for the projections commute with H. Of several, as a degenerate level has, the
+first is taken.
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 
 from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.characters import Characters, Symmetry, momentum
+from nqs_hpc.system.exchange import image
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.symmetry import translations
 
 HELD = 1e-6  # of the norm squared: a vector that is not of a sector has some 1e-12 of it by rounding
@@ -47,8 +50,8 @@ def is_in(hilbert: Hilbert, phi_n: NDArray[np.floating | np.complexfloating], sy
     s_nN = decode(hilbert, codes_n)
     total_n = np.zeros(len(codes_n), dtype=np.complex128)
     for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
-        image_n = np.searchsorted(codes_n, encode(hilbert, flip * s_nN[:, np.argsort(perm)]))
-        total_n += np.conj(character) * phi_n[image_n]
+        moved_nN, sign_n = image(hilbert, perm, flip, s_nN)
+        total_n += np.conj(character) * sign_n * phi_n[np.searchsorted(codes_n, encode(hilbert, moved_nN))]
     return bool(np.linalg.norm(total_n / len(symmetry.perms)) ** 2 > HELD)
 
 
@@ -83,14 +86,19 @@ def of_one_irrep(v: Vector, perms: NDArray[np.integer], irreps: Mapping[str, Cha
 
 def of_one_parity(v: Vector) -> int:
     """1 or -1 under the flip of all spins."""
-    flipped_n = v.psi_n[np.searchsorted(v.codes_n, encode(v.hilbert, -v.s_nN))]
+    n, is_fermionic = v.hilbert.n_sites, v.hilbert.fermionic
+    flipped_n = _moved(v, exchanged(n) if is_fermionic else np.arange(n, dtype=np.int32), 1 if is_fermionic else -1)
     return 1 if np.linalg.norm(v.psi_n + flipped_n) ** 2 / 4 > HELD else -1
 
 
 def _images(v: Vector, perms: NDArray[np.integer]) -> NDArray[np.complex128]:
-    """(G, n) v(g s)."""
-    back_GN = np.argsort(perms, axis=1)
-    return np.stack([v.psi_n[np.searchsorted(v.codes_n, encode(v.hilbert, v.s_nN[:, back]))] for back in back_GN])
+    """(G, n) v(g s), of fermions with the sign of sorting."""
+    return np.stack([_moved(v, perm, 1) for perm in perms])
+
+
+def _moved(v: Vector, perm: NDArray[np.integer], flip: int) -> NDArray[np.complex128]:
+    moved_nN, sign_n = image(v.hilbert, perm, flip, v.s_nN)
+    return np.asarray(sign_n * v.psi_n[np.searchsorted(v.codes_n, encode(v.hilbert, moved_nN))])
 
 
 def _projected(images_Gn: NDArray[np.complex128], characters: Characters) -> NDArray[np.complex128] | None:

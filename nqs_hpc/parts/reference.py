@@ -20,7 +20,14 @@ from nqs_hpc.config.symmetrize import words_of_sector
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.symmetry import of_network
-from nqs_hpc.system.characters import Characters, generic_irreps, point_irreps, space_group, with_spin_flip
+from nqs_hpc.system.characters import (
+    Characters,
+    generic_irreps,
+    may_flip,
+    point_irreps,
+    space_group,
+    with_spin_flip,
+)
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 
 WHOLE_STATES = 2**16  # of all sectors that are compared: seconds beside the one that is sampled
@@ -130,7 +137,7 @@ def _place(config: Config, parts: Parts, space: Hilbert, phi_n: np.ndarray) -> d
         known = {tuple(perm) for perm in parts.symmetry.perms.tolist()}
         if set(map(tuple, perms.tolist())) <= known or broken(parts.operator, v.hilbert, everywhere) is None:
             place["irrep"], v = lowest.of_one_irrep(v, perms, irreps)
-    if config.symmetrize.spin_flip is not None and not v.hilbert.total:
+    if config.symmetrize.spin_flip is not None and may_flip(v.hilbert, parts.lattice):
         place["spin_flip"] = lowest.of_one_parity(v)
     return place
 
