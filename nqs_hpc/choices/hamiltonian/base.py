@@ -35,7 +35,7 @@ class Hamiltonian:
 
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on each lattice that fits
-    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz
+    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz; "": none does
     words: ClassVar[str] = "spins"  # what the sites hold
     # keys that name files; resolved, what was read from them is ``terms``, and a run reads none again
     sources: ClassVar[tuple[str, ...]] = ()
