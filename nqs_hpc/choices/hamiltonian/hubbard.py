@@ -37,6 +37,9 @@ class Hubbard(Fermions):
     def orders(self) -> list[int]:
         return [order for order, t in enumerate(self.t, 1) if t]
 
+    def binds_pairs(self) -> bool:
+        return self.U < 0
+
     def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
         one = one_layer(lattice)
         n = one.n_sites
