@@ -22,23 +22,9 @@ class Hubbard(Hopping):
     examples: ClassVar[Examples] = ({}, {"t": [1.0, -0.2]}, {"U": -4.0, "t": -1.0}, {"t": 0.0}, {"phases": 1.0})
     U: float = key(checks.number(), "repulsion of two fermions on a site")
 
-<<<<<<< HEAD
-=======
-    def resolved(self, lattice: Lattice) -> Self:
-        if not any(self.t) and not self.U:
-            raise bad("hamiltonian.t", self.t, "another number than 0 for one of hamiltonian.t, .U")
-        return self
-
-    def most_orders(self) -> int | None:
-        return len(self.t)
-
-    def orders(self) -> list[int]:
-        return [order for order, t in enumerate(self.t, 1) if t]
-
     def binds_pairs(self) -> bool:
         return self.U < 0
 
->>>>>>> observ
     def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
         n = lattice.n_sites // 2
         return (*self.hopping(lattice), *(number(self.U, i, i + n) for i in range(n) if self.U))
