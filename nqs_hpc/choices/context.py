@@ -26,7 +26,7 @@ class Context(NamedTuple):
     ansatz: Ansatz
     sampler: Sampler
     task: Task
-    sector: int | None
+    sector: int | tuple[int, ...] | None
     sector_is_auto: bool  # whether nobody but sector=auto has chosen it
     is_symmetrized: bool  # whether the ansatz is summed over a group
     n_ranks: int

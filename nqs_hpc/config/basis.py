@@ -11,4 +11,4 @@ def basis_of(config: Config, lattice: Lattice) -> Basis:
     """Of a configuration whose Hamiltonian and sector are resolved; ``lattice`` is that of the sites."""
     hamiltonian = config.hamiltonian
     hilbert = hamiltonian.space(lattice.n_sites, config.sector)
-    return Basis(hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
+    return Basis(hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key, hamiltonian.fermions(lattice))

@@ -16,6 +16,7 @@ from nqs_hpc.config.resources import resolve_resources
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.symmetrize import is_asked, resolve_symmetrize
 from nqs_hpc.inputs.checks import bad, show
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -76,7 +77,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     return dataclasses.replace(config, observables=measured, task=config.task.resolved(context))
 
 
-def _sector(config: Config, lattice: Lattice) -> int | None:
+def _sector(config: Config, lattice: Lattice) -> Total:
     """The conserved total, None for all states; raises InputError. ``lattice`` is that of the sites.
 
     ``auto`` takes a total only where the ground state has it (`choices.hamiltonian`).
@@ -87,6 +88,6 @@ def _sector(config: Config, lattice: Lattice) -> int | None:
         return hamiltonian.ground_total(lattice) if hamiltonian.conserves() else None
     if given is None or given == "none":
         return None
-    assert isinstance(given, int)
+    assert isinstance(given, int | tuple)
     hamiltonian.check_total(given, lattice.n_sites)
     return given

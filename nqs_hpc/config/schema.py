@@ -54,11 +54,13 @@ class Config:
         "and observables.LABEL.KEY=VALUE; observables.every: steps of an optimization between two measurements, "
         "null: at its end alone",
     )
-    sector: int | None = key(
-        checks.optional(checks.either("auto", checks.either("none", checks.integer(least=None)))),
-        "conserved total, 2Sz or the number of bosons; auto where H conserves it: that of the ground state, 0 (1 for "
-        "an odd number of spins), one boson a site (half of one where n_max=1); none, all states: ising, ferromagnets, "
-        "where a field along z or mu decides",
+    sector: int | tuple[int, ...] | None = key(
+        checks.optional(
+            checks.either("auto", checks.either("none", checks.one_or_list(checks.integer(least=None)))),
+        ),
+        "conserved total, 2Sz or the number of particles, of fermions with spin [N_up, N_down]; auto where H conserves "
+        "it: that of the ground state, 0 (1 for an odd number of spins), one boson a site (half of one where n_max=1), "
+        "half filling of fermions; none, all states: ising, ferromagnets, where a field along z or mu decides",
     )
     seed: int = key(checks.integer(least=0, below=2**63), "seed of all random numbers")
     run_dir: str | None = key(

@@ -13,14 +13,18 @@ from jax import Array
 from nqs_hpc.types import Move
 
 
-def flip_moves(sites_KF: np.ndarray | Array, real_KF: np.ndarray | Array, s_N: Array, alive_K: Array) -> Move:
-    """K moves that flip the listed spins of ``s_N``: deltas = -2 s[sites], int8.
+def flip_moves(
+    sites_KF: np.ndarray | Array, real_KF: np.ndarray | Array, s_N: Array, alive_K: Array, first: int = 1
+) -> Move:
+    """K moves that flip the listed sites of ``s_N``, int8: deltas are -2 s of spins, and 1 - 2 n of occupations, whose
+    ``first`` local value is 0.
 
     ``real_KF`` (bool) is False on pads, whose site must be 0; ``alive_K`` (bool) is False where the element vanishes
     for this s. Both get delta 0: a vanishing element may lead to a state whose ratio is infinite, and 0 * inf is NaN.
     """
     moved_KF = jnp.asarray(real_KF) & alive_K[:, None]
-    return Move(jnp.asarray(sites_KF), jnp.where(moved_KF, -2 * s_N[sites_KF], 0).astype(jnp.int8))
+    flipped_KF = -2 * s_N[sites_KF] if first == 1 else 1 - 2 * s_N[sites_KF]
+    return Move(jnp.asarray(sites_KF), jnp.where(moved_KF, flipped_KF, 0).astype(jnp.int8))
 
 
 def bond_products(edges: np.ndarray, s_N: Array) -> Array:

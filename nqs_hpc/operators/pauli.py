@@ -28,8 +28,11 @@ WORD = 32  # sites in one word
 NOISE = 1e-12  # of the sum of |c_t| of one element, below which it counts as zero
 
 
-def pauli(n_sites: int, strings: Sequence[PauliString]) -> Operator:
+def pauli(n_sites: int, strings: Sequence[PauliString], *, first: int = 1) -> Operator:
     """The sum of ``strings``; one without operators is a constant. K is the number of distinct sets of flipped sites.
+
+    Of sites of +1 and -1, or with ``first`` 0 of occupations 0 and 1, which are Z = +1 and -1: the local value that is
+    called first is up.
 
     Real where every string has an even number of Y, else the elements are complex. An element whose terms cancel to
     within ``NOISE`` is zero, so that XX and YY with coefficients equal but for rounding conserve the magnetisation.
@@ -62,12 +65,12 @@ def pauli(n_sites: int, strings: Sequence[PauliString]) -> Operator:
     noise_K = NOISE * np.sum(np.abs(c_KT), axis=1)
 
     def diagonal(s_N: Array) -> Array:
-        return jnp.sum(jnp.asarray(diagonal_c) * string_signs(diagonal_masks, s_N))
+        return jnp.sum(jnp.asarray(diagonal_c) * string_signs(diagonal_masks, s_N, first))
 
     def connected(s_N: Array) -> tuple[Move, Array]:
-        elements_K = jnp.sum(jnp.asarray(c_KT) * string_signs(masks_KTW, s_N), axis=1)
+        elements_K = jnp.sum(jnp.asarray(c_KT) * string_signs(masks_KTW, s_N, first), axis=1)
         alive_K = jnp.abs(elements_K) > jnp.asarray(noise_K)
-        return flip_moves(sites_KF, real_KF, s_N, alive_K), jnp.where(alive_K, elements_K, 0.0)
+        return flip_moves(sites_KF, real_KF, s_N, alive_K, first), jnp.where(alive_K, elements_K, 0.0)
 
     def connected_some(s_N: Array, start: Array, size: int) -> tuple[Move, Array]:
         number_k = start + jnp.arange(size, dtype=jnp.int32)
@@ -75,9 +78,9 @@ def pauli(n_sites: int, strings: Sequence[PauliString]) -> Operator:
         c_kT, masks_kTW, noise_k, sites_kF, real_kF = (
             jnp.asarray(x)[row_k] for x in (c_KT, masks_KTW, noise_K, sites_KF, real_KF)
         )
-        elements_k = jnp.sum(c_kT * string_signs(masks_kTW, s_N), axis=1)
+        elements_k = jnp.sum(c_kT * string_signs(masks_kTW, s_N, first), axis=1)
         alive_k = (jnp.abs(elements_k) > noise_k) & (number_k < n_connected)
-        return flip_moves(sites_kF, real_kF, s_N, alive_k), jnp.where(alive_k, elements_k, 0.0)
+        return flip_moves(sites_kF, real_kF, s_N, alive_k, first), jnp.where(alive_k, elements_k, 0.0)
 
     e_infinity = sum(string.coefficient for string in strings if not string.operators)
     may_vanish = any(len(terms) > 1 for terms in groups.values())  # one string alone has an element of one size
@@ -114,19 +117,23 @@ def bit_masks(n_sites: int, site_sets: Iterable[tuple[int, ...]]) -> np.ndarray:
     return masks
 
 
-def string_signs(masks: np.ndarray | Array, s_N: Array) -> Array:
-    """prod_{i in mask} s_i of each mask: (..., words) uint32, s_N int8 of +1 and -1 -> (...) int32 of +1 and -1."""
+def string_signs(masks: np.ndarray | Array, s_N: Array, first: int = 1) -> Array:
+    """prod_{i in mask} s_i of each mask: (..., words) uint32, s_N int8 of +1 and -1 -> (...) int32 of +1 and -1; of
+    occupations, ``first`` 0, (-1)^{n_i} for s_i.
+    """
     if (
         isinstance(masks, np.ndarray) and not masks.any()
     ):  # strings of X alone: leave XLA no constants of the size of a batch to fold
         return jnp.ones(masks.shape[:-1], dtype=jnp.int32)
-    return 1 - 2 * (down_spins(masks, s_N) & 1).astype(jnp.int32)
+    return 1 - 2 * (down_spins(masks, s_N, first) & 1).astype(jnp.int32)
 
 
-def down_spins(masks: np.ndarray | Array, s_N: Array) -> Array:
-    """How many spins are down under each mask: (..., words) uint32, s_N int8 of +1 and -1 -> (...) uint32."""
+def down_spins(masks: np.ndarray | Array, s_N: Array, first: int = 1) -> Array:
+    """How many spins are down under each mask, or sites occupied where ``first`` is 0: (..., words) uint32, s_N int8 of
+    +1 and -1, or of 0 and 1 -> (...) uint32.
+    """
     n_words = masks.shape[-1]
-    down = jnp.pad(s_N < 0, (0, n_words * WORD - s_N.shape[0])).reshape(n_words, WORD)
+    down = jnp.pad(s_N < 0 if first == 1 else s_N > 0, (0, n_words * WORD - s_N.shape[0])).reshape(n_words, WORD)
     words = jnp.sum(down * (np.uint32(1) << np.arange(WORD, dtype=np.uint32))[None, :], axis=1, dtype=jnp.uint32)
     n_down = jnp.zeros(masks.shape[:-1], jnp.uint32)
     for w in range(n_words):  # a sum over so short a last axis is not vectorised

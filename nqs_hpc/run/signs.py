@@ -19,6 +19,7 @@ from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.config import compose
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, show
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -74,6 +75,6 @@ def _signs(hamiltonian: Hamiltonian, given: Lattice) -> NDArray[np.int8]:
     return np.ones(sites.n_sites, np.int8) if signs_N is None else signs_N
 
 
-def _same(one: NDArray[np.int8], other: NDArray[np.int8], total: int | None) -> bool:
+def _same(one: NDArray[np.int8], other: NDArray[np.int8], total: Total) -> bool:
     """Whether signs are the same up to a factor; the product of all signs is one number where the total is fixed."""
     return np.array_equal(one, other) or (total is not None and np.array_equal(one, -other))

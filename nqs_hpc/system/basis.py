@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from nqs_hpc.system.fermion_strings import FermionString
 from nqs_hpc.system.hilbert import Hilbert
 
 
@@ -25,6 +26,7 @@ class Basis(NamedTuple):
     hilbert: Hilbert
     signs_N: NDArray[np.int8] | None = None  # -1 on the sites of A, 1 on the others; None: the physical basis
     key: str | None = None  # the key of the configuration that put the signs there
+    fermions: tuple[FermionString, ...] = ()  # the Hamiltonian in operators of fermions, from which orbitals begin
 
 
 def signs_of_states(basis: Basis, s: ArrayLike) -> NDArray[np.int8]:

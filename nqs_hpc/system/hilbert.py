@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from nqs_hpc.system import constraints
 from nqs_hpc.system.constraints import Constraints, Group
 
+# What is conserved: the total of all sites, that of each block of them, or nothing.
+Total = int | tuple[int, ...] | None
 MAX_ENUMERATED = 2**26  # codes of more states are not enumerated: 0.5 GiB of int64
 
 
@@ -44,6 +46,9 @@ class Hilbert(NamedTuple):
     total: int | None = None
     blocks: tuple[Block, ...] = ()  # disjoint
     excluded: tuple[tuple[int, int], ...] = ()  # pairs of sites of which one at least holds the first local value
+    # whether the sites are modes of fermions: a state is their creation operators on the vacuum in the order of the
+    # sites, so that an exchange of sites brings the sign of sorting the occupied ones
+    fermionic: bool = False
 
 
 def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
@@ -56,6 +61,17 @@ def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
 def is_whole(space: Hilbert) -> bool:
     """Whether every configuration is a state."""
     return space.total is None and not space.blocks and not space.excluded
+
+
+def one_total(total: Total) -> int | None:
+    """The total of all sites, for what has no blocks with totals of their own."""
+    assert total is None or isinstance(total, int)
+    return total
+
+
+def named_total(space: Hilbert) -> Total:
+    """The conserved total as the key `sector` names it: with blocks a number for each."""
+    return tuple(block.total for block in space.blocks) if space.blocks else space.total
 
 
 def only_total(space: Hilbert, who: str) -> int | None:

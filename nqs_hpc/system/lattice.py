@@ -22,6 +22,8 @@ from numpy.typing import ArrayLike, NDArray
 from nqs_hpc.system import shells
 from nqs_hpc.system.edges import read_edges
 from nqs_hpc.system.graph import connected
+from nqs_hpc.system.layers import in_all_layers, one_layer
+from nqs_hpc.system.sites import Lattice
 
 __all__ = [
     "DIMENSIONS",
@@ -38,22 +40,6 @@ __all__ = [
 ]
 
 TOLERANCE = 1e-6  # lengths closer than this are the same length; different ones here are at least 1 / (2 r) apart
-
-
-class Lattice(NamedTuple):
-    """The sites of a finite lattice; the same on every rank."""
-
-    name: str
-    n_sites: int
-    extent: tuple[int, ...]  # unit cells along each direction; (n_sites,) for edges
-    pbc: tuple[bool, ...]  # whether each direction closes on itself
-    positions: NDArray[np.float64]  # (N, D), in nearest-neighbour distances; (N, 0) for edges
-    vectors: NDArray[np.float64]  # (D, D), a row for each primitive vector
-    basis: NDArray[np.float64]  # (n_basis, D), Cartesian
-    edges: dict[int, NDArray[np.int32]] | None = None  # the given bonds by order, where the lattice is made of edges
-    weights: dict[int, NDArray[np.float64]] | None = None  # of these bonds, where the file gives them
-    double_bonds: bool = False  # whether a pair counts once for each image that is a neighbour, on a side of 2 twice
-    tolerance: float | None = None  # relative, between distances of one shell of points; None: TOLERANCE
 
 
 def _factory(name: str, vectors: ArrayLike, basis: ArrayLike) -> Callable[[Sequence[int], Sequence[bool]], Lattice]:
@@ -139,13 +125,16 @@ def edges_lattice(
 
 
 def cells(lattice: Lattice) -> NDArray[np.int64]:
-    """The cell coordinates (N, D) of every site."""
-    cell = np.arange(lattice.n_sites) // len(lattice.basis)
+    """The cell coordinates (N, D) of every site, in each layer the same."""
+    cell = np.arange(lattice.n_sites) % (lattice.n_sites // lattice.layers) // len(lattice.basis)
     return np.stack(np.unravel_index(cell, lattice.extent, order="F"), axis=1)
 
 
 def sites_at(lattice: Lattice, cell: NDArray[np.int64], sublattice: NDArray[np.int64] | int) -> NDArray[np.int64]:
-    """The sites in ``cell`` (..., D) on ``sublattice`` (...): wrapped on periodic sides, -1 outside open ones."""
+    """The sites in ``cell`` (..., D) on ``sublattice`` (...): wrapped on periodic sides, -1 outside open ones.
+
+    Of several layers those of the first.
+    """
     extent = np.broadcast_to(lattice.extent, cell.shape)
     wrapped = np.where(np.broadcast_to(lattice.pbc, cell.shape), cell % extent, cell)
     inside = ((wrapped >= 0) & (wrapped < extent)).all(axis=-1)
@@ -224,6 +213,9 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
     """
     if order < 1:
         raise ValueError(f"neighbour order {order}: orders count from 1, the nearest neighbours")
+    if lattice.layers > 1:
+        one = one_layer(lattice)
+        return in_all_layers(neighbours(one, order), one.n_sites, lattice.layers)
     if lattice.edges is not None:
         if order not in lattice.edges:
             raise ValueError(f"neighbour order {order}: the edges have orders {_ranges(sorted(lattice.edges))}")
@@ -243,7 +235,13 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
 
 
 def joined_pairs(lattice: Lattice) -> NDArray[np.int32]:
-    """The pairs (n, 2) of nearest neighbours; every pair of sites where these do not join all of them."""
+    """The pairs (n, 2) of nearest neighbours; every pair of sites where these do not join all of them.
+
+    Of several layers within each.
+    """
+    if lattice.layers > 1:
+        one = one_layer(lattice)
+        return in_all_layers(joined_pairs(one), one.n_sites, lattice.layers)
     pairs = neighbours(lattice, 1)
     if connected(lattice.n_sites, pairs):
         return pairs
@@ -256,6 +254,9 @@ def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
     With ``double_bonds`` that is in how many ways the sites are joined: 2 along a periodic side of extent 2, where a
     sum over sites and directions names the bond twice, and likewise on a ring of 4 at order 2.
     """
+    if lattice.layers > 1:
+        of_one = bond_weights(one_layer(lattice), order)
+        return None if of_one is None else np.tile(of_one, lattice.layers)
     if lattice.weights is not None:
         return lattice.weights[order]
     if not lattice.double_bonds:
@@ -285,7 +286,7 @@ def bond_lengths(lattice: Lattice, order: int) -> tuple[float, float] | None:
     if lattice.edges is not None:
         return None
     if lattice.tolerance is not None:
-        return shells.shell(lattice.positions, order, lattice.tolerance)[1]
+        return shells.shell(one_layer(lattice).positions, order, lattice.tolerance)[1]
     found = _shell(lattice, order)
     apart = lattice.basis[found.end] + found.cell @ lattice.vectors - lattice.basis[found.start]
     lengths = np.linalg.norm(apart, axis=1)

@@ -28,7 +28,15 @@ def fermions(n_orbitals: int, n_up: int | None, n_down: int | None, *, double: b
     up, down = tuple(range(n_orbitals)), tuple(range(n_orbitals, 2 * n_orbitals))
     blocks = [Block(sites, n) for sites, n in ((up, n_up), (down, n_down)) if n is not None]
     pairs = () if double else zip(up, down, strict=True)
-    return constrained(Hilbert(2 * n_orbitals, (0, 1)), blocks=blocks, excluded=pairs)
+    whole = Hilbert(2 * n_orbitals, (0, 1), fermionic=True)
+    return constrained(whole, blocks=blocks, excluded=pairs)
+
+
+def spinless_fermions(n_orbitals: int, total: int | None) -> Hilbert:
+    """Fermions without spin, at most one an orbital; ``total`` is their number. ValueError where they do not fit."""
+    space = Hilbert(n_orbitals, (0, 1), total, fermionic=True)
+    check(space)
+    return space
 
 
 def constrained(space: Hilbert, *, blocks: Sequence[Block] = (), excluded: Iterable[Sequence[int]] = ()) -> Hilbert:
@@ -53,6 +61,6 @@ def constrained(space: Hilbert, *, blocks: Sequence[Block] = (), excluded: Itera
         total = whole
     if len(found) == 1 and len(sites) == n:
         found = ()
-    made = Hilbert(n, space.local_values, total, found, tuple(pairs))
+    made = Hilbert(n, space.local_values, total, found, tuple(pairs), space.fermionic)
     check(made)
     return made

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.system.lattice import TOLERANCE, Lattice, cells, sites_at
+from nqs_hpc.system.layers import of_all_layers, one_layer
 
 
 def translations(lattice: Lattice) -> NDArray[np.int32]:
@@ -23,6 +24,8 @@ def translations(lattice: Lattice) -> NDArray[np.int32]:
     lattice without periodic directions has the identity alone. ValueError for a lattice from edges.
     """
     _check(lattice)
+    if lattice.layers > 1:
+        return of_all_layers(translations(one_layer(lattice)), lattice.layers)
     steps = [range(length) if side else range(1) for length, side in zip(lattice.extent, lattice.pbc, strict=True)]
     shifts = np.array(list(product(*reversed(steps))))[:, ::-1]
     sublattice = np.arange(lattice.n_sites) % len(lattice.basis)
@@ -48,6 +51,9 @@ def point_operations(lattice: Lattice) -> tuple[NDArray[np.int32], NDArray[np.fl
     matrices R of the maps r -> (r - centre) R + centre of row vectors.
     """
     _check(lattice)
+    if lattice.layers > 1:
+        perms, matrices_KDD = point_operations(one_layer(lattice))
+        return of_all_layers(perms, lattice.layers), matrices_KDD
     matrices = _isometries(lattice)
     best: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     most = 0

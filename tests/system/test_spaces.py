@@ -80,7 +80,7 @@ def test_fermions_are_two_blocks():
     assert (decode(space, codes(space))[:, :6].sum(axis=1) == 3).all()
     assert dimension(fermions(6, 3, 2, double=False)) == comb(6, 3) * comb(3, 2)
     assert dimension(fermions(100, 50, 40, double=False)) == comb(100, 50) * comb(50, 40)
-    assert fermions(6, None, None) == Hilbert(12, (0, 1))
+    assert fermions(6, None, None) == Hilbert(12, (0, 1), fermionic=True)
     assert dimension_up_to(fermions(200, 100, 100), 10**9) > 10**9
 
 

@@ -20,7 +20,8 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system import gauge
-from nqs_hpc.system.hilbert import Hilbert, spin_half
+from nqs_hpc.system.fermion_strings import FermionString
+from nqs_hpc.system.hilbert import Hilbert, Total, one_total, spin_half
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -34,8 +35,10 @@ class Hamiltonian:
 
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on each lattice that fits
-    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz
+    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz; "": none does
     words: ClassVar[str] = "spins"  # what the sites hold
+    # keys that name files; resolved, what was read from them is ``terms``, and a run reads none again
+    sources: ClassVar[tuple[str, ...]] = ()
 
     def resolved(self, lattice: Lattice) -> Self:
         """Every ``auto`` replaced, terms read from their file and expanded; raises InputError."""
@@ -46,9 +49,14 @@ class Hamiltonian:
         """The lattice whose sites carry the spins or particles."""
         return lattice
 
-    def space(self, n_sites: int, total: int | None = None) -> Hilbert:
+    def space(self, n_sites: int, total: Total = None) -> Hilbert:
         """What the sites hold, in the sector of ``total``; ValueError where there is no such sector."""
-        return spin_half(n_sites, total)
+        return spin_half(n_sites, one_total(total))
+
+    def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
+        """All of it in operators of fermions; empty where the sites hold something else."""
+        del lattice
+        return ()
 
     # what of it can depend on time
 
@@ -72,17 +80,24 @@ class Hamiltonian:
         """Whether it conserves the total of the local values: magnetisation, or particles."""
         return False
 
-    def ground_total(self, lattice: Lattice) -> int | None:
+    def ground_total(self, lattice: Lattice) -> Total:
         """The total of a ground state, which sector=auto takes; None: all states. Asked where `conserves`."""
         del lattice
         return None
 
-    def check_total(self, total: int, n_sites: int) -> None:
+    def check_total(self, total: Total, n_sites: int) -> None:
         """Raise InputError where no state has ``total``, or it is not conserved."""
         if not self.conserves():
             why = f"auto or none: hamiltonian={self.name}{self.why_not_conserved()} does not conserve the total"
             raise bad("sector", total, f"{why} magnetisation")
+        if isinstance(total, tuple):
+            raise bad("sector", total, f"auto, none, or one number: hamiltonian={self.name} has one conserved total")
         one_line("sector", total, lambda: self.space(n_sites, total))
+
+    def told(self, total: Total, n_sites: int) -> str:
+        """A total in words, where its number does not say it all; the start of a run prints it."""
+        del total, n_sites
+        return ""
 
     def why_not_conserved(self) -> str:
         """The keys that break the conservation, in words behind the name."""
@@ -125,10 +140,18 @@ class Hamiltonian:
         del lattice
         return True
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         """Whether its own moves lead from every state to every other, in the sector of ``total``."""
         del lattice, total
         return False
+
+    def binds_pairs(self) -> bool:
+        """Whether two fermions on a site attract each other, so that chains have to move both together."""
+        return False
+
+    def twist(self) -> tuple[float, ...]:
+        """The phases of hops across the boundary, in units of pi, by direction; () where there are none."""
+        return ()
 
     # signs of basis states
 

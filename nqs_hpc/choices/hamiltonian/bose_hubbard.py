@@ -14,7 +14,7 @@ from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.hilbert import Hilbert, bosons
+from nqs_hpc.system.hilbert import Hilbert, Total, bosons, one_total
 from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours, pair_couplings
 from nqs_hpc.types import Operator
 
@@ -38,19 +38,19 @@ class BoseHubbard(Gauged):
             raise bad("hamiltonian.J", self.J, "another number than 0 for one of hamiltonian.J, .U, .mu")
         return self.gauged(lattice)
 
-    def space(self, n_sites: int, total: int | None = None) -> Hilbert:
-        return bosons(n_sites, self.n_max, total)
+    def space(self, n_sites: int, total: Total = None) -> Hilbert:
+        return bosons(n_sites, self.n_max, one_total(total))
 
     def conserves(self) -> bool:
         return True
 
-    def ground_total(self, lattice: Lattice) -> int | None:
+    def ground_total(self, lattice: Lattice) -> Total:
         if self.mu != 0:  # it decides how many there are
             return None
         return lattice.n_sites if self.n_max > 1 else lattice.n_sites // 2
 
-    def check_total(self, total: int, n_sites: int) -> None:
-        if not 0 <= total <= self.n_max * n_sites:
+    def check_total(self, total: Total, n_sites: int) -> None:
+        if not isinstance(total, int) or not 0 <= total <= self.n_max * n_sites:
             most = f"{self.n_max * n_sites} bosons, hamiltonian.n_max={self.n_max} on each of {n_sites} sites"
             raise bad("sector", total, f"auto, none, or 0 to {most}")
         super().check_total(total, n_sites)
@@ -70,7 +70,7 @@ class BoseHubbard(Gauged):
     def joins(self, lattice: Lattice) -> bool:
         return len(self._pairs(lattice)) > 0
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return total is not None and connected(lattice.n_sites, self._pairs(lattice))
 
     def _pairs(self, lattice: Lattice) -> NDArray[np.int32]:

@@ -17,7 +17,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, Total
 from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbours, pair_couplings
 from nqs_hpc.types import Operator
 
@@ -75,7 +75,7 @@ class Heisenberg(Hamiltonian):
     def conserves(self) -> bool:
         return True
 
-    def ground_total(self, lattice: Lattice) -> int | None:
+    def ground_total(self, lattice: Lattice) -> Total:
         if self.delta == 1 and lattice.weights is None:  # its bonds need not be looked at
             return None if all(coupling <= 0 for coupling in self.J) else lattice.n_sites % 2
         total = pair_couplings(lattice, self.J)
@@ -101,7 +101,7 @@ class Heisenberg(Hamiltonian):
     def joins(self, lattice: Lattice) -> bool:
         return len(_pairs(self, lattice)) > 0
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return total is not None and connected(lattice.n_sites, _pairs(self, lattice))
 
     def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:

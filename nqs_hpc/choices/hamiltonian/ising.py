@@ -14,6 +14,7 @@ from nqs_hpc.choices.hamiltonian.base import Element, Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours
 from nqs_hpc.types import Operator
 
@@ -45,7 +46,7 @@ class Ising(Gauged):
     def joins(self, lattice: Lattice) -> bool:
         return self.h != 0
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return self.h != 0
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:

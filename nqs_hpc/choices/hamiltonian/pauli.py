@@ -19,6 +19,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, InputError, bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators import pauli_strings
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.words import sites_in_words
 from nqs_hpc.types import Operator, PauliString
@@ -40,6 +41,7 @@ class Pauli(Gauged):
         {"terms": ["0.5 X0 Y1", "-0.5 Y0 X1", "1.0 Z0 Z1"]},
         {"terms": ["0.5 Z0 Z1", "-1.0 Z2"]},
     )
+    sources: ClassVar[tuple[str, ...]] = ("file",)
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
         "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",
@@ -69,7 +71,7 @@ class Pauli(Gauged):
     def conserves(self) -> bool:
         return pauli_strings.conserves_magnetisation(self.terms)
 
-    def ground_total(self, lattice: Lattice) -> int | None:
+    def ground_total(self, lattice: Lattice) -> Total:
         if _totals.favours_a_total(self.terms) or _totals.is_diagonal(self.terms):
             return None
         alone = all(string.operators in ("XX", "YY", "ZZ", "") for string in self.terms)

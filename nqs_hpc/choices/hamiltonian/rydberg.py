@@ -16,6 +16,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system import shells
 from nqs_hpc.system.distances import pairs_within
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -73,7 +74,7 @@ class Rydberg(Gauged):
     def elements(self, lattice: Lattice) -> Iterable[Element]:
         return [((i,), int(np.sign(-self.Omega))) for i in range(lattice.n_sites)]
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return True
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:

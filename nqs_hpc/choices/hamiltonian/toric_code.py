@@ -15,6 +15,7 @@ from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.links import links, plaquettes, stars
@@ -47,7 +48,7 @@ class ToricCode(Gauged):
             strings += [PauliString(-field, letter, (i,)) for i in range(lattice.n_sites) if field != 0]
         return of_strings(strings)
 
-    def joins_all(self, lattice: Lattice, total: int | None) -> bool:
+    def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return self.hx != 0 or self.hy != 0
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
