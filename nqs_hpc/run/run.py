@@ -112,7 +112,8 @@ def run(
         done, total, unit = task.progress(state)
         show = progress.progress(config.log.progress, total, done, quantities=task.shown, unit=unit)
         show.say(about.headline(folder, state, beginning.reason))
-        for message in [*config.hamiltonian.lines(parts.lattice), *messages, *said]:
+        of_ansatz = config.ansatz.lines(parts.lattice, parts.pieces.basis)
+        for message in [*config.hamiltonian.lines(parts.lattice), *of_ansatz, *messages, *said]:
             show.say(message)
     watch = lifecycle.lifecycle(
         folder, world, signals, max_seconds=config.max_seconds, started=start["begun"], ends=ends

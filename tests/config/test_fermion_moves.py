@@ -52,7 +52,11 @@ def test_waves_of_pairs_are_of_lattices():
 
 
 def test_auto():
-    assert checked(HUBBARD, 1).sampler.move == "hop"
+    both = Weights((("exchange", 0.25), ("hop", 0.75)))
+    assert checked(HUBBARD, 1).sampler.move == both
+    attractive = checked([*HUBBARD, "hamiltonian.U=-4"], 1).sampler.move
+    assert dict(attractive.entries) == {"hop": 0.6, "exchange": 0.2, "pair_hop": 0.2}
+    assert checked([*HUBBARD, "sector=[2,0]"], 1).sampler.move == "hop"
     assert checked([*HUBBARD, "sector=none"], 1).sampler.move == "flip"
     mixed = checked([*HUBBARD, "sampler.move={hop: 2, exchange: 1, pair_hop: 1}", "sampler.move_range=2"], 1).sampler
     assert isinstance(mixed.move, Weights) and mixed.move_range == 2

@@ -20,7 +20,7 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import codes
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.layers import layered
-from nqs_hpc.system.spaces import fermions
+from nqs_hpc.system.spaces import fermions, spinless_fermions
 from tests.observables.exact import as_table, results, states_of, table
 
 SIDES = (3, 2)
@@ -34,9 +34,8 @@ LIMITS = {"chunk": None, "memory": 2**30}
 def annihilators(n_modes: int = 2 * N) -> list[sparse.csr_array]:
     """c_m on all states, the code of which has bit m where mode m is occupied: -1 for each occupied mode before it."""
     one, z, lower = sparse.eye_array(2), sparse.diags_array([1.0, -1.0]), sparse.csr_array([[0.0, 1.0], [0.0, 0.0]])
-    return [
-        functools.reduce(sparse.kron, [one] * (n_modes - 1 - m) + [lower] + [z] * m).tocsr() for m in range(n_modes)
-    ]
+    kron = functools.partial(sparse.kron, format="csr")
+    return [functools.reduce(kron, [one] * (n_modes - 1 - m) + [lower] + [z] * m) for m in range(n_modes)]
 
 
 @functools.cache
@@ -115,6 +114,22 @@ def test_momenta():
     same(found["down"], transformed(down))
     same(found["one_body"], up + down)
     assert found["n_k"].sum() == pytest.approx(5)
+
+
+def test_momenta_with_a_phase_at_the_boundary():
+    """Two fermions on a ring fill the two lowest of the waves that obey it: n(k) is 1 and 0 there."""
+    n, phase = 5, 0.5
+    ring, basis = FACTORIES["chain"]((n,), (True,)), Basis(spinless_fermions(n, 2))
+    h = np.zeros((n, n), complex)
+    for x in range(n):  # c^+_{x+1} c_x, from the last site to the first with the phase
+        h[(x + 1) % n, x] = -np.exp(1j * np.pi * phase * (x == n - 1))
+    levels, orbitals = np.linalg.eigh(h + h.conj().T)
+    psi = np.array([np.linalg.det(orbitals[:, :2][one == 1]) for one in states_of(basis)])
+    observable = momenta(ring, is_real=False, phases=(phase,))
+    n_k = results(observable, psi, basis)["n_k"]
+    k = dict(observable.outputs[1].axes)["q"][:, 0]
+    np.testing.assert_allclose(np.sort(-2 * np.cos(k)), levels, atol=1e-12)
+    np.testing.assert_allclose(n_k, -2 * np.cos(k) < levels[:2].max() + 1e-9, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("wave", ["s", "extended_s", "d"])

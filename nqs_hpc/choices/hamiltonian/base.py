@@ -145,6 +145,14 @@ class Hamiltonian:
         del lattice, total
         return False
 
+    def binds_pairs(self) -> bool:
+        """Whether two fermions on a site attract each other, so that chains have to move both together."""
+        return False
+
+    def twist(self) -> tuple[float, ...]:
+        """The phases of hops across the boundary, in units of pi, by direction; () where there are none."""
+        return ()
+
     # signs of basis states
 
     def positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
