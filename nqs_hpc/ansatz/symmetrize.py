@@ -9,6 +9,9 @@ arXiv:cond-mat/0311005; of neural networks: Nomura, J. Phys.: Condens. Matter 33
 
 A move of s is a move of g s at the sites to which g carries them, so ratios come from those of the base, whose caches
 are kept for every g together with log psi(g s).
+
+Of fermions psi(g s) stands with the sign of sorting, sign(g, s) (`system.exchange`). It is kept for every g: a move of
+F modes changes it by F masks of N / 32 words (`operators.sorting`), less than a ratio of any base costs.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
+from nqs_hpc.operators.sorting import change_of_parity, parity, sorting
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert
@@ -48,6 +52,7 @@ class Orbit(NamedTuple):
 
     log_G: Array  # for the elements with a weight
     code_G: Array | None  # float64, for all elements; None if no sum vanishes by symmetry
+    odd_G: Array | None  # bool, for all elements: whether sorting brings the sign -1; None but for fermions
     log_psi: Array
 
 
@@ -66,9 +71,10 @@ def symmetrize(
 ) -> Ansatz:
     """``base``, projected on the sector of ``symmetry``.
 
-    Kinds, in mode psi: ``real`` for a real base if all characters are 1, ``signed`` for a real or signed base if all
-    are real, ``holomorphic`` for a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
-    ValueError for mode log_psi with characters other than 1, or with a signed base, whose signs it would average.
+    Kinds, in mode psi: ``real`` for a real base if all characters are 1 and the sites hold no fermions, ``signed`` for
+    a real or signed base if all are real, ``holomorphic`` for a holomorphic base, else ``complex``; in mode log_psi
+    that of the base. Raises ValueError for mode log_psi with characters other than 1, with fermions, or with a signed
+    base, whose signs it would average.
 
     It is the product states of the base that lie in the sector, of ``hilbert`` where that has a fixed total: the sum
     over the group leaves them as they are.
@@ -77,16 +83,20 @@ def symmetrize(
         raise ValueError("mode='log_psi': needs characters that are all 1, since a mean of logarithms is invariant")
     if mode == "log_psi" and base.kind == "signed":
         raise ValueError("mode='log_psi': needs a base without a sign of its own, since a mean of signs is not a sign")
+    is_fermionic = hilbert is not None and hilbert.fermionic
+    if mode == "log_psi" and is_fermionic:
+        raise ValueError("mode='log_psi': not of fermions, since a mean of logarithms has no signs of exchanges")
     characters = symmetry.characters
     used = np.flatnonzero(characters)
     perms_GN, flips_G = symmetry.perms[used], symmetry.flips[used]
     back_GN = np.argsort(perms_GN, axis=1).astype(np.int32)
     weights_G = symmetry.dimension / len(characters) * characters[used].conj()
-    kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
+    kind = _kind(base.kind, symmetry, is_fermionic) if mode == "psi" else base.kind
     at_once = even_part(len(used), ELEMENTS)
 
     codes_NG = codes(symmetry, max(map(abs, local_values)))
-    coded = mode == "psi" and not symmetry.is_trivial
+    coded = mode == "psi" and (is_fermionic or not symmetry.is_trivial)
+    of_modes = sorting(symmetry.perms) if is_fermionic else None
 
     def images(s_N: Array) -> Array:
         """(G, N) every g s."""
@@ -105,15 +115,16 @@ def symmetrize(
     def code(s_N: Array) -> Array | None:
         return s_N.astype(jnp.float64) @ codes_NG if coded else None
 
-    def combine(log_G: Array, code_G: Array | None) -> Array:
+    def combine(log_G: Array, code_G: Array | None, odd_G: Array | None) -> Array:
         if mode == "log_psi":
             return jnp.mean(log_G)
-        absent = jnp.bool_(False) if code_G is None else is_absent(code_G, symmetry)
-        return log_sum(log_G, weights_G, kind, absent)
+        absent = jnp.bool_(False) if code_G is None else is_absent(code_G, symmetry, odd_G)
+        return log_sum(log_G, weights_G, kind, absent, None if odd_G is None else odd_G[used])
 
     def orbit(params: Tree, s_N: Array) -> Orbit:
         log_G, code_G = log_of_images(params, s_N), code(s_N)
-        return Orbit(log_G, code_G, combine(log_G, code_G))
+        odd_G = None if of_modes is None else parity(jnp.asarray(of_modes.later), s_N)
+        return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
 
     def log_psi(params: Tree, s_N: Array) -> Array:
         return orbit(params, s_N).log_psi
@@ -155,10 +166,12 @@ def symmetrize(
             return jnp.bool_(False), jnp.where(empty_G, log_of_images(frozen.params, s_N), log_G), s_N[::-1]
 
         _, log_G, _ = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G, apply_move(s_N, move)))
-        code_G = None
+        code_G = odd_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
-        new = Orbit(log_G, code_G, combine(log_G, code_G))
+        if old.odd_G is not None and of_modes is not None:
+            odd_G = old.odd_G ^ change_of_parity(of_modes, s_N, move)
+        new = Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
         return ratio_to(new.log_psi, old.log_psi), (attempted, new)
 
     def advance(
@@ -209,9 +222,9 @@ def _in_sector(
     return product_state
 
 
-def _kind(base: Kind, symmetry: Symmetry) -> Kind:
+def _kind(base: Kind, symmetry: Symmetry, is_fermionic: bool) -> Kind:
     if base == "holomorphic":
         return base
-    if base == "real" and symmetry.is_trivial:
+    if base == "real" and symmetry.is_trivial and not is_fermionic:
         return "real"
     return "signed" if base in ("real", "signed") and not np.iscomplex(symmetry.characters).any() else "complex"

@@ -43,6 +43,9 @@ class Residual(Ansatz):
             here = links if lattice.name == LINKS else f"lattice={lattice.name}"
             regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
             raise bad(prefix, self.name, f"with {here} another ansatz; {self.name} with lattice={regular}")
+        if lattice.layers > 1:
+            valid = "vit, which sees both spins of a cell, or another ansatz: convolutions need one site a cell"
+            raise bad(prefix, self.name, valid)
         if self.skip and self.layers % 2:
             valid = "an even number: a residual block has two layers; or ansatz=cnn"
             raise bad(f"{prefix}.layers", self.layers, valid)
