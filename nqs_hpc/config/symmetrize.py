@@ -18,7 +18,7 @@ from nqs_hpc.choices import sectors
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.sections import Symmetrize
-from nqs_hpc.inputs.checks import InputError, bad
+from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import (
@@ -101,8 +101,11 @@ def _why_no_flip(config: Config, lattice: Lattice, hilbert: Hilbert) -> str:
         return "the sites hold bosons"
     if hilbert.fermionic and lattice.layers != 2:
         return "these fermions have no spin"
-    total = list(config.sector) if isinstance(config.sector, tuple) else config.sector
-    return f"it takes sector={total} to another"
+    return f"it takes sector={_shown(config.sector)} to another"
+
+
+def _shown(total: Any) -> str:
+    return "none" if total is None else show(list(total) if isinstance(total, tuple) else total)
 
 
 def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:
@@ -233,7 +236,7 @@ def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
 
 def told_sector(config: Config, lattice: Lattice) -> str:
     """The sector as a run says it at its start, by physical names."""
-    told = [f"sector={'none' if config.sector is None else config.sector}"]
+    told = [f"sector={_shown(config.sector)}"]
     words = words_of_sector(config, lattice)
     if words is None:
         return told[0]
