@@ -15,6 +15,24 @@ from nqs_hpc.parallel import compile_cache
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Most of the time of these tests is that of the compiler, and their programs are small: what runs in this process is
+# compiled quickly, not well, in a fifth of the time. The jobs that tests start are compiled as those of users are.
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+
+
+def compile_quickly() -> None:
+    """XLA reads its flags once, as the first device is asked for, and ends the process at one that it does not know."""
+    if jax.__version_info__ >= (0, 11):
+        return
+    given = os.environ.get("XLA_FLAGS")
+    os.environ["XLA_FLAGS"] = f"{given or ''} {QUICK}".strip()
+    try:
+        jax.block_until_ready(jax.numpy.zeros(1) + 1)
+    finally:
+        del os.environ["XLA_FLAGS"]
+        if given is not None:
+            os.environ["XLA_FLAGS"] = given
+
 
 def pytest_configure(config):
     """Compiled programs are kept beside pytest's own cache: for the other workers, for the jobs that tests start, for
@@ -27,7 +45,8 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         shrink(kept)
     threads = len(os.sched_getaffinity(0))
-    jax.config.update("jax_compilation_cache_dir", str(kept / f"units-{compile_cache.processor()}-{threads}"))
+    compile_quickly()
+    jax.config.update("jax_compilation_cache_dir", str(kept / f"quick-{compile_cache.processor()}-{threads}"))
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)

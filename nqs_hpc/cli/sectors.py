@@ -105,8 +105,7 @@ def table(system: dict[str, Any]) -> str:
     """A system's sectors as text: a head line, the table, and a line of what has no state."""
     listed = [Sector(**one) for one in system["sectors"]]
     there = [one for one in listed if one.n_states != 0]
-    sector = system["sector"]
-    total = "none" if sector is None else show(list(sector) if isinstance(sector, tuple | list) else sector)
+    total = "none" if system["sector"] is None else show(system["sector"])
     head = (
         f"{system['lattice']}, {system['hamiltonian']}, sector={total}: {system['n_sites']} sites, "
         f"{_number(system['n_states'])} states; {len(there)} inequivalent sectors of "

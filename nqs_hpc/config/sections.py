@@ -43,7 +43,7 @@ class Symmetrize:
     )
     spin_flip: int | None = key(
         checks.optional(checks.choice_of(1, -1)),
-        "of the physical psi: psi(-s) = psi(s) or -psi(s), of fermions under the exchange of up and down; null: neither",
+        "of the physical psi: psi(-s) = psi(s) or -psi(s), of fermions by the exchange of up and down; null: neither",
         physics="given",
     )
     mode: Literal["psi", "log_psi"] | None = key(

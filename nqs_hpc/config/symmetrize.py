@@ -101,11 +101,7 @@ def _why_no_flip(config: Config, lattice: Lattice, hilbert: Hilbert) -> str:
         return "the sites hold bosons"
     if hilbert.fermionic and lattice.layers != 2:
         return "these fermions have no spin"
-    return f"it takes sector={_shown(config.sector)} to another"
-
-
-def _shown(total: Any) -> str:
-    return "none" if total is None else show(list(total) if isinstance(total, tuple) else total)
+    return f"it takes sector={show(config.sector)} to another"
 
 
 def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:
@@ -236,7 +232,9 @@ def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
 
 def told_sector(config: Config, lattice: Lattice) -> str:
     """The sector as a run says it at its start, by physical names."""
-    told = [f"sector={_shown(config.sector)}"]
+    words_of_total = config.hamiltonian.told(config.sector, lattice.n_sites)
+    told = [f"sector={'none' if config.sector is None else show(config.sector)}"]
+    told[0] += f" ({words_of_total})" if words_of_total else ""
     words = words_of_sector(config, lattice)
     if words is None:
         return told[0]

@@ -112,7 +112,8 @@ def run(
         done, total, unit = task.progress(state)
         show = progress.progress(config.log.progress, total, done, quantities=task.shown, unit=unit)
         show.say(about.headline(folder, state, beginning.reason))
-        for message in [*config.hamiltonian.lines(parts.lattice), *messages, *said]:
+        of_ansatz = config.ansatz.lines(parts.lattice, parts.pieces.basis)
+        for message in [*config.hamiltonian.lines(parts.lattice), *of_ansatz, *messages, *said]:
             show.say(message)
     watch = lifecycle.lifecycle(
         folder, world, signals, max_seconds=config.max_seconds, started=start["begun"], ends=ends
@@ -157,11 +158,6 @@ def run(
         if outcome.final and code != lifecycle.DONE:
             files.remove(folder / "DONE")
         show.close()
-        if last is not None:
-            try:
-                pictures(folder)
-            except ValueError as error:  # no matplotlib here: the run does not need it
-                show.say(str(error))
         manifest.end(
             folder,
             step=int(outcome.state.step),
@@ -172,6 +168,12 @@ def run(
         if code == lifecycle.DONE:
             asked = config.task.samples_of_end or 0
             lifecycle.write_done(folder, int(outcome.state.step), max(asked, summary.get("n_samples") or 0))
+        # Last, since it takes seconds: a queue that has asked for the end does not wait for pictures.
+        if last is not None and not (outcome.status == "stopped" and lifecycle.by_queue(outcome.reason)):
+            try:
+                pictures(folder)
+            except ValueError as error:  # no matplotlib here: the run does not need it
+                show.say(str(error))
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
 
     try:

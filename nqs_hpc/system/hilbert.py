@@ -69,6 +69,11 @@ def one_total(total: Total) -> int | None:
     return total
 
 
+def named_total(space: Hilbert) -> Total:
+    """The conserved total as the key `sector` names it: with blocks a number for each."""
+    return tuple(block.total for block in space.blocks) if space.blocks else space.total
+
+
 def only_total(space: Hilbert, who: str) -> int | None:
     """``space.total``, for what knows no other constraint; ValueError beginning with ``who`` where there is one."""
     if space.blocks or space.excluded:

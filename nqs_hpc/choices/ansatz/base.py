@@ -27,6 +27,7 @@ class Ansatz:
     runs_code: ClassVar[bool] = False  # whether one of its keys names code that is run
     is_autoregressive: ClassVar[bool] = False  # whether sampler=autoregressive can draw from it
     package: ClassVar[str | None] = None  # that it needs, an extra of this one
+    needs_fermions: ClassVar[bool] = False  # whether it is a wave function of fermions in fixed numbers alone
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         """Every key in its final form; InputError where the ansatz does not fit the sites, or the basis in which it is.
@@ -82,6 +83,11 @@ class Ansatz:
     def has_sector(self) -> bool:
         """Whether keys of this ansatz choose a sector: then they are ``group``, ``momentum`` and ``irrep``."""
         return False
+
+    def lines(self, lattice: Lattice, basis: Basis) -> list[str]:
+        """Lines for the start of a run: what it begins from, and what of that can spoil the run."""
+        del lattice, basis
+        return []
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         """The ansatz on the sites of ``lattice``, in ``basis``."""
