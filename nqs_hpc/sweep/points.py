@@ -236,8 +236,9 @@ def _readable(word: str) -> str:
 
 
 def n_sites(config: Config) -> int:
-    """The sites of a configuration, those that carry its spins or bosons."""
-    return config.make_sites().n_sites
+    """The sites of a configuration, those that carry its spins or particles."""
+    sites = config.make_sites()
+    return sites.n_sites // sites.layers
 
 
 def command_words(overrides: list[str], folder: Path) -> list[str]:

@@ -34,7 +34,7 @@ HOP = 'hamiltonian.terms=["-1.0 [0^ 1]","-1.0 [1^ 0]"]'
         ([*TJ, "hamiltonian.t=0", "hamiltonian.J=[0,0]"], "hamiltonian.t=[0.0]", "hamiltonian.t, .J"),
         ([*HUBBARD, "hamiltonian.phases=[1,0]"], "hamiltonian.phases", "one for each of the 1 directions"),
         ([*HUBBARD, "lattice.pbc=false", "hamiltonian.phases=1"], "hamiltonian.phases", "no side of the lattice"),
-        (["lattice.length=2", "hamiltonian=hubbard", "hamiltonian.phases=0.5"], "hamiltonian.phases", "double_bonds=true"),
+        (["lattice.length=2", *HUBBARD[1:], "hamiltonian.phases=0.5"], "hamiltonian.phases", "double_bonds=true"),
         (FERMION, "hamiltonian.terms=null", "none is given; valid: exactly one"),
         ([*FERMION, HOP, "hamiltonian.file=x.txt"], "hamiltonian.terms=", "terms and file are given"),
         ([*FERMION, "hamiltonian.file=/nowhere/x.txt"], "hamiltonian.file", "cannot be read"),
