@@ -29,17 +29,18 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_inverse, occupied
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
+from nqs_hpc.ansatz.minors import check_orbitals, size_of
 from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.ansatz.pfaffians import log_pfaffian, small_inverse, small_pfaffian
 from nqs_hpc.ansatz.slater import Hops, hops_of
 from nqs_hpc.types import Ansatz, Kind, Move
 
-Pairs = Literal["opposite", "all"]
+Pairs = Literal["singlets", "opposite", "all"]
 
 
 class PfaffianParams(NamedTuple):
-    pairs: Array  # f (modes up, modes down) of opposite pairs, else F above its diagonal, row by row
-    unpaired: Array  # (modes, unpaired fermions): of opposite pairs the modes of the larger number
+    pairs: Array  # F above its diagonal, row by row; of opposite pairs f, of singlets f on and above its diagonal
+    unpaired: Array  # (modes, unpaired fermions): but of all pairs the modes of the spin with more fermions
 
 
 class PfaffianCache(NamedTuple):
@@ -57,35 +58,34 @@ def pfaffian(
     dtype: NumberName = "real",
     float_dtype: FloatName = "float64",
 ) -> Ansatz:
-    """Pairs of ``n_fermions[b]`` fermions in block b of the modes, of kind ``signed`` or, with dtype="complex",
-    ``holomorphic``.
+    """Pairs of ``n_fermions[b]`` fermions in block b of the modes, blocks of equally many modes one after another; of
+    kind ``signed`` or, with dtype="complex", ``holomorphic``.
 
-    It begins as the Slater determinant of ``orbitals`` (modes, fermions), one for each block, with normal numbers of
-    standard deviation ``noise`` times the root mean square of the pair amplitudes. ``modulus`` leaves out the signs.
-    From a state with psi = 0 every ratio is 1, as in `full_evaluation`. ValueError for opposite pairs of other than two
-    blocks, for no fermions, and for complex orbitals with dtype="real".
+    ``singlets``: f is symmetric; ``opposite``: f is any matrix, singlets and triplets; ``all``: F is any. It begins as
+    the Slater determinant of ``orbitals`` (modes, fermions), of singlets one matrix for both spins, of all pairs also
+    one of all modes, else one for each block, with normal numbers of standard deviation ``noise`` times the root mean
+    square of the pair amplitudes. ``modulus`` leaves out the signs. From a state with psi = 0 every ratio is 1, as in
+    `full_evaluation`. ValueError for other than all pairs of one block, and as of `check_orbitals`.
     """
     param_dtype = parameter_dtype(dtype, float_dtype)
-    if not any(n_fermions):
-        raise ValueError("no fermions at all: a pairing wave function has at least one")
-    if dtype == "real" and any(np.abs(phi.imag).max(initial=0.0) > 1e-12 for phi in orbitals):
-        raise ValueError("complex orbitals need dtype=complex")
-    if pairs == "opposite" and len(n_fermions) != 2:
-        raise ValueError("pairs of opposite spin: two blocks of modes")
-    sizes = [phi.shape[0] for phi in orbitals]
-    n_modes, ends = sum(sizes), np.cumsum(sizes)
+    is_one = pairs == "all" and len(orbitals) == 1
+    check_orbitals([sum(n_fermions)] if is_one else n_fermions, orbitals, dtype, shared=pairs == "singlets")
+    if pairs != "all" and len(n_fermions) != 2:
+        raise ValueError(f"pairs={pairs!r}: of two blocks of modes, one for each spin")
+    size = orbitals[0].shape[0] // (len(n_fermions) if is_one else 1)  # of a block
+    n_modes = size * len(n_fermions)
     first_pairs, first_unpaired = _first(n_fermions, orbitals, pairs)
     n_unpaired = first_unpaired.shape[1]
     n = sum(n_fermions) + n_unpaired
     major = 0 if pairs == "all" or n_fermions[0] >= n_fermions[1] else 1  # the block with unpaired fermions
-    upper = np.triu_indices(n_modes, k=1)
+    upper = np.triu_indices(n_modes, k=1) if pairs == "all" else np.triu_indices(size)
 
     def init(key: Array) -> PfaffianParams:
         found = []
         for one, first in zip(jax.random.split(key), (first_pairs, first_unpaired), strict=True):
-            size = noise * float(np.sqrt(np.mean(np.abs(first) ** 2))) if first.size else 0.0
+            scale = noise * size_of([first]) if first.size else 0.0
             begun = jnp.asarray(first if dtype == "complex" else first.real, param_dtype)
-            found.append(begun + normal(one, first.shape, size, param_dtype))
+            found.append(begun + normal(one, first.shape, scale, param_dtype))
         return PfaffianParams(*found)
 
     def amplitudes(params: PfaffianParams) -> Array:
@@ -94,21 +94,24 @@ def pfaffian(
         if pairs == "all":
             whole = whole.at[*upper].set(params.pairs).at[:n_modes, n_modes:].set(params.unpaired)
         else:
-            rows = slice(0, sizes[0]) if major == 0 else slice(sizes[0], n_modes)
-            whole = whole.at[: sizes[0], sizes[0] : n_modes].set(params.pairs).at[rows, n_modes:].set(params.unpaired)
+            f = params.pairs
+            if pairs == "singlets":
+                f = jnp.zeros((size, size), param_dtype).at[*upper].set(f)
+                f = f + jnp.triu(f, k=1).T
+            rows = slice(major * size, (major + 1) * size)
+            whole = whole.at[:size, size:n_modes].set(f).at[rows, n_modes:].set(params.unpaired)
         return whole - whole.T
 
     def modes_of(s_N: Array) -> Array:
-        blocks = zip(jnp.split(s_N, ends[:-1]), n_fermions, ends - sizes, strict=True)
+        blocks = enumerate(zip(s_N.reshape(-1, size), n_fermions, strict=True))
         further = jnp.arange(n_modes, n_modes + n_unpaired, dtype=jnp.int32)
-        return jnp.concatenate([*(occupied(s_M, k) + start for s_M, k, start in blocks), further]).astype(jnp.int32)
+        return jnp.concatenate([*(occupied(s_M, k) + b * size for b, (s_M, k) in blocks), further]).astype(jnp.int32)
 
     def fits(s_N: Array) -> Array:
-        numbers = [jnp.sum(s_M) == k for s_M, k in zip(jnp.split(s_N, ends[:-1]), n_fermions, strict=True)]
-        return jnp.all(jnp.stack(numbers))
+        return jnp.all(jnp.sum(s_N.reshape(-1, size), axis=1) == jnp.asarray(n_fermions))
 
     # opposite pairs: X joins the places of one side with those of the other alone
-    if pairs == "opposite":
+    if pairs != "all":
         up, down, more = np.split(np.arange(n), np.cumsum(n_fermions))
         left, right = (up, np.append(down, more)) if major == 0 else (np.append(up, more), down)
         half, turned = len(left), n_unpaired * n_fermions[1] if major else 0
@@ -282,10 +285,11 @@ def _first(
     n_fermions: Sequence[int], orbitals: Sequence[NDArray[np.number]], pairs: Pairs
 ) -> tuple[NDArray[np.number], NDArray[np.number]]:
     """The pair amplitudes and the orbitals of unpaired fermions of a Slater determinant."""
-    if pairs == "opposite":
-        (phi_up, phi_down), most = orbitals, min(n_fermions)
+    if pairs != "all":
+        (phi_up, phi_down), most = orbitals if len(orbitals) == 2 else (orbitals[0],) * 2, min(n_fermions)
         major = phi_up if n_fermions[0] >= n_fermions[1] else phi_down
-        return phi_up[:, :most] @ phi_down[:, :most].T, major[:, most:]
+        f = phi_up[:, :most] @ phi_down[:, :most].T
+        return f if pairs == "opposite" else f[np.triu_indices(len(f))], major[:, most:]
     n_modes = sum(phi.shape[0] for phi in orbitals)
     columns, start = [], 0
     for phi in orbitals:
