@@ -22,6 +22,7 @@ from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.layers import layered
 from nqs_hpc.system.spaces import fermions, spinless_fermions
 from tests.observables.exact import as_table, results, states_of, table
+from tests.observables.measuring import METROPOLIS, wave_of
 
 SIDES = (3, 2)
 ORBITALS = FACTORIES["square"](SIDES, (True, True))
@@ -176,3 +177,20 @@ def test_entropy_of_a_determinant():
     swap = renyi_by_swap(modes, basis.hilbert, chain_length=1, chunk=None)
     values = np.asarray(jax.jit(swap.local.prepare(table(basis)))(params, in_pairs))[::2]
     assert swap.derived((w[first] * w[second]) @ values[:, None])["s2"] == pytest.approx(s2, abs=1e-12)
+
+
+def test_chains_agree_with_exact_sums():
+    """Means of chains that mix all moves of fermions, with errors from their spread, on a ring of four orbitals."""
+    found = []
+    for sampler in (
+        ["sampler=enumerate"],
+        [*METROPOLIS, "sampler.move={hop: 2, exchange: 1, pair_hop: 1}", "sampler.move_range=2"],
+    ):
+        _, _, wave = wave_of("hamiltonian=hubbard", "lattice.length=4", "sector=[2,2]", *sampler)
+        asked = {"d": {"name": "double_occupancy"}, "n": {"name": "momenta"}, "s": {"name": "pair_correlations"}}
+        found.append(wave.measure(asked, n_samples=4096) if len(sampler) > 1 else wave.measure(asked))
+    exact, sampled = found
+    for name in ("d.mean", "d.sites", "n.n_k", "s.order", "s.structure_factor"):
+        error = sampled[name].error
+        assert np.all((error > 0) & (error < 0.05)), name
+        assert np.all(np.abs(sampled[name].value - exact[name].value) < 4 * error), name
