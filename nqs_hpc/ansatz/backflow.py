@@ -65,4 +65,4 @@ def backflow(
         noise=noise * unit,
         head_scale=init_scale * unit,
         dtype=parameter_dtype("real", float_dtype),
-    )
+    ).ansatz
