@@ -18,6 +18,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.ansatz.elimination import sign_and_size, sign_size_and_inverse
+
 
 def occupied(s_N: Array, n: int) -> Array:
     """The numbers (n,) int32 of the occupied modes, ascending; ``n`` (static) of them."""
@@ -27,7 +29,7 @@ def occupied(s_N: Array, n: int) -> Array:
 @jax.custom_jvp
 def log_det(a_nn: Array) -> Array:
     """log det of a matrix, complex: of a real one the imaginary part is 0 or pi; -inf where it is singular."""
-    return as_logarithm(*_sign_and_size(*jax.lax.linalg.lu(a_nn)[:2]))
+    return as_logarithm(*sign_and_size(a_nn))
 
 
 @log_det.defjvp
@@ -38,13 +40,9 @@ def _log_det_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, 
 
 
 def log_det_and_inverse(a_nn: Array) -> tuple[Array, Array]:
-    """`log_det` and the inverse, from one factorisation; the inverse of a singular matrix is given as 0."""
-    lu, pivots, permutation = jax.lax.linalg.lu(a_nn)
-    value = as_logarithm(*_sign_and_size(lu, pivots))
-    unit = jnp.eye(len(a_nn), dtype=a_nn.dtype)[permutation]
-    lower = jax.lax.linalg.triangular_solve(lu, unit, left_side=True, lower=True, unit_diagonal=True)
-    inverse = jax.lax.linalg.triangular_solve(lu, lower, left_side=True, lower=False)
-    return value, jnp.where(jnp.isfinite(value.real), inverse, 0)
+    """`log_det` and the inverse, from one elimination; the inverse of a singular matrix is given as 0."""
+    sign, size, inverse = sign_size_and_inverse(a_nn)
+    return as_logarithm(sign, size), inverse
 
 
 def log_det_of_rows(phi_Mn: Array, s_M: Array) -> Array:
@@ -77,14 +75,3 @@ def as_logarithm(sign: Array, log_modulus: Array) -> Array:
     is_complex = jnp.iscomplexobj(sign)
     phase = jnp.angle(sign) if is_complex else jnp.where(sign < 0, np.pi, 0.0).astype(log_modulus.dtype)
     return jax.lax.complex(log_modulus, phase)
-
-
-def _sign_and_size(lu: Array, pivots: Array) -> tuple[Array, Array]:
-    """The sign, or phase, of a determinant and the logarithm of its modulus from LAPACK's factors."""
-    diagonal = jnp.diagonal(lu)
-    size = jnp.abs(diagonal)
-    is_singular = ~jnp.all(size > 0)  # NaN too
-    unit = jnp.where(size > 0, diagonal / jnp.where(size > 0, size, 1), 1)
-    swaps = jnp.sum(pivots != jnp.arange(len(pivots)))
-    sign = jnp.prod(unit) * (1 - 2 * (swaps % 2)).astype(size.dtype)
-    return sign, jnp.where(is_singular, -jnp.inf, jnp.sum(jnp.log(jnp.where(size > 0, size, 1))))

@@ -87,7 +87,9 @@ def perceptron(
         x, pullback, inputs = jax.vjp(forward, zeros, has_aux=True)
         return x, inputs, lambda back: pullback(back)[0]
 
-    return Features(init, apply, lambda params: params, apply, np.zeros(n_modes, np.int32), 1, widths[-1], len(widths), traced)
+    return Features(
+        init, apply, lambda params: params, apply, np.zeros(n_modes, np.int32), 1, widths[-1], len(widths), traced
+    )
 
 
 def convolutional(

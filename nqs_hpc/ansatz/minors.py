@@ -1,6 +1,6 @@
 """Products of determinants, one for each block of modes, of matrices that may depend on what is occupied.
 
-    psi(n) = prod_b det A_b(n),    A_b: the rows of the modes of block b that are occupied, in order, and further rows.
+psi(n) = prod_b det A_b(n),    A_b: the rows of the modes of block b that are occupied, in order, and further rows.
 """
 
 from __future__ import annotations

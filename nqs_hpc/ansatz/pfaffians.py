@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.ansatz.determinants import as_logarithm
+from nqs_hpc.ansatz.elimination import sign_size_and_inverse
 
 
 def log_pfaffian(a_nn: Array) -> Array:
@@ -65,8 +66,7 @@ def small_inverse(a_nn: Array) -> Array:
     if n == 0:
         return a_nn
     if n > 4:
-        regular = jnp.isfinite(jnp.real(log_pfaffian(a_nn)))
-        return jnp.where(regular, jnp.linalg.inv(jnp.where(regular, a_nn, jnp.eye(n, dtype=a_nn.dtype))), 0)
+        return sign_size_and_inverse(a_nn)[2]
     pf = small_pfaffian(a_nn)
     scale = jnp.where(pf == 0, 0, 1 / jnp.where(pf == 0, 1, pf))
     if n == 2:

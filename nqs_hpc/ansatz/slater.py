@@ -28,7 +28,8 @@ from jax import Array
 from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
-from nqs_hpc.ansatz.determinants import log_det_and_gradient, log_det_of_rows, occupied
+from nqs_hpc.ansatz.determinants import log_det_and_gradient, log_det_and_inverse, log_det_of_rows, occupied
+from nqs_hpc.ansatz.elimination import sign_and_size, sign_size_and_inverse
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
 from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.types import Ansatz, Factors, Kind, Move
@@ -113,13 +114,10 @@ def slater(
             phi = of_block(params, b)
             places = jnp.clip(jnp.cumsum(s_bM[b]) - 1, 0, max(n - 1, 0)).astype(jnp.int32)
             if n:
-                lu, _, order = jax.lax.linalg.lu(phi[occupied(s_bM[b], n)])
-                upper = jax.lax.linalg.triangular_solve(lu, phi, left_side=False, lower=False)
-                w = jax.lax.linalg.triangular_solve(lu, upper, left_side=False, lower=True, unit_diagonal=True)
-                # columns of W are left in the order that the pivots gave to the rows of A
-                column_n = jnp.zeros(n, jnp.int32).at[order].set(jnp.arange(n, dtype=jnp.int32))
-                lives = lives & jnp.all(jnp.isfinite(w)) & (jnp.sum(s_bM[b]) == n)
-                columns.append(column_n[places])
+                value, inverse = log_det_and_inverse(phi[occupied(s_bM[b], n)])
+                w = phi @ inverse
+                lives = lives & jnp.isfinite(value.real) & jnp.all(jnp.isfinite(w)) & (jnp.sum(s_bM[b]) == n)
+                columns.append(places)
                 ws.append(jnp.pad(w, ((0, 0), (0, most - n))))
             else:
                 columns.append(places)
@@ -265,7 +263,8 @@ def _det(d_hh: Array) -> Array:
             return d_hh[0, 0]
         case 2:
             return d_hh[0, 0] * d_hh[1, 1] - d_hh[0, 1] * d_hh[1, 0]
-    return jnp.linalg.det(d_hh)
+    sign, size = sign_and_size(d_hh)
+    return sign * jnp.exp(size)
 
 
 def _inverse(d_hh: Array) -> Array:
@@ -279,4 +278,4 @@ def _inverse(d_hh: Array) -> Array:
             return jnp.broadcast_to(scale, (1, 1))
         case 2:
             return scale * jnp.array([[d_hh[1, 1], -d_hh[0, 1]], [-d_hh[1, 0], d_hh[0, 0]]])
-    return jnp.where(det == 0, 0, jnp.linalg.inv(d_hh))
+    return sign_size_and_inverse(d_hh)[2]

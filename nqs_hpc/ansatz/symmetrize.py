@@ -11,7 +11,9 @@ A move of s is a move of g s at the sites to which g carries them, so ratios com
 are kept for every g together with log psi(g s).
 
 Of fermions psi(g s) stands with the sign of sorting, sign(g, s) (`system.exchange`). It is kept for every g: a move of
-F modes changes it by F masks of N / 32 words (`operators.sorting`), less than a ratio of any base costs.
+F modes changes it by F masks of N / 32 words (`operators.sorting`), less than a ratio of any base costs. A base that
+is a determinant can vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that
+psi(g s') is evaluated, and the cache is made afresh behind the move.
 """
 
 from __future__ import annotations
@@ -40,6 +42,9 @@ Mode = Literal["psi", "log_psi"]
 # Group elements of one configuration that are evaluated at a time; if there are more, a gradient recomputes each batch.
 # This bounds the memory of large groups, and together with a chunk of samples it is enough to fill matrix products.
 ELEMENTS = 32
+# An inverse of a matrix whose determinant is smaller than that of another image by this power of the rounding is not
+# used: it would have less than a third of its digits.
+SINGULAR = 2 / 3
 
 
 class Frozen(NamedTuple):
@@ -97,6 +102,7 @@ def symmetrize(
     codes_NG = codes(symmetry, max(map(abs, local_values)))
     coded = mode == "psi" and (is_fermionic or not symmetry.is_trivial)
     of_modes = sorting(symmetry.perms) if is_fermionic else None
+    is_singular = is_fermionic and base.kind != "real"  # whether the caches of the base can be
 
     def images(s_N: Array) -> Array:
         """(G, N) every g s."""
@@ -152,7 +158,7 @@ def symmetrize(
         of_base = jax.vmap(base.attempt, in_axes=(None, 0, 0, 0))
         ratio_G, attempted = of_base(frozen.base, images(s_N), cache.base, carried(move))
         old = cache.orbit
-        empty_G = jnp.isneginf(jnp.real(old.log_G))
+        empty_G = unusable(old.log_G)
         log_G = jnp.where(empty_G, -jnp.inf, old.log_G + ratio_G)
 
         # From psi(g s) = 0 no ratio gives psi(g s'). A loop of at most one iteration: under vmap it runs only if some
@@ -188,7 +194,34 @@ def symmetrize(
             return base.advance(frozen.base, s_N, cache, move, attempted, accepted)
 
         caches = jax.vmap(of_element)(images(s_N), cache.base, carried(move), of_base)
+        if is_singular:
+            caches = renewed(frozen, apply_move(s_N, move), caches, unusable(cache.orbit.log_G) & accepted)
         return SymmetrizeCache(caches, jax.tree.map(lambda x, y: jnp.where(accepted, x, y), new, cache.orbit))
+
+    def unusable(log_G: Array) -> Array:
+        """(G,) where no ratio to psi(g s) is known, or, of inverses of matrices, more than a third of its digits."""
+        size_G = jnp.real(log_G)
+        if not is_singular:
+            return jnp.isneginf(size_G)
+        least = jnp.max(size_G) + float(np.log(jnp.finfo(size_G.dtype).eps)) * SINGULAR
+        return jnp.isneginf(size_G) | (size_G < least)
+
+    def renewed(frozen: Frozen, s_N: Array, caches: Tree, which_G: Array) -> Tree:
+        """The caches of the base, made afresh for some elements; a loop as in `attempt`."""
+
+        def needed(carry: tuple[Array, Tree, Array]) -> Array:
+            return jnp.any(carry[0])
+
+        def make(carry: tuple[Array, Tree, Array]) -> tuple[Array, Tree, Array]:
+            which_G, caches, s_N = carry
+            new = jax.vmap(base.prepare, in_axes=(None, 0))(frozen.base, images(s_N))
+
+            def chosen(new: Array, old: Array) -> Array:
+                return jnp.where(jnp.expand_dims(which_G, tuple(range(1, old.ndim))), new, old)
+
+            return jnp.zeros_like(which_G), jax.tree.map(chosen, new, caches), s_N[::-1]
+
+        return jax.lax.while_loop(needed, make, (which_G, caches, s_N))[1]
 
     def freeze(params: Tree) -> Frozen:
         return Frozen(params, base.freeze(params))

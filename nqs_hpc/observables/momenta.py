@@ -4,10 +4,14 @@
 
 for each spin, with r the true positions of the sites: where a cell holds one site it lies between 0 and 1, and its sum
 over k is the number of particles. A jump of n(k) is the surface of a Fermi liquid.
+
+Where hops across the boundary have phases exp(i phi_d), the waves that obey it have k . L_d a_d = 2 pi m - phi_d: all k
+are shifted by -phi_d / L_d along direction d, L_d its extent.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -23,14 +27,18 @@ from nqs_hpc.types import Observable, Output
 SPINS = (("up", "↑"), ("down", "↓"))
 
 
-def momenta(lattice: Lattice, *, is_real: bool) -> Observable:
+def momenta(lattice: Lattice, *, is_real: bool, phases: Sequence[float] = ()) -> Observable:
     """``lattice`` is that of the modes. Outputs: the matrix ``one_body`` (N, N), Re C_ij summed over spins, and on
     periodic lattices the arrays ``n_k`` (Q,), summed over spins, and of fermions with spin ``up`` and ``down``.
 
-    Of a wave function that ``is_real`` C is real, else its imaginary part is measured with the same ratios.
+    Of a wave function that ``is_real`` C is real, else its imaginary part is measured with the same ratios. ``phases``
+    in units of pi, one for each direction: of a hop out of the far side of the lattice and into the near one.
     """
     layers, one = lattice.layers, one_layer(lattice)
     n, waves = one.n_sites, wave_vectors(one)
+    if waves is not None and any(phases):
+        reciprocal = 2 * np.pi * np.linalg.inv(one.vectors).T
+        waves = waves._replace(q_QD=waves.q_QD - np.array(phases) / 2 / np.array(one.extent) @ reciprocal)
     i, j = pairs(n)
     n_pairs, parts = len(i), (0.5,) if is_real else (0.5, -0.5j)  # (C + C^+) / 2 and (C - C^+) / 2i
     both = list(zip(i.tolist(), j.tolist(), strict=True))

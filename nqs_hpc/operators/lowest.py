@@ -21,6 +21,7 @@ from nqs_hpc.system.exchange import image
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import exchanged
+from nqs_hpc.system.spaces import constrained
 from nqs_hpc.system.symmetry import translations
 
 HELD = 1e-6  # of the norm squared: a vector that is not of a sector has some 1e-12 of it by rounding
@@ -55,14 +56,24 @@ def is_in(hilbert: Hilbert, phi_n: NDArray[np.floating | np.complexfloating], sy
     return bool(np.linalg.norm(total_n / len(symmetry.perms)) ** 2 > HELD)
 
 
-def of_one_total(v: Vector) -> tuple[int, Vector]:
-    """The least total that holds the level, of two opposite ones the positive one, and what of v has it."""
-    totals_n = v.s_nN.sum(axis=1, dtype=np.int64)
-    totals = np.unique(totals_n)
-    weights = [float(np.sum(np.abs(v.psi_n[totals_n == total]) ** 2)) for total in totals]
-    total = min((int(t) for t, w in zip(totals, weights, strict=True) if w > HELD), key=lambda t: (abs(t), -t))
-    kept = totals_n == total
-    return total, Vector(v.hilbert._replace(total=total), v.codes_n[kept], v.s_nN[kept], _normalised(v.psi_n[kept]))
+def of_one_total(v: Vector, layers: int = 1) -> Vector:
+    """What of v has the least total that holds the level, of two opposite ones the positive one. Of several ``layers``
+    each has a total, as fermions with spin up and down.
+    """
+    totals_nL = v.s_nN.reshape(len(v.s_nN), layers, -1).sum(axis=2, dtype=np.int64)
+    totals, number_n = np.unique(totals_nL, axis=0, return_inverse=True)
+    weights = np.bincount(number_n.ravel(), np.abs(v.psi_n) ** 2, len(totals))
+    held = [(k, total) for k, total in enumerate(totals.tolist()) if weights[k] > HELD]
+    k, total = min(held, key=lambda one: (sum(map(abs, one[1])), [-t for t in one[1]]))
+    kept_n = number_n.ravel() == k
+    n = v.hilbert.n_sites // layers
+    blocks = [(range(layer * n, (layer + 1) * n), t) for layer, t in enumerate(total)]
+    inside = (
+        v.hilbert._replace(total=total[0])
+        if layers == 1
+        else constrained(v.hilbert, blocks=blocks, excluded=v.hilbert.excluded)
+    )
+    return Vector(inside, v.codes_n[kept_n], v.s_nN[kept_n], _normalised(v.psi_n[kept_n]))
 
 
 def of_one_momentum(v: Vector, lattice: Lattice) -> tuple[tuple[int, ...], Vector]:

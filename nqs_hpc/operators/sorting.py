@@ -39,13 +39,13 @@ def words(s_N: Array) -> Array:
     """(W,) uint32 the occupied modes as bits; an odd number counts as occupied."""
     n_words = -(-s_N.shape[0] // BITS)
     bits = jnp.pad((s_N & 1).astype(jnp.uint32), (0, n_words * BITS - s_N.shape[0])).reshape(n_words, BITS)
-    return jnp.sum(bits << jnp.arange(BITS, dtype=jnp.uint32), axis=1, dtype=jnp.uint32)
+    return jnp.sum(bits << jnp.arange(BITS, dtype=jnp.uint32)[None, :], axis=1, dtype=jnp.uint32)
 
 
 def parity(later_GNW: Array, s_N: Array) -> Array:
     """(G,) bool whether the sign of each element is -1; without the axis G for one element."""
-    chosen = jnp.where((s_N & 1).astype(bool)[:, None], later_GNW, jnp.uint32(0))
-    return _is_odd(_xor(chosen) & words(s_N))
+    is_occupied_N1 = jnp.expand_dims((s_N & 1).astype(bool), (*range(later_GNW.ndim - 2), -1))
+    return _has_odd(_xor(jnp.where(is_occupied_N1, later_GNW, jnp.uint32(0))), words(s_N))
 
 
 def change_of_parity(of: Sorting, s_N: Array, move: Move) -> Array:
@@ -55,9 +55,9 @@ def change_of_parity(of: Sorting, s_N: Array, move: Move) -> Array:
 
     def of_moved(masks_GNW: NDArray[np.uint32]) -> Array:
         rows = jnp.asarray(masks_GNW)[:, move.sites]
-        return _xor(jnp.where(is_changed_F[:, None], rows, jnp.uint32(0)))
+        return _xor(jnp.where(is_changed_F[None, :, None], rows, jnp.uint32(0)))
 
-    return _is_odd(of_moved(of.either) & words(s_N)) ^ _is_odd(of_moved(of.later) & words(moved_N))
+    return _has_odd(of_moved(of.either), words(s_N)) ^ _has_odd(of_moved(of.later), words(moved_N))
 
 
 def _xor(masks: Array) -> Array:
@@ -65,6 +65,7 @@ def _xor(masks: Array) -> Array:
     return jax.lax.reduce(masks, jnp.uint32(0), jax.lax.bitwise_xor, (masks.ndim - 2,))
 
 
-def _is_odd(bits: Array) -> Array:
-    """Of masks (..., W): whether the number of bits is odd."""
-    return jnp.sum(jax.lax.population_count(bits), axis=-1) % 2 == 1
+def _has_odd(masks: Array, words_W: Array) -> Array:
+    """Of masks (..., W): whether an odd number of their bits is among ``words_W``."""
+    common = masks & jnp.broadcast_to(words_W, masks.shape)
+    return jnp.sum(jax.lax.population_count(common), axis=-1, dtype=jnp.uint32) % 2 == 1

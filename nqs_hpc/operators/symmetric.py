@@ -1,8 +1,8 @@
 """Whether an operator commutes with permutations of sites and spin flips, by its matrix elements.
 
 H commutes with g where (H f_g)(s) = (H f)(g s) for every function f of states, f_g(s) = f(g s). A random f and some
-random states s tell: equal sums of elements with random weights are equal elements. Of fermions both f(g s) and (H f)(g s) come
-with the sign of sorting (`system.exchange`).
+random states s tell: equal sums of elements with random weights are equal elements. Of fermions f(g s) and (H f)(g s)
+both come with the sign of sorting (`system.exchange`).
 """
 
 from __future__ import annotations

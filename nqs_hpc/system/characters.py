@@ -141,7 +141,7 @@ def space_group(lattice: Lattice, k: Sequence[int] | None) -> tuple[NDArray[np.i
     characters = {}
     for name, of_points in irreps.items():
         of_products = (of_translations[:, None] * of_points[None, :]).ravel()
-        if np.array_equal(of_products[first][inverse.reshape(-1)], of_products):
+        if np.abs(of_products[first][inverse.reshape(-1)] - of_products).max() < 1e-9:
             characters[name] = of_products[first][order]
     return distinct[order], characters
 

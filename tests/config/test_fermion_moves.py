@@ -51,8 +51,23 @@ def test_waves_of_pairs_are_of_lattices():
     checked([*CHAIN, "observables.a=pair_correlations", "observables.a.wave=extended_s"], 1)
 
 
+def test_momenta_know_the_phases_of_the_boundary():
+    def phases(*overrides):
+        config = checked([*HUBBARD[:2], "lattice.extent=[4,4]", "ansatz=rbm", "observables.n=momenta", *overrides], 1)
+        return config.observables.measured["n"].phases
+
+    assert phases() is None and phases("hamiltonian.phases=[0,1]") == (0.0, 1.0)
+    assert phases("hamiltonian.phases=[0,1]", "observables.n.phases=null") is None
+    with pytest.raises(InputError, match="one for each of the 2 directions"):
+        phases("observables.n.phases=[1]")
+
+
 def test_auto():
-    assert checked(HUBBARD, 1).sampler.move == "hop"
+    both = Weights((("exchange", 0.25), ("hop", 0.75)))
+    assert checked(HUBBARD, 1).sampler.move == both
+    attractive = checked([*HUBBARD, "hamiltonian.U=-4"], 1).sampler.move
+    assert dict(attractive.entries) == {"hop": 0.6, "exchange": 0.2, "pair_hop": 0.2}
+    assert checked([*HUBBARD, "sector=[2,0]"], 1).sampler.move == "hop"
     assert checked([*HUBBARD, "sector=none"], 1).sampler.move == "flip"
     mixed = checked([*HUBBARD, "sampler.move={hop: 2, exchange: 1, pair_hop: 1}", "sampler.move_range=2"], 1).sampler
     assert isinstance(mixed.move, Weights) and mixed.move_range == 2

@@ -20,8 +20,9 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import codes
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.layers import layered
-from nqs_hpc.system.spaces import fermions
+from nqs_hpc.system.spaces import fermions, spinless_fermions
 from tests.observables.exact import as_table, results, states_of, table
+from tests.observables.measuring import METROPOLIS, wave_of
 
 SIDES = (3, 2)
 ORBITALS = FACTORIES["square"](SIDES, (True, True))
@@ -34,9 +35,8 @@ LIMITS = {"chunk": None, "memory": 2**30}
 def annihilators(n_modes: int = 2 * N) -> list[sparse.csr_array]:
     """c_m on all states, the code of which has bit m where mode m is occupied: -1 for each occupied mode before it."""
     one, z, lower = sparse.eye_array(2), sparse.diags_array([1.0, -1.0]), sparse.csr_array([[0.0, 1.0], [0.0, 0.0]])
-    return [
-        functools.reduce(sparse.kron, [one] * (n_modes - 1 - m) + [lower] + [z] * m).tocsr() for m in range(n_modes)
-    ]
+    kron = functools.partial(sparse.kron, format="csr")
+    return [functools.reduce(kron, [one] * (n_modes - 1 - m) + [lower] + [z] * m) for m in range(n_modes)]
 
 
 @functools.cache
@@ -117,6 +117,22 @@ def test_momenta():
     assert found["n_k"].sum() == pytest.approx(5)
 
 
+def test_momenta_with_a_phase_at_the_boundary():
+    """Two fermions on a ring fill the two lowest of the waves that obey it: n(k) is 1 and 0 there."""
+    n, phase = 5, 0.5
+    ring, basis = FACTORIES["chain"]((n,), (True,)), Basis(spinless_fermions(n, 2))
+    h = np.zeros((n, n), complex)
+    for x in range(n):  # c^+_{x+1} c_x, from the last site to the first with the phase
+        h[(x + 1) % n, x] = -np.exp(1j * np.pi * phase * (x == n - 1))
+    levels, orbitals = np.linalg.eigh(h + h.conj().T)
+    psi = np.array([np.linalg.det(orbitals[:, :2][one == 1]) for one in states_of(basis)])
+    observable = momenta(ring, is_real=False, phases=(phase,))
+    n_k = results(observable, psi, basis)["n_k"]
+    k = dict(observable.outputs[1].axes)["q"][:, 0]
+    np.testing.assert_allclose(np.sort(-2 * np.cos(k)), levels, atol=1e-12)
+    np.testing.assert_allclose(n_k, -2 * np.cos(k) < levels[:2].max() + 1e-9, rtol=0, atol=1e-12)
+
+
 @pytest.mark.parametrize("wave", ["s", "extended_s", "d"])
 def test_pairs(wave):
     found = results(pair_correlations(MODES, wave), state()[0], BASIS)
@@ -161,3 +177,20 @@ def test_entropy_of_a_determinant():
     swap = renyi_by_swap(modes, basis.hilbert, chain_length=1, chunk=None)
     values = np.asarray(jax.jit(swap.local.prepare(table(basis)))(params, in_pairs))[::2]
     assert swap.derived((w[first] * w[second]) @ values[:, None])["s2"] == pytest.approx(s2, abs=1e-12)
+
+
+def test_chains_agree_with_exact_sums():
+    """Means of chains that mix all moves of fermions, with errors from their spread, on a ring of four orbitals."""
+    found = []
+    for sampler in (
+        ["sampler=enumerate"],
+        [*METROPOLIS, "sampler.move={hop: 2, exchange: 1, pair_hop: 1}", "sampler.move_range=2"],
+    ):
+        _, _, wave = wave_of("hamiltonian=hubbard", "lattice.length=4", "sector=[2,2]", *sampler)
+        asked = {"d": {"name": "double_occupancy"}, "n": {"name": "momenta"}, "s": {"name": "pair_correlations"}}
+        found.append(wave.measure(asked, n_samples=4096) if len(sampler) > 1 else wave.measure(asked))
+    exact, sampled = found
+    for name in ("d.mean", "d.sites", "n.n_k", "s.order", "s.structure_factor"):
+        error = sampled[name].error
+        assert np.all((error > 0) & (error < 0.05)), name
+        assert np.all(np.abs(sampled[name].value - exact[name].value) < 4 * error), name

@@ -9,7 +9,7 @@ import pytest
 
 from nqs_hpc.operators.pauli_sums import counts_within, flips, pauli_sums, read_sums
 from nqs_hpc.system.basis import Basis, signs_of_states
-from nqs_hpc.system.fermion_strings import hop, jordan_wigner
+from nqs_hpc.system.fermion_strings import FermionString, hop, jordan_wigner
 from nqs_hpc.system.hilbert import Block, codes, decode, members, spin_half
 from nqs_hpc.system.spaces import constrained, fermions
 from nqs_hpc.types import PauliString
@@ -132,6 +132,11 @@ def test_ratios_are_asked_for_where_they_count():
     assert np.array_equal(asked(hops, Basis(number)), wanted)
     assert np.array_equal(read_sums(hops, Basis(number)).always_K, np.zeros(3, bool))
     assert counts_within(read_sums(hops, Basis(number)), number).all()
+    # a hop past mode 1 where that is empty
+    past = hop(1.0, 0, 2)
+    minus = (FermionString(-1.0, ((1, True), (1, False), *one.operators)) for one in past)
+    wanted = np.asarray((states[:, 1] == 0) & (states[:, 0] != states[:, 2]))
+    assert np.array_equal(asked([jordan_wigner((*past, *minus))], Basis(number)), wanted)
 
 
 def test_strings_of_z_cost_no_ratio():

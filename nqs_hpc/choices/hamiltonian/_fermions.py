@@ -28,6 +28,7 @@ class Fermions(Hamiltonian):
     """With spin the sites are two layers of the lattice, up and down; the conserved numbers are [N_up, N_down]."""
 
     words: ClassVar[str] = "fermions"
+    signs_key: ClassVar[str] = ""  # signs of modes do not undo those of exchanges
 
     @property
     def has_spin(self) -> bool:

@@ -84,6 +84,9 @@ class Hopping(Fermions):
             found.append(f"lattice: hops across the boundary have the phases {show(self.phases)} pi, by direction")
         return found
 
+    def twist(self) -> tuple[float, ...]:
+        return self.phases or ()
+
     def hops(self, lattice: Lattice) -> dict[tuple[int, int], complex]:
         """The amplitude of each pair of sites of one layer (`system.boundaries`)."""
         return hops(one_layer(lattice), self.t, self.phases or ())

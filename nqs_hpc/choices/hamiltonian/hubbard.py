@@ -22,6 +22,9 @@ class Hubbard(Hopping):
     examples: ClassVar[Examples] = ({}, {"t": [1.0, -0.2]}, {"U": -4.0, "t": -1.0}, {"t": 0.0}, {"phases": 1.0})
     U: float = key(checks.number(), "repulsion of two fermions on a site")
 
+    def binds_pairs(self) -> bool:
+        return self.U < 0
+
     def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
         n = lattice.n_sites // 2
         return (*self.hopping(lattice), *(number(self.U, i, i + n) for i in range(n) if self.U))
