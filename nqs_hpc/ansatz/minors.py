@@ -35,7 +35,7 @@ def log_minors(matrices: Sequence[Array], n_fermions: Sequence[int], s_N: Array)
 
 
 def is_odd(s_N: Array, hops: Hops) -> Array:
-    """Whether the hops, each into the place of the one it comes from, leave an odd permutation of the occupied modes."""
+    """Whether sorting the occupied modes is odd, each fermion that hops standing where it stood before."""
     below_N = jnp.cumsum(s_N, dtype=jnp.int32) - s_N
     low, high = jnp.minimum(hops.origin_h, hops.to_h), jnp.maximum(hops.origin_h, hops.to_h)
     passed = below_N[high] - below_N[low] - (hops.origin_h < hops.to_h)

@@ -124,10 +124,7 @@ def networked(
         for unit in jnp.eye(len(z), dtype=z.dtype):
             to_x, to_biases, to_others = pullback(unit)
             found.append((*back_to_layers(to_x), *to_biases, *to_others))
-        if is_complex:
-            back = tuple(jax.lax.complex(re, im) for re, im in zip(*found, strict=True))
-        else:
-            back = found[0]
+        back = [jax.lax.complex(*of_one) if is_complex else of_one[0] for of_one in zip(*found, strict=True)]
         return (*inputs, x, *back)
 
     n, n_heads = features.n_layers, len(heads)

@@ -33,7 +33,8 @@ class Networked(Slater):
     layers: int = key(checks.integer(), "layers of the network")
     features: int = key(checks.integer(), "numbers that each layer gives, of a convolutional one on each site")
     kernel: int | tuple[int, ...] = key(
-        checks.one_or_list(checks.integer()), "of net=convolutional: extent of the kernels in sites, or a list by direction"
+        checks.one_or_list(checks.integer()),
+        "of net=convolutional: extent of the kernels in sites, or a list by direction",
     )
     activation: Activation = _keys.activation("activation behind each layer")
     init_scale: float = key(
