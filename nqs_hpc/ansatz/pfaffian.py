@@ -5,8 +5,8 @@
 with the numbers of particles that are fixed. Bouchaud, Georges and Lhuillier, J. Phys. France 49, 553 (1988); Bajdich,
 Mitas, Drobny, Wagner and Schmidt, Phys. Rev. Lett. 96, 130201 (2006), cond-mat/0512327. Where only modes of opposite
 spin are paired, F_{i up, j down} = f_ij, this is a determinant of entries of f. Fermions without a partner have
-orbitals of their own: they are paired with further modes, which are always occupied. A Slater determinant of the orbitals phi is
-F = sum of phi_k phi_l^T - phi_l phi_k^T over pairs (k, l) of them.
+orbitals of their own: they are paired with further modes, which are always occupied. A Slater determinant of the
+orbitals phi is F = sum of phi_k phi_l^T - phi_l phi_k^T over pairs (k, l) of them.
 
 With Y = X^-1 and W = F_{. m} Y, fermions that go from the modes at the places A of X to modes K have the ratio
 
