@@ -19,7 +19,7 @@ from nqs_hpc.ansatz.elimination import sign_size_and_inverse
 
 
 def log_pfaffian(a_nn: Array) -> Array:
-    """log Pf A of an antisymmetric matrix of even size, complex; -inf where it is singular. Not to be differentiated."""
+    """log Pf A of an antisymmetric matrix of even size, complex; -inf where it is singular. Has no derivative."""
     n = a_nn.shape[0]
     assert n % 2 == 0
     if n == 0:
