@@ -11,9 +11,9 @@ A move of s is a move of g s at the sites to which g carries them, so ratios com
 are kept for every g together with log psi(g s).
 
 Of fermions psi(g s) stands with the sign of sorting, sign(g, s) (`system.exchange`). It is kept for every g: a move of
-F modes changes it by F masks of N / 32 words (`operators.sorting`), less than a ratio of any base costs. A base that
-is a determinant can vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that
-psi(g s') is evaluated, and the cache is made afresh behind the move.
+F modes changes it by F masks of N / 32 words, less than a ratio of any base costs. A base that is a determinant can
+vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that psi(g s') is evaluated,
+and the cache is made afresh behind the move.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
-from nqs_hpc.operators.sorting import change_of_parity, parity, sorting
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.exchange import masks, odd, odd_change
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.product_states import TINY, is_in_sector, reduced
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
@@ -101,7 +101,7 @@ def symmetrize(
 
     codes_NG = codes(symmetry, max(map(abs, local_values)))
     coded = mode == "psi" and (is_fermionic or not symmetry.is_trivial)
-    of_modes = sorting(symmetry.perms) if is_fermionic else None
+    sorting = tuple(masks(symmetry.perms, both=both) for both in (False, True)) if is_fermionic else None
     is_singular = is_fermionic and base.kind != "real"  # whether the caches of the base can be
 
     def images(s_N: Array) -> Array:
@@ -129,7 +129,7 @@ def symmetrize(
 
     def orbit(params: Tree, s_N: Array) -> Orbit:
         log_G, code_G = log_of_images(params, s_N), code(s_N)
-        odd_G = None if of_modes is None else parity(jnp.asarray(of_modes.later), s_N)
+        odd_G = None if sorting is None else odd(jnp.asarray(sorting[0]), s_N)
         return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
 
     def log_psi(params: Tree, s_N: Array) -> Array:
@@ -175,8 +175,8 @@ def symmetrize(
         code_G = odd_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
-        if old.odd_G is not None and of_modes is not None:
-            odd_G = old.odd_G ^ change_of_parity(of_modes, s_N, move)
+        if old.odd_G is not None and sorting is not None:
+            odd_G = old.odd_G ^ odd_change(*map(jnp.asarray, sorting), s_N, move.sites, move.deltas)
         new = Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
         return ratio_to(new.log_psi, old.log_psi), (attempted, new)
 
