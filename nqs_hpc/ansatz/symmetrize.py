@@ -172,13 +172,35 @@ def symmetrize(
             return jnp.bool_(False), jnp.where(empty_G, log_of_images(frozen.params, s_N), log_G), s_N[::-1]
 
         _, log_G, _ = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G, apply_move(s_N, move)))
+        new = followed(s_N, old, move, log_G)
+        return ratio_to(new.log_psi, old.log_psi), (attempted, new)
+
+    def followed(s_N: Array, old: Orbit, move: Move, log_G: Array) -> Orbit:
+        """The orbit behind a move of s, with log psi of all g s' known."""
         code_G = odd_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
         if old.odd_G is not None and sorting is not None:
             odd_G = old.odd_G ^ odd_change(*map(jnp.asarray, sorting), s_N, move.sites, move.deltas)
-        new = Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
-        return ratio_to(new.log_psi, old.log_psi), (attempted, new)
+        return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
+
+    def log_ratios(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, moves_KF: Move) -> Array:
+        """Of many moves: a base that answers them together is asked once for each g."""
+        moves_GKF = jax.vmap(carried, out_axes=1)(moves_KF)
+        of_base = jax.vmap(base.log_ratios, in_axes=(None, 0, 0, 0), out_axes=1)
+        old = cache.orbit
+        ratio_KG = of_base(frozen.base, images(s_N), cache.base, moves_GKF)
+        empty_G = unusable(old.log_G)
+        log_KG = jnp.where(empty_G[None], -jnp.inf, old.log_G[None] + ratio_KG)
+
+        def evaluate(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:  # as in `attempt`
+            _, log_KG, s_N = carry
+            new_KG = jax.lax.map(lambda move: log_of_images(frozen.params, apply_move(s_N, move)), moves_KF)
+            return jnp.bool_(False), jnp.where(empty_G[None], new_KG, log_KG), s_N[::-1]
+
+        _, log_KG, _ = jax.lax.while_loop(lambda carry: carry[0], evaluate, (jnp.any(empty_G), log_KG, s_N))
+        new = jax.vmap(followed, in_axes=(None, None, 0, 0))(s_N, old, moves_KF, log_KG)
+        return jax.vmap(ratio_to, in_axes=(0, None))(new.log_psi, old.log_psi)
 
     def advance(
         frozen: Frozen,
@@ -234,6 +256,7 @@ def symmetrize(
         prepare=prepare,
         attempt=attempt,
         advance=advance,
+        log_ratios=log_ratios if is_fermionic else None,
         product_state=product_state,
     )
 
