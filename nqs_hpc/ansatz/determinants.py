@@ -54,9 +54,8 @@ def eliminated(a_nn: Array) -> tuple[Array, Array, Array]:
     rows = jnp.arange(n, dtype=jnp.int32)
 
     def step(k: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        a_nn, pivots, value_n = carry
+        a_nn, is_free, pivots, value_n = carry
         column = jax.lax.dynamic_index_in_dim(a_nn, k, axis=1, keepdims=False)
-        is_free = ~jnp.any((pivots[None, :] == rows[:, None]) & (rows < k)[None, :], axis=1)
         row = jnp.argmax(jnp.where(is_free, jnp.abs(column), -1)).astype(jnp.int32)
         pivot = column[row]
         is_row, is_k = rows == row, rows == k
@@ -64,10 +63,10 @@ def eliminated(a_nn: Array) -> tuple[Array, Array, Array]:
         # the row of the pivot becomes the scaled one, its column what the unit matrix beside it would have become
         kept = jnp.where(is_row[:, None] | is_k[None, :], 0, a_nn)
         a_nn = kept - jnp.where(is_row, -1, column)[:, None] * scaled[None, :]
-        return a_nn, jnp.where(is_k, row, pivots), jnp.where(is_k, pivot, value_n)
+        return a_nn, is_free & ~is_row, jnp.where(is_k, row, pivots), jnp.where(is_k, pivot, value_n)
 
-    first = (a_nn, jnp.zeros(n, jnp.int32), jnp.ones(n, a_nn.dtype))
-    a_nn, pivots, value_n = jax.lax.fori_loop(0, n, step, first)
+    first = (a_nn, jnp.ones(n, bool), jnp.zeros(n, jnp.int32), jnp.ones(n, a_nn.dtype))
+    a_nn, _, pivots, value_n = jax.lax.fori_loop(0, n, step, first)
     value = _log_of_product(value_n, _is_odd(pivots))
     return value, jnp.where(jnp.isfinite(value.real), a_nn[pivots], 0), pivots
 
