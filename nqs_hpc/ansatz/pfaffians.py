@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.determinants import as_logarithm
-from nqs_hpc.ansatz.elimination import sign_size_and_inverse
+from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_inverse
 
 
 def log_pfaffian(a_nn: Array) -> Array:
@@ -66,7 +65,7 @@ def small_inverse(a_nn: Array) -> Array:
     if n == 0:
         return a_nn
     if n > 4:
-        return sign_size_and_inverse(a_nn)[2]
+        return log_det_and_inverse(a_nn)[1]
     pf = small_pfaffian(a_nn)
     scale = jnp.where(pf == 0, 0, 1 / jnp.where(pf == 0, 1, pf))
     if n == 2:
