@@ -16,9 +16,9 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Most of the time of tests is that of the compiler, and their programs are small: they are compiled quickly, not well,
-# in a fifth of the time. Those of jobs on several ranks, in a queue, or broken on purpose are compiled as users' are.
+# in a fifth of the time. Those of jobs in a queue, broken on purpose, or marked so are compiled as users' are.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
-AS_USERS = ("mpi", "slurm", "faults")
+AS_USERS = ("as_users", "slurm", "faults")
 
 
 def compile_quickly() -> None:

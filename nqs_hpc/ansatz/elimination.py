@@ -1,4 +1,4 @@
-"""Determinants and inverses of many small matrices, by Gauss's elimination with partial pivoting (Golub and Van Loan,
+"""Determinants of many small matrices, by Gauss's elimination with partial pivoting (Golub and Van Loan,
 2013, "Matrix Computations", ch. 3.4), written as loops over columns in which all matrices of a batch go together.
 
 XLA's own factorisations call LAPACK on CPUs, and those of jaxlib up to 0.10 spread a batch over the threads on which
@@ -26,32 +26,6 @@ def sign_and_size(a_nn: Array) -> tuple[Array, Array]:
         carry = jax.lax.fori_loop(0, end - start, _eliminate, (rest, sign, size))
         rest, sign, size = carry[0][end - start :, end - start :], carry[1], carry[2]
     return _safe(sign, size)
-
-
-def sign_size_and_inverse(a_nn: Array) -> tuple[Array, Array, Array]:
-    """`sign_and_size`, and A^-1 (n, n), 0 of a singular matrix."""
-    n = a_nn.shape[0]
-    number = jnp.arange(n)
-
-    def step(k: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
-        a, sign, size, order = carry
-        a, pivot, odd, place = _with_pivot(a, k, number)
-        order_k = jax.lax.dynamic_index_in_dim(order, k, keepdims=False)
-        order = jnp.where(number == k, order[place], jnp.where(number == place, order_k, order))
-        one = _reciprocal(pivot)
-        column = jnp.where(number == k, 0, jax.lax.dynamic_index_in_dim(a, k, axis=1, keepdims=False))
-        row = jax.lax.dynamic_index_in_dim(a, k, keepdims=False) * one
-        row = jnp.where(number == k, one, row)
-        # column k becomes one of the inverse, which begins as that of the unit matrix
-        kept = jnp.where(number[None, :] == k, 0, a)
-        a = jnp.where(number[:, None] == k, row[None, :], kept - column[:, None] * row[None, :])
-        return a, *_multiplied(sign, size, pivot, odd), order
-
-    start = (a_nn, jnp.ones((), a_nn.dtype), jnp.zeros((), a_nn.real.dtype), number)
-    a, sign, size, order = jax.lax.fori_loop(0, n, step, start)
-    sign, size = _safe(sign, size)
-    back = jnp.zeros(n, number.dtype).at[order].set(number)
-    return sign, size, jnp.where(jnp.isfinite(size), a[:, back], 0)
 
 
 def _eliminate(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
