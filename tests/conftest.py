@@ -15,6 +15,31 @@ from nqs_hpc.parallel import compile_cache
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+# Most of the time of tests is that of the compiler, and their programs are small: they are compiled quickly, not well,
+# in a fifth of the time. Those of jobs on several ranks, in a queue, or broken on purpose are compiled as users' are.
+QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+AS_USERS = ("mpi", "slurm", "faults")
+
+
+def compile_quickly() -> None:
+    """XLA reads its flags once, as the first device is asked for, and ends the process at one that it does not know."""
+    if jax.__version_info__ < (0, 11):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
+    jax.devices()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """The flags are also those of jobs that a test starts, or are not."""
+    del nextitem
+    given = os.environ.get("XLA_FLAGS", "")
+    if any(item.get_closest_marker(name) for name in AS_USERS):
+        os.environ["XLA_FLAGS"] = given.replace(QUICK, "").strip()
+    try:
+        return (yield)
+    finally:
+        os.environ["XLA_FLAGS"] = given
+
 
 def pytest_configure(config):
     """Compiled programs are kept beside pytest's own cache: for the other workers, for the jobs that tests start, for
@@ -27,7 +52,8 @@ def pytest_configure(config):
     if not hasattr(config, "workerinput"):
         shrink(kept)
     threads = len(os.sched_getaffinity(0))
-    jax.config.update("jax_compilation_cache_dir", str(kept / f"units-{compile_cache.processor()}-{threads}"))
+    compile_quickly()
+    jax.config.update("jax_compilation_cache_dir", str(kept / f"quick-{compile_cache.processor()}-{threads}"))
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)

@@ -9,6 +9,11 @@ arXiv:cond-mat/0311005; of neural networks: Nomura, J. Phys.: Condens. Matter 33
 
 A move of s is a move of g s at the sites to which g carries them, so ratios come from those of the base, whose caches
 are kept for every g together with log psi(g s).
+
+Of fermions psi(g s) stands with the sign of sorting, sign(g, s) (`system.exchange`). It is kept for every g: a move of
+F modes changes it by F masks of N / 32 words (`operators.sorting`), less than a ratio of any base costs. A base that
+is a determinant can vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that
+psi(g s') is evaluated, and the cache is made afresh behind the move.
 """
 
 from __future__ import annotations
@@ -25,6 +30,7 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
+from nqs_hpc.operators.sorting import change_of_parity, parity, sorting
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert
@@ -36,6 +42,9 @@ Mode = Literal["psi", "log_psi"]
 # Group elements of one configuration that are evaluated at a time; if there are more, a gradient recomputes each batch.
 # This bounds the memory of large groups, and together with a chunk of samples it is enough to fill matrix products.
 ELEMENTS = 32
+# An inverse of a matrix whose determinant is smaller than that of another image by this power of the rounding is not
+# used: it would have less than a third of its digits.
+SINGULAR = 2 / 3
 
 
 class Frozen(NamedTuple):
@@ -48,6 +57,7 @@ class Orbit(NamedTuple):
 
     log_G: Array  # for the elements with a weight
     code_G: Array | None  # float64, for all elements; None if no sum vanishes by symmetry
+    odd_G: Array | None  # bool, for all elements: whether sorting brings the sign -1; None but for fermions
     log_psi: Array
 
 
@@ -66,9 +76,10 @@ def symmetrize(
 ) -> Ansatz:
     """``base``, projected on the sector of ``symmetry``.
 
-    Kinds, in mode psi: ``real`` for a real base if all characters are 1, ``signed`` for a real or signed base if all
-    are real, ``holomorphic`` for a holomorphic base, else ``complex``; in mode log_psi that of the base. Raises
-    ValueError for mode log_psi with characters other than 1, or with a signed base, whose signs it would average.
+    Kinds, in mode psi: ``real`` for a real base if all characters are 1 and the sites hold no fermions, ``signed`` for
+    a real or signed base if all are real, ``holomorphic`` for a holomorphic base, else ``complex``; in mode log_psi
+    that of the base. Raises ValueError for mode log_psi with characters other than 1, with fermions, or with a signed
+    base, whose signs it would average.
 
     It is the product states of the base that lie in the sector, of ``hilbert`` where that has a fixed total: the sum
     over the group leaves them as they are.
@@ -77,16 +88,21 @@ def symmetrize(
         raise ValueError("mode='log_psi': needs characters that are all 1, since a mean of logarithms is invariant")
     if mode == "log_psi" and base.kind == "signed":
         raise ValueError("mode='log_psi': needs a base without a sign of its own, since a mean of signs is not a sign")
+    is_fermionic = hilbert is not None and hilbert.fermionic
+    if mode == "log_psi" and is_fermionic:
+        raise ValueError("mode='log_psi': not of fermions, since a mean of logarithms has no signs of exchanges")
     characters = symmetry.characters
     used = np.flatnonzero(characters)
     perms_GN, flips_G = symmetry.perms[used], symmetry.flips[used]
     back_GN = np.argsort(perms_GN, axis=1).astype(np.int32)
     weights_G = symmetry.dimension / len(characters) * characters[used].conj()
-    kind = _kind(base.kind, symmetry) if mode == "psi" else base.kind
+    kind = _kind(base.kind, symmetry, is_fermionic) if mode == "psi" else base.kind
     at_once = even_part(len(used), ELEMENTS)
 
     codes_NG = codes(symmetry, max(map(abs, local_values)))
-    coded = mode == "psi" and not symmetry.is_trivial
+    coded = mode == "psi" and (is_fermionic or not symmetry.is_trivial)
+    of_modes = sorting(symmetry.perms) if is_fermionic else None
+    is_singular = is_fermionic and base.kind != "real"  # whether the caches of the base can be
 
     def images(s_N: Array) -> Array:
         """(G, N) every g s."""
@@ -105,15 +121,16 @@ def symmetrize(
     def code(s_N: Array) -> Array | None:
         return s_N.astype(jnp.float64) @ codes_NG if coded else None
 
-    def combine(log_G: Array, code_G: Array | None) -> Array:
+    def combine(log_G: Array, code_G: Array | None, odd_G: Array | None) -> Array:
         if mode == "log_psi":
             return jnp.mean(log_G)
-        absent = jnp.bool_(False) if code_G is None else is_absent(code_G, symmetry)
-        return log_sum(log_G, weights_G, kind, absent)
+        absent = jnp.bool_(False) if code_G is None else is_absent(code_G, symmetry, odd_G)
+        return log_sum(log_G, weights_G, kind, absent, None if odd_G is None else odd_G[used])
 
     def orbit(params: Tree, s_N: Array) -> Orbit:
         log_G, code_G = log_of_images(params, s_N), code(s_N)
-        return Orbit(log_G, code_G, combine(log_G, code_G))
+        odd_G = None if of_modes is None else parity(jnp.asarray(of_modes.later), s_N)
+        return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
 
     def log_psi(params: Tree, s_N: Array) -> Array:
         return orbit(params, s_N).log_psi
@@ -141,7 +158,7 @@ def symmetrize(
         of_base = jax.vmap(base.attempt, in_axes=(None, 0, 0, 0))
         ratio_G, attempted = of_base(frozen.base, images(s_N), cache.base, carried(move))
         old = cache.orbit
-        empty_G = jnp.isneginf(jnp.real(old.log_G))
+        empty_G = unusable(old.log_G)
         log_G = jnp.where(empty_G, -jnp.inf, old.log_G + ratio_G)
 
         # From psi(g s) = 0 no ratio gives psi(g s'). A loop of at most one iteration: under vmap it runs only if some
@@ -155,10 +172,12 @@ def symmetrize(
             return jnp.bool_(False), jnp.where(empty_G, log_of_images(frozen.params, s_N), log_G), s_N[::-1]
 
         _, log_G, _ = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G, apply_move(s_N, move)))
-        code_G = None
+        code_G = odd_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
-        new = Orbit(log_G, code_G, combine(log_G, code_G))
+        if old.odd_G is not None and of_modes is not None:
+            odd_G = old.odd_G ^ change_of_parity(of_modes, s_N, move)
+        new = Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
         return ratio_to(new.log_psi, old.log_psi), (attempted, new)
 
     def advance(
@@ -175,7 +194,34 @@ def symmetrize(
             return base.advance(frozen.base, s_N, cache, move, attempted, accepted)
 
         caches = jax.vmap(of_element)(images(s_N), cache.base, carried(move), of_base)
+        if is_singular:
+            caches = renewed(frozen, apply_move(s_N, move), caches, unusable(cache.orbit.log_G) & accepted)
         return SymmetrizeCache(caches, jax.tree.map(lambda x, y: jnp.where(accepted, x, y), new, cache.orbit))
+
+    def unusable(log_G: Array) -> Array:
+        """(G,) where no ratio to psi(g s) is known, or, of inverses of matrices, more than a third of its digits."""
+        size_G = jnp.real(log_G)
+        if not is_singular:
+            return jnp.isneginf(size_G)
+        least = jnp.max(size_G) + float(np.log(jnp.finfo(size_G.dtype).eps)) * SINGULAR
+        return jnp.isneginf(size_G) | (size_G < least)
+
+    def renewed(frozen: Frozen, s_N: Array, caches: Tree, which_G: Array) -> Tree:
+        """The caches of the base, made afresh for some elements; a loop as in `attempt`."""
+
+        def needed(carry: tuple[Array, Tree, Array]) -> Array:
+            return jnp.any(carry[0])
+
+        def make(carry: tuple[Array, Tree, Array]) -> tuple[Array, Tree, Array]:
+            which_G, caches, s_N = carry
+            new = jax.vmap(base.prepare, in_axes=(None, 0))(frozen.base, images(s_N))
+
+            def chosen(new: Array, old: Array) -> Array:
+                return jnp.where(jnp.expand_dims(which_G, tuple(range(1, old.ndim))), new, old)
+
+            return jnp.zeros_like(which_G), jax.tree.map(chosen, new, caches), s_N[::-1]
+
+        return jax.lax.while_loop(needed, make, (which_G, caches, s_N))[1]
 
     def freeze(params: Tree) -> Frozen:
         return Frozen(params, base.freeze(params))
@@ -209,9 +255,9 @@ def _in_sector(
     return product_state
 
 
-def _kind(base: Kind, symmetry: Symmetry) -> Kind:
+def _kind(base: Kind, symmetry: Symmetry, is_fermionic: bool) -> Kind:
     if base == "holomorphic":
         return base
-    if base == "real" and symmetry.is_trivial:
+    if base == "real" and symmetry.is_trivial and not is_fermionic:
         return "real"
     return "signed" if base in ("real", "signed") and not np.iscomplex(symmetry.characters).any() else "complex"

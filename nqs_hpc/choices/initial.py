@@ -31,7 +31,7 @@ _ANGLE = checks.number()
 def _read(value: Any) -> State:
     if isinstance(value, str):
         if value not in NAMES:
-            raise Invalid
+            raise Invalid(hint=checks.nearest(value, NAMES))
         return value
     if not isinstance(value, list | tuple) or not value:
         raise Invalid

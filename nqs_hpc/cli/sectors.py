@@ -15,10 +15,10 @@ from nqs_hpc.config.all_sectors import Sector, all_sectors
 from nqs_hpc.config.compose import checked
 from nqs_hpc.config.identity import to_plain
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs.checks import InputError, bad
+from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
-from nqs_hpc.system.hilbert import dimension
+from nqs_hpc.system.hilbert import dimension, places
 
 USAGE = "python -m nqs_hpc sectors [--json] [KEY=VALUE ...]"
 EXACT = 2**53  # states, beyond which sums of floats have no last digit
@@ -93,7 +93,7 @@ def _system(config: Config) -> dict[str, Any]:
         "lattice": lattice.name + extent,
         "hamiltonian": config.hamiltonian.name,
         "sector": config.sector,
-        "n_sites": lattice.n_sites,
+        "n_sites": places(hilbert),
         "n_states": n_states,
         "prefix": prefix,
         "group": has.group,
@@ -105,7 +105,7 @@ def table(system: dict[str, Any]) -> str:
     """A system's sectors as text: a head line, the table, and a line of what has no state."""
     listed = [Sector(**one) for one in system["sectors"]]
     there = [one for one in listed if one.n_states != 0]
-    total = "none" if system["sector"] is None else system["sector"]
+    total = "none" if system["sector"] is None else show(system["sector"])
     head = (
         f"{system['lattice']}, {system['hamiltonian']}, sector={total}: {system['n_sites']} sites, "
         f"{_number(system['n_states'])} states; {len(there)} inequivalent sectors of "

@@ -15,18 +15,17 @@ from numpy.typing import NDArray
 
 from nqs_hpc.system.characters import (
     Characters,
-    dimension_of,
     generic_irreps,
     momentum,
     point_irreps,
     space_group,
     stars,
-    traces,
     with_spin_flip,
 )
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.symmetry import translations
+from nqs_hpc.system.traces import dimension_of, traces
 
 Momentum = tuple[int, ...]
 
@@ -56,14 +55,13 @@ def all_sectors(lattice: Lattice, hilbert: Hilbert, has: Symmetries) -> list[Sec
     """Every sector, also those without a state; the trivial one first."""
     found = []
     for k, star, perms, irreps in _representations(lattice, has):
-        flips = np.ones(len(perms), dtype=np.int8)
-        for flip in (1, -1) if has.flips else (None,):
-            all_perms, all_flips = perms, flips
-            if flip is not None:
-                all_perms, all_flips = np.concatenate([perms, perms]), np.concatenate([flips, -flips])
-            trace_G = _traces(all_perms, all_flips, hilbert)
+        parities = (1, -1) if has.flips else (None,)
+        fermionic = hilbert.fermionic
+        group = with_spin_flip(perms, np.ones(len(perms), dtype=np.complex128), parities[0], fermionic=fermionic)
+        trace_G = _traces(group.perms, group.flips, hilbert)
+        for flip in parities:
             for name, characters in irreps.items():
-                symmetry = with_spin_flip(perms, characters, flip)
+                symmetry = with_spin_flip(perms, characters, flip, fermionic=fermionic)
                 n = None if trace_G is None else dimension_of(symmetry, trace_G)
                 irrep = None if has.group in (None, "translations") else name
                 found.append(Sector(k, star, irrep, symmetry.dimension, flip, n))
@@ -94,7 +92,7 @@ def _representations(
 
 
 def _traces(perms: NDArray[np.int32], flips: NDArray[np.int8], hilbert: Hilbert) -> list[int] | None:
-    """None where they cannot be counted: with exclusions or blocks, or beyond what a float holds."""
+    """None where they cannot be counted: with many exclusions, or beyond what a float holds."""
     try:
         found = traces(perms, flips, hilbert)
         float(max(found))

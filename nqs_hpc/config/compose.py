@@ -99,7 +99,7 @@ class _Given(NamedTuple):
     # what a run has read from files, so that they are not read again
     read: Mapping[str, Any] = MappingProxyType({})  # fields of the lattice
     permutations: Any = None  # of symmetrize.file
-    terms_file: Any = None  # where hamiltonian.terms came from
+    sources: Mapping[str, Any] = MappingProxyType({})  # the files that hamiltonian.terms came from, by their keys
     waves: Any = ()  # of the runs that the task computes with (`config.lower`)
 
 
@@ -132,8 +132,10 @@ def _split(given: Mapping[str, Any]) -> _Given:
     read_before = {name: values.pop(f"lattice.{name}") for name in kept if f"lattice.{name}" in values}
     permutations = values.pop("symmetrize.permutations", None)
     values.pop("symmetrize.names", None)  # follows from the rest
-    file = values.pop("hamiltonian.file", None) if values.get("hamiltonian.terms") is not None else None
-    return _Given(picked, list(values.items()), read_before, permutations, file, waves)
+    named = choice("hamiltonian", picked["hamiltonian"]).sources if picked.get("hamiltonian") else ()
+    named = named if values.get("hamiltonian.terms") is not None else ()
+    sources = {name: values.pop(f"hamiltonian.{name}", None) for name in named}
+    return _Given(picked, list(values.items()), read_before, permutations, sources, waves)
 
 
 def _made(given: _Given, n_ranks: int | None) -> Config:
@@ -145,9 +147,8 @@ def _made(given: _Given, n_ranks: int | None) -> Config:
         own = dataclasses.replace(config.symmetrize, permutations=given.permutations)
         config = dataclasses.replace(config, symmetrize=own)
     config = resolve(config, n_ranks)
-    if given.terms_file is not None:
-        from_file: Any = dataclasses.replace(config.hamiltonian, file=given.terms_file)  # type: ignore[call-arg]
-        config = dataclasses.replace(config, hamiltonian=from_file)
+    if given.sources:
+        config = dataclasses.replace(config, hamiltonian=dataclasses.replace(config.hamiltonian, **given.sources))
     return with_waves(config, given.waves, lambda plain: _made(_split(plain), 1))
 
 
@@ -190,7 +191,7 @@ def _beneath(below: _Given, above: _Given) -> _Given:
         [*kept, *above.assigned],
         MappingProxyType({}) if "lattice" in other else below.read,
         below.permutations,
-        None if "hamiltonian" in other else below.terms_file,
+        MappingProxyType({}) if "hamiltonian" in other else below.sources,
         above.waves,
     )
 

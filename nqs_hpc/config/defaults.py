@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -19,7 +18,7 @@ from nqs_hpc.config.inner import fill
 from nqs_hpc.config.observables import fill_observables
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import checks, reading
-from nqs_hpc.inputs.checks import InputError, bad, unknown
+from nqs_hpc.inputs.checks import InputError, bad, nearest, unknown
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
@@ -76,9 +75,7 @@ def check_choice(group: str, name: Any) -> str | None:
     """The choice of a group, None for no experiment."""
     if (name is None and group == "experiment") or (isinstance(name, str) and name in choices(group)):
         return name
-    close = difflib.get_close_matches(str(name), choices(group), n=1)
-    hint = f" (did you mean {close[0]}?)" if close else ""
-    raise bad(group, name, ", ".join(choices(group)) + hint)
+    raise bad(group, name, ", ".join(choices(group)) + nearest(name, choices(group)))
 
 
 def is_group(key: str) -> bool:

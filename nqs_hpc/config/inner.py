@@ -6,13 +6,12 @@ experiment, the command line, or plain data. Here all become that mapping, fille
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from nqs_hpc.choices import choice, groups, names
 from nqs_hpc.choices.keys import follows, inner_groups
-from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.checks import bad, nearest
 
 Assigned = list[tuple[str, Any]]  # dotted keys and their values
 
@@ -95,8 +94,7 @@ def _choice(
             left.append((given, value))
     valid = [one for one in names(group) if not (inner_groups(group, one) or _runs_code(group, one))]
     if name not in valid:
-        close = difflib.get_close_matches(str(name), valid, n=1)
-        raise bad(key, name, ", ".join(valid) + (f" (did you mean {close[0]}?)" if close else ""))
+        raise bad(key, name, ", ".join(valid) + nearest(name, valid))
     return {"name": name, **defaults(group, name), **before}, left
 
 

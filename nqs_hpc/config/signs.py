@@ -16,18 +16,23 @@ def switched_off(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
     found, taken = hamiltonian.positive_signs(lattice), hamiltonian.signs(lattice)
     if found is None or np.array_equal(found, np.ones(lattice.n_sites) if taken is None else taken):
         return None
-    return hamiltonian.signs_key
+    return hamiltonian.signs_key or None
 
 
 def why_not_positive(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
     """One line where the ground state of a resolved Hamiltonian need not be positive in the basis of the ansatz, so
     that a positive wave function is an approximation of unknown quality; None where it is positive.
     """
-    key = switched_off(hamiltonian, lattice)
-    if key is not None:
+    key, found = switched_off(hamiltonian, lattice), hamiltonian.positive_signs(lattice)
+    if hamiltonian.fermions(lattice):
+        if found is not None and (found > 0).all():
+            return None
+        what = "moves fermions past each other, which changes the sign of the wave function"
+        advice = "ansatz=slater has these signs by construction, ansatz.dtype=complex can learn them"
+    elif key is not None:
         what = f"has positive off-diagonal elements, and {key} is off"
         advice = f"{key}=auto makes them negative"
-    elif hamiltonian.positive_signs(lattice) is None:
+    elif found is None:
         what = (
             "has off-diagonal elements that no signs of the basis states make negative (frustration, or complex ones)"
         )

@@ -18,23 +18,26 @@ from nqs_hpc.choices import sectors
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.sections import Symmetrize
-from nqs_hpc.inputs.checks import InputError, bad
+from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import (
     Characters,
     Symmetry,
     generic_irreps,
+    may_flip,
     momentum_of,
     point_irreps,
     read_permutations,
-    sector_dimension,
     space_group,
     with_spin_flip,
 )
+from nqs_hpc.system.exchange import one_sign
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.symmetry import translations
+from nqs_hpc.system.traces import sector_dimension
 
 FEW_STATES = 2**16  # sectors without a state are those of a few sites
 
@@ -61,14 +64,19 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> Sy
     if given.irrep is not None and given.group not in ("point_group", "space_group") and given.permutations is None:
         valid = "null without symmetrize.group=point_group or space_group, or symmetrize.file"
         raise bad("symmetrize.irrep", given.irrep, valid)
-    if given.spin_flip is not None:
-        if set(hilbert.local_values) != {1, -1}:
-            raise bad("symmetrize.spin_flip", given.spin_flip, "null: the sites hold bosons")
-        if hilbert.total:
-            raise bad("symmetrize.spin_flip", given.spin_flip, f"null: it takes sector={hilbert.total} to another")
+    if given.spin_flip is not None and not may_flip(hilbert, lattice):
+        raise bad("symmetrize.spin_flip", given.spin_flip, f"null: {_why_no_flip(config, lattice, hilbert)}")
+    if given.spin_flip is not None and hilbert.fermionic:
+        exchange = tuple(exchanged(lattice.n_sites).tolist())
+        if exchange in (given.permutations or ()):
+            valid = "null: the permutations of symmetrize.file exchange the modes up and down already"
+            raise bad("symmetrize.spin_flip", given.spin_flip, valid)
     is_on = is_asked(given)
     if given.mode == "log_psi" and not is_on:
         raise bad("symmetrize.mode", "log_psi", "psi without symmetrize.group, .file or .spin_flip")
+    if given.mode == "log_psi" and hilbert.fermionic:
+        valid = "psi with fermions: a mean of logarithms lacks the signs of their exchanges"
+        raise bad("symmetrize.mode", "log_psi", valid)
     given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
     if not is_on and not config.ansatz.has_sector():
         return given
@@ -86,6 +94,14 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> Sy
     whole = dataclasses.replace(config, symmetrize=given)
     _check_states(whole, lattice, hilbert, basis)
     return dataclasses.replace(given, names="physical") if _is_renamed(whole, lattice, basis) else given
+
+
+def _why_no_flip(config: Config, lattice: Lattice, hilbert: Hilbert) -> str:
+    if not hilbert.fermionic and set(hilbert.local_values) != {1, -1}:
+        return "the sites hold bosons"
+    if hilbert.fermionic and lattice.layers != 2:
+        return "these fermions have no spin"
+    return f"it takes sector={show(config.sector)} to another"
 
 
 def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:
@@ -116,14 +132,16 @@ def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert, basis: Bas
         key = f"symmetrize.{name}" if name == "spin_flip" else f"{prefix}.{name}"
         raise bad(key, chosen.get(name), "another sector: this one has none of the states of so few sites")
     turned = sign_of_flip(basis)
-    if given.spin_flip == -turned and config.ansatz.is_even():
+    if given.spin_flip == -turned and config.ansatz.is_even() and not hilbert.fermionic:
         rule = "" if turned == 1 else f" before the signs of {basis.key}"
         same = f"without biases psi(-s) = psi(s){rule}, and the difference is 0"
         raise bad("symmetrize.spin_flip", given.spin_flip, f"null or {turned}: {same}")
     own_perms = config.ansatz.invariance(lattice, basis)
     if own_perms is None:
         return
-    of = dict(zip(map(tuple, found.perms.tolist()), found.characters.tolist(), strict=True))
+    # a network that is the same behind an exchange of fermions has its sign, of which `check_network` wants one number
+    characters = found.characters * one_sign(hilbert, found.perms)
+    of = dict(zip(map(tuple, found.perms.tolist()), characters.tolist(), strict=True))
     shared = [of[perm] for perm in map(tuple, own_perms.tolist()) if perm in of]
     if abs(sum(shared)) < 0.5:  # of a projection on what is invariant under them, times their number
         k = given.momentum
@@ -146,7 +164,10 @@ def make_symmetry(given: Symmetrize, lattice: Lattice, basis: Basis) -> Symmetry
         perms, characters = sectors.sector("symmetrize", given.group, given.momentum, given.irrep, lattice, basis)
     elif given.spin_flip is not None:
         perms, characters = np.arange(lattice.n_sites, dtype=np.int32)[None, :], np.ones(1, dtype=np.complex128)
-    return None if perms is None else with_spin_flip(perms, characters, sectors.parity(given.spin_flip, basis))
+    if perms is None:
+        return None
+    parity = sectors.parity(given.spin_flip, basis)
+    return with_spin_flip(perms, characters, parity, fermionic=basis.hilbert.fermionic)
 
 
 def sector_of(config: Config, lattice: Lattice, basis: Basis | None = None) -> Symmetry | None:
@@ -211,7 +232,9 @@ def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
 
 def told_sector(config: Config, lattice: Lattice) -> str:
     """The sector as a run says it at its start, by physical names."""
-    told = [f"sector={'none' if config.sector is None else config.sector}"]
+    words_of_total = config.hamiltonian.told(config.sector, lattice.n_sites)
+    told = [f"sector={'none' if config.sector is None else show(config.sector)}"]
+    told[0] += f" ({words_of_total})" if words_of_total else ""
     words = words_of_sector(config, lattice)
     if words is None:
         return told[0]

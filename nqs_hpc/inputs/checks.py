@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nqs_hpc.inputs.reading import printable
@@ -21,11 +21,14 @@ class InputError(ValueError):
 
 
 class Invalid(ValueError):
-    """Raised inside a check; ``below``, ``value`` and ``valid`` name a place inside a mapping where that is clearer."""
+    """Raised inside a check; ``below``, ``value`` and ``valid`` name a place inside a mapping where that is clearer.
 
-    def __init__(self, below: str = "", value: Any = None, valid: str = "") -> None:
+    ``hint`` follows what is valid (`nearest`).
+    """
+
+    def __init__(self, below: str = "", value: Any = None, valid: str = "", hint: str = "") -> None:
         super().__init__(valid)
-        self.below, self.value, self.valid = below, value, valid
+        self.below, self.value, self.valid, self.hint = below, value, valid, hint
 
 
 class Check(NamedTuple):
@@ -53,6 +56,12 @@ def bad(key: str, value: Any, valid: str) -> InputError:
     return InputError(f"{printable(key)}={show(value)} is not valid; valid: {valid}")
 
 
+def nearest(value: Any, names: Sequence[str]) -> str:
+    """The name that was perhaps meant, in words to put behind what is valid; empty where none is near."""
+    close = difflib.get_close_matches(str(value), names, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
 def unknown(key: str, value: Any, name: str, owner: str, valid: Iterable[str]) -> InputError:
     """The line for a key whose part ``name`` does not exist in ``owner``, with the nearest one that does."""
     close = difflib.get_close_matches(name, names := list(valid), n=1)
@@ -69,7 +78,7 @@ def apply(check: Check, key: str, value: Any) -> Any:
     except Invalid as error:
         if error.below:
             raise bad(f"{key}.{error.below}", error.value, error.valid) from None
-        raise bad(key, value, error.valid or check.valid) from None
+        raise bad(key, value, (error.valid or check.valid) + error.hint) from None
 
 
 def _number(value: Any) -> float:
@@ -150,8 +159,7 @@ def choice(*names: str) -> Check:
 
     def read(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
-            close = difflib.get_close_matches(str(value), names, n=1)
-            raise Invalid(valid=", ".join(names) + (f" (did you mean {close[0]}?)" if close else ""))
+            raise Invalid(hint=nearest(value, names))
         return value
 
     return Check(", ".join(names), read)

@@ -36,7 +36,7 @@ REASONS = (
 )  # by bit; the templates in slurm/ read them in summary.json
 SIGNALS = {signal.SIGTERM: 1, signal.SIGUSR1: 2, signal.SIGINT: 4}
 STOP, TIME, SAVE, DUE, LIMIT, TROUBLE = 8, 16, 32, 64, 128, 256
-CLOSING_SECONDS = 10.0  # left under Slurm's limit for the summary, the plot and the end of all ranks
+CLOSING_SECONDS = 10.0  # left under Slurm's limit for the summary and the end of all ranks
 GRACE_SECONDS = 2.0  # for the main thread to end the job itself at a second SIGINT
 
 
@@ -192,6 +192,11 @@ def lifecycle(
         return world.any_flags(int(warned)) != 0
 
     return Lifecycle(check, saved, seconds, out_of_time)
+
+
+def by_queue(reason: str) -> bool:
+    """Whether a stop for this reason is a queue's, which ends the processes soon after it has told them."""
+    return any(words in reason for words in ("SIGTERM", "SIGUSR1", "time limit of Slurm"))
 
 
 def stop_requested(folder: Path) -> bool:

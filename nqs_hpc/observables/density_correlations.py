@@ -2,8 +2,8 @@
 
     C_ij = <n_i n_j>,     connected: C_ij - <n_i> <n_j>,     S(q) = 1/N sum_ij exp(i q . (r_i - r_j)) connected_ij.
 
-Of bosons and fermions n is the number of particles of a site; of two-valued spins n = (1 - sz) / 2, so that a spin down
-is a particle: an excited Rydberg atom.
+Of bosons and fermions n is the number of particles of a site, of fermions with spin those of both spins on an orbital;
+of two-valued spins n = (1 - sz) / 2, so that a spin down is a particle: an excited Rydberg atom.
 """
 
 from __future__ import annotations
@@ -18,14 +18,17 @@ from numpy.typing import NDArray
 from nqs_hpc.observables.correlations import matrix_output, structure_factor, symmetric, wave_output
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.layers import one_layer
 from nqs_hpc.system.wave_vectors import wave_vectors
 from nqs_hpc.types import Local, Observable, Output, Tree
 
 
 def density_correlations(lattice: Lattice, hilbert: Hilbert) -> Observable:
-    """Outputs: ``mean``, a number, ``density`` (N,), ``correlations`` and ``connected`` (N, N), and the array
-    ``structure_factor`` (Q,) on periodic lattices.
+    """``lattice`` is that of the sites, of fermions of the modes, whose orbitals are the N. Outputs: ``mean``, a
+    number, ``density`` (N,), ``correlations`` and ``connected`` (N, N), and the array ``structure_factor`` (Q,) on
+    periodic lattices.
     """
+    layers, lattice = lattice.layers, one_layer(lattice)
     n = lattice.n_sites
     waves = wave_vectors(lattice)
     is_spin = set(hilbert.local_values) == {1, -1}
@@ -34,6 +37,7 @@ def density_correlations(lattice: Lattice, hilbert: Hilbert) -> Observable:
     def values(frozen: Tree, s_BN: Array, time: Array | None = None) -> Array:
         del frozen, time
         n_BN = (1 - s_BN.astype(float)) / 2 if is_spin else s_BN.astype(float)
+        n_BN = jnp.sum(n_BN.reshape(-1, layers, n), axis=1)
         return jnp.concatenate([n_BN, n_BN[:, i] * n_BN[:, j]], axis=1)
 
     def derived(means: NDArray[Any]) -> dict[str, NDArray[np.float64]]:

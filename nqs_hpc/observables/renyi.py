@@ -10,6 +10,12 @@ grows as exp(S2), so large regions need many samples.
 Signs of basis states cancel: U(s) = u(a) v(b) is a product over sites, and each factor stands above and below. A
 swapped state outside of the space counts 0, and a pair of which it is one contributes nothing.
 
+Of fermions psi(a, b) is the amplitude with the modes of A in front of all others: the sign of sorting them so,
+
+    eta(s) = (-1)^(pairs of occupied modes i in B, j in A with i < j),
+
+stands beside each psi. The wave function has to have one parity of the number of fermions, as a sector has.
+
 From exact sums over all states, with psi as a matrix M_ab of norm 1: Tr rho_A^2 = sum_ab |M_ab|^2 (M M^+ M)_ab / M_ab.
 """
 
@@ -39,6 +45,15 @@ def entropies(means: NDArray[Any]) -> dict[str, NDArray[Any]]:
     return {"s2": -np.log(np.where(purity > 0, purity, np.nan)), "purity": purity}
 
 
+def is_turned(region: Sequence[int], s: Any, xp: Any) -> Any:
+    """Whether eta is -1 of occupations (..., N), of NumPy or jax: (...) bool."""
+    n = s.shape[-1]
+    inside_N = np.isin(np.arange(n), region)
+    crossed_NN = xp.asarray(np.triu(~inside_N[:, None] & inside_N[None, :], 1).astype(np.int32))
+    whole = s.astype(xp.int32)
+    return ((whole @ crossed_NN) * whole).sum(axis=-1) % 2 == 1
+
+
 def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int, chunk: int | None) -> Observable:
     """From the samples of a rank, chain by chain: chains 2k and 2k + 1 are a pair, and each has its values.
 
@@ -59,6 +74,9 @@ def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int,
                 chunked_map(lambda s_N: ansatz.log_psi(params, s_N), x, chunk) for x in (s_BN, swapped_BN)
             )
             swapped_B = jnp.where(inside(hilbert, swapped_BN), swapped_B, -jnp.inf)
+            if hilbert.fermionic:
+                turned_B, turned_swapped_B = (is_turned(region, x, jnp) for x in (s_BN, swapped_BN))
+                log_B, swapped_B = log_B + 1j * jnp.pi * turned_B, swapped_B + 1j * jnp.pi * turned_swapped_B
 
             def product(log_B: Array) -> Array:
                 return jnp.sum(log_B.reshape(n_pairs, 2, chain_length), axis=1)
@@ -131,6 +149,8 @@ def renyi_exact(region: Sequence[int], hilbert: Hilbert, *, chunk: int | None) -
             log_n = chunked_map(lambda s_N: ansatz.log_psi(params, s_N), jnp.asarray(s_nN), chunk)
             psi_n = jnp.exp(log_n - jnp.max(jnp.real(log_n)))
             psi_n = psi_n / jnp.sqrt(jnp.sum(jnp.abs(psi_n) ** 2))
+            if hilbert.fermionic:
+                psi_n = jnp.where(is_turned(region, s_nN, np), -psi_n, psi_n)
             m_ab = jnp.zeros((d ** len(inner), d ** len(outer)), psi_n.dtype).at[a_n, b_n].set(psi_n)
             # the smaller of the two reduced density matrices
             product_ab = (m_ab @ m_ab.conj().T) @ m_ab if len(inner) <= len(outer) else m_ab @ (m_ab.conj().T @ m_ab)

@@ -6,6 +6,9 @@
 with S = sigma / 2 for spins 1/2 and eps the sign of the sublattice: the square of the staggered magnetization as in A.
 W. Sandvik, Phys. Rev. B 56, 11678 (1997), doi:10.1103/PhysRevB.56.11678, where it is 3 S_zz(pi, pi) / N. What ends in
 _zz has S^z_i S^z_j in place of S_i . S_j, a third of it where the state has no spin.
+
+Of fermions S_i is the spin of all that an orbital holds (`operators.fermion_products`), which is 0 of an empty or a
+doubly occupied one.
 """
 
 from __future__ import annotations
@@ -24,8 +27,11 @@ from nqs_hpc.observables.correlations import (
     wave_output,
 )
 from nqs_hpc.observables.spin_pairs import spin_pairs, z_pairs
+from nqs_hpc.operators.fermion_products import product, spin, spin_squared
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.fermion_strings import jordan_wigner
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.layers import one_layer
 from nqs_hpc.system.wave_vectors import wave_vectors
 from nqs_hpc.types import Observable, Output, PauliString
 
@@ -45,10 +51,12 @@ LABELS = {
 def spin_correlations(lattice: Lattice, basis: Basis, *, of_z: bool, chunk: int | None, memory: int) -> Observable:
     """All components, or with ``of_z`` the zz alone, which need no ratio.
 
-    Outputs: matrices (N, N) ``xx``, ``yy`` (of spins 1/2), ``zz`` and ``total``; ``structure_factor`` and
+    ``lattice`` is that of the sites, of fermions of the modes; N are the spins, of fermions the orbitals.
+    Outputs: matrices (N, N) ``xx``, ``yy`` (of spins 1/2 and fermions), ``zz`` and ``total``; ``structure_factor`` and
     ``structure_factor_zz`` (Q,) on periodic lattices; the numbers ``m2_staggered`` and ``m2_staggered_zz`` where there
     are two sublattices, and ``total_spin``. Units of hbar = 1. ``chunk`` and ``memory`` as in `operators.local_values`.
     """
+    are_fermions, lattice = basis.hilbert.fermionic, one_layer(lattice)
     n, two_s = lattice.n_sites, basis.hilbert.local_values[0]
     waves, signs_N = wave_vectors(lattice), sublattices(lattice)
     i, j = pairs(n)
@@ -57,16 +65,18 @@ def spin_correlations(lattice: Lattice, basis: Basis, *, of_z: bool, chunk: int 
     length = np.full(n, two_s * (two_s + 2) / 4)  # S (S + 1)
 
     def of_halves(means: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        parts = np.real(means).reshape(*means.shape[:-1], len(letters), n_pairs)
-        found = {2 * a.lower(): symmetric(parts[..., k, :], length / 3) for k, a in enumerate(letters)}
-        return found if of_z else found | {"total": symmetric(parts.sum(axis=-2), length)}
+        of_pairs, own = np.split(np.real(means), [len(letters) * n_pairs], axis=-1)
+        third = own if are_fermions else length / 3  # (S^a)^2, the same for all a
+        parts = of_pairs.reshape(*means.shape[:-1], len(letters), n_pairs)
+        found = {2 * a.lower(): symmetric(parts[..., k, :], third) for k, a in enumerate(letters)}
+        return found if of_z else found | {"total": symmetric(parts.sum(axis=-2), 3 * third)}
 
     def of_longer(means: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         found = {"zz": symmetric(means[..., :n_pairs], means[..., n_pairs : n_pairs + n])}
         return found if of_z else found | {"total": symmetric(means[..., n_pairs + n :], length)}
 
     def derived(means: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        found = of_halves(means) if two_s == 1 else of_longer(means)
+        found = of_halves(means) if two_s == 1 or are_fermions else of_longer(means)
         matrices = [(suffix, found[name]) for name, suffix in (("total", ""), ("zz", "_zz")) if name in found]
         for suffix, c_NN in matrices:
             if waves is not None:
@@ -77,8 +87,12 @@ def spin_correlations(lattice: Lattice, basis: Basis, *, of_z: bool, chunk: int 
         return found if of_z else found | {"total_spin": found["total"].sum(axis=(-2, -1))}
 
     strings, local, n_values = None, None, len(letters) * n_pairs
-    if two_s == 1:
-        both = [(a, b) for a, b in zip(i.tolist(), j.tolist(), strict=True)]
+    both = list(zip(i.tolist(), j.tolist(), strict=True))
+    if are_fermions:
+        of_pairs = [product(spin(a.lower(), p, n), spin(a.lower(), q, n)) for a in letters for p, q in both]
+        strings = tuple(map(jordan_wigner, (*of_pairs, *(spin_squared(p, n, 0.25) for p in range(n)))))
+        n_values += n
+    elif two_s == 1:
         strings = tuple((PauliString(0.25, 2 * letter, pair),) for letter in letters for pair in both)
     else:
         n_values = n + (1 if of_z else 2) * n_pairs

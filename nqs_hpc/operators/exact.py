@@ -17,6 +17,7 @@ from scipy.sparse.linalg import eigsh
 
 from nqs_hpc.operators.irrep_rows import row_basis
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.exchange import image
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode, is_whole
 from nqs_hpc.types import Move, Operator
 
@@ -107,9 +108,9 @@ def lowest_states(
 def sector_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     """(n_states, n_orbits) orthonormal states of a one-dimensional sector, one for each orbit that it has.
 
-    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s). An orbit that the sector does not contain
-    shows in two elements that take s to r with different characters. Raises ValueError for a character of more than one
-    dimension.
+    With r the state of lowest code among the g s, psi(r) = chi(g) psi(s), of fermions times the sign of sorting. An
+    orbit that the sector does not contain shows in two elements that take s to r with different such factors. Raises
+    ValueError for a character of more than one dimension.
     """
     if symmetry.dimension != 1:
         raise ValueError(f"the basis of a sector of dimension {symmetry.dimension}: it must be 1")
@@ -119,11 +120,12 @@ def sector_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     phase = np.ones(len(codes_n), dtype=np.complex128)
     has = np.ones(len(codes_n), dtype=bool)
     for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
-        image = encode(hilbert, flip * s_nN[:, np.argsort(perm)])
-        lower, same = image < lowest, image == lowest
-        has = np.where(lower, True, has & ~(same & (np.abs(phase - np.conj(character)) > 1e-9)))
-        phase = np.where(lower, np.conj(character), phase)
-        lowest = np.where(lower, image, lowest)
+        moved, sign = image(hilbert, perm, flip, s_nN)
+        code, factor = encode(hilbert, moved), np.where(sign < 0, -np.conj(character), np.conj(character))
+        lower, same = code < lowest, code == lowest
+        has = np.where(lower, True, has & ~(same & (np.abs(phase - factor) > 1e-9)))
+        phase = np.where(lower, factor, phase)
+        lowest = np.where(lower, code, lowest)
     _, orbit, size = np.unique(lowest[has], return_inverse=True, return_counts=True)
     # real where it can be, and so is H in this basis
     phase_n = phase[has] if np.iscomplex(symmetry.characters).any() else phase[has].real

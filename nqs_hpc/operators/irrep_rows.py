@@ -11,7 +11,7 @@ taken, and levels come out as many times.
 
 e acts within orbits of basis states. With r one state of an orbit, e |h r> = sum_x c(x h^-1) |x r>, so its image on an
 orbit on which the group acts freely is that of one matrix for all such orbits; if the elements of S leave r as it is,
-entries of x and x s are added.
+entries of x and x s are added. Of fermions x r comes with the sign of sorting (`system.exchange`), in the sum s r.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.exchange import image
 from nqs_hpc.system.groups import inverses, product_table, rounded
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
 
@@ -41,17 +42,13 @@ def row_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     s_nN = decode(hilbert, codes_n)
     lowest_n = codes_n.copy()
     for perm, flip in zip(symmetry.perms, symmetry.flips, strict=True):
-        np.minimum(lowest_n, encode(hilbert, flip * s_nN[:, np.argsort(perm)]), out=lowest_n)
+        np.minimum(lowest_n, encode(hilbert, image(hilbert, perm, flip, s_nN)[0]), out=lowest_n)
     first = np.flatnonzero(lowest_n == codes_n)  # one state of each orbit
-    places_oG = np.stack(
-        [
-            np.searchsorted(codes_n, encode(hilbert, flip * s_nN[first][:, np.argsort(perm)]))
-            for perm, flip in zip(symmetry.perms, symmetry.flips, strict=True)
-        ],
-        axis=1,
-    )
-    stay_oG = places_oG == first[:, None]
-    _, of_orbit = np.unique(np.packbits(stay_oG, axis=1), axis=0, return_inverse=True)
+    images = [image(hilbert, perm, f, s_nN[first]) for perm, f in zip(symmetry.perms, symmetry.flips, strict=True)]
+    places_oG = np.stack([np.searchsorted(codes_n, encode(hilbert, moved)) for moved, _ in images], axis=1)
+    sign_oG = np.stack([sign for _, sign in images], axis=1)
+    stay_oG = np.where(places_oG == first[:, None], sign_oG, 0)
+    _, of_orbit = np.unique(stay_oG, axis=0, return_inverse=True)
     rows: list[NDArray[Any]] = []
     columns: list[NDArray[Any]] = []
     values: list[NDArray[Any]] = []
@@ -66,7 +63,7 @@ def row_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
         rows.append(np.broadcast_to(places_oG[members][:, cosets, None], shape).ravel())
         numbers = n + np.arange(len(members) * n_new).reshape(len(members), 1, n_new)
         columns.append(np.broadcast_to(numbers, shape).ravel())
-        values.append(np.broadcast_to(v_XR[None], shape).ravel())
+        values.append(np.where(sign_oG[members][:, cosets, None] < 0, -v_XR[None], v_XR[None]).ravel())
         n += len(members) * n_new
     if not n:
         return csr_matrix((len(codes_n), 0), dtype=image_GR.dtype)
@@ -117,12 +114,16 @@ def _eigenvalue(table: NDArray[np.int32], characters: NDArray[np.complex128]) ->
 
 
 def _collapsed(
-    table: NDArray[np.int32], stays_G: NDArray[np.bool_], image_GR: NDArray[Any]
+    table: NDArray[np.int32], stays_G: NDArray[np.int8], image_GR: NDArray[Any]
 ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Elements x whose x r are the states of an orbit, and what of the image is left there, (X, R') orthonormal."""
-    same_GS = table[:, stays_G]  # x s for s that leave r as it is
+    """Elements x whose x r are the states of an orbit, and what of the image is left there, (X, R') orthonormal.
+
+    ``stays_G``: the signs of the elements that leave r as it is, 0 for the others.
+    """
+    same_GS = table[:, stays_G != 0]  # x s for s that leave r as it is
     cosets, of_element = np.unique(same_GS.min(axis=1), return_inverse=True)
+    sign_G = stays_G[stays_G != 0][same_GS.argmin(axis=1)]  # of s with x s the one that stands for the coset
     summed = np.zeros((len(cosets), image_GR.shape[1]), dtype=image_GR.dtype)
-    np.add.at(summed, of_element.reshape(-1), image_GR)
+    np.add.at(summed, of_element.reshape(-1), sign_G[:, None] * image_GR)
     u, sizes, _ = np.linalg.svd(summed, full_matrices=False)
     return cosets, u[:, sizes > SMALL]

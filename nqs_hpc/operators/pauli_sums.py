@@ -8,6 +8,7 @@ of the ansatz, and the coefficients of some sum do not cancel (XX + YY on parall
 of the distinct strings first, to which the coefficients come at the end.
 
 The sums are given as they are written, physically; signs of basis states (`basis_change`) turn into signs of flips.
+Of fermions the strings are those of Jordan and Wigner (`system.fermion_strings`), an occupied mode Z = -1.
 """
 
 from __future__ import annotations
@@ -64,11 +65,12 @@ class Tables(NamedTuple):
 def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: int | None, memory: int) -> Local:
     """The local values (B, D) of D sums, float64 or, where the ansatz or a coefficient is, complex128.
 
-    ``basis`` is that of the ansatz, of spins 1/2: what leads out of its space counts 0. ``chunk`` bounds how many
-    configurations the network sees at a time, as in `local_values`; ``memory``, in bytes, what is held
-    of the samples of a block besides. ``binned`` never holds the values of more than a block.
+    ``basis`` is that of the ansatz, of spins 1/2 or of modes of fermions: what leads out of its space counts 0.
+    ``chunk`` bounds how many configurations the network sees at a time, as in `local_values`; ``memory``, in bytes,
+    what is held of the samples of a block besides. ``binned`` never holds the values of more than a block.
     """
-    assert set(basis.hilbert.local_values) == {1, -1}
+    assert basis.hilbert.local_values in ((1, -1), (0, 1))
+    first = basis.hilbert.local_values[0]
     tables = read_sums(sums, basis)
     n_sums, n_strings = len(sums), len(tables.masks_UW)
     n_flips, n_diagonal = len(tables.sites_KF), len(tables.masks_UW) - len(tables.flip_V)
@@ -98,7 +100,7 @@ def pauli_sums(sums: Sequence[Sequence[PauliString]], basis: Basis, *, chunk: in
 
     def strings(ansatz: Ansatz, frozen: Tree, s_bN: Array, pairs: int) -> Array:
         """The local values of the strings, without their coefficients: (b, U)."""
-        signs_bU = jax.vmap(lambda s_N: string_signs(tables.masks_UW, s_N))(s_bN)
+        signs_bU = jax.vmap(lambda s_N: string_signs(tables.masks_UW, s_N, first))(s_bN)
         if not n_flips:
             return signs_bU.astype(float)
         ratios_bK = ratios(ansatz, frozen, s_bN, pairs)
@@ -172,7 +174,7 @@ def only(rows: Rows, some: Sequence[int]) -> Rows:
 
 def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]:
     """``s_N -> (moves, elements)`` of all flips: an element is 1 where the ratio counts, else 0 with no move."""
-    n_flips = len(tables.sites_KF)
+    n_flips, first = len(tables.sites_KF), basis.hilbert.local_values[0]
     flip_sets = [set(row[real].tolist()) for row, real in zip(tables.sites_KF, tables.real_KF, strict=True)]
     fixed = []
     for group in groups(basis.hilbert):
@@ -187,11 +189,11 @@ def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]
     def connected(s_N: Array) -> tuple[Move, Array]:
         alive_K = jnp.asarray(always_K)
         if not always_K.all():
-            elements_KQ = jnp.sum(jnp.asarray(c_KQT) * string_signs(tables.pattern_masks_KQTW, s_N), axis=2)
+            elements_KQ = jnp.sum(jnp.asarray(c_KQT) * string_signs(tables.pattern_masks_KQTW, s_N, first), axis=2)
             alive_K = alive_K | jnp.any(jnp.abs(elements_KQ) > jnp.asarray(NOISE * size_KQ), axis=1)
         for masks_KW, n_K in fixed:  # half of the flipped spins are down: the total stays
-            alive_K = alive_K & (2 * down_spins(masks_KW, s_N) == jnp.asarray(n_K))
-        return flip_moves(tables.sites_KF, tables.real_KF, s_N, alive_K), alive_K.astype(float)
+            alive_K = alive_K & (2 * down_spins(masks_KW, s_N, first) == jnp.asarray(n_K))
+        return flip_moves(tables.sites_KF, tables.real_KF, s_N, alive_K, first), alive_K.astype(float)
 
     every = Operator(lambda s_N: jnp.zeros(()), connected, n_flips, is_real=True, e_infinity=0.0)
     return projected(every, basis.hilbert).connected if basis.hilbert.excluded else connected
@@ -199,7 +201,7 @@ def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]
 
 def counts_within(tables: Tables, hilbert: Hilbert) -> NDArray[np.bool_]:
     """Which flips (K,) count wherever they stay in the space: of two spins in one fixed total, which are antiparallel
-    there, those with strings that see no other spin and do not cancel then (XX + YY).
+    there, those with strings that see the same others, if any, and do not cancel then (XX + YY, the hop of a fermion).
     """
     fixed = [set(group.sites) for group in groups(hilbert) if group.total is not None]
     found = np.zeros(len(tables.sites_KF), dtype=np.bool_)
@@ -211,8 +213,10 @@ def counts_within(tables: Tables, hilbert: Hilbert) -> NDArray[np.bool_]:
         if len(flipped) != 2 or not any(flipped <= group for group in fixed):
             continue
         masks_QTW, c_QT = tables.pattern_masks_KQTW[k], tables.pattern_c_KQT[k]
-        none_QT, both_QT = ~masks_QTW.any(axis=2), (masks_QTW == masks_KF[k]).all(axis=2)
-        if np.all(none_QT | both_QT | (c_QT == 0)):
+        own_QTW, others_QTW = masks_QTW & masks_KF[k], masks_QTW & ~masks_KF[k]
+        none_QT, both_QT = ~own_QTW.any(axis=2), (own_QTW == masks_KF[k]).all(axis=2)
+        same_QT = (others_QTW == others_QTW[:, :1]).all(axis=2)  # the first string of a sum is not a pad
+        if np.all((none_QT | both_QT) & same_QT | (c_QT == 0)):
             at_antiparallel_Q = np.sum(c_QT * np.where(none_QT, 1, -1), axis=1)
             found[k] = bool(np.any(np.abs(at_antiparallel_Q) > NOISE * np.sum(np.abs(c_QT), axis=1)))
     return found

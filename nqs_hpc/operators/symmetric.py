@@ -1,7 +1,8 @@
 """Whether an operator commutes with permutations of sites and spin flips, by its matrix elements.
 
 H commutes with g where (H f_g)(s) = (H f)(g s) for every function f of states, f_g(s) = f(g s). A random f and some
-random states s tell: equal sums of elements with random weights are equal elements.
+random states s tell: equal sums of elements with random weights are equal elements. Of fermions f(g s) and (H f)(g s)
+both come with the sign of sorting (`system.exchange`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from nqs_hpc.operators.sorting import parity
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.exchange import masks
 from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_whole, members
 from nqs_hpc.types import Operator
 
@@ -54,31 +57,36 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
     def f(s_N: jax.Array) -> jax.Array:
         return jnp.sin(s_N.astype(jnp.float64) @ weights_N + 1.0)
 
-    def difference(element: tuple[jax.Array, jax.Array]) -> jax.Array:
-        back_N, flip = element
+    def difference(element: tuple[jax.Array, ...]) -> jax.Array:
+        back_N, flip, *later = element
 
         def carried(s_N: jax.Array) -> jax.Array:
             return (flip * s_N[back_N]).astype(s_N.dtype)
 
+        def signed(value: jax.Array, s_N: jax.Array) -> jax.Array:
+            return jnp.where(parity(later[0], s_N), -value, value) if later else value
+
         def of_state(s_N: jax.Array) -> jax.Array:
-            there, size = applied(carried(s_N), lambda s_N: s_N)
-            here, _ = applied(s_N, carried)
-            return jnp.abs(there - here) / size
+            there, size = applied(carried(s_N), f)
+            here, _ = applied(s_N, lambda s_N: signed(f(carried(s_N)), s_N))
+            return jnp.abs(signed(there, s_N) - here) / size
 
         return jnp.max(jax.vmap(of_state)(jnp.asarray(s_BN)))
 
-    def applied(s_N: jax.Array, image: Callable[[jax.Array], jax.Array]) -> tuple[jax.Array, jax.Array]:
-        """(H f)(s) of f(image(s')), and the sum of the elements' moduli."""
+    def applied(s_N: jax.Array, g: Callable[[jax.Array], jax.Array]) -> tuple[jax.Array, jax.Array]:
+        """(H g)(s), and the sum of the elements' moduli."""
         moves, elements_K = operator.connected(s_N)
 
         def reached(sites: jax.Array, deltas: jax.Array) -> jax.Array:
-            return f(image(s_N.at[sites].add(deltas.astype(s_N.dtype))))
+            return g(s_N.at[sites].add(deltas.astype(s_N.dtype)))
 
         diagonal = operator.diagonal(s_N)
-        total = diagonal * f(image(s_N)) + jnp.sum(elements_K * jax.vmap(reached)(moves.sites, moves.deltas))
+        total = diagonal * g(s_N) + jnp.sum(elements_K * jax.vmap(reached)(moves.sites, moves.deltas))
         return total, 1e-300 + jnp.abs(diagonal) + jnp.sum(jnp.abs(elements_K))
 
-    elements = (jnp.asarray(back_GN), jnp.asarray(symmetry.flips))
+    elements: tuple[jax.Array, ...] = (jnp.asarray(back_GN), jnp.asarray(symmetry.flips))
+    if hilbert.fermionic:
+        elements = (*elements, jnp.asarray(masks(symmetry.perms)))
     at_once = max(1, PAIRS // (len(s_BN) * n * max(1, operator.n_connected)))
     of_all = jax.jit(lambda elements: jax.lax.map(difference, elements, batch_size=min(at_once, len(back_GN))))
     change_G = np.asarray(of_all(elements))

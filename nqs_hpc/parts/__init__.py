@@ -11,6 +11,7 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.config.signs import switched_off
 from nqs_hpc.config.symmetrize import make_symmetry, sector_of
 from nqs_hpc.gradient.flat import flat
+from nqs_hpc.operators.infinite_temperature import mean_of_sector
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parts.others import other_state
 from nqs_hpc.parts.plan import Plan, make_plan
@@ -18,6 +19,7 @@ from nqs_hpc.parts.shapes import parameter_shapes
 from nqs_hpc.parts.symmetry import check_network, check_symmetry
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.fermion_strings import jordan_wigner
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Operator, Sampler, Task
@@ -54,6 +56,8 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     basis = basis_of(config, lattice)
     hilbert = basis.hilbert
     operator, of_all_times = config.task.operators(config.hamiltonian, lattice, basis.signs_N)
+    if basis.fermions and hilbert.total is not None:  # energies of other numbers of fermions do not compare
+        operator = operator._replace(e_infinity=mean_of_sector(jordan_wigner(basis.fermions), hilbert))
     is_ours = ansatz is None
     if ansatz is None:
         ansatz = _ansatz(config, lattice, basis)

@@ -20,8 +20,15 @@ from nqs_hpc.config.symmetrize import words_of_sector
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts import Parts
 from nqs_hpc.parts.symmetry import of_network
-from nqs_hpc.system.characters import Characters, generic_irreps, point_irreps, space_group, with_spin_flip
-from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
+from nqs_hpc.system.characters import (
+    Characters,
+    generic_irreps,
+    may_flip,
+    point_irreps,
+    space_group,
+    with_spin_flip,
+)
+from nqs_hpc.system.hilbert import Hilbert, dimension_up_to, named_total
 
 WHOLE_STATES = 2**16  # of all sectors that are compared: seconds beside the one that is sampled
 MAX_IMAGES = 2**22  # states times elements of a group, to tell representations apart
@@ -73,7 +80,9 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     total_known = hilbert.total is not None or not config.hamiltonian.conserves()
     if is_lowest and total_known:
         words = words_of_sector(config, parts.lattice) or {}
-        place = {name: words.get(name) for name in ("momentum", "irrep", "spin_flip")} | {"sector": hilbert.total}
+        place = {name: words.get(name) for name in ("momentum", "irrep", "spin_flip")} | {
+            "sector": _plain_total(hilbert)
+        }
     else:
         place = _place(config, parts, space, phi_n)
     return found | {"lowest": {"energy": min(lowest, energy), **place}, "above_lowest": 0.0 if is_lowest else above}
@@ -105,9 +114,10 @@ def _place(config: Config, parts: Parts, space: Hilbert, phi_n: np.ndarray) -> d
     from nqs_hpc.operators import lowest
 
     v = lowest.vector(basis_of(config, parts.lattice)._replace(hilbert=space), phi_n)
-    place: dict[str, Any] = {"sector": space.total, "momentum": None, "irrep": None, "spin_flip": None}
+    place: dict[str, Any] = {"sector": _plain_total(space), "momentum": None, "irrep": None, "spin_flip": None}
     if space.total is None and config.hamiltonian.conserves():
-        place["sector"], v = lowest.of_one_total(v)
+        v = lowest.of_one_total(v, parts.lattice.layers)
+        place["sector"] = _plain_total(v.hilbert)
     words = words_of_sector(config, parts.lattice)
     if words is None or parts.symmetry is None:
         return place
@@ -130,9 +140,15 @@ def _place(config: Config, parts: Parts, space: Hilbert, phi_n: np.ndarray) -> d
         known = {tuple(perm) for perm in parts.symmetry.perms.tolist()}
         if set(map(tuple, perms.tolist())) <= known or broken(parts.operator, v.hilbert, everywhere) is None:
             place["irrep"], v = lowest.of_one_irrep(v, perms, irreps)
-    if config.symmetrize.spin_flip is not None and not v.hilbert.total:
+    if config.symmetrize.spin_flip is not None and may_flip(v.hilbert, parts.lattice):
         place["spin_flip"] = lowest.of_one_parity(v)
     return place
+
+
+def _plain_total(space: Hilbert) -> int | list[int] | None:
+    """As JSON has it."""
+    total = named_total(space)
+    return list(total) if isinstance(total, tuple) else total
 
 
 def lowest_line(reference: Mapping[str, Any] | None) -> str | None:
@@ -176,8 +192,8 @@ def read_reference(kept: Any) -> dict[str, Any]:
         return found
     number, several, word, parity = lowest["sector"], lowest["momentum"], lowest["irrep"], lowest["spin_flip"]
     is_place = (
-        (number is None or type(number) is int)
-        and (several is None or (isinstance(several, list) and all(type(k) is int for k in several)))
+        (number is None or type(number) is int or _are_numbers(number))
+        and (several is None or _are_numbers(several))
         and (word is None or (isinstance(word, str) and word.isidentifier() and len(word) < 20))
         and parity in (None, 1, -1)
     )
@@ -188,3 +204,7 @@ def read_reference(kept: Any) -> dict[str, Any]:
         "lowest": {"energy": float(lowest["energy"]), **names},
         "above_lowest": float(kept["above_lowest"]),
     }
+
+
+def _are_numbers(value: Any) -> bool:
+    return isinstance(value, list) and all(type(one) is int for one in value)

@@ -11,8 +11,9 @@ from nqs_hpc.config.symmetrize import key_of_group
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts.symmetry import check_symmetry
-from nqs_hpc.system.characters import Symmetry, point_irreps
+from nqs_hpc.system.characters import Symmetry, may_flip, point_irreps
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.symmetry import translations
 
 Perms = NDArray[np.int32]
@@ -28,7 +29,10 @@ def symmetries(config: Config) -> Symmetries:
     hilbert = config.hamiltonian.space(lattice.n_sites, config.sector)
     one = np.arange(lattice.n_sites, dtype=np.int32)[None]
     moves, points = _of_lattice(lattice)
-    may_flip = not hilbert.total and set(hilbert.local_values) == {1, -1}
+    flip = _elements(one, -1)
+    if hilbert.fermionic:
+        flip = _elements(exchanged(lattice.n_sites)[None], 1)
+    flips = may_flip(hilbert, lattice)
     key, given = key_of_group(config)
     group: str | None = given if key.endswith(".group") else None
     of_file: Perms | None = None
@@ -39,12 +43,12 @@ def symmetries(config: Config) -> Symmetries:
         named = {"translations": moves, "point_group": points, "space_group": np.concatenate([moves, points])}
         check_symmetry(config, _elements(named[group], 1), operator, hilbert)
 
-    asked = [_elements(moves, 1), _elements(points, 1), *([_elements(one, -1)] if may_flip else [])]
+    asked = [_elements(moves, 1), _elements(points, 1), *([flip] if flips else [])]
     everything = Symmetry(*(np.concatenate(part) for part in zip(*asked, strict=True)))
     has = [True] * len(asked)
     if broken(operator, hilbert, everything) is not None:  # one program where nothing is: compiling takes the time
         has = [broken(operator, hilbert, part) is None for part in asked]
-    flips = may_flip and has[2]
+    flips = flips and has[2]
     if group is None:
         groups = {(True, True): "space_group", (True, False): "translations", (False, True): "point_group"}
         group = groups.get((has[0] and len(moves) > 1, has[1] and len(points) > 1))

@@ -13,6 +13,7 @@ from nqs_hpc.report.values import clean, section
 
 SOURCES = ("task.run", "init_from")  # names of other runs; what those were is recorded with the run itself
 SIZES = ("lattice.length", "lattice.extent", "seed", *SOURCES)  # along a curve these change
+PARTICLES = ("bose_hubbard", "tv", "fermion")  # Hamiltonians whose one total is a number of particles
 SAME_LEVEL = 1e-9  # relative: exact energies so close are of one level
 
 
@@ -106,7 +107,7 @@ def by_curve(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
 
 
 def scaled(one: ReadPoint) -> dict[str, Any]:
-    """Settings that scale with the size: a momentum relative to the sides, bosons per site."""
+    """Settings that scale with the size: a momentum relative to the sides, particles per site, of each spin."""
     physics = section(one.traces.manifest, "physics")
     extent, found = section(physics, "lattice").get("extent"), {}
     for group in ("symmetrize", "ansatz"):
@@ -116,8 +117,11 @@ def scaled(one: ReadPoint) -> dict[str, Any]:
             parts = [Fraction(k, length) % 1 for k, length in zip(steps, extent, strict=True)]
             found[f"{group}.momentum"] = "2π·(" + ", ".join(map(str, parts)) + ")"
     total, n = physics.get("sector"), one.row.n_sites
-    if section(physics, "hamiltonian").get("name") == "bose_hubbard" and type(total) is int and n:
+    if section(physics, "hamiltonian").get("name") in PARTICLES and type(total) is int and n:
         found["sector"] = f"{Fraction(total, n)} per site"
+    elif isinstance(total, list) and total and all(type(part) is int for part in total) and n:
+        parts = [Fraction(part, n) for part in total]
+        found["sector"] = f"[{', '.join(map(str, parts))}] per site"
     return found
 
 

@@ -32,7 +32,7 @@ TOTAL_SPIN, SQUARE = "total_spin", "s2"  # the observable, and its output <S^2>
 class Level(NamedTuple):
     """The lowest state of one sector."""
 
-    total: int | None  # 2 Sz, or a number of particles
+    total: int | tuple[int, ...] | None  # 2 Sz, or a number of particles, of fermions with spin of each
     momentum: tuple[int, ...] | None
     irrep: str | None
     flip: int | None
@@ -106,8 +106,8 @@ def _levels(members: list[ReadPoint]) -> list[Level]:
         total, k, irrep, flip = summary.get("sector"), named.get("momentum"), named.get("irrep"), named.get("spin_flip")
         is_done = row.final and row.state in ("done", "doubtful")
         level = Level(
-            total if type(total) is int else None,
-            tuple(k) if isinstance(k, list) and all(type(part) is int for part in k) else None,
+            total if type(total) is int else _numbers(total),
+            _numbers(k),
             clean(irrep, 20) if isinstance(irrep, str) else None,
             flip if flip in (1, -1) else None,
             _spin(one),
@@ -118,6 +118,10 @@ def _levels(members: list[ReadPoint]) -> list[Level]:
         if level.energy is not None or level.exact is not None:
             levels.append(level)
     return levels
+
+
+def _numbers(value: Any) -> tuple[int, ...] | None:
+    return tuple(value) if isinstance(value, list) and all(type(part) is int for part in value) else None
 
 
 def _spin(one: ReadPoint) -> float | None:
@@ -131,9 +135,12 @@ def _spin(one: ReadPoint) -> float | None:
 
 
 def _multiplet(level: Level) -> float:
-    """The S(S + 1) nearest to what was measured; S is whole for an even number of spins 1/2, else half of an odd."""
+    """The S(S + 1) nearest to what was measured; S is whole for an even number of spins 1/2 (or of fermions), else half
+    of an odd.
+    """
     assert level.spin is not None
-    half = 0.5 if level.total is not None and level.total % 2 else 0.0
+    total = sum(level.total) if isinstance(level.total, tuple) else level.total or 0
+    half = 0.5 if total % 2 else 0.0
     spin = max(0.0, round(math.sqrt(max(0.0, level.spin) + 0.25) - 0.5 - half) + half)
     return spin * (spin + 1)
 
@@ -175,9 +182,12 @@ def _panels(
         there = sorted({_multiplet(level) for level in levels})
         add(TOWER, "S(S + 1)", _multiplet, {x: f"{x:g}" for x in there}, measured=True)
     elif len(totals) > 1 and None not in totals:
-        places = {total: _height(total, has_spin) for total in totals if total is not None}
+        several = sorted(total for total in totals if isinstance(total, tuple))
+        single = [total for total in totals if isinstance(total, int)]
+        places = {total: _height(total, has_spin) for total in single} | {total: i for i, total in enumerate(several)}
         axis = "Sz(Sz + 1), the least S(S + 1) of a sector" if has_spin else "conserved total"
-        add(TOWER, axis, _at(lambda level: level.total, places), {x: f"{x:g}" for x in places.values()})
+        marks = {x: str(list(total)) if isinstance(total, tuple) else f"{x:g}" for total, x in places.items()}
+        add(TOWER, axis, _at(lambda level: level.total, places), marks)
     for axis, name in (("momentum k [2π/L]", _momentum), ("irrep", _irrep)):
         labels = sorted({name(level) for level in levels})
         if len(labels) > 1:

@@ -158,11 +158,6 @@ def run(
         if outcome.final and code != lifecycle.DONE:
             files.remove(folder / "DONE")
         show.close()
-        if last is not None:
-            try:
-                pictures(folder)
-            except ValueError as error:  # no matplotlib here: the run does not need it
-                show.say(str(error))
         manifest.end(
             folder,
             step=int(outcome.state.step),
@@ -173,6 +168,12 @@ def run(
         if code == lifecycle.DONE:
             asked = config.task.samples_of_end or 0
             lifecycle.write_done(folder, int(outcome.state.step), max(asked, summary.get("n_samples") or 0))
+        # Last, since it takes seconds: a queue that has asked for the end does not wait for pictures.
+        if last is not None and not (outcome.status == "stopped" and lifecycle.by_queue(outcome.reason)):
+            try:
+                pictures(folder)
+            except ValueError as error:  # no matplotlib here: the run does not need it
+                show.say(str(error))
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
 
     try:

@@ -79,7 +79,7 @@ def _left_out(system: dict[str, Any]) -> str:
     if not empty:
         return ""
     more = f" and {len(empty) - MOST_NAMED} more" if len(empty) > MOST_NAMED else ""
-    total = "none" if system["sector"] is None else system["sector"]
+    total = "none" if system["sector"] is None else show(system["sector"])
     named = "; ".join(empty[:MOST_NAMED])
     return f"{system['lattice']}, sector={total}: without a state, and left out: {named}{more}"
 

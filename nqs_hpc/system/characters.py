@@ -4,7 +4,8 @@ What a wave function of the sector fulfils, with g carrying values along (`symme
 
     psi(g s) = chi(g) psi(s)            where chi(1) = 1,
 
-and in general psi(s) = (d / |G|) sum_g chi*(g) psi(g s) with d = chi(1). A translation by t cells of momentum k, whole
+and in general psi(s) = (d / |G|) sum_g chi*(g) psi(g s) with d = chi(1). Of fermions psi(g s) comes with the sign of
+sorting (`exchange`), here and below. A translation by t cells of momentum k, whole
 numbers k_i of 2 pi / L_i along the periodic directions, has chi(t) = exp(-2 pi i sum_i k_i t_i / L_i). A product t p of
 a point operation p and a translation t has chi(t) chi(p) where p keeps k: other p are left out, which leaves the little
 group of k. Irreducible representations of point groups have Mulliken's names (J. Chem. Phys. 23, 1997 (1955),
@@ -21,7 +22,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import product
-from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from nqs_hpc.inputs import reading
 from nqs_hpc.system.groups import character_table, product_table, rounded
-from nqs_hpc.system.hilbert import Hilbert, only_total
+from nqs_hpc.system.hilbert import Hilbert, groups
 from nqs_hpc.system.lattice import Lattice
+from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.symmetry import point_operations, translations
 
 Characters = NDArray[np.complex128]
@@ -53,7 +54,7 @@ class Symmetry(NamedTuple):
 
     @property
     def is_trivial(self) -> bool:
-        """Whether psi(g s) = psi(s) for all g."""
+        """Whether all characters are 1: but for the signs of fermions psi(g s) = psi(s) for all g."""
         return bool(np.all(self.characters == 1))
 
 
@@ -140,80 +141,33 @@ def space_group(lattice: Lattice, k: Sequence[int] | None) -> tuple[NDArray[np.i
     characters = {}
     for name, of_points in irreps.items():
         of_products = (of_translations[:, None] * of_points[None, :]).ravel()
-        if np.array_equal(of_products[first][inverse.reshape(-1)], of_products):
+        if np.abs(of_products[first][inverse.reshape(-1)] - of_products).max() < 1e-9:
             characters[name] = of_products[first][order]
     return distinct[order], characters
 
 
-def with_spin_flip(perms: NDArray[np.int32], characters: Characters, parity: int | None) -> Symmetry:
-    """The sector of ``characters``; with ``parity`` 1 or -1 that of the group times the flip of all spins."""
+def with_spin_flip(
+    perms: NDArray[np.int32], characters: Characters, parity: int | None, *, fermionic: bool = False
+) -> Symmetry:
+    """The sector of ``characters``; with ``parity`` 1 or -1 that of the group times the flip of all spins.
+
+    Of fermions that is a permutation too, the exchange of the modes up with those down.
+    """
     flips = np.ones(len(perms), dtype=np.int8)
     if parity is None:
         return Symmetry(perms, flips, characters)
     return Symmetry(
-        np.concatenate([perms, perms]),
-        np.concatenate([flips, -flips]),
+        np.concatenate([perms, exchanged(perms.shape[1])[perms] if fermionic else perms]),
+        np.concatenate([flips, flips if fermionic else -flips]),
         np.concatenate([characters, parity * characters]),
     )
 
 
-def sector_dimension(symmetry: Symmetry, hilbert: Hilbert) -> int:
-    """States of the sector: d / |G| sum_g chi*(g) Tr g, the trace being how many states g leaves as they are.
-
-    Of more than 2^53 states the last digits are rounding. ValueError for spaces with blocks or exclusions, and
-    OverflowError beyond 1e308 states.
-    """
-    return dimension_of(symmetry, traces(symmetry.perms, symmetry.flips, hilbert))
-
-
-def dimension_of(symmetry: Symmetry, trace_G: Sequence[int]) -> int:
-    """`sector_dimension` with the traces of the elements known."""
-    total = sum(np.conj(character) * n for character, n in zip(symmetry.characters, map(float, trace_G), strict=True))
-    return round(total.real * symmetry.dimension / len(symmetry.perms))
-
-
-def traces(perms: NDArray[np.integer], flips: NDArray[np.integer], hilbert: Hilbert) -> list[int]:
-    """How many states each element (G, N), (G,) leaves as they are.
-
-    Such a state has one value on each cycle of g, and with a flip values that alternate around cycles of even length
-    and are 0 on the others. ValueError for spaces with blocks or exclusions.
-    """
-    only_total(hilbert, "symmetrize")
-    known: dict[tuple[int, ...], int] = {}  # elements with cycles of the same lengths have the same trace
-    found = []
-    for perm, flip in zip(perms, flips, strict=True):
-        lengths = sorted(_cycle_lengths(perm))
-        key = (int(flip), *lengths)
-        if key not in known:
-            known[key] = _fixed(lengths, int(flip), hilbert)
-        found.append(known[key])
-    return found
-
-
-def _fixed(lengths: list[int], flip: int, hilbert: Hilbert) -> int:
-    if flip < 0:
-        odd = 1 if 0 in hilbert.local_values else 0
-        return prod(len(hilbert.local_values) if n % 2 == 0 else odd for n in lengths) if not hilbert.total else 0
-    sums = {0: 1}  # of the cycles so far -> how many ways
-    for n in lengths:
-        grown: dict[int, int] = {}
-        for value in hilbert.local_values:
-            for before, ways in sums.items():
-                grown[before + n * value] = grown.get(before + n * value, 0) + ways
-        sums = grown
-    return sum(sums.values()) if hilbert.total is None else sums.get(hilbert.total, 0)
-
-
-def _cycle_lengths(perm: NDArray[np.integer]) -> list[int]:
-    lengths, left = [], set(range(len(perm)))
-    while left:
-        start = site = left.pop()
-        length = 1
-        while (site := int(perm[site])) != start:
-            left.remove(site)
-            length += 1
-        lengths.append(length)
-    return lengths
+def may_flip(hilbert: Hilbert, lattice: Lattice) -> bool:
+    """Whether the flip of all spins maps the space of the sites of ``lattice`` onto itself."""
+    if hilbert.fermionic:
+        return lattice.layers == 2 and len({total for _, total in groups(hilbert)}) == 1
+    return set(hilbert.local_values) == {1, -1} and not hilbert.total
 
 
 def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:

@@ -13,7 +13,8 @@ Of fermions with spin on N orbitals mode i is orbital i with spin up, mode N + i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from nqs_hpc.types import PauliString
@@ -28,11 +29,24 @@ class FermionString(NamedTuple):
     operators: tuple[tuple[int, bool], ...]  # (mode, whether it creates) from left to right; none: a constant
 
 
+class NotHermitian(ValueError):
+    """A sum that is not Hermitian; ``string`` is one of its terms whose Hermitian conjugate is missing."""
+
+    def __init__(self, string: FermionString) -> None:
+        super().__init__(f"the sum is not Hermitian: nothing in it is the Hermitian conjugate of {written(string)}")
+        self.string = string
+
+
 def jordan_wigner(strings: Iterable[FermionString]) -> tuple[PauliString, ...]:
     """The same sum in Pauli strings, equal ones merged and those that cancel left out, sorted as `pauli_strings` are.
 
-    ValueError where a coefficient is not real: then the sum is not Hermitian.
+    `NotHermitian` where a coefficient is not real.
     """
+    return _jordan_wigner(tuple(strings))
+
+
+@lru_cache(maxsize=8)  # several facts of one Hamiltonian ask for it
+def _jordan_wigner(strings: tuple[FermionString, ...]) -> tuple[PauliString, ...]:
     total: dict[tuple[int, int], complex] = defaultdict(complex)
     size: dict[tuple[int, int], float] = defaultdict(float)
     for string in strings:
@@ -46,11 +60,26 @@ def jordan_wigner(strings: Iterable[FermionString]) -> tuple[PauliString, ...]:
         if abs(real) <= TINY * size[x, z]:
             continue
         if abs(real.imag) > TINY * size[x, z]:
-            raise ValueError("the sum of the terms is not Hermitian")
-        sites = tuple(m for m in range((x | z).bit_length()) if (x | z) >> m & 1)
+            raise NotHermitian(_largest_with((x, z), strings))
+        sites = _bits(x | z)
         letters = "".join("IXZY"[(x >> m & 1) + 2 * (z >> m & 1)] for m in sites)
         found.append(PauliString(real.real, letters, sites))
     return tuple(sorted(found, key=lambda s: (len(s.sites), s.sites, s.operators)))
+
+
+def _largest_with(place: tuple[int, int], strings: Iterable[FermionString]) -> FermionString:
+    """The string with the largest share in a product of X and Z."""
+    return max(strings, key=lambda string: abs(_product(string).get(place, 0.0)))
+
+
+def _bits(mask: int) -> tuple[int, ...]:
+    """The numbers of the bits that are set, the lowest first."""
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(low.bit_length() - 1)
+        mask ^= low
+    return tuple(found)
 
 
 def _product(string: FermionString) -> dict[tuple[int, int], complex]:
@@ -83,3 +112,26 @@ def hop(coefficient: complex, to: int, origin: int) -> tuple[FermionString, Ferm
 def number(coefficient: float, *modes: int) -> FermionString:
     """``coefficient`` times the product of the numbers n_m of some modes."""
     return FermionString(coefficient, tuple((mode, creates) for mode in modes for creates in (True, False)))
+
+
+def conserves(string: FermionString, modes: Collection[int]) -> bool:
+    """Whether the product keeps the number of fermions in ``modes``; a sum does where all its terms do."""
+    return sum(1 if creates else -1 for mode, creates in string.operators if mode in modes) == 0
+
+
+def of_numbers(string: FermionString) -> float | None:
+    """The only eigenvalue beside 0 of a product that changes no occupation, as 2.0 n_0 n_1; None of any other product,
+    and of a constant.
+    """
+    found = _product(string)
+    if not string.operators or any(x for x, _ in found):
+        return None
+    n_modes = len({mode for mode, _ in string.operators})
+    return found.get((0, 0), 0.0j).real * 2**n_modes  # its trace over these modes, of one state of them
+
+
+def written(string: FermionString) -> str:
+    """``-1.0 [0^ 1]``, as a term in a configuration and in OpenFermion; 0^ creates."""
+    c = complex(string.coefficient)
+    number = repr(c.real) if c.imag == 0 else repr(c)
+    return f"{number} [{' '.join(f'{mode}^' if creates else str(mode) for mode, creates in string.operators)}]"

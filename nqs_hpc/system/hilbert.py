@@ -49,6 +49,19 @@ class Hilbert(NamedTuple):
     # whether the sites are modes of fermions: a state is their creation operators on the vacuum in the order of the
     # sites, so that an exchange of sites brings the sign of sorting the occupied ones
     fermionic: bool = False
+    layers: int = 1  # how many of the sites are one place of the lattice: 2 of fermions with spin
+
+
+def places(space: Hilbert) -> int:
+    """The sites that an energy per site counts: of fermions with spin the orbitals, each of which is two modes."""
+    return space.n_sites // space.layers
+
+
+def degrees(space: Hilbert) -> int:
+    """The degrees of freedom that a V-score counts: of fermions how many there are, where that is fixed, else places
+    (the tables of Wu et al. 2024, doi:10.1126/science.adg9774).
+    """
+    return space.total if space.fermionic and space.total else places(space)
 
 
 def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
@@ -67,6 +80,11 @@ def one_total(total: Total) -> int | None:
     """The total of all sites, for what has no blocks with totals of their own."""
     assert total is None or isinstance(total, int)
     return total
+
+
+def named_total(space: Hilbert) -> Total:
+    """The conserved total as the key `sector` names it: with blocks a number for each."""
+    return tuple(block.total for block in space.blocks) if space.blocks else space.total
 
 
 def only_total(space: Hilbert, who: str) -> int | None:

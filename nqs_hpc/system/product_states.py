@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.exchange import one_sign
 from nqs_hpc.system.hilbert import Block, Hilbert, base_state, groups, members, violates
 from nqs_hpc.system.lattice import Lattice, bipartition
 
@@ -155,11 +156,15 @@ def character(
 
 
 def is_in_sector(fields_N: NDArray[np.complex128], symmetry: Symmetry, hilbert: Hilbert) -> bool:
-    """Whether psi(g s) = chi(g) psi(s) for all elements, with characters of dimension 1."""
+    """Whether psi(g s) = chi(g) psi(s) for all elements, with characters of dimension 1; of fermions with the sign of
+    sorting, which has to be the same for all states.
+    """
     if symmetry.dimension != 1:
         return False
-    for perm, flip, chi in zip(symmetry.perms, symmetry.flips.tolist(), symmetry.characters, strict=True):
+    sign_G = one_sign(hilbert, symmetry.perms).tolist()
+    elements = zip(symmetry.perms, symmetry.flips.tolist(), symmetry.characters, sign_G, strict=True)
+    for perm, flip, chi, sign in elements:
         found = character(fields_N, perm, flip, hilbert)
-        if found is None or abs(found - chi) > 1e-9:
+        if found is None or abs(sign * found - chi) > 1e-9:
             return False
     return True

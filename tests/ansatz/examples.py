@@ -15,10 +15,8 @@ from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.mlp import mlp
 from nqs_hpc.ansatz.resnet import resnet
 from nqs_hpc.ansatz.symmetrize import symmetrize
-from nqs_hpc.ansatz.table import table
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.system.characters import momentum, with_spin_flip
-from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz
@@ -57,6 +55,5 @@ EXAMPLES: dict[str, Callable[[str], Ansatz]] = {
     "symmetrize-holomorphic": lambda fd: symmetrize(jastrow(N, dtype="complex", float_dtype=fd), ODD),
     "symmetrize-log_psi": lambda fd: symmetrize(mlp(N, widths=(3,), float_dtype=fd), TURNS, mode="log_psi"),
     "complete-toy": lambda fd: toy(N, float_dtype=fd),
-    "table": lambda fd: table(spin_half(N), init_scale=0.3, float_dtype=fd),
     "full_evaluation-toy": lambda fd: full_evaluation(*toy(N, float_dtype=fd)[:3]),
 }

@@ -32,6 +32,7 @@ def own_environment(monkeypatch):
         ("square", (4, 4), spin_half(16, 0)),
         ("square", (3, 3), spin_half(9, 3)),
         ("square", (4, 2), bosons(8, 2, 5)),
+        ("square", (2, 3), spin_half(6, 0)),
         ("triangular", (4, 3), spin_half(12, 0)),
         ("kagome", (2, 2), spin_half(12)),
         ("cubic", (2, 2, 2), spin_half(8, 0)),

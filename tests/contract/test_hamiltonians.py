@@ -24,7 +24,7 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.basis import signs_of_states
-from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode
+from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode, members
 from nqs_hpc.system.lattice import Lattice, neighbours
 from nqs_hpc.types import Operator
 from tests.contract.tried import cases, configuration
@@ -84,7 +84,8 @@ def filled(operator: Operator, hilbert: Hilbert) -> tuple[np.ndarray, ...]:
         moved[b, k, moves.sites[..., f]] += moves.deltas[..., f]
     assert np.isin(moved, hilbert.local_values).all(), "a move leads to a value that no site can have"
     matrix = np.diag(diagonal).astype(complex)
-    targets = encode(hilbert, moved)
+    targets = np.searchsorted(codes(hilbert), encode(hilbert, moved))
+    assert np.array_equal(states[targets], moved), "a move leads out of the space"
     np.add.at(matrix, (b, targets), elements)
     return states, elements, targets, moves.deltas, matrix
 
@@ -110,16 +111,23 @@ def off_diagonal(here: Case) -> np.ndarray:
     return matrix
 
 
-def totals(here: Case) -> dict[int, np.ndarray]:
+def total_of_each(here: Case) -> list[Any]:
+    """The conserved total of each state as `sector` names it: of fermions with spin the numbers of up and down."""
+    if here.hilbert.fermionic and here.lattice.layers == 2:
+        return [tuple(halves.sum(axis=1).tolist()) for halves in here.states.reshape(len(here.states), 2, -1)]
+    return here.states.sum(axis=1, dtype=int).tolist()
+
+
+def totals(here: Case) -> dict[Any, np.ndarray]:
     """Each total with the numbers of its states."""
-    sums = here.states.sum(axis=1, dtype=int)
-    return {int(total): np.flatnonzero(sums == total) for total in np.unique(sums)}
+    of_each = total_of_each(here)
+    return {total: np.array([i for i, t in enumerate(of_each) if t == total]) for total in sorted(set(of_each))}
 
 
-def sectors(here: Case) -> dict[int | None, np.ndarray]:
+def sectors(here: Case) -> dict[Any, np.ndarray]:
     """The numbers of all states, and of those of each total that is conserved."""
-    found: dict[int | None, np.ndarray] = {None: np.arange(len(here.states))}
-    return found | (dict(totals(here)) if here.hamiltonian.conserves() else {})
+    found: dict[Any, np.ndarray] = {None: np.arange(len(here.states))}
+    return found | (totals(here) if here.hamiltonian.conserves() else {})
 
 
 def lowest(here: Case, states: np.ndarray) -> float:
@@ -167,17 +175,20 @@ def test_the_matrix(here):
 
 def test_what_is_conserved(here):
     """No element leads from one total to another; then, and only then, totals are valid sectors."""
-    sums = here.states.sum(axis=1, dtype=int)
-    leads_out = (np.abs(here.matrix) > 0) & (sums[:, None] != sums[None])
+    of_each = total_of_each(here)
+    number = np.array([sorted(set(of_each)).index(total) for total in of_each])
+    leads_out = (np.abs(here.matrix) > 0) & (number[:, None] != number[None])
     conserves = here.hamiltonian.conserves()
     assert not (conserves and leads_out.any())
-    for total in range(sums.min() - 2, sums.max() + 3):
+    near = here.states.sum(axis=1, dtype=int)
+    span = range(near.min() - 2, near.max() + 3)
+    for total in [*span, *itertools.product(span, repeat=2)] if here.hilbert.fermionic else span:
         try:
             here.hamiltonian.check_total(total, here.lattice.n_sites)
             valid = True
         except InputError:
             valid = False
-        assert valid == (conserves and total in sums)
+        assert valid == (conserves and total in of_each)
 
 
 def test_the_total_of_a_ground_state(here):
@@ -199,7 +210,9 @@ def test_the_spaces_that_are_compared(here):
         spaces = hamiltonian.compared(hamiltonian.space(n_sites, total), of_symmetry=True)
         sizes = [dimension(space) for space in spaces]
         assert sizes == sorted(sizes, reverse=True)
-        assert all(levels[space.total] <= levels[total] + 1e-9 for space in spaces)
+        for space in spaces:
+            inside_it = np.flatnonzero(members(space, here.states))
+            assert lowest(here, inside_it) <= levels[total] + 1e-9
 
 
 def test_which_states_it_joins(here):
@@ -243,26 +256,29 @@ def _proposed(move: str, here: Case) -> np.ndarray:
     found = np.asarray(moved(jnp.asarray(words), jnp.asarray(here.states)))
     assert np.isin(found, hilbert.local_values).all()
     leads = np.zeros((len(here.states), len(here.states)), bool)
-    leads[np.arange(len(leads))[:, None], encode(hilbert, found)] = True
+    targets = np.searchsorted(codes(hilbert), encode(hilbert, found)) % len(leads)
+    inside = (here.states[targets] == found).all(axis=2)  # a proposal may leave a space with exclusions, and is refused
+    leads[np.nonzero(inside)[0], targets[inside]] = True
     return leads
 
 
 def test_moves_keep_the_sector_and_reach_its_states(here):
     """Every move that is accepted alone reaches all states; what is accepted beside another keeps the sector."""
     config, lattice = here.config, here.lattice
-    basic = {True: "exchange", False: "hop"}[set(here.hilbert.local_values) == {1, -1}]
     for total, states in sectors(here).items():
         if len(states) == 1:
             continue
         context = Context(
-            *(lattice, here.hilbert._replace(total=total), here.hamiltonian),
+            *(lattice, here.hamiltonian.space(lattice.n_sites, total), here.hamiltonian),
             *(config.ansatz, config.sampler, config.task, total),
             **{"sector_is_auto": False, "is_symmetrized": False, "n_ranks": 1, "memory_gib": 1.0},
             solve_dtype="float64",
             observables={},
         )
+        usual = dataclasses.replace(config.sampler, move="auto").resolved(context).move
+        beside = dict(usual.entries) if isinstance(usual, Weights) else {usual: 1.0}
         for move in MOVES:
-            mixture = Weights(tuple({move: 1.0, ("flip" if total is None else basic): 1.0}.items()))
+            mixture = Weights(tuple({**beside, move: 1.0}.items()))
             if not fits(config, mixture, context):
                 assert not fits(config, move, context)
                 continue

@@ -1,4 +1,5 @@
-"""The contract of observables, for every name in nqs_hpc/choices/observable with its examples, on a chain of six sites.
+"""The contract of observables, for every name in nqs_hpc/choices/observable with its examples, on a chain of six sites
+that hold spins, or fermions.
 
 All are measured together by exact sums, whole and in chunks: results have the shapes that they declare, chunks change
 nothing, and what a run writes of its configuration is read again as the same.
@@ -13,33 +14,52 @@ import pytest
 from nqs_hpc.choices import names
 from nqs_hpc.config.compose import from_plain
 from nqs_hpc.config.identity import to_plain
+from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.library.wave import wave_function
 from nqs_hpc.parts import build
 from tests.contract.tried import N, cases, configuration
 from tests.systems import SERIAL
 
 SYSTEM: dict[str, Any] = {
-    "hamiltonian": {"name": "heisenberg"},
     "ansatz": {"name": "rbm", "dtype": "complex", "init_scale": 0.3},
     "sampler": {"name": "enumerate"},
 }
 ELSEWHERE = {"plaquette", "loschmidt"}  # on no chain; of no single state
-CASES = {name.replace("-", "_"): one for name, one in cases("observable").items()}
+OF_FERMIONS = {"density", "double_occupancy", "momenta", "pair_correlations"}
+OF_SPINS = {"dimer", "local_spins", "magnetization", "pauli", "plaquette"}
+EVERY = {name.replace("-", "_"): one for name, one in cases("observable").items()}
+CASES = {
+    "spins": {label: one for label, one in EVERY.items() if one["name"] not in OF_FERMIONS},
+    "fermions": {label: one for label, one in EVERY.items() if one["name"] not in OF_SPINS},
+}
+SYSTEMS: dict[str, Any] = {
+    "spins": {"hamiltonian": {"name": "heisenberg"}},
+    "fermions": {"hamiltonian": {"name": "hubbard"}, "sector": [1, 1]},
+}
 
 
-@pytest.fixture(scope="module")
-def measured():
+@pytest.fixture(scope="module", params=CASES)
+def measured(request):
     found = []
     for chunk in (None, 5):
-        config = configuration(**SYSTEM, observables=CASES, chunk_size=chunk)
+        config = configuration(**SYSTEM, **SYSTEMS[request.param], observables=CASES[request.param], chunk_size=chunk)
         parts = build(config, SERIAL)
         wave = wave_function(config, parts, parts.ansatz.init(jax.random.key(1)))
-        found.append(wave.measure(CASES))
+        found.append(wave.measure(CASES[request.param]))
     return config, parts, *found
 
 
 def test_every_observable_has_an_example():
-    assert set(names("observable")) == {one["name"] for one in CASES.values()} | ELSEWHERE
+    assert set(names("observable")) == {one["name"] for one in EVERY.values()} | ELSEWHERE
+    assert set(names("observable")) >= OF_FERMIONS | OF_SPINS
+
+
+@pytest.mark.parametrize(("system", "others"), [("spins", OF_FERMIONS), ("fermions", OF_SPINS)])
+def test_what_does_not_fit_is_refused_in_one_line(system, others):
+    for one in EVERY.values():
+        if one["name"] in others:
+            with pytest.raises(InputError, match=f"^observables.a=.* valid: an.* fits {system}|(are|hold) {system}"):
+                configuration(**SYSTEM, **SYSTEMS[system], observables={"a": one})
 
 
 def test_results_are_as_declared_whatever_the_chunks(measured):
@@ -59,4 +79,4 @@ def test_results_are_as_declared_whatever_the_chunks(measured):
 def test_a_configuration_is_read_again_as_it_was(measured):
     config, *_ = measured
     assert from_plain(to_plain(config)).observables == config.observables
-    assert config.make_sites().n_sites == N
+    assert config.make_sites().n_sites == N * config.make_sites().layers

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 
+from nqs_hpc.job import lifecycle
 from nqs_hpc.job.checkpoint import newest_step
 from tests.mpi.starts import environment, metrics, small, summary
 
@@ -64,8 +66,9 @@ def test_a_run_whose_folder_is_moved(tmp_path):
         (folder / name).write_text("of another run")
     _, output = process.communicate(timeout=600)
     assert process.returncode == 1 and "Traceback" not in output, output
-    (line,) = [line for line in output.splitlines() if "moved" in line]
-    assert line == f"failed: {folder} was moved or replaced (it is {moved} now): this job writes nothing more"
+    lines = [line for line in output.splitlines() if "moved" in line]
+    assert len(lines) == 1, output
+    assert lines[0] == f"failed: {folder} was moved or replaced (it is {moved} now): this job writes nothing more"
     assert sorted(os.listdir(folder)) == sorted({name.split("/")[0] for name in names})
     assert all((folder / name).read_text() == "of another run" for name in names)
     step = newest_step(moved)
@@ -75,3 +78,25 @@ def test_a_run_whose_folder_is_moved(tmp_path):
     words = [sys.executable, *small("run_dir=back", f"task.n_steps={step + 1}")]
     done = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True)
     assert done.returncode == 0 and f"resumed from step_{step:08d}.h5" in done.stderr, done.stderr
+
+
+def test_pictures_come_last_and_never_where_a_queue_ends_the_job(tmp_path):
+    """Where whoever draws is killed, all is said that the next start wants to know; a SIGTERM leads to no drawing."""
+    (tmp_path / "matplotlib.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    env = environment()
+    env["PYTHONPATH"] = f"{tmp_path}:{env['PYTHONPATH']}"
+    folder = tmp_path / "run"
+
+    process = subprocess.Popen(command("task.n_steps=1000000"), cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+    while not (folder / "metrics.jsonl").exists() or len((folder / "metrics.jsonl").read_bytes()) == 0:
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(timeout=600) == 85
+    step = newest_step(folder)
+    done = subprocess.run(command(f"task.n_steps={step + 1}"), cwd=tmp_path, env=env, stderr=subprocess.DEVNULL)
+    assert done.returncode == -signal.SIGKILL
+    starts = json.loads((folder / "manifest.json").read_text())["starts"]
+    reasons = [start["exit"]["reason"] for start in starts]
+    assert reasons[0] == "stopped: signal SIGTERM" and reasons[1].partition(":")[0] in ("done", "doubtful"), reasons
+    assert lifecycle.done(folder) == step + 1 and not (folder / "energy.png").exists()

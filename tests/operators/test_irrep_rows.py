@@ -16,12 +16,12 @@ from nqs_hpc.system.characters import (
     Symmetry,
     generic_irreps,
     point_irreps,
-    sector_dimension,
     space_group,
     with_spin_flip,
 )
 from nqs_hpc.system.hilbert import codes, decode, encode, spin_half
 from nqs_hpc.system.lattice import FACTORIES, neighbours
+from nqs_hpc.system.traces import sector_dimension
 
 
 def of_lattice(name, extent):

@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.operators.pauli_sums import flips, pauli_sums, read_sums
+from nqs_hpc.operators.pauli_sums import counts_within, flips, pauli_sums, read_sums
 from nqs_hpc.system.basis import Basis, signs_of_states
-from nqs_hpc.system.hilbert import Block, members, spin_half
-from nqs_hpc.system.spaces import constrained
+from nqs_hpc.system.fermion_strings import FermionString, hop, jordan_wigner
+from nqs_hpc.system.hilbert import Block, codes, decode, members, spin_half
+from nqs_hpc.system.spaces import constrained, fermions
 from nqs_hpc.types import PauliString
-from tests.systems import all_states, ansatz_of, dense, ring
+from tests.systems import all_numbers, all_states, ansatz_of, dense, ring
 
 N = 6
 SIGNS = np.array([1, -1, -1, 1, -1, 1], np.int8)
@@ -26,6 +27,8 @@ CASES = {
     "blockade": ("rbm-real", Basis(constrained(spin_half(N), excluded=ring(N)))),
     "symmetrized": ("symmetrize", Basis(spin_half(N, 0))),
     "whole network": ("resnet", Basis(spin_half(N), SIGNS)),
+    "fermions": ("rbm-real", Basis(fermions(N // 2, 2, 1))),
+    "t-J": ("rbm-complex", Basis(fermions(N // 2, None, 1, double=False))),
 }
 
 
@@ -58,9 +61,10 @@ def matrix(strings: list[PauliString]) -> np.ndarray:
 def wave(name: str):
     """The ansatz, its parameters, the states of its space, and the physical wave function on all of them."""
     kind, basis = CASES[name]
-    ansatz = ansatz_of(kind, N)
+    are_spins = basis.hilbert.local_values == (1, -1)
+    ansatz = ansatz_of(kind, N) if are_spins else ansatz_of(kind, N, (0, 1))
     params = ansatz.init(jax.random.key(4))
-    states = all_states(N)
+    states = all_states(N) if are_spins else all_numbers(N, 1)
     inside = members(basis.hilbert, states)
     phi = np.exp(np.asarray(jax.vmap(ansatz.log_psi, (None, 0))(params, jnp.asarray(states))))
     return ansatz, params, states[inside], inside, np.where(inside, signs_of_states(basis, states) * phi, 0)
@@ -120,6 +124,19 @@ def test_ratios_are_asked_for_where_they_count():
     # XX + YY vanishes on parallel spins, XX - YY on antiparallel ones: of both, one always counts
     both = [[PauliString(1.0, "XX", (0, 1)), PauliString(c, "YY", (0, 1))] for c in (1.0, -1.0)]
     assert np.all(asked(both, Basis(spin_half(N))) == 1)
+    # the hop of a fermion, past others: it counts wherever one of the two modes is occupied
+    hops = [jordan_wigner(hop(1.0, i, j)) for i, j in ((0, 2), (0, 1), (3, 5))]
+    number = fermions(N // 2, 2, 1)
+    states = jnp.asarray(decode(number, codes(number)))
+    wanted = sum(np.asarray(states[:, i] != states[:, j]) for i, j in ((0, 2), (0, 1), (3, 5)))
+    assert np.array_equal(asked(hops, Basis(number)), wanted)
+    assert np.array_equal(read_sums(hops, Basis(number)).always_K, np.zeros(3, bool))
+    assert counts_within(read_sums(hops, Basis(number)), number).all()
+    # a hop past mode 1 where that is empty
+    past = hop(1.0, 0, 2)
+    minus = (FermionString(-1.0, ((1, True), (1, False), *one.operators)) for one in past)
+    wanted = np.asarray((states[:, 1] == 0) & (states[:, 0] != states[:, 2]))
+    assert np.array_equal(asked([jordan_wigner((*past, *minus))], Basis(number)), wanted)
 
 
 def test_strings_of_z_cost_no_ratio():

@@ -28,6 +28,7 @@ from nqs_hpc.sampler.moves import (
     inside,
     within_blocks,
 )
+from nqs_hpc.sampler.particles import exchange_spins, hop_fermion, hop_pair, table_of
 from nqs_hpc.sampler.walk import acceptance
 from nqs_hpc.system.hilbert import Block, Hilbert, bosons, codes, decode, encode, members, spin_half
 from nqs_hpc.system.spaces import constrained, fermions, spin
@@ -39,6 +40,7 @@ BLOCKADE = constrained(spin_half(5), excluded=ring(5))
 PARTLY = constrained(bosons(4, 2), blocks=[Block((0, 1), 2)], excluded=[(1, 2)])
 ONE, SZ = spin(4, 2), spin(4, 2, 0)
 BONDS = np.array([(0, 1), (1, 2), (2, 3)])
+PAIRED, OPEN = fermions(4, 2, 2), table_of(BONDS, 4)
 
 
 def pairs_of(hilbert: Hilbert) -> np.ndarray:
@@ -51,6 +53,23 @@ CASES: dict[str, tuple[Hilbert, list[tuple[Proposal, tuple[int, ...]]]]] = {
     "t-J": (TJ, [(exchange(pairs_of(TJ), TJ), (12,))]),
     "blockade": (BLOCKADE, [(flip(BLOCKADE), (5,))]),
     "partly": (PARTLY, [(flip(PARTLY), (2, 2)), (hop(pairs_of(PARTLY), PARTLY), (4,))]),
+    "fermions": (PAIRED, [(hop_fermion(OPEN, layers=2), (4, 2))]),
+    "fermions, any": (
+        PAIRED,
+        [
+            (hop_fermion(None, layers=2), (4, 2)),
+            (exchange_spins(None), (2, 2)),
+            (exchange_spins(OPEN), (2, 2)),
+            (hop_pair(None), (2, 2)),
+            (hop_pair(OPEN), (2, 2)),
+        ],
+    ),
+    "t-J fermions": (
+        TJ,
+        [(hop_fermion(OPEN, layers=2, double=False), (3, 2)), (exchange_spins(OPEN), (1, 2))],
+    ),
+    "t-J fermions, any": (TJ, [(hop_fermion(None, layers=2, double=False), (3, 1))]),
+    "no spin": (fermions(4, 2, 0), [(hop_fermion(OPEN, layers=2), (2, 2))]),
     "spin 1": (ONE, [(flip(ONE), (4, 2))]),
     "spin 1, hop": (SZ, [(hop(BONDS, SZ), (6,))]),
     "spin 1, both": (SZ, [(exchange(BONDS), (3,)), (hop(BONDS, SZ), (6,))]),
@@ -117,6 +136,46 @@ def test_exchange_alone_leaves_spins_1_where_two_zeros_are():
     assert zeros.at[move.sites].add(move.deltas).tolist() == [-2, 2, 0, 0]
 
 
+def test_moves_of_fermions_change_what_they_say():
+    """Of all words: hops keep both numbers, exchanges all sites that hold one, hops of pairs all pairs; alone, hops
+    leave fermions that cannot share a site in the order of their spins along a chain.
+    """
+    states = states_of(PAIRED)
+    grid = np.array([(a, b) for a in range(4) for b in range(4)])
+    words = ((grid + 0.5) * 2**32 / 4).astype(np.uint32)
+    kinds = (hop_fermion(OPEN, layers=2), exchange_spins(None), hop_pair(None))
+
+    def after(one):
+        def of(s_N, word):
+            move = one.propose(word, s_N)
+            return s_N.at[move.sites].add(move.deltas)
+
+        return np.asarray(jax.jit(jax.vmap(jax.vmap(of, (None, 0)), (0, None)))(jnp.asarray(states), words))
+
+    hop_DWN, exchange_DWN, pair_DWN = map(after, kinds)
+    changed = (hop_DWN != states[:, None]).sum(axis=-1)
+    assert set(np.unique(changed)) == {0, 2} and np.all((hop_DWN != states[:, None])[..., :4].sum(axis=-1) % 2 == 0)
+    # the rest leads to an occupied orbital or past an end
+    assert np.mean(changed > 0) > 0.4
+
+    def numbers(s):
+        return s[..., :4] + s[..., 4:]
+
+    assert np.array_equal(
+        numbers(exchange_DWN), np.broadcast_to(numbers(states)[:, None], (*exchange_DWN.shape[:2], 4))
+    )
+    alone = (numbers(states) == 1).sum(axis=1)
+    assert np.array_equal((exchange_DWN != states[:, None]).any(axis=(1, 2)), alone > 1)
+    has_pair = (numbers(states) == 2).any(axis=1)
+    assert np.array_equal((pair_DWN != states[:, None]).any(axis=(1, 2)), has_pair)
+    assert np.array_equal(
+        np.sort(numbers(pair_DWN), axis=-1),
+        np.sort(np.broadcast_to(numbers(states)[:, None], (*pair_DWN.shape[:2], 4)), axis=-1),
+    )
+    matrix = transition(TJ, *CASES["t-J fermions"][1][0])
+    assert connected_components(matrix > 0)[0] == 3  # orders of one spin among three
+
+
 @functools.cache
 def draw(name: str):
     hilbert, moves = CASES[name]
@@ -128,7 +187,9 @@ def draw(name: str):
     return jax.jit(lambda key, params: sampler.sample(key + 1, params, sampler.init(key))[1].s_BN)
 
 
-@pytest.mark.parametrize("name", ["hubbard", "t-J", "blockade", "partly", "spin 1, both", "spin 1, own"])
+@pytest.mark.parametrize(
+    "name", ["fermions, any", "t-J fermions", "hubbard", "t-J", "blockade", "partly", "spin 1, both", "spin 1, own"]
+)
 def test_chi_square(name):
     """One sample of each of many chains, from their start states on, against |psi|^2 of every state."""
     hilbert, _ = CASES[name]

@@ -18,7 +18,7 @@ from pathlib import Path
 NODES = ("n1", "n2")
 
 # Faster than a real cluster's: a requeued job may start once the credentials of its former start have expired, and a
-# node counts as dead after SlurmdTimeout.
+# node counts as dead after SlurmdTimeout. KillWait is Slurm's own: as long as elsewhere jobs have for their end.
 CONF = """\
 ClusterName=throwaway
 SlurmctldHost={host}(127.0.0.1)
@@ -39,7 +39,7 @@ SchedulerParameters=sched_interval=2,bf_interval=2,batch_sched_delay=1
 ReturnToService=2
 JobRequeue=1
 SlurmdTimeout=10
-KillWait=5
+KillWait=30
 MinJobAge=600
 InactiveLimit=0
 StateSaveLocation={folder}/state

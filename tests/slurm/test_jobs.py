@@ -64,9 +64,9 @@ class Job(NamedTuple):
         return path.read_bytes().count(b"\n") if path.exists() else 0
 
     def restarts(self, count: int, seconds: float = 600) -> None:
-        """Wait until Slurm has started it for the ``count``-th time again."""
+        """Wait until Slurm has started it for the ``count``-th time again, or for a later one."""
         begun = time.monotonic()
-        while self.shown("Restarts") != str(count) or self.cluster.state(self.number) != "RUNNING":
+        while int(self.shown("Restarts")) < count or self.cluster.state(self.number) != "RUNNING":
             assert time.monotonic() - begun < seconds, (self.cluster.show(self.number), self.said())
             time.sleep(0.2)
 
@@ -258,7 +258,7 @@ def test_what_a_queue_does_changes_no_bit(cases, undisturbed, case, n_steps, n_s
     same_as(undisturbed, job, n_steps)
     starts = json.loads((job.folder / "manifest.json").read_text())["starts"]
     assert {start["n_ranks"] for start in starts} == {2}
-    # on a busy machine the second start may run out of time by itself
+    # on a busy machine the first start may run out of time before it is held, the second by itself
     assert len(starts) == n_starts or (case is out_of_time and len(starts) > n_starts)
 
 
@@ -320,8 +320,8 @@ def test_slurmd_alone_dies_and_the_job_goes_on(cluster, undisturbed, cases, tmp_
     job = submit(cluster, tmp_path, held=200)
     job.reach(200)
     cluster.kill_slurmd("n2")
-    job.hold(400)
-    job.reach(400)
+    job.hold(210)  # soon, for the node counts as dead after SlurmdTimeout
+    job.reach(210)
     cluster.start_node("n2")
     job.release()
     job.done()

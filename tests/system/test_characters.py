@@ -9,7 +9,6 @@ from nqs_hpc.system.characters import (
     momentum,
     point_irreps,
     read_permutations,
-    sector_dimension,
     space_group,
     with_spin_flip,
 )
@@ -17,6 +16,7 @@ from nqs_hpc.system.groups import character_table, classes, inverses, product_ta
 from nqs_hpc.system.hilbert import Hilbert, bosons, codes, decode, encode, spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.symmetry import translations
+from nqs_hpc.system.traces import sector_dimension
 
 T, F = True, False
 C2V, C4V, C6V = "A1 A2 B1 B2", "A1 A2 B1 B2 E", "A1 A2 B1 B2 E1 E2"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from nqs_hpc.ansatz.names import Activation
 from nqs_hpc.choices.ansatz import _keys
 from nqs_hpc.choices.ansatz.base import Ansatz
 from nqs_hpc.choices.keys import Float, key
 from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import only_total
+from nqs_hpc.system.lattice import Lattice
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,13 @@ class Masked(Ansatz):
     activation: Activation = _keys.activation("activation between the layers")
     dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, and outputs for the phases")
     init_scale: float = _keys.init_scale("factor on LeCun's normal initial weights")
+
+    def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
+        space = basis().hilbert
+        if space.blocks or space.excluded:
+            valid = "another ansatz: it counts one total, and these sites have several, or exclude each other"
+            raise bad(prefix, self.name, valid)
+        return self
 
     def row_size(self) -> int:
         return 1 if self.dtype == "real" else 4

@@ -49,6 +49,9 @@ class Gcnn(Ansatz):
             file = "another ansatz, and permutations of its sites in symmetrize.file"
             raise bad(prefix, self.name, f"with lattice=edges, which has bonds and no geometry, {file}")
         known = basis()
+        if known.hilbert.fermionic:
+            valid = "with fermions another ansatz, and symmetrize.group for its sector: exchanges bring signs"
+            raise bad(prefix, self.name, valid)
         own = self.own_symmetry(lattice, known, prefix)
         if self.dtype == "real" and not own.is_trivial:
             what = "complex" if prefix == "ansatz" else f"null for {prefix}.momentum and {prefix}.irrep"

@@ -27,10 +27,12 @@ class MaskedConv(Masked):
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         if lattice.name not in GRIDS:
             raise bad(prefix, self.name, f"masked_dense, or one of lattice={', '.join(GRIDS)}: sites in rows")
+        if lattice.layers > 1:
+            raise bad(prefix, self.name, "masked_dense or another: modes of two spins are not in rows")
         if self.kernel > min(lattice.extent):
             valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
             raise bad(f"{prefix}.kernel", self.kernel, valid)
-        return self
+        return super().resolved(lattice, basis, prefix=prefix)
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.masked_conv import masked_conv

@@ -10,9 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian import _bonds
+from nqs_hpc.choices.hamiltonian._signs import of_strings
 from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system.fermion_bounds import bounds
 from nqs_hpc.system.fermion_strings import FermionString, jordan_wigner
 from nqs_hpc.system.hilbert import Hilbert, Total
 from nqs_hpc.system.lattice import Lattice
@@ -26,8 +28,16 @@ class Fermions(Hamiltonian):
     """With spin the sites are two layers of the lattice, up and down; the conserved numbers are [N_up, N_down]."""
 
     words: ClassVar[str] = "fermions"
-    has_spin: ClassVar[bool] = True
-    is_double: ClassVar[bool] = True  # whether an orbital can hold two
+    signs_key: ClassVar[str] = ""  # signs of modes do not undo those of exchanges
+
+    @property
+    def has_spin(self) -> bool:
+        return True
+
+    @property
+    def is_double(self) -> bool:
+        """Whether an orbital can hold two."""
+        return True
 
     def sites(self, lattice: Lattice) -> Lattice:
         return layered(lattice, 2) if self.has_spin and lattice.layers == 1 else lattice
@@ -54,6 +64,10 @@ class Fermions(Hamiltonian):
         return (n + 1) // 2, n // 2
 
     def check_total(self, total: Total, n_sites: int) -> None:
+        if not self.conserves():
+            what = "the numbers of fermions" if self.has_spin else "the number of fermions"
+            why = f"hamiltonian={self.name}{self.why_not_conserved()} does not conserve {what}"
+            raise bad("sector", total, f"auto or none: {why}")
         if self.has_spin:
             n = n_sites // 2
             fits = isinstance(total, tuple) and len(total) == 2 and all(0 <= number <= n for number in total)
@@ -64,6 +78,13 @@ class Fermions(Hamiltonian):
             raise bad("sector", total, f"auto, none, or the number of fermions, 0 to {n_sites}")
         one_line("sector", total, lambda: self.space(n_sites, total))
 
+    def told(self, total: Total, n_sites: int) -> str:
+        if total is None:
+            return ""
+        n = n_sites // 2 if self.has_spin else n_sites
+        number = sum(total) if isinstance(total, tuple) else total
+        return f"{number} fermion{'s' * (number != 1)} on {n} {'orbitals' if self.has_spin else 'sites'}"
+
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
         return [hilbert] if of_symmetry else []  # the numbers of particles are what is prepared
 
@@ -71,19 +92,17 @@ class Fermions(Hamiltonian):
         return _bonds.lines(self.name, self.orders(), one_layer(lattice))
 
     def elements(self, lattice: Lattice) -> Iterable[Element]:
-        found = {
-            tuple(site for site, letter in zip(string.sites, string.operators, strict=True) if letter in "XY")
-            for string in jordan_wigner(self.fermions(lattice))
-        }
-        return [(sites, None) for sites in sorted(found) if sites]
+        return of_strings(jordan_wigner(self.fermions(lattice)))
 
     def joins(self, lattice: Lattice) -> bool:
-        return any(True for _ in self.elements(lattice))
+        return any(set(string.operators) & set("XY") for string in jordan_wigner(self.fermions(lattice)))
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.pauli import pauli
         from nqs_hpc.operators.projected import projected
 
         assert signs_N is None
-        operator = pauli(lattice.n_sites, jordan_wigner(self.fermions(lattice)), first=0)
+        strings = self.fermions(lattice)
+        operator = pauli(lattice.n_sites, jordan_wigner(strings), first=0)
+        operator = operator._replace(bounds=bounds(strings, lattice.n_sites))
         return projected(operator, self.space(lattice.n_sites)) if not self.is_double else operator

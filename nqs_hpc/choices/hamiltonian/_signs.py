@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Iterable
-from math import prod
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,17 +29,24 @@ def _sign_of(terms: list[tuple[tuple[int, ...], complex]]) -> int | None:
     """The sign of sum_t c_t prod_{i in t} s_i, where it is real and one for all s for which it is not 0; 0 where it
     vanishes for all of them; else None.
     """
+    common = frozenset.intersection(*(frozenset(turns) for turns, _ in terms))
+    if common:  # a factor of either sign, as the spins that fermions hop over
+        rest = [(tuple(site for site in turns if site not in common), c) for turns, c in terms]
+        return None if _sign_of(rest) != 0 else 0
     sites = sorted({site for turns, _ in terms for site in turns})
     if len(sites) > MOST_SIGN_SITES:
         return None
     size = sum(abs(c) for _, c in terms)
-    found = set()
-    for spins in itertools.product((1, -1), repeat=len(sites)):
-        s = dict(zip(sites, spins, strict=True))
-        value = sum(c * prod(s[site] for site in turns) for turns, c in terms)
-        if abs(value) > 1e-12 * size:
-            found.add(None if abs(value.imag) > 1e-12 * size else sign(value.real))
-    return found.pop() if len(found) == 1 else None if found else 0
+    place = {site: k for k, site in enumerate(sites)}
+    masks_T = np.array([sum(1 << place[site] for site in turns) for turns, _ in terms], dtype=np.uint32)
+    down = np.arange(1 << len(sites), dtype=np.uint32)
+    odd_ST = np.bitwise_count(down[:, None] & masks_T[None, :]) % 2
+    values_S = (1.0 - 2.0 * odd_ST) @ np.array([c for _, c in terms])
+    values_S = values_S[np.abs(values_S) > 1e-12 * size]
+    if not len(values_S):
+        return 0
+    found = set(np.sign(values_S.real).tolist())
+    return None if (np.abs(values_S.imag) > 1e-12 * size).any() or len(found) > 1 else int(found.pop())
 
 
 def sign(value: float) -> int:

@@ -35,8 +35,10 @@ class Hamiltonian:
 
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on each lattice that fits
-    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz
+    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz; "": none does
     words: ClassVar[str] = "spins"  # what the sites hold
+    # keys that name files; resolved, what was read from them is ``terms``, and a run reads none again
+    sources: ClassVar[tuple[str, ...]] = ()
 
     def resolved(self, lattice: Lattice) -> Self:
         """Every ``auto`` replaced, terms read from their file and expanded; raises InputError."""
@@ -92,6 +94,11 @@ class Hamiltonian:
             raise bad("sector", total, f"auto, none, or one number: hamiltonian={self.name} has one conserved total")
         one_line("sector", total, lambda: self.space(n_sites, total))
 
+    def told(self, total: Total, n_sites: int) -> str:
+        """A total in words, where its number does not say it all; the start of a run prints it."""
+        del total, n_sites
+        return ""
+
     def why_not_conserved(self) -> str:
         """The keys that break the conservation, in words behind the name."""
         return ""
@@ -137,6 +144,14 @@ class Hamiltonian:
         """Whether its own moves lead from every state to every other, in the sector of ``total``."""
         del lattice, total
         return False
+
+    def binds_pairs(self) -> bool:
+        """Whether two fermions on a site attract each other, so that chains have to move both together."""
+        return False
+
+    def twist(self) -> tuple[float, ...]:
+        """The phases of hops across the boundary, in units of pi, by direction; () where there are none."""
+        return ()
 
     # signs of basis states
 

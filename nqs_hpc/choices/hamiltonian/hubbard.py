@@ -3,47 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar
 
-from nqs_hpc.choices.hamiltonian._fermions import Fermions
+from nqs_hpc.choices.hamiltonian._hopping import Hopping
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import bad
-from nqs_hpc.system.fermion_strings import FermionString, hop, number
-from nqs_hpc.system.lattice import Lattice, pair_couplings
-from nqs_hpc.system.layers import one_layer
+from nqs_hpc.system.fermion_strings import FermionString, number
+from nqs_hpc.system.lattice import Lattice
 
 
 @dataclass(frozen=True)
-class Hubbard(Fermions):
-    examples: ClassVar[Examples] = ({}, {"t": [1.0, -0.2]}, {"U": -4.0})
-    t: tuple[float, ...] = key(
-        checks.Check(
-            f"{checks.number().valid}, or a list of such",
-            lambda value: checks.list_of(checks.number()).read(value if isinstance(value, list | tuple) else [value]),
-        ),
-        "hopping between nearest neighbours, or a list, one for each neighbour order",
-    )
+class Hubbard(Hopping):
+    """H = -sum_o t_o sum_<ij>_o sum_s (c+_is c_js + h.c.) + U sum_i n_i,up n_i,down.
+
+    J. Hubbard, Proc. R. Soc. A 276, 238 (1963), doi:10.1098/rspa.1963.0204.
+    """
+
+    examples: ClassVar[Examples] = ({}, {"t": [1.0, -0.2]}, {"U": -4.0, "t": -1.0}, {"t": 0.0}, {"phases": 1.0})
     U: float = key(checks.number(), "repulsion of two fermions on a site")
 
-    def resolved(self, lattice: Lattice) -> Self:
-        if not any(self.t) and not self.U:
-            raise bad("hamiltonian.t", self.t, "another number than 0 for one of hamiltonian.t, .U")
-        return self
-
-    def most_orders(self) -> int | None:
-        return len(self.t)
-
-    def orders(self) -> list[int]:
-        return [order for order, t in enumerate(self.t, 1) if t]
+    def binds_pairs(self) -> bool:
+        return self.U < 0
 
     def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
-        one = one_layer(lattice)
-        n = one.n_sites
-        found = [
-            string
-            for (i, j), t in pair_couplings(one, self.t).items()
-            for spin in (0, n)
-            for string in hop(-t, i + spin, j + spin)
-        ]
-        return (*found, *(number(self.U, i, i + n) for i in range(n) if self.U))
+        n = lattice.n_sites // 2
+        return (*self.hopping(lattice), *(number(self.U, i, i + n) for i in range(n) if self.U))

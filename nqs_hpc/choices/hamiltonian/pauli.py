@@ -41,6 +41,7 @@ class Pauli(Gauged):
         {"terms": ["0.5 X0 Y1", "-0.5 Y0 X1", "1.0 Z0 Z1"]},
         {"terms": ["0.5 Z0 Z1", "-1.0 Z2"]},
     )
+    sources: ClassVar[tuple[str, ...]] = ("file",)
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
         "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",

@@ -12,6 +12,7 @@ from nqs_hpc.choices.observable.base import Observable
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system.layers import one_layer
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Renyi(Observable):
-    """Resolved: ``region`` is a tuple of sites."""
+    """Resolved: ``region`` is a tuple of sites, of fermions with spin of orbitals, which are two modes each."""
 
     examples: ClassVar[Examples] = ({}, {"region": [0, 2]})
     region: tuple[int, ...] = key(
         checks.either("half", checks.list_of(checks.integer(least=0))),
-        "the sites whose entropy is measured; half: the first half of the sites",
+        "the sites whose entropy is measured, of fermions the orbitals; half: the first half of them",
     )
 
     def resolved(self, context: Context, prefix: str) -> Self:
-        n = context.hilbert.n_sites
+        n = one_layer(context.lattice).n_sites
         given: Any = self.region
         region = tuple(range(n // 2)) if given == "half" else tuple(sorted(given))
         if len(set(region)) < len(region) or max(region) >= n or len(region) == n:
@@ -41,13 +42,13 @@ class Renyi(Observable):
         from nqs_hpc.observables.renyi import renyi_by_swap, renyi_exact
 
         sampler, n_ranks = pieces.sampler, pieces.comm.size
+        n_orbitals = one_layer(pieces.lattice).n_sites
+        region = [layer * n_orbitals + site for layer in range(pieces.lattice.layers) for site in self.region]
         if sampler.chain_length == 0:
-            return one_line(
-                "sampler", "enumerate", lambda: renyi_exact(self.region, pieces.hilbert, chunk=pieces.chunk)
-            )
+            return one_line("sampler", "enumerate", lambda: renyi_exact(region, pieces.hilbert, chunk=pieces.chunk))
         n_chains = sampler.n_samples // sampler.chain_length
         if n_chains % (2 * n_ranks):
             name = "sampler.n_samples" if sampler.independent else "sampler.n_chains"
             why = f"observable=renyi compares pairs of chains, and each of the {n_ranks} ranks needs whole pairs"
             raise bad(name, n_chains, f"a multiple of {2 * n_ranks}: {why}")
-        return renyi_by_swap(self.region, pieces.hilbert, chain_length=sampler.chain_length, chunk=pieces.chunk)
+        return renyi_by_swap(region, pieces.hilbert, chain_length=sampler.chain_length, chunk=pieces.chunk)

@@ -23,7 +23,7 @@ class SpinCorrelations(Observable):
     components: str = key(checks.choice("all", "z"), "all: xx, yy, zz and their sum; z: zz alone, which costs no ratio")
 
     def resolved(self, context: Context, prefix: str) -> Self:
-        check_spins(context, prefix, self.name)
+        check_spins(context, prefix, self.name, of_fermions=True)
         return self
 
     def make(self, pieces: Pieces) -> Functions:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class TotalSpin(Observable):
     def resolved(self, context: Context, prefix: str) -> Self:
-        check_spins(context, prefix, self.name)
+        check_spins(context, prefix, self.name, of_fermions=True)
         return self
 
     def make(self, pieces: Pieces) -> Functions:

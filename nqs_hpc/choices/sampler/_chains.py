@@ -35,9 +35,16 @@ class Chains(Sampler):
     warmup: int = key(checks.integer(least=0), "sweeps before the first sample of a fresh chain")
     move: str | Weights = key(
         checks.either("auto", one_or_weights(*_moves.MOVES)),
-        "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson), "
-        "plaquette (four spins, of toric_code a star), global_flip, hamiltonian (what H joins); auto: in a sector "
-        "exchange or hop, else flip, both where sector=auto leaves a conserved total open",
+        "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson or a "
+        "fermion), pair_hop (of both fermions of a site), plaquette (four spins, of toric_code a star), global_flip, "
+        "hamiltonian (what H joins); auto: in a sector exchange or hop, both where no site holds two fermions, else "
+        "flip, with exchange or hop where sector=auto leaves a conserved total open",
+    )
+    move_range: int | str | None = key(
+        checks.optional(checks.either(_moves.ANY, checks.integer(below=101))),
+        "the two sites of exchange, hop and pair_hop: neighbours of orders up to this number; any: any two sites; "
+        "null: nearest neighbours",
+        physics="given",
     )
 
     power: float | None = key(
@@ -54,7 +61,7 @@ class Chains(Sampler):
     def resolved(self, context: Context) -> Self:
         refuse_one_state(context)
         known = dataclasses.replace(super().resolved(context), power=None if self.power == 2 else self.power)
-        move = _moves.resolved(self.move, context)
+        move = _moves.resolved(self.move, self.move_range, context)
         if self.n_chains % context.n_ranks:
             raise bad("sampler.n_chains", self.n_chains, f"a multiple of the {context.n_ranks} ranks")
         if self.n_samples % self.n_chains:
@@ -93,7 +100,7 @@ class Chains(Sampler):
         return SecondPlan(n_chains, self.sweep if isinstance(self.sweep, int) else hilbert.n_sites, self.warmup)
 
     def moves(self, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal | Mixture:
-        return _moves.make(self.move, operator, lattice, hilbert)
+        return _moves.make(self.move, self.move_range, operator, lattice, hilbert)
 
 
 def refuse_one_state(context: Context) -> None:

@@ -28,17 +28,38 @@ def holding(log):
     """`log.log`, whose `append` comes back when nothing holds its run."""
 
     def held_log(path):
-        inner, folder = log(path), Path(path).resolve().parent
-        files = [parent / f"{folder.name}.hold" for parent in list(folder.parents)[:3]]
+        inner = log(path)
 
         def append(line):
             inner.append(line)
-            while any(wanted(file) <= line["step"] for file in files) and not any(one.flags() for one in signals):
-                time.sleep(0.02)
+            wait(Path(path).parent, line["step"])
 
         return inner._replace(append=append)
 
     return held_log
+
+
+def waiting(loop):
+    """`loop.loop`, whose other ranks wait as rank 0 does: in a collective they would keep a core busy."""
+
+    def waiting_loop(config, folder, world, parts, *others):
+        def turn(state):
+            state, record = parts.task.turn(state)
+            if world.rank > 0:
+                wait(folder, int(state.step))
+            return state, record
+
+        return loop(config, folder, world, parts._replace(task=parts.task._replace(turn=turn)), *others)
+
+    return waiting_loop
+
+
+def wait(folder, step):
+    """Until nothing holds the run at ``step``."""
+    folder = Path(folder).resolve()
+    files = [parent / f"{folder.name}.hold" for parent in list(folder.parents)[:3]]
+    while any(wanted(file) <= step for file in files) and not any(one.flags() for one in signals):
+        time.sleep(0.02)
 
 
 def wanted(file):
@@ -49,7 +70,11 @@ def wanted(file):
         return float("inf")
 
 
-CHANGED = {"nqs_hpc.job.lifecycle": ("listen", listening), "nqs_hpc.job.log": ("log", holding)}
+CHANGED = {
+    "nqs_hpc.job.lifecycle": ("listen", listening),
+    "nqs_hpc.job.log": ("log", holding),
+    "nqs_hpc.run.loop": ("loop", waiting),
+}
 
 
 class Hook(importlib.abc.MetaPathFinder):

@@ -1,0 +1,111 @@
+"""The sign that a permutation of modes gives a state of fermions: that of sorting the images of the occupied modes.
+
+    g c^dagger_{m_1} ... c^dagger_{m_n} |0> = c^dagger_{g m_1} ... c^dagger_{g m_n} |0> = sign(g, s) |g s>,
+    sign(g, s) = (-1)^q,     q = sum_{i < j} n_i n_j [g i > g j],
+
+for creation operators in the order of the modes. g acts on states by a representation of the group, and a wave function
+of the character chi obeys
+
+    sign(g, s) psi(g s) = chi(g) psi(s),     psi_chi(s) = (d / |G|) sum_g chi*(g) sign(g, s) psi(g s).
+
+q is a quadratic form of bits. With row i of the inversions, the j > i of [g i > g j], as the bits of a mask, q is the
+parity of (XOR of the masks of occupied i) AND (the occupied modes): N masks instead of N^2 products.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups
+
+BITS = 32  # of a word of a mask
+
+
+def inversions(perm: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """(N, N) whether i < j and the permutation (N,) carries i behind j."""
+    return np.triu(perm[:, None] > perm[None, :], 1)
+
+
+def masks(perms: NDArray[np.integer], *, both: bool = False) -> NDArray[np.uint32]:
+    """(G, N, W) the rows of the `inversions` of each permutation (G, N) as bits, mode j in bit j % 32 of word j // 32;
+    with ``both`` also those with i > j.
+    """
+    n_modes = perms.shape[1]
+    n_words = -(-n_modes // BITS)
+    found = np.zeros((len(perms), n_modes, n_words), dtype=np.uint32)
+    places = np.uint32(1) << np.arange(BITS, dtype=np.uint32)
+    for g, perm in enumerate(perms):
+        rows = inversions(perm)
+        padded = np.zeros((n_modes, n_words * BITS), dtype=np.uint32)
+        padded[:, :n_modes] = rows | rows.T if both else rows
+        found[g] = (padded.reshape(n_modes, n_words, BITS) * places).sum(axis=2, dtype=np.uint32)
+    return found
+
+
+def image(
+    hilbert: Hilbert, perm: NDArray[np.integer], flip: int, s_BN: NDArray[np.int8]
+) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """g s of configurations (B, N), and the sign (B,) that comes with it: 1 where the sites are not modes of fermions.
+
+    ``perm`` (N,) says where sites go; spins are turned over where ``flip`` is -1.
+    """
+    moved_BN = flip * s_BN[:, np.argsort(perm)]
+    if not hilbert.fermionic:
+        return moved_BN, np.ones(len(s_BN), dtype=np.int8)
+    n_BN = s_BN.astype(np.float32)  # sums of bits are exact, and products of matrices fast
+    odd_B = (np.einsum("bi,bi->b", n_BN @ inversions(perm).astype(np.float32), n_BN).astype(np.int64) % 2).astype(bool)
+    return moved_BN, np.where(odd_B, -1, 1).astype(np.int8)
+
+
+def one_sign(hilbert: Hilbert, perms: NDArray[np.integer]) -> NDArray[np.int8]:
+    """sign(g, s) of each permutation (G, N) where it is one number for all states: +1 or -1, else 0.
+
+    Exclusions are not looked at: 0 may stand for a sign that differs on excluded states alone.
+    """
+    if not hilbert.fermionic:
+        return np.ones(len(perms), dtype=np.int8)
+    base_BN = base_state(hilbert._replace(excluded=()))[None]
+    found = np.zeros(len(perms), dtype=np.int8)
+    for g, perm in enumerate(perms):
+        if _is_one(hilbert, inversions(perm)):
+            found[g] = image(hilbert, perm, 1, base_BN)[1][0]
+    return found
+
+
+def _is_one(hilbert: Hilbert, rows_NN: NDArray[np.bool_]) -> bool:
+    """Whether q is the same for all states. They are joined by hops between neighbours in the list of a group's modes,
+    and by single modes that are filled where no total is fixed, so it is enough that none of these changes q.
+    """
+    either_NN = rows_NN | rows_NN.T
+    sets = [(list(sites), total) for sites, total in groups(hilbert)]
+    for sites, total in sets:
+        steps: list[tuple[int, ...]] = []
+        if total is None:
+            steps = [(site,) for site in sites]
+        elif 0 < total < len(sites):
+            steps = list(pairwise(sites))
+        for step in steps:
+            change_N = np.logical_xor.reduce(either_NN[list(step)])  # of q, by what each other mode holds
+            if not _is_even(change_N, sets, step):
+                return False
+    return True
+
+
+def _is_even(change_N: NDArray[np.bool_], sets: list[tuple[list[int], int | None]], step: tuple[int, ...]) -> bool:
+    """Whether the number of occupied modes with a change is even in all states in which ``step`` can be taken."""
+    odd = 0
+    for sites, total in sets:
+        others = [site for site in sites if site not in step]
+        inside = change_N[others]
+        if total is None:
+            if inside.any():
+                return False
+            continue
+        left = total - (1 if len(others) < len(sites) else 0)  # one fermion of this group is at the step
+        if 0 < left < len(others) and inside.any() and not inside.all():
+            return False
+        odd += min(left, int(inside.sum()))  # all of them or none where not every one is filled
+    return odd % 2 == 0

@@ -1,0 +1,32 @@
+"""Which sites the two fermions of a pair are on, and with which sign: the form factor of its wave."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+import numpy as np
+
+from nqs_hpc.system.lattice import Lattice, cells, neighbours, sites_at
+
+WAVES = ("s", "extended_s", "d")
+
+
+def form_factors(lattice: Lattice, wave: str) -> list[dict[int, float]]:
+    """Of each site the sites of its pair with the weights f, summed over the steps that lead to the same one."""
+    n = lattice.n_sites
+    found: list[dict[int, float]] = [defaultdict(float) for _ in range(n)]
+    if wave == "s":
+        return [{i: 1.0} for i in range(n)]
+    if wave == "extended_s" and lattice.name != "square":
+        for a, b in neighbours(lattice, 1).tolist():
+            found[a][b], found[b][a] = 1.0, 1.0
+        return found
+    if lattice.name != "square":
+        raise ValueError(f"pairs of wave d are those of lattice=square, and this is lattice={lattice.name}")
+    cell = cells(lattice)
+    for step, f in (((1, 0), 1.0), ((-1, 0), 1.0), ((0, 1), -1.0), ((0, -1), -1.0)):
+        ends = sites_at(lattice, cell + np.array(step), 0)
+        for i, j in enumerate(ends.tolist()):
+            if j >= 0 and j != i:
+                found[i][j] += f if wave == "d" else 1.0
+    return found
