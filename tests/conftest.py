@@ -15,23 +15,30 @@ from nqs_hpc.parallel import compile_cache
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-# Most of the time of these tests is that of the compiler, and their programs are small: what runs in this process is
-# compiled quickly, not well, in a fifth of the time. The jobs that tests start are compiled as those of users are.
+# Most of the time of tests is that of the compiler, and their programs are small: they are compiled quickly, not well,
+# in a fifth of the time. Those of jobs in a queue, broken on purpose, or marked so are compiled as users' are.
 QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+AS_USERS = ("as_users", "slurm", "faults")
 
 
 def compile_quickly() -> None:
     """XLA reads its flags once, as the first device is asked for, and ends the process at one that it does not know."""
-    if jax.__version_info__ >= (0, 11):
-        return
-    given = os.environ.get("XLA_FLAGS")
-    os.environ["XLA_FLAGS"] = f"{given or ''} {QUICK}".strip()
+    if jax.__version_info__ < (0, 11):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
+    jax.devices()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item, nextitem):
+    """The flags are also those of jobs that a test starts, or are not."""
+    del nextitem
+    given = os.environ.get("XLA_FLAGS", "")
+    if any(item.get_closest_marker(name) for name in AS_USERS):
+        os.environ["XLA_FLAGS"] = given.replace(QUICK, "").strip()
     try:
-        jax.block_until_ready(jax.numpy.zeros(1) + 1)
+        return (yield)
     finally:
-        del os.environ["XLA_FLAGS"]
-        if given is not None:
-            os.environ["XLA_FLAGS"] = given
+        os.environ["XLA_FLAGS"] = given
 
 
 def pytest_configure(config):

@@ -134,6 +134,27 @@ def dense_bosons(n_sites: int, bonds: np.ndarray, n_max: int, *, J: float, U: fl
     return -J * hops + sum(U / 2 * (n @ n - n) - mu * n for n in number)
 
 
+def dense_modes(n_modes: int) -> list[np.ndarray]:
+    """The annihilation operator c_m of each mode by Kronecker products, in the order of the codes of occupations, mode
+    0 the fastest; the modes below m are passed with a sign.
+    """
+    lower, sign, one = np.array([[0.0, 1.0], [0.0, 0.0]]), np.diag([1.0, -1.0]), np.eye(2)
+    return [
+        functools.reduce(np.kron, [sign if k < m else lower if k == m else one for k in reversed(range(n_modes))])
+        for m in range(n_modes)
+    ]
+
+
+def dense_fermions(n_modes: int, terms: list[tuple[complex, list[tuple[int, bool]]]]) -> np.ndarray:
+    """sum_t c_t prod_k o_k of (mode, whether it creates), from left to right, in the order of the codes."""
+    lower = dense_modes(n_modes)
+    total = np.zeros((2**n_modes, 2**n_modes), complex)
+    for coefficient, operators in terms:
+        matrices = [lower[mode].T if creates else lower[mode] for mode, creates in operators]
+        total += coefficient * functools.reduce(np.matmul, matrices, np.eye(2**n_modes))
+    return total
+
+
 def ring(n_sites: int) -> np.ndarray:
     """The bonds of a ring, (N, 2) with i < j."""
     return np.sort(np.stack([np.arange(n_sites), np.roll(np.arange(n_sites), -1)], axis=1), axis=1).astype(np.int32)

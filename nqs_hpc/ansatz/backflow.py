@@ -14,10 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 from jax import Array
 from numpy.typing import NDArray
-
-import numpy as np
 
 from nqs_hpc.ansatz.features import Features
 from nqs_hpc.ansatz.layers import parameter_dtype
@@ -65,4 +64,4 @@ def backflow(
         noise=noise * unit,
         head_scale=init_scale * unit,
         dtype=parameter_dtype("real", float_dtype),
-    )
+    ).ansatz

@@ -4,9 +4,9 @@
 
 with the numbers of particles that are fixed. Bouchaud, Georges and Lhuillier, J. Phys. France 49, 553 (1988); Bajdich,
 Mitas, Drobny, Wagner and Schmidt, Phys. Rev. Lett. 96, 130201 (2006), cond-mat/0512327. Where only modes of opposite
-spin are paired, F_{i up, j down} = f_ij, this is a determinant of entries of f. Fermions without a partner have orbitals
-of their own: they are paired with further modes, which are always occupied. A Slater determinant of the orbitals phi is
-F = sum of phi_k phi_l^T - phi_l phi_k^T over pairs (k, l) of them.
+spin are paired, F_{i up, j down} = f_ij, this is a determinant of entries of f. Fermions without a partner have
+orbitals of their own: they are paired with further modes, which are always occupied. A Slater determinant of the
+orbitals phi is F = sum of phi_k phi_l^T - phi_l phi_k^T over pairs (k, l) of them.
 
 With Y = X^-1 and W = F_{. m} Y, fermions that go from the modes at the places A of X to modes K have the ratio
 
@@ -29,17 +29,18 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_inverse, occupied
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
+from nqs_hpc.ansatz.minors import check_orbitals, is_odd, size_of
 from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.ansatz.pfaffians import log_pfaffian, small_inverse, small_pfaffian
 from nqs_hpc.ansatz.slater import Hops, hops_of
 from nqs_hpc.types import Ansatz, Kind, Move
 
-Pairs = Literal["opposite", "all"]
+Pairs = Literal["singlets", "opposite", "all"]
 
 
 class PfaffianParams(NamedTuple):
-    pairs: Array  # f (modes up, modes down) of opposite pairs, else F above its diagonal, row by row
-    unpaired: Array  # (modes, unpaired fermions): of opposite pairs the modes of the larger number
+    pairs: Array  # F above its diagonal, row by row; of opposite pairs f, of singlets f on and above its diagonal
+    unpaired: Array  # (modes, unpaired fermions): but of all pairs the modes of the spin with more fermions
 
 
 class PfaffianCache(NamedTuple):
@@ -57,35 +58,34 @@ def pfaffian(
     dtype: NumberName = "real",
     float_dtype: FloatName = "float64",
 ) -> Ansatz:
-    """Pairs of ``n_fermions[b]`` fermions in block b of the modes, of kind ``signed`` or, with dtype="complex",
-    ``holomorphic``.
+    """Pairs of ``n_fermions[b]`` fermions in block b of the modes, blocks of equally many modes one after another; of
+    kind ``signed`` or, with dtype="complex", ``holomorphic``.
 
-    It begins as the Slater determinant of ``orbitals`` (modes, fermions), one for each block, with normal numbers of
-    standard deviation ``noise`` times the root mean square of the pair amplitudes. ``modulus`` leaves out the signs.
-    From a state with psi = 0 every ratio is 1, as in `full_evaluation`. ValueError for opposite pairs of other than two
-    blocks, for no fermions, and for complex orbitals with dtype="real".
+    ``singlets``: f is symmetric; ``opposite``: f is any matrix, singlets and triplets; ``all``: F is any. It begins as
+    the Slater determinant of ``orbitals`` (modes, fermions), of singlets one matrix for both spins, of all pairs also
+    one of all modes, else one for each block, with normal numbers of standard deviation ``noise`` times the root mean
+    square of the pair amplitudes. ``modulus`` leaves out the signs. From a state with psi = 0 every ratio is 1, as in
+    `full_evaluation`. ValueError for other than all pairs of one block, and as of `check_orbitals`.
     """
     param_dtype = parameter_dtype(dtype, float_dtype)
-    if not any(n_fermions):
-        raise ValueError("no fermions at all: a pairing wave function has at least one")
-    if dtype == "real" and any(np.abs(phi.imag).max(initial=0.0) > 1e-12 for phi in orbitals):
-        raise ValueError("complex orbitals need dtype=complex")
-    if pairs == "opposite" and len(n_fermions) != 2:
-        raise ValueError("pairs of opposite spin: two blocks of modes")
-    sizes = [phi.shape[0] for phi in orbitals]
-    n_modes, ends = sum(sizes), np.cumsum(sizes)
+    is_one = pairs == "all" and len(orbitals) == 1
+    check_orbitals([sum(n_fermions)] if is_one else n_fermions, orbitals, dtype, shared=pairs == "singlets")
+    if pairs != "all" and len(n_fermions) != 2:
+        raise ValueError(f"pairs={pairs!r}: of two blocks of modes, one for each spin")
+    size = orbitals[0].shape[0] // (len(n_fermions) if is_one else 1)  # of a block
+    n_modes = size * len(n_fermions)
     first_pairs, first_unpaired = _first(n_fermions, orbitals, pairs)
     n_unpaired = first_unpaired.shape[1]
     n = sum(n_fermions) + n_unpaired
     major = 0 if pairs == "all" or n_fermions[0] >= n_fermions[1] else 1  # the block with unpaired fermions
-    upper = np.triu_indices(n_modes, k=1)
+    upper = np.triu_indices(n_modes, k=1) if pairs == "all" else np.triu_indices(size)
 
     def init(key: Array) -> PfaffianParams:
         found = []
         for one, first in zip(jax.random.split(key), (first_pairs, first_unpaired), strict=True):
-            size = noise * float(np.sqrt(np.mean(np.abs(first) ** 2))) if first.size else 0.0
+            scale = noise * size_of([first]) if first.size else 0.0
             begun = jnp.asarray(first if dtype == "complex" else first.real, param_dtype)
-            found.append(begun + normal(one, first.shape, size, param_dtype))
+            found.append(begun + normal(one, first.shape, scale, param_dtype))
         return PfaffianParams(*found)
 
     def amplitudes(params: PfaffianParams) -> Array:
@@ -94,25 +94,28 @@ def pfaffian(
         if pairs == "all":
             whole = whole.at[*upper].set(params.pairs).at[:n_modes, n_modes:].set(params.unpaired)
         else:
-            rows = slice(0, sizes[0]) if major == 0 else slice(sizes[0], n_modes)
-            whole = whole.at[: sizes[0], sizes[0] : n_modes].set(params.pairs).at[rows, n_modes:].set(params.unpaired)
+            f = params.pairs
+            if pairs == "singlets":
+                f = jnp.zeros((size, size), param_dtype).at[*upper].set(f)
+                f = f + jnp.triu(f, k=1).T
+            rows = slice(major * size, (major + 1) * size)
+            whole = whole.at[:size, size:n_modes].set(f).at[rows, n_modes:].set(params.unpaired)
         return whole - whole.T
 
     def modes_of(s_N: Array) -> Array:
-        blocks = zip(jnp.split(s_N, ends[:-1]), n_fermions, ends - sizes, strict=True)
+        blocks = enumerate(zip(s_N.reshape(-1, size), n_fermions, strict=True))
         further = jnp.arange(n_modes, n_modes + n_unpaired, dtype=jnp.int32)
-        return jnp.concatenate([*(occupied(s_M, k) + start for s_M, k, start in blocks), further]).astype(jnp.int32)
+        return jnp.concatenate([*(occupied(s_M, k) + b * size for b, (s_M, k) in blocks), further]).astype(jnp.int32)
 
     def fits(s_N: Array) -> Array:
-        numbers = [jnp.sum(s_M) == k for s_M, k in zip(jnp.split(s_N, ends[:-1]), n_fermions, strict=True)]
-        return jnp.all(jnp.stack(numbers))
+        return jnp.all(jnp.sum(s_N.reshape(-1, size), axis=1) == jnp.asarray(n_fermions))
 
     # opposite pairs: X joins the places of one side with those of the other alone
-    if pairs == "opposite":
+    if pairs != "all":
         up, down, more = np.split(np.arange(n), np.cumsum(n_fermions))
         left, right = (up, np.append(down, more)) if major == 0 else (np.append(up, more), down)
         half, turned = len(left), n_unpaired * n_fermions[1] if major else 0
-        is_odd = (half * (half - 1) // 2 + turned) % 2 == 1
+        negative = (half * (half - 1) // 2 + turned) % 2 == 1
 
     def inverse_of(x_nn: Array) -> tuple[Array, Array]:
         """log |Pf X| and X^-1, which is 0 where X is singular."""
@@ -127,7 +130,7 @@ def pfaffian(
         if pairs == "all":
             return log_pfaffian(x_nn)
         log = log_det_and_inverse(x_nn[np.ix_(left, right)])[0]
-        return log + 1j * np.pi if is_odd else log
+        return log + 1j * np.pi if negative else log
 
     @jax.custom_jvp
     def value(f_MM: Array, modes_n: Array, occupied_M: Array) -> Array:
@@ -187,16 +190,15 @@ def pfaffian(
     def rows_of_w(f_MM: Array, cache: PfaffianCache, hops: Hops) -> Array:
         return f_MM[hops.to_h[:, None], cache.modes_n[None, :]] @ cache.y_nn
 
-    def signed(found: Array, cache: PfaffianCache, hops: Hops) -> Array:
-        odd = _sorted_after(cache.modes_n, hops)[1] & cache.lives
+    def signed(found: Array, s_N: Array, cache: PfaffianCache, hops: Hops) -> Array:
+        odd = is_odd(s_N, hops) & cache.lives
         size = jnp.abs(found)
         phase = jnp.where(size > 0, found / jnp.where(size > 0, size, 1), 1)
         return as_logarithm(jnp.where(odd, -phase, phase), jnp.log(size))
 
     def attempt(f_MM: Array, s_N: Array, cache: PfaffianCache, move: Move) -> tuple[Array, tuple[()]]:
-        del s_N
         hops = hops_of(move)
-        return signed(ratio(f_MM, cache, hops, rows_of_w(f_MM, cache, hops)), cache, hops), ()
+        return signed(ratio(f_MM, cache, hops, rows_of_w(f_MM, cache, hops)), s_N, cache, hops), ()
 
     def attempt_size(f_MM: Array, s_N: Array, cache: PfaffianCache, move: Move) -> tuple[Array, tuple[()]]:
         del s_N
@@ -204,7 +206,6 @@ def pfaffian(
         return jnp.log(jnp.abs(ratio(f_MM, cache, hops, rows_of_w(f_MM, cache, hops)))), ()
 
     def log_ratios(f_MM: Array, s_N: Array, cache: PfaffianCache, moves_KF: Move) -> Array:
-        del s_N
         w_Mn = f_MM[:, cache.modes_n] @ cache.y_nn
 
         def one(move: Move) -> Array:
@@ -215,7 +216,7 @@ def pfaffian(
                 found = jnp.where(cache.lives, jnp.where(hops.keeps, w, 0), 1)
             else:
                 found = ratio(f_MM, cache, hops, w_Mn[hops.to_h])
-            return signed(found, cache, hops)
+            return signed(found, s_N, cache, hops)
 
         return jax.vmap(one)(moves_KF)
 
@@ -226,7 +227,9 @@ def pfaffian(
         hops = hops_of(move)
         takes = hops.real_h & accepted & cache.lives
         a, k, h = places_of(cache, hops), hops.to_h, len(hops.to_h)
-        modes_n, _ = _sorted_after(cache.modes_n, hops._replace(real_h=takes))
+        modes_n = cache.modes_n
+        for i in range(h):
+            modes_n = jnp.where((modes_n == hops.origin_h[i]) & takes[i], hops.to_h[i], modes_n)
         unit = jnp.where(takes[:, None], jnp.arange(n)[None, :] == a[:, None], False).astype(param_dtype)
         # X' - X = E V - V^T E^T with E the columns of `unit`: entries between two changed rows count in both, half each
         v_hn = f_MM[k[:, None], modes_n[None, :]] - f_MM[hops.origin_h[:, None], cache.modes_n[None, :]]
@@ -266,26 +269,15 @@ def _antisymmetric(a_nn: Array) -> Array:
     return (a_nn - a_nn.T) / 2
 
 
-def _sorted_after(modes_n: Array, hops: Hops) -> tuple[Array, Array]:
-    """The modes after the hops, each in the place of the one it comes from, and whether sorting became odd or even."""
-    odd = jnp.array(False)
-    for i in range(len(hops.to_h)):
-        origin, to = hops.origin_h[i], hops.to_h[i]
-        low, high = jnp.minimum(origin, to), jnp.maximum(origin, to)
-        between = jnp.sum((modes_n > low) & (modes_n < high))
-        odd = odd ^ (hops.real_h[i] & (between % 2 == 1))
-        modes_n = jnp.where((modes_n == origin) & hops.real_h[i], to, modes_n)
-    return modes_n, odd
-
-
 def _first(
     n_fermions: Sequence[int], orbitals: Sequence[NDArray[np.number]], pairs: Pairs
 ) -> tuple[NDArray[np.number], NDArray[np.number]]:
     """The pair amplitudes and the orbitals of unpaired fermions of a Slater determinant."""
-    if pairs == "opposite":
-        (phi_up, phi_down), most = orbitals, min(n_fermions)
+    if pairs != "all":
+        (phi_up, phi_down), most = orbitals if len(orbitals) == 2 else (orbitals[0],) * 2, min(n_fermions)
         major = phi_up if n_fermions[0] >= n_fermions[1] else phi_down
-        return phi_up[:, :most] @ phi_down[:, :most].T, major[:, most:]
+        f = phi_up[:, :most] @ phi_down[:, :most].T
+        return f if pairs == "opposite" else f[np.triu_indices(len(f))], major[:, most:]
     n_modes = sum(phi.shape[0] for phi in orbitals)
     columns, start = [], 0
     for phi in orbitals:

@@ -18,7 +18,7 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
-from nqs_hpc.system.hilbert import dimension
+from nqs_hpc.system.hilbert import dimension, places
 
 USAGE = "python -m nqs_hpc sectors [--json] [KEY=VALUE ...]"
 EXACT = 2**53  # states, beyond which sums of floats have no last digit
@@ -93,7 +93,7 @@ def _system(config: Config) -> dict[str, Any]:
         "lattice": lattice.name + extent,
         "hamiltonian": config.hamiltonian.name,
         "sector": config.sector,
-        "n_sites": lattice.n_sites,
+        "n_sites": places(hilbert),
         "n_states": n_states,
         "prefix": prefix,
         "group": has.group,

@@ -43,12 +43,12 @@ class Symmetrize:
     )
     spin_flip: int | None = key(
         checks.optional(checks.choice_of(1, -1)),
-        "of the physical psi: psi(-s) = psi(s) or -psi(s); null: neither",
+        "of the physical psi: psi(-s) = psi(s) or -psi(s), of fermions by the exchange of up and down; null: neither",
         physics="given",
     )
     mode: Literal["psi", "log_psi"] | None = key(
         checks.optional(checks.choice("psi", "log_psi")),
-        "psi: a sum over the group; log_psi: the mean of log psi, where all characters are 1",
+        "psi: a sum over the group; log_psi: the mean of log psi, where all characters are 1, not of fermions",
         physics="given",
     )
     # what was read from the file

@@ -101,8 +101,7 @@ def _why_no_flip(config: Config, lattice: Lattice, hilbert: Hilbert) -> str:
         return "the sites hold bosons"
     if hilbert.fermionic and lattice.layers != 2:
         return "these fermions have no spin"
-    total = list(config.sector) if isinstance(config.sector, tuple) else config.sector
-    return f"it takes sector={total} to another"
+    return f"it takes sector={show(config.sector)} to another"
 
 
 def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:

@@ -73,10 +73,14 @@ def save(
         chains = (np.concatenate(ranks) for ranks in zip(*parts, strict=True))
         leaves |= zip(filter(_of_chains, named), chains, strict=True)
         path = folder / "checkpoints" / f"step_{int(leaves['step']):08d}.h5"
-        subfolder(path.parent)
-        sync_folder(folder)
-        write(path, pack(leaves, meta))
-        _prune(path, max(keep, 2))
+        try:
+            subfolder(path.parent)
+            sync_folder(folder)
+            write(path, pack(leaves, meta))
+            _prune(path, max(keep, 2))
+        except OSError:
+            check_held(folder)  # it was moved in between: then that is the reason
+            raise
         return path
 
     return on_root(world, act)

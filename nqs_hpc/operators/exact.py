@@ -121,7 +121,7 @@ def sector_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     has = np.ones(len(codes_n), dtype=bool)
     for perm, flip, character in zip(symmetry.perms, symmetry.flips, symmetry.characters, strict=True):
         moved, sign = image(hilbert, perm, flip, s_nN)
-        code, factor = encode(hilbert, moved), sign * np.conj(character)
+        code, factor = encode(hilbert, moved), np.where(sign < 0, -np.conj(character), np.conj(character))
         lower, same = code < lowest, code == lowest
         has = np.where(lower, True, has & ~(same & (np.abs(phase - factor) > 1e-9)))
         phase = np.where(lower, factor, phase)

@@ -63,7 +63,7 @@ def row_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
         rows.append(np.broadcast_to(places_oG[members][:, cosets, None], shape).ravel())
         numbers = n + np.arange(len(members) * n_new).reshape(len(members), 1, n_new)
         columns.append(np.broadcast_to(numbers, shape).ravel())
-        values.append((sign_oG[members][:, cosets, None] * v_XR[None]).ravel())
+        values.append(np.where(sign_oG[members][:, cosets, None] < 0, -v_XR[None], v_XR[None]).ravel())
         n += len(members) * n_new
     if not n:
         return csr_matrix((len(codes_n), 0), dtype=image_GR.dtype)

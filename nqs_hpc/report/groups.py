@@ -120,7 +120,7 @@ def scaled(one: ReadPoint) -> dict[str, Any]:
     if section(physics, "hamiltonian").get("name") in PARTICLES and type(total) is int and n:
         found["sector"] = f"{Fraction(total, n)} per site"
     elif isinstance(total, list) and total and all(type(part) is int for part in total) and n:
-        parts = [Fraction(part * len(total), n) for part in total]  # fermions of each spin have their own sites
+        parts = [Fraction(part, n) for part in total]
         found["sector"] = f"[{', '.join(map(str, parts))}] per site"
     return found
 

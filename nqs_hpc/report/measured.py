@@ -27,7 +27,11 @@ LONGEST_NAME = 60  # characters: LABEL, or LABEL.OUTPUT
 
 
 def values(
-    summary: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], quantities: Sequence[Quantity], n_sites: int | None
+    summary: Mapping[str, Any],
+    steps: Sequence[Mapping[str, Any]],
+    quantities: Sequence[Quantity],
+    n_sites: int | None,
+    n_degrees: int | None = None,
 ) -> Values:
     """The declared quantities with their errors, by key; with an energy all of OF_ENERGY. None for what is not known.
 
@@ -53,7 +57,9 @@ def values(
         zero = e_infinity_of_older(known, n_sites)
     energy, reference = found["energy"], number(section(summary, "reference").get("energy"))
     gap = energy - reference if energy is not None and reference is not None else None
-    v_score = known.get("v_score") if line is None else _v_score(energy, found["energy_variance"], n_sites, zero)
+    v_score = (
+        known.get("v_score") if line is None else _v_score(energy, found["energy_variance"], n_degrees or n_sites, zero)
+    )
     return found | {
         "energy_per_site": _over(energy, n_sites),
         "energy_per_site_error": _over(found["energy_error"], n_sites),

@@ -127,7 +127,7 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
         progress=progress,
         task=text(summary.get("task")) or TASK,
         quantities=quantities,
-        values=values(summary, found.steps, quantities, n_sites),
+        values=values(summary, found.steps, quantities, n_sites, count(summary.get("n_degrees"))),
         final=summary.get("final") is True,
         seconds_per_step=per_step,
         eta_seconds=number(left) if counts else None,

@@ -1,9 +1,10 @@
 """varbench.md: the energies as the tables of the variational benchmarks project have them, to be handed in there.
 
 Wu et al. 2024, arXiv:2302.04919; github.com/varbench/varbench. One table a Hamiltonian and lattice, a row a result:
-Energy (of the whole system), Sigma (its statistical error), Energy Variance, DOF (number of spins), Einf (energy at
-infinite temperature), Method, Data Repository (left empty: a link to where the data are published). There spins are
-Pauli matrices and the first coupling is the unit of energy, so Heisenberg energies are four times ours, over J.
+Energy (of the whole system), Sigma (its statistical error), Energy Variance, DOF (number of spins, or of fermions),
+Einf (energy at infinite temperature), Method, Data Repository (left empty: a link to where the data are published).
+There spins are Pauli matrices and the first coupling is the unit of energy, so Heisenberg energies are four times ours,
+over J.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from nqs_hpc.report.groups import by_system, measured
 from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.table import energy
-from nqs_hpc.report.values import clean, number, section
+from nqs_hpc.report.values import clean, count, number, section
 
 DOUBTED = ("Point", "Energy", "Trust", "Why")
 COLUMNS = ("Energy", "Sigma", "Energy Variance", "DOF", "Einf", "Method", "Data Repository")
@@ -53,7 +54,7 @@ def _cells(one: ReadPoint) -> list[str]:
         _exact(row.get("energy"), factor),
         _exact(row.get("energy_error"), factor),
         _exact(row.get("energy_variance"), factor**2),
-        str(row.n_sites or ""),
+        str(count(one.traces.summary.get("n_degrees")) or row.n_sites or ""),
         _exact(zero, factor),
         _method(one),
         "",

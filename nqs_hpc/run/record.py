@@ -19,6 +19,7 @@ from nqs_hpc.job.progress import STEPS
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
+from nqs_hpc.system.hilbert import degrees, places
 from nqs_hpc.types import Progress, Result, RunState
 
 
@@ -88,7 +89,8 @@ class Description:
             **task.summary(line or {}, self.reference),
             "quantities": [quantity._asdict() for quantity in task.shown],
             "n_parameters": self.parts.n_parameters,
-            "n_sites": self.parts.lattice.n_sites,
+            "n_sites": places(self.parts.hilbert),
+            "n_degrees": degrees(self.parts.hilbert),
             "sector": self.config.sector,
             "symmetry": words_of_sector(self.config, self.parts.lattice),
             "n_ranks": self.world.size,
@@ -117,7 +119,7 @@ class Description:
         signs = "" if taken is None else f" ({int((taken < 0).sum())} of them with signs)"
         where = f"{ranks} ranks x {self.threads} threads" if ranks > 1 else f"{self.threads} threads"
         return (
-            f"{folder}: {reason}, {far(progress)}; {parts.lattice.n_sites} sites{signs}, "
+            f"{folder}: {reason}, {far(progress)}; {places(parts.hilbert)} sites{signs}, "
             f"{told_sector(self.config, parts.lattice)}, "
             f"{parts.n_parameters} parameters, {parts.sampler.n_samples} samples a step{chosen}, {where}"
         )

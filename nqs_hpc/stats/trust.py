@@ -66,7 +66,7 @@ class Known(NamedTuple):
     reference: float | None  # the exact lowest energy of the sector sampled
     recent: Sequence[float]  # energies of the last steps of training; fewer than three say nothing
     recent_error: float = 0.0  # of one of those energies
-    n_sites: int = 0
+    n_degrees: int = 0  # of freedom, that the V-score counts: sites, or fermions; 0: it need not be an eigenstate
     is_averaged: bool = False  # whether the parameters evaluated are a running mean, not those of the last step
     history: Sequence[float] = ()  # energies of all steps of training
     signs_off: str | None = None  # the key by which signs that the ground state needs are switched off
@@ -146,7 +146,7 @@ def checks(
         "signs": _signs(line["energy"], known),
         "training": _training(line["energy"], error, known),
         "drift": _drift(known),
-        "v_score": _v_score(line.get("energy_variance"), scale, known.n_sites),
+        "v_score": _v_score(line.get("energy_variance"), scale, known.n_degrees),
     }
     found |= dict.fromkeys(OF_CHAINS, Check(None, None, GOOD, "exact sum: there are no chains"))
     if not exact_sum:
@@ -203,7 +203,7 @@ def _error(error: float, scale: float) -> Check:
 
 def _below_infinity(energy: float, error: float, known: Known) -> Check:
     """Of a state that should be the lowest: half of all states lie below the mean of all."""
-    if not known.n_sites:
+    if not known.n_degrees:
         return Check(None, None, GOOD, "what is measured need not be a ground state")
     above = energy - known.e_infinity
     found = Check(above / error if error else None, BELOW)
@@ -256,10 +256,10 @@ def _drift(known: Known) -> Check:
     return Check(abs(drop) / scale, STILL_MOVING, DOUBTFUL, why)
 
 
-def _v_score(variance: float | None, scale: float, n_sites: int) -> Check:
-    if not n_sites or variance is None or not scale:
-        return Check(None, WORST_V_SCORE, NOT_KNOWN, "it need not be an eigenstate" if not n_sites else "no variance")
-    found = Check(n_sites * variance / scale**2, WORST_V_SCORE)
+def _v_score(variance: float | None, scale: float, n_degrees: int) -> Check:
+    if not n_degrees or variance is None or not scale:
+        return Check(None, WORST_V_SCORE, NOT_KNOWN, "it need not be an eigenstate" if not n_degrees else "no variance")
+    found = Check(n_degrees * variance / scale**2, WORST_V_SCORE)
     assert found.value is not None
     if found.value > NO_EIGENSTATE:
         why = f"its V-score is {found.value:.3g}: the wave function is far from every eigenstate"

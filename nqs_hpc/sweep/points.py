@@ -229,15 +229,16 @@ def _name(swept: list[str], config: Config, identity: str) -> str:
 
 
 def _readable(word: str) -> str:
-    """An override as part of a folder's name: symmetrize.momentum=[1,2] as momentum=1_2."""
-    if word.startswith("symmetrize."):
+    """An override as part of a folder's name: symmetrize.momentum=[1,2] as momentum=1_2, sector=[5,5] as sector=5_5."""
+    if word.startswith(("symmetrize.", "sector=")):
         word = re.sub(r"[\[\]]", "", word.removeprefix("symmetrize."))
     return re.sub(r"[^\w.=+-]+", "_", word, flags=re.ASCII)
 
 
 def n_sites(config: Config) -> int:
-    """The sites of a configuration, those that carry its spins or bosons."""
-    return config.make_sites().n_sites
+    """The sites of a configuration, those that carry its spins or particles."""
+    sites = config.make_sites()
+    return sites.n_sites // sites.layers
 
 
 def command_words(overrides: list[str], folder: Path) -> list[str]:

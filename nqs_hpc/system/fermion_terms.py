@@ -64,6 +64,8 @@ def term(text: Any, where: str) -> Term:
     if not isinstance(text, str):
         raise ValueError(f"{where}: {_short(text)} is not a line of text; {_LINE}")
     words = text.split("#", maxsplit=1)[0].strip()
+    if words.startswith(("[", "(")) and not re.match(r"\([^()|]*[j)]", words):
+        raise ValueError(f"{where}: the coefficient is missing before {_short(words)}; {_LINE}")
     integral = re.fullmatch(r"(\S+) ?\(([\d ]+)\|([\d ]+)\)(?: ?\+)?", words)
     if integral:
         return _integral(*integral.groups(), where)

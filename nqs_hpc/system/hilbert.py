@@ -49,6 +49,19 @@ class Hilbert(NamedTuple):
     # whether the sites are modes of fermions: a state is their creation operators on the vacuum in the order of the
     # sites, so that an exchange of sites brings the sign of sorting the occupied ones
     fermionic: bool = False
+    layers: int = 1  # how many of the sites are one place of the lattice: 2 of fermions with spin
+
+
+def places(space: Hilbert) -> int:
+    """The sites that an energy per site counts: of fermions with spin the orbitals, each of which is two modes."""
+    return space.n_sites // space.layers
+
+
+def degrees(space: Hilbert) -> int:
+    """The degrees of freedom that a V-score counts: of fermions how many there are, where that is fixed, else places
+    (the tables of Wu et al. 2024, doi:10.1126/science.adg9774).
+    """
+    return space.total if space.fermionic and space.total else places(space)
 
 
 def spin_half(n_sites: int, total: int | None = None) -> Hilbert:

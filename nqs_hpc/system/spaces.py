@@ -28,7 +28,7 @@ def fermions(n_orbitals: int, n_up: int | None, n_down: int | None, *, double: b
     up, down = tuple(range(n_orbitals)), tuple(range(n_orbitals, 2 * n_orbitals))
     blocks = [Block(sites, n) for sites, n in ((up, n_up), (down, n_down)) if n is not None]
     pairs = () if double else zip(up, down, strict=True)
-    whole = Hilbert(2 * n_orbitals, (0, 1), fermionic=True)
+    whole = Hilbert(2 * n_orbitals, (0, 1), fermionic=True, layers=2)
     return constrained(whole, blocks=blocks, excluded=pairs)
 
 
@@ -61,6 +61,6 @@ def constrained(space: Hilbert, *, blocks: Sequence[Block] = (), excluded: Itera
         total = whole
     if len(found) == 1 and len(sites) == n:
         found = ()
-    made = Hilbert(n, space.local_values, total, found, tuple(pairs), space.fermionic)
+    made = Hilbert(n, space.local_values, total, found, tuple(pairs), space.fermionic, space.layers)
     check(made)
     return made

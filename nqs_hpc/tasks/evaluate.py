@@ -296,8 +296,8 @@ def evaluate(
         return compared(final.e_loc_A, final.w_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        n_sites, e_infinity = system.n_sites, system.e_infinity
-        own = energy_summary(line, reference, n_sites=n_sites, e_infinity=e_infinity, n_samples=n_rows)
+        sizes = {"n_sites": system.n_sites, "n_degrees": system.n_degrees, "n_samples": n_rows}
+        own = energy_summary(line, reference, e_infinity=system.e_infinity, **sizes)
         at = {one.label: one.key for one in numbers(observables)}
         newest = {name: {"mean": line.get(key), "error": line.get(f"{key}_error")} for name, key in at.items()}
         return own | {"observables": line.get("observables", newest)}

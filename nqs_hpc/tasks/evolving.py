@@ -15,6 +15,7 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import own_purpose, purpose_key
 from nqs_hpc.stats.chains import widened
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import places
 from nqs_hpc.tasks import trajectory
 from nqs_hpc.tasks.beginning import compared, comparing, unresolved
 from nqs_hpc.tasks.lines import energy_summary
@@ -138,7 +139,7 @@ def evolving(
         return ending
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        sizes: dict[str, Any] = {"n_sites": basis.hilbert.n_sites, "n_samples": sampler.n_samples}
+        sizes: dict[str, Any] = {"n_sites": places(basis.hilbert), "n_samples": sampler.n_samples}
         own = energy_summary(line, None, e_infinity=e_infinity, **sizes) | {"v_score": None}
         of_time = {name: line.get(name) for name in (*OF_SUMMARY, *also)}
         return own | of_time | {"t_end": t_end, "observables": line.get("observables", {})}

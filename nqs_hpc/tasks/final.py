@@ -56,12 +56,13 @@ class Final(NamedTuple):
 class System(NamedTuple):
     """What is known of the system beside the samples."""
 
-    n_sites: int
+    n_sites: int  # of the lattice; 0: an energy that need not be of an eigenstate
     bounds: tuple[float, float]  # of the spectrum
     e_infinity: float
     is_averaged: bool = False  # whether the parameters are a running mean
     # the key by which signs that the ground state needs are switched off, if one is; looking takes time
     signs_off: Callable[[], str | None] = lambda: None
+    n_degrees: int | None = None  # of freedom, that the V-score counts; None: as many as sites
 
 
 def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
@@ -159,7 +160,7 @@ def judged(
         exact,
         recent,
         recent_error=statistics.median(errors) if errors else 0.0,
-        n_sites=system.n_sites,
+        n_degrees=system.n_sites and (system.n_degrees or system.n_sites),
         is_averaged=system.is_averaged,
         history=[one["energy"] for one in steps if one.get("energy") is not None],
         signs_off=system.signs_off(),

@@ -229,9 +229,8 @@ def ground_state(
         return compared(final.e_loc_A, final.w_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        own = energy_summary(
-            line, reference, n_sites=system.n_sites, e_infinity=system.e_infinity, n_samples=sampler.n_samples
-        )
+        sizes = {"n_sites": system.n_sites, "n_degrees": system.n_degrees, "n_samples": sampler.n_samples}
+        own = energy_summary(line, reference, e_infinity=system.e_infinity, **sizes)
         return own | {"observables": line["observables"]} if "observables" in line else own
 
     def given(state: RunState, params: Tree, learnt: Tree | None = None) -> RunState:

@@ -52,18 +52,25 @@ def rates(counts: dict[str, float], n_samples: int) -> dict[str, float | None]:
 
 
 def energy_summary(
-    line: dict[str, Any], reference: dict[str, Any] | None, *, n_sites: int, e_infinity: float, n_samples: int
+    line: dict[str, Any],
+    reference: dict[str, Any] | None,
+    *,
+    n_sites: int,
+    e_infinity: float,
+    n_samples: int,
+    n_degrees: int | None = None,
 ) -> dict[str, Any]:
     """The keys of summary.json that an energy has. ``n_samples``: of a step, where the line does not say.
 
-    v_score = n_sites Var(E) / (E - E_infinity)^2 (Wu et al. 2024, doi:10.1126/science.adg9774).
+    v_score = n_degrees Var(E) / (E - E_infinity)^2 (Wu et al. 2024, doi:10.1126/science.adg9774); ``n_degrees``
+    None: as many as sites.
     """
     energy, variance = line.get("energy"), line.get("energy_variance")
     exact = reference["energy"] if reference else None
     frozen = is_frozen(line)  # the spread of chains that do not move says nothing
     v_score = None
     if energy is not None and variance is not None and not frozen and (gap := energy - e_infinity):
-        v_score = n_sites * variance / gap**2
+        v_score = (n_degrees or n_sites) * variance / gap**2
     error = None if frozen else line.get("energy_error")
     return {
         "energy": {"mean": energy, "error": error, "variance": variance},

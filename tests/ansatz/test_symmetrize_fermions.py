@@ -11,6 +11,7 @@ import pytest
 from nqs_hpc.ansatz.determinants import log_det, occupied
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.rbm import rbm
+from nqs_hpc.ansatz.slater import slater
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.operators.exact import sparse_matrix
 from nqs_hpc.system.characters import Symmetry, momentum, space_group, with_spin_flip
@@ -37,8 +38,9 @@ CASES = {
     "holomorphic": Case("rbm-complex", "holomorphic", ((6,), 4), (2,)),
     "two dimensions": Case("rbm-real", "signed", ((3, 3), 4), (0, 0), 4),
     "determinant": Case("determinant", "complex", ((4,), 2, 2), (1,), parity=-1),
+    "orbitals with zeros": Case("slater", "signed", ((4,), 2, 2), (0,)),
 }
-WALKED = ["momentum pi, odd", "holomorphic", "determinant"]
+WALKED = ["momentum pi, odd", "holomorphic", "determinant", "orbitals with zeros"]
 
 
 def determinant(n_modes: int, n: int) -> Ansatz:
@@ -63,6 +65,11 @@ def made(name: str) -> tuple[Symmetry, Ansatz, Ansatz, object, np.ndarray]:
     n = hilbert.n_sites
     if case.base == "determinant":
         base = determinant(n, hilbert.total)
+    elif case.base == "slater":
+        # det = 0 of sites 0 and 2 with spin up, and as good as 0 of sites 1 and 2 with spin down
+        up = np.array([[0.7, 0.3], [-0.4, 0.9], [1.4, 0.6], [0.2, -1.1]])
+        down = np.array([[0.5, -0.8], [1.1, 0.3], [1.1, 0.3 + 1e-13], [-0.6, 0.4]])
+        base = slater((2, 2), (up, down))
     elif case.base == "jastrow":
         base = ansatz_of("jastrow", n)
     else:
@@ -105,6 +112,7 @@ def test_ratios_along_a_walk(name):
     _, _, ansatz, params, states = made(name)
     rng = np.random.default_rng(3)
     n = states.shape[1]
+    layer_N = jnp.arange(n) * system(*CASES[name].system).lattice.layers // n
     order = np.array([rng.permutation(n) for _ in range(30)], np.int32)
     taken = rng.random(30) < 0.7
 
@@ -113,27 +121,34 @@ def test_ratios_along_a_walk(name):
 
         def step(carry, given):
             (s_N, cache), (order_N, accepted) = carry, given
-            full = order_N[jnp.argsort(-s_N[order_N].astype(jnp.int32), stable=True)]  # occupied modes first
-            n_full = jnp.sum(s_N, dtype=jnp.int32)
-            sites = jnp.stack([full[0], full[n_full], full[1], full[n_full + 1]])
+            apart_N = 2 * (layer_N != layer_N[order_N[0]])  # of the other spin
+            full = order_N[jnp.argsort((apart_N - s_N)[order_N], stable=True)]  # occupied modes of one spin first
+            free = order_N[jnp.argsort((apart_N + s_N)[order_N], stable=True)]
+            sites = jnp.stack([full[0], free[0], full[1], free[1]])
             deltas = jnp.array([-1, 1, -1, 1], jnp.int8)
             two = order_N[0] % 2 == 0
             sites = jnp.where(two | (jnp.arange(4) < 2), sites, 0)
             deltas = jnp.where(two | (jnp.arange(4) < 2), deltas, 0)
             move = Move(sites, deltas)
             ratio, attempted = ansatz.attempt(frozen, s_N, cache, move)
+            pads = Move(jnp.stack([sites, 0 * sites]), jnp.stack([deltas, 0 * deltas]))
+            together = ansatz.log_ratios(frozen, s_N, cache, pads)
             new = s_N.at[sites].add(deltas)
             cache = ansatz.advance(frozen, s_N, cache, move, attempted, accepted)
-            told = (ratio, ansatz.log_psi(params, s_N), ansatz.log_psi(params, new))
+            told = (ratio, ansatz.log_psi(params, s_N), ansatz.log_psi(params, new), together)
             return (jnp.where(accepted, new, s_N), cache), told
 
         return jax.lax.scan(step, (s_N, ansatz.prepare(frozen, s_N)), (order, taken))[1]
 
-    ratio, old, new = (np.asarray(x) for x in jax.jit(jax.vmap(walk, in_axes=(None, 0)))(params, states[::3]))
+    with jax.numpy_rank_promotion("allow"):
+        found = jax.jit(jax.vmap(walk, in_axes=(None, 0)))(params, states[::3])
+    ratio, old, new, together = (np.asarray(x) for x in found)
     psi, psi_new = np.exp(old), np.exp(new)
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = np.where(psi == 0, 1, psi_new / psi)
     assert np.max(np.abs(np.exp(ratio) - wanted) / (1 + np.abs(wanted))) < 1e-9
+    assert np.max(np.abs(np.exp(together[..., 0]) - wanted) / (1 + np.abs(wanted))) < 1e-9
+    assert np.max(np.abs(np.exp(together[..., 1]) - 1)) < 1e-9
     assert name != "momentum pi, odd" or ((psi == 0).any() and (psi_new == 0).any())
 
 

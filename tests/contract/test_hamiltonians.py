@@ -265,7 +265,6 @@ def _proposed(move: str, here: Case) -> np.ndarray:
 def test_moves_keep_the_sector_and_reach_its_states(here):
     """Every move that is accepted alone reaches all states; what is accepted beside another keeps the sector."""
     config, lattice = here.config, here.lattice
-    basic = {True: "exchange", False: "hop"}[set(here.hilbert.local_values) == {1, -1}]
     for total, states in sectors(here).items():
         if len(states) == 1:
             continue
@@ -276,8 +275,10 @@ def test_moves_keep_the_sector_and_reach_its_states(here):
             solve_dtype="float64",
             observables={},
         )
+        usual = dataclasses.replace(config.sampler, move="auto").resolved(context).move
+        beside = dict(usual.entries) if isinstance(usual, Weights) else {usual: 1.0}
         for move in MOVES:
-            mixture = Weights(tuple({move: 1.0, ("flip" if total is None else basic): 1.0}.items()))
+            mixture = Weights(tuple({**beside, move: 1.0}.items()))
             if not fits(config, mixture, context):
                 assert not fits(config, move, context)
                 continue

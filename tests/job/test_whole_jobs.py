@@ -66,8 +66,9 @@ def test_a_run_whose_folder_is_moved(tmp_path):
         (folder / name).write_text("of another run")
     _, output = process.communicate(timeout=600)
     assert process.returncode == 1 and "Traceback" not in output, output
-    (line,) = [line for line in output.splitlines() if "moved" in line]
-    assert line == f"failed: {folder} was moved or replaced (it is {moved} now): this job writes nothing more"
+    lines = [line for line in output.splitlines() if "moved" in line]
+    assert len(lines) == 1, output
+    assert lines[0] == f"failed: {folder} was moved or replaced (it is {moved} now): this job writes nothing more"
     assert sorted(os.listdir(folder)) == sorted({name.split("/")[0] for name in names})
     assert all((folder / name).read_text() == "of another run" for name in names)
     step = newest_step(moved)

@@ -136,7 +136,7 @@ def test_the_energy_agrees_with_the_final_evaluation_and_shares_no_samples(run):
         (["Z0"], "no operators in 'Z0'; valid is a coefficient and operators"),
         (["1.0 Z8"], "site 8 is not one of the 8 sites"),
         (["1.0 Z0", "  "], "term 2: '  ' is not a coefficient and operators"),
-        ({"name": "hubbard"}, "hamiltonian=hubbard is not valid; valid: bose_hubbard, heisenberg"),
+        ({"name": "kitaev"}, "hamiltonian=kitaev is not valid; valid: bose_hubbard, fermion, heisenberg"),
         ({"h": 1.0}, "hamiltonian=null is not valid"),
         ({"name": "ising", "hh": 1.0}, "hamiltonian=ising has no key hh"),
         ({"name": "pauli"}, "valid: exactly one of them"),

@@ -10,7 +10,7 @@ import pytest
 from tests.mpi.starts import job, metrics, numbers, run, summary
 from tests.mpi.test_restart import leaves
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.as_users]
 
 
 @pytest.fixture(scope="module")

@@ -88,6 +88,7 @@ def test_collectives_executed_in_a_step(results, name, number):
     assert all(c["n_bytes"] > 0 for c in two["executed"])
 
 
+@pytest.mark.as_users
 def test_jobs_on_one_two_and_four_ranks(tmp_path):
     """The command itself: energies equal to 1e-12 after one step and 1e-8 after ten, the final one too."""
     energies, finals = [], []

@@ -11,7 +11,7 @@ import pytest
 
 from tests.mpi.starts import job, kill_all, metrics, new_mark, numbers, small, start, summary
 
-pytestmark = pytest.mark.mpi
+pytestmark = [pytest.mark.mpi, pytest.mark.as_users]
 
 
 def leaves(path: Path) -> dict[str, np.ndarray]:

@@ -42,7 +42,7 @@ class Runs:
         shutil.copytree(self.real, goal, ignore=leave_out, copy_function=shutil.copy)
 
         def change(told):
-            told |= {"n_sites": n, **summary}
+            told |= {"n_sites": n, "n_degrees": n, **summary}
             given = {"mean": energy, "error": error, "variance": variance}
             told["energy"] |= {key: value for key, value in given.items() if value is not None}
 

@@ -294,6 +294,20 @@ def test_momenta_and_bosons_in_proportion_are_one_curve(folder):
     assert sorted(members) == [["full"] * 3, ["half"] * 3, ["zero"] * 3]
 
 
+def test_fermions_in_proportion_are_one_curve(folder):
+    """Half filling, and an eighth of holes; a number of fermions that stays is another filling at each size."""
+    hubbard, tv = {"name": "hubbard", "t": [1.0], "U": 8.0}, {"name": "tv", "t": [1.0], "V": [2.0]}
+    for n in (8, 16, 24):
+        folder.run(f"half{n}", [n], -0.3 - 0.1 / n**2, 1e-6, hamiltonian=hubbard, sector=[n // 2, n // 2])
+        folder.run(f"hole{n}", [n], -0.5 - 0.2 / n**2, 1e-6, hamiltonian=hubbard, sector=[3 * n // 8, n // 2])
+        folder.run(f"four{n}", [n], -4 / n, 1e-6, hamiltonian=hubbard, sector=[4, 4])
+        folder.run(f"none{n}", [n], -0.7 - 0.1 / n**2, 1e-6, hamiltonian=tv, sector=n // 4)
+    members = [
+        sorted(one.row.name[:4] for one in curve.members) for curve in curve_set(folder.found(), FitOptions()).curves
+    ]
+    assert sorted(members) == [["four", "half", "half", "half"], ["hole"] * 3, ["none"] * 3]
+
+
 def test_failed_doubtful_and_copied_runs_are_in_no_fit(folder):
     squares(folder)
     folder.run("L10", [10, 10], -5.0, 1e-5, lattice="square", status="failed", reason="not finite")

@@ -10,7 +10,7 @@ from nqs_hpc.stats.tails import standing, tails
 from nqs_hpc.stats.trust import BAD, DOUBTFUL, GOOD, NOT_KNOWN, Known, NoSecond, Second, as_plain, checks, reasons
 
 LENGTH, N_CHAINS, SITES = 64, 32, 16
-KNOWN = Known((-60.0, 60.0), 0.0, None, [-20.0, -20.01, -19.99], n_sites=SITES)
+KNOWN = Known((-60.0, 60.0), 0.0, None, [-20.0, -20.01, -19.99], n_degrees=SITES)
 AGREES = Second(0.3, -1.2, 1.01)
 
 

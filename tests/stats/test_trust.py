@@ -23,7 +23,7 @@ def line(energy: float, error: float | None = 0.001, r_hat: float | None = 1.0, 
 def test_a_good_energy_is_believed(known):
     assert doubts(line(-25.4906, 0.0012), known) == []
     assert doubts(line(-25.4906, None, None), known) == []
-    assert doubts(line(-25.4906, 0.0012, 1.0, 0.05), known._replace(n_sites=20)) == []
+    assert doubts(line(-25.4906, 0.0012, 1.0, 0.05), known._replace(n_degrees=20)) == []
 
 
 TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
@@ -44,7 +44,7 @@ TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
         (line(-25.49, r_hat=1.6e16), RING, "R-hat 1e+03"),
         (line(-41.0), RING._replace(recent=[]), "outside of the spectrum"),
         # a positive wave function on the triangular lattice of 36 sites: right is about -20.2, and no reference says so
-        (line(-5.27, 0.2, 1.05, 31.7), Known((-81, 27), 0.0, None, [-5.2] * 5, n_sites=36), "its V-score is 41.1"),
+        (line(-5.27, 0.2, 1.05, 31.7), Known((-81, 27), 0.0, None, [-5.2] * 5, n_degrees=36), "its V-score is 41.1"),
         # the toric code after 30 steps with a running mean that is behind
         (
             line(-12.33, 0.015),

@@ -13,16 +13,19 @@ from nqs_hpc.system.hilbert import (
     bosons,
     codes,
     decode,
+    degrees,
     dimension,
     dimension_up_to,
     encode,
     is_whole,
     members,
+    named_total,
     only_total,
+    places,
     spin_half,
     violates,
 )
-from nqs_hpc.system.spaces import constrained, fermions, spin
+from nqs_hpc.system.spaces import constrained, fermions, spin, spinless_fermions
 
 CHAIN = [(i, i + 1) for i in range(5)]
 RING = [*CHAIN, (5, 0)]
@@ -80,7 +83,7 @@ def test_fermions_are_two_blocks():
     assert (decode(space, codes(space))[:, :6].sum(axis=1) == 3).all()
     assert dimension(fermions(6, 3, 2, double=False)) == comb(6, 3) * comb(3, 2)
     assert dimension(fermions(100, 50, 40, double=False)) == comb(100, 50) * comb(50, 40)
-    assert fermions(6, None, None) == Hilbert(12, (0, 1), fermionic=True)
+    assert fermions(6, None, None) == Hilbert(12, (0, 1), fermionic=True, layers=2)
     assert dimension_up_to(fermions(200, 100, 100), 10**9) > 10**9
 
 
@@ -172,3 +175,12 @@ def test_exclusions_of_whole_batches():
     s = np.ones((2, 3, 6), dtype=np.int8)
     s[0, 1, 2:4] = -1
     assert violates(space, s).tolist() == [[False, True, False], [False] * 3]
+
+
+def test_what_a_site_of_fermions_is():
+    """Two modes with spin; of fermions a V-score counts how many there are, where that is fixed."""
+    found = [(places(one), degrees(one), named_total(one)) for one in (
+        fermions(8, 3, 4), fermions(8, 2, 1, double=False), fermions(8, None, None), spinless_fermions(8, 3),
+        bosons(8, 2, 5), spin_half(8, 2),
+    )]  # fmt: skip
+    assert found == [(8, 7, (3, 4)), (8, 3, (2, 1)), (8, 8, None), (8, 3, 3), (8, 8, 5), (8, 8, 2)]

@@ -77,7 +77,7 @@ def judgement(params):
         "energy": estimate.mean.real, "energy_error": estimate.error, "energy_variance": estimate.variance,
         "accepted_per_sample": 5.0, **diagnostics(one_A, w_A, 64, error=estimate.error),
     }  # fmt: skip
-    known = Known(OPERATOR.bounds, OPERATOR.e_infinity, None, [estimate.mean.real] * 5, n_sites=N)
+    known = Known(OPERATOR.bounds, OPERATOR.e_infinity, None, [estimate.mean.real] * 5, n_degrees=N)
     against = compared(one_A, w_A, 64, estimate.error, two_A, length, 0.0)
     return line, against, checks(line, known, tails(one_A, w_A, 64), against.second)
 

@@ -38,7 +38,7 @@ class Residual(Ansatz):
     init_scale: float = _keys.init_scale("factor on He's normal initial weights")
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
-        if lattice.name not in FACTORIES or len(lattice.basis) != 1:
+        if not is_regular(lattice):
             links = "hamiltonian=toric_code, whose spins lie on links,"
             here = links if lattice.name == LINKS else f"lattice={lattice.name}"
             regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
@@ -49,15 +49,7 @@ class Residual(Ansatz):
         if self.skip and self.layers % 2:
             valid = "an even number: a residual block has two layers; or ansatz=cnn"
             raise bad(f"{prefix}.layers", self.layers, valid)
-        n_dim = len(lattice.extent)
-        kernel = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * n_dim
-        if len(kernel) != n_dim:
-            raise bad(f"{prefix}.kernel", self.kernel, f"a whole number, or a list of {n_dim}, one a direction")
-        most = [n if side else 2 * n - 1 for n, side in zip(lattice.extent, lattice.pbc, strict=True)]
-        if any(size > bound for size, bound in zip(kernel, most, strict=True)):
-            reach = f"at most {show(most)} by direction, on {show(list(lattice.extent))} sites"
-            raise bad(f"{prefix}.kernel", self.kernel, f"{reach}: there a kernel reaches every site once")
-        return dataclasses.replace(self, kernel=kernel)
+        return dataclasses.replace(self, kernel=by_direction(f"{prefix}.kernel", self.kernel, lattice))
 
     def row_size(self) -> int:
         return 1 if self.dtype == "real" else 4
@@ -80,3 +72,21 @@ class Residual(Ansatz):
             init_scale=self.init_scale,
             float_dtype=float_dtype,
         )
+
+
+def is_regular(lattice: Lattice) -> bool:
+    """Whether convolutions know the lattice: one site a cell."""
+    return lattice.name in FACTORIES and len(lattice.basis) == 1
+
+
+def by_direction(key: str, kernel: int | tuple[int, ...], lattice: Lattice) -> tuple[int, ...]:
+    """The extent of a kernel along each direction. InputError where it reaches a site twice."""
+    n_dim = len(lattice.extent)
+    found = kernel if isinstance(kernel, tuple) else (kernel,) * n_dim
+    if len(found) != n_dim:
+        raise bad(key, kernel, f"a whole number, or a list of {n_dim}, one a direction")
+    most = [n if side else 2 * n - 1 for n, side in zip(lattice.extent, lattice.pbc, strict=True)]
+    if any(size > bound for size, bound in zip(found, most, strict=True)):
+        reach = f"at most {show(most)} by direction, on {show(list(lattice.extent))} sites"
+        raise bad(key, kernel, f"{reach}: there a kernel reaches every site once")
+    return found

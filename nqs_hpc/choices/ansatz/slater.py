@@ -50,7 +50,7 @@ class Slater(Ansatz):
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         known = basis()
         if not known.hilbert.fermionic:
-            raise InputError(f"{prefix}=slater needs fermions, such as those of hamiltonian=hubbard")
+            raise InputError(f"{prefix}={self.name} needs fermions, such as those of hamiltonian=hubbard")
         blocks = one_line(prefix, self.name, lambda: orbitals.blocks_of(known.hilbert))
         if not any(total for _, total in blocks):
             raise bad(prefix, self.name, "another ansatz in a sector without fermions")

@@ -95,7 +95,7 @@ def _unfit(move: str, context: Context) -> str | None:
     """Why a move cannot be made here at all, None where it can."""
     sector, spins, what = context.sector, _are_spins(context.hilbert), context.hamiltonian.words
     if move == "flip" and sector is not None:
-        return f"changing single sites would leave sector={sector}"
+        return f"changing single sites would leave sector={show(sector)}"
     if move == "hop" and spins:
         return "spins exchange, bosons and fermions hop"
     if move in ("hop", "exchange", "pair_hop") and context.hilbert.fermionic and (why := _stuck(move, context)):
@@ -105,14 +105,14 @@ def _unfit(move: str, context: Context) -> str | None:
     if move in ("plaquette", "global_flip") and not spins:
         return f"{move} is a move of spins, and these are {what}"
     if move == "plaquette" and sector is not None:
-        return f"a plaquette that flips would leave sector={sector}"
+        return f"a plaquette that flips would leave sector={show(sector)}"
     if move == "plaquette":
         try:
             flipped_groups(context.lattice)
         except ValueError as error:
             return str(error)
     if move == "global_flip" and sector not in (None, 0):
-        return f"all spins that flip would leave sector={sector}"
+        return f"all spins that flip would leave sector={show(sector)}"
     if move == "hamiltonian" and not context.hamiltonian.joins(context.lattice):
         return "the Hamiltonian is diagonal, and joins no states"
     return None

@@ -13,6 +13,7 @@ from nqs_hpc.choices.task._second import second_of
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, Invalid, bad
+from nqs_hpc.system.hilbert import degrees, places
 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
@@ -97,7 +98,9 @@ class Evaluate(Task):
             pieces.sampler,
             pieces.comm,
             basis=pieces.basis,
-            system=System(pieces.lattice.n_sites, operator.bounds, operator.e_infinity),
+            system=System(
+                places(pieces.hilbert), operator.bounds, operator.e_infinity, n_degrees=degrees(pieces.hilbert)
+            ),
             n_steps=self.n_steps,
             goal=None if self.error is None else Goal(self.error, self.error_of),
             seed=pieces.seed,

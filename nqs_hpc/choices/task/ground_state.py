@@ -10,6 +10,7 @@ from nqs_hpc.choices.pieces import Pieces
 from nqs_hpc.choices.task._second import second_of
 from nqs_hpc.choices.task.base import Task
 from nqs_hpc.inputs import checks
+from nqs_hpc.system.hilbert import degrees, places
 from nqs_hpc.types import Task as Functions
 
 
@@ -53,11 +54,12 @@ class GroundState(Task):
         second_samples = self.final_samples // 4 if self.second_samples == "auto" else self.second_samples
         operator, optimizer = pieces.operator, pieces.optimizer
         system = System(
-            pieces.lattice.n_sites,
+            places(pieces.hilbert),
             operator.bounds,
             operator.e_infinity,
             is_averaged=optimizer.average is not None,
             signs_off=pieces.signs_off,
+            n_degrees=degrees(pieces.hilbert),
         )
         return {
             "hilbert": pieces.hilbert,
