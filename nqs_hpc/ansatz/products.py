@@ -32,10 +32,11 @@ def product_of(first: Ansatz, second: Ansatz) -> Ansatz:
     where the parameters may be real, complex, or some of each. Log-derivatives are factored where those of both are and
     the product is not ``complex``. ``modulus`` is the product of the moduli, where one of them costs less.
     """
-    made = _ratios(first, second, _kind(first.kind, second.kind))
-    moduli = [part.modulus or (part if part.kind == "real" else None) for part in (first, second)]
-    if all(moduli) and any(part.modulus is not None for part in (first, second)):
-        modulus = _ratios(*moduli, "real")  # type: ignore[arg-type]
+    kind = _kind(first.kind, second.kind)
+    made = _ratios(first, second, kind)
+    one, other = (part.modulus or (part if part.kind == "real" else None) for part in (first, second))
+    if one is not None and other is not None and kind != "real":
+        modulus = _ratios(one, other, "real")
         made = made._replace(modulus=modulus._replace(init=made.init, factors=None))
     return made
 

@@ -121,11 +121,11 @@ def _update(in_place: bool) -> Callable[..., tuple[Array, Array]]:
     update, update_chains = custom_vmap(_masked), custom_vmap(_one_after_the_other)
 
     @update.def_vmap
-    def of_chains(axis_size, is_mapped, *arguments):  # type: ignore[no-untyped-def]
+    def of_chains(axis_size, is_mapped, *arguments):
         return update_chains(*_all_mapped(axis_size, is_mapped, arguments)), (True, True)
 
     @update_chains.def_vmap
-    def of_more(axis_size, is_mapped, *arguments):  # type: ignore[no-untyped-def]
+    def of_more(axis_size, is_mapped, *arguments):
         """Chains of chains, as of the images of each under a group, are as many chains."""
         many = _all_mapped(axis_size, is_mapped, arguments)
         found = update_chains(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), many))
