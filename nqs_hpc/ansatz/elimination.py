@@ -31,7 +31,7 @@ def sign_and_size(a_nn: Array) -> tuple[Array, Array]:
 def sign_size_and_inverse(a_nn: Array) -> tuple[Array, Array, Array]:
     """`sign_and_size`, and A^-1 (n, n), 0 of a singular matrix.
 
-    Gauss and Jordan's elimination in place. Rows stay where they are, for an exchange would copy them all at every
+    Gauss and Jordan's elimination in place. Rows stay where they are: an exchange would copy them all at every
     step: which row was the pivot of a column is kept instead.
     """
     n = a_nn.shape[0]

@@ -54,9 +54,9 @@ def named_choices(group: str, key: str, data: Any, reserved: Iterable[str] = ())
     """
     found = {}
     for label, one in data.items():
-        if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,19}", label) or label in reserved:
+        if not isinstance(label, str) or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,23}", label) or label in reserved:
             taken = f", none of {', '.join(reserved)}" if reserved else ""
-            valid = f"for labels names of letters, digits and _, at most 20 characters{taken}"
+            valid = f"for labels names of letters, digits and _, at most 24 characters{taken}"
             raise bad(f"{key}.{label}", one, valid)
         below = dict(one)
         name = below.pop("name")

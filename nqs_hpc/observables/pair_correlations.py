@@ -31,7 +31,7 @@ LABELS = {"s": "s", "extended_s": "s*", "d": "d"}
 
 def pair_correlations(lattice: Lattice, wave: str) -> Observable:
     """``lattice`` is that of the modes. Outputs: the matrix ``correlations`` (N, N), the number ``order``, sum_ij P_ij
-    / N^2, and on periodic lattices the array ``structure_factor`` (Q,). ValueError for a wave that the lattice has not.
+    / N^2, and on periodic lattices the array ``structure_factor`` (Q,). ValueError for a wave that the lattice lacks.
     """
     one = one_layer(lattice)
     n, waves = one.n_sites, wave_vectors(one)

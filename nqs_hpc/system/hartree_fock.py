@@ -155,7 +155,7 @@ def _iterated(
         length = 1.0 if bend <= 0 else min(1.0, -slope / (2 * bend))
         rho_MM = rho_MM + length * step_MM
         energy, f_MM = (at_new, f_new_MM) if length == 1.0 else energy_and_fock(of, rho_MM)
-    # what is kept is a determinant: of a rho that is none, for a shell is partly filled, that of the lowest orbitals
+    # what is kept is a determinant: of a rho that is none, of a partly filled shell, that of the lowest orbitals
     found, rho_MM = lowest(f_MM)
     energy, f_MM = energy_and_fock(of, rho_MM)
     residual = 0.0

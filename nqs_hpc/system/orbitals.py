@@ -47,7 +47,7 @@ def blocks_of(hilbert: Hilbert) -> tuple[tuple[tuple[int, ...], int], ...]:
     """
     found = groups(hilbert)
     if any(total is None for _, total in found):
-        raise ValueError("a determinant has a fixed number of fermions: sector=none has not")
+        raise ValueError("a determinant has a fixed number of fermions, which sector=none lacks")
     return tuple((sites, int(total)) for sites, total in found if total is not None)
 
 

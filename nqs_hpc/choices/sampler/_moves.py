@@ -238,7 +238,7 @@ def _of_fermions(move: str, reach: Reach, lattice: Lattice, hilbert: Hilbert) ->
 
 def _pairs(lattice: Lattice, reach: Reach) -> NDArray[np.int32]:
     """Two sites of a move, (n, 2): of neighbour orders up to ``reach``; all pairs where these do not join all sites.
-    ValueError for an order that the lattice has not.
+    ValueError for an order that the lattice lacks.
     """
     if reach is None:
         return joined_pairs(lattice)
