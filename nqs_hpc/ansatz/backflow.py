@@ -64,4 +64,4 @@ def backflow(
         noise=noise * unit,
         head_scale=init_scale * unit,
         dtype=parameter_dtype("real", float_dtype),
-    )
+    ).ansatz

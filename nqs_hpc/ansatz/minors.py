@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.determinants import log_det_of_rows
 from nqs_hpc.ansatz.names import NumberName
+from nqs_hpc.ansatz.slater import Hops
 
 
 def log_minors(matrices: Sequence[Array], n_fermions: Sequence[int], s_N: Array) -> Array:
@@ -31,6 +32,20 @@ def log_minors(matrices: Sequence[Array], n_fermions: Sequence[int], s_N: Array)
         found = found + jnp.where(jnp.sum(s_M) == n, value, -jnp.inf)
     turns = jnp.round(found.imag / (2 * np.pi))
     return found if len(matrices) == 1 else found - (2j * np.pi * turns).astype(dtype)
+
+
+def is_odd(s_N: Array, hops: Hops) -> Array:
+    """Whether sorting the occupied modes is odd, each fermion that hops standing where it stood before."""
+    below_N = jnp.cumsum(s_N, dtype=jnp.int32) - s_N
+    low, high = jnp.minimum(hops.origin_h, hops.to_h), jnp.maximum(hops.origin_h, hops.to_h)
+    passed = below_N[high] - below_N[low] - (hops.origin_h < hops.to_h)
+    total = jnp.sum(jnp.where(hops.real_h, passed, 0))
+    for i in range(len(hops.to_h)):
+        for j in range(i):  # the fermions that have hopped before are elsewhere
+            came = (low[i] < hops.to_h[j]) & (hops.to_h[j] < high[i])
+            left = (low[i] < hops.origin_h[j]) & (hops.origin_h[j] < high[i])
+            total = total + (came ^ left) * (hops.real_h[i] & hops.real_h[j])
+    return total % 2 == 1
 
 
 def check_orbitals(

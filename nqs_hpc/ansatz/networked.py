@@ -35,6 +35,13 @@ class Head(NamedTuple):
     rows: NDArray[np.int32] | None = None
 
 
+class Networked(NamedTuple):
+    """``given(frozen, s_N)``: the y and the c in their shapes, by frozen parameters of ``ansatz``."""
+
+    ansatz: Ansatz
+    given: Callable[[Tree, Array], tuple[tuple[Array, ...], tuple[Array, ...]]]
+
+
 class NetworkedParams(NamedTuple):
     net: Tree
     weights: tuple[Array, ...]  # of each head (width, rows columns), or by rows (rows, width, columns)
@@ -52,7 +59,7 @@ def networked(
     noise: float,
     head_scale: float,
     dtype: np.dtype,
-) -> Ansatz:
+) -> Networked:
     """The ansatz ``value(y, c, s_N)``, complex, of y (rows, columns) each and c in the shapes of ``fixed``.
 
     Of kind ``complex``, or ``signed`` where the imaginary part of ``value`` is 0 or pi. Weights start as normal numbers
@@ -97,8 +104,11 @@ def networked(
     def freeze(params: NetworkedParams) -> NetworkedParams:
         return params._replace(net=features.freeze(params.net))
 
+    def given(frozen: NetworkedParams, s_N: Array) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        return outputs(frozen, features.frozen(frozen.net, s_N)), shaped(frozen.fixed)
+
     def of_frozen(frozen: NetworkedParams, s_N: Array) -> Array:
-        return value(outputs(frozen, features.frozen(frozen.net, s_N)), shaped(frozen.fixed), s_N)
+        return value(*given(frozen, s_N), s_N)
 
     def parts(params: NetworkedParams, s_N: Array) -> tuple[Array, ...]:
         """The inputs of all layers, the features, and what comes back to the outputs of all layers, the y and the c."""
@@ -114,10 +124,7 @@ def networked(
         for unit in jnp.eye(len(z), dtype=z.dtype):
             to_x, to_biases, to_others = pullback(unit)
             found.append((*back_to_layers(to_x), *to_biases, *to_others))
-        if is_complex:
-            back = tuple(jax.lax.complex(re, im) for re, im in zip(*found, strict=True))
-        else:
-            back = found[0]
+        back = [jax.lax.complex(*of_one) if is_complex else of_one[0] for of_one in zip(*found, strict=True)]
         return (*inputs, x, *back)
 
     n, n_heads = features.n_layers, len(heads)
@@ -129,4 +136,5 @@ def networked(
     )
     dense = features.traced is not None and not any(by_row)
     whole = full_evaluation(init, of_frozen, "complex" if is_complex else "signed", freeze=freeze)
-    return whole._replace(log_psi=log_psi, factors=Factors(parts, leaves) if dense else None)
+    ansatz = whole._replace(log_psi=log_psi, factors=Factors(parts, leaves) if dense else None)
+    return Networked(ansatz, given)

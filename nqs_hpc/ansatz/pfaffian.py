@@ -4,9 +4,9 @@
 
 with the numbers of particles that are fixed. Bouchaud, Georges and Lhuillier, J. Phys. France 49, 553 (1988); Bajdich,
 Mitas, Drobny, Wagner and Schmidt, Phys. Rev. Lett. 96, 130201 (2006), cond-mat/0512327. Where only modes of opposite
-spin are paired, F_{i up, j down} = f_ij, this is a determinant of entries of f. Fermions without a partner have orbitals
-of their own: they are paired with further modes, which are always occupied. A Slater determinant of the orbitals phi is
-F = sum of phi_k phi_l^T - phi_l phi_k^T over pairs (k, l) of them.
+spin are paired, F_{i up, j down} = f_ij, this is a determinant of entries of f. Fermions without a partner have
+orbitals of their own: they are paired with further modes, which are always occupied. A Slater determinant of the
+orbitals phi is F = sum of phi_k phi_l^T - phi_l phi_k^T over pairs (k, l) of them.
 
 With Y = X^-1 and W = F_{. m} Y, fermions that go from the modes at the places A of X to modes K have the ratio
 
@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_inverse, occupied
+from nqs_hpc.ansatz.hops import Hops, hops_of
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
-from nqs_hpc.ansatz.minors import check_orbitals, size_of
+from nqs_hpc.ansatz.minors import check_orbitals, is_odd, size_of
 from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.ansatz.pfaffians import log_pfaffian, small_inverse, small_pfaffian
-from nqs_hpc.ansatz.slater import Hops, hops_of
 from nqs_hpc.types import Ansatz, Kind, Move
 
 Pairs = Literal["singlets", "opposite", "all"]
@@ -115,7 +115,7 @@ def pfaffian(
         up, down, more = np.split(np.arange(n), np.cumsum(n_fermions))
         left, right = (up, np.append(down, more)) if major == 0 else (np.append(up, more), down)
         half, turned = len(left), n_unpaired * n_fermions[1] if major else 0
-        is_odd = (half * (half - 1) // 2 + turned) % 2 == 1
+        negative = (half * (half - 1) // 2 + turned) % 2 == 1
 
     def inverse_of(x_nn: Array) -> tuple[Array, Array]:
         """log |Pf X| and X^-1, which is 0 where X is singular."""
@@ -130,7 +130,7 @@ def pfaffian(
         if pairs == "all":
             return log_pfaffian(x_nn)
         log = log_det_and_inverse(x_nn[np.ix_(left, right)])[0]
-        return log + 1j * np.pi if is_odd else log
+        return log + 1j * np.pi if negative else log
 
     @jax.custom_jvp
     def value(f_MM: Array, modes_n: Array, occupied_M: Array) -> Array:
@@ -190,16 +190,15 @@ def pfaffian(
     def rows_of_w(f_MM: Array, cache: PfaffianCache, hops: Hops) -> Array:
         return f_MM[hops.to_h[:, None], cache.modes_n[None, :]] @ cache.y_nn
 
-    def signed(found: Array, cache: PfaffianCache, hops: Hops) -> Array:
-        odd = _sorted_after(cache.modes_n, hops)[1] & cache.lives
+    def signed(found: Array, s_N: Array, cache: PfaffianCache, hops: Hops) -> Array:
+        odd = is_odd(s_N, hops) & cache.lives
         size = jnp.abs(found)
         phase = jnp.where(size > 0, found / jnp.where(size > 0, size, 1), 1)
         return as_logarithm(jnp.where(odd, -phase, phase), jnp.log(size))
 
     def attempt(f_MM: Array, s_N: Array, cache: PfaffianCache, move: Move) -> tuple[Array, tuple[()]]:
-        del s_N
         hops = hops_of(move)
-        return signed(ratio(f_MM, cache, hops, rows_of_w(f_MM, cache, hops)), cache, hops), ()
+        return signed(ratio(f_MM, cache, hops, rows_of_w(f_MM, cache, hops)), s_N, cache, hops), ()
 
     def attempt_size(f_MM: Array, s_N: Array, cache: PfaffianCache, move: Move) -> tuple[Array, tuple[()]]:
         del s_N
@@ -207,7 +206,6 @@ def pfaffian(
         return jnp.log(jnp.abs(ratio(f_MM, cache, hops, rows_of_w(f_MM, cache, hops)))), ()
 
     def log_ratios(f_MM: Array, s_N: Array, cache: PfaffianCache, moves_KF: Move) -> Array:
-        del s_N
         w_Mn = f_MM[:, cache.modes_n] @ cache.y_nn
 
         def one(move: Move) -> Array:
@@ -218,7 +216,7 @@ def pfaffian(
                 found = jnp.where(cache.lives, jnp.where(hops.keeps, w, 0), 1)
             else:
                 found = ratio(f_MM, cache, hops, w_Mn[hops.to_h])
-            return signed(found, cache, hops)
+            return signed(found, s_N, cache, hops)
 
         return jax.vmap(one)(moves_KF)
 
@@ -229,7 +227,9 @@ def pfaffian(
         hops = hops_of(move)
         takes = hops.real_h & accepted & cache.lives
         a, k, h = places_of(cache, hops), hops.to_h, len(hops.to_h)
-        modes_n, _ = _sorted_after(cache.modes_n, hops._replace(real_h=takes))
+        modes_n = cache.modes_n
+        for i in range(h):
+            modes_n = jnp.where((modes_n == hops.origin_h[i]) & takes[i], hops.to_h[i], modes_n)
         unit = jnp.where(takes[:, None], jnp.arange(n)[None, :] == a[:, None], False).astype(param_dtype)
         # X' - X = E V - V^T E^T with E the columns of `unit`: entries between two changed rows count in both, half each
         v_hn = f_MM[k[:, None], modes_n[None, :]] - f_MM[hops.origin_h[:, None], cache.modes_n[None, :]]
@@ -267,18 +267,6 @@ def pfaffian(
 
 def _antisymmetric(a_nn: Array) -> Array:
     return (a_nn - a_nn.T) / 2
-
-
-def _sorted_after(modes_n: Array, hops: Hops) -> tuple[Array, Array]:
-    """The modes after the hops, each in the place of the one it comes from, and whether sorting became odd or even."""
-    odd = jnp.array(False)
-    for i in range(len(hops.to_h)):
-        origin, to = hops.origin_h[i], hops.to_h[i]
-        low, high = jnp.minimum(origin, to), jnp.maximum(origin, to)
-        between = jnp.sum((modes_n > low) & (modes_n < high))
-        odd = odd ^ (hops.real_h[i] & (between % 2 == 1))
-        modes_n = jnp.where((modes_n == origin) & hops.real_h[i], to, modes_n)
-    return modes_n, odd
 
 
 def _first(

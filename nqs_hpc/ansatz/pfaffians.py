@@ -14,12 +14,11 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.ansatz.determinants import as_logarithm
-from nqs_hpc.ansatz.elimination import sign_size_and_inverse
+from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_inverse
 
 
 def log_pfaffian(a_nn: Array) -> Array:
-    """log Pf A of an antisymmetric matrix of even size, complex; -inf where it is singular. Not to be differentiated."""
+    """log Pf A of an antisymmetric matrix of even size, complex; -inf where it is singular. Has no derivative."""
     n = a_nn.shape[0]
     assert n % 2 == 0
     if n == 0:
@@ -66,7 +65,7 @@ def small_inverse(a_nn: Array) -> Array:
     if n == 0:
         return a_nn
     if n > 4:
-        return sign_size_and_inverse(a_nn)[2]
+        return log_det_and_inverse(a_nn)[1]
     pf = small_pfaffian(a_nn)
     scale = jnp.where(pf == 0, 0, 1 / jnp.where(pf == 0, 1, pf))
     if n == 2:

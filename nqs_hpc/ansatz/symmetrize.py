@@ -11,9 +11,9 @@ A move of s is a move of g s at the sites to which g carries them, so ratios com
 are kept for every g together with log psi(g s).
 
 Of fermions psi(g s) stands with the sign of sorting, sign(g, s) (`system.exchange`). It is kept for every g: a move of
-F modes changes it by F masks of N / 32 words (`operators.sorting`), less than a ratio of any base costs. A base that
-is a determinant can vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that
-psi(g s') is evaluated, and the cache is made afresh behind the move.
+F modes changes it by F masks of N / 32 words, less than a ratio of any base costs. A base that is a determinant can
+vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that psi(g s') is evaluated,
+and the cache is made afresh behind the move.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.full_evaluation import apply_move, full_evaluation, ratio_to
 from nqs_hpc.ansatz.sector import codes, is_absent, log_sum
-from nqs_hpc.operators.sorting import change_of_parity, parity, sorting
 from nqs_hpc.parallel.chunk import even_part
 from nqs_hpc.system.characters import Symmetry
+from nqs_hpc.system.exchange import masks, odd, odd_change
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.product_states import TINY, is_in_sector, reduced
 from nqs_hpc.types import Ansatz, Kind, Move, Tree
@@ -101,7 +101,7 @@ def symmetrize(
 
     codes_NG = codes(symmetry, max(map(abs, local_values)))
     coded = mode == "psi" and (is_fermionic or not symmetry.is_trivial)
-    of_modes = sorting(symmetry.perms) if is_fermionic else None
+    sorting = tuple(masks(symmetry.perms, both=both) for both in (False, True)) if is_fermionic else None
     is_singular = is_fermionic and base.kind != "real"  # whether the caches of the base can be
 
     def images(s_N: Array) -> Array:
@@ -129,7 +129,7 @@ def symmetrize(
 
     def orbit(params: Tree, s_N: Array) -> Orbit:
         log_G, code_G = log_of_images(params, s_N), code(s_N)
-        odd_G = None if of_modes is None else parity(jnp.asarray(of_modes.later), s_N)
+        odd_G = None if sorting is None else odd(jnp.asarray(sorting[0]), s_N)
         return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
 
     def log_psi(params: Tree, s_N: Array) -> Array:
@@ -172,13 +172,36 @@ def symmetrize(
             return jnp.bool_(False), jnp.where(empty_G, log_of_images(frozen.params, s_N), log_G), s_N[::-1]
 
         _, log_G, _ = jax.lax.while_loop(unknown, evaluate, (jnp.any(empty_G), log_G, apply_move(s_N, move)))
+        new = followed(s_N, old, move, log_G)
+        return ratio_to(new.log_psi, old.log_psi), (attempted, new)
+
+    def followed(s_N: Array, old: Orbit, move: Move, log_G: Array) -> Orbit:
+        """The orbit behind a move of s, with log psi of all g s' known."""
         code_G = odd_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
-        if old.odd_G is not None and of_modes is not None:
-            odd_G = old.odd_G ^ change_of_parity(of_modes, s_N, move)
-        new = Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
-        return ratio_to(new.log_psi, old.log_psi), (attempted, new)
+        if old.odd_G is not None and sorting is not None:
+            later_GNW, either_GNW = map(jnp.asarray, sorting)
+            odd_G = old.odd_G ^ odd_change(later_GNW, either_GNW, s_N, move.sites, move.deltas)
+        return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
+
+    def log_ratios(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, moves_KF: Move) -> Array:
+        """Of many moves: a base that answers them together is asked once for each g."""
+        moves_GKF = jax.vmap(carried, out_axes=1)(moves_KF)
+        of_base = jax.vmap(base.log_ratios, in_axes=(None, 0, 0, 0), out_axes=1)
+        old = cache.orbit
+        ratio_KG = of_base(frozen.base, images(s_N), cache.base, moves_GKF)
+        empty_G = unusable(old.log_G)
+        log_KG = jnp.where(empty_G[None], -jnp.inf, old.log_G[None] + ratio_KG)
+
+        def evaluate(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:  # as in `attempt`
+            _, log_KG, s_N = carry
+            new_KG = jax.lax.map(lambda move: log_of_images(frozen.params, apply_move(s_N, move)), moves_KF)
+            return jnp.bool_(False), jnp.where(empty_G[None], new_KG, log_KG), s_N[::-1]
+
+        _, log_KG, _ = jax.lax.while_loop(lambda carry: carry[0], evaluate, (jnp.any(empty_G), log_KG, s_N))
+        new = jax.vmap(followed, in_axes=(None, None, 0, 0))(s_N, old, moves_KF, log_KG)
+        return jax.vmap(ratio_to, in_axes=(0, None))(new.log_psi, old.log_psi)
 
     def advance(
         frozen: Frozen,
@@ -234,6 +257,7 @@ def symmetrize(
         prepare=prepare,
         attempt=attempt,
         advance=advance,
+        log_ratios=log_ratios if is_fermionic else None,
         product_state=product_state,
     )
 

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.operators.sorting import parity
 from nqs_hpc.system.characters import Symmetry
-from nqs_hpc.system.exchange import masks
+from nqs_hpc.system.exchange import masks, odd
 from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_whole, members
 from nqs_hpc.types import Operator
 
@@ -64,7 +63,7 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
             return (flip * s_N[back_N]).astype(s_N.dtype)
 
         def signed(value: jax.Array, s_N: jax.Array) -> jax.Array:
-            return jnp.where(parity(later[0], s_N), -value, value) if later else value
+            return jnp.where(odd(later[0][None], s_N)[0], -value, value) if later else value
 
         def of_state(s_N: jax.Array) -> jax.Array:
             there, size = applied(carried(s_N), f)

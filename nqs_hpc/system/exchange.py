@@ -8,13 +8,19 @@ of the character chi obeys
 
     sign(g, s) psi(g s) = chi(g) psi(s),     psi_chi(s) = (d / |G|) sum_g chi*(g) sign(g, s) psi(g s).
 
-q is a quadratic form of bits. With row i of the inversions, the j > i of [g i > g j], as the bits of a mask, q is the
-parity of (XOR of the masks of occupied i) AND (the occupied modes): N masks instead of N^2 products.
+q is a quadratic form of bits. With I_i the modes j > i that g carries in front of mode i, and B_i all those whose order
+with i it changes, as the bits of masks, the parity of s, and that of s' in which the modes m are changed, are
+
+    q(s) = |(XOR_{i in s} I_i) AND s|,     q(s') = q(s) + |(XOR_{i in m} B_i) AND s| + |(XOR_{i in m} I_i) AND m|
+
+modulo 2. For G elements and N modes in W = N / 32 words a state costs G N W operations on words, a move of F modes
+G F W. `odd` and `odd_change` are for arrays of NumPy or jax.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,19 +36,57 @@ def inversions(perm: NDArray[np.integer]) -> NDArray[np.bool_]:
 
 
 def masks(perms: NDArray[np.integer], *, both: bool = False) -> NDArray[np.uint32]:
-    """(G, N, W) the rows of the `inversions` of each permutation (G, N) as bits, mode j in bit j % 32 of word j // 32;
-    with ``both`` also those with i > j.
-    """
+    """(G, N, W) the masks I of each permutation (G, N), mode j in bit j % 32 of word j // 32; with ``both`` those B."""
     n_modes = perms.shape[1]
-    n_words = -(-n_modes // BITS)
-    found = np.zeros((len(perms), n_modes, n_words), dtype=np.uint32)
-    places = np.uint32(1) << np.arange(BITS, dtype=np.uint32)
+    places_NW = _places(np.arange(n_modes), -(-n_modes // BITS))
+    found = np.zeros((len(perms), *places_NW.shape), dtype=np.uint32)
     for g, perm in enumerate(perms):
-        rows = inversions(perm)
-        padded = np.zeros((n_modes, n_words * BITS), dtype=np.uint32)
-        padded[:, :n_modes] = rows | rows.T if both else rows
-        found[g] = (padded.reshape(n_modes, n_words, BITS) * places).sum(axis=2, dtype=np.uint32)
+        rows_NN = inversions(perm)
+        rows_NN = rows_NN | rows_NN.T if both else rows_NN
+        found[g] = rows_NN.astype(np.int64) @ places_NW.astype(np.int64)  # sums of different bits
     return found
+
+
+def odd(masks_GNW: Any, s_N: Any) -> Any:
+    """(G,) bool whether the sign of each element is -1 in the state s; of the masks I."""
+    bits_N = (s_N & 1).astype(np.uint32)
+    words_W = (bits_N[:, None] * _places(np.arange(len(s_N)), masks_GNW.shape[2])).sum(axis=0, dtype=np.uint32)
+    return _is_odd(_xor(bits_N[None, :, None] * masks_GNW) & words_W[None, :])
+
+
+def odd_change(later_GNW: Any, either_GNW: Any, s_N: Any, sites_F: Any, deltas_F: Any) -> Any:
+    """(G,) bool whether a move of the state s changes the sign of each element; of the masks I and B."""
+    bits_N, moved_F = (s_N & 1).astype(np.uint32), (deltas_F & 1).astype(np.uint32)
+    n_words = later_GNW.shape[2]
+    words_W = (bits_N[:, None] * _places(np.arange(len(s_N)), n_words)).sum(axis=0, dtype=np.uint32)
+    moved_W = (moved_F[:, None] * _places(sites_F, n_words)).sum(axis=0, dtype=np.uint32)
+    with_others_GW = _xor(moved_F[None, :, None] * either_GNW[:, sites_F]) & words_W[None, :]
+    return _is_odd(with_others_GW ^ (_xor(moved_F[None, :, None] * later_GNW[:, sites_F]) & moved_W[None, :]))
+
+
+def _places(sites: Any, n_words: int) -> Any:
+    """(F, W) the bit of each site in its word."""
+    bit_F = np.uint32(1) << (sites % BITS).astype(np.uint32)
+    return (sites[:, None] // BITS == np.arange(n_words)[None, :]).astype(np.uint32) * bit_F[:, None]
+
+
+def _xor(masks: Any) -> Any:
+    """Of masks (G, F, W) over F."""
+    last = masks[:, :0].sum(axis=1, dtype=np.uint32)
+    while masks.shape[1]:
+        half = masks.shape[1] // 2
+        if masks.shape[1] % 2:
+            last = last ^ masks[:, -1]
+        masks = masks[:, :half] ^ masks[:, half : 2 * half]
+    return last
+
+
+def _is_odd(words_GW: Any) -> Any:
+    """Whether the number of bits of each row is odd."""
+    folded = _xor(words_GW[:, :, None])[:, 0]
+    for shift in (16, 8, 4, 2, 1):
+        folded = folded ^ (folded >> np.uint32(shift))
+    return folded & np.uint32(1) == 1
 
 
 def image(

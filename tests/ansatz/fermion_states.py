@@ -34,7 +34,7 @@ def hubbard_ring(length: int, U: float, s_DN: np.ndarray) -> np.ndarray:
 def random_move(
     rng: np.random.Generator, s_N: np.ndarray, n_blocks: int, hops: int, width: int
 ) -> tuple[Move, np.ndarray]:
-    """At most ``hops`` fermions that go elsewhere in their block, as a move of ``width`` entries in any order, and s'."""
+    """At most ``hops`` fermions that go elsewhere in their block: a move of ``width`` entries in any order, and s'."""
     new_N, size = s_N.copy(), len(s_N) // n_blocks
     for b in rng.integers(0, n_blocks, hops):
         inside = np.arange(b * size, (b + 1) * size)

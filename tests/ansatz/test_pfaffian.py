@@ -65,7 +65,7 @@ def made(numbers, pairs, dtype):
     def random(x):
         return jnp.asarray(rng.normal(size=x.shape) + (1j * rng.normal(size=x.shape) if dtype == "complex" else 0))
 
-    start = ansatz.init(jax.random.key(0))
+    start = jax.jit(ansatz.init)(jax.random.key(0))
     return ansatz, start, jax.tree.map(random, start), jax.jit(jax.vmap(ansatz.log_psi, in_axes=(None, 0)))
 
 

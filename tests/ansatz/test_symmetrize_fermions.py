@@ -131,19 +131,24 @@ def test_ratios_along_a_walk(name):
             deltas = jnp.where(two | (jnp.arange(4) < 2), deltas, 0)
             move = Move(sites, deltas)
             ratio, attempted = ansatz.attempt(frozen, s_N, cache, move)
+            pads = Move(jnp.stack([sites, 0 * sites]), jnp.stack([deltas, 0 * deltas]))
+            together = ansatz.log_ratios(frozen, s_N, cache, pads)
             new = s_N.at[sites].add(deltas)
             cache = ansatz.advance(frozen, s_N, cache, move, attempted, accepted)
-            told = (ratio, ansatz.log_psi(params, s_N), ansatz.log_psi(params, new))
+            told = (ratio, ansatz.log_psi(params, s_N), ansatz.log_psi(params, new), together)
             return (jnp.where(accepted, new, s_N), cache), told
 
         return jax.lax.scan(step, (s_N, ansatz.prepare(frozen, s_N)), (order, taken))[1]
 
     with jax.numpy_rank_promotion("allow"):
-        ratio, old, new = (np.asarray(x) for x in jax.jit(jax.vmap(walk, in_axes=(None, 0)))(params, states[::3]))
+        found = jax.jit(jax.vmap(walk, in_axes=(None, 0)))(params, states[::3])
+    ratio, old, new, together = (np.asarray(x) for x in found)
     psi, psi_new = np.exp(old), np.exp(new)
     with np.errstate(divide="ignore", invalid="ignore"):
         wanted = np.where(psi == 0, 1, psi_new / psi)
     assert np.max(np.abs(np.exp(ratio) - wanted) / (1 + np.abs(wanted))) < 1e-9
+    assert np.max(np.abs(np.exp(together[..., 0]) - wanted) / (1 + np.abs(wanted))) < 1e-9
+    assert np.max(np.abs(np.exp(together[..., 1]) - 1)) < 1e-9
     assert name != "momentum pi, odd" or ((psi == 0).any() and (psi_new == 0).any())
 
 

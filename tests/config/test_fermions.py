@@ -50,6 +50,7 @@ HOP = 'hamiltonian.terms=["-1.0 [0^ 1]","-1.0 [1^ 0]"]'
             "terms that change the number of up or of down does not conserve",
         ),
         ([*FERMION, HOP, "task=dynamics", "task.ramp={spin: [[0, 1]]}"], "task.ramp", "which are numbers: none"),
+        ([*HUBBARD, "task=dynamics", "task.ramp={phases: [[0, 1]]}"], "task.ramp.phases", "which are numbers: t, U"),
         (["lattice.length=3", "hamiltonian=fermion", "hamiltonian.fcidump=package:h2_sto3g.fcidump"],
          "hamiltonian.fcidump", "NORB=2 orbitals, and the lattice 3 sites"),
         ([*FERMION, "hamiltonian.fcidump=package:water"], "hamiltonian.fcidump", "cannot be read"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nqs_hpc.choices.task._ramp import operators
 from nqs_hpc.config.compose import from_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.operators.exact import lowest_states, sparse_matrix
@@ -183,3 +184,18 @@ def test_a_molecule():
     )
     j, k = 0.6634680964235676, 0.1812888082114958
     assert energy_of(polarised) == pytest.approx(h1 + h2 + j - k + core, abs=1e-12)
+
+
+def test_couplings_in_time():
+    """H(0.4) of a ramp in U and both hoppings is the Hamiltonian with these numbers."""
+    lattice = {"name": "square", "extent": [2, 2]}
+    ramp = {"U": [[0, 0.0], [1, 8.0]], "t": [[0, [1.0, 0.0]], [1, [0.5, 0.3]]]}
+    moving = from_plain(
+        {"lattice": lattice, "hamiltonian": "hubbard", "ansatz": {"name": "rbm", "dtype": "complex"}, "sector": [2, 1]}
+        | {"sampler": "enumerate", "task": {"name": "dynamics", "t_end": 1.0, "ramp": ramp}}
+    )
+    sites = moving.make_sites()
+    operator, _ = operators(moving.hamiltonian, sites, None, moving.task.ramp)
+    found = sparse_matrix(operator, moving.hamiltonian.space(sites.n_sites, moving.sector), time=0.4).toarray()
+    still = configured(lattice=lattice, hamiltonian={"name": "hubbard", "U": 3.2, "t": [0.8, 0.12]}, sector=[2, 1])
+    assert np.abs(found - matrix_of(still)).max() < 1e-12

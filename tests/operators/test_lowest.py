@@ -13,9 +13,13 @@ from nqs_hpc.config.compose import from_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.library.wave import wave_function
+from nqs_hpc.operators import lowest
 from nqs_hpc.parts import Parts, build
 from nqs_hpc.parts.reference import exact_reference, lowest_line, read_reference, short_line
+from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import codes, decode, named_total
 from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.spaces import fermions
 from nqs_hpc.system.symmetry import translations
 from tests.systems import SERIAL, all_states, dense, ring
 
@@ -296,3 +300,24 @@ def test_a_run_says_its_sector_and_how_far_it_is_from_the_ground_state(tmp_path)
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert summary["reference"]["lowest"]["momentum"] == [3] and where in summary["reason"]
     assert summary["symmetry"]["momentum"] == [0] and summary["symmetry"]["ansatz_basis"]["momentum"] == [3]
+
+
+def test_the_numbers_of_both_spins_that_hold_a_level():
+    """A mixture of fermions (2, 1) and (1, 2) on three orbitals: the first has the larger number of up."""
+    space = fermions(3, None, None)
+    states = decode(space, codes(space))
+    numbers_n2 = states.reshape(-1, 2, 3).sum(axis=2)
+    psi_n = np.where((numbers_n2 == [2, 1]).all(1), 0.5, 0) + np.where((numbers_n2 == [1, 2]).all(1), 0.3j, 0)
+    found = lowest.of_one_total(lowest.vector(Basis(space), psi_n), layers=2)
+    assert found.hilbert == fermions(3, 2, 1) and named_total(found.hilbert) == (2, 1)
+    assert len(found.psi_n) == 9 and np.array_equal(np.sort(found.codes_n), codes(found.hilbert))
+
+
+def test_a_sector_of_several_numbers_is_read_again():
+    place = {"energy": -1.0, "sector": [2, 1], "momentum": [0], "irrep": "A", "spin_flip": None}
+    kept = {"energy": -1.0, "method": "", "network_above": None, "above_lowest": 0.0, "lowest": place}
+    assert read_reference(kept)["lowest"] == place
+    assert "at sector=[2, 1], momentum [0]" in lowest_line(read_reference(kept))
+    for wrong in ([2, 1.5], "[2, 1]", {"up": 2}):
+        with pytest.raises(ValueError, match="no names of a sector"):
+            read_reference(kept | {"lowest": place | {"sector": wrong}})

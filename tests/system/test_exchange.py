@@ -1,9 +1,11 @@
 """Signs of permutations of modes, against creation operators that are moved to their places one by one."""
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nqs_hpc.system.exchange import image, masks, one_sign
+from nqs_hpc.system.exchange import image, masks, odd, odd_change, one_sign
 from nqs_hpc.system.hilbert import codes, decode
 from nqs_hpc.system.spaces import fermions, spinless_fermions
 from tests.fermions import created
@@ -40,12 +42,24 @@ def test_signs_of_states_and_of_spaces(space):
         assert one_sign(space, perm[None])[0] == (sign[0] if len(set(sign.tolist())) == 1 else 0)
 
 
-def test_masks_are_the_pairs_that_are_exchanged():
-    perm = np.random.default_rng(1).permutation(70)
-    for both in (False, True):
-        words = masks(perm[None], both=both)[0]
-        assert words.shape == (70, 3)
-        bits = np.array([[words[i, j // 32] >> np.uint32(j % 32) & 1 for j in range(70)] for i in range(70)], bool)
-        for i in range(70):
-            for j in range(70):
-                assert bits[i, j] == ((i < j or both) and (i - j) * (perm[i] - perm[j]) < 0)
+@pytest.mark.parametrize("n", [7, 32, 70])
+def test_signs_by_masks(n):
+    """Of states and of moves, of as many modes as one word has bits and of more, the same in NumPy and jax."""
+    rng = np.random.default_rng(n)
+    perms = np.array([rng.permutation(n) for _ in range(5)])
+    later, either = masks(perms), masks(perms, both=True)
+    moved = jax.jit(lambda s, sites, deltas: odd_change(jnp.asarray(later), jnp.asarray(either), s, sites, deltas))
+
+    def wanted(s):
+        return [created([int(perm[mode]) for mode in np.flatnonzero(s)])[0] < 0 for perm in perms]
+
+    for _ in range(10):
+        s = rng.integers(0, 2, n).astype(np.int8)
+        sites = np.append(rng.choice(n, 3, replace=False), 0).astype(np.int32)  # and a pad
+        deltas = np.append(1 - 2 * s[sites[:3]], 0).astype(np.int8)
+        new = s.copy()
+        np.add.at(new, sites, deltas)
+        assert odd(later, s).tolist() == wanted(s)
+        change = odd_change(later, either, s, sites, deltas)
+        assert (np.array(wanted(s)) ^ change).tolist() == wanted(new)
+        assert np.array_equal(moved(s, sites, deltas), change)

@@ -31,9 +31,13 @@ def numbers() -> Check:
     return Check(valid, lambda value: several.read(value if isinstance(value, list | tuple) else [value]))
 
 
-def by_orders(name: str, values: tuple[float, ...], lattice: Lattice) -> tuple[float, ...]:
+def _listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)  # a number where it was not read but follows a ramp
+
+
+def by_orders(name: str, values: float | tuple[float, ...], lattice: Lattice) -> tuple[float, ...]:
     """Couplings by neighbour order without trailing zeros; InputError where the lattice lacks such neighbours."""
-    found = values
+    found = _listed(values)
     while len(found) > 1 and found[-1] == 0:
         found = found[:-1]
     for order, value in enumerate(found, 1):
@@ -72,7 +76,7 @@ class Hopping(Fermions):
         return found
 
     def most_orders(self) -> int | None:
-        return max(len(getattr(self, name)) for name in self.by_order)
+        return max(len(_listed(getattr(self, name))) for name in self.by_order)
 
     def orders(self) -> list[int]:
         lists = [getattr(self, name) for name in self.by_order]
