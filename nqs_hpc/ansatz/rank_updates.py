@@ -69,6 +69,43 @@ def updated(rows: Rows, hops: Hops, accepted: Array | bool) -> Rows:
     return Rows(column_M, w, rows.lives)
 
 
+def revived(phi_b: tuple[Array, ...], s_N: Array, rows: Rows, wants: Array | bool) -> Rows:
+    """W made afresh at ``s_N`` where a chain ``wants`` it, which is rare: one that has left a state with psi = 0."""
+    return _revive(phi_b, s_N, rows, jnp.asarray(wants))
+
+
+@custom_vmap
+def _revive(phi_b: tuple[Array, ...], s_N: Array, rows: Rows, wants: Array) -> Rows:
+    return jax.tree.map(lambda x, new: jnp.where(wants, new, x), rows, prepared(phi_b, s_N))
+
+
+@_revive.def_vmap
+def _revive_of_chains(axis_size, is_mapped, phi_b, *arguments):  # type: ignore[no-untyped-def]
+    assert not any(is_mapped[0])  # the parameters are those of all chains
+    return _revive_chains(phi_b, *_all_mapped(axis_size, is_mapped[1:], arguments)), Rows(True, True, True)
+
+
+@custom_vmap
+def _revive_chains(phi_b: tuple[Array, ...], s_CN: Array, rows_C: Rows, wants_C: Array) -> Rows:
+    # a loop that mostly has nothing to do: a branch would copy what it returns at every proposal
+    chain_C = jnp.nonzero(wants_C, size=len(wants_C), fill_value=0)[0].astype(jnp.int32)
+
+    def one(i: Array, rows_C: Rows) -> Rows:
+        chain = chain_C[i]
+        new = prepared(phi_b, s_CN[chain])
+        return jax.tree.map(lambda x, y: jax.lax.dynamic_update_index_in_dim(x, y, chain, 0), rows_C, new)
+
+    return jax.lax.fori_loop(0, jnp.sum(wants_C, dtype=jnp.int32), one, rows_C)
+
+
+@_revive_chains.def_vmap
+def _revive_more(axis_size, is_mapped, phi_b, *arguments):  # type: ignore[no-untyped-def]
+    assert not any(is_mapped[0])
+    many = _all_mapped(axis_size, is_mapped[1:], arguments)
+    found = _revive_chains(phi_b, *jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), many))
+    return jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), found), Rows(True, True, True)
+
+
 def det(d_hh: Array) -> Array:
     match len(d_hh):
         case 0:

@@ -29,10 +29,11 @@ from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_gradient, log_det_of_rows
+from nqs_hpc.ansatz.full_evaluation import apply_move
 from nqs_hpc.ansatz.hops import Hops, below, hops_of, inversions
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
 from nqs_hpc.ansatz.names import FloatName, NumberName
-from nqs_hpc.ansatz.rank_updates import Rows, det, entries, prepared, updated
+from nqs_hpc.ansatz.rank_updates import Rows, det, entries, prepared, revived, updated
 from nqs_hpc.types import Ansatz, Factors, Kind, Move
 
 
@@ -121,8 +122,10 @@ def slater(
     def advance(
         params: SlaterParams, s_N: Array, rows: Rows, move: Move, tried: tuple[()], accepted: Array | bool
     ) -> Rows:
-        del params, s_N, tried
-        return updated(rows, hops_of(move), accepted)
+        del tried
+        phi_b = tuple(of_block(params, b) for b in range(n_blocks))
+        there = apply_move(s_N, move)
+        return revived(phi_b, there, updated(rows, hops_of(move), accepted), ~rows.lives & accepted)
 
     def factors_of(params: SlaterParams, s_N: Array) -> tuple[Array, ...]:
         s_bM = blocks_of(s_N)
