@@ -22,10 +22,9 @@ AS_USERS = ("as_users", "slurm", "faults")
 
 
 def compile_quickly() -> None:
-    """XLA reads its flags once, as the first device is asked for, and ends the process at one that it does not know."""
+    """XLA reads its flags once, as it is first used, and ends the process at one that it does not know."""
     if jax.__version_info__ < (0, 11):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {QUICK}".strip()
-    jax.devices()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,4 +1,4 @@
-"""Determinants of many small matrices, by Gauss's elimination with partial pivoting (Golub and Van Loan,
+"""Determinants and inverses of many small matrices, by Gauss's elimination with partial pivoting (Golub and Van Loan,
 2013, "Matrix Computations", ch. 3.4), written as loops over columns in which all matrices of a batch go together.
 
 XLA's own factorisations call LAPACK on CPUs, and those of jaxlib up to 0.10 spread a batch over the threads on which
@@ -26,6 +26,36 @@ def sign_and_size(a_nn: Array) -> tuple[Array, Array]:
         carry = jax.lax.fori_loop(0, end - start, _eliminate, (rest, sign, size))
         rest, sign, size = carry[0][end - start :, end - start :], carry[1], carry[2]
     return _safe(sign, size)
+
+
+def sign_size_and_inverse(a_nn: Array) -> tuple[Array, Array, Array]:
+    """`sign_and_size`, and A^-1 (n, n), 0 of a singular matrix.
+
+    Gauss and Jordan's elimination in place. Rows stay where they are, for an exchange would copy them all at every
+    step: which row was the pivot of a column is kept instead.
+    """
+    n = a_nn.shape[0]
+    number = jnp.arange(n, dtype=jnp.int32)
+
+    def step(k: Array, carry: tuple[Array, ...]) -> tuple[Array, ...]:
+        a, sign, size, is_free, order = carry
+        column = jax.lax.dynamic_index_in_dim(a, k, axis=1, keepdims=False)
+        place = jnp.argmax(jnp.where(is_free, jnp.abs(column), -1)).astype(jnp.int32)
+        pivot = column[place]
+        here, of_k = number == place, number == k
+        row = jnp.where(of_k, 1, a[place]) * _reciprocal(pivot)
+        # column k becomes one of the inverse, which begins as that of the unit matrix
+        kept = jnp.where(here[:, None] | of_k[None, :], 0, a)
+        a = kept - jnp.where(here, -1, column)[:, None] * row[None, :]
+        sign, size = _multiplied(sign, size, pivot, jnp.array(False))
+        return a, sign, size, is_free & ~here, jnp.where(of_k, place, order)
+
+    start = (a_nn, jnp.ones((), a_nn.dtype), jnp.zeros((), a_nn.real.dtype), jnp.ones(n, bool), number)
+    a, sign, size, _, order = jax.lax.fori_loop(0, n, step, start)
+    inverted = (order[:, None] > order[None, :]) & (number[:, None] < number[None, :])
+    sign, size = _safe(jnp.where(jnp.sum(inverted) % 2 == 1, -sign, sign), size)
+    back = jnp.zeros(n, jnp.int32).at[order].set(number)
+    return sign, size, jnp.where(jnp.isfinite(size), a[order][:, back], 0)
 
 
 def _eliminate(k: Array, carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:

@@ -28,11 +28,11 @@ from numpy.typing import NDArray
 
 from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.determinants import as_logarithm, log_det_and_inverse, occupied
+from nqs_hpc.ansatz.hops import Hops, hops_of
 from nqs_hpc.ansatz.layers import normal, parameter_dtype
 from nqs_hpc.ansatz.minors import check_orbitals, is_odd, size_of
 from nqs_hpc.ansatz.names import FloatName, NumberName
 from nqs_hpc.ansatz.pfaffians import log_pfaffian, small_inverse, small_pfaffian
-from nqs_hpc.ansatz.slater import Hops, hops_of
 from nqs_hpc.types import Ansatz, Kind, Move
 
 Pairs = Literal["singlets", "opposite", "all"]

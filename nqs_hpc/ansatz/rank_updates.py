@@ -15,15 +15,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.custom_batching import custom_vmap
 
-from nqs_hpc.ansatz.determinants import eliminated, occupied
-from nqs_hpc.ansatz.elimination import sign_and_size
+from nqs_hpc.ansatz.determinants import log_det_and_inverse, occupied
+from nqs_hpc.ansatz.elimination import sign_and_size, sign_size_and_inverse
 from nqs_hpc.ansatz.hops import Hops
 
 
@@ -45,10 +45,8 @@ def prepared(phi_b: tuple[Array, ...], s_N: Array) -> Rows:
             columns.append(jnp.zeros(len(s_M), jnp.int32))
             ws.append(jnp.zeros((most, len(s_M)), phi.dtype))
             continue
-        # of the transpose, whose rows are columns of A: all W of a batch are then one matrix product
-        value, inverse, pivots = eliminated(phi[occupied(s_M, n)])
-        place_M = jnp.clip(jnp.cumsum(s_M, dtype=jnp.int32) - 1, 0, n - 1)
-        columns.append(jnp.argsort(pivots).astype(jnp.int32)[place_M])
+        value, inverse = log_det_and_inverse(phi[occupied(s_M, n)])
+        columns.append(jnp.clip(jnp.cumsum(s_M, dtype=jnp.int32) - 1, 0, n - 1))
         ws.append(jnp.pad(inverse.T @ phi.T, ((0, most - n), (0, 0))))
         lives = lives & jnp.isfinite(value.real) & (jnp.sum(s_M) == n)
     return Rows(jnp.concatenate(columns), jnp.where(lives, jnp.stack(ws), 0), lives)
@@ -86,8 +84,7 @@ def det(d_hh: Array) -> Array:
 def _inverse(d_hh: Array) -> Array:
     """The inverse, and 0 of a singular matrix, which no move that is taken has."""
     if len(d_hh) > 2:
-        _, inverse, pivots = eliminated(d_hh)
-        return inverse[:, jnp.argsort(pivots)]
+        return sign_size_and_inverse(d_hh)[2]
     value = det(d_hh)
     scale = jnp.where(value == 0, 0, 1 / jnp.where(value == 0, 1, value))
     if len(d_hh) == 2:
@@ -121,26 +118,38 @@ def _masked(column_M: Array, w: Array, takes: Array, hops: Hops) -> tuple[Array,
 def _update(in_place: bool) -> Callable[..., tuple[Array, Array]]:
     if not in_place:
         return _masked
-    update = custom_vmap(_masked)
+    update, update_chains = custom_vmap(_masked), custom_vmap(_one_after_the_other)
 
     @update.def_vmap
-    def of_chains(axis_size, is_mapped, column_CM, w_C, takes_C, hops_C):  # type: ignore[no-untyped-def]
-        column_CM, w_C, takes_C, hops_C = jax.tree.map(
-            lambda x, mapped: x if mapped else jnp.broadcast_to(x, (axis_size, *x.shape)),
-            (column_CM, w_C, takes_C, hops_C),
-            tuple(is_mapped),
-        )
-        one = _one_hop if hops_C.to_h.shape[1] == 1 else _several_hops
-        chain_C = jnp.nonzero(takes_C, size=axis_size, fill_value=0)[0].astype(jnp.int32)
+    def of_chains(axis_size, is_mapped, *arguments):
+        return update_chains(*_all_mapped(axis_size, is_mapped, arguments)), (True, True)
 
-        def follow(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
-            chain = chain_C[i]
-            return one(*carry, chain, jax.tree.map(lambda x: x[chain], hops_C))
-
-        n_takes = jnp.sum(takes_C, dtype=jnp.int32)
-        return jax.lax.fori_loop(0, n_takes, follow, (column_CM, w_C)), (True, True)
+    @update_chains.def_vmap
+    def of_more(axis_size, is_mapped, *arguments):
+        """Chains of chains, as of the images of each under a group, are as many chains."""
+        many = _all_mapped(axis_size, is_mapped, arguments)
+        found = update_chains(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), many))
+        return tuple(x.reshape(axis_size, -1, *x.shape[1:]) for x in found), (True, True)
 
     return update
+
+
+def _all_mapped(axis_size: int, is_mapped: Any, arguments: Any) -> Any:
+    def mapped(x: Array, has_axis: bool) -> Array:
+        return x if has_axis else jnp.broadcast_to(x, (axis_size, *x.shape))
+
+    return jax.tree.map(mapped, tuple(arguments), tuple(is_mapped))
+
+
+def _one_after_the_other(column_CM: Array, w_C: Array, takes_C: Array, hops_C: Hops) -> tuple[Array, Array]:
+    one = _one_hop if hops_C.to_h.shape[1] == 1 else _several_hops
+    chain_C = jnp.nonzero(takes_C, size=len(takes_C), fill_value=0)[0].astype(jnp.int32)
+
+    def follow(i: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        chain = chain_C[i]
+        return one(*carry, chain, jax.tree.map(lambda x: x[chain], hops_C))
+
+    return jax.lax.fori_loop(0, jnp.sum(takes_C, dtype=jnp.int32), follow, (column_CM, w_C))
 
 
 def _one_hop(column_CM: Array, w_C: Array, chain: Array, hops: Hops) -> tuple[Array, Array]:

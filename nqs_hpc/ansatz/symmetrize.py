@@ -181,7 +181,8 @@ def symmetrize(
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]
         if old.odd_G is not None and sorting is not None:
-            odd_G = old.odd_G ^ odd_change(*map(jnp.asarray, sorting), s_N, move.sites, move.deltas)
+            later_GNW, either_GNW = map(jnp.asarray, sorting)
+            odd_G = old.odd_G ^ odd_change(later_GNW, either_GNW, s_N, move.sites, move.deltas)
         return Orbit(log_G, code_G, odd_G, combine(log_G, code_G, odd_G))
 
     def log_ratios(frozen: Frozen, s_N: Array, cache: SymmetrizeCache, moves_KF: Move) -> Array:

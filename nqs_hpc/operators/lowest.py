@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from nqs_hpc.system.basis import Basis, signs_of_states
 from nqs_hpc.system.characters import Characters, Symmetry, momentum
 from nqs_hpc.system.exchange import image
-from nqs_hpc.system.hilbert import Hilbert, codes, decode, encode
+from nqs_hpc.system.hilbert import Block, Hilbert, codes, decode, encode
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.spaces import constrained
@@ -67,7 +67,7 @@ def of_one_total(v: Vector, layers: int = 1) -> Vector:
     k, total = min(held, key=lambda one: (sum(map(abs, one[1])), [-t for t in one[1]]))
     kept_n = number_n.ravel() == k
     n = v.hilbert.n_sites // layers
-    blocks = [(range(layer * n, (layer + 1) * n), t) for layer, t in enumerate(total)]
+    blocks = [Block(tuple(range(layer * n, (layer + 1) * n)), t) for layer, t in enumerate(total)]
     inside = (
         v.hilbert._replace(total=total[0])
         if layers == 1

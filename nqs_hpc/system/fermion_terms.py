@@ -68,7 +68,7 @@ def term(text: Any, where: str) -> Term:
         raise ValueError(f"{where}: the coefficient is missing before {_short(words)}; {_LINE}")
     integral = re.fullmatch(r"(\S+) ?\(([\d ]+)\|([\d ]+)\)(?: ?\+)?", words)
     if integral:
-        return _integral(*integral.groups(), where)
+        return _integral(integral[1], integral[2], integral[3], where)
     in_brackets = re.fullmatch(r"(\S+) ?\[([^\[\]]*)\](?: ?\+)?", words)
     number, _, rest = words.partition(" ") if in_brackets is None else (in_brackets[1], "", in_brackets[2])
     factors = rest.split()

@@ -133,7 +133,7 @@ def _iterated(
         else:
             parts = [f_MM[np.ix_(sites, sites)] for sites, _ in blocks]
             if kind == "restricted":
-                parts = [sum(parts) / len(parts)] * len(parts)
+                parts = [np.mean(parts, axis=0)] * len(parts)
             found = tuple(levels(part, total) for part, (_, total) in zip(parts, blocks, strict=True))
             places = [sites for sites, _ in blocks]
         rho_MM = np.zeros((n_modes, n_modes), dtype=np.result_type(f_MM))

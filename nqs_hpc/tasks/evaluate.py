@@ -296,7 +296,7 @@ def evaluate(
         return compared(final.e_loc_A, final.w_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        sizes = {"n_sites": system.n_sites, "n_degrees": system.n_degrees, "n_samples": n_rows}
+        sizes: dict[str, Any] = {"n_sites": system.n_sites, "n_degrees": system.n_degrees, "n_samples": n_rows}
         own = energy_summary(line, reference, e_infinity=system.e_infinity, **sizes)
         at = {one.label: one.key for one in numbers(observables)}
         newest = {name: {"mean": line.get(key), "error": line.get(f"{key}_error")} for name, key in at.items()}

@@ -229,7 +229,11 @@ def ground_state(
         return compared(final.e_loc_A, final.w_A, final.chain_length, final.error, *of_others, begun)
 
     def summary(line: dict[str, Any], reference: dict[str, Any] | None) -> dict[str, Any]:
-        sizes = {"n_sites": system.n_sites, "n_degrees": system.n_degrees, "n_samples": sampler.n_samples}
+        sizes: dict[str, Any] = {
+            "n_sites": system.n_sites,
+            "n_degrees": system.n_degrees,
+            "n_samples": sampler.n_samples,
+        }
         own = energy_summary(line, reference, e_infinity=system.e_infinity, **sizes)
         return own | {"observables": line["observables"]} if "observables" in line else own
 

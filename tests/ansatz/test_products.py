@@ -7,7 +7,7 @@ import pytest
 
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
-from nqs_hpc.ansatz.products import products
+from nqs_hpc.ansatz.products import product_of
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.ansatz.slater import slater
 from nqs_hpc.types import Move
@@ -38,7 +38,7 @@ OF_KIND = {
 @pytest.mark.parametrize("kinds", list(KINDS), ids="-".join)
 def test_a_product(kinds):
     first, second = KINDS[kinds]
-    both = products(first, second)
+    both = product_of(first, second)
     assert both.kind == OF_KIND[kinds]
     params = both.init(jax.random.key(3))
     move = Move(jnp.array([1, 2], jnp.int32), jnp.array([-1, 1], jnp.int8))  # of the first state

@@ -36,7 +36,7 @@ def test_one_line(overrides, key, valid):
 
 def test_spins_and_bosons_are_told_what_is_of_fermions():
     for system, words in (("heisenberg", "spins"), ("bose_hubbard", "bosons")):
-        for name in ("double_occupancy", "momenta", "pair_correlations"):
+        for name in ("double_occupancy", "momentum_distribution", "pair_correlations"):
             with pytest.raises(InputError, match=f"fits {words}"):
                 checked([f"hamiltonian={system}", f"observables=[{name}]"], 1)
     with pytest.raises(InputError, match="these are spins"):
@@ -53,7 +53,9 @@ def test_waves_of_pairs_are_of_lattices():
 
 def test_momenta_know_the_phases_of_the_boundary():
     def phases(*overrides):
-        config = checked([*HUBBARD[:2], "lattice.extent=[4,4]", "ansatz=rbm", "observables.n=momenta", *overrides], 1)
+        config = checked(
+            [*HUBBARD[:2], "lattice.extent=[4,4]", "ansatz=rbm", "observables.n=momentum_distribution", *overrides], 1
+        )
         return config.observables.measured["n"].phases
 
     assert phases() is None and phases("hamiltonian.phases=[0,1]") == (0.0, 1.0)

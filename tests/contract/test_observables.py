@@ -25,7 +25,7 @@ SYSTEM: dict[str, Any] = {
     "sampler": {"name": "enumerate"},
 }
 ELSEWHERE = {"plaquette", "loschmidt"}  # on no chain; of no single state
-OF_FERMIONS = {"density", "double_occupancy", "momenta", "pair_correlations"}
+OF_FERMIONS = {"density", "double_occupancy", "momentum_distribution", "pair_correlations"}
 OF_SPINS = {"dimer", "local_spins", "magnetization", "pauli", "plaquette"}
 EVERY = {name.replace("-", "_"): one for name, one in cases("observable").items()}
 CASES = {

@@ -11,7 +11,7 @@ from scipy import sparse
 from nqs_hpc.observables.density import density
 from nqs_hpc.observables.density_correlations import density_correlations
 from nqs_hpc.observables.double_occupancy import double_occupancy
-from nqs_hpc.observables.momenta import momenta
+from nqs_hpc.observables.momentum_distribution import momentum_distribution
 from nqs_hpc.observables.pair_correlations import pair_correlations
 from nqs_hpc.observables.renyi import renyi_by_swap, renyi_exact
 from nqs_hpc.observables.spin_correlations import spin_correlations
@@ -109,7 +109,7 @@ def test_densities():
 
 
 def test_momenta():
-    found = results(momenta(MODES, is_real=False), state()[0], BASIS)
+    found = results(momentum_distribution(MODES, is_real=False), state()[0], BASIS)
     up, down = gram(annihilators()[:N]), gram(annihilators()[N:])
     same(found["up"], transformed(up))
     same(found["down"], transformed(down))
@@ -126,7 +126,7 @@ def test_momenta_with_a_phase_at_the_boundary():
         h[(x + 1) % n, x] = -np.exp(1j * np.pi * phase * (x == n - 1))
     levels, orbitals = np.linalg.eigh(h + h.conj().T)
     psi = np.array([np.linalg.det(orbitals[:, :2][one == 1]) for one in states_of(basis)])
-    observable = momenta(ring, is_real=False, phases=(phase,))
+    observable = momentum_distribution(ring, is_real=False, phases=(phase,))
     n_k = results(observable, psi, basis)["n_k"]
     k = dict(observable.outputs[1].axes)["q"][:, 0]
     np.testing.assert_allclose(np.sort(-2 * np.cos(k)), levels, atol=1e-12)
@@ -187,7 +187,11 @@ def test_chains_agree_with_exact_sums():
         [*METROPOLIS, "sampler.move={hop: 2, exchange: 1, pair_hop: 1}", "sampler.move_range=2"],
     ):
         _, _, wave = wave_of("hamiltonian=hubbard", "lattice.length=4", "sector=[2,2]", *sampler)
-        asked = {"d": {"name": "double_occupancy"}, "n": {"name": "momenta"}, "s": {"name": "pair_correlations"}}
+        asked = {
+            "d": {"name": "double_occupancy"},
+            "n": {"name": "momentum_distribution"},
+            "s": {"name": "pair_correlations"},
+        }
         found.append(wave.measure(asked, n_samples=4096) if len(sampler) > 1 else wave.measure(asked))
     exact, sampled = found
     for name in ("d.mean", "d.sites", "n.n_k", "s.order", "s.structure_factor"):

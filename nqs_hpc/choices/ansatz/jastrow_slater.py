@@ -24,11 +24,8 @@ class JastrowSlater(Slater):
     )
     init_scale: float = _keys.init_scale("standard deviation of the first parameters of the Jastrow factor")
 
-    def has_fields(self, *, complex_: bool) -> bool:
-        return complex_ == (self.dtype == "complex")
-
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
-        from nqs_hpc.ansatz.products import products
+        from nqs_hpc.ansatz.products import product_of
 
         amplitude = Jastrow(name="jastrow", dtype=self.dtype, init_scale=self.init_scale)
-        return products(amplitude.make(lattice, basis, float_dtype), super().make(lattice, basis, float_dtype))
+        return product_of(amplitude.make(lattice, basis, float_dtype), super().make(lattice, basis, float_dtype))

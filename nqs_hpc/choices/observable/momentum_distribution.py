@@ -1,4 +1,4 @@
-"""The momentum distribution of fermions (`observables.momenta`)."""
+"""The momentum distribution of fermions (`observables.momentum_distribution`)."""
 
 from __future__ import annotations
 
@@ -39,6 +39,8 @@ class Momenta(Observable):
         return self
 
     def make(self, pieces: Pieces) -> Functions:
-        from nqs_hpc.observables.momenta import momenta
+        from nqs_hpc.observables.momentum_distribution import momentum_distribution
 
-        return momenta(pieces.lattice, is_real=pieces.ansatz.kind in ("real", "signed"), phases=self.phases or ())
+        return momentum_distribution(
+            pieces.lattice, is_real=pieces.ansatz.kind in ("real", "signed"), phases=self.phases or ()
+        )

@@ -27,7 +27,7 @@ from nqs_hpc.types import Observable, Output
 SPINS = (("up", "↑"), ("down", "↓"))
 
 
-def momenta(lattice: Lattice, *, is_real: bool, phases: Sequence[float] = ()) -> Observable:
+def momentum_distribution(lattice: Lattice, *, is_real: bool, phases: Sequence[float] = ()) -> Observable:
     """``lattice`` is that of the modes. Outputs: the matrix ``one_body`` (N, N), Re C_ij summed over spins, and on
     periodic lattices the arrays ``n_k`` (Q,), summed over spins, and of fermions with spin ``up`` and ``down``.
 
