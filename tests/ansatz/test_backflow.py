@@ -45,7 +45,7 @@ def made(factory, kind, dtype, net, **sizes):
         numbers, orbitals_of(kind, dtype), NETS[net](), shared=kind == "restricted", dtype=dtype, **more, **sizes
     )
     rng = np.random.default_rng(3)
-    params = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), ansatz.init(jax.random.key(0)))
+    params = jax.tree.map(lambda x: jnp.asarray(rng.normal(size=x.shape)), jax.jit(ansatz.init)(jax.random.key(0)))
     return ansatz, params, jax.jit(jax.vmap(ansatz.log_psi, in_axes=(None, 0)))
 
 
@@ -109,7 +109,7 @@ def test_psi_is_the_product_of_determinants(factory, kind, dtype, net):
     assert np.abs(np.exp(log_ratios(params, s, moves)) - wanted).max() < 1e-10
 
 
-@pytest.mark.parametrize(("kind", "dtype", "net"), CASES[:3])
+@pytest.mark.parametrize(("kind", "dtype", "net"), CASES[1:])
 def test_inverses_of_hidden_fermions_follow_a_walk(kind, dtype, net):
     """Hops of either spin, two at a time too, taken as a chain takes them, against psi of each state."""
     ansatz, params, log_psi = made(hidden_fermion, kind, dtype, net)
@@ -136,7 +136,7 @@ def test_inverses_of_hidden_fermions_follow_a_walk(kind, dtype, net):
 def test_it_begins_as_the_slater_determinant(factory):
     ansatz, _, log_psi = made(factory, "restricted", "complex", "convolutional", noise=0.0, init_scale=1e-9)
     (phi,) = orbitals_of("restricted", "complex")
-    psi = np.exp(log_psi(ansatz.init(jax.random.key(1)), STATES))
+    psi = np.exp(log_psi(jax.jit(ansatz.init)(jax.random.key(1)), STATES))
     up, down = STATES[:, :N], STATES[:, N:]
     exact = [
         np.linalg.det(phi[np.flatnonzero(a)]) * phi[np.flatnonzero(b)[0], 0] for a, b in zip(up, down, strict=True)
@@ -202,7 +202,7 @@ def test_it_learns_the_ground_state_of_a_hubbard_ring(factory):
     more = {"n_hidden": 2} if factory is hidden_fermion else {}
     net = perceptron(8, widths=(12,), activation="tanh")
     ansatz = factory((2, 2), [up, np.roll(up, 1, axis=0)], net, init_scale=0.1, noise=0.02, **more)
-    params = ansatz.init(jax.random.key(0))
+    params = jax.jit(ansatz.init)(jax.random.key(0))
     form = flat(params, ansatz.kind)
 
     @jax.jit
