@@ -21,7 +21,7 @@ from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz
 from tests.ansatz.toy import toy
-from tests.contract.tried import N, cases, configuration
+from tests.contract.tried import N, configuration, of_spins
 
 TANH: dict[str, Any] = {"activation": "tanh"}  # bounded, and so is its rounding where parameters are large
 RING = FACTORIES["chain"]((N,), (True,))
@@ -37,7 +37,7 @@ def of_choice(given: dict[str, Any]) -> Callable[[str], Ansatz]:
 
 
 EXAMPLES: dict[str, Callable[[str], Ansatz]] = {
-    **{name: of_choice(given) for name, given in cases("ansatz").items()},
+    **{name: of_choice(given) for name, given in of_spins().items()},
     # what no choice makes of a chain, or with these numbers
     "masked_conv-rows": lambda fd: masked_conv((3, 2), layers=3, features=3, kernel=2, float_dtype=fd, **TANH),
     "resnet-complex": lambda fd: resnet(

@@ -16,10 +16,11 @@ from nqs_hpc.choices.ansatz.base import Ansatz as Base
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.types import Ansatz, Move
 from tests.ansatz.examples import EXAMPLES, of_choice
-from tests.contract.tried import N, cases, configuration
+from tests.contract.test_fermionic_ansatz import NAMES as OF_FERMIONS
+from tests.contract.tried import N, configuration, of_spins
 
 NAMES = sorted(EXAMPLES)
-CHOICES = cases("ansatz")
+CHOICES = of_spins()
 # for the facts alone: even, and of a momentum, where some states vanish by symmetry
 CHOICES["rbm-even"] = {"name": "rbm", "bias": False}
 CHOICES["gcnn-momentum"] = {"name": "gcnn", "layers": 2, "features": 2, "momentum": [1], "dtype": "complex"}
@@ -145,7 +146,7 @@ def test_every_file_with_an_ansatz_has_an_example():
         factory = getattr(importlib.import_module(f"nqs_hpc.ansatz.{name}"), name, None)
         if getattr(factory, "__annotations__", {}).get("return") == "Ansatz":
             factories.add(name)
-    ours, chosen = {name.split("-")[0] for name in NAMES}, set(names("ansatz"))
+    ours, chosen = {name.split("-")[0] for name in [*NAMES, *OF_FERMIONS]}, set(names("ansatz"))
     assert len(factories) > 10 and factories <= ours and ours - chosen == factories - chosen
     assert {name for name in chosen if choice("ansatz", name).examples} <= ours
 

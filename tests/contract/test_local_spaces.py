@@ -23,7 +23,7 @@ from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.links import links
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Ansatz, Operator
-from tests.contract.tried import cases, configuration
+from tests.contract.tried import configuration, of_spins
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, dense, dense_bosons, ring
 
 
@@ -83,7 +83,7 @@ SYSTEMS = {
 }
 
 
-CHOICES = cases("ansatz")
+CHOICES = of_spins()
 LASTS = {name.partition("-")[0]: name for name in CHOICES}  # the last example of each
 
 

@@ -21,6 +21,11 @@ def cases(group: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def of_spins() -> dict[str, dict[str, Any]]:
+    """The cases of ansatz that need no fermions."""
+    return {name: one for name, one in cases("ansatz").items() if not choice("ansatz", one["name"]).needs_fermions}
+
+
 def configuration(**groups: Any) -> Config:
     """These choices and keys on a chain of six sites, or on another ``lattice``."""
     return from_plain({"lattice": {"name": "chain", "length": N}, **groups})
