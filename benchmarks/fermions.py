@@ -10,7 +10,7 @@ meets all of them alike. Printed is a JSON line: medians of seconds, of processo
 turn by turn, and the peak memory of each side.
 
 NetKet: `Slater2nd` times `Jastrow`, `FermiHubbardJax`, `MetropolisFermionHop`, `VMC_SR`. Quantax 0.4 (an environment of
-its own, `pip install quantax`): `GeneralDet` times `Jastrow`, its determinant with low-rank updates, `ParticleHop`, `SR`.
+its own, `pip install quantax`): `GeneralDet` times `Jastrow`, with low-rank updates, `ParticleHop`, `SR`.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def netket(n: int) -> Step:
     class Model(nn.Module):
         @nn.compact
         def __call__(self, x):  # type: ignore[no-untyped-def]
-            return nk.models.Slater2nd(hilbert, restricted=False)(x) + nk.models.Jastrow()(x)
+            return nk.models.Slater2nd(hilbert, restricted=False)(x) + nk.models.Jastrow(param_dtype=float)(x)
 
     sampler = nk.sampler.MetropolisFermionHop(hilbert, graph=graph, n_chains=SAMPLES, sweep_size=PROPOSALS)
     state = nk.vqs.MCState(sampler, Model(), n_samples=SAMPLES, n_discard_per_chain=0, seed=1)
