@@ -26,6 +26,8 @@ from nqs_hpc.system.patches import patches
 from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz, Tree
 
+# of a program that runs long, where all others are compiled quickly (tests/conftest.py)
+WELL = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True}
 SERIAL = Comm(rank=0, size=1, sum=lambda x: x, max=lambda x: x, gather=lambda x: x[None], all_to_all=lambda x: x)
 
 

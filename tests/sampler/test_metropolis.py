@@ -15,7 +15,7 @@ from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import Proposal, below, exchange, flip, hop
 from nqs_hpc.sampler.walk import acceptance
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
-from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ansatz_of, ring
+from tests.systems import SERIAL, WELL, all_numbers, all_states, amplitudes, ansatz_of, ring
 
 N_CHAINS = 8192
 
@@ -58,7 +58,7 @@ def ends_of_chains(move: str, n_sites: int):
         ansatz, proposal, hilbert, SERIAL, n_chains=N_CHAINS, n_samples=N_CHAINS, sweep=100 * n_sites, warmup=0
     )
 
-    @jax.jit
+    @functools.partial(jax.jit, compiler_options=WELL)  # it walks far
     def run(key, params):
         return sampler.sample(key + 1, params, sampler.init(key))[1].s_BN
 

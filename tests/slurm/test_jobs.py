@@ -110,7 +110,7 @@ def hold(folder: Path, step: int) -> None:
     file.with_suffix(".new").rename(file)
 
 
-def nqs_hpc(cluster: Cluster, cwd: Path, *words: str, timeout: float = 600) -> subprocess.CompletedProcess[str]:
+def nqs_hpc(cluster: Cluster, cwd: Path, *words: str, timeout: float = 3600) -> subprocess.CompletedProcess[str]:
     """``python -m nqs_hpc WORDS`` on the login node."""
     return subprocess.run(
         [sys.executable, "-m", "nqs_hpc", *words],

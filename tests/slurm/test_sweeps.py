@@ -61,7 +61,7 @@ def wait_for_all(cluster, numbers_, seconds=1200):
 def here(cluster, tmp_path_factory):
     """The same sweep on this machine."""
     cwd = tmp_path_factory.mktemp("here")
-    done = nqs_hpc(cluster, cwd, *KEYS, timeout=600)
+    done = nqs_hpc(cluster, cwd, *KEYS)
     assert done.returncode == 0, done.stdout + done.stderr
     return cwd
 
