@@ -80,9 +80,9 @@ def _revive(phi_b: tuple[Array, ...], s_N: Array, rows: Rows, wants: Array) -> R
 
 
 @_revive.def_vmap
-def _revive_of_chains(axis_size, is_mapped, phi_b, *arguments):  # type: ignore[no-untyped-def]
+def _revive_of_chains(axis_size, is_mapped, phi_b, *arguments):
     assert not any(is_mapped[0])  # the parameters are those of all chains
-    return _revive_chains(phi_b, *_all_mapped(axis_size, is_mapped[1:], arguments)), Rows(True, True, True)
+    return _revive_chains(phi_b, *_all_mapped(axis_size, is_mapped[1:], arguments)), Rows(*[True] * 3)  # type: ignore[arg-type]
 
 
 @custom_vmap
@@ -99,11 +99,11 @@ def _revive_chains(phi_b: tuple[Array, ...], s_CN: Array, rows_C: Rows, wants_C:
 
 
 @_revive_chains.def_vmap
-def _revive_more(axis_size, is_mapped, phi_b, *arguments):  # type: ignore[no-untyped-def]
+def _revive_more(axis_size, is_mapped, phi_b, *arguments):
     assert not any(is_mapped[0])
     many = _all_mapped(axis_size, is_mapped[1:], arguments)
     found = _revive_chains(phi_b, *jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), many))
-    return jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), found), Rows(True, True, True)
+    return jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), found), Rows(*[True] * 3)  # type: ignore[arg-type]
 
 
 def det(d_hh: Array) -> Array:
