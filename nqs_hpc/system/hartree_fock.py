@@ -159,8 +159,12 @@ def _iterated(
     found, rho_MM = lowest(f_MM)
     energy, f_MM = energy_and_fock(of, rho_MM)
     residual = 0.0
-    for sites in [tuple(range(n_modes))] if kind == "generalised" else [sites for sites, _ in blocks]:
-        f_block, rho_block = f_MM[np.ix_(sites, sites)], rho_MM[np.ix_(sites, sites)].conj()
+    places = [tuple(range(n_modes))] if kind == "generalised" else [sites for sites, _ in blocks]
+    parts = [f_MM[np.ix_(sites, sites)] for sites in places]
+    if kind == "restricted":  # the orbitals are the same, so it is the mean of F that they make diagonal
+        parts = [np.mean(parts, axis=0)] * len(parts)
+    for sites, f_block in zip(places, parts, strict=True):
+        rho_block = rho_MM[np.ix_(sites, sites)].conj()
         residual = max(residual, float(np.abs(f_block @ rho_block - rho_block @ f_block).max(initial=0.0)))
     filled = tuple(block.vectors[:, : block.filled] for block in found)
     of_kind = filled if kind == "generalised" else arranged(kind, filled)
