@@ -43,7 +43,7 @@ BAD = [
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
     (["hamiltonian=kitaev"], "hamiltonian", "kitaev", "bose_hubbard, fermion, heisenberg, hubbard, ising, pauli"),
-    (["ansatz=gnn"], "ansatz", "gnn", "cnn, equinox, flax, gcnn, jastrow"),
+    (["ansatz=gnn"], "ansatz", "gnn", "cnn, equinox, flax, gcnn, "),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "adam, minsr, sgd, sr"),
     (["task=dynamic"], "task", "dynamic", "did you mean dynamics?"),
@@ -216,7 +216,7 @@ BAD = [
         "A2",
         "none of the states",
     ),
-    (["ansatz=modulus_phase", "ansatz.phase=flax"], "ansatz.phase", "flax", "cnn, gcnn, jastrow"),
+    (["ansatz=modulus_phase", "ansatz.phase=flax"], "ansatz.phase", "flax", "cnn, gcnn, "),
     (["ansatz=modulus_phase", "ansatz.phase=gcnn", "ansatz.phase.momentum=1"], "ansatz.phase.dtype", "real", "null"),
     (["ansatz=modulus_phase", "ansatz.phase=gcnn", "ansatz.phase.irrep=A"], "ansatz.phase.irrep", "A", "space_group"),
     (
@@ -405,9 +405,9 @@ BAD = [
     (["ansatz=cnn", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "cnn", "one site a cell"),
     # choices inside a choice
     ([PARTS, "ansatz.phase=mpl"], "ansatz.phase", "mpl", "did you mean mlp?"),
-    ([PARTS, "ansatz.phase=modulus_phase"], "ansatz.phase", "modulus_phase", "valid: cnn, gcnn, jastrow, masked_conv"),
-    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: cnn"),
-    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: cnn"),
+    ([PARTS, "ansatz.phase=modulus_phase"], "ansatz.phase", "modulus_phase", "cnn, gcnn, "),
+    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: backflow"),
+    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: backflow"),
     ([PARTS, "ansatz.phas=mlp"], "ansatz.phas", "mlp", "did you mean phase?"),
     (
         [PARTS, "ansatz.phase.alpha=1"],
@@ -454,7 +454,7 @@ BAD = [
     ),
     (["ansatz=rbm_symm", "lattice.pbc=false"], "ansatz", "rbm_symm", "has translations"),
     (["ansatz=rbm_symm", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "rbm_symm", "has translations"),
-    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: cnn"),
+    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: backflow"),
     ([ANCHORED, "ansatz.state=[0.3,0.1]"], "ansatz.net.dtype", "real", "a real network has no phases"),
     ([ANCHORED, "ansatz.state=neel", "lattice.length=7"], "ansatz.state", "neel", "of two sublattices"),
     (

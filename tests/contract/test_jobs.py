@@ -27,9 +27,10 @@ from nqs_hpc.operators.local_values import local_energies
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.parallel.world import alone
 from nqs_hpc.parts import Parts, build
+from nqs_hpc.system.hilbert import codes, decode
 from nqs_hpc.types import RunState
 from tests.contract.tried import N, configuration
-from tests.systems import SERIAL, all_states, amplitudes
+from tests.systems import SERIAL, amplitudes
 
 N_DRAWN = 4096
 
@@ -37,6 +38,11 @@ NETWORKS = "tests.ansatz.networks"
 RBM = {"name": "rbm", "init_scale": 0.3}
 ISING: dict[str, Any] = {"hamiltonian": {"name": "ising", "h": 1.3}}
 HEISENBERG: dict[str, Any] = {"hamiltonian": {"name": "heisenberg"}}
+HUBBARD: dict[str, Any] = {
+    "lattice": {"name": "chain", "length": N // 2},
+    "hamiltonian": {"name": "hubbard"},
+    "sector": [2, 1],
+}
 METROPOLIS: dict[str, Any] = {"sampler": {"name": "metropolis", "n_chains": 8, "n_samples": 32, "warmup": 8}}
 
 
@@ -58,6 +64,8 @@ def of_ansaetze() -> dict[str, dict[str, Any]]:
             continue
         ansatz: dict[str, Any] = {"name": name, **examples[-1]}
         model = HEISENBERG if ansatz.get("dtype") == "complex" else ISING
+        if choice("ansatz", name).needs_fermions:
+            model = HUBBARD
         direct = {"sampler": {"name": "autoregressive", "n_samples": 32}}
         sampler = direct if choice("ansatz", name).is_autoregressive else METROPOLIS
         found[name] = {"ansatz": ansatz, **model, **sampler}
@@ -151,7 +159,7 @@ def step(parts: Parts, state: RunState) -> RunState:
 
 
 def states_of(parts: Parts) -> np.ndarray:
-    return all_states(N, parts.hilbert.total)
+    return jnp.asarray(decode(parts.hilbert, codes(parts.hilbert)))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -46,7 +46,7 @@ def test_every_hamiltonian_has_a_symmetric_graph(name, on):
     here = case(name, on)
     totals = [total for total, states in sectors(here).items() if len(states) > 1]
     for total in dict.fromkeys([totals[0], totals[len(totals) // 2]]):
-        hilbert = here.hilbert._replace(total=total)
+        hilbert = here.hamiltonian.space(here.lattice.n_sites, total)
         pairs = lambda: joined_pairs(here.lattice)  # noqa: E731
         found = assert_fit(neighbours(here.operator, hilbert, pairs), hilbert)
         off = here.matrix[np.ix_(*[sectors(here)[total]] * 2)] != 0

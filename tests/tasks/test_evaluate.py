@@ -138,7 +138,10 @@ LABEL = "observables.a"
         (["task.run=RUN", "hamiltonian.marshall=false"], "with the same signs of basis states"),
         (["task.run=RUN", "optimizer=adam"], "optimizer=adam is not valid; valid: nothing"),
         (["task.run=RUN", "task.samples=100000000000"], "task.samples=100000000000 is not valid; valid: at most"),
-        (["task.run=RUN", f"{LABEL}=spin"], f"{LABEL}=spin is not valid; valid: density_correlations, dimer, formula"),
+        (
+            ["task.run=RUN", f"{LABEL}=spin"],
+            f"{LABEL}=spin is not valid; valid: density, density_correlations, dimer, ",
+        ),
         (["task.run=RUN", f"{LABEL}=pauli"], f"{LABEL}.terms=null is not valid; valid: a list of lines"),
         (["task.run=RUN", f"{LABEL}=pauli", f"{LABEL}.terms=[1.0 Z9]"], f"{LABEL}.terms="),
         (["task.run=RUN", "observables=[total_spin,total_spin]"], "each name once"),
