@@ -7,7 +7,8 @@ U = 8, n fermions of either spin, 1024 chains of one sample a step, 128 proposal
 sample, local energies, and a step of SR in sample space, in float64. Each side is a process of its own that makes one
 step for each line "step" on its standard input; one after the other they are asked, so that what else the machine does
 meets all of them alike. Printed is a JSON line: medians of seconds, of processor seconds, and of the ratios to ours
-turn by turn, and the peak memory of each side.
+turn by turn, and the peak memory of each side. Each has one core: on more, jaxlib 0.10 can lock NetKet up, whose two
+determinants wait for each other's threads.
 
 NetKet: `Slater2nd` times `Jastrow`, `FermiHubbardJax`, `MetropolisFermionHop`, `VMC_SR`. Quantax 0.4 (an environment of
 its own, `pip install quantax`): `GeneralDet` times `Jastrow`, with low-rank updates, `ParticleHop`, `SR`.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -25,6 +27,7 @@ import time
 from collections.abc import Callable
 
 LENGTH, U, SAMPLES, PROPOSALS, SHIFT, RATE = 8, 8.0, 1024, 128, 1e-3, 0.01
+ONE_CORE = {"NPROC": "1", "PJRT_NPROC": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 Step = Callable[[], float]  # makes one step and returns its energy
 
 
@@ -62,6 +65,7 @@ def netket(n: int) -> Step:
     import flax.linen as nn
     import jax
     import netket as nk
+    import numpy as np
 
     graph = nk.graph.Square(LENGTH)
     hilbert = nk.hilbert.SpinOrbitalFermions(LENGTH**2, s=1 / 2, n_fermions_per_spin=(n, n))
@@ -78,10 +82,12 @@ def netket(n: int) -> Step:
         hamiltonian, nk.optimizer.Sgd(RATE), variational_state=state, diag_shift=SHIFT, use_ntk=True, mode="real"
     )
 
+    log = nk.logging.RuntimeLog()
+
     def step() -> float:
-        driver.run(1, show_progress=False)
+        driver.run(1, out=log, show_progress=False)
         jax.block_until_ready(state.parameters)
-        return float(driver.energy.mean.real)
+        return float(np.asarray(log.data["Energy"]["Mean"])[-1].real)
 
     return step
 
@@ -114,6 +120,7 @@ SIDES = {"ours": ours, "netket": netket, "quantax": quantax}
 
 
 def serve(name: str, n: int) -> None:
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     step = SIDES[name](n)
     for _ in range(2):  # programs compile, chains leave their first states
         step()
@@ -142,7 +149,9 @@ def main() -> None:
     for name in names:
         python = options.quantax if name == "quantax" else sys.executable
         command = [python, __file__, "--serve", name, "--n", str(options.n)]
-        asked[name] = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        asked[name] = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1, env=os.environ | ONE_CORE
+        )
         while (line := asked[name].stdout.readline()) and line.strip() != "ready":
             pass
         if not line:

@@ -68,7 +68,8 @@ EXTRA = {
     "equinox": ["ansatz.module=package.module:Network", "ansatz.arguments={width: 3}"],
     **{name: ["hamiltonian=hubbard"] for name in names("ansatz") if choice("ansatz", name).needs_fermions},
     "product": ["hamiltonian=hubbard"],
-    "fermion": ["hamiltonian.terms=[-1.0 [0^ 1], -1.0 [1^ 0]]"],
+    "fermion": ["lattice.length=2", "hamiltonian.fcidump=package:h2_sto3g.fcidump"],
+    "table": ["lattice.length=8"],
 }
 
 
