@@ -19,10 +19,10 @@ from nqs_hpc.system.layers import one_layer
 from nqs_hpc.types import Local, Observable, Output, Tree
 
 
-def density(lattice: Lattice) -> Observable:
+def density(lattice: Lattice, *, fixed: bool = False) -> Observable:
     """Outputs: the array ``density`` (N,) over the orbitals, and the number ``number``. Of fermions with spin also the
     arrays ``up``, ``down`` and ``spin`` (N,), the last in units of hbar = 1, and the numbers ``number_up`` and
-    ``number_down``.
+    ``number_down``. Numbers that are ``fixed`` are left out.
     """
     one = one_layer(lattice)
     n, layers = one.n_sites, lattice.layers
@@ -36,19 +36,19 @@ def density(lattice: Lattice) -> Observable:
     def derived(means: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         of_modes = np.real(means)
         of_layers = of_modes.reshape(*of_modes.shape[:-1], layers, n)
-        found = {"density": of_layers.sum(axis=-2), "number": of_modes.sum(axis=-1)}
+        found = {"density": of_layers.sum(axis=-2)} | ({} if fixed else {"number": of_modes.sum(axis=-1)})
         if layers == 1:
             return found
         up, down = of_layers[..., 0, :], of_layers[..., 1, :]
-        numbers = {"number_up": up.sum(axis=-1), "number_down": down.sum(axis=-1)}
+        numbers = {} if fixed else {"number_up": up.sum(axis=-1), "number_down": down.sum(axis=-1)}
         return found | {"up": up, "down": down, "spin": (up - down) / 2} | numbers
 
     outputs: tuple[Output, ...] = (
         Output("density", label="⟨nᵢ⟩", shape=(n,), axes=axes),
-        Output("number", label="⟨N⟩"),
+        *(() if fixed else (Output("number", label="⟨N⟩"),)),
     )
     if layers > 1:
         named = (("up", "⟨nᵢ↑⟩"), ("down", "⟨nᵢ↓⟩"), ("spin", "⟨Sᶻᵢ⟩"))
         outputs += tuple(Output(name, label=label, shape=(n,), axes=axes) for name, label in named)
-        outputs += (Output("number_up", label="⟨N↑⟩"), Output("number_down", label="⟨N↓⟩"))
+        outputs += () if fixed else (Output("number_up", label="⟨N↑⟩"), Output("number_down", label="⟨N↓⟩"))
     return Observable(Local(lambda ansatz: values), outputs, derived, n_values=lattice.n_sites)

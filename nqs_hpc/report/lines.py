@@ -129,8 +129,8 @@ def _numbers(one: ReadPoint) -> Numbers:
     """
     found: Numbers = {}
     for key, value in (one.row.swept | settings(one.traces)).items():
-        if not (key.startswith("hamiltonian.") or key == "sector"):
-            continue
+        if not (key.startswith("hamiltonian.") or key == "sector") or (key == "sector" and isinstance(value, list)):
+            continue  # numbers of fermions are no coupling
         if (known := number(value)) is not None:
             found[f"{key}[1]" if key == "hamiltonian.J" else key] = known
         elif isinstance(value, list) and 0 < len(value) <= MOST_COMPONENTS:

@@ -56,6 +56,8 @@ def tower(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
             if (identity := _identity(one)) is not None:
                 groups.setdefault(identity, []).append(one)
     drawn = {name: levels for name, members in groups.items() if len(levels := _levels(members)) > 1}
+    # energies of different numbers of fermions are counted from no common one: that takes a chemical potential
+    drawn = {name: levels for name, levels in drawn.items() if not _of_several_numbers(levels)}
     everything = [level for levels in drawn.values() for level in levels]
     colours = {
         name: COLOURS[i % len(COLOURS)] for i, name in enumerate(sorted({one.momentum or () for one in everything}))
@@ -118,6 +120,10 @@ def _levels(members: list[ReadPoint]) -> list[Level]:
         if level.energy is not None or level.exact is not None:
             levels.append(level)
     return levels
+
+
+def _of_several_numbers(levels: list[Level]) -> bool:
+    return len({sum(one.total) for one in levels if isinstance(one.total, tuple)}) > 1
 
 
 def _numbers(value: Any) -> tuple[int, ...] | None:

@@ -45,6 +45,7 @@ class Description:
         self.warnings: list[str] = []  # what can spoil the result: signs, chains that do not agree
         if parts.ansatz.kind == "real" and (why := why_not_positive(config.hamiltonian, parts.lattice)):
             self.warnings.append(why)
+        self.warnings += config.ansatz.warnings(parts.lattice, parts.pieces.basis)
         self.saves = (0, 0.0)  # checkpoints of this start, and the seconds they took
 
     def seconds(self) -> float:

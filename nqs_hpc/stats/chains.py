@@ -13,6 +13,7 @@ import numpy as np
 
 # Below this many samples a chain neither number means anything: even perfect chains of 4 give R-hat 1.1 and more.
 SHORTEST = 16
+ROUNDING = 1e-13  # of the largest value: differences below it are those of the last digits
 WINDOW = 5.0
 ROUNDING = 1e-12  # relative spread of local energies below which a chain is constant
 ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation above its mean
@@ -91,7 +92,8 @@ def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, err
 
     n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, times the
     variance over that of z where weights differ; else variance / error^2 by the ``error`` from chain means; at most n.
-    For exact sums it is 1 / sum w^2. None where values are not finite.
+    For exact sums it is 1 / sum w^2. None where values are not finite; r_hat and tau are None too where the values
+    differ by no more than rounding.
     """
     if not np.all(np.isfinite(values_A)):
         return {"r_hat": None, "tau": None, "n_eff": None}
@@ -104,6 +106,8 @@ def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, err
         n_eff = min(n, variance / error**2) if error > 0 else None
         return {"r_hat": None, "tau": None, "n_eff": n_eff}
     x_CL = np.real(linearised(values_A, w_A)).reshape(-1, chain_length)
+    if np.ptp(x_CL) <= ROUNDING * np.abs(x_CL).max():  # of an eigenstate: what differs is rounding, and says nothing
+        return {"r_hat": None, "tau": None, "n_eff": float(x_CL.size)}
     n_eff = effective_sample_size(x_CL)
     if is_weighted and x_CL.var() > 0:
         n_eff = min(float(x_CL.size), n_eff * _variance(np.real(values_A), w_A) / float(x_CL.var()))

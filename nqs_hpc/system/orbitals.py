@@ -21,6 +21,7 @@ from nqs_hpc.system.fermion_strings import FermionString
 from nqs_hpc.system.hilbert import Hilbert, groups
 
 Kind = Literal["restricted", "unrestricted", "generalised"]
+MOST_MODES = 2**12  # of a block: dense matrices of so many rows are diagonalised at every start
 DEGENERATE = 1e-9  # of the largest modulus of the energies, within which two of them are one
 
 
@@ -60,8 +61,11 @@ def levels(h_MM: NDArray[Any], filled: int) -> Levels:
 @functools.lru_cache(maxsize=16)
 def free_levels(strings: tuple[FermionString, ...], hilbert: Hilbert) -> tuple[Levels, ...]:
     """The orbitals of h in each block, without what joins the blocks."""
+    blocks = blocks_of(hilbert)
+    if (largest := max(len(sites) for sites, _ in blocks)) > MOST_MODES:
+        raise ValueError(f"determinants are available on at most {MOST_MODES} orbitals, and these are {largest}")
     h_MM = one_body(strings, hilbert.n_sites)
-    return tuple(levels(h_MM[np.ix_(sites, sites)], total) for sites, total in blocks_of(hilbert))
+    return tuple(levels(h_MM[np.ix_(sites, sites)], total) for sites, total in blocks)
 
 
 def free_orbitals(strings: Iterable[FermionString], hilbert: Hilbert) -> tuple[NDArray[Any], ...]:
@@ -130,7 +134,10 @@ def from_array(kind: Kind, hilbert: Hilbert, array: NDArray[Any]) -> tuple[NDArr
 
 def read(path: str, shape: tuple[int, int]) -> NDArray[Any]:
     """The numbers of a .npy file, or of a text file with a row a line, float64 or complex128. Raises ValueError."""
-    raw = reading.data(path, reading.SYSTEM, follow=True)
+    try:
+        raw = reading.data(path, reading.SYSTEM, follow=True)
+    except OSError as error:
+        raise ValueError(f"{error.strerror}") from None
     array = _of_npy(raw) if path.endswith(".npy") else _of_text(raw)
     if array.shape != shape:
         raise ValueError(f"the file has numbers of shape {array.shape}; valid here: {shape}, modes and fermions")

@@ -30,8 +30,10 @@ class Networked(Slater):
         checks.choice("perceptron", "convolutional"),
         "network: perceptron, dense layers over all modes; convolutional, which commutes with translations",
     )
-    layers: int = key(checks.integer(), "layers of the network")
-    features: int = key(checks.integer(), "numbers that each layer gives, of a convolutional one on each site")
+    layers: int = key(checks.integer(below=2**8), "layers of the network")
+    features: int = key(
+        checks.integer(below=2**14), "numbers that each layer gives, of a convolutional one on each site"
+    )
     kernel: int | tuple[int, ...] = key(
         checks.one_or_list(checks.integer()),
         "of net=convolutional: extent of the kernels in sites, or a list by direction",

@@ -85,7 +85,12 @@ class Ansatz:
         return False
 
     def lines(self, lattice: Lattice, basis: Basis) -> list[str]:
-        """Lines for the start of a run: what it begins from, and what of that can spoil the run."""
+        """Lines for the start of a run: what it begins from."""
+        del lattice, basis
+        return []
+
+    def warnings(self, lattice: Lattice, basis: Basis) -> list[str]:
+        """What of it can spoil a run, a line each: said at the start, and kept in the summary."""
         del lattice, basis
         return []
 

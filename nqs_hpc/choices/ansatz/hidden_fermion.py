@@ -20,7 +20,7 @@ class HiddenFermion(Networked):
         {**SMALL, "n_hidden": 2},
         {**SMALL, "n_hidden": 1, "kind": "generalised", "dtype": "complex", "net": "convolutional", "kernel": 3},
     )
-    n_hidden: int = key(checks.integer(), "hidden fermions in each determinant")
+    n_hidden: int = key(checks.integer(below=2**10), "hidden fermions in each determinant")
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.hidden_fermion import hidden_fermion

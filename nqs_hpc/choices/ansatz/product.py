@@ -66,6 +66,9 @@ class Product(Ansatz):
     def lines(self, lattice: Lattice, basis: Basis) -> list[str]:
         return [line for _, part in self._both() for line in part.lines(lattice, basis)]
 
+    def warnings(self, lattice: Lattice, basis: Basis) -> list[str]:
+        return [line for _, part in self._both() for line in part.warnings(lattice, basis)]
+
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.products import product_of
 

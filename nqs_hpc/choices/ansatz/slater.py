@@ -105,12 +105,19 @@ class Slater(Ansatz):
         if self.rows:
             return [f"orbitals: {self.kind}, from {self.start}"]
         if self.start == "free":
-            return orbitals.open_shells(orbitals.free_levels(basis.fermions, basis.hilbert))
+            return []
         found = self._mean_field(basis)
         said = [f"orbitals: {self.kind} Hartree-Fock, energy {found.energy:.9g}, best of {found.n_starts} starts"]
         if found.residual > 1e-5:
             said.append(f"orbitals: Hartree-Fock has not converged, [F, rho] is {found.residual:.1e}")
-        return said + orbitals.open_shells(found.blocks)
+        return said
+
+    def warnings(self, lattice: Lattice, basis: Basis) -> list[str]:
+        if self.rows:
+            return []
+        is_free = self.start == "free"
+        levels = orbitals.free_levels(basis.fermions, basis.hilbert) if is_free else self._mean_field(basis).blocks
+        return orbitals.open_shells(levels)
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.slater import slater

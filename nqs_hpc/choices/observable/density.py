@@ -27,4 +27,4 @@ class Density(Observable):
     def make(self, pieces: Pieces) -> Functions:
         from nqs_hpc.observables.density import density
 
-        return density(pieces.lattice)
+        return density(pieces.lattice, fixed=pieces.hilbert.total is not None)
