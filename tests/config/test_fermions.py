@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import nqs_hpc
+from nqs_hpc.config.basis import basis_of
 from nqs_hpc.config.compose import checked, from_plain
 from nqs_hpc.config.identity import physics, run_name, to_plain
 from nqs_hpc.config.signs import why_not_positive
@@ -54,6 +55,12 @@ HOP = 'hamiltonian.terms=["-1.0 [0^ 1]","-1.0 [1^ 0]"]'
         (["lattice.length=3", "hamiltonian=fermion", "hamiltonian.fcidump=package:h2_sto3g.fcidump"],
          "hamiltonian.fcidump", "NORB=2 orbitals, and the lattice 3 sites"),
         ([*FERMION, "hamiltonian.fcidump=package:water"], "hamiltonian.fcidump", "cannot be read"),
+        ([*HUBBARD, "ansatz=slater", "ansatz.start=/nowhere/x.npy"], "ansatz.start", "No such file"),
+        ([*HUBBARD, "ansatz=slater", "sector=none"], "ansatz=slater", "sector=none lacks"),
+        (["ansatz=backflow"], "ansatz=backflow", "needs fermions"),
+        (["ansatz=product"], "ansatz.second=slater", "needs fermions"),
+        ([*HUBBARD, "ansatz=backflow", "ansatz.features=100000000"], "ansatz.features", "below 16384"),
+        ([*HUBBARD, "ansatz=hidden_fermion", "ansatz.n_hidden=1000000"], "ansatz.n_hidden", "below 1024"),
     ],
 )  # fmt: skip
 def test_one_line(overrides, key, says):
@@ -132,3 +139,12 @@ def test_what_a_start_says():
     assert why_not_positive(free.hamiltonian, free.make_sites()) is None  # no fermion passes another on an open chain
     turned = checked([*TV, "lattice.pbc=false", "hamiltonian.t=-1"], 1)
     assert why_not_positive(turned.hamiltonian, turned.make_sites()) is not None
+
+
+def test_an_open_shell_is_a_warning_of_the_run():
+    """Two of four degenerate orbitals of the ring of four, of spin up alone; a closed one says nothing."""
+    for sector, n_warnings in (("[2,1]", 1), ("[3,1]", 0)):
+        config = checked([*HUBBARD, f"sector={sector}", "ansatz=product"], 1)
+        lattice = config.make_sites()
+        found = config.ansatz.warnings(lattice, basis_of(config, lattice))
+        assert len(found) == n_warnings and all("open shell" in line for line in found)
