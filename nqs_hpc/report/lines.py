@@ -130,7 +130,7 @@ def _numbers(one: ReadPoint) -> Numbers:
     found: Numbers = {}
     for key, value in (one.row.swept | settings(one.traces)).items():
         if not (key.startswith("hamiltonian.") or key == "sector") or (key == "sector" and isinstance(value, list)):
-            continue  # numbers of fermions are no coupling
+            continue  # how many fermions there are
         if (known := number(value)) is not None:
             found[f"{key}[1]" if key == "hamiltonian.J" else key] = known
         elif isinstance(value, list) and 0 < len(value) <= MOST_COMPONENTS:

@@ -82,11 +82,16 @@ def test_without_a_measured_spin_the_total_stands_for_it(runs):
 
 
 def test_fermions_by_the_numbers_of_both_spins(runs):
-    levels = [([0], "A", 1, total, -5.0 + i, -5.0 + i, 0.0) for i, total in enumerate(([2, 2], [3, 1], [2, 1]))]
+    levels = [([0], "A", 1, total, -5.0 + i, -5.0 + i, 0.0) for i, total in enumerate(([2, 2], [3, 1], [1, 3]))]
     sheet, _ = tower(study(runs, levels, spins=False))
     axes, symbols, _ = drawn(sheet.panels[0])
-    assert [label.get_text() for label in axes.get_xticklabels()] == ["[2, 1]", "[2, 2]", "[3, 1]"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["[1, 3]", "[2, 2]", "[3, 1]"]
     assert sorted((round(x, 6), round(y, 6)) for x, y, _, _ in symbols) == [(0, 2), (1, 0), (2, 1)]
+
+
+def test_different_numbers_of_fermions_make_no_tower(runs):
+    levels = [([0], "A", 1, total, -5.0, -5.0, 0.0) for total in ([2, 2], [2, 1])]
+    assert tower(study(runs, levels, spins=False))[0].panels == []
 
 
 def test_no_tower_where_no_sector_is_swept(runs):
