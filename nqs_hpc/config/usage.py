@@ -117,7 +117,7 @@ def help_text() -> str:
         names = sorted(choices(group), key=lambda name, group=group: name != chosen.get(group))  # type: ignore[misc]
         parts += [_wrap(f"  {place_of(group) + '=' + name + ' ':<26}", about(group, name)) for name in names]
     parts.append("\nready-made combinations; what the command line sets beats them\n")
-    parts += [_wrap(f"  {'experiment=' + name:<34}", about("experiment", name)) for name in choices("experiment")]
+    parts += [_wrap(f"  {'experiment=' + name + ' ':<34}", about("experiment", name)) for name in choices("experiment")]
     for group, table in rows().items():
         if table:
             parts.append(
