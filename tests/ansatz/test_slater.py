@@ -67,7 +67,7 @@ def test_amplitudes_ratios_and_moduli(name):
 
 
 @pytest.mark.parametrize(("name", "width"), [("unrestricted", 2), ("restricted-complex", 4), ("generalised", 2)])
-def test_ten_thousand_moves_leave_w_exact(name, width):
+def test_long_walks_leave_w_exact(name, width):
     """Of several chains at a time, of which some do not take their move; and of chains of chains."""
     ansatz, params, s_DN = made(name)
     rng, n_blocks, n_moves = np.random.default_rng(3), len(CASES[name][0]), 2500

@@ -140,8 +140,7 @@ def test_ratios_along_a_walk(name):
 
         return jax.lax.scan(step, (s_N, ansatz.prepare(frozen, s_N)), (order, taken))[1]
 
-    with jax.numpy_rank_promotion("allow"):
-        found = jax.jit(jax.vmap(walk, in_axes=(None, 0)))(params, states[::3])
+    found = jax.jit(jax.vmap(walk, in_axes=(None, 0)))(params, states[::3])
     ratio, old, new, together = (np.asarray(x) for x in found)
     psi, psi_new = np.exp(old), np.exp(new)
     with np.errstate(divide="ignore", invalid="ignore"):
