@@ -29,7 +29,7 @@ PANEL = 256  # columns that one thread does
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
     shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-    x = _posv(shifted, rhs) if foreign.available(len(rhs)) else _factor_and_solve(shifted, rhs)
+    x = foreign.by_platform(len(rhs), _posv, _factor_and_solve, shifted, rhs)
 
     def failed() -> tuple[Array, Array]:
         # A system that is not finite has no solution: then the step is rejected, not solved again.
