@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import Array
 
 # Rows of a block: as many as make products of blocks fast, and so few that each rank has EACH of them or more.
-LARGEST, SMALLEST = 128, 8
+LARGEST, SMALLEST = 256, 8
 EACH = 8
 
 
