@@ -87,7 +87,7 @@ def main() -> None:
         for sketch in SKETCHES:
             contenders[str(sketch)] = jax.jit(lambda *a, sketch=sketch: iterative(*a, sketch))
         values = np.linalg.eigvalsh(np.asarray(kernel))[::-1]
-        print(json.dumps({"case": title, "rows": n, "eigenvalues": [f"{v:.1e}" for v in values[:: n // 16]]}))
+        print(json.dumps({"case": title, "rows": n, "eigenvalues": [f"{one:.1e}" for one in values[:: n // 16]]}))
         for shift in SHIFTS:
             seconds: dict[str, list[float]] = {name: [] for name in contenders}
             found = {}
