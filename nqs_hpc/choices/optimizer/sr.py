@@ -30,9 +30,10 @@ STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, w
 
 @dataclass(frozen=True)
 class Sr(Natural):
-    solver: Literal["auto", "cholesky", "eigh", "cg", "minsr"] = key(
-        checks.choice("auto", "cholesky", "eigh", "cg", "minsr"),
-        "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
+    solver: Literal["auto", "cholesky", "eigh", "distributed", "cg", "minsr"] = key(
+        checks.choice("auto", "cholesky", "eigh", "distributed", "cg", "minsr"),
+        "in parameter space (on each rank, or distributed on all), matrix-free (cg) or in sample space (minsr); auto: "
+        "the cheapest, decided at step 0, distributed from 4096 parameters",
         physics=False,
     )
     blocks: Blocks = blocks_key(STORED)
@@ -47,7 +48,11 @@ class Sr(Natural):
             # each rank counts its iterations from its own bits, which differ on mixed nodes
             raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
         if self.solver == "minsr":
-            self.check_kernel(context)
+            from nqs_hpc.update.cost import TOGETHER_FROM
+
+            # ranks share a kernel from so many rows on; if one rank has no room for as many, none may come near them
+            n_rows = self.most_samples(context, 1) * (2 if context.ansatz.row_size() == 4 else 1)
+            self.check_kernel(context, shared=n_rows >= TOGETHER_FROM)
 
     def asked_solver(self) -> str | None:
         return self.solver
@@ -56,12 +61,13 @@ class Sr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
-        from nqs_hpc.update.cost import cheapest
+        from nqs_hpc.update.cost import cheapest, exact
 
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
-        return cheapest(size, wide, memory, matrix_free=not self.broadcast)
+        name = cheapest(size, wide, memory, matrix_free=not self.broadcast)
+        return exact(size.n_parameters, wide, 2 * memory) if name == "cholesky" else name
 
     def make(
         self,
@@ -78,7 +84,7 @@ class Sr(Natural):
 
         shared = self.natural(chunk, blocks, solve_dtype)
         if solver == "minsr":
-            return minsr(ansatz, comm, solver="cholesky", **shared)
+            return minsr(ansatz, comm, solver="auto", **shared)
         return sr(
             ansatz,
             comm,
