@@ -45,8 +45,8 @@ def solve(
     rows: Array, rhs_A: Array, shift: Array, layout: Layout, rank: Array, comm: Comm
 ) -> tuple[Array, dict[str, Array]]:
     """x (n,), the same on every rank, of rows (local, padded) of K and a b (n,) that all ranks hold; of K the lower
-    triangle is read. Not finite where K + shift is not positive definite; info: fallback, 0, since no matrix is held
-    from which a pseudo-inverse could be had.
+    triangle is read. Not finite where K + shift is not positive definite; info: fallback, 0, since the pseudo-inverse
+    needs a whole matrix.
 
     Collectives: three a block of rows (padded / block of them) and a gather.
     """
