@@ -68,9 +68,9 @@ def of_whole(matrix: Array, rhs: Array, shift: Array) -> tuple[Array, dict[str, 
     return factored(matrix, rhs, shift), {"fallback": jnp.zeros((), jnp.float64)}
 
 
-def layout_of(n: int, solver: str, comm: Comm) -> Layout | None:
-    """Where the rows of a matrix of ``n`` rows lie for ``solver``; None where every rank has the whole one."""
-    return layout(n, comm.size) if solver == "distributed" and comm.size > 1 else None
+def layout_of(n: int, comm: Comm) -> Layout | None:
+    """Where the rows of a matrix of ``n`` rows lie; None on one rank, which has the whole one."""
+    return layout(n, comm.size) if comm.size > 1 else None
 
 
 def _factor(rows: Array, half: Array, layout: Layout, rank: Array, comm: Comm) -> tuple[Array, Array]:

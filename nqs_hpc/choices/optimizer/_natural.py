@@ -13,6 +13,8 @@ from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.schedules import Schedule, lowest, schedule
 
 RCOND = "eigh drops eigenvalues below this times the largest"
+CG_TOLERANCE = "relative residual at which cg stops"
+CG_MAX_ITERATIONS = "iterations after which cg stops"
 
 
 @dataclass(frozen=True)
@@ -62,4 +64,15 @@ def blocks_key(doc: str) -> Any:
     return key(checks.either("auto", checks.integer()), doc, physics=False)
 
 
+def preconditioner_key() -> Any:
+    """It changes a step within the tolerance of cg alone, as the solver does within rounding."""
+    return key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "random columns whose products make the preconditioner of cg (Frangella et al. 2023, arXiv:2110.02820); auto: "
+        "an eighth of the rows, at most 1024; null: none",
+        physics=False,
+    )
+
+
 Blocks = int | Auto
+Preconditioner = int | Auto | None
