@@ -9,6 +9,8 @@ Three ways to the same numbers, each with its traffic:
                     means and kernels are local sums over parameters, reduced once.
 ``blocked_space``   as before in blocks of parameters, one after the other, where the Jacobian does not fit: each block
                     is differentiated again, one all-to-all a block.
+``layered_space``   as before where an ansatz has its log-derivatives layer by layer: nothing is differentiated again,
+                    and a block is some layers.
 
 Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``.
 """
@@ -22,9 +24,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.gradient import factored
+from nqs_hpc.gradient import factored, layered
 from nqs_hpc.gradient.flat import Flat
-from nqs_hpc.gradient.jacobian import centre, jacobian, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.jacobian import SAMPLES, centre, jacobian, row_means, rows_per_sample, weigh
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.gradient.qgt import pack, unpack
 from nqs_hpc.gradient.rank_k import add_of_rows
@@ -57,12 +59,15 @@ def sample_space(
 ) -> SampleSpace:
     """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors.
 
-    Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks; and one in ``adjoint``.
+    Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks (of layers up to twice as
+    many and one); and one in ``adjoint``.
     """
     arguments = (ansatz, flat, params, batch, comm, v_P, chunk)
     if ansatz.factors is not None:
         return factored_space(*arguments)
-    return stored_space(*arguments) if blocks == 1 else blocked_space(*arguments, blocks)
+    if blocks == 1:
+        return stored_space(*arguments)
+    return (blocked_space if ansatz.layered is None else layered_space)(*arguments, blocks)
 
 
 def factored_space(
@@ -147,6 +152,45 @@ def blocked_space(
         return comm.sum(
             jnp.stack([pullback_rows(ansatz, flat, params, batch.samples.s_BN, y_rows, chunk) for y_rows in y])
         )
+
+    return SampleSpace(kernel, image_A, adjoint)
+
+
+def layered_space(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    batch: Batch,
+    comm: Comm,
+    v_P: Array | None,
+    chunk: int | None,
+    blocks: int,
+) -> SampleSpace:
+    assert ansatz.layered is not None
+    chunk = min(chunk or SAMPLES, SAMPLES)
+    recorded = layered.tape(ansatz.layered, params, batch.samples.s_BN, chunk)
+    widths = layered.widths(ansatz.layered, recorded)
+    assert sum(widths) == flat.n_parameters
+    n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
+    kernel, image = jnp.zeros((n_rows, n_rows), flat.dtype), jnp.zeros(n_rows, flat.dtype)
+    start = 0
+    for numbers in layered.grouped(widths, blocks):
+        # one group after the other: its Jacobian is gone before the next is made
+        recorded, kernel = jax.lax.optimization_barrier((recorded, kernel))
+        jac = layered.jacobian_of(ansatz.layered, recorded, numbers, chunk)
+        x_block = exchanged(ansatz, jac, batch, comm)
+        kernel = add_of_rows(kernel, x_block)
+        if v_P is not None:
+            v_block = comm_share(v_P[start : start + jac.shape[1]], batch.rank, x_block.shape[1], comm.size)
+            image = image + x_block @ v_block
+        start += jac.shape[1]
+    kernel, image_A = reduced_kernel(kernel, None if v_P is None else image, comm)
+
+    def adjoint(y_kA: Array) -> Array:
+        assert ansatz.layered is not None
+        w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.dtype)
+        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, rows_per_sample(ansatz.kind)))
+        return comm.sum(jnp.stack([layered.adjoint(ansatz.layered, recorded, y_rows) for y_rows in y]))
 
     return SampleSpace(kernel, image_A, adjoint)
 
