@@ -39,7 +39,7 @@ KERNEL_ROWS = 256
 class SampleSpace(NamedTuple):
     """The same on every rank; rows of all ranks."""
 
-    kernel: Array  # (rows, rows) X X^dagger; its upper triangle counts
+    kernel: Array  # (rows, rows) X X^dagger, or X M X^dagger with a metric M; its upper triangle counts
     image: Array | None  # (rows,) X v, where a v was given
     adjoint: Callable[[Array], Array]  # (k, rows) -> (k, P): X^dagger y, the one collective that is still to come
 
@@ -54,15 +54,17 @@ def sample_space(
     v_P: Array | None = None,
     chunk: int | None,
     blocks: int,
+    metric_P: Array | None = None,
 ) -> SampleSpace:
-    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors.
+    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors. With ``metric_P``,
+    (P,) weights M of the parameters, the kernel is X M X^dagger, always from a Jacobian.
 
     Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks; and one in ``adjoint``.
     """
     arguments = (ansatz, flat, params, batch, comm, v_P, chunk)
-    if ansatz.factors is not None:
+    if ansatz.factors is not None and metric_P is None:
         return factored_space(*arguments)
-    return stored_space(*arguments) if blocks == 1 else blocked_space(*arguments, blocks)
+    return stored_space(*arguments, metric_P) if blocks == 1 else blocked_space(*arguments, blocks, metric_P)
 
 
 def factored_space(
@@ -94,13 +96,21 @@ def factored_space(
 
 
 def stored_space(
-    ansatz: Ansatz, flat: Flat, params: Tree, batch: Batch, comm: Comm, v_P: Array | None, chunk: int | None
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    batch: Batch,
+    comm: Comm,
+    v_P: Array | None,
+    chunk: int | None,
+    metric_P: Array | None = None,
 ) -> SampleSpace:
     jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk)
     x_block = exchanged(ansatz, jac, batch, comm)
     share = x_block.shape[1]
     v_block = None if v_P is None else comm_share(v_P, batch.rank, share, comm.size)
-    kernel = add_of_rows(jnp.zeros((len(x_block),) * 2, flat.dtype), x_block)
+    z_block = x_block if metric_P is None else x_block * root_of(comm_share(metric_P, batch.rank, share, comm.size))
+    kernel = add_of_rows(jnp.zeros((len(x_block),) * 2, flat.dtype), z_block)
     kernel, image = reduced_kernel(kernel, None if v_block is None else x_block @ v_block, comm)
 
     def adjoint(y_kA: Array) -> Array:
@@ -119,6 +129,7 @@ def blocked_space(
     v_P: Array | None,
     chunk: int | None,
     blocks: int,
+    metric_P: Array | None = None,
 ) -> SampleSpace:
     n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
     # A whole row is differentiated before its block is taken: so many samples at a time that both need as much.
@@ -126,15 +137,20 @@ def blocked_space(
     chunk = min(chunk or n_local, max(1, n_local // blocks))
     share = -(-flat.n_parameters // (blocks * comm.size))
     width = share * comm.size
-    padded = jnp.zeros(0, flat.dtype) if v_P is None else jnp.pad(v_P, (0, blocks * width - flat.n_parameters))
+    padding = (0, blocks * width - flat.n_parameters)
+    v_padded = None if v_P is None else jnp.pad(v_P, padding)
+    metric_padded = None if metric_P is None else jnp.pad(metric_P, padding)
+
+    def share_of(padded: Array, block: Array) -> Array:
+        return jax.lax.dynamic_slice(padded, (block * width + batch.rank * share,), (share,))
 
     def add_block(total: tuple[Array, Array], block: Array) -> tuple[tuple[Array, Array], None]:
         jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk, block=(block * width, width))
         x_block = exchanged(ansatz, jac, batch, comm)
-        kernel, image = add_of_rows(total[0], x_block), total[1]
-        if v_P is not None:
-            v_block = jax.lax.dynamic_slice(padded, (block * width + batch.rank * share,), (share,))
-            image = image + x_block @ v_block
+        z_block = x_block if metric_padded is None else x_block * root_of(share_of(metric_padded, block))
+        kernel, image = add_of_rows(total[0], z_block), total[1]
+        if v_padded is not None:
+            image = image + x_block @ share_of(v_padded, block)
         return (kernel, image), None
 
     zero = (jnp.zeros((n_rows, n_rows), flat.dtype), jnp.zeros(n_rows, flat.dtype))
@@ -166,6 +182,11 @@ def comm_share(v_P: Array, rank: Array, share: int, size: int) -> Array:
     """This rank's part of a vector that all ranks hold, padded with 0."""
     padded = jnp.pad(v_P, (0, share * size - len(v_P)))
     return jax.lax.dynamic_slice(padded, (rank * share,), (share,))
+
+
+def root_of(metric_P: Array) -> Array:
+    """(1, P) square roots, to multiply columns with."""
+    return jnp.sqrt(metric_P)[None]
 
 
 def reduced_kernel(kernel: Array, image: Array | None, comm: Comm) -> tuple[Array, Array | None]:

@@ -19,7 +19,7 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Samples, Tree, Update
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
-from nqs_hpc.update.step_size import Schedule, scaled, value
+from nqs_hpc.update.step_size import Schedule, promised, scaled, value
 
 
 def in_parameters(
@@ -102,15 +102,20 @@ def sr(
     *,
     learning_rate: Schedule,
     max_norm: float | None = None,
+    predict: bool = False,
     **options: Any,
 ) -> Update:
-    """Steps along `in_parameters`, which takes the ``options``."""
+    """Steps along `in_parameters`, which takes the ``options``. ``predict``: info has the change of energy that the
+    step promises.
+    """
     project = in_parameters(ansatz, comm, **options)
 
     def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):
         direction_P, force_P, info = project(params, batch, step)
         delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
-        info |= sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)}
+        info |= (
+            sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)} | promised(force_P, delta_P, predict)
+        )
         return flat(params, ansatz.kind).unravel(delta_P), state, info
 
     return Update(lambda params: (), step)

@@ -51,6 +51,8 @@ RUNS = {
     "tempering": [0, 1, 4],
     "minsr-blocks": [0, 1, 3],
     "sr-cg-recomputed": [0, 1, 3],
+    "march": [0, 1, 3],  # from a Jacobian, of an RBM too
+    "march-blocks": [0, 1, 3],
     "blur": [1, 1, 3],
     "excited": [0, 2, 4],  # overlaps take one more gather
 }

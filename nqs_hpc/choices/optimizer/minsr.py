@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from nqs_hpc.choices.context import Context
@@ -40,6 +41,8 @@ class Minsr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
+        if self.filters:
+            return "filter"
         return "cholesky" if self.solver == "auto" else self.solver
 
     def make(
@@ -50,9 +53,10 @@ class Minsr(Natural):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
 
-        shared = self.natural(chunk, blocks, solve_dtype)
-        return minsr(ansatz, comm, solver=solver, momentum=self.momentum, **shared)
+        arguments = self.natural(chunk, blocks, solve_dtype) | {"solver": solver, "momentum": self.momentum}
+        return self.trusted(partial(minsr, ansatz, comm), arguments | self.filter(chain_length))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
@@ -21,6 +22,7 @@ STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, w
 
 @dataclass(frozen=True)
 class Sr(Natural):
+    filtering: ClassVar[tuple[str, ...]] = ("auto", "minsr")
     solver: Literal["auto", "cholesky", "eigh", "cg", "minsr"] = key(
         checks.choice("auto", "cholesky", "eigh", "cg", "minsr"),
         "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
@@ -48,6 +50,8 @@ class Sr(Natural):
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
         from nqs_hpc.update.cost import cheapest
 
+        if self.filters:  # of the smaller matrix
+            return self.solver if self.solver != "auto" else "minsr" if size.n_rows < size.n_parameters else "filter"
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
@@ -61,19 +65,14 @@ class Sr(Natural):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
         from nqs_hpc.update.sr import sr
 
-        shared = self.natural(chunk, blocks, solve_dtype)
+        shared, eigenvalues = self.natural(chunk, blocks, solve_dtype), self.filter(chain_length)
         if solver == "minsr":
-            return minsr(ansatz, comm, solver="cholesky", **shared)
-        return sr(
-            ansatz,
-            comm,
-            solver=solver,
-            cg_tolerance=self.cg_tolerance,
-            cg_max_iterations=self.cg_max_iterations,
-            **shared,
-        )
+            return self.trusted(partial(minsr, ansatz, comm), shared | {"solver": "cholesky"} | eigenvalues)
+        own = {"solver": solver, "cg_tolerance": self.cg_tolerance, "cg_max_iterations": self.cg_max_iterations}
+        return self.trusted(partial(sr, ansatz, comm), shared | own | eigenvalues)
