@@ -2,8 +2,8 @@
 
     PJRT_NPROC=1 OPENBLAS_NUM_THREADS=1 python benchmarks/relatives.py [4x4] [6x6] [--only NAME ...] [--out FILE]
 
-One process and one thread. A step of each method is timed first, in CPU seconds, and each method then makes as many
-steps as fit in the time of the system; schedules end with the last of them. Energies are those of fresh chains. The
+One process and one thread. Steps are timed in CPU seconds, and a method whose step costs more than minSR's makes as
+many fewer; schedules end with the last step of each. Energies are those of fresh chains. The
 table has the relative error of each seed, their mean and its standard error; 4x4 against exact diagonalisation, 6x6
 against Schulz, Ziman and Poilblanc, J. Phys. I 6, 675 (1996). One JSON line a run goes to FILE.
 """
@@ -25,13 +25,13 @@ from nqs_hpc.parts import Parts, build
 
 SERIAL = Comm(rank=0, size=1, sum=lambda x: x, max=lambda x: x, gather=lambda x: x[None], all_to_all=lambda x: x)
 RATE = 0.05
-TIMED = 6  # steps of which the cheapest counts
+ALIKE = 1.1  # two steps whose times differ by less take the same
 
 
 class System(NamedTuple):
     keys: list[str]
     exact: float
-    seconds: float  # CPU time of all steps of a run
+    n_steps: int  # of minsr
     seeds: int
 
 
@@ -46,13 +46,13 @@ SYSTEMS = {
     "4x4": System(
         [*COMMON, "lattice.length=4", "ansatz.alpha=16", "sampler.n_chains=128", "sampler.n_samples=256"],
         -8.457923351,
-        8.0,
+        120,
         3,
     ),
     "6x6": System(
         [*COMMON, "lattice.length=6", "ansatz.alpha=8", "sampler.n_chains=128", "sampler.n_samples=512"],
         36 * -0.503810,
-        15.0,
+        100,
         1,
     ),
 }
@@ -79,53 +79,46 @@ def parts_of(system: System, method: str, n_steps: int, seed: int) -> Parts:
     return build(compose([*system.keys, *keys, *given], 1), SERIAL)
 
 
-def cost(system: System, method: str) -> float:
-    """CPU seconds of a step."""
-    driver = parts_of(system, method, 100, 0).task.functions
-    state, seconds = driver.warmed(driver.init()), []
-    for _ in range(TIMED):
+def run(system: System, method: str, n_steps: int, seed: int) -> dict[str, Any]:
+    """A run to its end, with the CPU seconds of its cheapest step."""
+    driver = parts_of(system, method, n_steps, seed).task.functions
+    state, last, seconds = driver.warmed(driver.init()), {}, []
+    for _ in range(n_steps):
         begun = time.process_time()
         moved, samples, counts = driver.sample(state)
         batch, _ = driver.evaluate(state.params, samples, counts)
-        state, _ = jax.block_until_ready(driver.update(state, moved, batch))
+        state, last = jax.block_until_ready(driver.update(state, moved, batch))
         seconds.append(time.process_time() - begun)
-    return min(seconds[1:])
-
-
-def run(system: System, method: str, n_steps: int, seed: int) -> dict[str, Any]:
-    driver = parts_of(system, method, n_steps, seed).task.functions
-    state, last = driver.warmed(driver.init()), {}
-    for _ in range(n_steps):
-        moved, samples, counts = driver.sample(state)
-        batch, _ = driver.evaluate(state.params, samples, counts)
-        state, last = driver.update(state, moved, batch)
     final = driver.final(state.params, 64)
-    found = {"energy": final.mean.real, "error": final.error, "variance": final.variance}
-    return found | {
-        name: float(last[name]) for name in ("shift_factor", "step_factor", "clipped", "rank") if name in last
-    }
+    found = {"energy": final.mean.real, "error": final.error, "variance": final.variance, "step": min(seconds[1:])}
+    names = ("shift_factor", "step_factor", "clipped", "rank")
+    return found | {name: float(last[name]) for name in names if name in last}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("systems", nargs="*", metavar="SYSTEM", help=", ".join(SYSTEMS))
     parser.add_argument("--only", nargs="*", default=list(METHODS), metavar="NAME", help=", ".join(METHODS))
+    parser.add_argument("--reference", type=float, metavar="SECONDS", help="of a step of minsr; the first method's")
     parser.add_argument("--out", type=Path, default=Path("relatives.jsonl"))
     options = parser.parse_args()
     for name in options.systems or SYSTEMS:
         system = SYSTEMS[name]
         print(f"\n| {name} | CPU seconds a step | steps | relative error of each seed | mean |\n|---|---|---|---|---|")
-        costs: dict[tuple[str, ...], float] = {}  # by the keys: rates cost nothing
+        reference = options.reference
         for method in options.only:
-            keys = tuple(METHODS[method][1])
-            each = costs[keys] if keys in costs else costs.setdefault(keys, cost(system, method))
-            n_steps, errors = int(system.seconds / each), []
+            n_steps, runs = system.n_steps, []
             for seed in range(system.seeds):
                 found = run(system, method, n_steps, seed)
-                errors.append((found["energy"] - system.exact) / abs(system.exact))
-                line = {"system": name, "method": method, "seed": seed, "step": each, "n_steps": n_steps} | found
+                reference = reference or found["step"]
+                if not seed and found["step"] > ALIKE * reference:  # then fewer steps are as long
+                    n_steps = round(system.n_steps * reference / found["step"])
+                    found = run(system, method, n_steps, seed)
+                runs.append(found | {"relative_error": (found["energy"] - system.exact) / abs(system.exact)})
                 with options.out.open("a") as file:
-                    file.write(json.dumps(line | {"relative_error": errors[-1]}) + "\n")
+                    line = {"system": name, "method": method, "seed": seed, "n_steps": n_steps} | runs[-1]
+                    file.write(json.dumps(line) + "\n")
+            errors, each = [one["relative_error"] for one in runs], min(one["step"] for one in runs)
             spread = f" ± {np.std(errors, ddof=1) / len(errors) ** 0.5:.1e}" if len(errors) > 1 else ""
             told = ", ".join(f"{one:.2e}" for one in errors)
             print(f"| {method} | {each:.3f} | {n_steps} | {told} | {np.mean(errors):.2e}{spread} |", flush=True)

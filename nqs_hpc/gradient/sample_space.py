@@ -10,7 +10,8 @@ Three ways to the same numbers, each with its traffic:
 ``blocked_space``   as before in blocks of parameters, one after the other, where the Jacobian does not fit: each block
                     is differentiated again, one all-to-all a block.
 
-Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``.
+Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``. The kernel is whole on
+every rank, or each has the rows that a ``layout`` gives it (`gradient.kernel_rows`), and a whole one is nowhere.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ from jax import Array
 from nqs_hpc.gradient import factored
 from nqs_hpc.gradient.flat import Flat
 from nqs_hpc.gradient.jacobian import centre, jacobian, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.kernel_rows import add_gram
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.gradient.qgt import pack, unpack
 from nqs_hpc.gradient.rank_k import add_of_rows
 from nqs_hpc.parallel.chunk import chunked
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Tree
 
 # Rows of a kernel made at a time: their Gram matrices stay in the cache, and bound what is held beside the kernel.
@@ -37,9 +40,11 @@ KERNEL_ROWS = 256
 
 
 class SampleSpace(NamedTuple):
-    """The same on every rank; rows of all ranks."""
+    """The same on every rank but for a kernel by rows; rows of all ranks."""
 
-    kernel: Array  # (rows, rows) X X^dagger, or X M X^dagger with a metric M; its upper triangle counts
+    # (rows, rows) X X^dagger, or X M X^dagger with a metric M; its upper triangle counts. By rows (local, padded), its
+    # lower one
+    kernel: Array
     image: Array | None  # (rows,) X v, where a v was given
     adjoint: Callable[[Array], Array]  # (k, rows) -> (k, P): X^dagger y, the one collective that is still to come
 
@@ -54,21 +59,34 @@ def sample_space(
     v_P: Array | None = None,
     chunk: int | None,
     blocks: int,
+    layout: Layout | None = None,
+    whole: bool = False,
     metric_P: Array | None = None,
 ) -> SampleSpace:
-    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors. With ``metric_P``,
-    (P,) weights M of the parameters, the kernel is X M X^dagger, always from a Jacobian.
+    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors. With a ``layout``
+    over several ranks the kernel comes by its rows, on both sides of the diagonal where they have to be ``whole``. With
+    ``metric_P``, (P,) weights M of the parameters, the kernel is X M X^dagger, always from a Jacobian.
 
     Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks; and one in ``adjoint``.
+    By rows: two from factors; otherwise 1 + `kernel_rows.exchanges` for each block, and one for v.
     """
     arguments = (ansatz, flat, params, batch, comm, v_P, chunk)
     if ansatz.factors is not None and metric_P is None:
-        return factored_space(*arguments)
-    return stored_space(*arguments, metric_P) if blocks == 1 else blocked_space(*arguments, blocks, metric_P)
+        return factored_space(*arguments, layout)
+    if blocks == 1:
+        return stored_space(*arguments, layout, whole, metric_P)
+    return blocked_space(*arguments, blocks, layout, whole, metric_P)
 
 
 def factored_space(
-    ansatz: Ansatz, flat: Flat, params: Tree, batch: Batch, comm: Comm, v_P: Array | None, chunk: int | None
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    batch: Batch,
+    comm: Comm,
+    v_P: Array | None,
+    chunk: int | None,
+    layout: Layout | None = None,
 ) -> SampleSpace:
     assert ansatz.factors is not None
     leaves, n = ansatz.factors.leaves, rows_per_sample(ansatz.kind)
@@ -80,10 +98,15 @@ def factored_space(
     root = jnp.sqrt(w_rows)
     shifts = [jnp.sum(w_rows[:, None] * part, axis=0) / n for part in parts_A]
 
+    mine_rows, columns_A, w_columns = parts, parts_A, w_rows
+    if layout is not None:
+        columns_A, w_columns = [layout.pad(part) for part in parts_A], layout.pad(w_rows)
+        mine_rows = tuple(part[layout.rows(batch.rank)] for part in columns_A)
     # real and imaginary part apart to the end: XLA's loops over complex numbers are several times as slow
-    raw = chunked(lambda rows: split(factored.gram(leaves, rows, parts_A, shifts)), parts, KERNEL_ROWS)
-    kernel_rows = centred_kernel_rows(raw, w_rows, n, batch.rank, comm)
-    kernel = comm.gather(kernel_rows).reshape(len(w_rows), -1)
+    raw = chunked(lambda rows: split(factored.gram(leaves, rows, columns_A, shifts)), mine_rows, KERNEL_ROWS)
+    kernel = centred_kernel_rows(raw, w_columns, n, batch.rank, comm, layout)
+    if layout is None:
+        kernel = comm.gather(kernel).reshape(len(w_rows), -1)
     if v_P is not None:
         o_v = gathered[-1][:, 0].reshape(-1, n)
         image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
@@ -103,15 +126,22 @@ def stored_space(
     comm: Comm,
     v_P: Array | None,
     chunk: int | None,
+    layout: Layout | None = None,
+    whole: bool = False,
     metric_P: Array | None = None,
 ) -> SampleSpace:
     jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk)
     x_block = exchanged(ansatz, jac, batch, comm)
     share = x_block.shape[1]
     v_block = None if v_P is None else comm_share(v_P, batch.rank, share, comm.size)
+    image = None if v_block is None else x_block @ v_block
     z_block = x_block if metric_P is None else x_block * root_of(comm_share(metric_P, batch.rank, share, comm.size))
-    kernel = add_of_rows(jnp.zeros((len(x_block),) * 2, flat.dtype), z_block)
-    kernel, image = reduced_kernel(kernel, None if v_block is None else x_block @ v_block, comm)
+    if layout is not None:
+        kernel = add_gram(no_rows(layout, flat), z_block, layout, comm, whole=whole)
+        image = None if image is None else comm.sum(image)
+    else:
+        kernel = add_of_rows(jnp.zeros((len(x_block),) * 2, flat.dtype), z_block)
+        kernel, image = reduced_kernel(kernel, image, comm)
 
     def adjoint(y_kA: Array) -> Array:
         gathered = comm.gather(y_kA @ x_block.conj())
@@ -129,6 +159,8 @@ def blocked_space(
     v_P: Array | None,
     chunk: int | None,
     blocks: int,
+    layout: Layout | None = None,
+    whole: bool = False,
     metric_P: Array | None = None,
 ) -> SampleSpace:
     n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
@@ -147,15 +179,24 @@ def blocked_space(
     def add_block(total: tuple[Array, Array], block: Array) -> tuple[tuple[Array, Array], None]:
         jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk, block=(block * width, width))
         x_block = exchanged(ansatz, jac, batch, comm)
+        kernel, image = total
         z_block = x_block if metric_padded is None else x_block * root_of(share_of(metric_padded, block))
-        kernel, image = add_of_rows(total[0], z_block), total[1]
+        if layout is None:
+            kernel = add_of_rows(kernel, z_block)
+        else:
+            kernel = add_gram(kernel, z_block, layout, comm, whole=whole)
         if v_padded is not None:
             image = image + x_block @ share_of(v_padded, block)
         return (kernel, image), None
 
-    zero = (jnp.zeros((n_rows, n_rows), flat.dtype), jnp.zeros(n_rows, flat.dtype))
+    nothing = no_rows(layout, flat) if layout is not None else jnp.zeros((n_rows, n_rows), flat.dtype)
+    zero = (nothing, jnp.zeros(n_rows, flat.dtype))
     (kernel, image), _ = jax.lax.scan(add_block, zero, jnp.arange(blocks, dtype=jnp.int32))
-    kernel, image_A = reduced_kernel(kernel, None if v_P is None else image, comm)
+    image_A = None if v_P is None else image
+    if layout is None:
+        kernel, image_A = reduced_kernel(kernel, image_A, comm)
+    elif image_A is not None:
+        image_A = comm.sum(image_A)
 
     def adjoint(y_kA: Array) -> Array:
         w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.real.dtype)
@@ -204,19 +245,31 @@ def split(x: Array) -> tuple[Array, ...]:
     return (x,) if jnp.isrealobj(x) else (x.real, x.imag)
 
 
-def centred_kernel_rows(raw: tuple[Array, ...], w_rows: Array, n: int, rank: Array, comm: Comm) -> Array:
+def no_rows(layout: Layout, flat: Flat) -> Array:
+    """A kernel by rows to add to."""
+    return jnp.zeros((layout.local, layout.padded), flat.dtype)
+
+
+def centred_kernel_rows(
+    raw: tuple[Array, ...], w_rows: Array, n: int, rank: Array, comm: Comm, layout: Layout | None
+) -> Array:
     """This rank's rows of sqrt(w) (1 - 1 w^T) raw (1 - w 1^T) sqrt(w) for a Hermitian ``raw``, apart for the n kinds of
-    rows of a sample (Re O and Im O). ``raw``: this rank's rows, the real part and, where there is one, the imaginary
-    part. One gather, of means.
+    rows of a sample (Re O and Im O). ``raw``: the rows of this rank's samples, or those that ``layout`` gives it, the
+    real part and, where there is one, the imaginary part. One gather, of means.
     """
     m, size = raw[0].shape
     kinds = jnp.arange(n)
     of_kind = jnp.zeros((size // n, n, n), w_rows.dtype)
     of_kind = of_kind.at[:, kinds, kinds].set(w_rows.reshape(-1, n)).reshape(size, n)
     means = jnp.stack([part @ of_kind for part in raw])  # (part, row, kind of column)
-    means_A = comm.gather(means).transpose(1, 0, 2, 3).reshape(len(raw), size, n)
     root = jnp.sqrt(w_rows)
-    weight = jax.lax.dynamic_slice_in_dim(root, rank * m, m)[:, None] * root[None]
+    if layout is None:
+        means_A = comm.gather(means).transpose(1, 0, 2, 3).reshape(len(raw), size, n)
+        root_of_row = jax.lax.dynamic_slice_in_dim(root, rank * m, m)
+    else:
+        means_A = layout.in_order(comm.gather(means.swapaxes(0, 1))).swapaxes(0, 1)
+        root_of_row = root[layout.rows(rank)]
+    weight = root_of_row[:, None] * root[None]
     centred = []
     for part, own, every, sign in zip(raw, means, means_A, (1, -1), strict=False):
         whole = of_kind.T @ every  # kind of row, kind of column
