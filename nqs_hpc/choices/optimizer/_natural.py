@@ -22,7 +22,7 @@ class Natural(Optimizer):
     solves: ClassVar[bool] = True
     filtering: ClassVar[tuple[str, ...]] = ("auto",)  # solvers that a cut of eigenvalues goes with
     diag_shift: Schedule = key(
-        schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh", physics=False
+        schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh or a cut", physics=False
     )
 
     cut: float | None = key(
