@@ -22,9 +22,12 @@ from jax import Array
 
 from nqs_hpc.gradient.flat import flat, widened
 from nqs_hpc.gradient.jacobian import residuals, rows_per_sample
+from nqs_hpc.gradient.planes import product
 from nqs_hpc.gradient.sample_space import sample_space
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.cyclic import Layout, layout
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Tree, Update
+from nqs_hpc.update import nystrom
 from nqs_hpc.update.solvers import cholesky, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
 from nqs_hpc.update.step_size import Schedule, promised, scaled, value
@@ -35,27 +38,44 @@ def in_samples(
     comm: Comm,
     *,
     diag_shift: Schedule,
-    solver: Literal["cholesky", "eigh", "filter"],
+    solver: Literal["cholesky", "eigh", "cg", "filter"],
     rcond: float = 1e-12,
     cut: Cut | None = None,
     momentum: float | None = None,
+    cg_tolerance: float = 1e-8,
+    cg_max_iterations: int = 500,
+    preconditioner: int | Literal["auto"] | None = "auto",
     chunk: int | None = None,
     blocks: int = 1,
     solve_dtype: str = "float64",
 ) -> Projection:
     """The direction of minSR; with ``momentum`` that of SPRING, of the last one. ``filter`` takes X X^dagger as ``cut``
-    says (`update.spectral`), with the shift. A ``metric_P`` (P,) M of the parameters, real, makes it
-    M X^dagger (X M X^dagger + lambda)^-1 (..), for `update.march`.
+    says (`update.spectral`), with the shift; ``cg`` has each rank make the rows of X X^dagger that are its own and
+    multiply by them (`update.nystrom`, where ``preconditioner`` is explained). A ``metric_P`` (P,) M of the parameters,
+    real, makes the direction M X^dagger (X M X^dagger + lambda)^-1 (..), for `update.march`.
 
-    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one.
+    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one. ``cg``: those of
+    `sample_space` by rows, those of `nystrom.conjugate_gradient`, and one.
     """
 
     def project(
         params: Tree, batch: Batch, step: Array, last_P: Array | None = None, metric_P: Array | None = None
     ) -> Projected:
         form = flat(params, ansatz.kind)
+        n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
+        by_rows = layout(n_rows, comm.size) if solver == "cg" and comm.size > 1 else None
         space = sample_space(
-            ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks, metric_P=metric_P
+            ansatz,
+            form,
+            params,
+            batch,
+            comm,
+            v_P=last_P,
+            chunk=chunk,
+            blocks=blocks,
+            layout=by_rows,
+            whole=True,
+            metric_P=metric_P,
         )
         eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, batch.estimate.mean).astype(form.dtype)
         rhs = eps_A if space.image is None or momentum is None else eps_A - momentum * space.image
@@ -71,6 +91,22 @@ def in_samples(
 
             cut_now = cut._replace(shift=value(diag_shift, step).astype(solve_dtype))
             y_A, info = filtered(kernel, rhs, cut_now, sigma if cut.chain_length else None)
+        elif solver == "cg":
+            lay = by_rows or Layout(n_rows, 1, n_rows)
+            if by_rows is None:  # whole, of which the upper triangle counts
+                kernel = jnp.where(jnp.tri(n_rows, k=-1, dtype=bool), kernel.conj().T, kernel)
+            y_A, info = nystrom.conjugate_gradient(
+                lambda v_A: product(kernel, lay.pad(v_A)),
+                rhs,
+                value(diag_shift, step).astype(solve_dtype),
+                lay,
+                comm,
+                rank=batch.rank,
+                step=step,
+                sketch=nystrom.columns(preconditioner, n_rows),
+                tolerance=cg_tolerance,
+                max_iterations=cg_max_iterations,
+            )
         else:
             solve = cholesky if solver == "cholesky" else pseudo_inverse
             y_A, info = solve(kernel, rhs, value(diag_shift, step).astype(solve_dtype), rcond)

@@ -121,7 +121,8 @@ def pseudo_inverse(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tup
 def conjugate_gradient(
     product: Callable[[Array], Array], rhs: Array, *, tolerance: float, max_iterations: int
 ) -> tuple[Array, dict[str, Array]]:
-    """x with |A x - b| <= tolerance |b|, from x = 0; info: iterations, and the relative residual reached.
+    """x with |A x - b| <= tolerance |b|, from x = 0; info: cg_iterations, cg_residual, relative, and cg_converged, 1
+    where it is within the tolerance.
 
     ``product`` returns A v summed over ranks, so that all ranks stop at the same iteration.
     """
@@ -143,4 +144,8 @@ def conjugate_gradient(
     carry = (jnp.zeros_like(rhs), rhs, rhs, square, jnp.int32(0))
     x, _, _, last, k = jax.lax.while_loop(unfinished, iterate, carry)
     residual = jnp.sqrt(last / jnp.where(square > 0, square, 1.0))
-    return x, {"cg_iterations": k.astype(jnp.float64), "cg_residual": residual.astype(jnp.float64)}
+    return x, {
+        "cg_iterations": k.astype(jnp.float64),
+        "cg_residual": residual.astype(jnp.float64),
+        "cg_converged": (last <= goal).astype(jnp.float64),
+    }

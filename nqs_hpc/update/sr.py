@@ -8,18 +8,23 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient.flat import Flat, flat, widened
 from nqs_hpc.gradient.jacobian import residuals
 from nqs_hpc.gradient.qgt import dense_qgt
-from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters, sums_of_chains
+from nqs_hpc.gradient.rows import Rows, centred_rows, gram_of_parameters, sums_of_chains
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Samples, Tree, Update
+from nqs_hpc.update import nystrom
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
 from nqs_hpc.update.step_size import Schedule, promised, scaled, value
+
+AT_ONCE = 16  # columns that X is multiplied by at a time
 
 
 def in_parameters(
@@ -32,6 +37,7 @@ def in_parameters(
     cut: Cut | None = None,
     cg_tolerance: float = 1e-8,
     cg_max_iterations: int = 500,
+    preconditioner: int | Literal["auto"] | None = None,
     chunk: int | None = None,
     blocks: int = 1,
     solve_dtype: str = "float64",
@@ -41,7 +47,9 @@ def in_parameters(
     the noise.
 
     Reductions: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
-    ``blocks`` above 1: cg makes each product again from the network where there are no factors, and holds no Jacobian.
+    With a ``preconditioner`` (`update.nystrom`) ranks share the vectors of cg, and reductions are those of
+    `nystrom.conjugate_gradient`, with one all-to-all a product. ``blocks`` above 1: cg makes each product again from
+    the network where there are no factors, and holds no Jacobian.
     """
 
     def project(params: Tree, batch: Batch, step: Array, last_P: Array | None = None) -> Projected:
@@ -54,13 +62,19 @@ def in_parameters(
         if solver == "cg":
             rows = centred_rows(ansatz, form, params, samples, comm, chunk=chunk, stored=blocks == 1, dtype=solve_dtype)
 
-            def product(v_P: Array) -> Array:
-                return widened(comm.sum(rows.adjoint(rows.times(v_P))), solve_dtype) + shift * v_P
-
             force_P = widened(comm.sum(rows.adjoint(eps_B)), solve_dtype)
-            direction_P, info = conjugate_gradient(
-                product, force_P, tolerance=cg_tolerance, max_iterations=cg_max_iterations
-            )
+            bounds: dict[str, Any] = {"tolerance": cg_tolerance, "max_iterations": cg_max_iterations}
+            if sketch := nystrom.columns(preconditioner, form.n_parameters):
+                lay = Layout(form.n_parameters, comm.size, -(-form.n_parameters // comm.size))
+                of_ranks: dict[str, Any] = {"rank": batch.rank, "step": step, "sketch": sketch}
+                shared = shared_product(rows, lay, comm, solve_dtype)
+                direction_P, info = nystrom.conjugate_gradient(shared, force_P, shift, lay, comm, **of_ranks, **bounds)
+            else:
+
+                def product(v_P: Array) -> Array:
+                    return widened(comm.sum(rows.adjoint(rows.times(v_P))), solve_dtype) + shift * v_P
+
+                direction_P, info = conjugate_gradient(product, force_P, **bounds)
         else:
             local = gram_of_parameters(ansatz, form, params, samples, comm, eps_B, chunk=chunk)
             s_PP, force_P = dense_qgt(*local, comm)
@@ -79,6 +93,21 @@ def in_parameters(
         return Projected(direction_P.astype(form.dtype), force_P, info)
 
     return project
+
+
+def shared_product(rows: Rows, layout: Layout, comm: Comm, dtype: str) -> nystrom.Product:
+    """S V of one or more columns V (P,) or (P, k), of which each rank gets its share of the P. One all-to-all."""
+
+    def product(v: Array) -> Array:
+        def one(v_P: Array) -> Array:
+            return rows.adjoint(rows.times(v_P))
+
+        local = one(v) if v.ndim == 1 else jax.lax.map(one, v.T, batch_size=AT_ONCE).T
+        # (all P, of this rank's samples) -> (a share of P, of all samples)
+        terms = layout.pad(local).reshape(layout.size, layout.block, *v.shape[1:])
+        return widened(jnp.sum(comm.all_to_all(terms), axis=0), dtype)
+
+    return product
 
 
 def noise_of_force(

@@ -15,6 +15,8 @@ from nqs_hpc.inputs.schedules import Schedule, lowest, schedule
 from nqs_hpc.types import Update
 
 RCOND = "eigh drops eigenvalues below this times the largest"
+CG_TOLERANCE = "relative residual at which cg stops"
+CG_MAX_ITERATIONS = "iterations after which cg stops"
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,9 @@ class Natural(Optimizer):
     solves: ClassVar[bool] = True
     filtering: ClassVar[tuple[str, ...]] = ("auto",)  # solvers that a cut of eigenvalues goes with
     diag_shift: Schedule = key(
-        schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh or a cut", physics=False
+        schedule(zero=True),
+        "added to the diagonal, a number or a schedule; 0 needs solver=eigh or a cut",
+        physics=False,
     )
 
     cut: float | None = key(
@@ -109,4 +113,15 @@ def blocks_key(doc: str) -> Any:
     return key(checks.either("auto", checks.integer()), doc, physics=False)
 
 
+def preconditioner_key() -> Any:
+    """It changes a step within the tolerance of cg alone, as the solver does within rounding."""
+    return key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "random columns whose products make the preconditioner of cg (Frangella et al. 2023, arXiv:2110.02820); auto: "
+        "an eighth of the rows, at most 1024; null: none",
+        physics=False,
+    )
+
+
 Blocks = int | Auto
+Preconditioner = int | Auto | None

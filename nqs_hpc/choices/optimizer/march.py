@@ -38,5 +38,5 @@ class March(Minsr):
     ) -> Update:
         from nqs_hpc.update.march import march
 
-        arguments = self.natural(chunk, blocks, solve_dtype) | {"solver": solver, "momentum": self.momentum}
-        return self.trusted(partial(march, ansatz, comm), arguments | {"beta": self.beta} | self.filter(chain_length))
+        given = self.of_kernel(solver, chunk, blocks, solve_dtype) | {"beta": self.beta}
+        return self.trusted(partial(march, ansatz, comm), given | self.filter(chain_length))

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
-from nqs_hpc.choices.optimizer._natural import RCOND, Blocks, Natural, blocks_key
+from nqs_hpc.choices.optimizer._natural import (
+    CG_MAX_ITERATIONS,
+    CG_TOLERANCE,
+    RCOND,
+    Blocks,
+    Natural,
+    Preconditioner,
+    blocks_key,
+    preconditioner_key,
+)
 from nqs_hpc.inputs import checks
 from nqs_hpc.types import Ansatz, Update
 
@@ -21,11 +30,16 @@ MADE = "parts the Jacobian of minsr is made in, in networks that need one (not r
 
 @dataclass(frozen=True)
 class Minsr(Natural):
-    solver: Literal["auto", "cholesky", "eigh"] = key(
-        checks.choice("auto", "cholesky", "eigh"), "linear solver; auto is cholesky", physics=False
+    solver: Literal["auto", "cholesky", "eigh", "cg"] = key(
+        checks.choice("auto", "cholesky", "eigh", "cg"),
+        "linear solver; auto is cholesky; cg: conjugate gradients, each rank with its rows of the kernel",
+        physics=False,
     )
     blocks: Blocks = blocks_key(MADE)
     rcond: float = key(checks.number(above=0, below=1), RCOND)
+    cg_tolerance: float = key(checks.number(above=0, below=1), CG_TOLERANCE, physics=False)
+    cg_max_iterations: int = key(checks.integer(), CG_MAX_ITERATIONS, physics=False)
+    preconditioner: Preconditioner = preconditioner_key()
     momentum: float | None = key(
         checks.optional(checks.number(least=0, below=1)), "SPRING's mu (Goldshlager et al. 2024, arXiv:2401.10190)"
     )
@@ -58,5 +72,17 @@ class Minsr(Natural):
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
 
-        arguments = self.natural(chunk, blocks, solve_dtype) | {"solver": solver, "momentum": self.momentum}
-        return self.trusted(partial(minsr, ansatz, comm), arguments | self.filter(chain_length))
+        given = self.of_kernel(solver, chunk, blocks, solve_dtype)
+        return self.trusted(partial(minsr, ansatz, comm), given | self.filter(chain_length))
+
+    def of_kernel(
+        self, solver: str | None, chunk: int | None, blocks: int | None, solve_dtype: Float
+    ) -> dict[str, Any]:
+        """The arguments that steps in sample space with a momentum share."""
+        return self.natural(chunk, blocks, solve_dtype) | {
+            "solver": solver,
+            "momentum": self.momentum,
+            "cg_tolerance": self.cg_tolerance,
+            "cg_max_iterations": self.cg_max_iterations,
+            "preconditioner": self.preconditioner,
+        }

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
-from nqs_hpc.choices.optimizer._natural import RCOND, Blocks, Natural, blocks_key
+from nqs_hpc.choices.optimizer._natural import (
+    CG_MAX_ITERATIONS,
+    CG_TOLERANCE,
+    RCOND,
+    Blocks,
+    Natural,
+    Preconditioner,
+    blocks_key,
+    preconditioner_key,
+)
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.types import Ansatz, Update
@@ -30,8 +39,9 @@ class Sr(Natural):
     )
     blocks: Blocks = blocks_key(STORED)
     rcond: float = key(checks.number(above=0, below=1), RCOND)
-    cg_tolerance: float = key(checks.number(above=0, below=1), "relative residual at which cg stops")
-    cg_max_iterations: int = key(checks.integer(), "iterations after which cg stops")
+    cg_tolerance: float = key(checks.number(above=0, below=1), CG_TOLERANCE)
+    cg_max_iterations: int = key(checks.integer(), CG_MAX_ITERATIONS)
+    preconditioner: Preconditioner = preconditioner_key()
 
     def check(self, context: Context) -> None:
         super().check(context)
@@ -74,5 +84,10 @@ class Sr(Natural):
         shared, eigenvalues = self.natural(chunk, blocks, solve_dtype), self.filter(chain_length)
         if solver == "minsr":
             return self.trusted(partial(minsr, ansatz, comm), shared | {"solver": "cholesky"} | eigenvalues)
-        own = {"solver": solver, "cg_tolerance": self.cg_tolerance, "cg_max_iterations": self.cg_max_iterations}
+        own = {
+            "solver": solver,
+            "cg_tolerance": self.cg_tolerance,
+            "cg_max_iterations": self.cg_max_iterations,
+            "preconditioner": self.preconditioner,
+        }
         return self.trusted(partial(sr, ansatz, comm), shared | own | eigenvalues)
