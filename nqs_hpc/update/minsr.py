@@ -10,7 +10,7 @@ SPRING (Goldshlager, Abrahamsen & Lin 2024, arXiv:2401.10190) keeps the last dir
     d_k = X^dagger (X X^dagger + lambda)^-1 (eps - mu X d_(k-1)) + mu d_(k-1).
 
 MARCH, which adds a metric, is `update.march`. How X X^dagger and X^dagger y come about over ranks is
-`gradient.sample_space`; every rank solves the same system.
+`gradient.sample_space`; every rank solves the same system, or all of them solve it together (`update.over_ranks`).
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ from nqs_hpc.gradient.jacobian import residuals, rows_per_sample
 from nqs_hpc.gradient.planes import product
 from nqs_hpc.gradient.sample_space import sample_space
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.parallel.cyclic import Layout, layout
+from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Tree, Update
-from nqs_hpc.update import nystrom
+from nqs_hpc.update import nystrom, over_ranks
+from nqs_hpc.update.cost import exact
+from nqs_hpc.update.over_ranks import layout_of
 from nqs_hpc.update.solvers import cholesky, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
 from nqs_hpc.update.step_size import Schedule, promised, scaled, value
@@ -38,7 +40,7 @@ def in_samples(
     comm: Comm,
     *,
     diag_shift: Schedule,
-    solver: Literal["cholesky", "eigh", "cg", "filter"],
+    solver: Literal["auto", "cholesky", "eigh", "distributed", "cg", "filter"],
     rcond: float = 1e-12,
     cut: Cut | None = None,
     momentum: float | None = None,
@@ -50,12 +52,14 @@ def in_samples(
     solve_dtype: str = "float64",
 ) -> Projection:
     """The direction of minSR; with ``momentum`` that of SPRING, of the last one. ``filter`` takes X X^dagger as ``cut``
-    says (`update.spectral`), with the shift; ``cg`` has each rank make the rows of X X^dagger that are its own and
-    multiply by them (`update.nystrom`, where ``preconditioner`` is explained). A ``metric_P`` (P,) M of the parameters,
-    real, makes the direction M X^dagger (X M X^dagger + lambda)^-1 (..), for `update.march`.
+    says (`update.spectral`), with the shift. ``distributed`` is Cholesky by all ranks together, each with rows of
+    X X^dagger, whose step is not finite where X X^dagger + lambda is not positive definite; ``auto`` is what
+    `cost.exact` says of the rows. ``cg`` has each rank make such rows and multiply by them (`update.nystrom`, where
+    ``preconditioner`` is explained). A ``metric_P`` (P,) M of the parameters, real, makes the direction
+    M X^dagger (X M X^dagger + lambda)^-1 (..), for `update.march`.
 
-    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one. ``cg``: those of
-    `sample_space` by rows, those of `nystrom.conjugate_gradient`, and one.
+    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one. ``distributed`` and
+    ``cg``: those of `sample_space` by rows, those of `over_ranks.solve` or `nystrom.conjugate_gradient`, and one.
     """
 
     def project(
@@ -63,25 +67,20 @@ def in_samples(
     ) -> Projected:
         form = flat(params, ansatz.kind)
         n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
-        by_rows = layout(n_rows, comm.size) if solver == "cg" and comm.size > 1 else None
-        space = sample_space(
-            ansatz,
-            form,
-            params,
-            batch,
-            comm,
-            v_P=last_P,
-            chunk=chunk,
-            blocks=blocks,
-            layout=by_rows,
-            whole=True,
-            metric_P=metric_P,
-        )
+        chosen = exact(n_rows) if solver == "auto" else solver
+        by_rows = layout_of(n_rows, comm) if chosen in ("distributed", "cg") else None
+        kind: dict[str, Any] = {"layout": by_rows, "whole": chosen == "cg", "metric_P": metric_P}
+        space = sample_space(ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks, **kind)
         eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, batch.estimate.mean).astype(form.dtype)
         rhs = eps_A if space.image is None or momentum is None else eps_A - momentum * space.image
 
         kernel, rhs = widened(space.kernel, solve_dtype), widened(rhs, solve_dtype)
-        if solver == "filter":
+        shift = value(diag_shift, step).astype(solve_dtype)
+        if chosen == "distributed" and by_rows is not None:
+            y_A, info = over_ranks.solve(kernel, rhs, shift, by_rows, batch.rank, comm)
+        elif chosen == "distributed":
+            y_A, info = over_ranks.of_whole(kernel, rhs, shift)
+        elif solver == "filter":
             assert cut is not None
             n = rows_per_sample(ansatz.kind) * cut.chain_length
 
@@ -89,7 +88,7 @@ def in_samples(
                 terms = vectors.conj() * rhs[:, None]
                 return error_of_sums(jnp.sum(terms.reshape(-1, n, terms.shape[1]), axis=1))
 
-            cut_now = cut._replace(shift=value(diag_shift, step).astype(solve_dtype))
+            cut_now = cut._replace(shift=shift)
             y_A, info = filtered(kernel, rhs, cut_now, sigma if cut.chain_length else None)
         elif solver == "cg":
             lay = by_rows or Layout(n_rows, 1, n_rows)
@@ -98,7 +97,7 @@ def in_samples(
             y_A, info = nystrom.conjugate_gradient(
                 lambda v_A: product(kernel, lay.pad(v_A)),
                 rhs,
-                value(diag_shift, step).astype(solve_dtype),
+                shift,
                 lay,
                 comm,
                 rank=batch.rank,
@@ -108,8 +107,8 @@ def in_samples(
                 max_iterations=cg_max_iterations,
             )
         else:
-            solve = cholesky if solver == "cholesky" else pseudo_inverse
-            y_A, info = solve(kernel, rhs, value(diag_shift, step).astype(solve_dtype), rcond)
+            solve = cholesky if chosen == "cholesky" else pseudo_inverse
+            y_A, info = solve(kernel, rhs, shift, rcond)
 
         # the force rides along: its norm is logged
         direction_P, force_P = space.adjoint(jnp.stack([y_A.astype(form.dtype), eps_A]))

@@ -32,8 +32,9 @@ from nqs_hpc.gradient.kernel_rows import levels
 from nqs_hpc.gradient.planes import product
 from nqs_hpc.parallel import foreign
 from nqs_hpc.parallel.comm import Comm
-from nqs_hpc.parallel.cyclic import Layout
+from nqs_hpc.parallel.cyclic import Layout, layout
 from nqs_hpc.parallel.foreign import PREFIXES, View
+from nqs_hpc.update.solvers import factored
 
 PANEL, UPDATE, BACK = "nqs_hpc_panel_of_rows", "nqs_hpc_update_of_rows", "nqs_hpc_back_of_rows"
 LEVELS = 4  # heights of a gathered panel: those of a level are as high as its first
@@ -44,8 +45,8 @@ def solve(
     rows: Array, rhs_A: Array, shift: Array, layout: Layout, rank: Array, comm: Comm
 ) -> tuple[Array, dict[str, Array]]:
     """x (n,), the same on every rank, of rows (local, padded) of K and a b (n,) that all ranks hold; of K the lower
-    triangle is read. Not finite where K + shift is not positive definite; info: fallback, 0, since no matrix is held
-    from which a pseudo-inverse could be had.
+    triangle is read. Not finite where K + shift is not positive definite; info: fallback, 0, since the pseudo-inverse
+    needs a whole matrix.
 
     Collectives: three a block of rows (padded / block of them) and a gather.
     """
@@ -60,6 +61,16 @@ def solve(
 def collectives(layout: Layout) -> int:
     """How many `solve` makes."""
     return 3 * layout.n_blocks * layout.size + 1
+
+
+def of_whole(matrix: Array, rhs: Array, shift: Array) -> tuple[Array, dict[str, Array]]:
+    """The same of a whole matrix, on one rank, of which the upper triangle is read."""
+    return factored(matrix, rhs, shift), {"fallback": jnp.zeros((), jnp.float64)}
+
+
+def layout_of(n: int, comm: Comm) -> Layout | None:
+    """Where the rows of a matrix of ``n`` rows lie; None on one rank, which has the whole one."""
+    return layout(n, comm.size) if comm.size > 1 else None
 
 
 def _factor(rows: Array, half: Array, layout: Layout, rank: Array, comm: Comm) -> tuple[Array, Array]:
@@ -125,17 +136,15 @@ def _panel(
 
     def by_xla(rows: Array, half: Array, corner: Array, k: Array, rank: Array) -> tuple[Array, Array, Array]:
         factor = jax.lax.linalg.cholesky(corner, symmetrize_input=False)
-
-        def solved(x: Array) -> Array:
-            return jax.lax.linalg.triangular_solve(factor, x, lower=True, transpose_a=True, conjugate_a=True)
-
         at = jnp.int32(first * block), k * block
         column = jax.lax.dynamic_slice(rows, at, shape)
         number = (layout.rows(rank) // block)[first * block :, None]
-        below = solved(column)
+        # in one: on CPUs calls of LAPACK that run at the same time can wait for each other's threads
+        both = jnp.concatenate([column, jax.lax.dynamic_slice(half, (k * block,), (block,))[None]])
+        both = jax.lax.linalg.triangular_solve(factor, both, lower=True, transpose_a=True, conjugate_a=True)
+        below, y = both[:-1], both[-1]
         owned = jnp.where(number == k, jnp.tile(factor, (shape[0] // block, 1)), column)
         rows = jax.lax.dynamic_update_slice(rows, jnp.where(number > k, below, owned), at)
-        y = solved(jax.lax.dynamic_slice(half, (k * block,), (block,))[None])[0]
         return rows, jax.lax.dynamic_update_slice(half, y, (k * block,)), jnp.where(number > k, below, 0)
 
     return _by_platform(layout, by_blas, by_xla, rows, half, corner, k, rank)

@@ -15,11 +15,12 @@ from jax import Array
 from nqs_hpc.gradient.flat import Flat, flat, widened
 from nqs_hpc.gradient.jacobian import residuals
 from nqs_hpc.gradient.qgt import dense_qgt
-from nqs_hpc.gradient.rows import Rows, centred_rows, gram_of_parameters, sums_of_chains
+from nqs_hpc.gradient.rows import Rows, centred_rows, gram_by_rows, gram_of_parameters, sums_of_chains
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Samples, Tree, Update
-from nqs_hpc.update import nystrom
+from nqs_hpc.update import nystrom, over_ranks
+from nqs_hpc.update.over_ranks import layout_of
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
 from nqs_hpc.update.step_size import Schedule, promised, scaled, value
@@ -32,7 +33,7 @@ def in_parameters(
     comm: Comm,
     *,
     diag_shift: Schedule,
-    solver: Literal["cholesky", "eigh", "cg", "filter"],
+    solver: Literal["cholesky", "eigh", "distributed", "cg", "filter"],
     rcond: float = 1e-12,
     cut: Cut | None = None,
     cg_tolerance: float = 1e-8,
@@ -44,9 +45,11 @@ def in_parameters(
 ) -> Projection:
     """d = (S + lambda)^-1 F with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg);
     ``filter`` takes S as ``cut`` says (`update.spectral`), with the shift; one more reduction where it asks for
-    the noise.
+    the noise. ``distributed`` is Cholesky by all ranks together, each with rows of S, whose step is not finite where
+    S + lambda is not positive definite.
 
     Reductions: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
+    ``distributed``: F, and the exchanges of `gram_by_rows` and collectives of `over_ranks.solve`.
     With a ``preconditioner`` (`update.nystrom`) ranks share the vectors of cg, and reductions are those of
     `nystrom.conjugate_gradient`, with one all-to-all a product. ``blocks`` above 1: cg makes each product again from
     the network where there are no factors, and holds no Jacobian.
@@ -75,6 +78,10 @@ def in_parameters(
                     return widened(comm.sum(rows.adjoint(rows.times(v_P))), solve_dtype) + shift * v_P
 
                 direction_P, info = conjugate_gradient(product, force_P, **bounds)
+        elif solver == "distributed" and (layout := layout_of(form.n_parameters, comm)) is not None:
+            s_rows, force_P = gram_by_rows(ansatz, form, params, samples, comm, eps_B, layout, chunk=chunk)
+            s_rows, rhs_P = widened(s_rows, solve_dtype), widened(force_P, solve_dtype)
+            direction_P, info = over_ranks.solve(s_rows, rhs_P, shift, layout, batch.rank, comm)
         else:
             local = gram_of_parameters(ansatz, form, params, samples, comm, eps_B, chunk=chunk)
             s_PP, force_P = dense_qgt(*local, comm)
@@ -88,8 +95,11 @@ def in_parameters(
                 cut_now = cut._replace(shift=shift)
                 direction_P, info = filtered(s_PP, rhs_P, cut_now, sigma if cut.chain_length else None)
                 return Projected(direction_P.astype(form.dtype), force_P, info)
-            solve = cholesky if solver == "cholesky" else pseudo_inverse
-            direction_P, info = solve(s_PP, rhs_P, shift, rcond)
+            if solver == "distributed":
+                direction_P, info = over_ranks.of_whole(s_PP, rhs_P, shift)
+            else:
+                solve = cholesky if solver == "cholesky" else pseudo_inverse
+                direction_P, info = solve(s_PP, rhs_P, shift, rcond)
         return Projected(direction_P.astype(form.dtype), force_P, info)
 
     return project

@@ -63,7 +63,7 @@ RUNS = {
 
 ON_FOUR = ("minsr-complex-momentum", "sr-broadcast", "enumerate", "minsr-cg")
 IN_LOOP = {"sr-cg-complex": 1, "sr-cg-recomputed": 1, "minsr-cg": 3, "minsr-cg-jastrow": 3, "sr-cg-sketch": 4}
-SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "excited")
+SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "march-blocks", "excited")
 SHARED = {
     "minsr-cg": 8,
     "minsr-cg-jastrow": 10,

@@ -68,13 +68,22 @@ class Natural(Optimizer):
             valid = f"null with sampler={context.sampler.name}, whose sums have no noise"
             raise bad("optimizer.signal_to_noise", self.signal_to_noise, valid)
 
-    def check_kernel(self, context: Context) -> None:
-        """Raise InputError where the kernel of minsr is too large: every rank holds that of all samples, and a slip
-        here would end in the machine running out of memory.
-        """
+    def most_samples(self, context: Context, n_ranks: int) -> int:
+        """Samples whose kernel fits into the memory of so many ranks."""
         width = (8 if context.solve_dtype == "float64" else 4) * context.ansatz.row_size()
-        most = int((context.memory_gib * 2**30 / width) ** 0.5)
+        return int((context.memory_gib * 2**30 * n_ranks / width) ** 0.5)
+
+    def check_kernel(self, context: Context, *, shared: bool) -> None:
+        """Raise InputError where the kernel of minsr is too large: every rank holds that of all samples, or where it is
+        ``shared`` its part, and a slip here would end in the machine running out of memory.
+        """
+        n_ranks = context.n_ranks if shared and not self.filters else 1  # eigenvalues are of whole kernels
+        most = self.most_samples(context, n_ranks)
         why = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={context.memory_gib:g}"
+        if n_ranks > 1:
+            why += f" on each of {n_ranks} ranks"
+        elif not shared and not self.filters and context.n_ranks > 1:
+            why += ", or optimizer.solver=distributed, which shares them out"
         context.sampler.check_samples(most, context.hilbert, why)
 
     def natural(self, chunk: int | None, blocks: int | None, solve_dtype: Float) -> dict[str, Any]:

@@ -30,9 +30,11 @@ MADE = "parts the Jacobian of minsr is made in, in networks that need one (not r
 
 @dataclass(frozen=True)
 class Minsr(Natural):
-    solver: Literal["auto", "cholesky", "eigh", "cg"] = key(
-        checks.choice("auto", "cholesky", "eigh", "cg"),
-        "linear solver; auto is cholesky; cg: conjugate gradients, each rank with its rows of the kernel",
+    solver: Literal["auto", "cholesky", "eigh", "distributed", "cg"] = key(
+        checks.choice("auto", "cholesky", "eigh", "distributed", "cg"),
+        "of the linear system: cholesky and eigh on each rank; distributed: Cholesky by all ranks, each with its rows "
+        "of the kernel, without a fallback; cg: conjugate gradients with such rows; auto: cholesky, distributed from "
+        "4096 rows",
         physics=False,
     )
     blocks: Blocks = blocks_key(MADE)
@@ -46,7 +48,7 @@ class Minsr(Natural):
 
     def check(self, context: Context) -> None:
         super().check(context)
-        self.check_kernel(context)
+        self.check_kernel(context, shared=self.solver not in ("cholesky", "eigh"))
 
     def asked_solver(self) -> str | None:
         return self.solver
@@ -55,9 +57,11 @@ class Minsr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
+        from nqs_hpc.update.cost import exact
+
         if self.filters:
             return "filter"
-        return "cholesky" if self.solver == "auto" else self.solver
+        return exact(size.n_rows, wide, 2 * memory) if self.solver == "auto" else self.solver
 
     def make(
         self,

@@ -32,9 +32,10 @@ STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, w
 @dataclass(frozen=True)
 class Sr(Natural):
     filtering: ClassVar[tuple[str, ...]] = ("auto", "minsr")
-    solver: Literal["auto", "cholesky", "eigh", "cg", "minsr"] = key(
-        checks.choice("auto", "cholesky", "eigh", "cg", "minsr"),
-        "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
+    solver: Literal["auto", "cholesky", "eigh", "distributed", "cg", "minsr"] = key(
+        checks.choice("auto", "cholesky", "eigh", "distributed", "cg", "minsr"),
+        "in parameter space (on each rank, or distributed on all), matrix-free (cg) or in sample space (minsr); auto: "
+        "the cheapest, decided at step 0, distributed from 4096 parameters",
         physics=False,
     )
     blocks: Blocks = blocks_key(STORED)
@@ -49,7 +50,11 @@ class Sr(Natural):
             # each rank counts its iterations from its own bits, which differ on mixed nodes
             raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
         if self.solver == "minsr":
-            self.check_kernel(context)
+            from nqs_hpc.update.cost import TOGETHER_FROM
+
+            # ranks share a kernel from so many rows on; if one rank has no room for as many, none may come near them
+            n_rows = self.most_samples(context, 1) * (2 if context.ansatz.row_size() == 4 else 1)
+            self.check_kernel(context, shared=n_rows >= TOGETHER_FROM)
 
     def asked_solver(self) -> str | None:
         return self.solver
@@ -58,14 +63,15 @@ class Sr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
-        from nqs_hpc.update.cost import cheapest
+        from nqs_hpc.update.cost import cheapest, exact
 
         if self.filters:  # of the smaller matrix
             return self.solver if self.solver != "auto" else "minsr" if size.n_rows < size.n_parameters else "filter"
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
-        return cheapest(size, wide, memory, matrix_free=not self.broadcast)
+        name = cheapest(size, wide, memory, matrix_free=not self.broadcast)
+        return exact(size.n_parameters, wide, 2 * memory) if name == "cholesky" else name
 
     def make(
         self,
@@ -83,7 +89,7 @@ class Sr(Natural):
 
         shared, eigenvalues = self.natural(chunk, blocks, solve_dtype), self.filter(chain_length)
         if solver == "minsr":
-            return self.trusted(partial(minsr, ansatz, comm), shared | {"solver": "cholesky"} | eigenvalues)
+            return self.trusted(partial(minsr, ansatz, comm), shared | {"solver": "auto"} | eigenvalues)
         own = {
             "solver": solver,
             "cg_tolerance": self.cg_tolerance,
