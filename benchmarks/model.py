@@ -117,7 +117,15 @@ def replicated(n: int, rates: Rates) -> Step:
     return [Compute(n**3 / 3 / rates.factor, "solve")]
 
 
-def cholesky(n: int, ranks: int, rates: Rates, itemsize: int = 8, block: int | None = None) -> Step:
+def gathers(n_bytes: float, part: str, *, in_pieces: bool) -> Step:
+    """One gather, or as many as keep each below the size from which MPICH goes round a ring."""
+    n = math.ceil((n_bytes + 1) / GATHER_RING) if in_pieces else 1
+    return [Message("gather", n_bytes / n, part)] * n
+
+
+def cholesky(
+    n: int, ranks: int, rates: Rates, itemsize: int = 8, block: int | None = None, *, in_pieces: bool = False
+) -> Step:
     """`update.over_ranks.solve`, panel after panel, of the rank that has most to do."""
     block = block or block_of(n, ranks)
     n_blocks = -(-n // (block * ranks))
@@ -135,7 +143,7 @@ def cholesky(n: int, ranks: int, rates: Rates, itemsize: int = 8, block: int | N
         rows = max(0, n_blocks - k // ranks - 1) * block
         step += [
             Compute(rows * block**2 / rates.panel[block] + (level + rows) * line / rates.copied, "solve: panels"),
-            Message("gather", level * ranks * line, "solve: messages"),
+            *gathers(level * ranks * line, "solve: messages", in_pieces=in_pieces),
         ]
         # in order, and as the rows of y: one pass over what was gathered, each
         passed = 2 * level * ranks * line / rates.copied

@@ -19,8 +19,8 @@ What is left of the steps with n and with n / 2 samples gives f, which does not 
 overhead of each iteration of a loop), and a n: sampling, local energies, parts and adjoint. Latency and bandwidth are
 fitted to gathers and sums between two ranks of this machine. It is held against the measured steps on two ranks, and
 then run out for an RBM of 10^6 parameters on 400 sites, whose linear part is that of the first workload scaled by the
-parameters; another network between the ranks can be put in by --latency and --bandwidth. With solves that the ranks share: `at_scale.py`. Exit code 1 where the model
-misses a measured point by more than 20 %.
+parameters; another network between the ranks can be put in by --latency and --bandwidth. Solves that the ranks share
+are in `at_scale.py`. Exit code 1 where the model misses a measured point by more than 20 %.
 """
 
 from __future__ import annotations
