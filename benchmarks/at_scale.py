@@ -1,7 +1,7 @@
 """From one core to 1024 ranks: rates of one core, a cost model checked against measured work, and what it says.
 
     PJRT_NPROC=1 OPENBLAS_NUM_THREADS=1 taskset -c 0 python benchmarks/at_scale.py --json FILE
-        [--latency 2e-6] [--bandwidth 2e9] [--check 2048,4096] [--shares 1,2,4,16]
+        [--latency 2e-6] [--bandwidth 2e9] [--check 2048,4096] [--shares 1,2,4]
 
 Everything is processor time of one process of one thread, the least of some repeats, so that a machine that others use
 too gives the same numbers. Measured: the rates that `model.Rates` lists; what a rank of 1024 does by itself in a step
@@ -339,7 +339,7 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=2e-6, help="of a message between hosts, seconds")
     parser.add_argument("--bandwidth", type=float, default=2e9, help="of a rank between hosts, bytes a second")
     parser.add_argument("--check", default="2048,4096")
-    parser.add_argument("--shares", default="1,2,4,16")
+    parser.add_argument("--shares", default="1,2,4")
     parser.add_argument("--rounds", type=int, default=2, help="times the rates are measured: the best of each count")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--runs", type=Path, help="a file that --json wrote: RUNS are not measured again")
