@@ -24,8 +24,8 @@ from nqs_hpc.gradient.flat import flat, widened
 from nqs_hpc.gradient.jacobian import residuals, rows_per_sample
 from nqs_hpc.gradient.planes import product
 from nqs_hpc.gradient.sample_space import sample_space
-from nqs_hpc.parallel import cyclic
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Tree, Update
 from nqs_hpc.update import nystrom, over_ranks
 from nqs_hpc.update.cost import exact
@@ -53,45 +53,28 @@ def in_samples(
 ) -> Projection:
     """The direction of minSR; with ``momentum`` that of SPRING, of the last one. ``filter`` takes X X^dagger as ``cut``
     says (`update.spectral`), with the shift. ``distributed`` is Cholesky by all ranks together, each with rows of
-    X X^dagger, whose step is not finite where X X^dagger + lambda is not positive definite; ``cg`` multiplies by these
-    rows (`update.nystrom`, where ``preconditioner`` is explained); ``auto`` is what `cost.exact` says of the rows.
+    X X^dagger, whose step is not finite where X X^dagger + lambda is not positive definite; ``auto`` is what
+    `cost.exact` says of the rows. ``cg`` has each rank make such rows and multiply by them (`update.nystrom`, where
+    ``preconditioner`` is explained).
 
-    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one; ``distributed`` and
-    ``cg``: those of `sample_space` by rows, of `over_ranks.solve` or `nystrom.conjugate_gradient`, and one.
+    Collectives: four from factors, three from a stored Jacobian, ``blocks`` + 2 from blocks of one. ``distributed`` and
+    ``cg``: those of `sample_space` by rows, those of `over_ranks.solve` or `nystrom.conjugate_gradient`, and one.
     """
 
     def project(params: Tree, batch: Batch, step: Array, last_P: Array | None = None) -> Projected:
         form = flat(params, ansatz.kind)
         n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
         chosen = exact(n_rows) if solver == "auto" else solver
-        by_cg = chosen == "cg"
-        layout = cyclic.layout(n_rows, comm.size) if by_cg and comm.size > 1 else layout_of(n_rows, chosen, comm)
-        space = sample_space(
-            ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks, layout=layout, whole=by_cg
-        )
+        by_rows = layout_of(n_rows, comm) if chosen in ("distributed", "cg") else None
+        kind_of_rows: dict[str, Any] = {"layout": by_rows, "whole": chosen == "cg"}
+        space = sample_space(ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks, **kind_of_rows)
         eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, batch.estimate.mean).astype(form.dtype)
         rhs = eps_A if space.image is None or momentum is None else eps_A - momentum * space.image
 
         kernel, rhs = widened(space.kernel, solve_dtype), widened(rhs, solve_dtype)
         shift = value(diag_shift, step).astype(solve_dtype)
-        if by_cg:
-            rows = layout or cyclic.Layout(n_rows, 1, n_rows)
-            if layout is None:  # whole, of which the upper triangle counts
-                kernel = jnp.where(jnp.tri(n_rows, k=-1, dtype=bool), kernel.conj().T, kernel)
-            y_A, info = nystrom.conjugate_gradient(
-                lambda v_A: product(kernel, rows.pad(v_A)),
-                rhs,
-                shift,
-                rows,
-                comm,
-                rank=batch.rank,
-                step=step,
-                sketch=nystrom.columns(preconditioner, n_rows),
-                tolerance=cg_tolerance,
-                max_iterations=cg_max_iterations,
-            )
-        elif layout is not None:
-            y_A, info = over_ranks.solve(kernel, rhs, shift, layout, batch.rank, comm)
+        if chosen == "distributed" and by_rows is not None:
+            y_A, info = over_ranks.solve(kernel, rhs, shift, by_rows, batch.rank, comm)
         elif chosen == "distributed":
             y_A, info = over_ranks.of_whole(kernel, rhs, shift)
         elif solver == "filter":
@@ -104,6 +87,22 @@ def in_samples(
 
             cut_now = cut._replace(shift=shift)
             y_A, info = filtered(kernel, rhs, cut_now, sigma if cut.chain_length else None)
+        elif solver == "cg":
+            lay = by_rows or Layout(n_rows, 1, n_rows)
+            if by_rows is None:  # whole, of which the upper triangle counts
+                kernel = jnp.where(jnp.tri(n_rows, k=-1, dtype=bool), kernel.conj().T, kernel)
+            y_A, info = nystrom.conjugate_gradient(
+                lambda v_A: product(kernel, lay.pad(v_A)),
+                rhs,
+                shift,
+                lay,
+                comm,
+                rank=batch.rank,
+                step=step,
+                sketch=nystrom.columns(preconditioner, n_rows),
+                tolerance=cg_tolerance,
+                max_iterations=cg_max_iterations,
+            )
         else:
             solve = cholesky if chosen == "cholesky" else pseudo_inverse
             y_A, info = solve(kernel, rhs, shift, rcond)

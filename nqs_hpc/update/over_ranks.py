@@ -45,8 +45,8 @@ def solve(
     rows: Array, rhs_A: Array, shift: Array, layout: Layout, rank: Array, comm: Comm
 ) -> tuple[Array, dict[str, Array]]:
     """x (n,), the same on every rank, of rows (local, padded) of K and a b (n,) that all ranks hold; of K the lower
-    triangle is read. Not finite where K + shift is not positive definite; info: fallback, 0, since no matrix is held
-    from which a pseudo-inverse could be had.
+    triangle is read. Not finite where K + shift is not positive definite; info: fallback, 0, since the pseudo-inverse
+    needs a whole matrix.
 
     Collectives: three a block of rows (padded / block of them) and a gather.
     """
@@ -68,9 +68,9 @@ def of_whole(matrix: Array, rhs: Array, shift: Array) -> tuple[Array, dict[str, 
     return factored(matrix, rhs, shift), {"fallback": jnp.zeros((), jnp.float64)}
 
 
-def layout_of(n: int, solver: str, comm: Comm) -> Layout | None:
-    """Where the rows of a matrix of ``n`` rows lie for ``solver``; None where every rank has the whole one."""
-    return layout(n, comm.size) if solver == "distributed" and comm.size > 1 else None
+def layout_of(n: int, comm: Comm) -> Layout | None:
+    """Where the rows of a matrix of ``n`` rows lie; None on one rank, which has the whole one."""
+    return layout(n, comm.size) if comm.size > 1 else None
 
 
 def _factor(rows: Array, half: Array, layout: Layout, rank: Array, comm: Comm) -> tuple[Array, Array]:

@@ -45,10 +45,8 @@ def in_parameters(
 ) -> Projection:
     """d = (S + lambda)^-1 F with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg);
     ``filter`` takes S as ``cut`` says (`update.spectral`), with the shift; one more reduction where it asks for
-    the noise.
-
-    ``distributed`` is Cholesky by all ranks together, each with rows of S, whose step is not finite where S + lambda is
-    not positive definite.
+    the noise. ``distributed`` is Cholesky by all ranks together, each with rows of S, whose step is not finite where
+    S + lambda is not positive definite.
 
     Reductions: the means of the log-derivatives; then S and F in one, or F and one more for each CG iteration.
     ``distributed``: F, and the exchanges of `gram_by_rows` and collectives of `over_ranks.solve`.
@@ -80,7 +78,7 @@ def in_parameters(
                     return widened(comm.sum(rows.adjoint(rows.times(v_P))), solve_dtype) + shift * v_P
 
                 direction_P, info = conjugate_gradient(product, force_P, **bounds)
-        elif (layout := layout_of(form.n_parameters, solver, comm)) is not None:
+        elif solver == "distributed" and (layout := layout_of(form.n_parameters, comm)) is not None:
             s_rows, force_P = gram_by_rows(ansatz, form, params, samples, comm, eps_B, layout, chunk=chunk)
             s_rows, rhs_P = widened(s_rows, solve_dtype), widened(force_P, solve_dtype)
             direction_P, info = over_ranks.solve(s_rows, rhs_P, shift, layout, batch.rank, comm)

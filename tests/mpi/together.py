@@ -21,6 +21,7 @@ from mpi4jax._src import xla_bridge  # noqa: E402
 
 from nqs_hpc.config.compose import compose  # noqa: E402
 from nqs_hpc.gradient.flat import flat  # noqa: E402
+from nqs_hpc.gradient.jacobian import rows_per_sample  # noqa: E402
 from nqs_hpc.gradient.kernel_rows import add_gram, exchanges  # noqa: E402
 from nqs_hpc.parallel import comm as comm_module  # noqa: E402
 from nqs_hpc.parallel.cyclic import layout as layout_of  # noqa: E402
@@ -86,7 +87,7 @@ for name in ON[here.size]:
         count_at_run_time(False) if step == 1 else None
         energies.append(float(batch.estimate.mean.real))
     form = flat(state.params, parts.ansatz.kind)
-    n_rows = form.n_parameters if name == "sr" else 48 * (2 if "ansatz.dtype=complex" in overrides else 1)
+    n_rows = form.n_parameters if name == "sr" else 48 * rows_per_sample(parts.ansatz.kind)
     rows = layout_of(n_rows, here.size)
     traced = collectives(jax.make_jaxpr(driver.update)(state, moved, batch).jaxpr)
     found[name] = {

@@ -1,8 +1,7 @@
 """Solutions over emulated ranks against NumPy."""
 
 import functools
-
-import functools
+import re
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +9,9 @@ import numpy as np
 import pytest
 
 from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.kernel_rows import add_gram
 from nqs_hpc.parallel import foreign
+from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.update import over_ranks
 from nqs_hpc.update.minsr import minsr
@@ -34,18 +35,6 @@ def parts_of(matrix: np.ndarray, layout: Layout) -> np.ndarray:
     whole[number[:, None] < number] = 7.0  # finite: XLA multiplies whole rectangles
     whole[layout.n :], whole[:, layout.n :] = 0.0, 0.0
     return np.stack([whole[by_hand(layout, rank)] for rank in range(layout.size)])
-
-
-@functools.cache
-def solver(layout: Layout, dtype: str, by_blas: bool):
-    """The compiled program, which tests share; of all ranks."""
-    del dtype
-    assert foreign.available(layout.n) == by_blas
-
-    def one(rank, rows, rhs, shift):
-        return solve(rows, rhs, shift, layout, rank, comm_of(layout.size))[0]
-
-    return jax.jit(jax.vmap(one, (0, 0, None, None), axis_name="ranks"))
 
 
 @functools.cache
@@ -121,3 +110,18 @@ def test_steps_are_those_of_the_textbook(monkeypatch, make, name, size):
     expected, _ = textbook_step(ansatz, params, batch)
     assert not fallback.any() and all(np.array_equal(delta, deltas[0]) for delta in deltas)
     assert np.abs(deltas[0] - expected).max() < 1e-9 * np.abs(expected).max()
+
+
+def test_programs_for_gpus_call_nothing_of_cpus():
+    layout, played = LAYOUTS[3], Comm(0, 4, lambda x: x, lambda x: x, lambda x: jnp.stack([x] * 4), lambda x: x)
+
+    def program(rank, z, rhs):
+        rows = add_gram(jnp.zeros((layout.local, layout.padded)), z, layout, played)
+        return solve(rows, rhs, jnp.float64(1.0), layout, rank, played)[0]
+
+    traced = jax.jit(program).trace(jnp.int32(0), jnp.ones((layout.n, 7)), jnp.ones(layout.n))
+    for platform, ours in (("cpu", True), ("cuda", False)):
+        text = traced.lower(lowering_platforms=(platform,)).as_text()
+        names = set(re.findall(r"custom_call @(\w+)", text))
+        assert any("nqs_hpc" in name for name in names) == ours
+        assert ours or all(name.startswith("cu") for name in names)

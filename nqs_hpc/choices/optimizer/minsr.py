@@ -31,8 +31,9 @@ MADE = "parts the Jacobian of minsr is made in, in networks that need one (not r
 class Minsr(Natural):
     solver: Literal["auto", "cholesky", "eigh", "distributed", "cg"] = key(
         checks.choice("auto", "cholesky", "eigh", "distributed", "cg"),
-        "of the linear system; cholesky and eigh on each rank, distributed (Cholesky, which falls back on nothing) on "
-        "all together, cg (conjugate gradients) too; auto: cholesky, distributed from 4096 rows",
+        "of the linear system: cholesky and eigh on each rank; distributed: Cholesky by all ranks, each with its rows "
+        "of the kernel, without a fallback; cg: conjugate gradients with such rows; auto: cholesky, distributed from "
+        "4096 rows",
         physics=False,
     )
     blocks: Blocks = blocks_key(MADE)
@@ -46,7 +47,7 @@ class Minsr(Natural):
 
     def check(self, context: Context) -> None:
         super().check(context)
-        self.check_kernel(context, shared=self.solver in ("auto", "distributed", "cg"))
+        self.check_kernel(context, shared=self.solver not in ("cholesky", "eigh"))
 
     def asked_solver(self) -> str | None:
         return self.solver
