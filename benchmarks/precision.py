@@ -26,10 +26,10 @@ MODELS = {
         "task.n_steps=150 task.final_samples=16384 task.second_samples=0 optimizer.learning_rate=0.05",
     ),
     "square": (
-        "Heisenberg 4x4, ViT 16 wide of one layer, minSR, 150 steps",
+        "Heisenberg 4x4, ViT 8 wide of one layer, minSR, 80 steps",
         "lattice=square lattice.length=4 hamiltonian=heisenberg hamiltonian.marshall=true ansatz=vit ansatz.patch=2 "
-        "ansatz.width=16 ansatz.heads=2 ansatz.layers=1 sampler.n_chains=64 sampler.n_samples=512 task.n_steps=150 "
-        "task.final_samples=8192 task.second_samples=0 optimizer.learning_rate=0.05",
+        "ansatz.width=8 ansatz.heads=2 ansatz.layers=1 sampler.n_chains=64 sampler.n_samples=256 task.n_steps=80 "
+        "task.final_samples=4096 task.second_samples=0 optimizer.learning_rate=0.05",
     ),
 }
 PRECISIONS = ("float64", "float32")
