@@ -2,17 +2,17 @@
 
     y_o = sum_j W_j x_(o + j)     is     Y_k = H_k X_k,     X_k = sum_o exp(-i k o) x_o,     H_k = sum_j exp(i k j) W_j,
 
-for wave vectors k of the periodic lattice; along an open direction of the lattice with as many sites of zeros more as a
-kernel reaches beyond it. x is real, so one of k and -k is enough: a real product where k = -k, three real ones for a
-complex one, from a + ib = X and c + id = H (Karatsuba and Ofman 1962; as in the cyclic convolutions of Winograd,
-Arithmetic Complexity of Computations, SIAM 1980):
+for wave vectors k of the periodic lattice; along an open direction with as many sites of zeros more as a kernel reaches
+beyond it. x is real, so one of k and -k is enough: a real product where k = -k, three real ones for a complex one, from
+a + ib = X and c + id = H (Karatsuba and Ofman 1962; cyclic convolutions in real products: Winograd, Arithmetic
+Complexity of Computations, SIAM 1980):
 
     p = (a + b) c,  q = a (d - c),  r = b (c + d):      Re Y = p - r,  Im Y = p + q.
 
 On N sites about 3 N / 2 products of n_in x n_out matrices stand in place of K N. The sums a + b and p - r are made by
-the transforms, which are products with matrices of cosines and sines. Along a periodic direction of even length the halves
-of x are added and subtracted first: the sum has the even, the difference the odd multiples of 2 pi / length (the first
-step of a decimation in frequency, Gentleman and Sande 1966), and the matrices have a quarter of the entries.
+the transforms, which are products with matrices of cosines and sines. Along a periodic direction of even length the
+halves of x are added and subtracted first: the sum has the even, the difference the odd multiples of 2 pi / length (the
+first step of a decimation in frequency, Gentleman and Sande 1966), and the matrices are smaller by a factor of four.
 
 Arrays are (sites, batch, features), so that all of these are products of large matrices without a copy in between.
 """

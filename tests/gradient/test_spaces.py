@@ -11,7 +11,7 @@ import pytest
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
 from nqs_hpc.gradient.rows import centred_rows, gram_of_parameters
-from nqs_hpc.gradient.sample_space import blocked_space, factored_space, stored_space
+from nqs_hpc.gradient.sample_space import blocked_space, factored_space, layered_space, stored_space
 from nqs_hpc.operators.heisenberg import heisenberg
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Samples
@@ -20,6 +20,7 @@ from tests.systems import SERIAL, ansatz_of, ring
 N = 6
 FACTORED = ("rbm-real", "rbm-complex", "mlp-real", "mlp-complex")
 NAMES = (*FACTORED, "jastrow")
+LAYERED = ("resnet",)
 
 
 @functools.cache
@@ -35,7 +36,7 @@ def case(name: str):
     batch = evaluation(ansatz, heisenberg(N, [ring(N)], [1.0]), SERIAL, chain_length=0, chunk=None)(
         params, samples, {}
     )[0]
-    jac = jacobian(ansatz, form, params, s_BN, None)
+    jac = jacobian(ansatz._replace(layered=None), form, params, s_BN, None)
     w = weigh(ansatz.kind, samples.w_B)
     x = np.asarray(centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind))))
 
@@ -54,14 +55,25 @@ def differ(found, expected) -> float:
 WAYS = (
     [("factored", name, 5) for name in FACTORED]
     + [(way, name, 5) for way in ("stored", "blocked") for name in NAMES]
-    + [("factored", "rbm-complex", None), ("stored", "mlp-complex", None), ("blocked", "jastrow", None)]
+    + [(way, name, 5) for way in ("stored", "layered") for name in LAYERED]
+    + [
+        ("layered", "resnet", None),
+        ("factored", "rbm-complex", None),
+        ("stored", "mlp-complex", None),
+        ("blocked", "jastrow", None),
+    ]
 )
 
 
 @pytest.mark.parametrize(("way", "name", "chunk"), WAYS)
 def test_sample_space_is_that_of_the_matrix(way, name, chunk):
     ansatz, form, params, batch, x, v_P, y_kA = case(name)
-    make = {"factored": factored_space, "stored": stored_space, "blocked": functools.partial(blocked_space, blocks=3)}
+    make = {
+        "factored": factored_space,
+        "stored": stored_space,
+        "blocked": functools.partial(blocked_space, blocks=3),
+        "layered": functools.partial(layered_space, blocks=3),
+    }
 
     @jax.jit
     def found(params, batch, v_P, y_kA):
