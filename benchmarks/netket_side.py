@@ -100,7 +100,7 @@ class ViT(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Our `resnet`: blocks of two convolutions in front of which the activation stands; real parameters, complex out."""
+    """Our `resnet`: blocks of two convolutions behind activations; real parameters, complex out."""
 
     extent: tuple[int, ...]
     layers: int
