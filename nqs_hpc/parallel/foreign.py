@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import sys
 import threading
@@ -57,17 +58,32 @@ def available(n: int) -> bool:
     return _accepted(frozenset(_handlers))
 
 
-def call_in_place(name: str, changed: tuple[Array, ...], read: tuple[Array, ...] = ()) -> list[Array]:
+def call_in_place(
+    name: str,
+    changed: tuple[Array, ...],
+    read: tuple[Array, ...] = (),
+    *,
+    made: tuple[tuple[int, ...], ...] = (),
+    numbers: Array | None = None,
+) -> list[Array]:
     """What the function ``name`` makes of the arrays ``changed`` and ``read``, all of one type: the former, in place
-    where XLA can. Raises TypeError for arrays that BLAS does not know.
+    where XLA can, and new arrays of the shapes ``made``. ``numbers``, int32, are its last argument.
+
+    Raises TypeError for arrays that BLAS does not know.
     """
     dtypes = {array.dtype.name for array in (*changed, *read)}
     if len(dtypes) != 1 or not dtypes <= set(PREFIXES):
         raise TypeError(f"{name}: arrays of {', '.join(sorted(dtypes))}; valid: all of one of {', '.join(PREFIXES)}")
-    results = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in changed]
+    shapes = (*(array.shape for array in changed), *made)
+    results = [jax.ShapeDtypeStruct(shape, *dtypes) for shape in shapes]
     aliases = {i: i for i in range(len(changed))}
     call = jax.ffi.ffi_call(name, results, input_output_aliases=aliases, vmap_method="sequential")
-    return list(call(*changed, *read))
+    return list(call(*changed, *read, *(() if numbers is None else (numbers,))))
+
+
+def integers(view: View) -> list[int]:
+    """The numbers of an int32 array."""
+    return list((ctypes.c_int32 * math.prod(view.shape)).from_address(view.address))
 
 
 def register(name: str) -> Callable[[Function], Function]:

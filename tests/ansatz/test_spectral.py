@@ -36,10 +36,10 @@ def test_the_sums_and_their_transpose(name):
     np.testing.assert_allclose(out, wanted, atol=2e-5)
 
 
-@pytest.mark.parametrize("float_dtype", ["float64", "float32"])
-def test_networks_of_them(float_dtype):
+@pytest.mark.parametrize(("float_dtype", "dtype"), [("float64", "complex"), ("float32", "real")])
+def test_networks_of_them(float_dtype, dtype):
     """4x4, wide enough: ratios in one batch as those one by one, rows of the Jacobian as those differentiated."""
-    options = {"layers": 4, "features": 24, "kernel": (3, 3), "dtype": "complex"}
+    options = {"layers": 4, "features": 24, "kernel": (3, 3), "dtype": dtype}
     ansatz = resnet((4, 4), (True, True), **options, touch=False, float_dtype=float_dtype)
     rng = np.random.default_rng(4)
     params = jax.tree.map(
@@ -64,7 +64,7 @@ def test_networks_of_them(float_dtype):
         tape = layered.tape(ansatz.layered, params, s_BN, None)
         return jacobian(ansatz, form, params, s_BN, 16), layered.adjoint(ansatz.layered, tape, y)
 
-    y = jnp.asarray(np.random.default_rng(3).normal(size=40), form.dtype)
+    y = jnp.asarray(np.random.default_rng(3).normal(size=len(wanted)), form.dtype)
     rows, adjoint = made(params, s_BN[:20], y)
     assert rows.dtype == adjoint.dtype == form.dtype
     assert np.abs(rows - wanted).max() < rounding * np.abs(wanted).max()
