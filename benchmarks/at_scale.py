@@ -91,7 +91,7 @@ def measured_rates() -> Rates:
     import numpy as np
     from scipy.linalg import blas, lapack
 
-    from nqs_hpc.gradient.sample_space import centred_kernel_rows
+    from nqs_hpc.gradient.factored_space import centred_kernel_rows
     from nqs_hpc.parallel import foreign
     from nqs_hpc.parallel.comm import serial
     from nqs_hpc.parallel.cyclic import Layout

@@ -167,7 +167,7 @@ def measure_machine() -> None:
     import jax.numpy as jnp
     import numpy as np
 
-    from nqs_hpc.gradient.sample_space import centred_kernel_rows
+    from nqs_hpc.gradient.factored_space import centred_kernel_rows
     from nqs_hpc.parallel.comm import comm
     from nqs_hpc.update.solvers import cholesky
 

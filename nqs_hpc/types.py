@@ -53,6 +53,31 @@ class Factors(NamedTuple):
     leaves: tuple[tuple[int, ...], ...]
 
 
+class Stage(NamedTuple):
+    """The log-derivatives by some neighbouring leaves of the parameters, or by parts of one, from a record of a tape.
+
+    ``rows(kept, back)`` is the derivative (P_l,) of one sample and one row, linear in ``back``; ``total(kept_B,
+    back_B)`` the sum of those of a batch, (P_l,), as few large products.
+    """
+
+    record: int  # the number of the record
+    rows: Callable[[Tree, Tree], Array]
+    total: Callable[[Tree, Tree], Array]
+
+
+class Layered(NamedTuple):
+    """Log-derivatives layer by layer, for networks that apply each weight at many places (`gradient.layered`): one
+    forward and one backward pass leave what the derivatives by all layers are made from, one layer after the other.
+
+    ``tape(params, s_N)`` are the records of one sample, each ``(kept, back)``: what the forward pass leaves, and
+    d log psi / d output, whose leaves lead with an axis of rows: one of a real or signed log psi, two, Re and Im, of a
+    complex one. Parameters are real. The stages come in the order of the flat vector of the parameters and fill it.
+    """
+
+    tape: Callable[[Tree, Array], tuple[tuple[Tree, Tree], ...]]
+    stages: tuple[Stage, ...]
+
+
 class Conditionals(NamedTuple):
     """The conditional probabilities of an autoregressive wave function, one site after the other, for direct sampling.
 
@@ -91,6 +116,7 @@ class Ansatz(NamedTuple):
     attempt: Callable[[Tree, Array, Tree, Move], tuple[Array, Tree]]  # the log ratio, and what `advance` takes of it
     advance: Callable[..., Tree]  # frozen, s_N, cache, move, attempted=None, accepted=True -> the cache of s'
     factors: Factors | None = None  # where the log-derivatives are products
+    layered: Layered | None = None  # where they are made layer by layer
     modulus: Ansatz | None = None  # |psi| of the same params, where that costs less: all that a sampler needs
     whole: bool = False  # a ratio costs a forward pass: worth leaving out where a move changes nothing
     conditionals: Conditionals | None = None  # where the wave function is autoregressive

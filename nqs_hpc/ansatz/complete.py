@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import Array
 from numpy.typing import NDArray
 
-from nqs_hpc.types import Ansatz, Conditionals, Factors, Kind, Move, Tree
+from nqs_hpc.types import Ansatz, Conditionals, Factors, Kind, Layered, Move, Tree
 
 
 def complete(
@@ -24,6 +24,7 @@ def complete(
     advance: Callable[[Tree, Array, Tree, Move, Tree, Array | bool], Tree] | None = None,
     log_ratios: Callable[[Tree, Array, Tree, Move], Array] | None = None,
     factors: Factors | None = None,
+    layered: Layered | None = None,
     modulus: Ansatz | None = None,
     whole: bool = False,
     conditionals: Conditionals | None = None,
@@ -66,6 +67,7 @@ def complete(
         attempt=attempt,
         advance=advanced,
         factors=factors,
+        layered=layered,
         modulus=modulus,
         whole=whole,
         conditionals=conditionals,

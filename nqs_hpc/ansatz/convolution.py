@@ -21,7 +21,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -29,9 +29,12 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from nqs_hpc.ansatz.spectral import spectral
+
 # Fitted to 64 to 1024 configurations on chains, squares and cubes, kernels from 3 to the whole; float64, one core.
 PER_OPERATION = 1 / 48e9  # seconds for one addition or one multiplication in a matrix product
 PER_COPY = 1.2e-9  # seconds to copy a number into the shifted input
+PER_SPECTRAL_OPERATION = 1 / 32e9  # the same in the smaller products of `spectral`
 
 
 class Convolution(NamedTuple):
@@ -97,6 +100,34 @@ def convolution(
         return times(w, x), times(w, d_x) + patches_times(x, d_kernel)
 
     return Convolution(apply, matrix, times, _seconds(extent, kernel, n_in, n_out, d))
+
+
+class Batched(NamedTuple):
+    """A convolution of batches of configurations, x (N, B, in), the fastest for its sizes. Not for few of them."""
+
+    tables: Callable[[Array], Any]  # kernel -> what ``times`` takes
+    times: Callable[[Any, Array], Array]  # tables, x -> (N, B, out); linear in x, efficient to differentiate by it
+    seconds: float  # estimated time of one configuration
+
+
+def batched(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, ...], n_in: int, n_out: int) -> Batched:
+    """By Fourier transforms (`spectral`) or as `convolution`."""
+    direct = convolution(extent, pbc, kernel, n_in, n_out)
+    waves = spectral(extent, pbc, kernel)
+    operations = 2 * waves.products * n_in * n_out + 2 * waves.transformed * (n_in + n_out)
+    copied = 2 * waves.halved * math.prod(extent) * (n_in + n_out)
+    seconds = operations * PER_SPECTRAL_OPERATION + copied * PER_COPY
+    if seconds < direct.seconds:
+        return Batched(waves.matrices, waves.times, seconds)
+    return Batched(direct.matrix, jax.vmap(direct.times, (None, 1), 1), direct.seconds)
+
+
+def places_of(extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, ...], x: Array) -> list[Array]:
+    """(N, in) -> for each place of the kernel, in order, its input at each output, (N, in)."""
+    shifts = [x.reshape(*extent[::-1], -1)]
+    for axis, (side, size) in enumerate(zip(pbc[::-1], kernel[::-1], strict=True)):
+        shifts = [_shift(y, k, axis, side) for y in shifts for k in reach_of(size)]
+    return [y.reshape(x.shape) for y in shifts]
 
 
 def _seconds(extent: tuple[int, ...], kernel: tuple[int, ...], n_in: int, n_out: int, d: int) -> float:

@@ -30,12 +30,17 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.ansatz.activations import activation_function
-from nqs_hpc.ansatz.convolution import convolution
+from nqs_hpc.ansatz.convolution import batched, convolution
+from nqs_hpc.ansatz.convolution_stages import convolution_stages
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.layers import normal, real_or_complex, real_parameters
 from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
+from nqs_hpc.ansatz.tape import affine, tape_of_batch
 from nqs_hpc.ansatz.touched import NetworkFrozen, Steps, everywhere, touched_ratios, touching_pays
-from nqs_hpc.types import Ansatz
+from nqs_hpc.parallel.chunk import of_batches
+from nqs_hpc.types import Ansatz, Layered
+
+BATCH = 64  # configurations that go through the network together: products that are large, arrays that stay in a cache
 
 
 class Filter(NamedTuple):
@@ -79,7 +84,13 @@ def resnet(
         raise ValueError(f"layers={layers}: must be even, since a residual block has two layers")
     param_dtype = real_parameters(dtype, float_dtype)
     convolutions = [convolution(extent, pbc, kernel, 1 if i == 0 else features, features) for i in range(layers)]
-    n_sites, n_kernel, n_blocks = math.prod(extent), math.prod(kernel), layers // 2
+    of_batch = [batched(extent, pbc, kernel, 1 if i == 0 else features, features) for i in range(layers)]
+    n_sites, n_kernel, n_blocks, n_heads = (
+        math.prod(extent),
+        math.prod(kernel),
+        layers // 2,
+        2 if dtype == "complex" else 1,
+    )
 
     def init(key: Array) -> ResnetParams:
         *keys, key_head = jax.random.split(key, layers + 1)
@@ -92,14 +103,17 @@ def resnet(
             filters.append(Filter(weight, jnp.zeros(features, param_dtype)))
         # the features of all sites add up
         head_scale = init_scale / (n_sites * features) ** 0.5
-        head = normal(key_head, (features, 2 if dtype == "complex" else 1), head_scale, param_dtype)
+        head = normal(key_head, (features, n_heads), head_scale, param_dtype)
         return ResnetParams(tuple(filters), head)
 
-    def network(params: ResnetParams, s_N: Array, steps: Steps) -> Array:
-        def convolved(i: int, x: Array) -> Array:
-            return steps.convolve(i, x) + params.filters[i].bias[None]
+    def network(params: ResnetParams, s: Array, steps: Steps) -> Array:
+        """Of s (N,), or of a batch (N, B), whose axis then comes behind the sites everywhere."""
 
-        x = s_N.astype(param_dtype)[:, None]
+        def convolved(i: int, x: Array) -> Array:
+            bias = params.filters[i].bias
+            return steps.convolve(i, x) + bias.reshape((1,) * (x.ndim - 1) + bias.shape)
+
+        x = s.astype(param_dtype)[..., None]
         if skip:
             rows = steps.at(1, x) + convolved(1, steps.keep(0, nonlinear(convolved(0, x))))
             for block in range(1, n_blocks):
@@ -113,8 +127,8 @@ def resnet(
             rows = convolved(0, x)
             for i in range(1, layers):
                 rows = convolved(i, steps.keep(i - 1, nonlinear(rows)))
-        out = jnp.sum(steps.keep(layers - 1, nonlinear(rows)), axis=0) @ params.head
-        return real_or_complex(out, dtype)
+        pooled = jnp.sum(steps.keep(layers - 1, nonlinear(rows)), axis=0)
+        return real_or_complex(jnp.moveaxis(steps.head(pooled, params.head), -1, 0), dtype)
 
     def kernels(params: ResnetParams) -> list[Array]:
         return [layer.weight for layer in params.filters]
@@ -122,16 +136,44 @@ def resnet(
     def log_psi(params: ResnetParams, s_N: Array) -> Array:
         return network(params, s_N, everywhere(lambda i, x: convolutions[i].apply(params.filters[i].weight, x)))
 
-    def freeze(params: ResnetParams) -> NetworkFrozen:
-        pairs = zip(convolutions, kernels(params), strict=True)
-        return NetworkFrozen(params, tuple(conv.matrix(weight) for conv, weight in pairs))
+    def tables(params: ResnetParams) -> NetworkFrozen:
+        pairs = zip(of_batch, kernels(params), strict=True)
+        return NetworkFrozen(params, tuple(conv.tables(weight) for conv, weight in pairs))
 
-    def log_psi_frozen(frozen: NetworkFrozen, s_N: Array) -> Array:
-        steps = everywhere(lambda i, x: convolutions[i].times(frozen.matrices[i], x))
-        return network(frozen.params, s_N, steps)
+    def log_psi_batch(frozen: NetworkFrozen, s_BN: Array) -> Array:
+        return network(frozen.params, s_BN.T, everywhere(lambda i, x: of_batch[i].times(frozen.matrices[i], x)))
 
-    whole = full_evaluation(init, log_psi_frozen, dtype)
-    whole = whole._replace(log_psi=log_psi, freeze=freeze)
+    def probed(frozen: NetworkFrozen, s_BN: Array, probes: tuple[Array, ...]) -> tuple[Array, list[Array]]:
+        kept = []
+
+        def convolve(i: int, x: Array) -> Array:
+            kept.append(x)
+            return of_batch[i].times(frozen.matrices[i], x) + probes[i]
+
+        def head(x: Array, weight: Array) -> Array:
+            kept.append(x[None])
+            return x @ weight + probes[-1][0]
+
+        return network(frozen.params, s_BN.T, everywhere(convolve)._replace(head=head)), kept
+
+    shapes = [*((n_sites, features) for _ in range(layers)), (1, n_heads)]
+    record = of_batches(tape_of_batch(probed, shapes, param_dtype, dtype), BATCH)
+    stages = [
+        stage
+        for i in range(layers)
+        for stage in convolution_stages(i, extent, pbc, kernel, 1 if i == 0 else features, features)
+    ]
+    layered = Layered(lambda params, s_N: record(tables(params), s_N), (*stages, affine(layers, bias=False)))
+
     if touch is None:
-        touch = touching_pays(extent, pbc, kernel, features, convolutions)
-    return touched_ratios(whole, network, kernels, convolutions, extent, pbc, kernel) if touch else whole
+        touch = touching_pays(extent, pbc, kernel, features, of_batch)
+    if touch:
+
+        def freeze(params: ResnetParams) -> NetworkFrozen:
+            pairs = zip(convolutions, kernels(params), strict=True)
+            return NetworkFrozen(params, tuple(conv.matrix(weight) for conv, weight in pairs))
+
+        made = touched_ratios(init, log_psi, dtype, freeze, network, kernels, convolutions, extent, pbc, kernel)
+    else:
+        made = full_evaluation(init, of_batches(log_psi_batch, BATCH), dtype)._replace(log_psi=log_psi, freeze=tables)
+    return made._replace(layered=layered)

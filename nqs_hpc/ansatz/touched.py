@@ -9,6 +9,7 @@ is accumulated along a chain, so rounding does not grow.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,13 +22,14 @@ from nqs_hpc.ansatz.complete import complete
 from nqs_hpc.ansatz.convolution import (
     PER_COPY,
     PER_OPERATION,
+    Batched,
     Convolution,
     places,
     reach_of,
     sources,
 )
 from nqs_hpc.ansatz.full_evaluation import apply_move
-from nqs_hpc.types import Ansatz, Move, Tree
+from nqs_hpc.types import Ansatz, Kind, Move, Tree
 
 # Fitted like those of `convolution`, for an activation with one exponential.
 _PER_ACTIVATION = 2.5e-9  # seconds
@@ -40,6 +42,7 @@ class Steps(NamedTuple):
     convolve: Callable[[int, Array], Array]  # i, x on all sites -> rows: the i-th convolution on the sites evaluated
     at: Callable[[int, Array], Array]  # i, x on all sites -> its rows on these sites
     keep: Callable[[int, Array], Array]  # i, rows on these sites -> on all sites, the others as before
+    head: Callable[[Array, Array], Array] = operator.matmul  # the sum over sites, the weights of the last layer
 
 
 Network = Callable[[Tree, Array, Steps], Array]  # params, s_N, steps -> log psi
@@ -68,7 +71,10 @@ def everywhere(convolve: Callable[[int, Array], Array], kept: list[Array] | None
 
 
 def touched_ratios(
-    whole: Ansatz,
+    init: Callable[[Array], Tree],
+    log_psi: Callable[[Tree, Array], Array],
+    kind: Kind,
+    freeze: Callable[[Tree], NetworkFrozen],
     network: Network,
     kernels: Callable[[Tree], Sequence[Array]],
     convolutions: Sequence[Convolution],
@@ -76,7 +82,7 @@ def touched_ratios(
     pbc: tuple[bool, ...],
     kernel: tuple[int, ...],
 ) -> Ansatz:
-    """``whole`` with ratios by the touched patch; its log psi is that of ``network``, its frozen is `NetworkFrozen`.
+    """An ansatz with ratios by the touched patch; its log psi is that of ``network``.
 
     ``kernels(params)`` are those of the convolutions, in order, all of extent ``kernel``.
     """
@@ -116,9 +122,7 @@ def touched_ratios(
         value = network(frozen.params, apply_move(s_N, move), Steps(convolve, at, keep))
         return value - cache.log_psi, TouchedCache(tuple(kept), value)
 
-    return complete(
-        whole.init, whole.log_psi, whole.kind, freeze=whole.freeze, prepare=prepare, attempt=attempt, whole=True
-    )
+    return complete(init, log_psi, kind, freeze=freeze, prepare=prepare, attempt=attempt, whole=True)
 
 
 def touching_pays(
@@ -126,13 +130,13 @@ def touching_pays(
     pbc: tuple[bool, ...],
     kernel: tuple[int, ...],
     features: int,
-    convolutions: Sequence[Convolution],
+    whole_layers: Sequence[Batched],
 ) -> bool:
     """Whether the touched patch costs no more than a whole evaluation, on average over moves of one and two sites."""
     n_sites, n_kernel = math.prod(extent), math.prod(kernel)
-    whole = sum(conv.seconds for conv in convolutions) + len(convolutions) * n_sites * features * _PER_ACTIVATION
+    whole = sum(conv.seconds for conv in whole_layers) + len(whole_layers) * n_sites * features * _PER_ACTIVATION
     patch = 0.0
-    for i in range(len(convolutions)):
+    for i in range(len(whole_layers)):
         rows = 1.5 * math.prod(len(r) for r in _reach(extent, pbc, kernel, i + 1))
         copied = rows * n_kernel * (1 if i == 0 else features)
         patch += copied * (PER_COPY + 2 * features * PER_OPERATION) + rows * (features * _PER_ACTIVATION + _PER_ROW)

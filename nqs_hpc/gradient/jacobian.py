@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.gradient import layered
 from nqs_hpc.gradient.flat import Flat
-from nqs_hpc.parallel.chunk import chunked_map
+from nqs_hpc.parallel.chunk import chunked, chunked_map
 from nqs_hpc.types import Ansatz, Kind, Tree
 
 # Samples differentiated at a time, where the chunk is not smaller: their activations stay in a core's cache.
@@ -67,6 +68,13 @@ def jacobian(
     chunk = min(chunk or SAMPLES, SAMPLES)
     if block is not None:
         return chunked_map(block_rows, s_BN, chunk).reshape(-1, block[1])
+    if (stages := ansatz.layered) is not None:
+        numbers = range(len(stages.stages))
+
+        def layered_rows(s_bN: Array) -> Array:
+            return layered.jacobian_of(stages, layered.tape(stages, params, s_bN, None), numbers, None)
+
+        return chunked(layered_rows, s_BN, chunk)
     return chunked_map(rows, s_BN, chunk).reshape(-1, flat.n_parameters)
 
 

@@ -60,6 +60,36 @@ def blocked(function: Callable[[Tree, jax.Array], jax.Array], size: int) -> Call
     return lambda shared, x: many(shared, x[None])[0]
 
 
+def of_batches(function: Callable[[Tree, jax.Array], Tree], size: int) -> Callable[[Tree, jax.Array], Tree]:
+    """``function(shared, xs)`` of whole batches as one of single entries, ``(shared, x) -> result``, for maps over it:
+    however it is mapped, maps inside maps become one, and batches of at most ``size`` go to ``function``.
+
+    Not for derivatives; ``shared`` that is mapped over too is gone through one after the other.
+    """
+
+    def in_pieces(shared: Tree, xs: jax.Array) -> Tree:
+        return chunked(lambda some: function(shared, some), xs, even_part(len(xs), size))
+
+    many = jax.custom_batching.custom_vmap(in_pieces)
+
+    @many.def_vmap
+    def mapped(axis_size: int, in_batched: list[Tree], shared: Tree, xs: jax.Array) -> tuple[Tree, Tree]:
+        shared_mapped, xs_mapped = in_batched
+        if any(jax.tree.leaves(shared_mapped)):
+
+            def one(i: jax.Array) -> Tree:
+                own = jax.tree.map(lambda x, is_mapped: x[i] if is_mapped else x, shared, shared_mapped)
+                return many(own, xs[i] if xs_mapped else xs)
+
+            out = jax.lax.map(one, jnp.arange(axis_size))
+        else:
+            out = many(shared, xs.reshape(-1, *xs.shape[2:]))
+            out = jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), out)
+        return out, jax.tree.map(lambda _: True, out)
+
+    return lambda shared, x: jax.tree.map(lambda y: y[0], many(shared, x[None]))
+
+
 def even_part(n: int, most: int) -> int:
     """The largest divisor of n up to ``most``, where it is at least half of that, else ``most``: chunks of this size
     leave no rest, for which a program would hold all of the function's code once more.

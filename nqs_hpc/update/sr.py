@@ -23,7 +23,7 @@ from nqs_hpc.update import nystrom, over_ranks
 from nqs_hpc.update.over_ranks import layout_of
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
-from nqs_hpc.update.step_size import Schedule, scaled, value
+from nqs_hpc.update.step_size import Schedule, promised, scaled, value
 
 AT_ONCE = 16  # columns that X is multiplied by at a time
 
@@ -141,15 +141,20 @@ def sr(
     *,
     learning_rate: Schedule,
     max_norm: float | None = None,
+    predict: bool = False,
     **options: Any,
 ) -> Update:
-    """Steps along `in_parameters`, which takes the ``options``."""
+    """Steps along `in_parameters`, which takes the ``options``. ``predict``: info has the change of energy that the
+    step promises.
+    """
     project = in_parameters(ansatz, comm, **options)
 
     def step(params: Tree, state: tuple[()], batch: Batch, step: Array, scale: Array):
         direction_P, force_P, info = project(params, batch, step)
         delta_P, sizes = scaled(direction_P, learning_rate=learning_rate, step=step, scale=scale, max_norm=max_norm)
-        info |= sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)}
+        info |= (
+            sizes | {"grad_norm": jnp.linalg.norm(force_P).astype(jnp.float64)} | promised(force_P, delta_P, predict)
+        )
         return flat(params, ansatz.kind).unravel(delta_P), state, info
 
     return Update(lambda params: (), step)

@@ -6,11 +6,11 @@ import pytest
 
 from nqs_hpc.gradient import kernel_rows
 from nqs_hpc.gradient.kernel_rows import add_gram, exchanges, times
-from nqs_hpc.gradient.sample_space import blocked_space, factored_space, stored_space
+from nqs_hpc.gradient.sample_space import sample_space
 from nqs_hpc.parallel import cyclic, foreign
 from nqs_hpc.parallel.cyclic import Layout
 from tests.emulated import comm_of, on_ranks
-from tests.gradient.test_spaces import case, differ
+from tests.gradient.test_spaces import case, differ, going
 
 DTYPES = ("float32", "float64", "complex64", "complex128")
 LAYOUTS = [Layout(70, 1, 16), Layout(70, 2, 8), Layout(96, 3, 16), Layout(101, 4, 8), Layout(65, 3, 2)]
@@ -119,13 +119,9 @@ def test_sample_spaces_by_rows(way, name, size):
 
     def found(rank, s_BN, w_B):
         mine = batch._replace(samples=batch.samples._replace(s_BN=s_BN, w_B=w_B), rank=rank)
-        arguments = (ansatz, form, params, mine, comm, v_P, 5)
-        if way == "factored":
-            space = factored_space(*arguments, layout)
-        elif way == "stored":
-            space = stored_space(*arguments, layout, True)
-        else:
-            space = blocked_space(*arguments, 3, layout, True)
+        taken, options = going(ansatz, way)
+        options |= {"v_P": v_P, "chunk": 5, "layout": layout, "whole": True}
+        space = sample_space(taken, form, params, mine, comm, **options)
         return space.kernel, space.image, space.adjoint(y_kA)
 
     kernel, image, adjoint = map(np.asarray, on_ranks(found, size, s_RBN, w_RB))

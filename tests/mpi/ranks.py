@@ -85,6 +85,8 @@ RUNS = {
     "tempering": ["sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
+    "march": ["ansatz.dtype=complex", "optimizer=march", "optimizer.clip=3", "optimizer.trust_region=step"],
+    "march-blocks": ["ansatz=jastrow", "optimizer=march", "optimizer.blocks=3", "optimizer.signal_to_noise=1"],
     "blur": ["hamiltonian=heisenberg", "ansatz=jastrow", "sampler.blur=0.3", "sampler.power=1.5"],
     "minsr-cg": [*TIGHT, "optimizer.preconditioner=8", "optimizer.momentum=0.5"],
     "minsr-cg-jastrow": [

@@ -51,6 +51,8 @@ RUNS = {
     "tempering": [0, 1, 4],
     "minsr-blocks": [0, 1, 3],
     "sr-cg-recomputed": [0, 1, 3],
+    "march": [0, 1, 3],  # from a Jacobian, of an RBM too
+    "march-blocks": [0, 1, 3],
     "blur": [1, 1, 3],
     "minsr-cg": [0, 1, 10],  # 2 to make its rows, 3 before the loop, 3 in it, 1 after it, the adjoint
     "minsr-cg-jastrow": [0, 1, 10],  # the rows by two all-to-alls
@@ -61,7 +63,7 @@ RUNS = {
 
 ON_FOUR = ("minsr-complex-momentum", "sr-broadcast", "enumerate", "minsr-cg")
 IN_LOOP = {"sr-cg-complex": 1, "sr-cg-recomputed": 1, "minsr-cg": 3, "minsr-cg-jastrow": 3, "sr-cg-sketch": 4}
-SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "excited")
+SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "march-blocks", "excited")
 SHARED = {
     "minsr-cg": 8,
     "minsr-cg-jastrow": 10,

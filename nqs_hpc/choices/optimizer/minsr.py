@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
@@ -58,6 +59,8 @@ class Minsr(Natural):
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
         from nqs_hpc.update.cost import exact
 
+        if self.filters:
+            return "filter"
         return exact(size.n_rows, wide, 2 * memory) if self.solver == "auto" else self.solver
 
     def make(
@@ -68,18 +71,22 @@ class Minsr(Natural):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
 
-        shared = self.natural(chunk, blocks, solve_dtype)
-        return minsr(
-            ansatz,
-            comm,
-            solver=solver,
-            momentum=self.momentum,
-            cg_tolerance=self.cg_tolerance,
-            cg_max_iterations=self.cg_max_iterations,
-            preconditioner=self.preconditioner,
-            **shared,
-        )
+        given = self.of_kernel(solver, chunk, blocks, solve_dtype)
+        return self.trusted(partial(minsr, ansatz, comm), given | self.filter(chain_length))
+
+    def of_kernel(
+        self, solver: str | None, chunk: int | None, blocks: int | None, solve_dtype: Float
+    ) -> dict[str, Any]:
+        """The arguments that steps in sample space with a momentum share."""
+        return self.natural(chunk, blocks, solve_dtype) | {
+            "solver": solver,
+            "momentum": self.momentum,
+            "cg_tolerance": self.cg_tolerance,
+            "cg_max_iterations": self.cg_max_iterations,
+            "preconditioner": self.preconditioner,
+        }

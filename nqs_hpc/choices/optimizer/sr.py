@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
@@ -30,6 +31,7 @@ STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, w
 
 @dataclass(frozen=True)
 class Sr(Natural):
+    filtering: ClassVar[tuple[str, ...]] = ("auto", "minsr")
     solver: Literal["auto", "cholesky", "eigh", "distributed", "cg", "minsr"] = key(
         checks.choice("auto", "cholesky", "eigh", "distributed", "cg", "minsr"),
         "in parameter space (on each rank, or distributed on all), matrix-free (cg) or in sample space (minsr); auto: "
@@ -63,6 +65,8 @@ class Sr(Natural):
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
         from nqs_hpc.update.cost import cheapest, exact
 
+        if self.filters:  # of the smaller matrix
+            return self.solver if self.solver != "auto" else "minsr" if size.n_rows < size.n_parameters else "filter"
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
@@ -77,20 +81,19 @@ class Sr(Natural):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
         from nqs_hpc.update.sr import sr
 
-        shared = self.natural(chunk, blocks, solve_dtype)
+        shared, eigenvalues = self.natural(chunk, blocks, solve_dtype), self.filter(chain_length)
         if solver == "minsr":
-            return minsr(ansatz, comm, solver="auto", **shared)
-        return sr(
-            ansatz,
-            comm,
-            solver=solver,
-            cg_tolerance=self.cg_tolerance,
-            cg_max_iterations=self.cg_max_iterations,
-            preconditioner=self.preconditioner,
-            **shared,
-        )
+            return self.trusted(partial(minsr, ansatz, comm), shared | {"solver": "auto"} | eigenvalues)
+        own = {
+            "solver": solver,
+            "cg_tolerance": self.cg_tolerance,
+            "cg_max_iterations": self.cg_max_iterations,
+            "preconditioner": self.preconditioner,
+        }
+        return self.trusted(partial(sr, ansatz, comm), shared | own | eigenvalues)
