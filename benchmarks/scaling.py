@@ -19,8 +19,8 @@ What is left of the steps with n and with n / 2 samples gives f, which does not 
 overhead of each iteration of a loop), and a n: sampling, local energies, parts and adjoint. Latency and bandwidth are
 fitted to gathers and sums between two ranks of this machine. It is held against the measured steps on two ranks, and
 then run out for an RBM of 10^6 parameters on 400 sites, whose linear part is that of the first workload scaled by the
-parameters; another network between the ranks can be put in by --latency and --bandwidth. Exit code 1 where the model
-misses a measured point by more than 20 %.
+parameters; another network between the ranks can be put in by --latency and --bandwidth. Solves that the ranks share
+are in `at_scale.py`. Exit code 1 where the model misses a measured point by more than 20 %.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def measure_machine() -> None:
     import jax.numpy as jnp
     import numpy as np
 
-    from nqs_hpc.gradient.sample_space import centred_kernel_rows
+    from nqs_hpc.gradient.factored_space import centred_kernel_rows
     from nqs_hpc.parallel.comm import comm
     from nqs_hpc.update.solvers import cholesky
 
@@ -197,7 +197,7 @@ def measure_machine() -> None:
     solve = jax.jit(lambda k, b: cholesky(k, b, jnp.float64(0.01), 1e-12)[0])
     found["factor_flops"] = 1024**3 / 3 / seconds(solve, k, jnp.ones(1024))
     raw, w = jnp.asarray(rng.standard_normal((1024, 1024))), jnp.full(1024, 1 / 1024)
-    centre = jax.jit(lambda raw, w: centred_kernel_rows((raw,), w, 1, jnp.int32(0), alone))
+    centre = jax.jit(lambda raw, w: centred_kernel_rows((raw,), w, 1, jnp.int32(0), alone, None))
     found["entries_per_s"] = raw.size / seconds(centre, raw, w)
     if here.rank == 0:
         print(json.dumps(found))

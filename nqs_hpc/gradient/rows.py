@@ -17,10 +17,12 @@ from jax import Array
 from nqs_hpc.gradient import factored
 from nqs_hpc.gradient.flat import Flat, widened
 from nqs_hpc.gradient.jacobian import centre, jacobian, rows_per_sample, weigh
+from nqs_hpc.gradient.kernel_rows import add_gram
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.gradient.rank_k import add_of_columns
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Samples, Tree
 
 # Samples whose rows the dense QGT takes in at a time, where chunk_size is not smaller: enough for a fast product.
@@ -106,10 +108,54 @@ def gram_of_parameters(
 
     Of S the upper triangle counts.
     """
+    zero = jnp.zeros((flat.n_parameters,) * 2, flat.dtype)
+    at_once = min(chunk or QGT_ROWS, QGT_ROWS)
+    return _gram(ansatz, flat, params, samples, comm, eps_rows, zero, add_of_columns, at_once, None)
+
+
+def gram_by_rows(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    samples: Samples,
+    comm: Comm,
+    eps_rows: Array,
+    layout: Layout,
+    *,
+    chunk: int | None,
+) -> tuple[Array, Array]:
+    """S of all ranks by rows (local, padded), of which the lower triangle counts, and F of all ranks (P,): as many
+    samples at a time as hold no more log-derivatives than there are numbers in the rows.
+
+    Two reductions, and `kernel_rows.exchanges` for so many samples.
+    """
+
+    def add(rows: Array, x: Array) -> Array:
+        return add_gram(rows, x, layout, comm, by_columns=True)
+
+    zero = jnp.zeros((layout.local, layout.padded), flat.dtype)
+    at_once = max(1, zero.size // (rows_per_sample(ansatz.kind) * flat.n_parameters))
+    s_rows, force_P = _gram(ansatz, flat, params, samples, comm, eps_rows, zero, add, at_once, chunk)
+    return s_rows, comm.sum(force_P)
+
+
+def _gram(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    samples: Samples,
+    comm: Comm,
+    eps_rows: Array,
+    zero: Array,
+    add_columns: Callable[[Array, Array], Array],
+    at_once: int,
+    chunk: int | None,
+) -> tuple[Array, Array]:
+    """``zero`` with X^dagger X added by ``add_columns``, so many samples at a time, and this rank's F."""
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
     n, n_samples = rows_per_sample(ansatz.kind), len(w_B)
-    size = min(n_samples, chunk or QGT_ROWS, QGT_ROWS)
-    raw = uncentred(ansatz, flat, params, samples.s_BN, size, w_B.dtype.name)
+    size = min(n_samples, at_once)
+    raw = uncentred(ansatz, flat, params, samples.s_BN, min(size, chunk or QGT_ROWS, QGT_ROWS), w_B.dtype.name)
     mean_nP = mean_rows(ansatz, raw, w_B, comm)
     pads = -n_samples % size
     s_BN = jnp.concatenate([samples.s_BN, jnp.repeat(samples.s_BN[:1], pads, axis=0)])
@@ -117,12 +163,11 @@ def gram_of_parameters(
 
     def add(total: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
         s_bN, w_b, eps_r = inputs
-        x = centre(jacobian(ansatz, flat, params, s_bN, None), weigh(ansatz.kind, w_b), mean_nP)
-        return (add_of_columns(total[0], x), total[1] + x.conj().T @ eps_r), None
+        x = centre(jacobian(ansatz, flat, params, s_bN, chunk), weigh(ansatz.kind, w_b), mean_nP)
+        return (add_columns(total[0], x), total[1] + x.conj().T @ eps_r), None
 
-    zero = (jnp.zeros((flat.n_parameters,) * 2, flat.dtype), jnp.zeros(flat.n_parameters, flat.dtype))
     inputs = (s_BN.reshape(-1, size, s_BN.shape[1]), w_B.reshape(-1, size), eps_rows.reshape(-1, n * size))
-    return jax.lax.scan(add, zero, inputs)[0]
+    return jax.lax.scan(add, (zero, jnp.zeros(flat.n_parameters, flat.dtype)), inputs)[0]
 
 
 def sums_of_chains(

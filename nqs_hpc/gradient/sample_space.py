@@ -1,22 +1,23 @@
 """The sample-space side of X = sqrt(w) (O - <O>) over all ranks: its kernel X X^dagger and its products.
 
-Three ways to the same numbers, each with its traffic:
+Four ways to the same numbers, each with its traffic:
 
-``factored_space``  from the parts of an ansatz whose log-derivatives are products: a gather of the parts, each rank
-                    makes the rows of its samples, a gather of their means, by which it centres them, and of the rows.
-``stored_space``    from the Jacobian of this rank's samples. Each rank has all parameters of its samples and needs all
-                    samples of its share of the parameters, (#samples, P) -> (samples, #P): one all-to-all, after which
-                    means and kernels are local sums over parameters, reduced once.
-``blocked_space``   as before in blocks of parameters, one after the other, where the Jacobian does not fit: each block
-                    is differentiated again, one all-to-all a block.
-``layered_space``   as before where an ansatz has its log-derivatives layer by layer: nothing is differentiated again,
-                    and a block is some layers.
+``factored``  from the parts of an ansatz whose log-derivatives are products (`gradient.factored_space`).
+``stored``    from the Jacobian of this rank's samples. Each rank has all parameters of its samples and needs all
+              samples of its share of the parameters, (#samples, P) -> (samples, #P): one all-to-all, after which means
+              and kernels are local sums over parameters, reduced once.
+``blocked``   as before in blocks of parameters, one after the other, where the Jacobian does not fit: each block is
+              differentiated again, one all-to-all a block.
+``layered``   as before where an ansatz has its log-derivatives layer by layer: nothing is differentiated again, and a
+              block is some layers.
 
-Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``.
+Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``. The kernel is whole on
+every rank, or each has the rows that a ``layout`` gives it (`gradient.kernel_rows`), and a whole one is nowhere.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -24,26 +25,18 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.gradient import factored, layered
+from nqs_hpc.gradient import layered
+from nqs_hpc.gradient.factored_space import factored_space
 from nqs_hpc.gradient.flat import Flat
 from nqs_hpc.gradient.jacobian import SAMPLES, centre, jacobian, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.kernel_rows import add_gram
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.gradient.qgt import pack, unpack
 from nqs_hpc.gradient.rank_k import add_of_rows
-from nqs_hpc.parallel.chunk import chunked
+from nqs_hpc.gradient.space import SampleSpace, centred_coefficients, mine
 from nqs_hpc.parallel.comm import Comm
+from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Tree
-
-# Rows of a kernel made at a time: their Gram matrices stay in the cache, and bound what is held beside the kernel.
-KERNEL_ROWS = 256
-
-
-class SampleSpace(NamedTuple):
-    """The same on every rank; rows of all ranks."""
-
-    kernel: Array  # (rows, rows) X X^dagger; its upper triangle counts
-    image: Array | None  # (rows,) X v, where a v was given
-    adjoint: Callable[[Array], Array]  # (k, rows) -> (k, P): X^dagger y, the one collective that is still to come
 
 
 def sample_space(
@@ -54,145 +47,137 @@ def sample_space(
     comm: Comm,
     *,
     v_P: Array | None = None,
+    metric_P: Array | None = None,
     chunk: int | None,
     blocks: int,
+    layout: Layout | None = None,
+    whole: bool = False,
 ) -> SampleSpace:
-    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors.
+    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors. With a ``layout``
+    over several ranks the kernel comes by its rows, on both sides of the diagonal where they have to be ``whole``. With
+    ``metric_P``, (P,) weights M of the parameters, the kernel is X M X^dagger, always from a Jacobian.
 
     Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks (of layers up to twice as
-    many and one); and one in ``adjoint``.
+    many and one); and one in ``adjoint``. By rows: two from factors; otherwise 1 + `kernel_rows.exchanges` for each
+    block, and one for v.
     """
-    arguments = (ansatz, flat, params, batch, comm, v_P, chunk)
-    if ansatz.factors is not None:
-        return factored_space(*arguments)
+    if ansatz.factors is not None and metric_P is None:
+        return factored_space(ansatz, flat, params, batch, comm, v_P, chunk, layout)
+    sums = Sums(len(batch.w_A) * rows_per_sample(ansatz.kind), flat, batch.rank, comm, v_P, metric_P, layout, whole)
     if blocks == 1:
-        return stored_space(*arguments)
-    return (blocked_space if ansatz.layered is None else layered_space)(*arguments, blocks)
+        return stored_space(ansatz, params, batch, sums, chunk)
+    if ansatz.layered is None:
+        return blocked_space(ansatz, params, batch, sums, chunk, blocks)
+    return layered_space(ansatz, params, batch, sums, chunk, blocks)
 
 
-def factored_space(
-    ansatz: Ansatz, flat: Flat, params: Tree, batch: Batch, comm: Comm, v_P: Array | None, chunk: int | None
-) -> SampleSpace:
-    assert ansatz.factors is not None
-    leaves, n = ansatz.factors.leaves, rows_per_sample(ansatz.kind)
-    parts = factored.part_rows(ansatz, params, batch.samples.s_BN, chunk)
-    columns = [*parts] if v_P is None else [*parts, factored.times(leaves, flat, parts, v_P)[:, None]]
-    gathered = gather_columns(comm, columns)
-    parts_A, image_A = gathered[: len(parts)], None
-    w_rows = weigh(ansatz.kind, batch.w_A).astype(parts[0].real.dtype)
-    root = jnp.sqrt(w_rows)
-    shifts = [jnp.sum(w_rows[:, None] * part, axis=0) / n for part in parts_A]
+class Sums(NamedTuple):
+    """What the blocks of X, some columns of all rows, add up to: the kernel and X v."""
 
-    # real and imaginary part apart to the end: XLA's loops over complex numbers are several times as slow
-    raw = chunked(lambda rows: split(factored.gram(leaves, rows, parts_A, shifts)), parts, KERNEL_ROWS)
-    kernel_rows = centred_kernel_rows(raw, w_rows, n, batch.rank, comm)
-    kernel = comm.gather(kernel_rows).reshape(len(w_rows), -1)
-    if v_P is not None:
-        o_v = gathered[-1][:, 0].reshape(-1, n)
-        image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
+    n_rows: int
+    flat: Flat
+    rank: Array
+    comm: Comm
+    v_P: Array | None
+    metric_P: Array | None
+    layout: Layout | None
+    whole: bool
 
-    def adjoint(y_kA: Array) -> Array:
-        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, n))
-        return comm.sum(jnp.stack([factored.adjoint(leaves, parts, y_rows) for y_rows in y]))
+    def zero(self) -> tuple[Array, Array]:
+        shape = (self.n_rows,) * 2 if self.layout is None else (self.layout.local, self.layout.padded)
+        return jnp.zeros(shape, self.flat.dtype), jnp.zeros(self.n_rows, self.flat.dtype)
 
-    return SampleSpace(kernel, image_A, adjoint)
+    def added(self, total: tuple[Array, Array], x_block: Array, start: int | Array, width: int) -> tuple[Array, Array]:
+        """With ``x_block``, this rank's share of the columns of the ``width`` parameters from ``start`` on."""
+        kernel, image = total
+        share = x_block.shape[1]
+
+        def own(vector_P: Array) -> Array:
+            of_block = jax.lax.dynamic_slice(jnp.pad(vector_P, (0, width)), (start,), (width,))
+            padded = jnp.pad(of_block, (0, share * self.comm.size - width))
+            return jax.lax.dynamic_slice(padded, (self.rank * share,), (share,))
+
+        z_block = x_block if self.metric_P is None else x_block * jnp.sqrt(own(self.metric_P))[None]
+        if self.layout is None:
+            kernel = add_of_rows(kernel, z_block)
+        else:
+            kernel = add_gram(kernel, z_block, self.layout, self.comm, whole=self.whole)
+        return kernel, image if self.v_P is None else image + x_block @ own(self.v_P)
+
+    def reduced(self, total: tuple[Array, Array]) -> tuple[Array, Array | None]:
+        """Over ranks; a whole kernel and the image in one reduction of packed numbers."""
+        kernel, image = total[0], None if self.v_P is None else total[1]
+        if self.layout is not None:
+            return kernel, None if image is None else self.comm.sum(image)
+        if self.comm.size == 1:
+            return kernel, image
+        buffer = pack(kernel) if image is None else jnp.concatenate([pack(kernel), image])
+        buffer, n = self.comm.sum(buffer), self.n_rows
+        return unpack(buffer[: n * (n + 1) // 2], n), None if image is None else buffer[-n:]
 
 
-def stored_space(
-    ansatz: Ansatz, flat: Flat, params: Tree, batch: Batch, comm: Comm, v_P: Array | None, chunk: int | None
-) -> SampleSpace:
-    jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk)
-    x_block = exchanged(ansatz, jac, batch, comm)
-    share = x_block.shape[1]
-    v_block = None if v_P is None else comm_share(v_P, batch.rank, share, comm.size)
-    kernel = add_of_rows(jnp.zeros((len(x_block),) * 2, flat.dtype), x_block)
-    kernel, image = reduced_kernel(kernel, None if v_block is None else x_block @ v_block, comm)
+def stored_space(ansatz: Ansatz, params: Tree, batch: Batch, sums: Sums, chunk: int | None) -> SampleSpace:
+    flat, comm = sums.flat, sums.comm
+    x_block = exchanged(ansatz, jacobian(ansatz, flat, params, batch.samples.s_BN, chunk), batch, comm)
+    kernel, image_A = sums.reduced(sums.added(sums.zero(), x_block, 0, flat.n_parameters))
 
     def adjoint(y_kA: Array) -> Array:
         gathered = comm.gather(y_kA @ x_block.conj())
         return gathered.transpose(1, 0, 2).reshape(len(y_kA), -1)[:, : flat.n_parameters]
 
-    return SampleSpace(kernel, image, adjoint)
+    return SampleSpace(kernel, image_A, adjoint)
 
 
 def blocked_space(
-    ansatz: Ansatz,
-    flat: Flat,
-    params: Tree,
-    batch: Batch,
-    comm: Comm,
-    v_P: Array | None,
-    chunk: int | None,
-    blocks: int,
+    ansatz: Ansatz, params: Tree, batch: Batch, sums: Sums, chunk: int | None, blocks: int
 ) -> SampleSpace:
-    n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
+    flat, comm = sums.flat, sums.comm
     # A whole row is differentiated before its block is taken: so many samples at a time that both need as much.
     n_local = len(batch.samples.s_BN)
     chunk = min(chunk or n_local, max(1, n_local // blocks))
-    share = -(-flat.n_parameters // (blocks * comm.size))
-    width = share * comm.size
-    padded = jnp.zeros(0, flat.dtype) if v_P is None else jnp.pad(v_P, (0, blocks * width - flat.n_parameters))
+    width = -(-flat.n_parameters // (blocks * comm.size)) * comm.size
 
     def add_block(total: tuple[Array, Array], block: Array) -> tuple[tuple[Array, Array], None]:
         jac = jacobian(ansatz, flat, params, batch.samples.s_BN, chunk, block=(block * width, width))
-        x_block = exchanged(ansatz, jac, batch, comm)
-        kernel, image = add_of_rows(total[0], x_block), total[1]
-        if v_P is not None:
-            v_block = jax.lax.dynamic_slice(padded, (block * width + batch.rank * share,), (share,))
-            image = image + x_block @ v_block
-        return (kernel, image), None
+        return sums.added(total, exchanged(ansatz, jac, batch, comm), block * width, width), None
 
-    zero = (jnp.zeros((n_rows, n_rows), flat.dtype), jnp.zeros(n_rows, flat.dtype))
-    (kernel, image), _ = jax.lax.scan(add_block, zero, jnp.arange(blocks, dtype=jnp.int32))
-    kernel, image_A = reduced_kernel(kernel, None if v_P is None else image, comm)
+    total, _ = jax.lax.scan(add_block, sums.zero(), jnp.arange(blocks, dtype=jnp.int32))
+    kernel, image_A = sums.reduced(total)
+    back = functools.partial(pullback_rows, ansatz, flat, params, batch.samples.s_BN)
+    return SampleSpace(kernel, image_A, _adjoint_of_rows(ansatz, batch, comm, lambda y_rows: back(y_rows, chunk)))
+
+
+def layered_space(
+    ansatz: Ansatz, params: Tree, batch: Batch, sums: Sums, chunk: int | None, blocks: int
+) -> SampleSpace:
+    assert ansatz.layered is not None
+    layers, comm, chunk = ansatz.layered, sums.comm, min(chunk or SAMPLES, SAMPLES)
+    recorded = layered.tape(layers, params, batch.samples.s_BN, chunk)
+    widths = layered.widths(layers, recorded)
+    assert sum(widths) == sums.flat.n_parameters
+    total, start = sums.zero(), 0
+    for numbers in layered.grouped(widths, blocks):
+        # one group after the other: its Jacobian is gone before the next is made
+        recorded, total = jax.lax.optimization_barrier((recorded, total))
+        jac = layered.jacobian_of(layers, recorded, numbers, chunk)
+        total = sums.added(total, exchanged(ansatz, jac, batch, comm), start, jac.shape[1])
+        start += jac.shape[1]
+    kernel, image_A = sums.reduced(total)
+    adjoint = _adjoint_of_rows(ansatz, batch, comm, lambda y_rows: layered.adjoint(layers, recorded, y_rows))
+    return SampleSpace(kernel, image_A, adjoint)
+
+
+def _adjoint_of_rows(
+    ansatz: Ansatz, batch: Batch, comm: Comm, back: Callable[[Array], Array]
+) -> Callable[[Array], Array]:
+    """X^dagger y from ``back``, O^dagger y of this rank's rows."""
 
     def adjoint(y_kA: Array) -> Array:
         w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.real.dtype)
         y = mine(batch, comm, centred_coefficients(y_kA, w_rows, rows_per_sample(ansatz.kind)))
-        return comm.sum(
-            jnp.stack([pullback_rows(ansatz, flat, params, batch.samples.s_BN, y_rows, chunk) for y_rows in y])
-        )
+        return comm.sum(jnp.stack([back(y_rows) for y_rows in y]))
 
-    return SampleSpace(kernel, image_A, adjoint)
-
-
-def layered_space(
-    ansatz: Ansatz,
-    flat: Flat,
-    params: Tree,
-    batch: Batch,
-    comm: Comm,
-    v_P: Array | None,
-    chunk: int | None,
-    blocks: int,
-) -> SampleSpace:
-    assert ansatz.layered is not None
-    chunk = min(chunk or SAMPLES, SAMPLES)
-    recorded = layered.tape(ansatz.layered, params, batch.samples.s_BN, chunk)
-    widths = layered.widths(ansatz.layered, recorded)
-    assert sum(widths) == flat.n_parameters
-    n_rows = len(batch.w_A) * rows_per_sample(ansatz.kind)
-    kernel, image = jnp.zeros((n_rows, n_rows), flat.dtype), jnp.zeros(n_rows, flat.dtype)
-    start = 0
-    for numbers in layered.grouped(widths, blocks):
-        # one group after the other: its Jacobian is gone before the next is made
-        recorded, kernel = jax.lax.optimization_barrier((recorded, kernel))
-        jac = layered.jacobian_of(ansatz.layered, recorded, numbers, chunk)
-        x_block = exchanged(ansatz, jac, batch, comm)
-        kernel = add_of_rows(kernel, x_block)
-        if v_P is not None:
-            v_block = comm_share(v_P[start : start + jac.shape[1]], batch.rank, x_block.shape[1], comm.size)
-            image = image + x_block @ v_block
-        start += jac.shape[1]
-    kernel, image_A = reduced_kernel(kernel, None if v_P is None else image, comm)
-
-    def adjoint(y_kA: Array) -> Array:
-        assert ansatz.layered is not None
-        w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.dtype)
-        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, rows_per_sample(ansatz.kind)))
-        return comm.sum(jnp.stack([layered.adjoint(ansatz.layered, recorded, y_rows) for y_rows in y]))
-
-    return SampleSpace(kernel, image_A, adjoint)
+    return adjoint
 
 
 def exchanged(ansatz: Ansatz, jac: Array, batch: Batch, comm: Comm) -> Array:
@@ -204,74 +189,3 @@ def exchanged(ansatz: Ansatz, jac: Array, batch: Batch, comm: Comm) -> Array:
     jac_block = blocks.reshape(-1, share)
     w_rows = weigh(ansatz.kind, batch.w_A)
     return centre(jac_block, w_rows, row_means(jac_block, w_rows, rows_per_sample(ansatz.kind)))
-
-
-def comm_share(v_P: Array, rank: Array, share: int, size: int) -> Array:
-    """This rank's part of a vector that all ranks hold, padded with 0."""
-    padded = jnp.pad(v_P, (0, share * size - len(v_P)))
-    return jax.lax.dynamic_slice(padded, (rank * share,), (share,))
-
-
-def reduced_kernel(kernel: Array, image: Array | None, comm: Comm) -> tuple[Array, Array | None]:
-    """The sums over ranks of parts of the kernel and of the image, in one reduction of packed numbers."""
-    if comm.size == 1:
-        return kernel, image
-    n = len(kernel)
-    buffer = pack(kernel) if image is None else jnp.concatenate([pack(kernel), image])
-    buffer = comm.sum(buffer)
-    return unpack(buffer[: n * (n + 1) // 2], n), None if image is None else buffer[-n:]
-
-
-def split(x: Array) -> tuple[Array, ...]:
-    """(x,) of a real x, its two parts of a complex one."""
-    return (x,) if jnp.isrealobj(x) else (x.real, x.imag)
-
-
-def centred_kernel_rows(raw: tuple[Array, ...], w_rows: Array, n: int, rank: Array, comm: Comm) -> Array:
-    """This rank's rows of sqrt(w) (1 - 1 w^T) raw (1 - w 1^T) sqrt(w) for a Hermitian ``raw``, apart for the n kinds of
-    rows of a sample (Re O and Im O). ``raw``: this rank's rows, the real part and, where there is one, the imaginary
-    part. One gather, of means.
-    """
-    m, size = raw[0].shape
-    kinds = jnp.arange(n)
-    of_kind = jnp.zeros((size // n, n, n), w_rows.dtype)
-    of_kind = of_kind.at[:, kinds, kinds].set(w_rows.reshape(-1, n)).reshape(size, n)
-    means = jnp.stack([part @ of_kind for part in raw])  # (part, row, kind of column)
-    means_A = comm.gather(means).transpose(1, 0, 2, 3).reshape(len(raw), size, n)
-    root = jnp.sqrt(w_rows)
-    weight = jax.lax.dynamic_slice_in_dim(root, rank * m, m)[:, None] * root[None]
-    centred = []
-    for part, own, every, sign in zip(raw, means, means_A, (1, -1), strict=False):
-        whole = of_kind.T @ every  # kind of row, kind of column
-        # the means of the columns are those of the rows, of the imaginary part with the other sign
-        of_columns = sign * every.reshape(-1, n, n).transpose(2, 0, 1)
-        shaped = part.reshape(m // n, n, size // n, n) - own.reshape(-1, n, n)[:, :, None, :] - of_columns[None]
-        centred.append(weight * (shaped + whole[None, :, None, :]).reshape(m, size))
-    return centred[0] if len(centred) == 1 else jax.lax.complex(*centred)
-
-
-def centred_coefficients(y_kA: Array, w_rows: Array, n: int) -> Array:
-    """c with O^dagger c = X^dagger y: sqrt(w) y with its sum over samples taken out, for each kind of row."""
-    scaled = (jnp.sqrt(w_rows)[None] * y_kA).reshape(len(y_kA), -1, n)
-    return (scaled - w_rows.reshape(1, -1, n) * jnp.sum(scaled, axis=1, keepdims=True)).reshape(y_kA.shape)
-
-
-def mine(batch: Batch, comm: Comm, y_kA: Array) -> Array:
-    """This rank's rows of what all ranks hold."""
-    n_local = y_kA.shape[1] // comm.size
-    return jax.lax.dynamic_slice_in_dim(y_kA, batch.rank * n_local, n_local, axis=1)
-
-
-def gather_columns(comm: Comm, columns: list[Array] | tuple[Array, ...]) -> list[Array]:
-    """Arrays (#rows, width) of all ranks as (rows, width), in one gather."""
-    if comm.size == 1:
-        return list(columns)
-    dtype = jnp.result_type(*columns)
-    gathered = comm.gather(jnp.concatenate([column.astype(dtype) for column in columns], axis=1))
-    whole = gathered.reshape(-1, gathered.shape[-1])
-    out, start = [], 0
-    for column in columns:
-        part = whole[:, start : start + column.shape[1]]
-        out.append(part if jnp.iscomplexobj(column) else part.real.astype(column.dtype))
-        start += column.shape[1]
-    return out

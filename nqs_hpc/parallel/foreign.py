@@ -2,8 +2,8 @@
 
 XLA reaches a routine of C through its foreign-function interface. The functions registered here are Python's: called
 with the addresses of the buffers, they pass them to a routine by its address, which runs without the interpreter's
-lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
-XLA's own products and factors.
+lock. In programs for CPUs alone (`by_platform`); XLA refuses a function that speaks another version of the interface,
+and then the callers here use XLA's own products and factors.
 
 Python runs the handler of a signal on the main thread, between any two of its instructions, and an exception that
 a handler raises inside a function called by XLA is lost. So these functions must not run there. XLA runs a program on
@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import sys
 import threading
@@ -26,7 +27,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from jax import Array
@@ -47,27 +48,53 @@ class View(NamedTuple):
     shape: tuple[int, ...]
 
 
+T = TypeVar("T")
 Function = Callable[[list[View], list[View]], None]  # arguments, results
 
 
+def by_platform(n: int, by_blas: Callable[..., T], by_xla: Callable[..., T], *arguments: Any) -> T:
+    """What the first function makes of arrays in programs for CPUs, for a matrix of n rows, else what the second does.
+
+    Chosen as a program is lowered: only one of the two is in what XLA compiles, and no branch around it.
+    """
+    if not available(n):
+        return by_xla(*arguments)
+    return jax.lax.platform_dependent(*arguments, cpu=by_blas, default=by_xla)
+
+
 def available(n: int) -> bool:
-    """Whether XLA computes on CPUs and takes functions from here, for a matrix of n rows."""
-    if n < SMALLEST or jax.default_backend() != "cpu" or not jax.config.values["jax_cpu_enable_async_dispatch"]:
+    """Whether XLA's CPU compiler takes functions from here, for a matrix of n rows."""
+    if n < SMALLEST or not jax.config.values["jax_cpu_enable_async_dispatch"]:
         return False
     return _accepted(frozenset(_handlers))
 
 
-def call_in_place(name: str, changed: tuple[Array, ...], read: tuple[Array, ...] = ()) -> list[Array]:
+def call_in_place(
+    name: str,
+    changed: tuple[Array, ...],
+    read: tuple[Array, ...] = (),
+    *,
+    made: tuple[tuple[int, ...], ...] = (),
+    numbers: Array | None = None,
+) -> list[Array]:
     """What the function ``name`` makes of the arrays ``changed`` and ``read``, all of one type: the former, in place
-    where XLA can. Raises TypeError for arrays that BLAS does not know.
+    where XLA can, and new arrays of the shapes ``made``. ``numbers``, int32, are its last argument.
+
+    Raises TypeError for arrays that BLAS does not know.
     """
     dtypes = {array.dtype.name for array in (*changed, *read)}
     if len(dtypes) != 1 or not dtypes <= set(PREFIXES):
         raise TypeError(f"{name}: arrays of {', '.join(sorted(dtypes))}; valid: all of one of {', '.join(PREFIXES)}")
-    results = [jax.ShapeDtypeStruct(array.shape, array.dtype) for array in changed]
+    shapes = (*(array.shape for array in changed), *made)
+    results = [jax.ShapeDtypeStruct(shape, *dtypes) for shape in shapes]
     aliases = {i: i for i in range(len(changed))}
     call = jax.ffi.ffi_call(name, results, input_output_aliases=aliases, vmap_method="sequential")
-    return list(call(*changed, *read))
+    return list(call(*changed, *read, *(() if numbers is None else (numbers,))))
+
+
+def integers(view: View) -> list[int]:
+    """The numbers of an int32 array."""
+    return list((ctypes.c_int32 * math.prod(view.shape)).from_address(view.address))
 
 
 def register(name: str) -> Callable[[Function], Function]:

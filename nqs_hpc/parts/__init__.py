@@ -89,8 +89,14 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         operator,
         ansatz,
         sampler,
-        lambda: optimizer.make(
-            made, comm, solver=plan.solver, blocks=plan.blocks, chunk=chunk, solve_dtype=config.precision.solve
+        lambda: optimizer.update(
+            made,
+            comm,
+            solver=plan.solver,
+            blocks=plan.blocks,
+            chunk=chunk,
+            chain_length=sampler.chain_length,
+            solve_dtype=config.precision.solve,
         ),
         comm,
         config.seed,

@@ -49,11 +49,14 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
 
     solver: sr takes the cheapest of parameter space, sample space and matrix-free whose matrices fit in half the memory
     (`update.cost`); minsr Cholesky. blocks: as many as bring the Jacobian, twice over, down to half the memory; one
-    where the ansatz has factors. chunk_size: the largest power of two of samples whose activations, and Jacobian rows
+    where factors do instead of it. chunk_size: the largest power of two of samples whose activations, and Jacobian rows
     where there are no factors, twice over, fit in an eighth of the memory; null where that is all samples.
     """
     memory = config.memory_gib * 2**30
-    solving, factors = config.task.solving(config.optimizer), ansatz.factors
+    solving, held = config.task.solving(config.optimizer), 2
+    if solving is not None and solving.needs_jacobian:
+        ansatz, held = ansatz._replace(factors=None), 3  # and its columns once more, scaled
+    factors = ansatz.factors
     params = parameter_shapes(ansatz)
     form = flat(params, ansatz.kind)
     itemsize = form.dtype.itemsize
@@ -72,14 +75,16 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
 
     blocks: Any = None if solving is None else solving.asked_blocks()
     if blocks == "auto":
-        whole = 2 * n_rows * form.n_parameters * itemsize
+        whole = held * n_rows * form.n_parameters * itemsize
         blocks = 1 if factors is not None else max(1, math.ceil(whole / (memory / 2)))
 
     chunk: Any = config.chunk_size
     if chunk == "auto":
         cache = jax.eval_shape(lambda params, s_N: ansatz.prepare(ansatz.freeze(params), s_N), params, s_N)
-        held = sum(leaf.size for leaf in jax.tree.leaves(cache))  # of a sum over a group more than is evaluated at once
-        numbers = 2 * max(held, of_one_more(ansatz, params, s_N))
+        in_cache = sum(
+            leaf.size for leaf in jax.tree.leaves(cache)
+        )  # of a sum over a group more than is evaluated at once
+        numbers = 2 * max(in_cache, of_one_more(ansatz, params, s_N))
         if factors is None:
             numbers += 2 * rows_per_sample(ansatz.kind) * form.n_parameters
         chunk = 2 ** int(np.log2(max(1, memory / 8 / (numbers * itemsize))))

@@ -46,6 +46,9 @@ from nqs_hpc.types import (
 )
 
 UNIT = "units of the couplings"
+CG_ADVICE = (
+    "raise optimizer.preconditioner, optimizer.diag_shift or optimizer.cg_max_iterations, or take another solver"
+)
 SHOWN = (
     Quantity("energy", "E", UNIT, "error", "energy_error"),
     Quantity("energy_variance", "var", f"({UNIT})²", ".3g"),
@@ -101,7 +104,7 @@ def ground_state(
         broadcast=broadcast,
         lower=lower,
     )
-    told_frozen = False
+    told_frozen, told_unsolved = False, False
     rank = np.int32(comm.rank)
     basis = Basis(hilbert) if basis is None else basis
     of_chains = one_a_chain(sampler)
@@ -143,7 +146,7 @@ def ground_state(
         return state, Record(line, lambda line: messages(state, line))
 
     def messages(state: RunState, line: dict[str, Any]) -> list[str]:
-        nonlocal told_frozen
+        nonlocal told_frozen, told_unsolved
         found, step = [], int(state.step)
         if line["rejected"]:
             why = guard.why_rejected(line, operator.bounds)
@@ -151,6 +154,13 @@ def ground_state(
                 f"step {step} rejected: {why}; back to the last good parameters, steps scaled by "
                 f"{float(state.memory.scale):g} ({int(state.memory.rejected)} in a row of {max_rejected})"
             )
+        is_unsolved = line.get("cg_converged") == 0
+        if is_unsolved and not told_unsolved and not line["rejected"]:
+            found.append(
+                f"step {step}: conjugate gradients ended after {line['cg_iterations']:.0f} iterations at a residual of "
+                f"{line['cg_residual']:.1g}, above optimizer.cg_tolerance; {CG_ADVICE}"
+            )
+        told_unsolved = is_unsolved
         if is_frozen(line) and not told_frozen:
             told_frozen = True
             moves = line["accepted_per_sample"]

@@ -16,6 +16,7 @@ solver gives other bits.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 RATES = {  # a second
@@ -28,6 +29,11 @@ RATES = {  # a second
     "kernel_entry": 0.1e9,
 }
 ITERATIONS = 60.0  # of conjugate gradients, at shifts from 1e-2 to 1e-4
+
+
+# Rows from which the ranks solve a system together (`update.over_ranks`). Below, one rank takes less than a second,
+# and three collectives a block of rows are of no use.
+TOGETHER_FROM = 4096
 
 
 class Size(NamedTuple):
@@ -67,6 +73,14 @@ def bytes_held(size: Size, itemsize: int) -> dict[str, float]:
         "minsr": 3.0 * size.n_rows**2 * itemsize,
         "cg": 0.0,
     }
+
+
+def exact(n_rows: int, itemsize: int = 8, memory: float = math.inf) -> str:
+    """How a system of so many rows is solved by Cholesky: whole on every rank, or by all ranks together where it is
+    large, or does not fit into ``memory`` bytes; whatever the number of ranks.
+    """
+    small = n_rows < TOGETHER_FROM and float(n_rows) ** 2 * itemsize <= memory
+    return "cholesky" if small else "distributed"
 
 
 def cheapest(size: Size, itemsize: int, memory: float, *, matrix_free: bool = True) -> str:

@@ -28,8 +28,7 @@ PANEL = 256  # columns that one thread does
 
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
     """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
-    shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-    x = _posv(shifted, rhs) if foreign.available(len(rhs)) else _factor_and_solve(shifted, rhs)
+    x = factored(matrix, rhs, shift)
 
     def failed() -> tuple[Array, Array]:
         # A system that is not finite has no solution: then the step is rejected, not solved again.
@@ -38,6 +37,12 @@ def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Arr
 
     x, again = jax.lax.cond(jnp.all(jnp.isfinite(x)), lambda: (x, jnp.bool_(False)), failed)
     return x, {"fallback": again.astype(jnp.float64)}
+
+
+def factored(matrix: Array, rhs: Array, shift: Array) -> Array:
+    """x by Cholesky, not finite where there is no factor."""
+    shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
+    return foreign.by_platform(len(rhs), _posv, _factor_and_solve, shifted, rhs)
 
 
 def _factor_and_solve(matrix: Array, rhs: Array) -> Array:
@@ -121,7 +126,8 @@ def pseudo_inverse(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tup
 def conjugate_gradient(
     product: Callable[[Array], Array], rhs: Array, *, tolerance: float, max_iterations: int
 ) -> tuple[Array, dict[str, Array]]:
-    """x with |A x - b| <= tolerance |b|, from x = 0; info: iterations, and the relative residual reached.
+    """x with |A x - b| <= tolerance |b|, from x = 0; info: cg_iterations, cg_residual, relative, and cg_converged, 1
+    where it is within the tolerance.
 
     ``product`` returns A v summed over ranks, so that all ranks stop at the same iteration.
     """
@@ -143,4 +149,8 @@ def conjugate_gradient(
     carry = (jnp.zeros_like(rhs), rhs, rhs, square, jnp.int32(0))
     x, _, _, last, k = jax.lax.while_loop(unfinished, iterate, carry)
     residual = jnp.sqrt(last / jnp.where(square > 0, square, 1.0))
-    return x, {"cg_iterations": k.astype(jnp.float64), "cg_residual": residual.astype(jnp.float64)}
+    return x, {
+        "cg_iterations": k.astype(jnp.float64),
+        "cg_residual": residual.astype(jnp.float64),
+        "cg_converged": (last <= goal).astype(jnp.float64),
+    }

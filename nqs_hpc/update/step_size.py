@@ -26,3 +26,10 @@ def scaled(
         eta, length = eta * shrink, length * shrink
     delta_P = -eta.astype(direction_P.real.dtype) * direction_P
     return delta_P, {"update_norm": length, "learning_rate": eta}
+
+
+def promised(force_P: Array, delta_P: Array, wanted: bool) -> dict[str, Array]:
+    """Where ``wanted``, info ``predicted_change``: Re F^dagger delta, half the change of energy to first order, which
+    is the minimum of the model that a natural gradient follows (`update.trust_region`).
+    """
+    return {"predicted_change": jnp.real(jnp.vdot(force_P, delta_P)).astype(jnp.float64)} if wanted else {}

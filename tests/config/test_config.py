@@ -308,6 +308,7 @@ def test_a_plain_rate_is_a_constant_schedule():
 
 def test_zero_shift_needs_eigh():
     assert one("optimizer.diag_shift=0", "optimizer.solver=eigh").optimizer.diag_shift.arguments == (("value", 0.0),)
+    assert one("optimizer.diag_shift=0", "optimizer.cut=1e-6").optimizer.cut == 1e-6
 
 
 SAME = [
@@ -335,6 +336,11 @@ OTHER = [
     ["sampler.warmup=0"],
     ["optimizer=sr"],
     ["optimizer.momentum=0.9"],
+    ["optimizer.clip=5"],
+    ["optimizer.cut=1e-4"],
+    ["optimizer.signal_to_noise=2"],
+    ["optimizer.trust_region=shift"],
+    ["optimizer=march"],
     ["precision.solve=float32"],
     ["hamiltonian=pauli", "hamiltonian.file=a.txt"],
     ["lattice=edges", "lattice.file=e1.txt"],

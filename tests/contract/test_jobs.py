@@ -99,6 +99,12 @@ MORE: dict[str, dict[str, Any]] = {
         "sampler": METROPOLIS["sampler"] | {"move": {"exchange": 2, "global_flip": 1, "hamiltonian": 1}},
     },
     "adaptive": {"ansatz": {"name": "rbm"}, **ISING, "sampler": METROPOLIS["sampler"] | {"sweep": "adaptive"}},
+    "trusted": {
+        "ansatz": RBM,
+        "optimizer": {"name": "minsr", "momentum": 0.5, "trust_region": "shift", "clip": 3, "signal_to_noise": 1},
+        **ISING,
+        **METROPOLIS,
+    },
     "masked_conv-metropolis": {"ansatz": {"name": "masked_conv"}, **ISING, **METROPOLIS},
     "symmetrize-signed-sector": {
         "ansatz": {"name": "jastrow", "init_scale": 0.3},

@@ -65,6 +65,7 @@ found["flags"] = here.any_flags(1 << here.rank)
 found["gather"] = here.gather(here.rank)
 
 # three steps of every optimiser and kind
+TIGHT = ["optimizer.solver=cg", "optimizer.cg_tolerance=1e-13"]
 RUNS = {
     "minsr-complex-momentum": ["ansatz.dtype=complex", "optimizer.momentum=0.5", "chunk_size=5"],
     "minsr-mlp-complex": ["ansatz=mlp", "ansatz.alphas=[1]", "ansatz.dtype=complex", "optimizer.broadcast=true"],
@@ -84,7 +85,18 @@ RUNS = {
     "tempering": ["sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
+    "march": ["ansatz.dtype=complex", "optimizer=march", "optimizer.clip=3", "optimizer.trust_region=step"],
+    "march-blocks": ["ansatz=jastrow", "optimizer=march", "optimizer.blocks=3", "optimizer.signal_to_noise=1"],
     "blur": ["hamiltonian=heisenberg", "ansatz=jastrow", "sampler.blur=0.3", "sampler.power=1.5"],
+    "minsr-cg": [*TIGHT, "optimizer.preconditioner=8", "optimizer.momentum=0.5"],
+    "minsr-cg-jastrow": [
+        *TIGHT,
+        "ansatz=jastrow",
+        "ansatz.dtype=complex",
+        "sampler.n_chains=6",
+        "sampler.n_samples=18",
+    ],
+    "sr-cg-sketch": ["optimizer=sr", *TIGHT, "optimizer.preconditioner=5"],
     "excited": ["task=excited_state", "task.below=[lower]", "ansatz.dtype=complex", "ansatz.init_scale=0.2"],
 }
 
@@ -108,7 +120,7 @@ def count_at_run_time(on: bool) -> None:
     xla_bridge.set_logging(on and here.size > 1)
 
 
-on_four = ("minsr-complex-momentum", "sr-broadcast", "enumerate")  # four ranks on two cores take their time
+on_four = ("minsr-complex-momentum", "sr-broadcast", "enumerate", "minsr-cg")  # four ranks on two cores take their time
 for name, overrides in RUNS.items():
     if here.size == 4 and name not in on_four:
         continue

@@ -5,6 +5,7 @@ raises        fails in the update of step 5, where the others wait for it in a c
 raises-all    fails on all ranks alike, whatever RANK is
 compose       fails in Hydra, while the command line is read
 killed        is ended by SIGKILL in the update of step 5
+killed-within the same, in the middle of a system that the ranks solve together
 old           has another version of h5py
 float32       asks jax for other types
 """
@@ -48,7 +49,24 @@ def kill():
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-acts = {"raises": fail, "raises-all": fail, "killed": kill}
+def kill_within():
+    """After the third panel of the factor, while the others wait for the next."""
+    from nqs_hpc.parallel import foreign
+    from nqs_hpc.update import over_ranks
+
+    integers = foreign.integers
+
+    def read(view):
+        numbers = integers(view)
+        panel = sys._getframe(1).f_code is over_ranks._update_in_place.__code__
+        if panel and numbers[0] == 3:
+            kill()
+        return numbers
+
+    foreign.integers = read
+
+
+acts = {"killed-within": kill_within, "raises": fail, "raises-all": fail, "killed": kill}
 if what in acts and (mine or what == "raises-all"):
     from nqs_hpc.parallel import compile_cache
 

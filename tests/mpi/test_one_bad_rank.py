@@ -1,5 +1,6 @@
 """One rank that misbehaves ends the job, soon, with its traceback once, and leaves nothing behind."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,22 @@ def test_the_job_ends_with_it(tmp_path, what, rank, tracebacks):
     assert not tracebacks or f"rank {rank} of 2 failed" in output
     assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4]
     assert not list((tmp_path / "run").glob("**/*.tmp"))
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_is_killed_in_the_middle_of_a_solution_ends_the_others(tmp_path, rank):
+    """They wait for its panel: once the step before is on disk, they are gone within seconds."""
+    mark = new_mark()
+    words = small("task.n_steps=50", "run_dir=run", "optimizer.solver=distributed", "sampler.n_samples=128")[2:]
+    process = start(2, SABOTAGE, "killed-within", str(rank), *words, cwd=tmp_path, mark=mark)
+    written = tmp_path / "run" / "metrics.jsonl"
+    while process.poll() is None and not (written.exists() and written.read_bytes().count(b"\n") >= 4):
+        time.sleep(0.02)
+    begin = time.monotonic()
+    output, _ = process.communicate(timeout=600)
+    assert time.monotonic() - begin < 10 and process.returncode not in (0, 2, 85), output
+    assert marked(mark) == [] and "Traceback" not in output
+    assert [line["step"] for line in metrics(tmp_path / "run")] == [1, 2, 3, 4]
 
 
 def test_a_fault_inside_hydra(tmp_path):

@@ -12,12 +12,12 @@ from nqs_hpc.parts import Plan, build
 from nqs_hpc.parts.plan import make_plan
 from nqs_hpc.run.record import differences_of_machine
 from nqs_hpc.run.resume import merge_plans
-from nqs_hpc.update.cost import Size, bytes_held, cheapest, seconds
+from nqs_hpc.update.cost import TOGETHER_FROM, Size, bytes_held, cheapest, exact, seconds
 from tests.systems import SERIAL
 
 
-def plan_of(*overrides: str) -> Plan:
-    config = compose(list(overrides), 1)
+def plan_of(*overrides: str, n_ranks: int = 1) -> Plan:
+    config = compose(list(overrides), n_ranks)
     lattice = config.make_sites()
     basis = basis_of(config, lattice)
     return make_plan(config, config.ansatz.make(lattice, basis, config.precision.network), basis.hilbert)
@@ -40,6 +40,19 @@ def test_the_cheapest_solver_is_the_one_whose_count_is_least(size, best):
 
 def test_without_cg_the_smallest_matrix_is_taken():
     assert cheapest(Size(90_000, 100_000, None, False), 8, 2**30, matrix_free=False) == "minsr"
+
+
+def test_large_systems_are_solved_together():
+    """By their rows, or where one rank has no room for a whole one; never by the number of ranks."""
+    assert [exact(n, 8, 2**40) for n in (TOGETHER_FROM - 1, TOGETHER_FROM)] == ["cholesky", "distributed"]
+    assert exact(1024, 8, 8 * 1024**2) == "cholesky" and exact(1024, 8, 8 * 1024**2 - 1) == "distributed"
+    large = ("sampler.n_samples=4096", "lattice.length=64")
+    assert plan_of(*large).solver == "distributed"
+    assert plan_of(*large, "optimizer.solver=cholesky").solver == "cholesky"
+    assert plan_of("sampler.n_samples=1024", "memory_gib=0.0077", n_ranks=2).solver == "distributed"
+    stored = ("optimizer=sr", "ansatz=jastrow", "sampler.n_samples=32768", "optimizer.broadcast=true")  # so no cg
+    assert plan_of(*stored, "lattice.length=92").solver == "distributed"  # 4186 parameters
+    assert plan_of(*stored, "lattice.length=90").solver == "cholesky"  # 4005
 
 
 def test_plans_of_configurations():

@@ -76,6 +76,8 @@ def test_sr_and_minsr_are_the_textbook_step(name, n_samples):
             sr(ansatz, SERIAL, solver="eigh", rcond=1e-15, **RATES),
             sr(ansatz, SERIAL, solver="cg", cg_tolerance=1e-13, cg_max_iterations=2000, **RATES),
             minsr(ansatz, SERIAL, solver="eigh", rcond=1e-15, **RATES),
+            sr(ansatz, SERIAL, solver="cg", cg_tolerance=1e-13, preconditioner=10, **RATES),
+            minsr(ansatz, SERIAL, solver="cg", cg_tolerance=1e-13, **RATES),
         ]
     for update in updates:
         delta, _, info = step_of(update, ansatz, params, batch)

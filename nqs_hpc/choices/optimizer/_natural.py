@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Auto, Float, key
@@ -11,32 +12,78 @@ from nqs_hpc.choices.optimizer.base import Optimizer, step_schedule
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.schedules import Schedule, lowest, schedule
+from nqs_hpc.types import Update
 
 RCOND = "eigh drops eigenvalues below this times the largest"
+CG_TOLERANCE = "relative residual at which cg stops"
+CG_MAX_ITERATIONS = "iterations after which cg stops"
 
 
 @dataclass(frozen=True)
 class Natural(Optimizer):
     solves: ClassVar[bool] = True
+    filtering: ClassVar[tuple[str, ...]] = ("auto",)  # solvers that a cut of eigenvalues goes with
     diag_shift: Schedule = key(
-        schedule(zero=True), "added to the diagonal, a number or a schedule; 0 needs solver=eigh", physics=False
+        schedule(zero=True),
+        "added to the diagonal, a number or a schedule; 0 needs solver=eigh or a cut",
+        physics=False,
     )
+
+    cut: float | None = key(
+        checks.optional(checks.number(above=0, below=1)),
+        "eigenvalues below this part of the largest are smoothly left out; null: none",
+        physics="given",
+    )
+    signal_to_noise: float | None = key(
+        checks.optional(checks.positive),
+        "directions whose force is below so many of its errors are smoothly left out (Schmitt & Heyl 2020); null: none",
+        physics="given",
+    )
+    trust_region: Literal["shift", "step"] | None = key(
+        checks.optional(checks.choice("shift", "step")),
+        "raise the shift, or shorten the step, after changes of energy that are significantly bad, and the reverse "
+        "after those that keep what the steps promised; null: neither",
+        physics="given",
+    )
+
+    @property
+    def filters(self) -> bool:
+        """Whether eigenvalues are left out, so that all of them have to be known."""
+        return self.cut is not None or self.signal_to_noise is not None
 
     def check(self, context: Context) -> None:
         solver = self.asked_solver()
-        if solver != "eigh" and lowest(self.diag_shift) == 0:
+        if solver != "eigh" and self.cut is None and lowest(self.diag_shift) == 0:
             value: Any = dict(self.diag_shift.arguments)
             if self.diag_shift.kind == "constant":
                 value = value["value"]
-            raise bad("optimizer.diag_shift", value, f"above 0 throughout, or optimizer.solver=eigh (it is {solver})")
+            others = f"or optimizer.solver=eigh (it is {solver}), or an optimizer.cut"
+            raise bad("optimizer.diag_shift", value, f"above 0 throughout, {others}")
+        if self.filters and solver not in self.filtering:
+            given = "optimizer.cut" if self.cut is not None else "optimizer.signal_to_noise"
+            raise bad(
+                "optimizer.solver", solver, f"{' or '.join(self.filtering)} with {given}, which asks all eigenvalues"
+            )
+        if self.signal_to_noise is not None and context.sampler.is_exact:
+            valid = f"null with sampler={context.sampler.name}, whose sums have no noise"
+            raise bad("optimizer.signal_to_noise", self.signal_to_noise, valid)
 
-    def check_kernel(self, context: Context) -> None:
-        """Raise InputError where the kernel of minsr is too large: every rank holds that of all samples, and a slip
-        here would end in the machine running out of memory.
-        """
+    def most_samples(self, context: Context, n_ranks: int) -> int:
+        """Samples whose kernel fits into the memory of so many ranks."""
         width = (8 if context.solve_dtype == "float64" else 4) * context.ansatz.row_size()
-        most = int((context.memory_gib * 2**30 / width) ** 0.5)
+        return int((context.memory_gib * 2**30 * n_ranks / width) ** 0.5)
+
+    def check_kernel(self, context: Context, *, shared: bool) -> None:
+        """Raise InputError where the kernel of minsr is too large: every rank holds that of all samples, or where it is
+        ``shared`` its part, and a slip here would end in the machine running out of memory.
+        """
+        n_ranks = context.n_ranks if shared and not self.filters else 1  # eigenvalues are of whole kernels
+        most = self.most_samples(context, n_ranks)
         why = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={context.memory_gib:g}"
+        if n_ranks > 1:
+            why += f" on each of {n_ranks} ranks"
+        elif not shared and not self.filters and context.n_ranks > 1:
+            why += ", or optimizer.solver=distributed, which shares them out"
         context.sampler.check_samples(most, context.hilbert, why)
 
     def natural(self, chunk: int | None, blocks: int | None, solve_dtype: Float) -> dict[str, Any]:
@@ -48,9 +95,42 @@ class Natural(Optimizer):
             "solve_dtype": solve_dtype,
         }
 
+    def filter(self, chain_length: int) -> dict[str, Any]:
+        """The arguments of a solution that leaves eigenvalues out, where that is asked for."""
+        if not self.filters:
+            return {}
+        from nqs_hpc.update.spectral import Cut
+
+        length = chain_length if self.signal_to_noise is not None else 0
+        return {"solver": "filter", "cut": Cut(self.cut, signal_to_noise=self.signal_to_noise, chain_length=length)}
+
+    def trusted(self, make: Callable[..., Update], arguments: dict[str, Any]) -> Update:
+        """``make(**arguments)``, in a trust region where that is asked for."""
+        if self.trust_region is None:
+            return make(**arguments)
+        from nqs_hpc.update.trust_region import trust_region
+
+        others = {name: value for name, value in arguments.items() if name != "diag_shift"}
+        return trust_region(
+            lambda shift: make(diag_shift=shift, predict=True, **others),
+            diag_shift=arguments["diag_shift"],
+            adapts=self.trust_region,
+        )
+
 
 def blocks_key(doc: str) -> Any:
     return key(checks.either("auto", checks.integer()), doc, physics=False)
 
 
+def preconditioner_key() -> Any:
+    """It changes a step within the tolerance of cg alone, as the solver does within rounding."""
+    return key(
+        checks.optional(checks.either("auto", checks.integer())),
+        "random columns whose products make the preconditioner of cg (Frangella et al. 2023, arXiv:2110.02820); auto: "
+        "an eighth of the rows, at most 1024; null: none",
+        physics=False,
+    )
+
+
 Blocks = int | Auto
+Preconditioner = int | Auto | None

@@ -28,6 +28,7 @@ class Adam(Optimizer):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.first_order import adam

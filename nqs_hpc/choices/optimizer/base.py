@@ -24,9 +24,16 @@ class Optimizer:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     solves: ClassVar[bool] = False  # whether a step solves a linear system: then it has ``solver`` and ``blocks``
+    needs_jacobian: ClassVar[bool] = False  # whether ansaetze with factors have one made too
     learning_rate: Schedule = key(schedule(), "step size, a number or a schedule", physics=False)
     max_norm: float | None = key(
         checks.optional(checks.positive), "bound on the Euclidean norm of one step of the parameters", physics=False
+    )
+    clip: float | None = key(
+        checks.optional(checks.positive),
+        "local energies further from their median than so many mean absolute deviations are drawn in for the gradient "
+        "alone, which biases it; null: none",
+        physics="given",
     )
     average: float | None = key(
         checks.optional(checks.number(above=0, below=1)),
@@ -61,9 +68,20 @@ class Optimizer:
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
+        """``solver``, ``blocks`` and ``chunk`` are those of the plan, ``chain_length`` that of the sampler."""
         raise NotImplementedError
+
+    def update(self, ansatz: Ansatz, comm: Comm, **given: Any) -> Update:
+        """What `make` returns of these arguments, of clipped local energies where that is asked for."""
+        made = self.make(ansatz, comm, **given)
+        if self.clip is None:
+            return made
+        from nqs_hpc.update.clipping import clipping
+
+        return clipping(made, self.clip)
 
     def common(self, chunk: int | None) -> dict[str, Any]:
         """The arguments that all factories of updates share."""

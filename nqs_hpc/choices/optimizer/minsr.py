@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
-from nqs_hpc.choices.optimizer._natural import RCOND, Blocks, Natural, blocks_key
+from nqs_hpc.choices.optimizer._natural import (
+    CG_MAX_ITERATIONS,
+    CG_TOLERANCE,
+    RCOND,
+    Blocks,
+    Natural,
+    Preconditioner,
+    blocks_key,
+    preconditioner_key,
+)
 from nqs_hpc.inputs import checks
 from nqs_hpc.types import Ansatz, Update
 
@@ -20,18 +30,25 @@ MADE = "parts the Jacobian of minsr is made in, in networks that need one (not r
 
 @dataclass(frozen=True)
 class Minsr(Natural):
-    solver: Literal["auto", "cholesky", "eigh"] = key(
-        checks.choice("auto", "cholesky", "eigh"), "linear solver; auto is cholesky", physics=False
+    solver: Literal["auto", "cholesky", "eigh", "distributed", "cg"] = key(
+        checks.choice("auto", "cholesky", "eigh", "distributed", "cg"),
+        "of the linear system: cholesky and eigh on each rank; distributed: Cholesky by all ranks, each with its rows "
+        "of the kernel, without a fallback; cg: conjugate gradients with such rows; auto: cholesky, distributed from "
+        "4096 rows",
+        physics=False,
     )
     blocks: Blocks = blocks_key(MADE)
     rcond: float = key(checks.number(above=0, below=1), RCOND)
+    cg_tolerance: float = key(checks.number(above=0, below=1), CG_TOLERANCE, physics=False)
+    cg_max_iterations: int = key(checks.integer(), CG_MAX_ITERATIONS, physics=False)
+    preconditioner: Preconditioner = preconditioner_key()
     momentum: float | None = key(
         checks.optional(checks.number(least=0, below=1)), "SPRING's mu (Goldshlager et al. 2024, arXiv:2401.10190)"
     )
 
     def check(self, context: Context) -> None:
         super().check(context)
-        self.check_kernel(context)
+        self.check_kernel(context, shared=self.solver not in ("cholesky", "eigh"))
 
     def asked_solver(self) -> str | None:
         return self.solver
@@ -40,7 +57,11 @@ class Minsr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
-        return "cholesky" if self.solver == "auto" else self.solver
+        from nqs_hpc.update.cost import exact
+
+        if self.filters:
+            return "filter"
+        return exact(size.n_rows, wide, 2 * memory) if self.solver == "auto" else self.solver
 
     def make(
         self,
@@ -50,9 +71,22 @@ class Minsr(Natural):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
 
-        shared = self.natural(chunk, blocks, solve_dtype)
-        return minsr(ansatz, comm, solver=solver, momentum=self.momentum, **shared)
+        given = self.of_kernel(solver, chunk, blocks, solve_dtype)
+        return self.trusted(partial(minsr, ansatz, comm), given | self.filter(chain_length))
+
+    def of_kernel(
+        self, solver: str | None, chunk: int | None, blocks: int | None, solve_dtype: Float
+    ) -> dict[str, Any]:
+        """The arguments that steps in sample space with a momentum share."""
+        return self.natural(chunk, blocks, solve_dtype) | {
+            "solver": solver,
+            "momentum": self.momentum,
+            "cg_tolerance": self.cg_tolerance,
+            "cg_max_iterations": self.cg_max_iterations,
+            "preconditioner": self.preconditioner,
+        }

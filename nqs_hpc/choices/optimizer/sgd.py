@@ -23,6 +23,7 @@ class Sgd(Optimizer):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.first_order import sgd

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
-from nqs_hpc.choices.optimizer._natural import RCOND, Blocks, Natural, blocks_key
+from nqs_hpc.choices.optimizer._natural import (
+    CG_MAX_ITERATIONS,
+    CG_TOLERANCE,
+    RCOND,
+    Blocks,
+    Natural,
+    Preconditioner,
+    blocks_key,
+    preconditioner_key,
+)
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.types import Ansatz, Update
@@ -21,15 +31,18 @@ STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, w
 
 @dataclass(frozen=True)
 class Sr(Natural):
-    solver: Literal["auto", "cholesky", "eigh", "cg", "minsr"] = key(
-        checks.choice("auto", "cholesky", "eigh", "cg", "minsr"),
-        "in parameter space, matrix-free (cg) or in sample space (minsr); auto: the cheapest, decided at step 0",
+    filtering: ClassVar[tuple[str, ...]] = ("auto", "minsr")
+    solver: Literal["auto", "cholesky", "eigh", "distributed", "cg", "minsr"] = key(
+        checks.choice("auto", "cholesky", "eigh", "distributed", "cg", "minsr"),
+        "in parameter space (on each rank, or distributed on all), matrix-free (cg) or in sample space (minsr); auto: "
+        "the cheapest, decided at step 0, distributed from 4096 parameters",
         physics=False,
     )
     blocks: Blocks = blocks_key(STORED)
     rcond: float = key(checks.number(above=0, below=1), RCOND)
-    cg_tolerance: float = key(checks.number(above=0, below=1), "relative residual at which cg stops")
-    cg_max_iterations: int = key(checks.integer(), "iterations after which cg stops")
+    cg_tolerance: float = key(checks.number(above=0, below=1), CG_TOLERANCE)
+    cg_max_iterations: int = key(checks.integer(), CG_MAX_ITERATIONS)
+    preconditioner: Preconditioner = preconditioner_key()
 
     def check(self, context: Context) -> None:
         super().check(context)
@@ -37,7 +50,11 @@ class Sr(Natural):
             # each rank counts its iterations from its own bits, which differ on mixed nodes
             raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
         if self.solver == "minsr":
-            self.check_kernel(context)
+            from nqs_hpc.update.cost import TOGETHER_FROM
+
+            # ranks share a kernel from so many rows on; if one rank has no room for as many, none may come near them
+            n_rows = self.most_samples(context, 1) * (2 if context.ansatz.row_size() == 4 else 1)
+            self.check_kernel(context, shared=n_rows >= TOGETHER_FROM)
 
     def asked_solver(self) -> str | None:
         return self.solver
@@ -46,12 +63,15 @@ class Sr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
-        from nqs_hpc.update.cost import cheapest
+        from nqs_hpc.update.cost import cheapest, exact
 
+        if self.filters:  # of the smaller matrix
+            return self.solver if self.solver != "auto" else "minsr" if size.n_rows < size.n_parameters else "filter"
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
-        return cheapest(size, wide, memory, matrix_free=not self.broadcast)
+        name = cheapest(size, wide, memory, matrix_free=not self.broadcast)
+        return exact(size.n_parameters, wide, 2 * memory) if name == "cholesky" else name
 
     def make(
         self,
@@ -61,19 +81,19 @@ class Sr(Natural):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.minsr import minsr
         from nqs_hpc.update.sr import sr
 
-        shared = self.natural(chunk, blocks, solve_dtype)
+        shared, eigenvalues = self.natural(chunk, blocks, solve_dtype), self.filter(chain_length)
         if solver == "minsr":
-            return minsr(ansatz, comm, solver="cholesky", **shared)
-        return sr(
-            ansatz,
-            comm,
-            solver=solver,
-            cg_tolerance=self.cg_tolerance,
-            cg_max_iterations=self.cg_max_iterations,
-            **shared,
-        )
+            return self.trusted(partial(minsr, ansatz, comm), shared | {"solver": "auto"} | eigenvalues)
+        own = {
+            "solver": solver,
+            "cg_tolerance": self.cg_tolerance,
+            "cg_max_iterations": self.cg_max_iterations,
+            "preconditioner": self.preconditioner,
+        }
+        return self.trusted(partial(sr, ansatz, comm), shared | own | eigenvalues)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 class Solving(Protocol):
     """How a choice wants linear systems solved: `choices.optimizer.base.Optimizer` says what each means."""
 
+    @property
+    def needs_jacobian(self) -> bool: ...
+
     def asked_solver(self) -> str | None: ...
 
     def asked_blocks(self) -> int | str | None: ...

@@ -226,6 +226,10 @@ class Dynamics(Task):
         del optimizer
         return self
 
+    @property
+    def needs_jacobian(self) -> bool:
+        return False
+
     def asked_solver(self) -> str:
         return self.solver
 

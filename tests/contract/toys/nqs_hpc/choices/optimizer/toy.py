@@ -23,6 +23,7 @@ class Toy(Optimizer):
         solver: str | None,
         blocks: int | None,
         chunk: int | None,
+        chain_length: int,
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.toy import toy
