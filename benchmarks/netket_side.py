@@ -99,6 +99,32 @@ class ViT(nn.Module):
         return jnp.sum(nk.nn.log_cosh(theta), axis=-1).reshape(s.shape[:-1])
 
 
+class ResNet(nn.Module):
+    """Our `resnet`: blocks of two convolutions behind activations; real parameters, complex out."""
+
+    extent: tuple[int, ...]
+    layers: int
+    features: int
+    kernel: int
+
+    @nn.compact
+    def __call__(self, s):  # (..., N)
+        def conv(x):
+            size = (self.kernel,) * len(self.extent)
+            return nn.Conv(self.features, size, padding="CIRCULAR", param_dtype=float)(x)
+
+        s_bN = s.reshape(-1, s.shape[-1]).astype(float)
+        x = s_bN.reshape(-1, *self.extent[::-1], 1)
+        x = x + conv(nn.gelu(conv(x)))
+        for block in range(1, self.layers // 2):
+            x = x + conv(nn.gelu(conv(nn.gelu(x / (block + 1) ** 0.5))))
+        x = nn.gelu(x / (self.layers // 2 + 1) ** 0.5)
+        pooled = x.sum(axis=tuple(range(1, x.ndim - 1)))
+        weights = nn.initializers.normal((s.shape[-1] * self.features) ** -0.5)
+        out = nn.Dense(2, use_bias=False, kernel_init=weights, param_dtype=float)(pooled)
+        return jax.lax.complex(out[:, 0], out[:, 1]).reshape(s.shape[:-1])
+
+
 class Setting(NamedTuple):
     """One way to make a step."""
 
@@ -157,6 +183,10 @@ def problem(workload: dict[str, Any]) -> Problem:
         sizes = {key: workload[key] for key in ("patch", "width", "heads", "layers")}
         model = ViT(extent=tuple(workload["extent"]), **sizes)
         hidden = 12 * workload["width"] * n // workload["patch"] ** 2
+    elif workload["ansatz"] == "resnet":
+        sizes = {key: workload[key] for key in ("layers", "features", "kernel")}
+        model = ResNet(extent=tuple(workload["extent"]), **sizes)
+        hidden = 2 * workload["layers"] * workload["features"] * n
     elif workload["ansatz"] == "gcnn":
         # both ways of NetKet have these parameters; that by Fourier transforms was the faster
         group = graph.translation_group()

@@ -19,7 +19,7 @@ from nqs_hpc.types import Stage
 def convolution_stages(
     record: int, extent: tuple[int, ...], pbc: tuple[bool, ...], kernel: tuple[int, ...], n_in: int, n_out: int
 ) -> list[Stage]:
-    """Stages of ``kept`` (N, in) and ``back`` (N, out), for the leaves kernel (K, in, out), then bias (out,).
+    """Stages of ``kept`` (N, in) and ``back`` (N, out); the leaves are the kernel (K, in, out), then the bias (out,).
 
     Each of a few places of the kernel, so that none is much wider than `tape.WIDEST`.
     """

@@ -2,10 +2,10 @@
 
     y_o = sum_j W_j x_(o + j)     is     Y_k = H_k X_k,     X_k = sum_o exp(-i k o) x_o,     H_k = sum_j exp(i k j) W_j,
 
-for wave vectors k of the periodic lattice; along an open direction of the lattice with as many sites of zeros more as a
-kernel reaches beyond it. x is real, so one of k and -k is enough: a real product where k = -k, three real ones for a
-complex one, from a + ib = X and c + id = H (Karatsuba and Ofman 1962; as in the cyclic convolutions of Winograd,
-Arithmetic Complexity of Computations, SIAM 1980):
+for wave vectors k of the periodic lattice; along an open direction with as many sites of zeros more as a kernel reaches
+beyond it. x is real, so one of k and -k is enough: a real product where k = -k, three real ones for a complex one, from
+a + ib = X and c + id = H (Karatsuba and Ofman 1962; cyclic convolutions in real products: Winograd, Arithmetic
+Complexity of Computations, SIAM 1980):
 
     p = (a + b) c,  q = a (d - c),  r = b (c + d):      Re Y = p - r,  Im Y = p + q.
 

@@ -49,8 +49,9 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
 
     solver: sr takes the cheapest of parameter space, sample space and matrix-free whose matrices fit in half the memory
     (`update.cost`); minsr Cholesky. blocks: as many as bring the Jacobian, twice over, down to half the memory; one
-    where factors do instead of it. chunk_size: the largest power of two of samples whose activations, and Jacobian rows
-    where there are no factors, twice over, fit in an eighth of the memory; null where that is all samples.
+    where factors do instead of it. chunk_size: the largest power of two of samples whose activations (the tape of an
+    ansatz that is differentiated layer by layer), and Jacobian rows where there are no factors, twice over, fit in an
+    eighth of the memory; null where that is all samples.
     """
     memory = config.memory_gib * 2**30
     solving, held = config.task.solving(config.optimizer), 2
@@ -81,10 +82,13 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     chunk: Any = config.chunk_size
     if chunk == "auto":
         cache = jax.eval_shape(lambda params, s_N: ansatz.prepare(ansatz.freeze(params), s_N), params, s_N)
-        in_cache = sum(
-            leaf.size for leaf in jax.tree.leaves(cache)
-        )  # of a sum over a group more than is evaluated at once
-        numbers = 2 * max(in_cache, of_one_more(ansatz, params, s_N))
+        # of a sum over a group more than is evaluated at once
+        in_cache = sum(leaf.size for leaf in jax.tree.leaves(cache))
+        if ansatz.layered is None:
+            made = of_one_more(ansatz, params, s_N)
+        else:
+            made = sum(leaf.size for leaf in jax.tree.leaves(jax.eval_shape(ansatz.layered.tape, params, s_N)))
+        numbers = 2 * max(in_cache, made)
         if factors is None:
             numbers += 2 * rows_per_sample(ansatz.kind) * form.n_parameters
         chunk = 2 ** int(np.log2(max(1, memory / 8 / (numbers * itemsize))))

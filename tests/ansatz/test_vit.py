@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.vit import vit
+from nqs_hpc.gradient import layered
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import jacobian
 from nqs_hpc.system.lattice import FACTORIES, cells
 from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Move
@@ -78,6 +81,30 @@ def test_forward_pass(attention, dtype):
     for s_N, ours in zip(s_BN, np.asarray(log_psi), strict=True):
         plain = plain_forward(params, s_N.reshape(6, 4, order="F").astype(float), (2, 1), 2, attention)
         assert abs(np.exp(ours - plain) - 1) < 1e-12
+
+
+@pytest.mark.parametrize(("attention", "dtype"), [("full", "complex"), ("factored", "real")])
+def test_log_derivatives_layer_by_layer(attention, dtype):
+    """Against those of log psi differentiated whole; sums over samples against the same rows."""
+    on = patches(FACTORIES["square"]((6, 2), (False, True)), (2, 1))
+    ansatz = vit(on, width=6, heads=2, layers=2, attention_name=attention, expansion=2, dtype=dtype)
+    params = random_params(ansatz)
+    form = flat(params, ansatz.kind)
+    s_BN = np.random.default_rng(1).choice(np.array([1, -1], np.int8), (5, 12))
+    y = np.random.default_rng(2).normal(size=10 if dtype == "complex" else 5)
+
+    @jax.jit
+    def both(params, s_BN, y):
+        stages = ansatz.layered
+        recorded = layered.tape(stages, params, s_BN, 3)
+        jac = layered.jacobian_of(stages, recorded, range(len(stages.stages)), 3)
+        whole = jacobian(ansatz._replace(layered=None), form, params, s_BN, None)
+        return jac, layered.adjoint(stages, recorded, y), whole
+
+    jac, adjoint, whole = (np.asarray(x) for x in both(params, s_BN, y))
+    assert np.all(np.max(np.abs(whole), axis=0) > 1e-6 * np.max(np.abs(whole)))  # each parameter is tested
+    assert np.max(np.abs(jac - whole)) < 1e-12 * np.max(np.abs(whole))
+    assert np.max(np.abs(adjoint - y @ whole)) < 1e-12 * np.max(np.abs(y @ whole))
 
 
 @functools.cache

@@ -21,6 +21,7 @@ from tests.systems import SERIAL, ansatz_of, ring
 N = 6
 FACTORED = ("rbm-real", "rbm-complex", "mlp-real", "mlp-complex")
 NAMES = (*FACTORED, "jastrow")
+LAYERED = ("resnet",)
 
 
 @functools.cache
@@ -36,7 +37,7 @@ def case(name: str):
     batch = evaluation(ansatz, heisenberg(N, [ring(N)], [1.0]), SERIAL, chain_length=0, chunk=None)(
         params, samples, {}
     )[0]
-    jac = jacobian(ansatz, form, params, s_BN, None)
+    jac = jacobian(ansatz._replace(layered=None), form, params, s_BN, None)
     w = weigh(ansatz.kind, samples.w_B)
     x = np.asarray(centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind))))
 
@@ -62,7 +63,13 @@ def going(ansatz, way):
 WAYS = (
     [("factored", name, 5) for name in FACTORED]
     + [(way, name, 5) for way in ("stored", "blocked") for name in NAMES]
-    + [("factored", "rbm-complex", None), ("stored", "mlp-complex", None), ("blocked", "jastrow", None)]
+    + [(way, name, 5) for way in ("stored", "layered") for name in LAYERED]
+    + [
+        ("layered", "resnet", None),
+        ("factored", "rbm-complex", None),
+        ("stored", "mlp-complex", None),
+        ("blocked", "jastrow", None),
+    ]
 )
 
 
