@@ -1,4 +1,4 @@
-"""Every large program of a run (`Task.programs`) lowers for CUDA, on a machine without a GPU: what only CPUs have is not in it.
+"""Every large program of a run (`Task.programs`) lowers for CUDA without a GPU: what only CPUs have is not in it.
 
 Whole jobs, of every choice that `test_jobs` and `test_observables` find, on two ranks: the collectives are stand-ins of
 the right shapes, because mpi4jax without its GPU bridge has none for CUDA. Nothing is compiled, and nothing runs.
