@@ -34,9 +34,11 @@ from nqs_hpc.ansatz.attention import AttentionName, attention
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.layers import Dense, dense_apply, normal, real_parameters
 from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
+from nqs_hpc.ansatz.patch_stages import affine_of_sum, normalisation, relative_positions
+from nqs_hpc.ansatz.tape import affine, tape
 from nqs_hpc.parallel.chunk import blocked
 from nqs_hpc.system.patches import Patches
-from nqs_hpc.types import Ansatz, Tree
+from nqs_hpc.types import Ansatz, Layered, Tree
 
 _EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
 _TABULATED = 256  # largest number of different patches for which there is a table
@@ -76,6 +78,14 @@ class _Start(NamedTuple):
 def _start(shape: tuple[int, ...], scale: float = 0.0, mean: float = 0.0) -> Any:
     """Stands in for an array of the parameters."""
     return _Start(shape, scale, mean)
+
+
+See = Callable[[Tree, Array], Array]
+
+
+def _unseen(kept: Tree, z: Array) -> Array:
+    del kept
+    return z
 
 
 class ViTFrozen(NamedTuple):
@@ -136,31 +146,65 @@ def vit(
         values = [leaf.mean + leaf.scale * x.reshape(leaf.shape) for leaf, x in zip(leaves, drawn, strict=True)]
         return jax.tree.unflatten(structure, values)
 
-    def embedded(params: ViTParams, values_nS: Array) -> tuple[Array, Array]:
+    # ``see(x, z) -> z`` meets every z = layer(x) in the order of the parameters, arrays of one row a place (`_apply`).
+
+    def embedded(params: ViTParams, values_nS: Array, see: See = _unseen) -> tuple[Array, Array]:
         """x and the inputs of the first attention, from the values of the patches."""
-        x_nW = _each(dense_apply, params.embedding, values_nS.astype(param_dtype))
-        return x_nW, attention_inputs(params.blocks[0], x_nW)
+        x_nW = _apply(dense_apply, params.embedding, values_nS.astype(param_dtype), see)
+        return x_nW, attention_inputs(params.blocks[0], x_nW, see)
 
-    def attention_inputs(block: Block, x_nW: Array) -> Array:
-        return _each(_normalised, block.norm_attention, x_nW) @ block.inputs
+    def attention_inputs(block: Block, x_nW: Array, see: See) -> Array:
+        return _apply(_product, block.inputs, _normalised(block.norm_attention, x_nW, see), see)
 
-    def from_embedding(params: ViTParams, x_nW: Array, inputs_nI: Array, total: Callable[[Array], Array]) -> Array:
+    def from_embedding(
+        params: ViTParams, x_nW: Array, inputs_nI: Array, total: Callable[[Array], Array], see: See = _unseen
+    ) -> Array:
         """log psi; ``total`` sums over patches."""
         for number, block in enumerate(params.blocks):
             if number:
-                inputs_nI = attention_inputs(block, x_nW)
-            x_nW = x_nW + _each(dense_apply, block.out, mix(inputs_nI, block.relative[:, patches.relative]))
-            hidden = nonlinear(_each(dense_apply, block.up, _each(_normalised, block.norm_mlp, x_nW)))
+                inputs_nI = attention_inputs(block, x_nW, see)
+            mixed = mix(inputs_nI, see((), block.relative[:, patches.relative]))
+            x_nW = x_nW + _apply(dense_apply, block.out, mixed, see)
+            hidden = nonlinear(_apply(dense_apply, block.up, _normalised(block.norm_mlp, x_nW, see), see))
             if number < layers - 1:
-                x_nW = x_nW + _each(dense_apply, block.down, hidden)
-        total_W = total(x_nW) + total(hidden) @ block.down.weight + n_patches * block.down.bias
-        theta = dense_apply(params.head, _normalised(params.norm_head, total_W))
+                x_nW = x_nW + _apply(dense_apply, block.down, hidden, see)
+        down = Dense(block.down.weight, n_patches * block.down.bias)
+        total_1W = total(x_nW)[None] + _apply(dense_apply, down, total(hidden)[None], see)
+        theta = _apply(dense_apply, params.head, _normalised(params.norm_head, total_1W, see), see)[0]
         if is_complex:
             return _sum_of_log_cosh(theta[:width], theta[width:])
         return jnp.sum(log_cosh(theta))
 
     def log_psi(params: ViTParams, s_N: Array) -> Array:
         return from_embedding(params, *embedded(params, s_N[patches.sites]), _sum)
+
+    def probed(params: ViTParams, s_N: Array, probes: tuple[Array, ...]) -> tuple[Array, list[Tree]]:
+        kept: list[Tree] = []
+
+        def see(x: Tree, z: Array) -> Array:
+            kept.append(x)
+            return z + probes[len(kept) - 1]
+
+        return from_embedding(params, *embedded(params, s_N[patches.sites], see), _sum, see), kept
+
+    # what `see` meets: its shape and the stage of its parameters
+    places, whole = (n_patches,), (1,)
+    mixing = [
+        ((*places, width), normalisation),
+        ((*places, n_inputs), lambda record: affine(record, bias=False)),
+        ((heads, n_patches, n_patches), lambda record: relative_positions(record, patches)),
+        ((*places, width), affine),
+        ((*places, width), normalisation),
+        ((*places, expansion * width), affine),
+    ]
+    last = ((*whole, width), lambda record: affine_of_sum(record, n_patches))
+    middle = [*mixing, ((*places, width), affine)] * (layers - 1)
+    of_head = [((*whole, width), normalisation), ((*whole, head.weight.shape[1]), affine)]
+    met = [((*places, width), affine), *middle, *mixing, last, *of_head]
+    layered = Layered(
+        tape(probed, [shape for shape, _ in met], param_dtype, dtype),
+        tuple(stage(record) for record, (_, stage) in enumerate(met)),
+    )
 
     # The number of a patch has the local values of its sites as digits, the first site the fastest.
     values = np.sort(local_values)
@@ -182,12 +226,16 @@ def vit(
 
     block_size = max(1, _CACHED // (n_patches * expansion * width))
     ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), dtype)
-    return ratios._replace(log_psi=log_psi, freeze=freeze)
+    return ratios._replace(log_psi=log_psi, freeze=freeze, layered=layered)
 
 
-def _each(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array) -> Array:
+def _apply(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array, see: See) -> Array:
     """A layer applied to every patch."""
-    return jax.vmap(layer, in_axes=(None, 0))(params, x_nI)
+    return see(x_nI, jax.vmap(layer, in_axes=(None, 0))(params, x_nI))
+
+
+def _product(weight: Array, x: Array) -> Array:
+    return x @ weight
 
 
 def _sum(x: Array) -> Array:
@@ -202,9 +250,12 @@ def _sum_by_terms(x: Array) -> Array:
     return functools.reduce(jnp.add, x)
 
 
-def _normalised(norm: Norm, x: Array) -> Array:
-    x = x - jnp.mean(x)
-    return x * jax.lax.rsqrt(jnp.mean(x * x) + _EPS) * norm.scale + norm.bias
+def _normalised(norm: Norm, x_nW: Array, see: See) -> Array:
+    def standard(x: Array) -> Array:
+        x = x - jnp.mean(x)
+        return x * jax.lax.rsqrt(jnp.mean(x * x) + _EPS)
+
+    return _apply(lambda norm, x: x * norm.scale + norm.bias, norm, jax.vmap(standard)(x_nW), see)
 
 
 def _sum_of_log_cosh(a: Array, b: Array) -> Array:

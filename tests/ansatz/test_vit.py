@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from nqs_hpc.ansatz.vit import vit
+from nqs_hpc.gradient import layered
+from nqs_hpc.gradient.flat import flat
+from nqs_hpc.gradient.jacobian import jacobian
 from nqs_hpc.system.lattice import FACTORIES, cells
 from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Move
@@ -161,6 +164,44 @@ def test_ratios_of_several_local_values(local_values, patch):
     wanted = log_psi(params, new.reshape(-1, 12)).reshape(7, 2) - log_psi(params, s_BN)[:, None]
     assert np.max(np.abs(wanted)) > 1e-3
     assert np.max(np.abs(ratios(frozen, s_BN, deltas) - wanted)) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("attention", "dtype", "pbc", "layers"),
+    [("full", "complex", (True, False), 2), ("factored", "real", (True, True), 1)],
+)
+def test_rows_layer_by_layer_are_the_derivatives(attention, dtype, pbc, layers):
+    """Against differences of log psi, and the adjoint against the rows."""
+    ansatz = vit(
+        patches(FACTORIES["square"]((4, 4), pbc), (2, 1)),
+        width=4,
+        heads=2,
+        layers=layers,
+        attention_name=attention,
+        expansion=2,
+        dtype=dtype,
+    )
+    params = random_params(ansatz)
+    form = flat(params, ansatz.kind)
+    s_BN = np.random.default_rng(1).choice(np.array([1, -1], np.int8), (5, 16))
+    y = np.random.default_rng(2).normal(size=5 * (2 if dtype == "complex" else 1))
+
+    @jax.jit
+    def made(params, s_BN):
+        tape = layered.tape(ansatz.layered, params, s_BN, 2)
+        return jacobian(ansatz, form, params, s_BN, 2), layered.adjoint(ansatz.layered, tape, y)
+
+    rows, adjoint = made(params, s_BN)
+    assert np.abs(adjoint - y @ rows).max() < 1e-13 * np.abs(adjoint).max()
+
+    log_psi = jax.jit(jax.vmap(jax.vmap(lambda v, s: ansatz.log_psi(form.unravel(v), s), (None, 0)), (0, None)))
+    here, h = np.asarray(form.ravel(params)), 1e-4
+    steps = h * np.eye(len(here))
+    ahead, behind, far, back = (np.asarray(log_psi(here + k * steps, s_BN)) for k in (1, -1, 2, -2))
+    slopes = (8 * (ahead - behind) - (far - back)) / (12 * h)  # to fourth order
+    parts = [slopes.real, slopes.imag] if dtype == "complex" else [slopes]
+    wanted = np.stack(parts).transpose(2, 0, 1).reshape(len(y), -1)
+    assert np.abs(rows - wanted).max() < 1e-8 * np.abs(wanted).max()
 
 
 def test_the_first_state_is_nearly_even():
