@@ -96,7 +96,9 @@ class Rates(NamedTuple):
     factor: float  # of LAPACK's solution of a whole kernel
     entries: float  # of a kernel that are made from Gram matrices and centred, a second
     copied: float  # bytes a second that are copied, or read by a product with a vector
+    gathered: float  # bytes a second of a panel that comes in rank by rank and is put in order
     call: float  # seconds of a call out of a program, or of one more turn of its loops
+    blas_call: float  # seconds of one call of BLAS from Python, of which a panel makes some
     update: dict[int, float]  # operations a second: what a panel leaves to do, block (rows and depth) by many columns
     panel: dict[int, float]  # of rows of a panel, times its corner's inverse
     corner: dict[int, float]  # of the Cholesky factor of a corner
@@ -145,12 +147,13 @@ def cholesky(
             Compute(rows * block**2 / rates.panel[block] + (level + rows) * line / rates.copied, "solve: panels"),
             *gathers(level * ranks * line, "solve: messages", in_pieces=in_pieces),
         ]
-        # in order, and as the rows of y: one pass over what was gathered, each
-        passed = 2 * level * ranks * line / rates.copied
+        passed = level * ranks * line / rates.gathered
         entries = sum(((i * ranks + ranks) - k - 1) * block**2 for i in range(k // ranks + 1, n_blocks))
         step += [
             Compute(passed, "solve: panels"),
             Compute(rates.call + 2 * block * entries / rates.update[block], "solve: update"),
+            # a factor; solutions and copies of two blocks at a time; a product for each block; two of y
+            Compute((3 + 2 * rows / block) * rates.blas_call, "solve: calls"),
         ]
     step += back(n, ranks, rates, itemsize, block)
     return step

@@ -8,13 +8,11 @@ Columns of W are in any order; ``column_M`` says which belongs to an occupied mo
 (the Sherman-Morrison-Woodbury formula). Hops join modes of one block, so D and W are 0 between blocks.
 
 Of many chains only those are updated that took their move, one after the other in place: a masked update of all would
-read and write the W of every chain at every proposal. On accelerators it is the masked one that is quick.
+read and write the W of every chain at every proposal. Programs for accelerators have the masked one, quick there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -65,7 +63,8 @@ def entries(rows: Rows, hops: Hops) -> Array:
 def updated(rows: Rows, hops: Hops, accepted: Array | bool) -> Rows:
     """After the hops where they were ``accepted``, else the same."""
     takes = jnp.any(hops.real_h) & accepted & rows.lives
-    column_M, w = _update(jax.default_backend() == "cpu")(rows.column_M, rows.w, takes, hops)
+    arguments = (rows.column_M, rows.w, takes, hops)
+    column_M, w = jax.lax.platform_dependent(*arguments, cpu=_in_place, default=_masked)
     return Rows(column_M, w, rows.lives)
 
 
@@ -151,24 +150,14 @@ def _masked(column_M: Array, w: Array, takes: Array, hops: Hops) -> tuple[Array,
     return jnp.where(takes, new_M, column_M), jnp.where(takes, new_w, w)
 
 
-@cache
-def _update(in_place: bool) -> Callable[..., tuple[Array, Array]]:
-    if not in_place:
-        return _masked
-    update, update_chains = custom_vmap(_masked), custom_vmap(_one_after_the_other)
+@custom_vmap
+def _in_place(column_M: Array, w: Array, takes: Array, hops: Hops) -> tuple[Array, Array]:
+    return _masked(column_M, w, takes, hops)
 
-    @update.def_vmap
-    def of_chains(axis_size, is_mapped, *arguments):
-        return update_chains(*_all_mapped(axis_size, is_mapped, arguments)), (True, True)
 
-    @update_chains.def_vmap
-    def of_more(axis_size, is_mapped, *arguments):
-        """Chains of chains, as of the images of each under a group, are as many chains."""
-        many = _all_mapped(axis_size, is_mapped, arguments)
-        found = update_chains(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), many))
-        return tuple(x.reshape(axis_size, -1, *x.shape[1:]) for x in found), (True, True)
-
-    return update
+@_in_place.def_vmap
+def _in_place_of_chains(axis_size, is_mapped, *arguments):
+    return _in_place_chains(*_all_mapped(axis_size, is_mapped, arguments)), (True, True)
 
 
 def _all_mapped(axis_size: int, is_mapped: Any, arguments: Any) -> Any:
@@ -178,7 +167,8 @@ def _all_mapped(axis_size: int, is_mapped: Any, arguments: Any) -> Any:
     return jax.tree.map(mapped, tuple(arguments), tuple(is_mapped))
 
 
-def _one_after_the_other(column_CM: Array, w_C: Array, takes_C: Array, hops_C: Hops) -> tuple[Array, Array]:
+@custom_vmap
+def _in_place_chains(column_CM: Array, w_C: Array, takes_C: Array, hops_C: Hops) -> tuple[Array, Array]:
     one = _one_hop if hops_C.to_h.shape[1] == 1 else _several_hops
     chain_C = jnp.nonzero(takes_C, size=len(takes_C), fill_value=0)[0].astype(jnp.int32)
 
@@ -187,6 +177,14 @@ def _one_after_the_other(column_CM: Array, w_C: Array, takes_C: Array, hops_C: H
         return one(*carry, chain, jax.tree.map(lambda x: x[chain], hops_C))
 
     return jax.lax.fori_loop(0, jnp.sum(takes_C, dtype=jnp.int32), follow, (column_CM, w_C))
+
+
+@_in_place_chains.def_vmap
+def _in_place_of_more(axis_size, is_mapped, *arguments):
+    """Chains of chains, as of the images of each under a group, are as many chains."""
+    many = _all_mapped(axis_size, is_mapped, arguments)
+    found = _in_place_chains(*jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), many))
+    return tuple(x.reshape(axis_size, -1, *x.shape[1:]) for x in found), (True, True)
 
 
 def _one_hop(column_CM: Array, w_C: Array, chain: Array, hops: Hops) -> tuple[Array, Array]:

@@ -15,9 +15,9 @@ arXiv:1903.06713. If all directions are periodic, psi is invariant under all tra
 summed over sites.
 
 Parameters are real; with dtype="complex" h has two columns, for log |psi| and the phase. For small kernels on a large
-lattice, ratios evaluate only what a move reaches (`touched`), otherwise the whole network, with matrices shared by all
-ratios. (A cache of the first convolution alone, to which a move adds a few numbers of the kernel, saves nothing
-measurable: with L layers of C features that is 1/(C L) of the work.)
+lattice, ratios evaluate only what a move reaches (`touched`), otherwise the whole network, in batches of configurations
+with matrices shared by all (`spectral`). (A cache of the first convolution alone, to which a move adds a few numbers of
+the kernel, saves nothing measurable: with L layers of C features that is 1/(C L) of the work.)
 """
 
 from __future__ import annotations

@@ -79,3 +79,15 @@ def affine(record: int, *, bias: bool = True) -> Stage:
         return rows(kept.reshape(-1, kept.shape[-1]), back.reshape(-1, back.shape[-1]))
 
     return Stage(record, rows, total)
+
+
+def scaling(record: int) -> Stage:
+    """The stage of x * scale + bias at P places, ``kept`` and ``back`` (P, width): the leaves scale, bias (width,)."""
+
+    def rows(kept: Array, back: Array) -> Array:
+        return jnp.concatenate([jnp.sum(kept * back, axis=0), jnp.sum(back, axis=0)])
+
+    def total(kept: Array, back: Array) -> Array:
+        return rows(kept.reshape(-1, kept.shape[-1]), back.reshape(-1, back.shape[-1]))
+
+    return Stage(record, rows, total)

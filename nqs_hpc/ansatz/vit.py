@@ -34,11 +34,10 @@ from nqs_hpc.ansatz.attention import AttentionName, attention
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.layers import Dense, dense_apply, normal, real_parameters
 from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
-from nqs_hpc.ansatz.patch_stages import affine_of_sum, normalisation, relative_positions
-from nqs_hpc.ansatz.tape import affine, tape
+from nqs_hpc.ansatz.tape import affine, scaling, tape
 from nqs_hpc.parallel.chunk import blocked
 from nqs_hpc.system.patches import Patches
-from nqs_hpc.types import Ansatz, Layered, Tree
+from nqs_hpc.types import Ansatz, Layered, Stage, Tree
 
 _EPS = 1e-6  # added to the variance, so that equal numbers can be normalised
 _TABULATED = 256  # largest number of different patches for which there is a table
@@ -80,12 +79,8 @@ def _start(shape: tuple[int, ...], scale: float = 0.0, mean: float = 0.0) -> Any
     return _Start(shape, scale, mean)
 
 
-See = Callable[[Tree, Array], Array]
-
-
-def _unseen(kept: Tree, z: Array) -> Array:
-    del kept
-    return z
+# What a layer does with its inputs and outputs: it hands on the outputs, and may add a probe (`tape`).
+Layer = Callable[[Tree, Array], Array]
 
 
 class ViTFrozen(NamedTuple):
@@ -146,65 +141,56 @@ def vit(
         values = [leaf.mean + leaf.scale * x.reshape(leaf.shape) for leaf, x in zip(leaves, drawn, strict=True)]
         return jax.tree.unflatten(structure, values)
 
-    # ``see(x, z) -> z`` meets every z = layer(x) in the order of the parameters, arrays of one row a place (`_apply`).
-
-    def embedded(params: ViTParams, values_nS: Array, see: See = _unseen) -> tuple[Array, Array]:
+    def embedded(params: ViTParams, values_nS: Array, layer: Layer = _plain) -> tuple[Array, Array]:
         """x and the inputs of the first attention, from the values of the patches."""
-        x_nW = _apply(dense_apply, params.embedding, values_nS.astype(param_dtype), see)
-        return x_nW, attention_inputs(params.blocks[0], x_nW, see)
+        values_nS = values_nS.astype(param_dtype)
+        x_nW = layer(values_nS, _each(dense_apply, params.embedding, values_nS))
+        return x_nW, attention_inputs(params.blocks[0], x_nW, layer)
 
-    def attention_inputs(block: Block, x_nW: Array, see: See) -> Array:
-        return _apply(_product, block.inputs, _normalised(block.norm_attention, x_nW, see), see)
+    def attention_inputs(block: Block, x_nW: Array, layer: Layer) -> Array:
+        x_nW = normalised(block.norm_attention, x_nW, layer)
+        return layer(x_nW, x_nW @ block.inputs)
 
     def from_embedding(
-        params: ViTParams, x_nW: Array, inputs_nI: Array, total: Callable[[Array], Array], see: See = _unseen
+        params: ViTParams,
+        x_nW: Array,
+        inputs_nI: Array,
+        total: Callable[[Array], Array] = _sum,
+        layer: Layer = _plain,
     ) -> Array:
         """log psi; ``total`` sums over patches."""
         for number, block in enumerate(params.blocks):
             if number:
-                inputs_nI = attention_inputs(block, x_nW, see)
-            mixed = mix(inputs_nI, see((), block.relative[:, patches.relative]))
-            x_nW = x_nW + _apply(dense_apply, block.out, mixed, see)
-            hidden = nonlinear(_apply(dense_apply, block.up, _normalised(block.norm_mlp, x_nW, see), see))
+                inputs_nI = attention_inputs(block, x_nW, layer)
+            mixed_nW = mix(inputs_nI, layer((), block.relative[:, patches.relative]))
+            x_nW = x_nW + layer(mixed_nW, _each(dense_apply, block.out, mixed_nW))
+            x_up_nW = normalised(block.norm_mlp, x_nW, layer)
+            hidden = nonlinear(layer(x_up_nW, _each(dense_apply, block.up, x_up_nW)))
             if number < layers - 1:
-                x_nW = x_nW + _apply(dense_apply, block.down, hidden, see)
-        down = Dense(block.down.weight, n_patches * block.down.bias)
-        total_1W = total(x_nW)[None] + _apply(dense_apply, down, total(hidden)[None], see)
-        theta = _apply(dense_apply, params.head, _normalised(params.norm_head, total_1W, see), see)[0]
+                x_nW = x_nW + layer(hidden, _each(dense_apply, block.down, hidden))
+        hidden = total(hidden)
+        down = layer(hidden[None], (hidden @ block.down.weight + n_patches * block.down.bias)[None])
+        x_W = normalised(params.norm_head, total(x_nW)[None] + down, layer)
+        theta = layer(x_W, _each(dense_apply, params.head, x_W))[0]
         if is_complex:
             return _sum_of_log_cosh(theta[:width], theta[width:])
         return jnp.sum(log_cosh(theta))
 
+    def normalised(norm: Norm, x_nW: Array, layer: Layer) -> Array:
+        unit_nW = _each(_unit, (), x_nW)
+        return layer(unit_nW, unit_nW * norm.scale[None] + norm.bias[None])
+
     def log_psi(params: ViTParams, s_N: Array) -> Array:
-        return from_embedding(params, *embedded(params, s_N[patches.sites]), _sum)
+        return from_embedding(params, *embedded(params, s_N[patches.sites]))
 
     def probed(params: ViTParams, s_N: Array, probes: tuple[Array, ...]) -> tuple[Array, list[Tree]]:
         kept: list[Tree] = []
 
-        def see(x: Tree, z: Array) -> Array:
-            kept.append(x)
-            return z + probes[len(kept) - 1]
+        def layer(inputs: Tree, outputs: Array) -> Array:
+            kept.append(inputs)
+            return outputs + probes[len(kept) - 1]
 
-        return from_embedding(params, *embedded(params, s_N[patches.sites], see), _sum, see), kept
-
-    # what `see` meets: its shape and the stage of its parameters
-    places, whole = (n_patches,), (1,)
-    mixing = [
-        ((*places, width), normalisation),
-        ((*places, n_inputs), lambda record: affine(record, bias=False)),
-        ((heads, n_patches, n_patches), lambda record: relative_positions(record, patches)),
-        ((*places, width), affine),
-        ((*places, width), normalisation),
-        ((*places, expansion * width), affine),
-    ]
-    last = ((*whole, width), lambda record: affine_of_sum(record, n_patches))
-    middle = [*mixing, ((*places, width), affine)] * (layers - 1)
-    of_head = [((*whole, width), normalisation), ((*whole, head.weight.shape[1]), affine)]
-    met = [((*places, width), affine), *middle, *mixing, last, *of_head]
-    layered = Layered(
-        tape(probed, [shape for shape, _ in met], param_dtype, dtype),
-        tuple(stage(record) for record, (_, stage) in enumerate(met)),
-    )
+        return from_embedding(params, *embedded(params, s_N[patches.sites], layer), layer=layer), kept
 
     # The number of a patch has the local values of its sites as digits, the first site the fastest.
     values = np.sort(local_values)
@@ -226,16 +212,60 @@ def vit(
 
     block_size = max(1, _CACHED // (n_patches * expansion * width))
     ratios = full_evaluation(init, blocked(log_psi_frozen, block_size), dtype)
+    each, one = (n_patches, width), (1, width)
+    of_attention = [each, (n_patches, n_inputs), (heads, n_patches, n_patches), each]
+    of_perceptron = [each, (n_patches, expansion * width)]
+    shapes: list[tuple[int, ...]] = [each]  # of the outputs, in the order in which `probed` meets them
+    stages = [affine(0)]
+    for number in range(layers):
+        at = len(shapes)
+        stages += [
+            scaling(at),
+            affine(at + 1, bias=False),
+            _of_pairs(at + 2, patches),
+            affine(at + 3),
+            scaling(at + 4),
+            affine(at + 5),
+            affine(at + 6) if number < layers - 1 else _summed(at + 6, n_patches),
+        ]
+        shapes += [*of_attention, *of_perceptron, each if number < layers - 1 else one]
+    stages += [scaling(len(shapes)), affine(len(shapes) + 1)]
+    shapes += [one, (1, 2 * width if is_complex else width)]
+    layered = Layered(tape(probed, shapes, param_dtype, dtype), tuple(stages))
     return ratios._replace(log_psi=log_psi, freeze=freeze, layered=layered)
 
 
-def _apply(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array, see: See) -> Array:
+def _plain(inputs: Tree, outputs: Array) -> Array:
+    del inputs
+    return outputs
+
+
+def _of_pairs(record: int, patches: Patches) -> Stage:
+    """The stage of numbers (heads, relative positions) that each pair of patches adds: ``back`` (heads, n, n)."""
+    of_relative = patches.relative.ravel()[:, None] == np.arange(patches.n_relative)[None]
+
+    def rows(kept: tuple[()], back_Hnn: Array) -> Array:
+        del kept
+        return (back_Hnn.reshape(len(back_Hnn), -1) @ of_relative.astype(back_Hnn.dtype)).ravel()
+
+    return Stage(record, rows, lambda kept, back_BHnn: rows(kept, jnp.sum(back_BHnn, axis=0)))
+
+
+def _summed(record: int, times: int) -> Stage:
+    """The stage of x @ weight + times * bias: ``kept`` (1, in), ``back`` (1, out)."""
+
+    def rows(kept: Array, back: Array) -> Array:
+        return jnp.concatenate([(kept.T @ back).ravel(), times * jnp.sum(back, axis=0)])
+
+    def total(kept: Array, back: Array) -> Array:
+        return rows(kept[:, 0], back[:, 0])
+
+    return Stage(record, rows, total)
+
+
+def _each(layer: Callable[[Any, Array], Array], params: Tree, x_nI: Array) -> Array:
     """A layer applied to every patch."""
-    return see(x_nI, jax.vmap(layer, in_axes=(None, 0))(params, x_nI))
-
-
-def _product(weight: Array, x: Array) -> Array:
-    return x @ weight
+    return jax.vmap(layer, in_axes=(None, 0))(params, x_nI)
 
 
 def _sum(x: Array) -> Array:
@@ -250,12 +280,11 @@ def _sum_by_terms(x: Array) -> Array:
     return functools.reduce(jnp.add, x)
 
 
-def _normalised(norm: Norm, x_nW: Array, see: See) -> Array:
-    def standard(x: Array) -> Array:
-        x = x - jnp.mean(x)
-        return x * jax.lax.rsqrt(jnp.mean(x * x) + _EPS)
-
-    return _apply(lambda norm, x: x * norm.scale + norm.bias, norm, jax.vmap(standard)(x_nW), see)
+def _unit(none: tuple[()], x: Array) -> Array:
+    """Of mean 0 and mean square 1."""
+    del none
+    x = x - jnp.mean(x)
+    return x * jax.lax.rsqrt(jnp.mean(x * x) + _EPS)
 
 
 def _sum_of_log_cosh(a: Array, b: Array) -> Array:

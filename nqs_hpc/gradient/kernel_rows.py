@@ -99,9 +99,7 @@ def _term(z: Array, step: Array, height: int, width: int, layout: Layout, *, by_
         picked = [jax.lax.dynamic_slice_in_dim(z, first + q * layout.block, height) for q in range(layout.size)]
         return product(jnp.concatenate(picked), z[:width].conj().T).reshape(shape)
 
-    if not foreign.available(layout.n):
-        return by_xla(z)
-    return jax.lax.platform_dependent(z, cpu=by_blas, default=by_xla)
+    return foreign.by_platform(layout.n, by_blas, by_xla, z)
 
 
 @foreign.register(GRAM)

@@ -10,7 +10,7 @@ All results hold the upper triangle; what is below the diagonal is undefined. Ch
 from __future__ import annotations
 
 import ctypes
-import functools
+from functools import partial
 
 from jax import Array
 
@@ -25,12 +25,12 @@ ROWS, COLUMNS = "nqs_hpc_rank_k_rows", "nqs_hpc_rank_k_columns"
 
 def add_of_rows(total: Array, x: Array) -> Array:
     """(n, n) total + x x^dagger of x (n, k); the upper triangle counts."""
-    return _add(ROWS, total, x) if foreign.available(len(total)) else total + product(x, x.conj().T)
+    return foreign.by_platform(len(total), partial(_add, ROWS), lambda t, x: t + product(x, x.conj().T), total, x)
 
 
 def add_of_columns(total: Array, x: Array) -> Array:
     """(n, n) total + x^dagger x of x (k, n); the upper triangle counts."""
-    return _add(COLUMNS, total, x) if foreign.available(len(total)) else total + product(x.conj().T, x)
+    return foreign.by_platform(len(total), partial(_add, COLUMNS), lambda t, x: t + product(x.conj().T, x), total, x)
 
 
 def _add(name: str, total: Array, x: Array) -> Array:
@@ -84,7 +84,7 @@ def add_lower(
         _lower(dtype, transposed, m, k, factor, mine, x_width, out + first * width * size, width)
 
     firsts = range(0, n, height)
-    foreign.side_by_side([functools.partial(rows, first) for first in reversed(firsts)], n_threads)  # the longest first
+    foreign.side_by_side([partial(rows, first) for first in reversed(firsts)], n_threads)  # the longest first
 
 
 def _lower(

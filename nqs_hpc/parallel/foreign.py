@@ -2,8 +2,8 @@
 
 XLA reaches a routine of C through its foreign-function interface. The functions registered here are Python's: called
 with the addresses of the buffers, they pass them to a routine by its address, which runs without the interpreter's
-lock. On CPUs alone; XLA refuses a function that speaks another version of the interface, and then the callers here use
-XLA's own products and factors.
+lock. In programs for CPUs alone (`by_platform`); XLA refuses a function that speaks another version of the interface,
+and then the callers here use XLA's own products and factors.
 
 Python runs the handler of a signal on the main thread, between any two of its instructions, and an exception that
 a handler raises inside a function called by XLA is lost. So these functions must not run there. XLA runs a program on
@@ -27,7 +27,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 from jax import Array
@@ -48,12 +48,23 @@ class View(NamedTuple):
     shape: tuple[int, ...]
 
 
+T = TypeVar("T")
 Function = Callable[[list[View], list[View]], None]  # arguments, results
 
 
+def by_platform(n: int, by_blas: Callable[..., T], by_xla: Callable[..., T], *arguments: Any) -> T:
+    """What the first function makes of arrays in programs for CPUs, for a matrix of n rows, else what the second does.
+
+    Chosen as a program is lowered: only one of the two is in what XLA compiles, and no branch around it.
+    """
+    if not available(n):
+        return by_xla(*arguments)
+    return jax.lax.platform_dependent(*arguments, cpu=by_blas, default=by_xla)
+
+
 def available(n: int) -> bool:
-    """Whether XLA computes on CPUs and takes functions from here, for a matrix of n rows."""
-    if n < SMALLEST or jax.default_backend() != "cpu" or not jax.config.values["jax_cpu_enable_async_dispatch"]:
+    """Whether XLA's CPU compiler takes functions from here, for a matrix of n rows."""
+    if n < SMALLEST or not jax.config.values["jax_cpu_enable_async_dispatch"]:
         return False
     return _accepted(frozenset(_handlers))
 

@@ -108,9 +108,7 @@ def _substitute(rows: Array, half: Array, layout: Layout, rank: Array, comm: Com
 
 
 def _by_platform(layout: Layout, by_blas: Callable[..., Any], by_xla: Callable[..., Any], *arguments: Array) -> Any:
-    if not foreign.available(layout.n):
-        return by_xla(*arguments)
-    return jax.lax.platform_dependent(*arguments, cpu=by_blas, default=by_xla)
+    return foreign.by_platform(layout.n, by_blas, by_xla, *arguments)
 
 
 def _numbers(k: Array, rank: Array, layout: Layout) -> Array:

@@ -42,7 +42,7 @@ def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Arr
 def factored(matrix: Array, rhs: Array, shift: Array) -> Array:
     """x by Cholesky, not finite where there is no factor."""
     shifted = matrix + shift * jnp.eye(matrix.shape[0], dtype=matrix.dtype)
-    return _posv(shifted, rhs) if foreign.available(len(rhs)) else _factor_and_solve(shifted, rhs)
+    return foreign.by_platform(len(rhs), _posv, _factor_and_solve, shifted, rhs)
 
 
 def _factor_and_solve(matrix: Array, rhs: Array) -> Array:

@@ -46,15 +46,28 @@ def filtered(
     """
     by_noise = cut.signal_to_noise is not None and sigma is not None
     is_low = cut.relative is not None and cut.relative < LEAST
-    if not by_noise and not is_low and foreign.available(len(rhs)):
-        x, values = filtered_solution(matrix, rhs, cut.relative or 0.0, cut.shift)
+
+    def without_vectors(matrix: Array, rhs: Array, shift: float | Array) -> tuple[Array, dict[str, Array]]:
+        x, values = filtered_solution(matrix, rhs, cut.relative or 0.0, shift)
         return x, {"rank": jnp.sum(_kept(values, cut)).astype(jnp.float64)}
+
+    def by_vectors(matrix: Array, rhs: Array, shift: float | Array) -> tuple[Array, dict[str, Array]]:
+        return _by_vectors(matrix, rhs, cut._replace(shift=shift), sigma)
+
+    arguments = (matrix, rhs, cut.shift)
+    if by_noise or is_low:
+        return by_vectors(*arguments)
+    return foreign.by_platform(len(rhs), without_vectors, by_vectors, *arguments)
+
+
+def _by_vectors(
+    matrix: Array, rhs: Array, cut: Cut, sigma: Callable[[Array], Array] | None
+) -> tuple[Array, dict[str, Array]]:
     values, vectors = jnp.linalg.eigh(matrix, UPLO="U", symmetrize_input=False)
     rotated = vectors.conj().T @ rhs
     positive = values > 0
     kept = _kept(values, cut)
-    if by_noise:
-        assert cut.signal_to_noise is not None and sigma is not None
+    if cut.signal_to_noise is not None and sigma is not None:
         size = jnp.abs(rotated)
         noise = cut.signal_to_noise * sigma(vectors) / jnp.where(size > 0, size, 1.0)
         kept = jnp.where(size > 0, kept / (1.0 + noise**SHARPNESS), 0.0)

@@ -83,6 +83,30 @@ def test_forward_pass(attention, dtype):
         assert abs(np.exp(ours - plain) - 1) < 1e-12
 
 
+@pytest.mark.parametrize(("attention", "dtype"), [("full", "complex"), ("factored", "real")])
+def test_log_derivatives_layer_by_layer(attention, dtype):
+    """Against those of log psi differentiated whole; sums over samples against the same rows."""
+    on = patches(FACTORIES["square"]((6, 2), (False, True)), (2, 1))
+    ansatz = vit(on, width=6, heads=2, layers=2, attention_name=attention, expansion=2, dtype=dtype)
+    params = random_params(ansatz)
+    form = flat(params, ansatz.kind)
+    s_BN = np.random.default_rng(1).choice(np.array([1, -1], np.int8), (5, 12))
+    y = np.random.default_rng(2).normal(size=10 if dtype == "complex" else 5)
+
+    @jax.jit
+    def both(params, s_BN, y):
+        stages = ansatz.layered
+        recorded = layered.tape(stages, params, s_BN, 3)
+        jac = layered.jacobian_of(stages, recorded, range(len(stages.stages)), 3)
+        whole = jacobian(ansatz._replace(layered=None), form, params, s_BN, None)
+        return jac, layered.adjoint(stages, recorded, y), whole
+
+    jac, adjoint, whole = (np.asarray(x) for x in both(params, s_BN, y))
+    assert np.all(np.max(np.abs(whole), axis=0) > 1e-6 * np.max(np.abs(whole)))  # each parameter is tested
+    assert np.max(np.abs(jac - whole)) < 1e-12 * np.max(np.abs(whole))
+    assert np.max(np.abs(adjoint - y @ whole)) < 1e-12 * np.max(np.abs(y @ whole))
+
+
 @functools.cache
 def log_psi_of(name, extent, pbc, patch, attention):
     lattice = FACTORIES[name](extent, pbc)
@@ -164,44 +188,6 @@ def test_ratios_of_several_local_values(local_values, patch):
     wanted = log_psi(params, new.reshape(-1, 12)).reshape(7, 2) - log_psi(params, s_BN)[:, None]
     assert np.max(np.abs(wanted)) > 1e-3
     assert np.max(np.abs(ratios(frozen, s_BN, deltas) - wanted)) < 1e-12
-
-
-@pytest.mark.parametrize(
-    ("attention", "dtype", "pbc", "layers"),
-    [("full", "complex", (True, False), 2), ("factored", "real", (True, True), 1)],
-)
-def test_rows_layer_by_layer_are_the_derivatives(attention, dtype, pbc, layers):
-    """Against differences of log psi, and the adjoint against the rows."""
-    ansatz = vit(
-        patches(FACTORIES["square"]((4, 4), pbc), (2, 1)),
-        width=4,
-        heads=2,
-        layers=layers,
-        attention_name=attention,
-        expansion=2,
-        dtype=dtype,
-    )
-    params = random_params(ansatz)
-    form = flat(params, ansatz.kind)
-    s_BN = np.random.default_rng(1).choice(np.array([1, -1], np.int8), (5, 16))
-    y = np.random.default_rng(2).normal(size=5 * (2 if dtype == "complex" else 1))
-
-    @jax.jit
-    def made(params, s_BN):
-        tape = layered.tape(ansatz.layered, params, s_BN, 2)
-        return jacobian(ansatz, form, params, s_BN, 2), layered.adjoint(ansatz.layered, tape, y)
-
-    rows, adjoint = made(params, s_BN)
-    assert np.abs(adjoint - y @ rows).max() < 1e-13 * np.abs(adjoint).max()
-
-    log_psi = jax.jit(jax.vmap(jax.vmap(lambda v, s: ansatz.log_psi(form.unravel(v), s), (None, 0)), (0, None)))
-    here, h = np.asarray(form.ravel(params)), 1e-4
-    steps = h * np.eye(len(here))
-    ahead, behind, far, back = (np.asarray(log_psi(here + k * steps, s_BN)) for k in (1, -1, 2, -2))
-    slopes = (8 * (ahead - behind) - (far - back)) / (12 * h)  # to fourth order
-    parts = [slopes.real, slopes.imag] if dtype == "complex" else [slopes]
-    wanted = np.stack(parts).transpose(2, 0, 1).reshape(len(y), -1)
-    assert np.abs(rows - wanted).max() < 1e-8 * np.abs(wanted).max()
 
 
 def test_the_first_state_is_nearly_even():

@@ -19,7 +19,7 @@ from nqs_hpc.update import over_ranks
 # a message takes a second, and a second more for every 1000 bytes
 SLOW = Network(1.0, 1000.0)
 OF_BLOCKS = dict.fromkeys((8, 16, 32, 64, 128, 256), 1e9)
-RATES = Rates(2e9, 1e9, 1e8, 1e10, 0.0, OF_BLOCKS, OF_BLOCKS, OF_BLOCKS)
+RATES = Rates(2e9, 1e9, 1e8, 1e10, 1e10, 0.0, 0.0, OF_BLOCKS, OF_BLOCKS, OF_BLOCKS)
 
 
 def after(clocks, kind, n_bytes):
