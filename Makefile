@@ -7,6 +7,8 @@
 #   make test-faults                        as root: broken checkpoints, full disks, kills; FAULTS="faults and not table"
 #                                           for the first of each kind
 #   make test-peers                         modules of NetKet as ansatz=flax: installs it (the extra `peers`)
+#   make test-gpu                           where there is an NVIDIA GPU: builds for it (CUDA=1, jax[JAX_CUDA], cuda13),
+#                                           contract tests on it, one step of each workload against the CPU, gpu.md
 #   make same-bits BASE=REV                 whether short runs have the bits they had at a revision
 #   make test-all                           as root on Debian: all of these, with the tests marked slow, which .ci/run
 #                                           does not run; before a change is called done
@@ -34,7 +36,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-units test-mpi test-slurm test-faults test-peers test-all same-bits lint types wheel clean FORCE
+.PHONY: run test test-units test-mpi test-slurm test-faults test-peers test-gpu test-all same-bits lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -104,6 +106,18 @@ test-faults: $(VENV)/.installed
 
 test-peers: $(VENV)/.peers
 	$(PY) -m pytest tests/ansatz/test_modules.py -k netket $(ARGS)
+
+# Built again for the GPU where .venv was made for CPUs: CUDA is part of what .flavour holds. One process: tests side by
+# side would each take most of the GPU's memory.
+JAX_CUDA ?= cuda13
+test-gpu:
+	@nvidia-smi -L >/dev/null 2>&1 || { echo "make test-gpu: nvidia-smi finds no GPU on this machine" >&2; exit 2; }
+	@$(MAKE) --no-print-directory CUDA=1 $(VENV)/.installed
+	@$(PIP) install "jax[$(JAX_CUDA)]$$($(PY) -c 'import jax; print("==" + jax.__version__)')"
+	@code=0; \
+	JAX_PLATFORMS=cuda,cpu JAX_DEFAULT_MATMUL_PRECISION=highest $(PY) -m pytest -m "not mpi and not slow" tests/contract $(ARGS) || code=1; \
+	$(PY) benchmarks/gpu.py --markdown gpu.md || code=1; \
+	exit $$code
 
 BASE ?= HEAD
 same-bits: $(VENV)/.dev

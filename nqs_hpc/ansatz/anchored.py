@@ -11,6 +11,7 @@ The fields a_i are numbers and no parameters.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -31,12 +32,21 @@ class Anchored(NamedTuple):
     start: Tree
 
 
-def anchored(net: Ansatz, fields_N: NDArray[Any], *, local_values: tuple[int, ...] = (1, -1), seed: int = 0) -> Ansatz:
+def anchored(
+    net: Ansatz,
+    fields_N: NDArray[Any],
+    *,
+    local_values: tuple[int, ...] = (1, -1),
+    seed: int = 0,
+    first: Callable[[Array], Tree] | None = None,
+) -> Ansatz:
     """``net``, whose parameters these are, with the product state of ``fields_N`` (N,) at those of ``seed``.
 
-    ``init`` gives theta_0 whatever its key. Of sites with more than two ``local_values`` the state is that of equal
-    amplitudes, all fields 0. Kinds: that of ``net`` where that is complex or holomorphic; of a real or signed one real
-    if all fields are real, ``signed`` if phases are signs. Raises ValueError for a real network and other phases.
+    ``init`` gives theta_0 whatever its key: what ``first`` draws, or the ``init`` of ``net``, in the types of the
+    latter. A network in float32 is given that in float64 as ``first``, else its state would be another one. Of
+    sites with more than two ``local_values`` the state is that of equal amplitudes, all fields 0. Kinds: that of
+    ``net`` where that is complex or holomorphic; of a real or signed one real if all fields are real, ``signed`` if
+    phases are signs. Raises ValueError for a real network and other phases.
     """
     a_N = reduced(fields_N)
     middle, half = affine(local_values) if a_N.any() else (0.0, 1.0)
@@ -45,7 +55,10 @@ def anchored(net: Ansatz, fields_N: NDArray[Any], *, local_values: tuple[int, ..
     def theta_0() -> Tree:
         # Behind the barrier XLA does not know the key: it would try to draw the numbers while it compiles.
         data = jax.lax.optimization_barrier(jax.random.key_data(jax.random.key(seed, impl="threefry2x32")))
-        return net.init(jax.random.wrap_key_data(data, impl="threefry2x32"))
+        key = jax.random.wrap_key_data(data, impl="threefry2x32")
+        if first is None:
+            return net.init(key)
+        return jax.tree.map(lambda x, like: x.astype(like.dtype), first(key), jax.eval_shape(net.init, key))
 
     def init(key: Array) -> Tree:
         del key

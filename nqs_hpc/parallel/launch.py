@@ -65,6 +65,8 @@ def place(world: World, wanted: int | None = None) -> Placement:
         local = world.local_rank if None in by_slurm else by_slurm[world.rank]
         gpu = visible[local % len(visible)]
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
+        # else products of float32 are rounded to the ten bits of TF32: float32 would be no precision of a network
+        os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
     keep_freed_memory()
     os.environ["JAX_ENABLE_X64"] = "1"  # energies need float64 whatever the precision of the network
     # CUDA-aware MPI crashes on some systems; through host memory it always works.

@@ -41,6 +41,7 @@ def machine(monkeypatch):
         "OMP_NUM_THREADS",
         "OPENBLAS_NUM_THREADS",
         "CUDA_VISIBLE_DEVICES",
+        "JAX_DEFAULT_MATMUL_PRECISION",
     ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -101,6 +102,7 @@ def test_each_rank_sees_its_own_gpu(machine, monkeypatch):
     monkeypatch.setattr(launch, "_gpus", lambda: ["3", "7"])
     assert launch.place(world_of(1, [(0,), (1,)])).gpu == "7"
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "7"
+    assert os.environ["JAX_DEFAULT_MATMUL_PRECISION"] == "highest"  # not TF32
     # two nodes of one GPU each, which the ranks take for one host: Slurm knows better
     assert launch.place(world_of(1, [(0,), (1,)], local_ids=(0, 0))).gpu == "3"
     assert launch.place(world_of(1, [(0,), (1,)], local_ids=(0, None))).gpu == "7"  # not all are srun's

@@ -83,6 +83,7 @@ class Anchored(Ansatz):
             self._fields(lattice, basis),
             local_values=basis.hilbert.local_values,
             seed=self.net_seed,
+            first=None if float_dtype == "float64" else self.net.make(lattice, basis, "float64").init,
         )
 
 
