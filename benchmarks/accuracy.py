@@ -33,6 +33,8 @@ EXPERIMENTS: dict[str, tuple[list[str], float | None, float]] = {
     "j1j2_square_6x6": (["experiment=j1j2_square_6x6"], 1.5e-2, 900),
     "tfim_square_10x10": (["experiment=tfim_square_10x10"], None, 900),
     "tfim_chain_64": (["experiment=tfim_chain_64"], 1e-3, 900),
+    "heisenberg_triangular_12": (["experiment=heisenberg_triangular_12"], 1e-3, 900),
+    "heisenberg_kagome_12": (["experiment=heisenberg_kagome_12"], 1e-3, 900),
 }
 
 # exact energies of systems that are too large to be diagonalised by the job itself

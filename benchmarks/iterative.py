@@ -22,7 +22,7 @@ from nqs_hpc.parallel.world import world
 
 CASES = {
     # experiment, its words, samples of the batch: 4096 rows each
-    "RBM, TFIM 10x10": ("tfim_square_10x10", (), 4096),
+    "RBM, TFIM 10x10": ("tfim_square_10x10", ("ansatz=rbm", "ansatz.bias=false"), 4096),
     "GCNN, J1-J2 6x6": ("j1j2_square_6x6", (), 2048),
 }
 SHIFTS = (1e-1, 1e-2, 1e-3, 1e-4)
