@@ -87,7 +87,7 @@ def main() -> None:
         sampled = time.perf_counter()
         batch, _ = jax.block_until_ready(driver.evaluate(state.params, samples, counts))
         evaluated = time.perf_counter()
-        state, _ = jax.block_until_ready(driver.update(state, chains, batch))
+        state, info = jax.block_until_ready(driver.update(state, chains, batch))
         updated = time.perf_counter()
         here.barrier()
         seconds = {
@@ -96,7 +96,7 @@ def main() -> None:
             "local_energy_s": evaluated - sampled,
             "update_s": updated - evaluated,
         }
-        if int(state.rejected):
+        if bool(info["rejected"]):
             raise RuntimeError("a step was rejected: its figures are not those of a step")
         return state, seconds
 
