@@ -50,7 +50,7 @@ def workloads() -> dict[str, tuple[str, tuple[str, ...]]]:
     from benchmarks.ladder import WORKLOADS
 
     found = {name: (work.title, work.ours) for name, work in WORKLOADS.items()}
-    return dict(sorted((found | {"W8": ("Slater-Jastrow, Hubbard 4x4, 10 fermions", tuple(FERMIONS.split()))}).items()))
+    return dict(sorted((found | {"W9": ("Slater-Jastrow, Hubbard 4x4, 10 fermions", tuple(FERMIONS.split()))}).items()))
 
 
 def words_of(ours: tuple[str, ...], *, full: bool) -> list[str]:
