@@ -117,7 +117,8 @@ def count_at_run_time(on: bool) -> None:
     ctypes.CDLL(None).fflush(None)
     if here.rank == 0:
         print("COUNTING" if on else "COUNTED", flush=True)
-    xla_bridge.set_logging(on and here.size > 1)
+    # the first rank alone: lines of two would mix on a busy machine
+    xla_bridge.set_logging(on and here.size > 1 and here.rank == 0)
 
 
 on_four = ("minsr-complex-momentum", "sr-broadcast", "enumerate", "minsr-cg")  # four ranks on two cores take their time
@@ -135,12 +136,14 @@ for name, overrides in RUNS.items():
     energies, chains = [], []
     for step in range(3):
         if step == 2:
+            jax.block_until_ready(state)
             count_at_run_time(True)
         moved, samples, counts = driver.sample(state)
         batch, shared = driver.evaluate(state.params, samples, counts)
         assert len(set(np.asarray(shared.hash_R).tolist())) == 1
         state, info = driver.update(state, moved, batch)
         energies.append(float(batch.estimate.mean.real))
+    jax.block_until_ready(state)
     count_at_run_time(False)
     traced = (
         jax.make_jaxpr(driver.jitted[2])(np.zeros(2, np.uint32), state.params, state.chains["samples"]),
