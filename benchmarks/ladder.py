@@ -42,7 +42,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 HERE = Path(__file__).resolve().parent
-WARM_STEPS = 2  # asked for after the first step and thrown away: some programs compile again on their second
+WARM_STEPS = 2  # some programs compile again on their second step
 SETTLE_SECONDS = 0.2
 PARTS = ("step_s", "sample_s", "local_energy_s", "update_s")
 
@@ -304,7 +304,7 @@ def measured(work: Workload, options: argparse.Namespace, folder: Path) -> dict[
                     f"{contenders[0].ready['work']}: not the same work"
                 )
         rounds: list[list[dict[str, float]]] = []
-        for number in range(-WARM_STEPS, options.rounds):
+        for number in range(-options.warm, options.rounds):
             steps = []
             for one in contenders:
                 time.sleep(SETTLE_SECONDS)
@@ -428,6 +428,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--workloads", type=lambda text: text.split(","), default=list(WORKLOADS))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--warm", type=int, default=WARM_STEPS, help="steps after the first that are thrown away")
     parser.add_argument("--ranks", type=lambda text: [int(word) for word in text.split(",")], default=[1, 2])
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--memory-gib", type=float, default=12.0, help="what a setting of NetKet may need")
@@ -439,8 +440,8 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.workloads) - set(WORKLOADS):
         parser.error(f"unknown {', '.join(sorted(unknown))}; valid: {', '.join(WORKLOADS)}")
-    if min(options.ranks) < 1 or options.rounds < 1:
-        parser.error("--ranks and --rounds are at least 1")
+    if min(options.ranks) < 1 or options.rounds < 1 or options.warm < 0:
+        parser.error("--ranks and --rounds are at least 1, --warm at least 0")
     if options.settings and len(options.workloads) > 1:
         parser.error("--settings are those of one workload")
     try:
@@ -454,6 +455,7 @@ def main() -> int:
         "date": datetime.date.today().isoformat(),
         "command": f"python benchmarks/ladder.py --workloads {','.join(options.workloads)} --rounds {options.rounds} "
         f"--ranks {','.join(map(str, options.ranks))} --memory-gib {options.memory_gib:g}"
+        + (f" --warm {options.warm}" if options.warm != WARM_STEPS else "")
         + (f" --settings '{json.dumps(options.settings)}'" if options.settings else ""),
         "cpu": cpu_model(),
         "cores": len(os.sched_getaffinity(0)),

@@ -31,7 +31,8 @@ def test_names_load_no_jax():
 def test_log_cosh_of_real_numbers():
     x = np.concatenate([np.linspace(-3, 3, 61), [1e-9, -1e-6, 20, -40, 400, -700, 1e5]])
     exact = np.log(np.cosh(np.longdouble(x[:-1])))
-    assert np.allclose(log_cosh(x)[:-1], exact.astype(float), rtol=1e-14, atol=1e-16)
+    # near 0 two numbers near log 2 are subtracted
+    assert np.allclose(log_cosh(x)[:-1], exact.astype(float), rtol=1e-14, atol=4e-16)
     assert log_cosh(x)[-1] == pytest.approx(1e5 - np.log(2), rel=1e-15)
     slope = jax.vmap(jax.grad(log_cosh))(jnp.asarray(x))
     assert np.allclose(slope, np.tanh(x), rtol=1e-14, atol=5e-16)
