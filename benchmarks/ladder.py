@@ -153,6 +153,21 @@ WORKLOADS = {
         features=42,
         kernel=3,
     ),
+    # an eighth of W8: a step of NetKet takes minutes
+    "W8s": workload(
+        "resnet of 8 layers with 42 features, kernels 3x3, J1-J2 10x10 at J2/J1=0.5, Sz=0",
+        "lattice=square lattice.length=10 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=resnet ansatz.layers=8 "
+        "ansatz.features=42 ansatz.kernel=3 ansatz.dtype=complex",
+        extent=[10, 10],
+        hamiltonian="heisenberg",
+        J=[1.0, 0.5],
+        ansatz="resnet",
+        layers=8,
+        features=42,
+        kernel=3,
+        n_chains=64,
+        n_samples=128,
+    ),
 }
 
 

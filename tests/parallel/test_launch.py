@@ -9,10 +9,12 @@ from nqs_hpc.parallel import launch
 from nqs_hpc.parallel.world import World
 
 
-def world_of(local_rank: int, masks: list[tuple[int, ...]], local_ids: tuple[int | None, ...] = ()) -> World:
-    """A world on this host whose ranks have the given affinity masks, and numbers on their node from srun."""
+def world_of(
+    local_rank: int, masks: list[tuple[int, ...]], local_ids: tuple[int | None, ...] = (), wide: tuple[bool, ...] = ()
+) -> World:
+    """A world on this host whose ranks have the given affinity masks, numbers on their node from srun, and vectors."""
     host = launch.socket.gethostname()
-    every = [(host, mask, local_id) for mask, local_id in zip_longest(masks, local_ids)]
+    every = [(host, mask, local_id, bool(has)) for mask, local_id, has in zip_longest(masks, local_ids, wide)]
     return World(
         rank=local_rank,
         size=len(masks),
@@ -42,6 +44,7 @@ def machine(monkeypatch):
         "OPENBLAS_NUM_THREADS",
         "CUDA_VISIBLE_DEVICES",
         "JAX_DEFAULT_MATMUL_PRECISION",
+        "XLA_FLAGS",
     ):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -55,6 +58,23 @@ def test_ranks_of_a_host_share_its_cores(machine):
     assert os.environ["OMP_NUM_THREADS"] == os.environ["OPENBLAS_NUM_THREADS"] == "1"  # those of BLAS would spin
     shares = [launch.share(tuple(range(8)), rank, 3) for rank in range(3)]
     assert sorted(core for part in shares for core in part) == list(range(8))
+
+
+def test_wide_vectors_are_used_where_all_ranks_have_them(machine, monkeypatch):
+    masks = [tuple(range(8))] * 2
+    launch.place(world_of(1, masks, wide=(True, False)))
+    assert "XLA_FLAGS" not in os.environ
+    monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=x")
+    launch.place(world_of(1, masks, wide=(True, True)))
+    assert os.environ["XLA_FLAGS"] == "--xla_dump_to=x --xla_cpu_prefer_vector_width=512"
+    monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_prefer_vector_width=256")
+    launch.place(world_of(1, masks, wide=(True, True)))
+    assert os.environ["XLA_FLAGS"] == "--xla_cpu_prefer_vector_width=256"
+
+
+def test_what_the_processor_can_do():
+    with open("/proc/cpuinfo") as file:
+        assert launch.processor_flags() <= set(file.read().split())
 
 
 def test_more_ranks_than_cores_take_one_each(machine):
