@@ -31,6 +31,11 @@ SIZES: dict[str, str] = {
         "lattice=square lattice.length=10 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=resnet "
         "ansatz.layers=8 ansatz.features=42 ansatz.kernel=3 ansatz.dtype=complex optimizer=minsr sampler.warmup=0"
     ),
+    "J1-J2 10x10, resnet of a million parameters": (
+        "lattice=square lattice.length=10 hamiltonian=heisenberg hamiltonian.J=[1,0.5] ansatz=resnet "
+        "ansatz.layers=8 ansatz.features=126 ansatz.kernel=3 ansatz.dtype=complex optimizer=minsr sampler.warmup=0 "
+        "sampler.n_chains=128 sampler.n_samples=256"
+    ),
     "toric code 15x16, mlp": (
         "lattice=square lattice.extent=[15,16] hamiltonian=toric_code hamiltonian.hx=0.2 hamiltonian.hz=0.2 "
         "ansatz=mlp ansatz.alphas=[1] optimizer=minsr sampler.warmup=0"
@@ -67,7 +72,9 @@ def main() -> None:
             "system": name,
             "n_sites": summary["n_sites"],
             "n_parameters": summary["n_parameters"],
-            "n_samples": 1024,
+            "n_samples": next(
+                (int(word.split("=")[1]) for word in words if word.startswith("sampler.n_samples=")), 1024
+            ),
             "step_s": min(step["seconds"] for step in steps),
             "first_step_s": steps[0]["seconds"],
             "gib": peak / 2**30,

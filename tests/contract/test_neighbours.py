@@ -18,7 +18,7 @@ def counts(graph: Neighbours, hilbert: Hilbert) -> np.ndarray:
     """n(s -> t) of all states of the space, by applying every move; a move out of it fails."""
     numbers = codes(hilbert)
     states = decode(hilbert, numbers)
-    moves, alive = jax.device_get(jax.vmap(graph.moves)(jnp.asarray(states)))
+    moves, alive = jax.device_get(jax.jit(jax.vmap(graph.moves))(jnp.asarray(states)))
     assert moves.sites.shape[1] == alive.shape[1] == graph.n
     assert graph.may_stay or alive.all()
     assert not moves.deltas[~alive].any() and moves.deltas[alive].any(axis=-1).all()

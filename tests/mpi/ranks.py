@@ -84,6 +84,13 @@ RUNS = {
     ],
     "tempering": ["sampler=tempering", "sampler.n_replicas=3", "sampler.n_chains=8", "sampler.n_samples=32"],
     "minsr-blocks": ["ansatz=jastrow", "ansatz.dtype=complex", "optimizer.blocks=3", "optimizer.momentum=0.5"],
+    "minsr-layers": [
+        "ansatz=cnn",
+        "ansatz.features=3",
+        "ansatz.layers=2",
+        "ansatz.dtype=complex",
+        "optimizer.blocks=2",
+    ],
     "sr-cg-recomputed": ["ansatz=jastrow", "optimizer=sr", "optimizer.solver=cg", "optimizer.blocks=2"],
     "march": ["ansatz.dtype=complex", "optimizer=march", "optimizer.clip=3", "optimizer.trust_region=step"],
     "march-blocks": ["ansatz=jastrow", "optimizer=march", "optimizer.blocks=3", "optimizer.signal_to_noise=1"],

@@ -50,6 +50,7 @@ RUNS = {
     "adaptive-mixture": [0, 1, 4],
     "tempering": [0, 1, 4],
     "minsr-blocks": [0, 1, 3],
+    "minsr-layers": [0, 1, 4],  # an all-to-all for each of two groups of layers
     "sr-cg-recomputed": [0, 1, 3],
     "march": [0, 1, 3],  # from a Jacobian, of an RBM too
     "march-blocks": [0, 1, 3],

@@ -68,7 +68,8 @@ def count_at_run_time(on: bool) -> None:
     ctypes.CDLL(None).fflush(None)
     if here.rank == 0:
         print("COUNTING" if on else "COUNTED", flush=True)
-    xla_bridge.set_logging(on and here.size > 1)
+    # the first rank alone: lines of several would mix on a busy machine
+    xla_bridge.set_logging(on and here.size > 1 and here.rank == 0)
 
 
 keys = ["lattice.length=6", "sampler.n_chains=12", "sampler.n_samples=48", "sampler.warmup=8"]
@@ -82,6 +83,7 @@ for name in ON[here.size]:
         moved, samples, counts = driver.sample(state)
         batch, _ = driver.evaluate(state.params, samples, counts)
         if step == 1:
+            jax.block_until_ready((state, moved, batch))
             count_at_run_time(True)
         state, info = jax.block_until_ready(driver.update(state, moved, batch))
         count_at_run_time(False) if step == 1 else None
