@@ -50,7 +50,7 @@ RUNS = {
     "adaptive-mixture": [0, 1, 4],
     "tempering": [0, 1, 4],
     "minsr-blocks": [0, 1, 3],
-    "minsr-layers": [0, 1, 4],  # an all-to-all for each of two groups of layers
+    "minsr-layers": [0, 1, 5],  # an all-to-all for each of three groups of layers
     "sr-cg-recomputed": [0, 1, 3],
     "march": [0, 1, 3],  # from a Jacobian, of an RBM too
     "march-blocks": [0, 1, 3],
@@ -64,7 +64,7 @@ RUNS = {
 
 ON_FOUR = ("minsr-complex-momentum", "sr-broadcast", "enumerate", "minsr-cg")
 IN_LOOP = {"sr-cg-complex": 1, "sr-cg-recomputed": 1, "minsr-cg": 3, "minsr-cg-jastrow": 3, "sr-cg-sketch": 4}
-SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "march-blocks", "excited")
+SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "minsr-layers", "march-blocks", "excited")
 SHARED = {
     "minsr-cg": 8,
     "minsr-cg-jastrow": 9,  # its 18 rows, two blocks of each rank, take two exchanges
