@@ -5,7 +5,7 @@ A step delta = -eta d of d = (S + lambda)^-1 F minimises the model
     m(delta) = 2 Re F^dagger delta + delta^dagger (S + lambda) delta / eta
 
 of the energy, whose minimum is Re F^dagger delta = -eta F^dagger d: the change that it promises, half of that to first
-order. Levenberg and Marquardt raise lambda after a step that made things worse, and lower it after one that kept its
+order. With momentum delta does not minimise m; half of the first-order change is the promise there too. Levenberg and Marquardt raise lambda after a step that made things worse, and lower it after one that kept its
 promise (Marquardt 1963, doi:10.1137/0111030; Nocedal and Wright 2006, "Numerical optimization", chapter 4).
 
 Here the energy is an estimate E_k with a standard error s_k, and the change of one step is mostly below it. So changes
