@@ -61,7 +61,7 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
 
 
-LEAST_SECONDS = 0.05  # a faster compilation costs little more than a file
+LEAST_SECONDS = 0.0  # also operations outside of jit: reading one takes a tenth of its compilation
 MOST_BYTES = 2 * 2**30  # on the disk, of programs
 DAYS = 7.0
 
