@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -87,9 +88,14 @@ def all_numbers(n_sites: int, n_max: int, total: int | None = None) -> np.ndarra
 
 def amplitudes(ansatz: Ansatz, params: Tree, states: np.ndarray) -> np.ndarray:
     """Normalised psi of all the states given, complex."""
-    log_psi = np.asarray(jax.vmap(ansatz.log_psi, in_axes=(None, 0))(params, jnp.asarray(states)), complex)
+    log_psi = np.asarray(_of_each(ansatz.log_psi, params, jnp.asarray(states)), complex)
     psi = np.exp(log_psi - log_psi.real.max())
     return psi / np.linalg.norm(psi)
+
+
+@functools.partial(jax.jit, static_argnums=0)  # one program for all parameters of a wave function
+def _of_each(log_psi: Callable[[Tree, jax.Array], jax.Array], params: Tree, states: jax.Array) -> jax.Array:
+    return jax.vmap(log_psi, in_axes=(None, 0))(params, states)
 
 
 PAULI = {

@@ -24,15 +24,20 @@ def exact_batch(ansatz, params):
     operator = heisenberg(N, [ring(N)], [1.0])
     sampler = enumeration(ansatz, spin_half(N), SERIAL)
     _, samples, counts = sampler.sample(jax.random.key(0), params, ())
-    return evaluation(ansatz, operator, SERIAL, chain_length=0, chunk=None)(params, samples, counts)[0]
+    return jax.jit(evaluation(ansatz, operator, SERIAL, chain_length=0, chunk=None))(params, samples, counts)[0]
 
 
 def rows_of(ansatz, params, batch, chunk=None):
     form = flat(params, ansatz.kind)
-    w = weigh(ansatz.kind, batch.samples.w_B)
-    jac = jacobian(ansatz, form, params, batch.samples.s_BN, chunk)
-    x = centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind)))
-    return x, residuals(ansatz.kind, batch.e_loc_B, batch.samples.w_B, batch.estimate.mean)
+
+    @jax.jit
+    def both(params, batch):
+        w = weigh(ansatz.kind, batch.samples.w_B)
+        jac = jacobian(ansatz, form, params, batch.samples.s_BN, chunk)
+        x = centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind)))
+        return x, residuals(ansatz.kind, batch.e_loc_B, batch.samples.w_B, batch.estimate.mean)
+
+    return both(params, batch)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -51,11 +56,14 @@ def test_force_is_half_the_gradient_of_the_exact_energy(name):
     differences = [(energy(theta + step * e) - energy(theta - step * e)) / (2 * step) for e in np.eye(len(theta))]
 
     batch = exact_batch(ansatz, params)
-    found = force(ansatz, real, params, batch, None)
+    found, in_chunks = (
+        jax.jit(lambda params, batch, chunk=chunk: force(ansatz, real, params, batch, chunk))(params, batch)
+        for chunk in (None, 5)
+    )
     assert np.abs(2 * found - np.array(differences)).max() < 1e-6
     assert np.abs(found).max() > 1e-3
     # 16 states in chunks of 5: the filled-up last one must not count
-    assert np.abs(force(ansatz, real, params, batch, 5) - found).max() < 1e-14
+    assert np.abs(in_chunks - found).max() < 1e-14
 
     x, eps = rows_of(ansatz, params, batch)
     from_rows = flat(params, ansatz.kind).unravel(x.conj().T @ eps)

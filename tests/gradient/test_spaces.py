@@ -34,12 +34,16 @@ def case(name: str):
     s_BN = jax.random.choice(keys[0], jnp.array([1, -1], jnp.int8), (14, N))
     w_B = jax.random.uniform(keys[1], (14,)).at[3].set(0.0)
     samples = Samples(s_BN, w_B / w_B.sum())
-    batch = evaluation(ansatz, heisenberg(N, [ring(N)], [1.0]), SERIAL, chain_length=0, chunk=None)(
-        params, samples, {}
-    )[0]
-    jac = jacobian(ansatz._replace(layered=None), form, params, s_BN, None)
-    w = weigh(ansatz.kind, samples.w_B)
-    x = np.asarray(centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind))))
+    evaluate = evaluation(ansatz, heisenberg(N, [ring(N)], [1.0]), SERIAL, chain_length=0, chunk=None)
+    batch = jax.jit(evaluate)(params, samples, {})[0]
+
+    @jax.jit
+    def rows(params):
+        jac = jacobian(ansatz._replace(layered=None), form, params, s_BN, None)
+        w = weigh(ansatz.kind, samples.w_B)
+        return centre(jac, w, row_means(jac, w, rows_per_sample(ansatz.kind)))
+
+    x = np.asarray(rows(params))
 
     def draw(key, shape):
         parts = jax.random.normal(key, (2, *shape))

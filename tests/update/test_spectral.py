@@ -33,7 +33,7 @@ def batch_of(ansatz, params, n_samples, seed=0, weighted=True):
     w_B = jax.random.uniform(keys[1], (n_samples,), minval=0.5) if weighted else jnp.ones(n_samples)
     samples = Samples(s_BN, w_B / w_B.sum())
     evaluate = evaluation(ansatz, ising(N, ring(N), J=1.0, h=1.0), SERIAL, chain_length=0, chunk=None)
-    return evaluate(params, samples, {})[0]
+    return jax.jit(evaluate)(params, samples, {})[0]
 
 
 @pytest.mark.parametrize("kind", ["holomorphic", "complex"])

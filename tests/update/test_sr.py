@@ -31,7 +31,7 @@ def batch_of(ansatz, params, n_samples, seed=0):
     w_B = jax.random.uniform(keys[1], (n_samples,))
     operator = heisenberg(N, [ring(N)], [1.0])
     samples = Samples(s_BN, w_B / w_B.sum())
-    return evaluation(ansatz, operator, SERIAL, chain_length=0, chunk=None)(params, samples, {})[0]
+    return jax.jit(evaluation(ansatz, operator, SERIAL, chain_length=0, chunk=None))(params, samples, {})[0]
 
 
 def textbook_step(ansatz, params, batch, shift=SHIFT):
