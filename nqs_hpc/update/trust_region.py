@@ -5,8 +5,9 @@ A step delta = -eta d of d = (S + lambda)^-1 F minimises the model
     m(delta) = 2 Re F^dagger delta + delta^dagger (S + lambda) delta / eta
 
 of the energy, whose minimum is Re F^dagger delta = -eta F^dagger d: the change that it promises, half of that to first
-order. With momentum delta does not minimise m; half of the first-order change is the promise there too. Levenberg and Marquardt raise lambda after a step that made things worse, and lower it after one that kept its
-promise (Marquardt 1963, doi:10.1137/0111030; Nocedal and Wright 2006, "Numerical optimization", chapter 4).
+order. With momentum delta does not minimise m; half of the first-order change is the promise there too. Levenberg and
+Marquardt raise lambda after a step that made things worse, and lower it after one that kept its promise (Marquardt
+1963, doi:10.1137/0111030; Nocedal and Wright 2006, "Numerical optimization", chapter 4).
 
 Here the energy is an estimate E_k with a standard error s_k, and the change of one step is mostly below it. So changes
 are compared with an anchor some steps back, whose energy is E_a and since which steps have promised the sum P:
@@ -16,8 +17,10 @@ are compared with an anchor some steps back, whose energy is E_a and since which
 
 with s^2 = s_k^2 + s_a^2 and z = 3; the energy is the next anchor. After ``WINDOW`` steps without either the factor
 returns half of its way (in its logarithm) to 1, and there is a new anchor. So where noise dominates the shift is what
-its schedule says. A fall short of the promise alone says nothing: F and d are of the same samples, and with fewer
-samples than parameters P is too large. Exact sums have no errors, and each of their changes counts.
+its schedule says. A step that is adapted in place of the shift is halved where the shift would double; where that would
+be halved it is doubled, as far as the length of its schedule. A fall short of the promise alone says nothing: F and d
+are of the same samples, and with fewer samples than parameters P is too large. Exact sums have no errors, and each of
+their changes counts.
 """
 
 from __future__ import annotations
@@ -36,8 +39,8 @@ KEPT = 0.75  # share of the promise
 FACTOR = 2.0
 WINDOW = 32
 ROUNDING = 1e-13  # of an energy: changes of exact sums below it are none
-MOST = 64.0  # how far the factor goes from 1 on the side of caution, and for a shift on the other
-BOLDEST = 4.0  # the same for a longer step
+MOST = 64.0  # how far the factor goes from 1 on the side of caution
+BOLDEST = {"shift": MOST, "step": 1.0}  # the same on the other side: steps longer than their schedule's ran off
 UNKNOWN = 1e150  # in place of an error that is not known: no change is significant, and its square is finite
 
 Adapted = Literal["shift", "step"]
@@ -93,7 +96,7 @@ def trust_region(make: Callable[[Schedule], Update], *, diag_shift: Schedule, ad
             state,
             energy,
             batch.estimate.error.astype(jnp.float64),
-            boldest=MOST if adapts == "shift" else BOLDEST,
+            boldest=BOLDEST[adapts],
         )
         if adapts == "shift":
             update = make(lambda step: diag_shift(step) * state.caution)

@@ -66,7 +66,8 @@ def test_exact_sums_have_no_errors_but_rounding():
 def test_factors_have_bounds():
     assert judge(anchored(caution=MOST), -5.0, 0.1).caution == MOST
     assert judge(anchored(caution=1 / MOST), -12.0, 0.1).caution == 1 / MOST
-    assert judged(anchored(caution=1 / BOLDEST), -12.0, 0.1, boldest=BOLDEST).caution == 1 / BOLDEST
+    for caution in (1.0, 2.0):  # a step is never longer than its schedule says
+        assert judged(anchored(caution=caution), -12.0, 0.1, boldest=BOLDEST["step"]).caution == 1
 
 
 @pytest.mark.parametrize("promise", [0.0, -1e-3, -0.3])
@@ -115,7 +116,7 @@ def test_a_promise_is_half_of_the_slope(name, factory):
 
 @pytest.mark.parametrize("adapts", ["shift", "step"])
 def test_the_factor_reaches_the_step(adapts):
-    """A second batch with a higher energy: twice the shift, or half the step; with one as promised the reverse."""
+    """A second batch with a higher energy: twice the shift, or half the step; one as promised: half the shift."""
     ansatz = ansatz_of("rbm-real", N)
     params = ansatz.init(jax.random.key(1))
     batch = jax.jit(lambda params: exact_batch(ansatz, params))(params)
@@ -135,7 +136,7 @@ def test_the_factor_reaches_the_step(adapts):
     plain = make(optax.constant_schedule(0.02))
     expected, inner, _ = jax.jit(plain.step)(params, plain.init(params), batch, ZERO, ONE)
     assert np.allclose(form.ravel(first), form.ravel(expected), rtol=1e-10, atol=0)
-    for change, factor in ((1e-3, 2.0), (2 * float(state.promised), 0.5)):
+    for change, factor in ((1e-3, 2.0), (2 * float(state.promised), 0.5 if adapts == "shift" else 1.0)):
         moved = batch._replace(estimate=batch.estimate._replace(mean=batch.estimate.mean + change))
         # the mean of the residuals does not matter: the rows are centred
         delta, _, info = step(params, state, moved, ZERO, ONE)

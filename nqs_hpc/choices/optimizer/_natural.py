@@ -41,7 +41,7 @@ class Natural(Optimizer):
     )
     trust_region: Literal["shift", "step"] | None = key(
         checks.optional(checks.choice("shift", "step")),
-        "raise the shift, or shorten the step, after changes of energy that are significantly bad, and the reverse "
+        "raise the shift, or shorten the step, after changes of energy that are significantly bad, and take that back "
         "after those that keep what the steps promised; null: neither",
         physics="given",
     )
