@@ -1,7 +1,7 @@
 """From one core to 1024 ranks: rates of one core, a cost model checked against measured work, and what it says.
 
     PJRT_NPROC=1 OPENBLAS_NUM_THREADS=1 taskset -c 0 python benchmarks/at_scale.py --json FILE
-        [--latency 2e-6] [--bandwidth 2e9] [--check 2048,4096] [--shares 1,2,4]
+        [--latency 2e-6] [--bandwidth 2e9] [--check 2048,4096] [--shares 1,2,4] [--of rbm,resnet]
 
 Everything is processor time of one process of one thread, the least of some repeats, so that a machine that others use
 too gives the same numbers. Measured: the rates that `model.Rates` lists; what a rank of 1024 does by itself in a step
@@ -342,9 +342,18 @@ def main() -> None:
     parser.add_argument("--shares", default="1,2,4")
     parser.add_argument("--rounds", type=int, default=2, help="times the rates are measured: the best of each count")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--of", default=",".join(RUNS), help="which of RUNS; each takes some minutes")
     parser.add_argument("--runs", type=Path, help="a file that --json wrote: RUNS are not measured again")
     parser.add_argument("--use", type=Path, help="a file that --json wrote: nothing is measured again")
     options = parser.parse_args()
+    names = [name for name in options.of.split(",") if name]
+    if unknown := set(names) - set(RUNS):
+        parser.error(f"--of {','.join(sorted(unknown))}: not one of {', '.join(RUNS)}")
+
+    def keep(found: dict[str, Any]) -> None:
+        if options.json:
+            options.json.write_text(json.dumps(found, indent=1))
+
     if options.use is None:
         from nqs_hpc.parallel.launch import place
         from nqs_hpc.parallel.world import world
@@ -361,11 +370,15 @@ def main() -> None:
         for row in checks(numbers(options.check), numbers(options.shares), rates):
             found["checks"].append(row)
             print(json.dumps(rounded(row)), flush=True)
+            keep(found)
         if options.runs:
             found["runs"] = json.loads(options.runs.read_text())["runs"]
         else:
-            found["runs"] = {name: measured_run(run.words) for name, run in RUNS.items()}
-        print(json.dumps(found["runs"]), flush=True)
+            found["runs"] = {}
+            for name in names:
+                found["runs"][name] = measured_run(RUNS[name].words)
+                print(json.dumps({name: found["runs"][name]}), flush=True)
+                keep(found)
     else:
         found = json.loads(options.use.read_text())
         rates = rates_of(found["rates"])
@@ -374,8 +387,7 @@ def main() -> None:
     found["table"] = table(found, network, rates)
     for row in found["table"]:
         print(json.dumps(rounded(row)))
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+    keep(found)
     far = [row for row in found["checks"] if abs(row["model_s"] / row["measured_s"] - 1) > 0.2]
     if far:
         raise SystemExit(f"the model misses measured work by more than 20 %: {far}")

@@ -123,11 +123,15 @@ def main() -> None:
 
     import at_scale
 
+    if not options.rates.is_file():
+        parser.error(f"--rates {options.rates}: no such file; at_scale.py --json writes one")
     found = json.loads(options.rates.read_text())
+    if missing := {"rates", "network", "noise", "runs"} - set(found):
+        parser.error(f"--rates {options.rates}: it lacks {', '.join(sorted(missing))}; let at_scale.py end")
     noise = found["noise"] if options.noise is None else options.noise
     network = Network(**found["network"])
     rates = at_scale.rates_of(found["rates"])
-    for name in at_scale.RUNS:
+    for name in found["runs"]:
         for ranks in map(int, options.ranks.split(",")):
             step = at_scale.step_of(found, name, "distributed", ranks, rates)
             closed = sum(model.total(step, ranks, network).values())

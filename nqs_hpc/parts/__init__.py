@@ -15,7 +15,7 @@ from nqs_hpc.operators.infinite_temperature import mean_of_sector
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parts.others import other_state
 from nqs_hpc.parts.plan import Plan, make_plan
-from nqs_hpc.parts.shapes import parameter_shapes
+from nqs_hpc.parts.shapes import parameter_shapes, rounded
 from nqs_hpc.parts.symmetry import check_network, check_symmetry
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry
@@ -89,7 +89,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         operator,
         ansatz,
         sampler,
-        lambda: optimizer.update(
+        lambda: optimizer.make(
             made,
             comm,
             solver=plan.solver,
@@ -128,6 +128,8 @@ def _of_run(config: Config) -> tuple[Ansatz, Basis]:
 def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:
     """The ansatz, in the sector that ``symmetrize`` asks for."""
     plain = config.ansatz.make(lattice, basis, config.precision.network)
+    if config.precision.network != "float64":
+        plain = plain._replace(init=rounded(plain.init, config.ansatz.make(lattice, basis, "float64").init))
     symmetry = make_symmetry(config.symmetrize, lattice, basis)
     if symmetry is None:
         return plain

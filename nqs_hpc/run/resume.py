@@ -52,7 +52,7 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
     Raises on every rank, in one line: Refused where the checkpoints are damaged, of another run or of another version;
     InputError where the parameters of ``init_from`` do not fit, or a module of the user's is not available.
     """
-    parts = _built(config, world)
+    parts = _built(config, world, placement.host)
     template = jax.eval_shape(parts.task.init)
     try:
         loaded = checkpoint.load(folder, template, world, growing=parts.task.growing)
@@ -122,10 +122,15 @@ def _wave_function(place: Path, ansatz: Ansatz, sampler: Sampler) -> _Given:
     return _Given(params, learnt, stored.path, stored.messages)
 
 
-def _built(config: Config, world: World) -> Parts:
-    """The parts; InputError on every rank where one of them could not make them: a module that one host lacks, say."""
+def _built(config: Config, world: World, host: str) -> Parts:
+    """The parts; InputError on every rank where one of them could not make them: a module or a GPU that one host lacks,
+    say.
+    """
     parts, fault = None, None
     try:
+        if config.resources.device == "gpu" and jax.devices()[0].platform == "cpu":
+            valid = f"cpu: jax sees no GPU on {host} (`python -m nqs_hpc doctor` says what it finds)"
+            raise bad("resources.device", "gpu", valid)
         parts = build(config, comm(world))
     except InputError as error:
         fault = str(error)

@@ -46,6 +46,7 @@ from nqs_hpc.types import (
 )
 
 UNIT = "units of the couplings"
+NO_FACTOR = "the linear system has no Cholesky factor, its pseudo-inverse was taken; raise optimizer.diag_shift"
 CG_ADVICE = (
     "raise optimizer.preconditioner, optimizer.diag_shift or optimizer.cg_max_iterations, or take another solver"
 )
@@ -104,7 +105,7 @@ def ground_state(
         broadcast=broadcast,
         lower=lower,
     )
-    told_frozen, told_unsolved = False, False
+    told_frozen, told_unsolved, told_fallback = False, False, False
     rank = np.int32(comm.rank)
     basis = Basis(hilbert) if basis is None else basis
     of_chains = one_a_chain(sampler)
@@ -146,7 +147,7 @@ def ground_state(
         return state, Record(line, lambda line: messages(state, line))
 
     def messages(state: RunState, line: dict[str, Any]) -> list[str]:
-        nonlocal told_frozen, told_unsolved
+        nonlocal told_frozen, told_unsolved, told_fallback
         found, step = [], int(state.step)
         if line["rejected"]:
             why = guard.why_rejected(line, operator.bounds)
@@ -161,6 +162,9 @@ def ground_state(
                 f"{line['cg_residual']:.1g}, above optimizer.cg_tolerance; {CG_ADVICE}"
             )
         told_unsolved = is_unsolved
+        if line.get("fallback") == 1 and not told_fallback:
+            found.append(f"step {step}: {NO_FACTOR}")
+        told_fallback = line.get("fallback") == 1
         if is_frozen(line) and not told_frozen:
             told_frozen = True
             moves = line["accepted_per_sample"]

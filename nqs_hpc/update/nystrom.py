@@ -130,7 +130,9 @@ def preconditioner(
 
     Collectives: two sums, and those of ``product`` for every COLUMNS columns.
     """
-    n, key = layout.n, words(jnp.asarray(SKETCH), step, jnp.uint32(0), 2)
+    # Rounds of the cipher that are fused into the cutting of its bits, for the key and for the words, keep LLVM's loop
+    # vectoriser busy without end: each is made on its own.
+    n, key = layout.n, jax.lax.optimization_barrier(words(jnp.asarray(SKETCH), step, jnp.uint32(0), 2))
     rows, every = layout.rows(rank), jnp.arange(layout.n, dtype=jnp.uint32)
     n_parts = -(-n_columns // COLUMNS)
     width = -(-n_columns // n_parts)
@@ -166,5 +168,6 @@ def signs(key: Array, rows: Array, part: Array, width: int) -> Array:
     low = part * jnp.uint32(n_calls) + jnp.arange(n_calls, dtype=jnp.uint32)
     shape = (len(rows), n_calls)
     drawn = threefry(key, jnp.broadcast_to(rows[:, None], shape), jnp.broadcast_to(low[None], shape))
-    bits = jnp.stack(drawn, axis=2)[..., None] >> jnp.arange(32, dtype=jnp.uint32)[None, None, None] & 1
+    drawn = jax.lax.optimization_barrier(jnp.stack(drawn, axis=2))
+    bits = drawn[..., None] >> jnp.arange(32, dtype=jnp.uint32)[None, None, None] & 1
     return (1 - 2 * bits.astype(jnp.int8)).reshape(len(rows), -1)[:, :width]

@@ -119,6 +119,13 @@ BAD = [
     (["optimizer.signal_to_noise=2", "optimizer.diag_shift=0"], "optimizer.diag_shift", "0", "an optimizer.cut"),
     (["optimizer.solver=minsr"], "optimizer.solver", "minsr", "auto, cholesky, eigh, distributed, cg"),
     (["optimizer.solver=cg", "optimizer.preconditioner=0"], "optimizer.preconditioner", "0", "null, or auto, or"),
+    (["optimizer.preconditioner=8"], "optimizer.preconditioner", "8", "auto or null: it is of optimizer.solver=cg"),
+    (
+        ["optimizer.trust_region=shift", "optimizer.diag_shift=0", "optimizer.solver=eigh"],
+        "optimizer.trust_region",
+        "shift",
+        "step or null",
+    ),
     (["optimizer.cg_tolerance=0"], "optimizer.cg_tolerance", "0", "above 0"),
     (["optimizer.cg_max_iterations=0"], "optimizer.cg_max_iterations", "0", "at least 1"),
     (["task.n_steps=0"], "task.n_steps", "0", "at least 1"),

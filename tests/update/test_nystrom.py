@@ -182,3 +182,24 @@ def test_columns_of_a_sketch():
     assert columns(None, 100) == 0 and columns(30, 100) == 30 and columns(300, 100) == 100
     assert columns("auto", 4096) == 512 and columns("auto", 3) == 1
     assert columns("auto", 2**20) == 1024
+
+
+def test_a_sketch_of_rows_with_pads():
+    """450 rows of two ranks, of which the second has pads: it compiles (fused random bits did not), its columns are
+    signs, those of a step its own, and the pads 0.
+    """
+    n, n_columns = 450, columns("auto", 450)
+    lay = layout(n, 2)
+    assert lay.padded > n and n_columns < 64
+    comm = serial()._replace(size=2)
+
+    @jax.jit
+    def weights(rank, step):  # of A = 1, whose approximation is the projection on the columns
+        mine = jnp.eye(lay.padded)[lay.rows(rank)] * (lay.rows(rank) < n)[:, None]
+        return preconditioner(
+            lambda v: mine @ lay.pad(v), jnp.float64(1.0), lay, comm, rank=rank, step=step, n_columns=n_columns
+        )[0]
+
+    first, again, other = (np.asarray(weights(jnp.int32(1), jnp.int32(step))) for step in (0, 0, 1))
+    assert np.isfinite(first).all() and np.array_equal(first, again) and np.abs(first - other).max() > 1e-3
+    assert (first[np.asarray(lay.rows(1)) >= n] == 0).all() and np.abs(first[:8]).max() > 0

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 import pytest
 
+from nqs_hpc.choices import choice, names
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import rows_per_sample
 from nqs_hpc.operators.heisenberg import heisenberg
@@ -19,6 +20,7 @@ from nqs_hpc.update.march import FLOOR, march
 from nqs_hpc.update.minsr import minsr
 from nqs_hpc.update.spectral import Cut
 from nqs_hpc.update.sr import sr
+from tests.contract.tried import configuration
 from tests.systems import KINDS, SERIAL, ansatz_of, ring
 
 N, SHIFT, LENGTH, BATCH = 6, 0.01, 4, 20
@@ -189,3 +191,23 @@ def test_a_clipped_step_is_that_of_the_clipped_energies(factory):
     assert np.abs(found - right).max() < 1e-10 * np.abs(right).max() and info["clipped"] > 0
     assert np.abs(wrong - right).max() > 0.1 * np.abs(right).max()
     assert rows_per_sample(ansatz.kind) == 1
+
+
+@pytest.mark.parametrize("name", names("optimizer"))
+def test_every_optimizer_clips_and_its_trust_region_judges_what_is_not_clipped(name):
+    ansatz, params, _ = network("rbm-real")
+    batch = tailed("rbm-real")
+    keys = {"name": name, "clip": 2.5} | ({"trust_region": "step"} if choice("optimizer", name).solves else {})
+    made = configuration(optimizer=keys).optimizer.make(
+        ansatz,
+        SERIAL,
+        solver="minsr" if name == "sr" else "auto",
+        blocks=1,
+        chunk=None,
+        chain_length=1,
+        solve_dtype="float64",
+    )
+    _, state, info = jax.jit(made.step)(params, made.init(params), batch, ZERO, ONE)
+    assert info["clipped"] > 0
+    if "trust_region" in keys:
+        assert state.energy == batch.estimate.mean and state.error == batch.estimate.error

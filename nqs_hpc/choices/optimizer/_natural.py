@@ -23,6 +23,7 @@ CG_MAX_ITERATIONS = "iterations after which cg stops"
 class Natural(Optimizer):
     solves: ClassVar[bool] = True
     filtering: ClassVar[tuple[str, ...]] = ("auto",)  # solvers that a cut of eigenvalues goes with
+    takes_cg: ClassVar[bool] = False  # whether ``auto`` may stand for cg
     diag_shift: Schedule = key(
         schedule(zero=True),
         "added to the diagonal, a number or a schedule; 0 needs solver=eigh or a cut",
@@ -59,6 +60,10 @@ class Natural(Optimizer):
                 value = value["value"]
             others = f"or optimizer.solver=eigh (it is {solver}), or an optimizer.cut"
             raise bad("optimizer.diag_shift", value, f"above 0 throughout, {others}")
+        if self.trust_region == "shift" and self.diag_shift.kind == "constant" and lowest(self.diag_shift) == 0:
+            valid = "step or null where optimizer.diag_shift is 0, which it would multiply"
+            raise bad("optimizer.trust_region", "shift", valid)
+        self._check_preconditioner(solver)
         if self.filters and solver not in self.filtering:
             given = "optimizer.cut" if self.cut is not None else "optimizer.signal_to_noise"
             raise bad(
@@ -67,6 +72,13 @@ class Natural(Optimizer):
         if self.signal_to_noise is not None and context.sampler.is_exact:
             valid = f"null with sampler={context.sampler.name}, whose sums have no noise"
             raise bad("optimizer.signal_to_noise", self.signal_to_noise, valid)
+
+    def _check_preconditioner(self, solver: str | None) -> None:
+        columns = self.preconditioner  # type: ignore[attr-defined]  # of each
+        may = ("cg", "auto") if self.takes_cg else ("cg",)
+        if isinstance(columns, int) and solver not in may:
+            valid = f"auto or null: it is of optimizer.solver=cg, and the solver is {solver}"
+            raise bad("optimizer.preconditioner", columns, valid)
 
     def most_samples(self, context: Context, n_ranks: int) -> int:
         """Samples whose kernel fits into the memory of so many ranks."""
@@ -105,14 +117,16 @@ class Natural(Optimizer):
         return {"solver": "filter", "cut": Cut(self.cut, signal_to_noise=self.signal_to_noise, chain_length=length)}
 
     def trusted(self, make: Callable[..., Update], arguments: dict[str, Any]) -> Update:
-        """``make(**arguments)``, in a trust region where that is asked for."""
+        """``make(**arguments)`` of clipped local energies, in a trust region, where these are asked for. The region is
+        outside: it judges energies as they are, whose errors are known.
+        """
         if self.trust_region is None:
-            return make(**arguments)
+            return self.clipped(make(**arguments))
         from nqs_hpc.update.trust_region import trust_region
 
         others = {name: value for name, value in arguments.items() if name != "diag_shift"}
         return trust_region(
-            lambda shift: make(diag_shift=shift, predict=True, **others),
+            lambda shift: self.clipped(make(diag_shift=shift, predict=True, **others)),
             diag_shift=arguments["diag_shift"],
             adapts=self.trust_region,
         )

@@ -33,4 +33,4 @@ class Adam(Optimizer):
     ) -> Update:
         from nqs_hpc.update.first_order import adam
 
-        return adam(ansatz, comm, b1=self.b1, b2=self.b2, eps=self.eps, **self.common(chunk))
+        return self.clipped(adam(ansatz, comm, b1=self.b1, b2=self.b2, eps=self.eps, **self.common(chunk)))

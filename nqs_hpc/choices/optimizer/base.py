@@ -71,12 +71,14 @@ class Optimizer:
         chain_length: int,
         solve_dtype: Float,
     ) -> Update:
-        """``solver``, ``blocks`` and ``chunk`` are those of the plan, ``chain_length`` that of the sampler."""
+        """The update, `clipped`, and in a trust region where that is asked for.
+
+        ``solver``, ``blocks`` and ``chunk`` are those of the plan, ``chain_length`` that of the sampler.
+        """
         raise NotImplementedError
 
-    def update(self, ansatz: Ansatz, comm: Comm, **given: Any) -> Update:
-        """What `make` returns of these arguments, of clipped local energies where that is asked for."""
-        made = self.make(ansatz, comm, **given)
+    def clipped(self, made: Update) -> Update:
+        """An update that makes its gradient of clipped local energies where that is asked for."""
         if self.clip is None:
             return made
         from nqs_hpc.update.clipping import clipping

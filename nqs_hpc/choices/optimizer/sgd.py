@@ -28,4 +28,4 @@ class Sgd(Optimizer):
     ) -> Update:
         from nqs_hpc.update.first_order import sgd
 
-        return sgd(ansatz, comm, **self.common(chunk))
+        return self.clipped(sgd(ansatz, comm, **self.common(chunk)))

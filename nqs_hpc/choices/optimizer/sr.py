@@ -32,6 +32,7 @@ STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, w
 @dataclass(frozen=True)
 class Sr(Natural):
     filtering: ClassVar[tuple[str, ...]] = ("auto", "minsr")
+    takes_cg: ClassVar[bool] = True
     solver: Literal["auto", "cholesky", "eigh", "distributed", "cg", "minsr"] = key(
         checks.choice("auto", "cholesky", "eigh", "distributed", "cg", "minsr"),
         "in parameter space (on each rank, or distributed on all), matrix-free (cg) or in sample space (minsr); auto: "
