@@ -6,6 +6,7 @@ from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
+KITAEV, DIMERS = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland"
 
 DIRECT = "sampler=autoregressive"
 PARTS = "ansatz=modulus_phase"
@@ -42,7 +43,7 @@ BAD = [
     (["lattice=[chain]"], "lattice", "[chain]", "kagome"),
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
-    (["hamiltonian=kitaev"], "hamiltonian", "kitaev", "bose_hubbard, fermion, heisenberg, hubbard, ising, pauli"),
+    (["hamiltonian=sachdev"], "hamiltonian", "sachdev", "bose_hubbard, fermion, "),
     (["ansatz=gnn"], "ansatz", "gnn", "cnn, equinox, flax, gcnn, "),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "adam, march, minsr, sgd, sr"),
@@ -318,6 +319,15 @@ BAD = [
     ([TORIC, "lattice=square", "lattice.extent=[1,4]", "lattice.pbc=false"], "lattice.extent", "[1, 4]", "2 vertices"),
     ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
     ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
+    # dimers
+    ([DIMERS], "hamiltonian", "shastry_sutherland", "lattice=square, and this is lattice=chain"),
+    ([DIMERS, "lattice=square", "lattice.length=3"], "hamiltonian", "shastry_sutherland", "do not fit a side of 3"),
+    ([DIMERS, "lattice=square", "hamiltonian.J=0", "hamiltonian.J_dimer=0"], "hamiltonian.J", "0.0", "J_dimer"),
+    # bonds by direction
+    ([KITAEV, "lattice=square"], "hamiltonian", "kitaev", "lattice=honeycomb; lattice=square has 2"),
+    ([KITAEV, "lattice=edges", "lattice.file=ring.txt"], "hamiltonian", "kitaev", "lattice=edges has no positions"),
+    ([KITAEV, "lattice=honeycomb", "hamiltonian.J=[1,2]"], "hamiltonian.J", "[1.0, 2.0]", "[Jx, Jy, Jz]"),
+    ([KITAEV, "lattice=honeycomb", "hamiltonian.J=0"], "hamiltonian.J", "0.0", "another number than 0"),
     # bosons
     ([BOSONS, "hamiltonian.n_max=0"], "hamiltonian.n_max", "0", "at least 1"),
     ([BOSONS, "hamiltonian.n_max=128"], "hamiltonian.n_max", "128", "below 128"),

@@ -58,6 +58,8 @@ EXTRA = {
     "edges": ["lattice.file=ring.txt"],
     "points": ["lattice.file=atoms.txt"],
     "toric_code": ["lattice=square"],
+    "kitaev": ["lattice=honeycomb"],
+    "shastry_sutherland": ["lattice=square", "lattice.length=4"],
     "pauli": [TFIM[1]],
     "evaluate": ["task.run=RUN", "observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z1]"],
     "excited_state": ["task.below=RUN", "ansatz.dtype=complex"],
