@@ -6,7 +6,7 @@ from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
-KITAEV, DIMERS = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland"
+KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
 
 DIRECT = "sampler=autoregressive"
 PARTS = "ansatz=modulus_phase"
@@ -319,6 +319,14 @@ BAD = [
     ([TORIC, "lattice=square", "lattice.extent=[1,4]", "lattice.pbc=false"], "lattice.extent", "[1, 4]", "2 vertices"),
     ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
     ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
+    # vectors by bond
+    ([XYZ, "hamiltonian.D=[1,2]"], "hamiltonian.D", "[1, 2]", "a vector [Dx, Dy, Dz]"),
+    ([XYZ, "hamiltonian.D=1"], "hamiltonian.D", "1", "null, a vector"),
+    ([XYZ, "lattice=square", "hamiltonian.D=[[0,0,1],[0,1,0],[1,0,0]]"], "hamiltonian.D", "0.0, 1.0", "or 2, one for"),
+    ([XYZ, "lattice.length=2", "hamiltonian.D=[0,0,1]"], "hamiltonian.D", "[[0.0, 0.0, 1.0]]", "double_bonds=true"),
+    ([XYZ, "lattice=kagome", "lattice.length=2", "hamiltonian.h_staggered=1"], "hamiltonian.h_staggered", "1.0", "0: "),
+    ([XYZ, *(f"hamiltonian.J{x}=0" for x in "xyz")], "hamiltonian.Jx", "[0.0]", "another number than 0"),
+    ([XYZ, "hamiltonian.hx=1", "sector=0"], "sector", "0", "with Jx other than Jy, or with hx, hy"),
     # dimers
     ([DIMERS], "hamiltonian", "shastry_sutherland", "lattice=square, and this is lattice=chain"),
     ([DIMERS, "lattice=square", "lattice.length=3"], "hamiltonian", "shastry_sutherland", "do not fit a side of 3"),

@@ -120,6 +120,10 @@ class Hamiltonian:
         """How many neighbour orders it has a coupling for, as it was read; None where it names the sites itself."""
         return 1
 
+    def has_sense(self) -> bool:
+        """Whether a coupling is another one for a bond from j to i than from i to j."""
+        return False
+
     def reach(self) -> float | None:
         """The distance beyond which nothing interacts, where a key says so."""
         return None

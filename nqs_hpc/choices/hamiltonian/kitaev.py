@@ -65,7 +65,8 @@ class Kitaev(OfStrings):
         return [*found, f"lattice: bonds by direction: {', '.join(kinds)}"] if self.orders() else found
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        return self.hx != 0 or self.hy != 0
+        # Gamma flips single spins too, and can cancel a field
+        return (self.hx != 0 or self.hy != 0) and self.Gamma == 0
 
     def strings(self, lattice: Lattice) -> Sequence[PauliString]:
         fields = (self.hx, self.hy, self.hz)
