@@ -69,7 +69,7 @@ class Hamiltonian:
         """
         numbers = ("float", float, "tuple[float, ...]", tuple[float, ...])
         return {
-            field.name: field.metadata["check"]
+            field.name: field.metadata["in_time"]
             for field in dataclasses.fields(cls)
             if "check" in field.metadata and field.type in numbers
         }

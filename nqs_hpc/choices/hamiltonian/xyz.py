@@ -62,9 +62,8 @@ class Xyz(OfStrings):
     h_staggered: float = key(checks.number(), "field along z, with opposite signs on two sublattices")
 
     def resolved(self, lattice: Lattice) -> Self:
-        found = dataclasses.replace(
-            self, **{name: by_orders(name, getattr(self, name), lattice) for name in ("Jx", "Jy", "Jz")}
-        )
+        Jx, Jy, Jz = (by_orders(name, getattr(self, name), lattice) for name in ("Jx", "Jy", "Jz"))
+        found = dataclasses.replace(self, Jx=Jx, Jy=Jy, Jz=Jz)
         if found.D is not None and not np.any(found.D):
             found = dataclasses.replace(found, D=None)
         fields = (self.hx, self.hy, self.hz, self.h_staggered)
