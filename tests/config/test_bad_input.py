@@ -6,6 +6,7 @@ from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
+RING = "hamiltonian=ring_exchange"
 KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
 
 DIRECT = "sampler=autoregressive"
@@ -319,6 +320,10 @@ BAD = [
     ([TORIC, "lattice=square", "lattice.extent=[1,4]", "lattice.pbc=false"], "lattice.extent", "[1, 4]", "2 vertices"),
     ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
     ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
+    # squares
+    ([RING], "hamiltonian", "ring_exchange", "lattice=square, and this is lattice=chain"),
+    ([RING, "lattice=square", "hamiltonian.J=0", "hamiltonian.K=0"], "hamiltonian.J", "[0.0]", "hamiltonian.J, .K"),
+    ([RING, "lattice=square", "lattice.double_bonds=true"], "lattice.double_bonds", "true", "each square once"),
     # vectors by bond
     ([XYZ, "hamiltonian.D=[1,2]"], "hamiltonian.D", "[1, 2]", "a vector [Dx, Dy, Dz]"),
     ([XYZ, "hamiltonian.D=1"], "hamiltonian.D", "1", "null, a vector"),

@@ -59,6 +59,7 @@ EXTRA = {
     "points": ["lattice.file=atoms.txt"],
     "toric_code": ["lattice=square"],
     "kitaev": ["lattice=honeycomb"],
+    "ring_exchange": ["lattice=square", "lattice.length=4"],
     "shastry_sutherland": ["lattice=square", "lattice.length=4"],
     "pauli": [TFIM[1]],
     "evaluate": ["task.run=RUN", "observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z1]"],

@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian._signs import of_strings
-from nqs_hpc.choices.hamiltonian.base import Element, Gauged
+from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)
-class OfStrings(Gauged):
+class OfStrings(Hamiltonian):
     """Facts and matrix elements follow from the ``strings`` of a resolved choice."""
 
     def strings(self, lattice: Lattice) -> Sequence[PauliString]:

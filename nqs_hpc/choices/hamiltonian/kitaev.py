@@ -10,6 +10,7 @@ from typing import ClassVar, Self
 import numpy as np
 
 from nqs_hpc.choices.hamiltonian._strings import OfStrings
+from nqs_hpc.choices.hamiltonian.base import Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
@@ -21,7 +22,7 @@ from nqs_hpc.types import PauliString
 
 
 @dataclass(frozen=True)
-class Kitaev(OfStrings):
+class Kitaev(OfStrings, Gauged):
     """Resolved: ``J`` is (Jx, Jy, Jz)."""
 
     examples: ClassVar[Examples] = (

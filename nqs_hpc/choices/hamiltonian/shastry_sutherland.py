@@ -2,63 +2,47 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian import _totals
-from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
+from nqs_hpc.choices.hamiltonian._marshall import Marshalled
+from nqs_hpc.choices.hamiltonian.base import Element
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators.shastry_sutherland import dimers
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.hilbert import Hilbert, Total
-from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbours, pair_couplings
+from nqs_hpc.system.hilbert import Total
+from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours, pair_couplings
 from nqs_hpc.types import Operator
 
 
 @dataclass(frozen=True)
-class ShastrySutherland(Hamiltonian):
-    """Resolved: ``marshall`` is a boolean."""
-
+class ShastrySutherland(Marshalled):
     examples: ClassVar[Examples] = ({}, {"J": 0.8, "J_dimer": 0.0}, {"J": -0.5, "marshall": False})
-    signs_key: ClassVar[str] = "hamiltonian.marshall"
     J: float = key(checks.number(), "coupling of nearest neighbours")
     J_dimer: float = key(checks.number(), "coupling of the dimers, J' of the literature")
-    marshall: bool = key(
-        checks.either("auto", checks.boolean),
-        "signs of the two sublattices; auto: where they make all elements negative, or J > J_dimer > 0",
-    )
+
+    def is_antiferromagnet(self) -> bool:
+        # the dimers join sites of one sublattice: its signs leave them positive, and help where they are weak
+        return self.J_dimer < self.J
 
     def resolved(self, lattice: Lattice) -> Self:
         one_line("hamiltonian", self.name, lambda: dimers(lattice))
         if self.J == self.J_dimer == 0:
             raise bad("hamiltonian.J", self.J, "another number than 0 for one of hamiltonian.J, .J_dimer")
-        found, marshall = self.positive_signs(lattice), self.marshall
-        given: Any = marshall
-        if given == "auto":
-            # the dimers join sites of one sublattice: its signs leave them positive, and help where they are weak
-            marshall = bool((found < 0).any()) if found is not None else self.J_dimer < self.J
-        return dataclasses.replace(self, marshall=marshall)
-
-    def conserves(self) -> bool:
-        return True
+        return self.marshalled(lattice)
 
     def ground_total(self, lattice: Lattice) -> Total:
         bonds = {pair: (coupling, coupling) for pair, coupling in self._couplings(lattice).items()}
         return _totals.of_bonds(bonds, lattice.n_sites)
-
-    def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        if hilbert.total is not None:
-            return [self.space(hilbert.n_sites, hilbert.n_sites % 2)]  # every multiplet has a state of the least total
-        return super().compared(hilbert, of_symmetry=of_symmetry)
 
     def orders(self) -> list[int]:
         return [1] if self.J else []
@@ -83,15 +67,6 @@ class ShastrySutherland(Hamiltonian):
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         pairs = np.array(list(self._couplings(lattice)), dtype=np.int32).reshape(-1, 2)
         return total is not None and connected(lattice.n_sites, pairs)
-
-    def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        if not self.marshall:
-            return None
-        found = self.positive_signs(lattice)
-        return bipartition(lattice) if found is None else found
-
-    def as_written(self) -> Self:
-        return dataclasses.replace(self, marshall=False)
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.heisenberg import heisenberg

@@ -13,6 +13,7 @@ from nqs_hpc.choices.hamiltonian import _totals
 from nqs_hpc.choices.hamiltonian._hopping import by_orders, numbers
 from nqs_hpc.choices.hamiltonian._signs import of_strings
 from nqs_hpc.choices.hamiltonian._strings import OfStrings
+from nqs_hpc.choices.hamiltonian.base import Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, bad
@@ -38,7 +39,7 @@ VECTORS = Check("null, a vector [Dx, Dy, Dz], or a list of such", lambda x: None
 
 
 @dataclass(frozen=True)
-class Xyz(OfStrings):
+class Xyz(OfStrings, Gauged):
     """Resolved: couplings by neighbour order without trailing zeros, ``D`` null where all of it is 0."""
 
     examples: ClassVar[Examples] = (
