@@ -17,11 +17,12 @@ Float = Literal["float32", "float64"]
 Examples = tuple[Mapping[str, Any], ...]  # keys of a choice, as in a configuration
 
 
-def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True) -> Any:
+def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True, in_time: Check | None = None) -> Any:
     """A key of the configuration. ``physics``: whether another value makes it another run; "given": where it is neither
-    null nor false, so that runs from before the key are still found.
+    null, false nor 0, so that runs from before the key are still found. ``in_time``: of a coupling, what its values in
+    a ramp are, where that is not all that ``check`` takes.
     """
-    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics})
+    return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics, "in_time": in_time or check})
 
 
 def derived(*, physics: bool | Literal["given"] = True) -> Any:

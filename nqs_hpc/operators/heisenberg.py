@@ -1,6 +1,6 @@
 """The Heisenberg model of spins 1/2 with couplings by neighbour order and an XXZ anisotropy,
 
-    H = sum_n J_n sum_<ij>_n (Sx_i Sx_j + Sy_i Sy_j + Delta Sz_i Sz_j),    S = sigma / 2,
+    H = sum_n J_n sum_<ij>_n (Sx_i Sx_j + Sy_i Sy_j + Delta Sz_i Sz_j) - sum_i h_i Sz_i,    S = sigma / 2,
 
 where <ij>_n runs over the pairs of n-th neighbours: J = [1, 0.5] is the J1-J2 model. A bond adds Delta J_n s_i s_j / 4
 to the diagonal; an antiparallel one exchanges its two spins with the element J_n / 2. The total Sz is conserved.
@@ -30,12 +30,14 @@ def heisenberg(
     *,
     delta: float = 1.0,
     marshall_signs: np.ndarray | None = None,
+    fields_N: np.ndarray | None = None,
 ) -> Operator:
     """The Heisenberg model; ``edges_by_order[n]`` (n_bonds, 2) are the pairs coupled by ``couplings[n]``, one number
     or one a bond.
 
-    ``marshall_signs`` (N,), +1 on one sublattice and -1 on the other, gives U H U in place of H. K is the number of
-    distinct pairs whose couplings do not cancel. Raises ValueError if there are not as many couplings as orders.
+    ``fields_N`` (N,) are the h_i, 0 where they are left out. ``marshall_signs`` (N,), +1 on one sublattice and -1 on
+    the other, gives U H U in place of H. K is the number of distinct pairs whose couplings do not cancel. Raises
+    ValueError if there are not as many couplings as orders.
     """
     edges, couplings_n = merge_bonds(edges_by_order, couplings)
     elements_K = couplings_n / 2
@@ -45,7 +47,8 @@ def heisenberg(
     real_KF = np.ones(edges.shape, dtype=bool)
 
     def diagonal(s_N: Array) -> Array:
-        return delta / 4 * jnp.sum(jnp.asarray(couplings_n) * bond_products(edges, s_N))
+        of_bonds = delta / 4 * jnp.sum(jnp.asarray(couplings_n) * bond_products(edges, s_N))
+        return of_bonds if fields_N is None else of_bonds - jnp.sum(jnp.asarray(fields_N) * s_N) / 2
 
     def connected(s_N: Array) -> tuple[Move, Array]:
         antiparallel_K = bond_products(edges, s_N) < 0
@@ -55,7 +58,8 @@ def heisenberg(
     # a bond has the levels Delta / 4 (twice), 1/2 - Delta/4 and -1/2 - Delta/4, in units of its coupling
     levels = np.array([delta / 4, 0.5 - delta / 4, -0.5 - delta / 4])
     of_bonds = couplings_n[:, None] * levels[None, :]
-    bounds = (float(of_bonds.min(axis=1).sum()), float(of_bonds.max(axis=1).sum()))
+    size = 0.0 if fields_N is None else float(np.abs(fields_N).sum()) / 2
+    bounds = (float(of_bonds.min(axis=1).sum()) - size, float(of_bonds.max(axis=1).sum()) + size)
     return Operator(diagonal, connected, len(edges), is_real=True, e_infinity=0.0, bounds=bounds)
 
 

@@ -79,6 +79,12 @@ def law(
 def _phase(physics: dict[str, Any], grown: tuple[int, ...]) -> tuple[str, str]:
     """What the model is known to be: linear (gapless, its excitations linear), gapped or unknown; and that in words."""
     hamiltonian = section(physics, "hamiltonian")
+    if any(
+        isinstance(one, dict)
+        for value in hamiltonian.values()
+        for one in (value if isinstance(value, list) else [value])
+    ):
+        return "unknown", "whether a model with random couplings has a gap is not known here"
     match hamiltonian.get("name"):
         case "ising":
             return _ising(section(physics, "lattice"), hamiltonian, grown)
@@ -112,7 +118,8 @@ def _heisenberg(lattice: dict[str, Any], hamiltonian: dict[str, Any], grown: tup
     name, given, delta = lattice.get("name"), hamiltonian.get("J"), number(hamiltonian.get("delta"))
     J = [number(value) or 0.0 for value in (given if isinstance(given, list) else [given])]
     unknown = "unknown", "whether this magnet has a gap is not known here"
-    if delta is None or not J or not J[0] or any(J[2:]):
+    in_field = any(number(hamiltonian.get(key)) for key in ("h", "h_staggered"))
+    if delta is None or not J or not J[0] or any(J[2:]) or in_field:
         return unknown
     ratio = J[1] / J[0] if len(J) > 1 else 0.0
     dimensions, d = len(lattice["pbc"]), len(grown)

@@ -165,7 +165,8 @@ def _zero(levels: list[Level], members: list[ReadPoint]) -> tuple[float, str]:
 def _is_heisenberg(one: ReadPoint) -> bool:
     """Whether total Sz is the component of a conserved spin."""
     hamiltonian = section(section(one.traces.manifest, "physics"), "hamiltonian")
-    return hamiltonian.get("name") == "heisenberg" and hamiltonian.get("delta", 1.0) == 1.0
+    in_field = hamiltonian.get("h") or hamiltonian.get("h_staggered")
+    return hamiltonian.get("name") == "heisenberg" and hamiltonian.get("delta", 1.0) == 1.0 and not in_field
 
 
 def _panels(

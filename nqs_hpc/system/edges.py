@@ -2,7 +2,8 @@
 
 The third column is the neighbour order of a bond, 1 where it is left out, or the weight of the bond, a factor of its
 coupling. Sites count from 0, or from 1 if lattice.first_site says so. ``#`` starts a comment, blank lines are skipped,
-either site of a pair may come first. A pair may be given once at each order, and of weights once.
+either site of a pair may come first. A pair may be given once at each order, and of weights once. Which site comes
+first is the sense of the bond, for couplings that have one.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ class Bonds(NamedTuple):
 
     edges: tuple[tuple[int, int, int], ...]  # site, larger site, order; by order, then by sites
     weights: tuple[float, ...] | None  # one a bond
+    turned: tuple[int, ...]  # the numbers of the bonds whose larger site comes first in the file
 
 
 def read_edges(path: str | Path) -> dict[int, NDArray[np.int32]]:
@@ -62,6 +64,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
     _refuse_counts(path, rows, valid)
     seen: dict[tuple[int, int, int], int] = {}
     weights: dict[tuple[int, int, int], float] = {}
+    turned = set()
     for number, line, words in rows:
         where = f"lattice.file={path}, line {number}: {line.strip()[:60]!r}"
         whole = words[:2] if weighted else words
@@ -70,7 +73,8 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
             raise ValueError(f"{where}{looks}; {valid}{hint if len(words) == 3 and not looks else ''}")
         if max(len(word) for word in whole) > 10 or max(map(int, whole)) > LARGEST:
             raise ValueError(f"{where} has a number above {LARGEST}; {valid}")
-        i, j = sorted(int(word) - first_site for word in words[:2])
+        first, second = (int(word) - first_site for word in words[:2])
+        i, j = sorted((first, second))
         order = 1 if weighted or len(words) == 2 else int(words[2])
         if i < 0:
             raise ValueError(f"{where} names site 0, and lattice.first_site=1; {valid}")
@@ -82,6 +86,8 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
             each = "every pair is given once" if weighted else "every pair is given once at each order"
             raise ValueError(f"{where} repeats line {seen[i, j, order]}; {each}, in one direction")
         seen[i, j, order] = number
+        if first > second:
+            turned.add((i, j, order))
         if weighted:
             weights[i, j, order] = _weight(words[2], f"{where} has no {third}; {valid}")
     orders = sorted({order for _, _, order in seen})
@@ -89,7 +95,8 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
         found = f"orders {', '.join(map(str, orders))} but none" if orders else "no edges, so none"
         raise ValueError(f"lattice.file={path}: {found} of order 1, the nearest neighbours; {valid}{hint}")
     edges = sorted(seen, key=lambda bond: (bond[2], bond[:2]))
-    return Bonds(tuple(edges), tuple(weights[bond] for bond in edges) if weighted else None)
+    in_file = tuple(number for number, bond in enumerate(edges) if bond in turned)
+    return Bonds(tuple(edges), tuple(weights[bond] for bond in edges) if weighted else None, in_file)
 
 
 def _weight(word: str, fault: str) -> float:

@@ -95,10 +95,12 @@ def edges_lattice(
     """A lattice of given bonds, ``{order: (n_bonds, 2)}`` as ``read_edges`` returns them, and of their weights
     ``{order: (n_bonds,)}`` where they have some.
 
-    ``n_sites`` None means one more than the largest site named; a number must equal that, since a site past it would be
-    joined to nothing. ValueError for that, and for lines that are not bonds: negative sites, self-loops, repeats.
+    A bond begins at the site that comes first, for couplings that have a sense (`turned`). ``n_sites`` None means one
+    more than the largest site named; a number must equal that, since a site past it has no bond. ValueError for that,
+    and for lines that are not bonds: negative sites, self-loops, repeats.
     """
     bonds: dict[int, NDArray[np.int32]] = {}
+    turned: dict[int, NDArray[np.bool_]] = {}
     sorted_weights: dict[int, NDArray[np.float64]] = {}
     for order in sorted(edges):
         pairs = np.sort(np.asarray(edges[order]), axis=-1)
@@ -106,7 +108,7 @@ def edges_lattice(
         if not right or pairs.min() < 0 or (pairs[:, 0] == pairs[:, 1]).any():
             raise ValueError(f"edges of order {order}: valid are pairs of two different sites >= 0 and orders >= 1")
         different, first = np.unique(pairs, axis=0, return_index=True)
-        bonds[order] = different.astype(np.int32)
+        bonds[order], turned[order] = different.astype(np.int32), np.greater(*np.asarray(edges[order])[first].T)
         if len(bonds[order]) != len(pairs):
             raise ValueError(f"edges of order {order}: a pair is given twice")
         if weights is not None:
@@ -120,7 +122,9 @@ def edges_lattice(
     if n_sites is not None and n_sites != named:
         raise ValueError(f"lattice.n_sites={n_sites}: the edges name sites 0 to {named - 1}, that is {named} sites")
     nowhere = np.zeros((named, 0))
-    found = Lattice("edges", named, (named,), (False,), nowhere, np.zeros((0, 0)), np.zeros((1, 0)), bonds)
+    found = Lattice(
+        "edges", named, (named,), (False,), nowhere, np.zeros((0, 0)), np.zeros((1, 0)), bonds, turned=turned
+    )
     return found if weights is None else found._replace(weights=sorted_weights)
 
 

@@ -22,4 +22,7 @@ class Lattice(NamedTuple):
     weights: dict[int, NDArray[np.float64]] | None = None  # of these bonds, where the file gives them
     double_bonds: bool = False  # whether a pair counts once for each image that is a neighbour, on a side of 2 twice
     tolerance: float | None = None  # relative, between distances of one shell of points; None: TOLERANCE
+    turned: dict[int, NDArray[np.bool_]] | None = (
+        None  # which of ``edges`` are given from the larger site to the smaller
+    )
     layers: int = 1  # copies of the lattice, one after another (`layers`)

@@ -6,6 +6,8 @@ from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
+RING = "hamiltonian=ring_exchange"
+KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
 
 DIRECT = "sampler=autoregressive"
 PARTS = "ansatz=modulus_phase"
@@ -42,7 +44,7 @@ BAD = [
     (["lattice=[chain]"], "lattice", "[chain]", "kagome"),
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
-    (["hamiltonian=kitaev"], "hamiltonian", "kitaev", "bose_hubbard, fermion, heisenberg, hubbard, ising, pauli"),
+    (["hamiltonian=sachdev"], "hamiltonian", "sachdev", "bose_hubbard, fermion, "),
     (["ansatz=gnn"], "ansatz", "gnn", "cnn, equinox, flax, gcnn, "),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "adam, march, minsr, sgd, sr"),
@@ -51,7 +53,7 @@ BAD = [
     (["ansatz.alpa=2"], "ansatz.alpa", "2", "did you mean alpha?"),
     (["++ansatz.bogus=1"], "ansatz.bogus", "1", "alpha, dtype, bias, init_scale"),
     (["+checkpoint.evry_steps=1"], "checkpoint.evry_steps", "1", "did you mean every_steps?"),
-    ([HEISENBERG, "hamiltonian.h=1.5"], "hamiltonian.h", "1.5", "J, delta, marshall"),
+    ([HEISENBERG, "hamiltonian.hx=1.5"], "hamiltonian.hx", "1.5", "J, delta, h, h_staggered, marshall"),
     (["sampler=enumerate", "sampler.n_chains=16"], "sampler.n_chains", "16", "valid: blur"),
     (["lattice.name=square"], "lattice.name", "square", "length, extent, pbc"),
     (["seed.x=1"], "seed.x", "1", "seed itself"),
@@ -325,6 +327,27 @@ BAD = [
     ([TORIC, "lattice=square", "lattice.extent=[1,4]", "lattice.pbc=false"], "lattice.extent", "[1, 4]", "2 vertices"),
     ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
     ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
+    # squares
+    ([RING], "hamiltonian", "ring_exchange", "lattice=square, and this is lattice=chain"),
+    ([RING, "lattice=square", "hamiltonian.J=0", "hamiltonian.K=0"], "hamiltonian.J", "[0.0]", "hamiltonian.J, .K"),
+    ([RING, "lattice=square", "lattice.double_bonds=true"], "lattice.double_bonds", "true", "each square once"),
+    # vectors by bond
+    ([XYZ, "hamiltonian.D=[1,2]"], "hamiltonian.D", "[1, 2]", "a vector [Dx, Dy, Dz]"),
+    ([XYZ, "hamiltonian.D=1"], "hamiltonian.D", "1", "null, a vector"),
+    ([XYZ, "lattice=square", "hamiltonian.D=[[0,0,1],[0,1,0],[1,0,0]]"], "hamiltonian.D", "0.0, 1.0", "or 2, one for"),
+    ([XYZ, "lattice.length=2", "hamiltonian.D=[0,0,1]"], "hamiltonian.D", "[[0.0, 0.0, 1.0]]", "double_bonds=true"),
+    ([XYZ, "lattice=kagome", "lattice.length=2", "hamiltonian.h_staggered=1"], "hamiltonian.h_staggered", "1.0", "0: "),
+    ([XYZ, *(f"hamiltonian.J{x}=0" for x in "xyz")], "hamiltonian.Jx", "[0.0]", "another number than 0"),
+    ([XYZ, "hamiltonian.hx=1", "sector=0"], "sector", "0", "with Jx other than Jy, or with hx, hy"),
+    # dimers
+    ([DIMERS], "hamiltonian", "shastry_sutherland", "lattice=square, and this is lattice=chain"),
+    ([DIMERS, "lattice=square", "lattice.length=3"], "hamiltonian", "shastry_sutherland", "do not fit a side of 3"),
+    ([DIMERS, "lattice=square", "hamiltonian.J=0", "hamiltonian.J_dimer=0"], "hamiltonian.J", "0.0", "J_dimer"),
+    # bonds by direction
+    ([KITAEV, "lattice=square"], "hamiltonian", "kitaev", "lattice=honeycomb; lattice=square has 2"),
+    ([KITAEV, "lattice=edges", "lattice.file=ring.txt"], "hamiltonian", "kitaev", "lattice=edges has no positions"),
+    ([KITAEV, "lattice=honeycomb", "hamiltonian.J=[1,2]"], "hamiltonian.J", "[1.0, 2.0]", "[Jx, Jy, Jz]"),
+    ([KITAEV, "lattice=honeycomb", "hamiltonian.J=0"], "hamiltonian.J", "0.0", "another number than 0"),
     # bosons
     ([BOSONS, "hamiltonian.n_max=0"], "hamiltonian.n_max", "0", "at least 1"),
     ([BOSONS, "hamiltonian.n_max=128"], "hamiltonian.n_max", "128", "below 128"),

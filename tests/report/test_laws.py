@@ -197,6 +197,8 @@ PBC = [True, True]
         ("triangular", HEISENBERG, (0, 1), {}, 3.0, "spin waves"),
         ("square", {"name": "heisenberg", "J": [1.0], "delta": 2.0}, (0, 1), {}, None, "easy axis"),
         ("square", {"name": "heisenberg", "J": [1.0, 0.5], "delta": 1.0}, (0, 1), {}, 3.0, "not known"),
+        ("square", {"name": "heisenberg", "J": [1.0], "delta": 2.0, "h": 3.0}, (0, 1), {}, 3.0, "not known"),
+        ("square", {"name": "ising", "J": {"random": "sign"}, "h": 1.0, "g": 0.0}, (0, 1), {}, 3.0, "random couplings"),
         ("kagome", HEISENBERG, (0, 1), {}, 3.0, "not known"),
         ("square", ising(3.044), (0, 1), {}, 3.0, "critical"),
         ("square", ising(2.0), (0, 1), {}, None, "gap"),

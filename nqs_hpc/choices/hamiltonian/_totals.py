@@ -69,3 +69,11 @@ def favours_a_total(strings: Sequence[PauliString]) -> bool:
     if abs(sum(fields)) > NOISE * sum(map(abs, fields)):
         return True
     return any(sum(letter in "YZ" for letter in string.operators) % 2 for string in strings if string.operators != "Z")
+
+
+def of_strings(strings: Sequence[PauliString], n_sites: int) -> int | None:
+    """The total of a ground state of a sum that conserves it, None for all."""
+    if favours_a_total(strings) or is_diagonal(strings):
+        return None
+    alone = all(string.operators in ("XX", "YY", "ZZ", "") for string in strings)
+    return of_bonds(pairs(strings), n_sites, alone=alone)

@@ -69,7 +69,7 @@ class Hamiltonian:
         """
         numbers = ("float", float, "tuple[float, ...]", tuple[float, ...])
         return {
-            field.name: field.metadata["check"]
+            field.name: field.metadata["in_time"]
             for field in dataclasses.fields(cls)
             if "check" in field.metadata and field.type in numbers
         }
@@ -119,6 +119,10 @@ class Hamiltonian:
     def most_orders(self) -> int | None:
         """How many neighbour orders it has a coupling for, as it was read; None where it names the sites itself."""
         return 1
+
+    def has_sense(self) -> bool:
+        """Whether a coupling is another one for a bond from j to i than from i to j."""
+        return False
 
     def reach(self) -> float | None:
         """The distance beyond which nothing interacts, where a key says so."""

@@ -10,21 +10,24 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.choices.hamiltonian import _totals
+from nqs_hpc.choices.hamiltonian import _drawn, _totals
 from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.drawn import Drawn
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Hilbert, Total
-from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbours, pair_couplings
+from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
 from nqs_hpc.types import Operator
 
 
 @dataclass(frozen=True)
 class Heisenberg(Hamiltonian):
-    """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean."""
+    """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean. Each of ``J``, and
+    ``h``, is a number or `Drawn`, one number for each bond or site.
+    """
 
     examples: ClassVar[Examples] = (
         {},
@@ -33,12 +36,16 @@ class Heisenberg(Hamiltonian):
         {"delta": 0.5},
         {"J": -1.0, "delta": -2.0},
         {"delta": 0.0, "marshall": False},
+        {"h": 0.3},
+        {"delta": 0.5, "h_staggered": -0.4},
+        {"h": {"random": "uniform", "width": 0.5, "seed": 2}},
+        {"J": [{"random": "normal", "mean": 1.0, "width": 0.3}]},
     )
     signs_key: ClassVar[str] = "hamiltonian.marshall"
-    J: tuple[float, ...] = key(
-        checks.one_or_list(checks.number()), "coupling, or a list by neighbour order: [1, 0.5] is J1-J2"
-    )
+    J: tuple[float, ...] = _drawn.key("coupling, or a list by neighbour order: [1, 0.5] is J1-J2", by_order=True)
     delta: float = key(checks.number(), "anisotropy of the z part (XXZ)")
+    h: float = _drawn.key("field along z", physics="given")
+    h_staggered: float = key(checks.number(), "field along z, with opposite signs on two sublattices", physics="given")
     marshall: bool = key(
         checks.either("auto", checks.boolean),
         "Marshall sign rule; auto: where signs make all off-diagonal elements negative, or J_1 > 0 on two sublattices",
@@ -53,6 +60,8 @@ class Heisenberg(Hamiltonian):
         for order, coupling in enumerate(couplings, 1):
             if coupling:
                 one_line("hamiltonian.J", self.J, lambda order=order: neighbours(lattice, order))  # type: ignore[misc]
+        if self.h_staggered and bipartition(lattice) is None:
+            raise bad("hamiltonian.h_staggered", self.h_staggered, "0: the nearest neighbours form no two sublattices")
         return dataclasses.replace(self, J=couplings)._with_marshall(lattice)
 
     def _with_marshall(self, lattice: Lattice) -> Self:
@@ -65,9 +74,8 @@ class Heisenberg(Hamiltonian):
         if marshall == "auto" and found is not None:
             marshall = bool((found < 0).any())
         elif marshall == "auto":
-            weights = bond_weights(lattice, 1) if self.J[0] else None
-            nearest = self.J[0] * (1.0 if weights is None else weights)
-            marshall = bool(np.all(nearest > 0)) and two_sublattices
+            marshall = bool(self.J[0]) and two_sublattices
+            marshall = marshall and bool(np.all(_drawn.of_bonds(self.J[0], lattice, 1, "J") > 0))
         elif marshall and found is None and not two_sublattices:
             raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
         return dataclasses.replace(self, marshall=marshall)
@@ -76,14 +84,31 @@ class Heisenberg(Hamiltonian):
         return True
 
     def ground_total(self, lattice: Lattice) -> Total:
-        if self.delta == 1 and lattice.weights is None:  # its bonds need not be looked at
+        fields = self._fields(lattice)
+        # a field couples to the total, unless it adds up to nothing
+        if fields is not None and abs(fields.sum()) > _totals.NOISE * np.abs(fields).sum():
+            return None
+        is_drawn = any(isinstance(coupling, Drawn) for coupling in self.J)
+        if self.delta == 1 and lattice.weights is None and not is_drawn and fields is None:
             return None if all(coupling <= 0 for coupling in self.J) else lattice.n_sites % 2
-        total = pair_couplings(lattice, self.J)
+        total = _drawn.pair_couplings(self.J, lattice, "J")
         bonds = {pair: (coupling, coupling * self.delta) for pair, coupling in total.items()}
-        return _totals.of_bonds(bonds, lattice.n_sites)
+        return _totals.of_bonds(bonds, lattice.n_sites, alone=fields is None)
+
+    def _fields(self, lattice: Lattice) -> NDArray[np.float64] | None:
+        """The field at each site (N,), None where there is none."""
+        if not isinstance(self.h, Drawn) and self.h == self.h_staggered == 0:
+            return None
+        fields = _drawn.of_sites(self.h, lattice, "h")
+        if not self.h_staggered:
+            return fields
+        signs_N = bipartition(lattice)
+        assert signs_N is not None
+        return fields + self.h_staggered * signs_N
 
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        if self.delta == 1 and hilbert.total is not None:
+        conserves_spin = self.delta == 1 and not isinstance(self.h, Drawn) and self.h == self.h_staggered == 0
+        if conserves_spin and hilbert.total is not None:
             return [self.space(hilbert.n_sites, hilbert.n_sites % 2)]  # every multiplet has a state of the least total
         return super().compared(hilbert, of_symmetry=of_symmetry)
 
@@ -94,8 +119,15 @@ class Heisenberg(Hamiltonian):
     def most_orders(self) -> int | None:
         return len(self.J) if isinstance(self.J, tuple) else 1  # a coupling that is 0 is one
 
+    def lines(self, lattice: Lattice) -> list[str]:
+        bonds = {f"J_{n}": (self.J[n - 1], _drawn.of_bonds(self.J[n - 1], lattice, n, "J")) for n in self.orders()}
+        return [
+            *super().lines(lattice),
+            *_drawn.lines({**bonds, "h": (self.h, _drawn.of_sites(self.h, lattice, "h"))}),
+        ]
+
     def elements(self, lattice: Lattice) -> Iterable[Element]:
-        exchanges = pair_couplings(lattice, self.J)
+        exchanges = _drawn.pair_couplings(self.J, lattice, "J")
         return [(pair, int(np.sign(coupling))) for pair, coupling in exchanges.items() if coupling != 0]
 
     def joins(self, lattice: Lattice) -> bool:
@@ -116,17 +148,17 @@ class Heisenberg(Hamiltonian):
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.heisenberg import heisenberg
 
-        factors = [bond_weights(lattice, n) for n in self.orders()]
         return heisenberg(
             lattice.n_sites,
             [neighbours(lattice, n) for n in self.orders()],
-            [self.J[n - 1] * (1.0 if x is None else x) for n, x in zip(self.orders(), factors, strict=True)],
+            [_drawn.of_bonds(self.J[n - 1], lattice, n, "J") for n in self.orders()],
             delta=self.delta,
             marshall_signs=signs_N,
+            fields_N=self._fields(lattice),
         )
 
 
 def _pairs(given: Heisenberg, lattice: Lattice) -> NDArray[np.int32]:
     """The pairs of sites (n, 2) that exchange; on small tori couplings of two orders can cancel."""
-    total = pair_couplings(lattice, given.J)
+    total = _drawn.pair_couplings(given.J, lattice, "J")
     return np.array([pair for pair, coupling in total.items() if coupling != 0], dtype=np.int32).reshape(-1, 2)

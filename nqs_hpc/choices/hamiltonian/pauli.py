@@ -72,10 +72,7 @@ class Pauli(Gauged):
         return pauli_strings.conserves_magnetisation(self.terms)
 
     def ground_total(self, lattice: Lattice) -> Total:
-        if _totals.favours_a_total(self.terms) or _totals.is_diagonal(self.terms):
-            return None
-        alone = all(string.operators in ("XX", "YY", "ZZ", "") for string in self.terms)
-        return _totals.of_bonds(_totals.pairs(self.terms), lattice.n_sites, alone=alone)
+        return _totals.of_strings(self.terms, lattice.n_sites)
 
     def most_orders(self) -> int | None:
         return None

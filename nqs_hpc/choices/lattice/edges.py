@@ -22,7 +22,7 @@ class EdgesLattice(Lattice):
     """Resolved: ``third_column`` is order or weight, and bonds count sites from 0."""
 
     examples: ClassVar[Examples] = ()  # it needs a file
-    read: ClassVar[tuple[str, ...]] = ("edges", "n_sites", "weights")
+    read: ClassVar[tuple[str, ...]] = ("edges", "n_sites", "weights", "turned")
     file: str = key(
         checks.path,
         "text file of bonds, one a line: two sites from 0, and a neighbour order where not 1",
@@ -39,6 +39,8 @@ class EdgesLattice(Lattice):
     )
     edges: tuple[tuple[int, int, int], ...] = derived()  # site, site, neighbour order
     weights: tuple[float, ...] = derived(physics="given")  # of the edges; none where their third column is an order
+    # numbers of the edges that the file gives from the larger site; none where the Hamiltonian asks for no sense
+    turned: tuple[int, ...] = derived(physics="given")
 
     def resolved(self) -> Self:
         return self._kept() if self.edges else self._from_file()
@@ -49,8 +51,12 @@ class EdgesLattice(Lattice):
             edges = tuple((int(i), int(j), int(order)) for i, j, order in self.edges)
             weights = tuple(float(weight) for weight in self.weights)
             third = "weight" if weights else "order"
+            turned = tuple(int(number) for number in self.turned)
+            if any(not 0 <= number < len(edges) for number in turned):
+                raise ValueError(f"lattice.turned={list(turned)} names other bonds than 0 to {len(edges) - 1}")
             n_sites = 1 + max(max(edge[:2]) for edge in edges) if self.n_sites in (None, ()) else self.n_sites
             kept = dataclasses.replace(self, third_column=third, n_sites=n_sites, edges=edges, weights=weights)
+            kept = dataclasses.replace(kept, turned=turned)
             kept.make()
         except (TypeError, ValueError) as error:
             raise bad("lattice.edges", self.edges, f"what a run has read from lattice.file ({error})") from None
@@ -75,10 +81,15 @@ class EdgesLattice(Lattice):
             from_1 = "lattice.first_site=1 where sites count from 1; " if free == [0] else ""
             valid = f"{what} (counted from {self.first_site}); {from_1}lattice.n_sites={n_sites} where that is meant"
             raise bad("lattice.file", self.file, valid)
-        return dataclasses.replace(self, n_sites=n_sites, edges=bonds.edges, weights=bonds.weights or ())
+        weights = bonds.weights or ()
+        return dataclasses.replace(self, n_sites=n_sites, edges=bonds.edges, weights=weights, turned=bonds.turned)
 
     def settled(self, given: Hamiltonian, hamiltonian: Hamiltonian, *, before: Any) -> Self:
-        del hamiltonian
+        if not hamiltonian.has_sense():
+            return dataclasses.replace(self, turned=())._with_orders(given, before)
+        return self._with_orders(given, before)
+
+    def _with_orders(self, given: Hamiltonian, before: Any) -> Self:
         if before.edges or self.third_column != "auto":
             return self
         orders, most = {order for _, _, order in self.edges}, given.most_orders()
@@ -90,11 +101,12 @@ class EdgesLattice(Lattice):
         return dataclasses.replace(self, third_column="order")
 
     def make(self) -> lattices.Lattice:
-        orders = sorted({order for _, _, order in self.edges})
+        orders, turned = sorted({order for _, _, order in self.edges}), set(self.turned)
+        bonds = [(order, (j, i) if number in turned else (i, j)) for number, (i, j, order) in enumerate(self.edges)]
         weights = None
         if self.weights:
             weighted = list(zip(self.edges, self.weights, strict=True))
             weights = {n: [weight for (_, _, order), weight in weighted if order == n] for n in orders}
         return lattices.edges_lattice(
-            self.n_sites, {n: [(i, j) for i, j, order in self.edges if order == n] for n in orders}, weights
+            self.n_sites, {n: [bond for order, bond in bonds if order == n] for n in orders}, weights
         )

@@ -1,0 +1,100 @@
+"""Bonds by the direction in which they join their sites, which a coupling may depend on: compass models, spin-orbit
+coupling.
+
+A bond has a direction and no sense, so of d and -d the one is taken whose last coordinate that is not 0 is positive,
+and the bond is written from i to j where j lies along d from i. Directions are sorted by their last coordinate, then by
+the one before, and by the first from the largest down: of nearest neighbours
+
+    chain, square, cubic      along the axes, x, y, z
+    triangular, kagome        at 0, 60 and 120 degrees to the first axis
+    honeycomb                 at 30, 150 and 90 degrees
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.system.boundaries import crossings
+from nqs_hpc.system.lattice import TOLERANCE, Lattice, bond_lengths, neighbours, reaching
+
+
+class Directed(NamedTuple):
+    """The bonds along one direction."""
+
+    direction: NDArray[np.float64]  # (D,), of length 1
+    bonds: NDArray[np.int32]  # (n, 2), from i to j; a pair that is joined in both senses stands in both
+    counts: NDArray[np.float64]  # (n,) 1, or with ``double_bonds`` the number of ways from i to j along the direction
+
+
+def directions(lattice: Lattice, order: int) -> NDArray[np.float64]:
+    """The directions (n, D) of neighbours of ``order`` on the infinite lattice; ValueError where there are none.
+
+    Directions of measured positions that differ by twice the tolerance of their distances are one.
+    """
+    lengths = bond_lengths(lattice, order)
+    if lengths is None:
+        raise ValueError("its bonds have directions on a lattice with positions, and lattice=edges has none")
+    if lattice.tolerance is not None:  # there is one cell
+        i, j = neighbours(lattice, order).T
+        apart = lattice.positions[j] - lattice.positions[i]
+    else:
+        slope = np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0)
+        spread = 2 * np.linalg.norm(lattice.basis, axis=1).max()
+        box = reaching(np.floor((lengths[1] + spread) * slope + TOLERANCE).astype(np.int64)) @ lattice.vectors
+        steps = lattice.basis[None, :, :] - lattice.basis[:, None, :]
+        apart = (steps.reshape(-1, 1, box.shape[1]) + box[None, :, :]).reshape(-1, box.shape[1])
+        far = np.linalg.norm(apart, axis=1)
+        apart = apart[(far > lengths[0] - TOLERANCE) & (far < lengths[1] + TOLERANCE)]
+    near = _width(lattice)
+    found: list[NDArray[np.float64]] = []
+    for one in apart / np.linalg.norm(apart, axis=1, keepdims=True):
+        one = one * _sense(one, near)
+        if all(np.linalg.norm(one - other) > near for other in found):
+            found.append(one)
+    return np.array(sorted(found, key=lambda one: (*np.round(one[:0:-1], 6).tolist(), -one[0])))
+
+
+def bonds_by_direction(lattice: Lattice, order: int) -> list[Directed]:
+    """The bonds of `neighbours` of each of `directions`, of which a small lattice may lack some; ValueError as there.
+
+    On a small torus one pair of sites can be joined along several directions, and along one in both senses.
+    """
+    axes, near, sides = directions(lattice, order), _width(lattice), np.array(lattice.extent)
+    counts: list[dict[tuple[int, int], int]] = [{} for _ in axes]
+    for (i, j), ways in crossings(lattice, order).items():
+        for way in ways:
+            step = lattice.positions[j] + (np.array(way) * sides) @ lattice.vectors - lattice.positions[i]
+            step = step / np.linalg.norm(step)
+            sense = _sense(step, near)
+            axis = int(np.argmin(np.linalg.norm(axes - sense * step, axis=1)))
+            bond = (i, j) if sense > 0 else (j, i)
+            counts[axis][bond] = 1 + counts[axis].get(bond, 0)
+    found = []
+    for axis, of_axis in zip(axes, counts, strict=True):
+        bonds = np.array(sorted(of_axis), dtype=np.int32).reshape(-1, 2)
+        times = [float(of_axis[i, j]) if lattice.double_bonds else 1.0 for i, j in bonds.tolist()]
+        found.append(Directed(axis, bonds, np.array(times)))
+    return found
+
+
+def joined_along(lattice: Lattice, along: Directed) -> dict[tuple[int, int], float]:
+    """What each pair i < j that is joined along a direction counts, in whatever sense: 1, or with ``double_bonds`` the
+    number of ways.
+    """
+    found: dict[tuple[int, int], float] = {}
+    for (i, j), count in zip(along.bonds.tolist(), along.counts.tolist(), strict=True):
+        pair = (min(i, j), max(i, j))
+        found[pair] = count + (found.get(pair, 0.0) if lattice.double_bonds else 0.0)
+    return found
+
+
+def _width(lattice: Lattice) -> float:
+    return TOLERANCE if lattice.tolerance is None else 2 * lattice.tolerance
+
+
+def _sense(step: NDArray[np.float64], near: float) -> int:
+    last = step[np.flatnonzero(np.abs(step) > near)[-1]]
+    return 1 if last > 0 else -1
