@@ -17,7 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.system.lattice import TOLERANCE, Lattice, bond_lengths, bond_weights, neighbours, pair_couplings, reaching
+from nqs_hpc.system.lattice import TOLERANCE, Lattice, bond_lengths, bond_weights, neighbours, pair_couplings
+from nqs_hpc.system.vectors import reaching
 
 _QUARTERS = (1.0 + 0j, 1j, -1.0 + 0j, -1j)
 
@@ -28,6 +29,8 @@ def check_phases(lattice: Lattice, phases: Sequence[float]) -> None:
         return
     if not any(lattice.pbc):
         raise ValueError("valid is 0: no side of the lattice is periodic")
+    if lattice.axes is not None:
+        raise ValueError("valid is 0 on a tilted cluster")
     if len(phases) != len(lattice.pbc):
         raise ValueError(f"valid is one for each of the {len(lattice.pbc)} directions of the lattice")
     odd = [d for d, (phase, closed) in enumerate(zip(phases, lattice.pbc, strict=True)) if phase and not closed]

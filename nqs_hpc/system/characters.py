@@ -76,7 +76,8 @@ def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
     """The momentum k of the characters of ``translations(lattice)``, 0 <= k_i < L_i: the inverse of `momentum`."""
     extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
     strides = [int(np.prod(extent[:i], initial=1)) for i in range(len(extent))]
-    steps = (-np.angle(characters[stride]) / (2 * np.pi) for stride in strides)
+    # along a direction of one cell there is nothing to turn, and no such row behind the last direction
+    steps = (-np.angle(characters[stride % len(characters)]) / (2 * np.pi) for stride in strides)
     return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
 
 
