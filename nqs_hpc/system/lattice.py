@@ -97,12 +97,12 @@ def sites_at(lattice: Lattice, cell: NDArray[np.int64], sublattice: NDArray[np.i
 def _shells(lattice: Lattice) -> Iterator[Shell]:
     """The bonds of each order on the infinite lattice: those that the unit cell states, then by distance."""
     if lattice.stated is None:
-        return _by_distance(lattice)
-    after = iter(()) if lattice.distances_from is None else islice(_by_distance(lattice), lattice.distances_from, None)
+        return by_distance(lattice)
+    after = iter(()) if lattice.distances_from is None else islice(by_distance(lattice), lattice.distances_from, None)
     return chain(lattice.stated, after)
 
 
-def _by_distance(lattice: Lattice) -> Iterator[Shell]:
+def by_distance(lattice: Lattice) -> Iterator[Shell]:
     """The shells of neighbours on the infinite lattice, nearest first, without end."""
     # long and skew vectors would make the box of candidates large, so it is one of short vectors of the same lattice
     short_DD = shortened(lattice.vectors)

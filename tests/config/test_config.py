@@ -57,6 +57,7 @@ def test_defaults():
 EXTRA = {
     "edges": ["lattice.file=ring.txt"],
     "points": ["lattice.file=atoms.txt"],
+    "unit_cell": ["lattice.file=cell.yaml"],
     "toric_code": ["lattice=square"],
     "pauli": [TFIM[1]],
     "evaluate": ["task.run=RUN", "observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z1]"],
@@ -77,6 +78,7 @@ EXTRA = {
 def test_every_choice_composes(group, tmp_path, tmp_path_factory):
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 2\n")
+    (tmp_path / "cell.yaml").write_text("vectors: [[1, 0], [0, 1]]\nbasis: [[0, 0]]\n")
     run = tmp_path_factory.mktemp("run")
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "step_00000001.h5").touch()

@@ -25,7 +25,10 @@ def lines(name: str, orders: list[int], lattice: Lattice) -> list[str]:
     found = [f"lattice: {', '.join(parts)}"]
     if orders and not joined.all():
         found.append(f"lattice: no bond joins {sites_in_words(np.flatnonzero(~joined).tolist())}, counted from 0")
-    unused = sorted(set(lattice.edges or ()) - set(orders))
+    of_file = set(lattice.edges or ())
+    if lattice.stated is not None and lattice.distances_from is None:
+        of_file |= set(range(1, 1 + len(lattice.stated)))
+    unused = sorted(of_file - set(orders))
     if unused:
         which = ", ".join(f"{len(neighbours(lattice, order))} of order {order}" for order in unused)
         found.append(f"lattice: bonds of the file that hamiltonian={name} does not use: {which}")

@@ -32,7 +32,7 @@ class RegularLattice(Lattice):
     )
 
     def resolved(self) -> Self:
-        dimensions = lattices.DIMENSIONS[self.name]
+        dimensions = self._dimensions()
         key, value, extent = self._extent()
         per_direction = f"one entry for each direction; lattice={self.name} has {dimensions}"
         if len(extent) != dimensions:
@@ -44,15 +44,18 @@ class RegularLattice(Lattice):
         one_line(key, value, full.make)
         return full
 
+    def _dimensions(self) -> int:
+        return lattices.DIMENSIONS[self.name]
+
     def _extent(self) -> tuple[str, Any, tuple[int, ...]]:
         """The key that says it, its value, and unit cells by direction."""
         key, value = ("lattice.length", self.length) if self.extent is None else ("lattice.extent", self.extent)
         if value is None:
             raise bad("lattice.length", None, "a whole number, at least 1, where lattice.extent is not given")
-        return key, value, value if isinstance(value, tuple) else (value,) * lattices.DIMENSIONS[self.name]
+        return key, value, value if isinstance(value, tuple) else (value,) * self._dimensions()
 
     def _pbc(self) -> tuple[bool, ...]:
-        dimensions = lattices.DIMENSIONS[self.name]
+        dimensions = self._dimensions()
         pbc = self.pbc if isinstance(self.pbc, tuple) else (self.pbc,) * dimensions
         if len(pbc) != dimensions:
             valid = f"true, false, or one entry for each direction; lattice={self.name} has {dimensions}"
