@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.inputs import reading
+from nqs_hpc.system.automorphisms import is_searched, symmetries
 from nqs_hpc.system.groups import character_table, product_table, rounded
 from nqs_hpc.system.hilbert import Hilbert, groups
 from nqs_hpc.system.lattice import Lattice
@@ -101,10 +102,15 @@ def stars(lattice: Lattice, points: NDArray[np.int32], *, with_opposite: bool) -
 
 
 def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
-    """The point group about one centre, (G, N), and its characters by name.
+    """The point group about one centre, (G, N), and its characters by name; of a lattice without a unit cell all its
+    symmetries (`automorphisms`).
 
     ``keeps``: the character of the translations that the operations have to keep, which leaves a little group.
+    ValueError where symmetries without a unit cell are too many.
     """
+    if is_searched(lattice):  # its one translation, the identity, keeps them all
+        every = symmetries(lattice)
+        return every, generic_irreps(every)
     perms, matrices = point_operations(lattice)
     if keeps is not None:
         kept = _keeping(perms, translations(lattice), keeps)

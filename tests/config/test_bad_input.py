@@ -247,10 +247,10 @@ BAD = [
     ),
     (["symmetrize.mode=log_psi"], "symmetrize.mode", "log_psi", "psi without symmetrize.group"),
     (
-        ["symmetrize.group=point_group", RYDBERG, "lattice=points", "lattice.file=atoms.txt"],
+        ["symmetrize.group=space_group", RYDBERG, "lattice=points", "lattice.file=atoms.txt"],
         "symmetrize.group",
-        "point_group",
-        "on no grid",
+        "space_group",
+        "no unit cell",
     ),
     (
         ["symmetrize.group=space_group", "symmetrize.irrep=A2", HEISENBERG, "lattice=honeycomb", "lattice.length=2"],
@@ -285,7 +285,13 @@ BAD = [
         ["lattice=edges", "lattice.file=ring.txt", "symmetrize.group=translations"],
         "symmetrize.group",
         "translations",
-        "symmetrize.file",
+        "point_group is all its symmetries",
+    ),
+    (
+        ["lattice=edges", "lattice.file=star.txt", "symmetrize.group=point_group"],
+        "symmetrize.group",
+        "point_group",
+        "more than 512",
     ),
     (["ansatz=gcnn", "ansatz.momentum=1"], "ansatz.dtype", "real", "complex"),
     (["ansatz=gcnn", "ansatz.irrep=A"], "ansatz.irrep", "A", "ansatz.group=space_group"),
@@ -542,8 +548,9 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "h.txt").write_text("# a comment\n1.0 Z0 Z1\n1.0 Q3\n")
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0.5 0.9\n")
+    (tmp_path / "star.txt").write_text("".join(f"0 {i}\n" for i in range(1, 8)))
     yield
-    given = {"loop.txt", "far.txt", "h.txt", "ring.txt", "atoms.txt"}
+    given = {"loop.txt", "far.txt", "h.txt", "ring.txt", "atoms.txt", "star.txt"}
     assert {path.name for path in tmp_path.iterdir()} == given, "bad input made something"
 
 
