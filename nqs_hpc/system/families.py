@@ -20,6 +20,8 @@ from numpy.typing import ArrayLike
 from nqs_hpc.system.sites import Lattice, Shell
 from nqs_hpc.system.vectors import torus
 
+LEAST_RUNG, MOST_RUNG = 0.01, 100.0  # beyond these orders by distance would be many and of no use
+
 Factory = Callable[[Sequence[int], Sequence[bool]], Lattice]
 
 
@@ -97,18 +99,21 @@ def told(keys: Mapping[str, Any], most_sites: int) -> Lattice | None:
     """
     name, extent, pbc, cluster = (keys.get(key) for key in ("name", "extent", "pbc", "cluster"))
     rung = keys.get("rung")
-    if name not in FACTORIES or not isinstance(pbc, list) or not isinstance(rung, int | float | None):
+    if not isinstance(name, str) or name not in FACTORIES or not isinstance(pbc, list):
         return None
-    rows = cluster if isinstance(cluster, list) else [extent]
-    numbers = [x for row in rows if isinstance(row, list) for x in row]
-    if not numbers or any(type(x) is not int or abs(x) > most_sites for x in numbers):
+    if rung is not None and (not isinstance(rung, float) or not LEAST_RUNG < rung <= MOST_RUNG):
+        return None
+    rows = [extent] if cluster is None else cluster
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):
+        return None
+    if any(type(x) is not int or abs(x) > most_sites for row in rows for x in row):
         return None
     try:
         n = np.prod(np.array(extent, dtype=float)) if cluster is None else abs(np.linalg.det(np.array(cluster, float)))
         if not 0 < n <= most_sites + 0.5:
             return None
         found = made(name, extent, [bool(side) for side in pbc], cluster, rung)
-    except (ValueError, IndexError):  # lists of other lengths
+    except ValueError:  # lists of other lengths
         return None
     return found if found.n_sites <= most_sites else None
 

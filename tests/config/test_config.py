@@ -92,6 +92,23 @@ def test_every_choice_composes(group, tmp_path, tmp_path_factory):
         assert json.loads(json.dumps(to_plain(config), allow_nan=False)) == to_plain(config)
 
 
+def test_a_cluster_of_cells_in_rows_is_the_run_that_says_so():
+    rows = one("lattice=square", "lattice.cluster=[[-3,0],[0,4]]", HEISENBERG)
+    assert rows == one("lattice=square", "lattice.extent=[3,4]", HEISENBERG)
+    tilted = one("lattice=square", "lattice.cluster=[[3,1],[-1,3]]", HEISENBERG)
+    assert tilted.lattice.make().n_sites == 10 and tilted.lattice.extent is None
+    assert from_plain(to_plain(tilted)) == tilted and physics(tilted) != physics(rows)
+    # runs from before the key are still found
+    assert "cluster" not in json.dumps(physics(rows)) and "cluster" in json.dumps(physics(tilted))
+
+
+def test_ladders():
+    ladder = one("lattice=ladder", "lattice.length=5", "lattice.legs=3", HEISENBERG)
+    assert (ladder.lattice.extent, ladder.lattice.pbc, ladder.lattice.legs) == ((5, 3), (True, False), None)
+    assert ladder == one("lattice=ladder", "lattice.extent=[5,3]", "lattice.rung=1", HEISENBERG)
+    assert from_plain(to_plain(ladder)) == ladder
+
+
 @pytest.mark.parametrize("name", choices("experiment"))
 def test_every_experiment_composes(name):
     config = one(f"experiment={name}")

@@ -7,7 +7,7 @@ import pytest
 
 from nqs_hpc.system.characters import momentum, momentum_of, space_group
 from nqs_hpc.system.distances import distance
-from nqs_hpc.system.families import DIMENSIONS, made, size_in_words
+from nqs_hpc.system.families import DIMENSIONS, made, size_in_words, told
 from nqs_hpc.system.lattice import bipartition, bond_lengths, bond_weights, neighbours
 from nqs_hpc.system.symmetry import is_symmetry, point_group, translations
 from tests.exact_spins import lowest
@@ -200,3 +200,56 @@ def test_ten_sites_by_hand():
 def test_small_tori_join_sites_once():
     lattice = cluster("square", [[1, 1], [-1, 1]])._replace(double_bonds=True)
     assert neighbours(lattice, 1).tolist() == [[0, 1]] and bond_weights(lattice, 1).tolist() == [4.0]
+
+
+@pytest.mark.parametrize(
+    "name, sides, n_sites, z, order",
+    [
+        ("kagome", [[2, 2], [-2, 4]], 36, 4, 12),
+        ("honeycomb", [[2, 1], [-1, 3]], 14, 3, 6),  # a torus of Heawood's graph, chiral: turns by sixths alone
+        ("pyrochlore", [[-1, 1, 1], [1, -1, 1], [1, 1, -1]], 16, 6, 24),  # one cubic cell
+        ("checkerboard", [[3, -3], [3, 3]], 36, 4, 8),  # 6 x 6 sites
+        ("lieb", [[2, 1], [-1, 2]], 15, None, 4),
+    ],
+)
+def test_clusters_of_several_sites_a_cell(name, sides, n_sites, z, order):
+    lattice = cluster(name, sides)
+    bonds = neighbours(lattice, 1)
+    assert lattice.n_sites == n_sites and (z is None or (np.bincount(bonds.ravel()) == z).all())
+    moves, points = translations(lattice), point_group(lattice)
+    assert len(points) == order
+    everything = [t[p] for t in moves for p in points]
+    assert all(
+        is_symmetry(perm, neighbours(lattice, k)) for perm in everything[:: 1 + len(everything) // 64] for k in (1, 2)
+    )
+
+
+def test_a_lattice_from_what_a_run_has_written():
+    tilted = {"name": "square", "extent": None, "pbc": [True, True], "cluster": [[3, 1], [-1, 3]]}
+    assert told(tilted, 64).axes.tolist() == [[1, 0], [3, 1]]
+    ladder = {"name": "ladder", "extent": [4, 2], "pbc": [True, False], "rung": 1.5}
+    assert bond_lengths(told(ladder, 64), 2) == pytest.approx((1.5, 1.5))
+    assert told({"name": "kagome", "extent": [2, 2], "pbc": [True, False]}, 64).n_sites == 12
+    for wrong in (
+        {"name": "edges"},
+        {"name": ["square"]},
+        {"pbc": None},
+        {"pbc": [True], "cluster": None, "extent": [3, 3]},
+        {"cluster": [[3, 1]]},
+        {"cluster": [[3, 1], [6, 2]]},
+        {"cluster": [[3, 1], [-1]]},
+        {"cluster": [[10**9, 1], [0, 10**9]]},
+        {"cluster": [["3", 1], [0, 1]]},
+        {"cluster": 3},
+        {"cluster": None, "extent": [0, 4]},
+        {"cluster": None, "extent": [64, 64]},
+        {"cluster": None, "extent": [4]},
+        {"cluster": None, "extent": 4},
+        {"cluster": None, "extent": [True, 4]},
+        {"cluster": [[3, 1], "ab"]},
+        {"cluster": 3, "extent": [4, 4]},
+        {"cluster": [[1, 1, 0], [0, 1, 1], [1, 0, 1]]},
+        {"rung": "2"},
+        {"rung": 0.0},
+    ):
+        assert told(tilted | wrong, 64) is None, wrong
