@@ -126,7 +126,8 @@ def by_distance(lattice: Lattice) -> Iterator[Shell]:
         radius *= 1.5
 
 
-def _shell(lattice: Lattice, order: int) -> Shell:
+def shell_of(lattice: Lattice, order: int) -> Shell:
+    """The bonds of ``order`` on the infinite lattice. ValueError where the unit cell states no such order."""
     found = next(islice(_shells(lattice), order - 1, None), None)
     if found is None:
         assert lattice.stated is not None
@@ -174,7 +175,7 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
         return lattice.edges[order]
     if lattice.tolerance is not None:
         return shells.shell(lattice.positions, order, lattice.tolerance)[0]
-    bonds = _bonds(lattice, _shell(lattice, order))
+    bonds = _bonds(lattice, shell_of(lattice, order))
     if not len(bonds):
         valid = _orders(lattice)
         size = size_in_words(lattice)
@@ -213,7 +214,7 @@ def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
         return lattice.weights[order]
     if not lattice.double_bonds:
         return None
-    counts = np.unique(_joined(lattice, _shell(lattice, order)), axis=0, return_counts=True)[1] // 2
+    counts = np.unique(_joined(lattice, shell_of(lattice, order)), axis=0, return_counts=True)[1] // 2
     return None if (counts == 1).all() else counts.astype(np.float64)
 
 
@@ -239,7 +240,7 @@ def bond_lengths(lattice: Lattice, order: int) -> tuple[float, float] | None:
         return None
     if lattice.tolerance is not None:
         return shells.shell(one_layer(lattice).positions, order, lattice.tolerance)[1]
-    found = _shell(lattice, order)
+    found = shell_of(lattice, order)
     apart = lattice.basis[found.end] + found.cell @ lattice.vectors - lattice.basis[found.start]
     lengths = np.linalg.norm(apart, axis=1)
     return float(lengths.min()), float(lengths.max())

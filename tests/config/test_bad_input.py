@@ -178,12 +178,6 @@ BAD = [
     (["lattice=ladder", "lattice.legs=3", "lattice.extent=[4,2]"], "lattice.legs", "3", "[rungs, legs]"),
     (["lattice=ladder", "lattice.legs=1"], "lattice.legs", "1", "at least 2"),
     (["lattice=ladder", "lattice.rung=0"], "lattice.rung", "0", "above 0.01"),
-    (
-        ["lattice=square", "lattice.cluster=[[3,1],[-1,3]]", "hamiltonian=hubbard", "hamiltonian.phases=[1,0]"],
-        "hamiltonian.phases",
-        "[1.0, 0.0]",
-        "tilted cluster",
-    ),
     (["lattice.length=null"], "lattice.length", "null", "lattice.extent"),
     (["lattice=cubic", "lattice.length=1000"], "lattice.length", "1000", "at most 65536"),
     ([HEISENBERG, "sector=21"], "sector", "21", "steps of 2"),
