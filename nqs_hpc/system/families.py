@@ -22,6 +22,8 @@ from nqs_hpc.system.vectors import torus
 
 LEAST_RUNG, MOST_RUNG = 0.01, 100.0  # beyond these orders by distance would be many and of no use
 
+TILTED, UNIT_CELL = "tilted ", "unit_cell"  # in names of lattices
+
 Factory = Callable[[Sequence[int], Sequence[bool]], Lattice]
 
 
@@ -68,7 +70,7 @@ def tilted(family: Lattice, cluster: Sequence[Sequence[int]]) -> Lattice:
     stated = family.stated and tuple(shell._replace(cell=shell.cell @ back) for shell in family.stated)
     return placed(
         family._replace(
-            name=f"tilted {family.name}",
+            name=TILTED + family.name,
             extent=extent,
             pbc=(True,) * len(extent),
             vectors=axes @ family.vectors,
@@ -116,6 +118,11 @@ def told(keys: Mapping[str, Any], most_sites: int) -> Lattice | None:
     except ValueError:  # lists of other lengths
         return None
     return found if found.n_sites <= most_sites else None
+
+
+def is_in_cells(lattice: Lattice) -> bool:
+    """Whether the sites are whole unit cells in rows, of a built-in lattice or a user's: along the axes if tilted."""
+    return lattice.name.removeprefix(TILTED) in (*FACTORIES, UNIT_CELL)
 
 
 def size_in_words(lattice: Lattice) -> str:

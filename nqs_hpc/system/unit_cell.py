@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.inputs import reading
-from nqs_hpc.system.families import Factory, regular, shells_of
+from nqs_hpc.system.families import UNIT_CELL, Factory, regular, shells_of
 from nqs_hpc.system.lattice import by_distance
 from nqs_hpc.system.vectors import reaching, shortened
 
@@ -105,8 +105,8 @@ def factory_of(vectors: Sequence[Row], basis: Sequence[Row], bonds: Sequence[Seq
         unit = f"a unit of length in which they are {CLOSEST:g} to {FARTHEST:g} apart, best about 1"
         raise ValueError(f"the nearest sites are {nearest:.3g} apart; valid is {unit}")
     if bonds:
-        return regular("unit_cell", a_DD, b_bD, _stated(bonds, len(b_bD), dim))
-    found = regular("unit_cell", a_DD, b_bD)
+        return regular(UNIT_CELL, a_DD, b_bD, _stated(bonds, len(b_bD), dim))
+    found = regular(UNIT_CELL, a_DD, b_bD)
     _check_shells(a_DD, found)
     return found
 
