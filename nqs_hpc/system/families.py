@@ -1,10 +1,10 @@
 """The built-in lattices, by their unit cells: of cells in rows, or of a torus of any shape.
 
-Nearest neighbours are 1 apart on all of them. Neighbour orders count distances, but on the checkerboard lattice: its
-sites are those of a square lattice, every other square of which is crossed. Order 1 are the sides of the squares, order
-2 the diagonals of the crossed ones, order 3 those of the empty ones, which are as long, and from order 4 on distances
-go on. With equal couplings of orders 1 and 2 it is the planar pyrochlore: corner-sharing tetrahedra (J.-B. Fouet et
-al., Phys. Rev. B 67, 054411 (2003), doi:10.1103/PhysRevB.67.054411).
+Nearest neighbours are 1 apart on all of them, but for ladders with shorter rungs. Neighbour orders count distances, but
+on the checkerboard lattice: its sites are those of a square lattice, every other square of which is crossed. Order 1
+are the sides of the squares, order 2 the diagonals of the crossed ones, order 3 those of the empty ones, which are as
+long, and from order 4 on distances go on. With equal couplings of orders 1 and 2 it is the planar pyrochlore: corner-
+sharing tetrahedra (J.-B. Fouet et al., Phys. Rev. B 67, 054411 (2003), doi:10.1103/PhysRevB.67.054411).
 
 A tilted cluster is cells in rows along other primitive vectors (`vectors.torus`), its ``axes``.
 """

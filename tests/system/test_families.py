@@ -182,7 +182,6 @@ def test_the_space_group_of_ten_sites():
         ("square", [[2, 2], [-2, 2]], -6.0),  # complete between the sublattices: S_A = S_B = 2
         ("square", [[3, 1], [-1, 3]], -7.300068072),
         ("triangular", [[2, 1], [-1, 3]], -2.25),  # all seven sites are joined: S_tot = 1/2
-        # B. Bernu, P. Lecheminant, C. Lhuillier, L. Pierre, Phys. Rev. B 50, 10048 (1994): 2 <S_i S_j> = -0.4069
         ("triangular", [[2, 2], [-2, 4]], -7.3239616),
     ],
 )
