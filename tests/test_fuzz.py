@@ -32,7 +32,7 @@ from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import flat, read_rows
 from nqs_hpc.report.series import series
 from nqs_hpc.report.status import view
-from nqs_hpc.system import characters, edges, points
+from nqs_hpc.system import cell_files, characters, edges, points
 
 MOST = 50 * 2**20  # bytes that reading a file of a few kilobytes may take at once
 
@@ -263,6 +263,23 @@ NAMED = {
     "edges": (edges.read_bonds, "b.txt", [b"# ring\n0 1\n1 2 1\n2 3 2\n0 3\n", b"0 1 {}\n1 2 {}\n"]),
     "weights": (lambda path: edges.read_bonds(path, weighted=True, first_site=1), "b.txt", [b"1 2 0.5\n2 3 -1e-3\n"]),
     "points": (points.read_points, "p.txt", [b"0 0\n1 0\n0.5 0.8660\n", b"0\n1.5\n# x\n2e0\n"]),
+    "unit cell": (
+        lambda path: cell_files.read_unit_cell(path, None),
+        "u.yaml",
+        [
+            b"vectors: [[1, 0], [1/2, sqrt(3)/2]]\nbasis: [[0, 0], [1/3, 1/3]]\nfractional: true\n",
+            b"vectors: [[1]]\nbasis: [[0], [0.4]]\nbonds: [{from: 0, to: 1}, {from: 1, to: 0, cell: [1], order: 2}]\n",
+        ],
+    ),
+    "alps": (
+        lambda path: cell_files.read_unit_cell(path, None),
+        "u.xml",
+        [
+            b'<L><LATTICE name="s"><PARAMETER name="a" default="1"/><BASIS><VECTOR>a 0</VECTOR><VECTOR>0 a</VECTOR>'
+            b'</BASIS></LATTICE><UNITCELL><VERTEX/><EDGE type="1"><SOURCE vertex="1"/>'
+            b'<TARGET vertex="1" offset="0 1"/></EDGE></UNITCELL></L>'
+        ],
+    ),
     "permutations": (
         lambda path: characters.read_permutations(path, 4),
         "g.txt",

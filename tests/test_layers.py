@@ -72,6 +72,7 @@ ALLOWED: dict[str, set[str]] = {
         "types",
         "inputs",
         "system.distances",  # wave vectors and distances between sites, NumPy alone
+        "system.families",
         "system.lattice",
         "system.wave_vectors",
         "job.checkpoint_file",  # what is refused in an HDF5 file that anybody may have written

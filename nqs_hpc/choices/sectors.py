@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
+from nqs_hpc.system.automorphisms import is_searched
 from nqs_hpc.system.basis import Basis, sign_of_flip, signs_of_permutations
 from nqs_hpc.system.characters import Characters, chosen, momentum, momentum_of, point_irreps, space_group
 from nqs_hpc.system.lattice import Lattice
@@ -24,15 +25,12 @@ def sector(
     prefix: str, group: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice, basis: Basis
 ) -> tuple[NDArray[np.int32], Characters]:
     """The permutations of a group of the lattice, and in the basis of the ansatz the characters chosen."""
-    if lattice.edges is not None:
-        valid = "null: a lattice from edges has bonds and no geometry; symmetrize.file takes permutations of its sites"
-        raise bad(f"{prefix}.group", group, valid)
-    if lattice.name == "points" and group != "translations":
-        file = "symmetrize.file takes the permutations of its sites"
-        few = "null" if prefix == "symmetrize" else "translations"
-        raise bad(f"{prefix}.group", group, f"{few} with lattice=points, whose positions are on no grid; {file}")
+    if is_searched(lattice) and group != "point_group" and (lattice.edges is not None or group != "translations"):
+        few = "null or point_group" if prefix == "symmetrize" else "translations"
+        all_of_them = "; point_group is all its symmetries" if prefix == "symmetrize" else ""
+        raise bad(f"{prefix}.group", group, f"{few} with lattice={lattice.name}, which has no unit cell{all_of_them}")
     if group == "point_group":
-        perms, irreps = point_irreps(lattice)
+        perms, irreps = one_line(f"{prefix}.group", group, lambda: point_irreps(lattice))
         return perms, turned(prefix, chosen_irrep(prefix, irreps, irrep), irrep, perms, basis)
     physical, of_ansatz = _momenta(prefix, k, irrep, lattice, basis)
     if group == "translations":

@@ -18,6 +18,7 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
+from nqs_hpc.system.families import size_in_words
 from nqs_hpc.system.hilbert import dimension, places
 
 USAGE = "python -m nqs_hpc sectors [--json] [KEY=VALUE ...]"
@@ -88,7 +89,7 @@ def _system(config: Config) -> dict[str, Any]:
     with suppress(ValueError):  # exclusions on a large lattice
         n_states = dimension(hilbert)
     listed = all_sectors(lattice, hilbert, has)
-    extent = "" if lattice.edges is not None else " " + "x".join(map(str, lattice.extent))
+    extent = "" if lattice.edges is not None else " " + size_in_words(lattice)
     return {
         "lattice": lattice.name + extent,
         "hamiltonian": config.hamiltonian.name,

@@ -205,6 +205,7 @@ duration = Check("a duration of a minute at least: HH:MM:SS, D-HH:MM:SS, or whol
 
 
 path = Check("a path that is not empty (quote a name that looks like a number)", _text)
+text = Check("a text that is not empty (quote what looks like a number)", _text)
 
 
 def _name(value: Any) -> str:

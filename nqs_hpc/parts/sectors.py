@@ -9,8 +9,10 @@ from nqs_hpc.config.all_sectors import Symmetries
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.symmetrize import key_of_group
 from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.parts.symmetry import check_symmetry
+from nqs_hpc.system.automorphisms import is_searched
 from nqs_hpc.system.characters import Symmetry, may_flip, point_irreps
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import exchanged
@@ -60,12 +62,11 @@ def symmetries(config: Config) -> Symmetries:
 def _of_lattice(lattice: Lattice) -> tuple[Perms, Perms]:
     """Translations by one cell, and point operations; the identity is the first of both."""
     one = np.arange(lattice.n_sites, dtype=np.int32)[None]
-    if lattice.edges is not None:
-        return one, one
+    if is_searched(lattice):
+        return one, one_line("symmetrize", "all", lambda: point_irreps(lattice)[0])
     extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
     steps = [0, *(int(np.prod(extent[:i], initial=1)) for i, length in enumerate(extent) if length > 1)]
-    points = one if lattice.name == "points" else point_irreps(lattice)[0]
-    return translations(lattice)[steps], points
+    return translations(lattice)[steps], point_irreps(lattice)[0]
 
 
 def _elements(perms: Perms, flip: int) -> Symmetry:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +10,9 @@ import numpy as np
 from nqs_hpc.report.arrays import MeasuredArray
 from nqs_hpc.report.figures import COLOURS, MUTED, LegendEntry, Panel, Sheet, keys
 from nqs_hpc.report.rows import ReadPoint
-from nqs_hpc.report.values import count, section
+from nqs_hpc.report.values import section
 from nqs_hpc.system.distances import distance
-from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.families import told
 
 MOST_PANELS = 12
 MOST_SITES = 1024
@@ -75,18 +74,6 @@ def correlations(array: MeasuredArray, label: str, one: ReadPoint) -> Correlatio
 
 def _distances(one: ReadPoint, n: int) -> np.ndarray | None:
     """The distances of all pairs of sites by the nearest image; None where the lattice is not one of ours."""
-    physics = section(section(one.traces.manifest, "physics"), "lattice")
-    extent, pbc = physics.get("extent"), physics.get("pbc")
-    make = FACTORIES.get(str(physics.get("name")))
-    if make is None or not isinstance(extent, list) or not isinstance(pbc, list):
-        return None
-    sides = [count(length) for length in extent]
-    known = [length for length in sides if length]
-    if len(known) < len(sides) or len(known) > 3 or prod(known) > n:
-        return None
-    try:
-        lattice = make(known, [bool(side) for side in pbc])
-    except ValueError:
-        return None
+    lattice = told(section(section(one.traces.manifest, "physics"), "lattice"), n)
     sites = np.arange(n)
-    return distance(lattice, sites[:, None], sites[None]) if lattice.n_sites == n else None
+    return distance(lattice, sites[:, None], sites[None]) if lattice is not None and lattice.n_sites == n else None

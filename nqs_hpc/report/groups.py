@@ -12,7 +12,7 @@ from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import clean, section
 
 SOURCES = ("task.run", "init_from")  # names of other runs; what those were is recorded with the run itself
-SIZES = ("lattice.length", "lattice.extent", "seed", *SOURCES)  # along a curve these change
+SIZES = ("lattice.length", "lattice.extent", "lattice.cluster", "seed", *SOURCES)  # along a curve these change
 PARTICLES = ("bose_hubbard", "tv", "fermion")  # Hamiltonians whose one total is a number of particles
 SAME_LEVEL = 1e-9  # relative: exact energies so close are of one level
 

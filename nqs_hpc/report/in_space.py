@@ -16,7 +16,8 @@ from nqs_hpc.report.maps import COLOUR_MAP, evenly, in_pi
 from nqs_hpc.report.response import Spectrum, correlations, dynamical_structure_factor
 from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.values import count, number, section
-from nqs_hpc.system.lattice import FACTORIES, Lattice
+from nqs_hpc.system.families import told
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.wave_vectors import wave_vectors
 
 MOST_PANELS = 12
@@ -116,25 +117,11 @@ def _kicked(name: str, one: ReadPoint, array: MeasuredArray) -> _Kicked | None:
     steps = np.diff(times)
     if times[0] != 0 or steps[0] <= 0 or np.abs(steps - steps[0]).max() > 1e-6 * steps[0]:
         return None
-    lattice = _lattice(physics)
+    lattice = told(section(physics, "lattice"), MOST_SITES)
     if lattice is None or lattice.n_sites != array.value.shape[1] or site >= lattice.n_sites:
         return None
     same = {**physics, "task": {**section(physics, "task"), "kick": site}}
     return _Kicked(name, site, strength, lattice, array, json.dumps([same, array.name], sort_keys=True, default=str))
-
-
-def _lattice(physics: dict[str, Any]) -> Lattice | None:
-    told = section(physics, "lattice")
-    make, extent, pbc = FACTORIES.get(str(told.get("name"))), told.get("extent"), told.get("pbc")
-    if make is None or not isinstance(extent, list) or not isinstance(pbc, list):
-        return None
-    sides = [length for side in extent if (length := count(side))]
-    if len(sides) < len(extent) or not 0 < np.prod(sides, dtype=float) <= MOST_SITES:
-        return None
-    try:
-        return make(sides, [bool(side) for side in pbc])
-    except ValueError:
-        return None
 
 
 def _map(q_Q: np.ndarray, spectrum: Spectrum) -> Callable[[Any], None]:

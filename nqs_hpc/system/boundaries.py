@@ -4,7 +4,8 @@ A particle that leaves by the far side of direction d and enters by the near one
 the conjugate on the way back. The phases are those of a flux through the torus in the gauge of one cut (N. Byers and
 C. N. Yang, Phys. Rev. Lett. 7, 46 (1961), doi:10.1103/PhysRevLett.7.46; in finite systems D. Poilblanc, Phys. Rev. B
 44, 9562 (1991), doi:10.1103/PhysRevB.44.9562). They are given in units of pi, so that periodic and antiperiodic sides,
-0 and 1, have real numbers to the last bit.
+0 and 1, have real numbers to the last bit. The sides of a tilted cluster are those of its axes, along which its cells
+are in rows.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from nqs_hpc.system.lattice import TOLERANCE, Lattice, bond_lengths, bond_weights, neighbours, pair_couplings, reaching
+from nqs_hpc.system.lattice import Lattice, bond_weights, cells, neighbours, pair_couplings, shell_of, sites_at
 
 _QUARTERS = (1.0 + 0j, 1j, -1.0 + 0j, -1j)
 
@@ -75,17 +75,15 @@ def crossings(lattice: Lattice, order: int) -> dict[tuple[int, int], list[tuple[
     """Of each bond (i, j) of `neighbours`, in their order, all the ways in which it joins its sites: how many times the
     way from i to j crosses each side of the lattice, positive out of the far side.
     """
-    lengths = bond_lengths(lattice, order)
-    assert lengths is not None, "a lattice from edges is open"
-    slope = np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0)
-    extent = np.array(lattice.extent)
-    most = np.where(lattice.pbc, np.ceil(lengths[1] * slope / extent).astype(np.int64) + 1, 0)
-    ways_wD: NDArray[np.int64] = reaching(most)
-    sides_wD = (ways_wD * extent) @ lattice.vectors
-    found: dict[tuple[int, int], list[tuple[int, ...]]] = {}
-    for i, j in neighbours(lattice, order).tolist():
-        apart_w = np.linalg.norm(lattice.positions[j] + sides_wD - lattice.positions[i], axis=1)
-        near = (apart_w > lengths[0] - TOLERANCE) & (apart_w < lengths[1] + TOLERANCE)
-        # the image of j that lies n sides away is reached across n sides, and hopped to is j itself
-        found[i, j] = [tuple(way) for way in ways_wD[near].tolist()]
-    return found
+    shell = shell_of(lattice, order)
+    here = cells(lattice)[:: len(lattice.basis)]
+    there = here[:, None, :] + shell.cell[None, :, :]
+    first = np.arange(len(here))[:, None] * len(lattice.basis) + shell.start[None, :]
+    second = sites_at(lattice, there, shell.end[None, :])
+    # the image of j that lies n sides away is reached across n sides, and hopped to is j itself
+    ways = np.where(lattice.pbc, there // np.array(lattice.extent), 0)
+    found: dict[tuple[int, int], set[tuple[int, ...]]] = defaultdict(set)
+    once = (second > first) & (second >= 0)  # each is seen from both ends
+    for i, j, way in zip(first[once].tolist(), second[once].tolist(), ways[once].tolist(), strict=True):
+        found[i, j].add(tuple(way))
+    return {(i, j): sorted(found[i, j]) for i, j in neighbours(lattice, order).tolist()}

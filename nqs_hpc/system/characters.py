@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.inputs import reading
+from nqs_hpc.system.automorphisms import is_searched, symmetries
 from nqs_hpc.system.groups import character_table, product_table, rounded
 from nqs_hpc.system.hilbert import Hilbert, groups
 from nqs_hpc.system.lattice import Lattice
@@ -76,7 +77,8 @@ def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
     """The momentum k of the characters of ``translations(lattice)``, 0 <= k_i < L_i: the inverse of `momentum`."""
     extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
     strides = [int(np.prod(extent[:i], initial=1)) for i in range(len(extent))]
-    steps = (-np.angle(characters[stride]) / (2 * np.pi) for stride in strides)
+    # along a direction of one cell there is nothing to turn, and no such row behind the last direction
+    steps = (-np.angle(characters[stride % len(characters)]) / (2 * np.pi) for stride in strides)
     return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
 
 
@@ -100,10 +102,15 @@ def stars(lattice: Lattice, points: NDArray[np.int32], *, with_opposite: bool) -
 
 
 def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
-    """The point group about one centre, (G, N), and its characters by name.
+    """The point group about one centre, (G, N), and its characters by name; of a lattice without a unit cell all its
+    symmetries (`automorphisms`).
 
     ``keeps``: the character of the translations that the operations have to keep, which leaves a little group.
+    ValueError where symmetries without a unit cell are too many.
     """
+    if is_searched(lattice):  # its one translation, the identity, keeps them all
+        every = symmetries(lattice)
+        return every, generic_irreps(every)
     perms, matrices = point_operations(lattice)
     if keeps is not None:
         kept = _keeping(perms, translations(lattice), keeps)

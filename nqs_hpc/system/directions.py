@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.system.boundaries import crossings
-from nqs_hpc.system.lattice import TOLERANCE, Lattice, bond_lengths, neighbours, reaching
+from nqs_hpc.system.lattice import TOLERANCE, Lattice, neighbours, shell_of
 
 
 class Directed(NamedTuple):
@@ -34,20 +34,14 @@ def directions(lattice: Lattice, order: int) -> NDArray[np.float64]:
 
     Directions of measured positions that differ by twice the tolerance of their distances are one.
     """
-    lengths = bond_lengths(lattice, order)
-    if lengths is None:
+    if lattice.edges is not None:
         raise ValueError("its bonds have directions on a lattice with positions, and lattice=edges has none")
     if lattice.tolerance is not None:  # there is one cell
         i, j = neighbours(lattice, order).T
         apart = lattice.positions[j] - lattice.positions[i]
     else:
-        slope = np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0)
-        spread = 2 * np.linalg.norm(lattice.basis, axis=1).max()
-        box = reaching(np.floor((lengths[1] + spread) * slope + TOLERANCE).astype(np.int64)) @ lattice.vectors
-        steps = lattice.basis[None, :, :] - lattice.basis[:, None, :]
-        apart = (steps.reshape(-1, 1, box.shape[1]) + box[None, :, :]).reshape(-1, box.shape[1])
-        far = np.linalg.norm(apart, axis=1)
-        apart = apart[(far > lengths[0] - TOLERANCE) & (far < lengths[1] + TOLERANCE)]
+        shell = shell_of(lattice, order)
+        apart = lattice.basis[shell.end] + shell.cell @ lattice.vectors - lattice.basis[shell.start]
     near = _width(lattice)
     found: list[NDArray[np.float64]] = []
     for one in apart / np.linalg.norm(apart, axis=1, keepdims=True):
@@ -64,7 +58,7 @@ def bonds_by_direction(lattice: Lattice, order: int) -> list[Directed]:
     """
     axes, near, sides = directions(lattice, order), _width(lattice), np.array(lattice.extent)
     counts: list[dict[tuple[int, int], int]] = [{} for _ in axes]
-    for (i, j), ways in crossings(lattice, order).items():
+    for (i, j), ways in _ways(lattice, order).items():
         for way in ways:
             step = lattice.positions[j] + (np.array(way) * sides) @ lattice.vectors - lattice.positions[i]
             step = step / np.linalg.norm(step)
@@ -78,6 +72,14 @@ def bonds_by_direction(lattice: Lattice, order: int) -> list[Directed]:
         times = [float(of_axis[i, j]) if lattice.double_bonds else 1.0 for i, j in bonds.tolist()]
         found.append(Directed(axis, bonds, np.array(times)))
     return found
+
+
+def _ways(lattice: Lattice, order: int) -> dict[tuple[int, int], list[tuple[int, ...]]]:
+    """Those of `crossings`; positions with a tolerance have no sides to cross."""
+    if lattice.tolerance is None:
+        return crossings(lattice, order)
+    stays = (0,) * len(lattice.pbc)
+    return {(i, j): [stays] for i, j in neighbours(lattice, order).tolist()}
 
 
 def joined_along(lattice: Lattice, along: Directed) -> dict[tuple[int, int], float]:

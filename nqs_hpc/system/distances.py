@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqs_hpc.system.lattice import TOLERANCE, Lattice, reaching
+from nqs_hpc.system.lattice import TOLERANCE, Lattice
+from nqs_hpc.system.vectors import reaching, shortened
 
 
 def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64]:
@@ -20,6 +21,7 @@ def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64
     sides = (np.array(lattice.extent)[:, None] * lattice.vectors)[periodic]
     if not len(sides):
         return np.asarray(np.linalg.norm(apart, axis=-1))
+    sides = shortened(sides) @ sides
     # Rounding the coordinates leaves at most half of each side, but on skew tori a shorter image can lie further off.
     inverse = np.linalg.pinv(sides)  # (D, sides)
     apart = apart - np.rint(apart @ inverse) @ sides

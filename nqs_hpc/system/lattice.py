@@ -1,9 +1,9 @@
 """Lattices: where the sites are, which pairs are neighbours of which order, and whether these are bipartite.
 
 A site is r = x a_1 + y a_2 + z a_3 + b: cell (x, y, z), primitive vectors a, basis vector b. Its number is
-``cell * n_basis + basis`` with ``cell = x + Lx y + Lx Ly z``, so on the square lattice site = x + Lx y. Nearest
-neighbours are 1 apart on every lattice of ``FACTORIES``. A lattice from a user's edges has sites and bonds, and no
-geometry; one from a user's positions (`points`) or of the bonds of the square lattice (`links`) keeps their lengths.
+``cell * n_basis + basis`` with ``cell = x + Lx y + Lx Ly z``, so on the square lattice site = x + Lx y. The built-in
+lattices are those of `families`. A lattice from a user's edges has sites and bonds, and no geometry; one from a user's
+positions (`points`) or of the bonds of the square lattice (`links`) keeps their lengths.
 
 Bonds join a pair of sites once. Where a Hamiltonian counts some more often, or by a number from a user's file, that is
 their weight (`bond_weights`).
@@ -12,18 +12,19 @@ their weight (`bond_weights`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice, pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from nqs_hpc.system import shells
 from nqs_hpc.system.edges import read_edges
+from nqs_hpc.system.families import DIMENSIONS, FACTORIES, size_in_words
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.layers import in_all_layers, one_layer
-from nqs_hpc.system.sites import Lattice
+from nqs_hpc.system.sites import TOLERANCE, Lattice, Shell
+from nqs_hpc.system.vectors import reaching, shortened
 
 __all__ = [
     "DIMENSIONS",
@@ -38,55 +39,6 @@ __all__ = [
     "read_edges",
     "sites_at",
 ]
-
-TOLERANCE = 1e-6  # lengths closer than this are the same length; different ones here are at least 1 / (2 r) apart
-
-
-def _factory(name: str, vectors: ArrayLike, basis: ArrayLike) -> Callable[[Sequence[int], Sequence[bool]], Lattice]:
-    a_DD, basis_bD = np.array(vectors, dtype=np.float64), np.array(basis, dtype=np.float64)
-    dim = len(a_DD)
-
-    def lattice(extent: Sequence[int], pbc: Sequence[bool]) -> Lattice:
-        """Of ``extent`` unit cells, periodic where ``pbc``, both (D,); ValueError where no such lattice exists."""
-        size = tuple(int(length) for length in extent)
-        closed = tuple(bool(side) for side in pbc)
-        for key, given in (("extent", size), ("pbc", closed)):
-            if len(given) != dim:
-                raise ValueError(f"lattice.{key}={list(given)}: {name} needs {dim} values, one per direction")
-        if min(size) < 1:
-            raise ValueError(f"lattice.extent={list(size)}: every extent must be at least 1")
-        for length, side in zip(size, closed, strict=True):
-            if length == 1 and side:
-                raise ValueError(f"lattice.extent={list(size)}: a periodic direction needs an extent of at least 2")
-        n_cells = int(np.prod(size))
-        if n_cells * len(basis_bD) < 2:
-            raise ValueError(f"lattice.extent={list(size)}: {name} needs at least 2 sites")
-        corners = np.stack(np.unravel_index(np.arange(n_cells), size, order="F"), axis=1) @ a_DD
-        positions = (corners[:, None, :] + basis_bD[None, :, :]).reshape(-1, dim)
-        return Lattice(name, len(positions), size, closed, positions, a_DD, basis_bD)
-
-    return lattice
-
-
-_ROOT3 = np.sqrt(3.0)
-_HEXAGONAL = np.array([[1.0, 0.0], [0.5, _ROOT3 / 2]])
-
-FACTORIES: dict[str, Callable[[Sequence[int], Sequence[bool]], Lattice]] = {
-    "chain": _factory("chain", np.eye(1), np.zeros((1, 1))),
-    "square": _factory("square", np.eye(2), np.zeros((1, 2))),
-    "cubic": _factory("cubic", np.eye(3), np.zeros((1, 3))),
-    "triangular": _factory("triangular", _HEXAGONAL, np.zeros((1, 2))),
-    "honeycomb": _factory("honeycomb", _ROOT3 * _HEXAGONAL, [[0.0, 0.0], [_ROOT3 / 2, 0.5]]),
-    "kagome": _factory("kagome", 2 * _HEXAGONAL, [[0.0, 0.0], [1.0, 0.0], [0.5, _ROOT3 / 2]]),
-}
-DIMENSIONS: dict[str, int] = {
-    "chain": 1,
-    "square": 2,
-    "cubic": 3,
-    "triangular": 2,
-    "honeycomb": 2,
-    "kagome": 2,
-}
 
 
 def edges_lattice(
@@ -146,28 +98,26 @@ def sites_at(lattice: Lattice, cell: NDArray[np.int64], sublattice: NDArray[np.i
     return np.where(inside, wrapped @ strides * len(lattice.basis) + sublattice, -1)
 
 
-class _Shell(NamedTuple):
-    """All displacements of one length from the sites of a cell of the infinite lattice."""
-
-    start: NDArray[np.int64]  # (n,) sublattice here
-    end: NDArray[np.int64]  # (n,) sublattice there
-    cell: NDArray[np.int64]  # (n, D) cell there, counted from here
-
-
-def reaching(reach: NDArray[np.int64]) -> NDArray[np.int64]:
-    """All integer vectors n with |n_i| <= reach_i, (n, D)."""
-    return np.indices(tuple(2 * reach + 1)).reshape(len(reach), -1).T - reach[None, :]
+def _shells(lattice: Lattice) -> Iterator[Shell]:
+    """The bonds of each order on the infinite lattice: those that the unit cell states, then by distance."""
+    if lattice.stated is None:
+        return by_distance(lattice)
+    after = iter(()) if lattice.distances_from is None else islice(by_distance(lattice), lattice.distances_from, None)
+    return chain(lattice.stated, after)
 
 
-def _shells(lattice: Lattice) -> Iterator[_Shell]:
+def by_distance(lattice: Lattice) -> Iterator[Shell]:
     """The shells of neighbours on the infinite lattice, nearest first, without end."""
+    # long and skew vectors would make the box of candidates large, so it is one of short vectors of the same lattice
+    short_DD = shortened(lattice.vectors)
+    vectors_DD = short_DD @ lattice.vectors
     # n = x inv(A) bounds the integer coordinates of a vector of given length by the columns of inv(A)
-    slope = np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0)
-    spread = np.linalg.norm(lattice.basis, axis=1).max()
+    slope = np.linalg.norm(np.linalg.inv(vectors_DD), axis=0)
+    spread = max(np.linalg.norm(lattice.basis - b, axis=1).max() for b in lattice.basis)
     radius, done = 2.2, 0
     while True:
         box = reaching(np.floor((radius + spread) * slope + TOLERANCE).astype(np.int64))
-        ends = (box @ lattice.vectors)[:, None, :] + lattice.basis[None, :, :]
+        ends = (box @ vectors_DD)[:, None, :] + lattice.basis[None, :, :]
         length = np.linalg.norm(ends[None, :, :, :] - lattice.basis[:, None, None, :], axis=-1)
         near = np.nonzero((length > TOLERANCE) & (length <= radius))
         by_length = np.argsort(length[near], kind="stable")
@@ -175,23 +125,25 @@ def _shells(lattice: Lattice) -> Iterator[_Shell]:
         steps = np.nonzero(np.diff(length[near][by_length]) > TOLERANCE)[0] + 1
         # the last shell may be cut by rounding at the radius itself: leave it to the next, larger one
         for low, high in list(pairwise((0, *steps)))[done:]:
-            yield _Shell(start[low:high], end[low:high], box[cell[low:high]])
+            yield Shell(start[low:high], end[low:high], box[cell[low:high]] @ short_DD)
             done += 1
         radius *= 1.5
 
 
-def _shell(lattice: Lattice, order: int) -> _Shell:
-    found = _shells(lattice)
-    for _ in range(order - 1):
-        next(found)
-    return next(found)
+def shell_of(lattice: Lattice, order: int) -> Shell:
+    """The bonds of ``order`` on the infinite lattice. ValueError where the unit cell states no such order."""
+    found = next(islice(_shells(lattice), order - 1, None), None)
+    if found is None:
+        assert lattice.stated is not None
+        raise ValueError(f"neighbour order {order}: the unit cell states the bonds of orders 1-{len(lattice.stated)}")
+    return found
 
 
-def _bonds(lattice: Lattice, shell: _Shell) -> NDArray[np.int32]:
+def _bonds(lattice: Lattice, shell: Shell) -> NDArray[np.int32]:
     return np.unique(_joined(lattice, shell), axis=0).astype(np.int32)
 
 
-def _joined(lattice: Lattice, shell: _Shell) -> NDArray[np.int64]:
+def _joined(lattice: Lattice, shell: Shell) -> NDArray[np.int64]:
     """The pairs (n, 2) of a shell, i < j, each twice for every image of j that is in the shell of i."""
     n_basis = len(lattice.basis)
     here = cells(lattice)[::n_basis]  # (cells, D)
@@ -205,7 +157,8 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
     """The bonds (n_bonds, 2) of neighbours of ``order``, i < j in each, sorted, each pair once.
 
     Orders count the distances on the infinite lattice, 1 the nearest; on kagome order 3 is both the pairs across a
-    hexagon and those along a line. Sites i and j are joined at an order if *some* translation by periodic sides brings
+    hexagon and those along a line, on pyrochlore likewise. Where the unit cell states bonds, as that of checkerboard
+    does, its orders come first. Sites i and j are joined at an order if *some* translation by periodic sides brings
     j to that distance of i; where several do, they are joined once; a site's own image is dropped. So on a side of
     extent 2 the two sites are joined once, not twice; `bond_weights` has the 2 where that is asked for. On small tori a
     pair can appear at several orders: on a ring of 3 orders 1 and 2 are the same three bonds; on a ring of 4 order 2
@@ -226,10 +179,10 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
         return lattice.edges[order]
     if lattice.tolerance is not None:
         return shells.shell(lattice.positions, order, lattice.tolerance)[0]
-    bonds = _bonds(lattice, _shell(lattice, order))
+    bonds = _bonds(lattice, shell_of(lattice, order))
     if not len(bonds):
         valid = _orders(lattice)
-        size = "x".join(str(length) for length in lattice.extent)
+        size = size_in_words(lattice)
         images = f" (above {valid[-1]} images only repeat these pairs)" if any(lattice.pbc) else ""
         raise ValueError(
             f"neighbour order {order}: no bonds on {lattice.name} {size}, which has orders {_ranges(valid)}, "
@@ -265,7 +218,7 @@ def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
         return lattice.weights[order]
     if not lattice.double_bonds:
         return None
-    counts = np.unique(_joined(lattice, _shell(lattice, order)), axis=0, return_counts=True)[1] // 2
+    counts = np.unique(_joined(lattice, shell_of(lattice, order)), axis=0, return_counts=True)[1] // 2
     return None if (counts == 1).all() else counts.astype(np.float64)
 
 
@@ -291,7 +244,7 @@ def bond_lengths(lattice: Lattice, order: int) -> tuple[float, float] | None:
         return None
     if lattice.tolerance is not None:
         return shells.shell(one_layer(lattice).positions, order, lattice.tolerance)[1]
-    found = _shell(lattice, order)
+    found = shell_of(lattice, order)
     apart = lattice.basis[found.end] + found.cell @ lattice.vectors - lattice.basis[found.start]
     lengths = np.linalg.norm(apart, axis=1)
     return float(lengths.min()), float(lengths.max())

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.system import links
-from nqs_hpc.system.lattice import FACTORIES, Lattice, cells
+from nqs_hpc.system.families import is_in_cells
+from nqs_hpc.system.lattice import Lattice, cells
 
 
 class Patches(NamedTuple):
@@ -31,8 +32,8 @@ def patches(lattice: Lattice, patch: int | Sequence[int]) -> Patches:
 
     ValueError, saying what is valid, where these do not fit.
     """
-    if lattice.name not in (*FACTORIES, links.NAME):
-        raise ValueError(f"patches of lattice={', '.join(FACTORIES)}; lattice={lattice.name} has none")
+    if not is_in_cells(lattice) and lattice.name != links.NAME:
+        raise ValueError(f"patches of a lattice in unit cells; lattice={lattice.name} has none")
     size = (patch,) * len(lattice.extent) if isinstance(patch, int) else tuple(patch)
     if len(size) != len(lattice.extent):
         raise ValueError(f"one number, or {len(lattice.extent)}, one by direction")

@@ -7,6 +7,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+TOLERANCE = 1e-6  # lengths closer than this are the same length; different ones here are at least 1 / (2 r) apart
+
+
+class Shell(NamedTuple):
+    """The bonds of one order from the sites of a cell of the infinite lattice, each from both of its ends."""
+
+    start: NDArray[np.int64]  # (n,) sublattice here
+    end: NDArray[np.int64]  # (n,) sublattice there
+    cell: NDArray[np.int64]  # (n, D) cell there, counted from here
+
 
 class Lattice(NamedTuple):
     """The sites of a finite lattice; the same on every rank."""
@@ -22,7 +32,10 @@ class Lattice(NamedTuple):
     weights: dict[int, NDArray[np.float64]] | None = None  # of these bonds, where the file gives them
     double_bonds: bool = False  # whether a pair counts once for each image that is a neighbour, on a side of 2 twice
     tolerance: float | None = None  # relative, between distances of one shell of points; None: TOLERANCE
-    turned: dict[int, NDArray[np.bool_]] | None = (
-        None  # which of ``edges`` are given from the larger site to the smaller
-    )
+    # which of ``edges`` are given from the larger site to the smaller
+    turned: dict[int, NDArray[np.bool_]] | None = None
+    stated: tuple[Shell, ...] | None = None  # the bonds of the first orders, where the unit cell says which they are
+    # shells by distance that these stand for, behind which orders go on; None: no more
+    distances_from: int | None = None
+    axes: NDArray[np.int64] | None = None  # (D, D) vectors in those of the family, of a tilted cluster (`families`)
     layers: int = 1  # copies of the lattice, one after another (`layers`)

@@ -13,8 +13,9 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.system.lattice import TOLERANCE, Lattice, cells, sites_at
+from nqs_hpc.system.lattice import TOLERANCE, Lattice, cells, neighbours, sites_at
 from nqs_hpc.system.layers import of_all_layers, one_layer
+from nqs_hpc.system.vectors import shortened
 
 
 def translations(lattice: Lattice) -> NDArray[np.int32]:
@@ -57,8 +58,11 @@ def point_operations(lattice: Lattice) -> tuple[NDArray[np.int32], NDArray[np.fl
     matrices = _isometries(lattice)
     best: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
     most = 0
+    stated = [neighbours(lattice, n) for n in range(1, 1 + len(lattice.stated or ()))]
     for centre in _centres(lattice):
         found = [(perm, m) for m in matrices if (perm := _permutation(lattice, m, centre)) is not None]
+        if stated:  # bonds that are not all those of one length
+            found = [(perm, m) for perm, m in found if all(is_symmetry(perm, bonds) for bonds in stated)]
         distinct = len(np.unique([perm for perm, _ in found], axis=0))
         if distinct > most:
             best, most = found, distinct
@@ -83,18 +87,22 @@ def _check(lattice: Lattice) -> None:
 
 def _isometries(lattice: Lattice) -> list[NDArray[np.int64]]:
     """Integer matrices M of the orthogonal maps a_i -> sum_j M_ij a_j that keep the lattice and its periodic sides."""
-    gram = lattice.vectors @ lattice.vectors.T
+    short_DD = shortened(lattice.vectors)  # of skew vectors the images would lie in a large box
+    back_DD = np.rint(np.linalg.inv(short_DD)).astype(np.int64)
+    vectors_DD = short_DD @ lattice.vectors
+    gram = vectors_DD @ vectors_DD.T
     longest = np.sqrt(gram.diagonal().max())
-    reach = int(longest * np.linalg.norm(np.linalg.inv(lattice.vectors), axis=0).max() + TOLERANCE)
+    reach = int(longest * np.linalg.norm(np.linalg.inv(vectors_DD), axis=0).max() + TOLERANCE)
     box = np.array(list(product(range(-reach, reach + 1), repeat=len(gram))))
     norms = np.einsum("ni,ij,nj->n", box, gram, box)
     images = [box[np.abs(norms - norm) < TOLERANCE] for norm in gram.diagonal()]
     extent, pbc = lattice.extent, lattice.pbc
     matrices = []
     for rows in product(*images):
-        matrix = np.array(rows)
-        if np.abs(matrix @ gram @ matrix.T - gram).max() > TOLERANCE:
+        of_short = np.array(rows)
+        if np.abs(of_short @ gram @ of_short.T - gram).max() > TOLERANCE:
             continue
+        matrix = back_DD @ of_short @ short_DD
         # side i, L_i a_i, must arrive at a whole number of the sides of the torus
         if all(
             extent[i] * matrix[i, j] % extent[j] == 0 if pbc[j] else matrix[i, j] == 0
@@ -120,6 +128,7 @@ def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
     points = first + [
         (lattice.basis[a] + lattice.basis[b]) / 2 + h for a, b in np.ndindex(n_basis, n_basis) for h in halves
     ]
+    points += [lattice.basis.mean(axis=0)]  # of pyrochlore's tetrahedra, which no middle of two sites is
     distinct: dict[tuple[float, ...], NDArray[np.float64]] = {}
     for point in points:
         centre = (middle + (point - middle) @ along) @ np.linalg.inv(lattice.vectors)

@@ -10,6 +10,7 @@ import pytest
 
 from nqs_hpc.ansatz.convolution import convolution
 from nqs_hpc.ansatz.resnet import resnet
+from nqs_hpc.system.families import made
 from nqs_hpc.system.lattice import FACTORIES, cells
 from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Move
@@ -220,3 +221,17 @@ def test_log_psi_begins_near_a_constant_at_every_depth_and_width(layers, feature
 def test_bad_choices_are_refused(options, said):
     with pytest.raises(ValueError, match=said):
         resnet((4,), **({"pbc": (True,), "layers": 2, "features": 2, "kernel": (3,)} | options))
+
+
+def test_tilted_clusters_have_kernels_along_their_axes():
+    lattice = made("square", None, (True, True), [[3, 3], [-3, 3]])
+    assert lattice.extent == (6, 3)
+    sizes = {"layers": 2, "features": 3, "kernel": (3, 2), "activation": "tanh", "skip": True, "dtype": "real"}
+    net = resnet(lattice.extent, lattice.pbc, **sizes, init_scale=1.0, float_dtype="float64")
+    params = net.init(jax.random.key(0))
+    s = np.random.default_rng(0).choice([-1, 1], 18).astype(np.int8)
+    moved = np.stack([s[np.argsort(move)] for move in translations(lattice)])
+    log_psi = np.asarray(jax.vmap(lambda one: net.log_psi(params, one))(moved))
+    assert len({tuple(row) for row in moved.tolist()}) == 18 and np.ptp(log_psi.real) < 1e-12
+    other = np.array(jax.vmap(lambda one: net.log_psi(params, one))(np.random.default_rng(1).permuted(moved, axis=1)))
+    assert np.ptp(other.real) > 1e-3  # which it is not for any other order of the sites

@@ -40,7 +40,7 @@ BAD = [
     (["latice=chain"], "latice", "chain", "did you mean lattice?"),
     (["lattice@here=chain"], "lattice@here", "chain", "hamiltonian"),
     (["lattice=squair"], "lattice", "squair", "did you mean square?"),
-    (["lattice=null"], "lattice", "null", "chain, cubic"),
+    (["lattice=null"], "lattice", "null", "chain, checkerboard"),
     (["lattice=[chain]"], "lattice", "[chain]", "kagome"),
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
@@ -176,6 +176,29 @@ BAD = [
     (["lattice=square", "lattice.extent=[4]"], "lattice.extent", "[4]", "lattice=square has 2"),
     (["lattice.extent=[4,4]"], "lattice.extent", "[4, 4]", "lattice=chain has 1"),
     (["lattice.pbc=[true,false]"], "lattice.pbc", "[true, false]", "lattice=chain has 1"),
+    (["lattice=square", "lattice.cluster=[[3,1]]"], "lattice.cluster", "[[3, 1]]", "2 sides of 2 numbers"),
+    (["lattice=square", "lattice.cluster=[[1,2],[2,4]]"], "lattice.cluster", "[[1, 2], [2, 4]]", "not independent"),
+    (["lattice=square", "lattice.cluster=[[1,0],[3,1]]"], "lattice.cluster", "[[1, 0], [3, 1]]", "fewer than 2 sites"),
+    (["lattice=square", "lattice.cluster=[[999,1],[0,99]]"], "lattice.cluster", "[[999, 1], [0, 99]]", "at most 65536"),
+    (["lattice=square", "lattice.cluster=[[3,1],[-1,3]]", "lattice.pbc=false"], "lattice.pbc", "false", "true with"),
+    (["lattice=square", "lattice.cluster=[[2,1],[0,2]]", "lattice.extent=[2,2]"], "lattice.extent", "[2, 2]", "null"),
+    (
+        ["lattice=square", "lattice.cluster=[[3,1],[-1,3]]", "ansatz=vit"],
+        "ansatz.patch",
+        "2",
+        "divisors of the extent, [10, 1]",
+    ),
+    (["lattice=square", "lattice.cluster=[[3,1],[-1,3]]", "ansatz=cnn"], "ansatz.kernel", "3", "[10, 1]"),
+    (
+        ["lattice=square", "lattice.cluster=[[3,1],[-1,3]]", "ansatz=masked_conv", "sampler=autoregressive"],
+        "ansatz",
+        "masked_conv",
+        "masked_dense",
+    ),
+    (["lattice=chain", "lattice.cluster=[[3]]"], "lattice.cluster", "[[3]]", "extent"),
+    (["lattice=ladder", "lattice.legs=3", "lattice.extent=[4,2]"], "lattice.legs", "3", "[rungs, legs]"),
+    (["lattice=ladder", "lattice.legs=1"], "lattice.legs", "1", "at least 2"),
+    (["lattice=ladder", "lattice.rung=0"], "lattice.rung", "0", "above 0.01"),
     (["lattice.length=null"], "lattice.length", "null", "lattice.extent"),
     (["lattice=cubic", "lattice.length=1000"], "lattice.length", "1000", "at most 65536"),
     ([HEISENBERG, "sector=21"], "sector", "21", "steps of 2"),
@@ -239,10 +262,10 @@ BAD = [
     ),
     (["symmetrize.mode=log_psi"], "symmetrize.mode", "log_psi", "psi without symmetrize.group"),
     (
-        ["symmetrize.group=point_group", RYDBERG, "lattice=points", "lattice.file=atoms.txt"],
+        ["symmetrize.group=space_group", RYDBERG, "lattice=points", "lattice.file=atoms.txt"],
         "symmetrize.group",
-        "point_group",
-        "on no grid",
+        "space_group",
+        "no unit cell",
     ),
     (
         ["symmetrize.group=space_group", "symmetrize.irrep=A2", HEISENBERG, "lattice=honeycomb", "lattice.length=2"],
@@ -277,7 +300,13 @@ BAD = [
         ["lattice=edges", "lattice.file=ring.txt", "symmetrize.group=translations"],
         "symmetrize.group",
         "translations",
-        "symmetrize.file",
+        "point_group is all its symmetries",
+    ),
+    (
+        ["lattice=edges", "lattice.file=star.txt", "symmetrize.group=point_group"],
+        "symmetrize.group",
+        "point_group",
+        "more than 512",
     ),
     (["ansatz=gcnn", "ansatz.momentum=1"], "ansatz.dtype", "real", "complex"),
     (["ansatz=gcnn", "ansatz.irrep=A"], "ansatz.irrep", "A", "ansatz.group=space_group"),
@@ -316,6 +345,9 @@ BAD = [
     ([RYDBERG, "lattice=edges", "lattice.file=ring.txt"], "lattice", "edges", "lattice=points"),
     ([RYDBERG, "lattice.length=10000"], "hamiltonian", "rydberg", "at most 8192 atoms"),
     ([RYDBERG, "sector=0"], "sector", "0", "none"),
+    (["lattice=unit_cell"], "lattice.file", "null", "a path"),
+    (["lattice=unit_cell", "lattice.file=nowhere.xml"], "lattice.file", "nowhere.xml", "No such file"),
+    (["lattice=unit_cell", "lattice.file=h.txt"], "lattice.file", "h.txt", "vectors, basis"),
     (["lattice=points", RYDBERG], "lattice.file", "null", "a path"),
     (["lattice=points", "lattice.file=nowhere.txt", RYDBERG], "lattice.file", "nowhere.txt", "No such file"),
     (["lattice=points", "lattice.file=h.txt", RYDBERG], "lattice.file", "h.txt, line 2", "'x', 'x y' or 'x y z'"),
@@ -552,8 +584,9 @@ def somewhere(tmp_path, monkeypatch):
     (tmp_path / "h.txt").write_text("# a comment\n1.0 Z0 Z1\n1.0 Q3\n")
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0.5 0.9\n")
+    (tmp_path / "star.txt").write_text("".join(f"0 {i}\n" for i in range(1, 8)))
     yield
-    given = {"loop.txt", "far.txt", "h.txt", "ring.txt", "atoms.txt"}
+    given = {"loop.txt", "far.txt", "h.txt", "ring.txt", "atoms.txt", "star.txt"}
     assert {path.name for path in tmp_path.iterdir()} == given, "bad input made something"
 
 

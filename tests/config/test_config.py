@@ -57,6 +57,7 @@ def test_defaults():
 EXTRA = {
     "edges": ["lattice.file=ring.txt"],
     "points": ["lattice.file=atoms.txt"],
+    "unit_cell": ["lattice.file=cell.yaml"],
     "toric_code": ["lattice=square"],
     "kitaev": ["lattice=honeycomb"],
     "ring_exchange": ["lattice=square", "lattice.length=4"],
@@ -80,6 +81,7 @@ EXTRA = {
 def test_every_choice_composes(group, tmp_path, tmp_path_factory):
     (tmp_path / "ring.txt").write_text("0 1\n1 2\n2 0\n")
     (tmp_path / "atoms.txt").write_text("0 0\n1 0\n0 2\n")
+    (tmp_path / "cell.yaml").write_text("vectors: [[1, 0], [0, 1]]\nbasis: [[0, 0]]\n")
     run = tmp_path_factory.mktemp("run")
     (run / "checkpoints").mkdir()
     (run / "checkpoints" / "step_00000001.h5").touch()
@@ -91,6 +93,23 @@ def test_every_choice_composes(group, tmp_path, tmp_path_factory):
         assert part.name == name and type(part) is choice(group, name)
         assert pickle.loads(pickle.dumps(config)) == config
         assert json.loads(json.dumps(to_plain(config), allow_nan=False)) == to_plain(config)
+
+
+def test_a_cluster_of_cells_in_rows_is_the_run_that_says_so():
+    rows = one("lattice=square", "lattice.cluster=[[-3,0],[0,4]]", HEISENBERG)
+    assert rows == one("lattice=square", "lattice.extent=[3,4]", HEISENBERG)
+    tilted = one("lattice=square", "lattice.cluster=[[3,1],[-1,3]]", HEISENBERG)
+    assert tilted.lattice.make().n_sites == 10 and tilted.lattice.extent is None
+    assert from_plain(to_plain(tilted)) == tilted and physics(tilted) != physics(rows)
+    # runs from before the key are still found
+    assert "cluster" not in json.dumps(physics(rows)) and "cluster" in json.dumps(physics(tilted))
+
+
+def test_ladders():
+    ladder = one("lattice=ladder", "lattice.length=5", "lattice.legs=3", HEISENBERG)
+    assert (ladder.lattice.extent, ladder.lattice.pbc, ladder.lattice.legs) == ((5, 3), (True, False), None)
+    assert ladder == one("lattice=ladder", "lattice.extent=[5,3]", "lattice.rung=1", HEISENBERG)
+    assert from_plain(to_plain(ladder)) == ladder
 
 
 @pytest.mark.parametrize("name", choices("experiment"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from nqs_hpc.system.boundaries import check_phases, crossings, hops, phase_of
+from nqs_hpc.system.families import made
 from nqs_hpc.system.lattice import FACTORIES, neighbours, pair_couplings
 
 
@@ -31,6 +32,28 @@ def test_levels_of_free_particles(phases):
     triangular = FACTORIES["triangular"]((4, 3), (True, True))
     wanted = bloch((4, 3), np.array([(1, 0), (0, 1), (1, -1)]), (1.0, 1.0, 1.0), phases)
     assert np.abs(levels(triangular, (1.0,), phases) - wanted).max() < 1e-12
+
+
+@pytest.mark.parametrize("sides", [[[3, 1], [-1, 3]], [[4, 2], [-2, 4]], [[3, 3], [-3, 3]]])
+def test_levels_on_a_tilted_cluster(sides):
+    # along its axes the cluster is cells in rows, so momenta are those of its extent, and hops are to be written there
+    lattice = made("square", None, (True, True), sides)
+    vectors = np.array([(1, 0), (0, 1), (1, 1), (1, -1)]) @ np.linalg.inv(lattice.axes)
+    wanted = bloch(lattice.extent, vectors, (1.0, 1.0, -0.3, -0.3), (0.3, 0.5))
+    assert np.abs(levels(lattice, (1.0, -0.3), (0.3, 0.5)) - wanted).max() < 1e-12
+
+
+def test_crossed_squares_have_their_own_ways():
+    # the diagonals of crossed and of empty squares are as long: on two cells a side they join the same sites
+    lattice = FACTORIES["checkerboard"]((2, 2), (True, True))._replace(double_bonds=True)
+    k = [(np.pi * (m + 0.3) / 1, np.pi * (n + 0.6) / 1) for m in range(2) for n in range(2)]
+    wanted = []
+    for k1, k2 in k:  # per cell, in the axes of the diagonals
+        to_b = 1 + np.exp(1j * (k2 - k1)) + np.exp(1j * k2) + np.exp(-1j * k1)
+        h = np.array([[0.7 * 2 * np.cos(k1), to_b], [np.conj(to_b), 0.7 * 2 * np.cos(k2)]])
+        wanted += np.linalg.eigvalsh(h).tolist()
+    found = levels(lattice, (1.0, 0.7), (0.6, 1.2))
+    assert np.abs(found - np.sort(wanted)).max() < 1e-12
 
 
 def test_the_sense_of_the_phase():

@@ -20,6 +20,9 @@ SQUARED = {
     "triangular": LOESCHIAN,
     "honeycomb": LOESCHIAN,
     "kagome": LOESCHIAN,
+    "ladder": [1, 2, 4, 5, 8, 9, 10],
+    "lieb": [1, 2, 4, 5, 8, 9, 10],
+    "pyrochlore": [1, 3, 4, 5, 7, 8, 9],
 }
 COORDINATION = {
     "chain": [2, 2, 2, 2, 2, 2],
@@ -28,8 +31,9 @@ COORDINATION = {
     "triangular": [6, 6, 6, 12, 6, 6],
     "honeycomb": [3, 6, 3, 6, 6, 6],
     "kagome": [4, 4, 6, 8, 4, 6],
+    "pyrochlore": [6, 12, 12, 12, 24, 6],
 }
-H = sqrt(3) / 2
+H, R = sqrt(3) / 2, sqrt(2)
 CELLS = {
     "chain": ([(1,)], [(0,)]),
     "square": ([(1, 0), (0, 1)], [(0, 0)]),
@@ -37,6 +41,12 @@ CELLS = {
     "triangular": ([(1, 0), (0.5, H)], [(0, 0)]),
     "honeycomb": ([(2 * H, 0), (H, 1.5)], [(0, 0), (H, 0.5)]),
     "kagome": ([(2, 0), (1, 2 * H)], [(0, 0), (1, 0), (0.5, H)]),
+    "ladder": ([(1, 0), (0, 1)], [(0, 0)]),
+    "lieb": ([(2, 0), (0, 2)], [(0, 0), (1, 0), (0, 1)]),
+    "pyrochlore": (
+        [(0, R, R), (R, 0, R), (R, R, 0)],
+        [(0, 0, 0), (0, R / 2, R / 2), (R / 2, 0, R / 2), (R / 2, R / 2, 0)],
+    ),
 }
 T, F = True, False
 SMALL = [
@@ -60,6 +70,12 @@ SMALL = [
     ("kagome", (2, 2), (T, T)),
     ("kagome", (2, 3), (T, F)),
     ("kagome", (1, 1), (F, F)),
+    ("ladder", (4, 2), (T, F)),
+    ("lieb", (2, 2), (T, T)),
+    ("lieb", (2, 3), (T, F)),
+    ("pyrochlore", (2, 2, 2), (T, T, T)),
+    ("pyrochlore", (2, 1, 1), (T, F, F)),
+    ("pyrochlore", (1, 1, 1), (F, F, F)),
 ]
 
 
@@ -101,7 +117,7 @@ def test_positions_neighbours_and_distances_are_those_of_explicit_images(case):
     np.testing.assert_allclose(distance(lattice, i, j), np.sqrt(squared.min(axis=-1)), atol=1e-12)
 
 
-@pytest.mark.parametrize("name", FACTORIES)
+@pytest.mark.parametrize("name", COORDINATION)
 def test_coordination_numbers(name):
     lattice = FACTORIES[name]((9,) * DIMENSIONS[name], (True,) * DIMENSIONS[name])
     for order, z in enumerate(COORDINATION[name], start=1):

@@ -40,6 +40,11 @@ POINT_GROUPS = [  # lattice, extent, periodic, order of the point group
     ("kagome", (2, 2), (T, T), 12),
     ("kagome", (2, 3), (T, T), 2),
     ("kagome", (1, 1), (F, F), 6),  # one triangle
+    ("ladder", (6, 2), (T, F), 4),
+    ("lieb", (3, 3), (T, T), 8),
+    ("checkerboard", (4, 4), (T, T), 8),  # about a square
+    ("checkerboard", (3, 3), (F, F), 2),  # a half turn would exchange the sublattices, whose crosses differ
+    ("pyrochlore", (3, 3, 3), (T, T, T), 24),  # Td about a tetrahedron
     ("kagome", (3, 2), (T, F), 2),  # teeth on one edge only: the mirror alone
 ]
 

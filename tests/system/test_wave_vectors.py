@@ -6,7 +6,7 @@ import pytest
 from nqs_hpc.system.lattice import DIMENSIONS, FACTORIES, edges_lattice
 from nqs_hpc.system.wave_vectors import wave_vectors
 
-ZONES = {"kagome": 2, "honeycomb": 3}
+ZONES = {"kagome": 2, "honeycomb": 3, "lieb": 2, "checkerboard": 2, "pyrochlore": 2}
 
 
 @pytest.mark.parametrize("name", FACTORIES)

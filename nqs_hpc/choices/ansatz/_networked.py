@@ -49,7 +49,7 @@ class Networked(Slater):
         if self.net == "perceptron":
             return made
         if not is_regular(lattice):
-            regular = "convolutional needs one site a cell: lattice=chain, square, cubic or triangular"
+            regular = "convolutional needs one site a cell: lattice=chain, ladder, square, cubic or triangular"
             raise bad(f"{prefix}.net", self.net, f"perceptron on lattice={lattice.name}; {regular}")
         return dataclasses.replace(made, kernel=by_direction(f"{prefix}.kernel", self.kernel, lattice))
 

@@ -17,7 +17,8 @@ from nqs_hpc.choices.keys import Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad, show
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.lattice import FACTORIES, Lattice
+from nqs_hpc.system.families import is_in_cells
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.links import NAME as LINKS
 from nqs_hpc.system.symmetry import translations
 from nqs_hpc.types import Ansatz as Functions
@@ -41,7 +42,7 @@ class Residual(Ansatz):
         if not is_regular(lattice):
             links = "hamiltonian=toric_code, whose spins lie on links,"
             here = links if lattice.name == LINKS else f"lattice={lattice.name}"
-            regular = "chain, square, cubic or triangular: convolutions need lattices of one site a cell"
+            regular = "chain, ladder, square, cubic or triangular: convolutions need lattices of one site a cell"
             raise bad(prefix, self.name, f"with {here} another ansatz; {self.name} with lattice={regular}")
         if lattice.layers > 1:
             valid = "vit, which sees both spins of a cell, or another ansatz: convolutions need one site a cell"
@@ -76,7 +77,7 @@ class Residual(Ansatz):
 
 def is_regular(lattice: Lattice) -> bool:
     """Whether convolutions know the lattice: one site a cell."""
-    return lattice.name in FACTORIES and len(lattice.basis) == 1
+    return is_in_cells(lattice) and len(lattice.basis) == 1
 
 
 def by_direction(key: str, kernel: int | tuple[int, ...], lattice: Lattice) -> tuple[int, ...]:

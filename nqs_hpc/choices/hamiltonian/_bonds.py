@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from nqs_hpc.system.families import size_in_words
 from nqs_hpc.system.lattice import Lattice, bond_lengths, bond_weights, neighbours
 from nqs_hpc.system.words import sites_in_words
 
@@ -13,7 +14,8 @@ from nqs_hpc.system.words import sites_in_words
 def lines(name: str, orders: list[int], lattice: Lattice) -> list[str]:
     """The sites, the bonds of each of ``orders`` that hamiltonian=``name`` uses, and what has none, a line each."""
     n_sites = lattice.n_sites
-    parts, joined = [f"{n_sites} sites"], np.zeros(n_sites, dtype=bool)
+    where = "" if lattice.axes is None else f" in cells {size_in_words(lattice)}"
+    parts, joined = [f"{n_sites} sites{where}"], np.zeros(n_sites, dtype=bool)
     for order in orders:
         bonds = neighbours(lattice, order)
         joined[bonds] = True
@@ -23,7 +25,10 @@ def lines(name: str, orders: list[int], lattice: Lattice) -> list[str]:
     found = [f"lattice: {', '.join(parts)}"]
     if orders and not joined.all():
         found.append(f"lattice: no bond joins {sites_in_words(np.flatnonzero(~joined).tolist())}, counted from 0")
-    unused = sorted(set(lattice.edges or ()) - set(orders))
+    of_file = set(lattice.edges or ())
+    if lattice.stated is not None and lattice.distances_from is None:
+        of_file |= set(range(1, 1 + len(lattice.stated)))
+    unused = sorted(of_file - set(orders))
     if unused:
         which = ", ".join(f"{len(neighbours(lattice, order))} of order {order}" for order in unused)
         found.append(f"lattice: bonds of the file that hamiltonian={name} does not use: {which}")

@@ -1,0 +1,14 @@
+"""lattice=pyrochlore."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from nqs_hpc.choices.keys import Examples
+from nqs_hpc.choices.lattice._torus import TorusLattice
+
+
+@dataclass(frozen=True)
+class Pyrochlore(TorusLattice):
+    examples: ClassVar[Examples] = ({"extent": [2, 1, 1], "pbc": False},)
