@@ -5,6 +5,7 @@ import pytest
 from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
+LONG_RANGE, SHASTRY = "hamiltonian=long_range", "hamiltonian=haldane_shastry"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 
 DIRECT = "sampler=autoregressive"
@@ -42,7 +43,12 @@ BAD = [
     (["lattice=[chain]"], "lattice", "[chain]", "kagome"),
     (["lattice={length: 4}"], "lattice", "{length: 4}", "kagome"),
     (["lattice=../hamiltonian/ising"], "lattice", "../hamiltonian/ising", "kagome"),
-    (["hamiltonian=kitaev"], "hamiltonian", "kitaev", "bose_hubbard, fermion, heisenberg, hubbard, ising, pauli"),
+    (
+        ["hamiltonian=kitaev"],
+        "hamiltonian",
+        "kitaev",
+        "haldane_shastry, heisenberg, hubbard, ising, long_range, pauli",
+    ),
     (["ansatz=gnn"], "ansatz", "gnn", "cnn, equinox, flax, gcnn, "),
     (["sampler=gibbs"], "sampler", "gibbs", "metropolis"),
     (["optimizer=lbfgs"], "optimizer", "lbfgs", "adam, march, minsr, sgd, sr"),
@@ -307,6 +313,28 @@ BAD = [
     ([RYDBERG, "lattice=edges", "lattice.file=ring.txt"], "lattice", "edges", "lattice=points"),
     ([RYDBERG, "lattice.length=10000"], "hamiltonian", "rydberg", "at most 8192 atoms"),
     ([RYDBERG, "sector=0"], "sector", "0", "none"),
+    ([LONG_RANGE, "hamiltonian.Jz=0"], "hamiltonian.Jz", "0", "hamiltonian.Jz, .Jxy"),
+    ([LONG_RANGE, "hamiltonian.alpha=-1"], "hamiltonian.alpha", "-1", "at least 0"),
+    ([LONG_RANGE, "hamiltonian.distance=arc"], "hamiltonian.distance", "arc", "image, chord"),
+    ([LONG_RANGE, "lattice.pbc=false", "hamiltonian.distance=chord"], "hamiltonian.distance", "chord", "periodic"),
+    (
+        [LONG_RANGE, "lattice=triangular", "lattice.length=3", "hamiltonian.distance=chord"],
+        "hamiltonian.distance",
+        "chord",
+        "right angles",
+    ),
+    ([LONG_RANGE, "hamiltonian.cutoff=0.5"], "hamiltonian.cutoff", "0.5", "at least 1, the distance"),
+    ([LONG_RANGE, "lattice.length=8193"], "hamiltonian", "long_range", "at most 8192 spins"),
+    ([LONG_RANGE, "lattice.length=1025", "hamiltonian.Jxy=1"], "hamiltonian", "long_range", "at most 1024 spins"),
+    ([LONG_RANGE, "lattice=edges", "lattice.file=ring.txt"], "lattice", "edges", "lattice=points"),
+    ([LONG_RANGE, "lattice.double_bonds=true"], "lattice.double_bonds", "true", "nearest image"),
+    ([LONG_RANGE, "sector=0"], "sector", "0", "with h other than 0 does not conserve"),
+    ([LONG_RANGE, "hamiltonian.gauge=true", "hamiltonian.Jxy=1"], "hamiltonian.gauge", "true", "no signs make all"),
+    ([SHASTRY, "hamiltonian.J=0"], "hamiltonian.J", "0", "other than 0"),
+    ([SHASTRY, "lattice=square", "lattice.length=3"], "hamiltonian", "haldane_shastry", "this is lattice=square"),
+    ([SHASTRY, "lattice.pbc=false"], "hamiltonian", "haldane_shastry", "this is lattice=chain with open sides"),
+    ([SHASTRY, "lattice.length=1025"], "lattice.length", "1025", "at most 1024"),
+    ([SHASTRY, "sector=1"], "sector", "1", "steps of 2"),
     (["lattice=points", RYDBERG], "lattice.file", "null", "a path"),
     (["lattice=points", "lattice.file=nowhere.txt", RYDBERG], "lattice.file", "nowhere.txt", "No such file"),
     (["lattice=points", "lattice.file=h.txt", RYDBERG], "lattice.file", "h.txt, line 2", "'x', 'x y' or 'x y z'"),
