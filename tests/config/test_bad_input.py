@@ -6,6 +6,7 @@ from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 LONG_RANGE, SHASTRY = "hamiltonian=long_range", "hamiltonian=haldane_shastry"
+SPIN, BLBQ = "hamiltonian=spin_s", "hamiltonian=blbq"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 
 DIRECT = "sampler=autoregressive"
@@ -346,6 +347,23 @@ BAD = [
     ([TORIC, "lattice=square", "lattice.extent=[1,4]", "lattice.pbc=false"], "lattice.extent", "[1, 4]", "2 vertices"),
     ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
     ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
+    # longer spins
+    ([SPIN, "hamiltonian.S=0.7"], "hamiltonian.S", "0.7", "a multiple of 1/2, from 0.5 to 10"),
+    ([SPIN, "hamiltonian.S=10.5"], "hamiltonian.S", "10.5", "a multiple of 1/2, from 0.5 to 10"),
+    ([SPIN, "hamiltonian.J=0"], "hamiltonian.J", "0", "other than 0"),
+    ([SPIN, "hamiltonian.J=[0,0]"], "hamiltonian.J", "[0.0, 0.0]", "other than 0"),
+    ([SPIN, "lattice.length=4", "hamiltonian.J=[1,0,0,1]"], "hamiltonian.J", "[1.0, 0.0, 0.0, 1.0]", "has orders 1-"),
+    ([SPIN, "hamiltonian.S=0.5", "hamiltonian.D=1"], "hamiltonian.D", "1", "0 with hamiltonian.S=0.5"),
+    ([SPIN, "hamiltonian.S=0.5", "hamiltonian.E=1"], "hamiltonian.E", "1", "0 with hamiltonian.S=0.5"),
+    ([SPIN, "hamiltonian.E=1", "sector=0"], "sector", "0", "with E other than 0 does not conserve"),
+    ([SPIN, "sector=1"], "sector", "1", "steps of 2"),
+    ([SPIN, "sampler.move=exchange"], "sampler.move", "exchange", "auto or hop"),
+    ([SPIN, "sampler.move=plaquette"], "sampler.move", "plaquette", "a move of spins 1/2"),
+    ([SPIN, "task=dynamics", "ansatz.dtype=complex", "task.initial=plus_x"], "task.initial", "plus_x", "spins 1/2"),
+    ([SPIN, "ansatz=anchored"], "ansatz.state", "plus_x", "longer spins have no product states"),
+    ([BLBQ, "hamiltonian.J=0"], "hamiltonian.J", "0", "hamiltonian.J, .K"),
+    ([BLBQ, "hamiltonian.theta=0.1", "hamiltonian.K=1"], "hamiltonian.theta", "0.1", "null with hamiltonian.J=1"),
+    ([BLBQ, "hamiltonian.theta=x"], "hamiltonian.theta", "x", "null, or a number"),
     # bosons
     ([BOSONS, "hamiltonian.n_max=0"], "hamiltonian.n_max", "0", "at least 1"),
     ([BOSONS, "hamiltonian.n_max=128"], "hamiltonian.n_max", "128", "below 128"),
