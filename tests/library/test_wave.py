@@ -138,7 +138,7 @@ def test_the_energy_agrees_with_the_final_evaluation_and_shares_no_samples(run):
         (["1.0 Z0", "  "], "term 2: '  ' is not a coefficient and operators"),
         (
             {"name": "kitaev"},
-            "hamiltonian=kitaev is not valid; valid: blbq, bose_hubbard, fermion, haldane_shastry, heisenberg",
+            "hamiltonian=kitaev is not valid; valid: blbq, bose_hubbard, fermion",
         ),
         ({"h": 1.0}, "hamiltonian=null is not valid"),
         ({"name": "ising", "hh": 1.0}, "hamiltonian=ising has no key hh"),
