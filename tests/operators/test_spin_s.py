@@ -162,3 +162,13 @@ def test_local_energies_of_a_network_on_spins_1():
     digits = (two_s - np.asarray(samples.s_BN, int)) // 2 @ (two_s + 1) ** np.arange(n)
     h = by_hand(n, two_s, bonds, **values)[np.ix_(digits, digits)]
     assert complex(batch.estimate.mean) == pytest.approx(np.vdot(psi, h @ psi).real, abs=1e-12)
+
+
+@pytest.mark.parametrize(("s", "parity", "total"), [(1.5, 1, 1), (1.5, -1, 0), (1, 1, 0), (1, -1, 1), (0.5, 1, 1)])
+def test_the_flip_of_all_spins(s, parity, total):
+    """Two spins of total spin S have (S (S + 1) - 2 s (s + 1)) / 2 and the parity (-1)^(2 s - S), physically."""
+    words = [SPIN, f"hamiltonian.S={s}", "lattice.length=2", "lattice.pbc=false", f"symmetrize.spin_flip={parity}"]
+    config, _ = made(*words)
+    parts = build(config, SERIAL)
+    found = lowest_states(parts.operator, parts.hilbert, symmetry=parts.symmetry)[0][0]
+    assert found == pytest.approx((total * (total + 1) - 2 * s * (s + 1)) / 2, abs=1e-12)
