@@ -43,7 +43,8 @@ def long_range(
     c_P = np.asarray(strengths, dtype=float)
     sites, elements, of_pairs = _moves(n_sites, pairs, c_P, Jxy=Jxy, h=h, signs=signs)
     n_connected = len(sites)
-    is_dense = len(pairs) > DENSE * n_sites
+    # on CPUs XLA's product with a constant matrix of zeros reads memory that nothing was written to
+    is_dense = Jz != 0 and len(pairs) > DENSE * n_sites
     matrix = np.zeros((n_sites, n_sites)) if is_dense else None
     if matrix is not None:
         matrix[pairs[:, 0], pairs[:, 1]] = Jz * c_P
@@ -53,6 +54,8 @@ def long_range(
         if matrix is not None:
             x_N = s_N.astype(float)
             return x_N @ (jnp.asarray(matrix) @ x_N) - field
+        if Jz == 0:
+            return -field
         return jnp.sum(jnp.asarray(Jz * c_P) * bond_products(pairs, s_N)) - field
 
     def moved(s_N: Array, rows: tuple[Array, Array, Array]) -> tuple[Move, Array]:

@@ -9,6 +9,7 @@ from nqs_hpc.config.compose import compose
 from nqs_hpc.operators import long_range as module
 from nqs_hpc.operators.exact import lowest_states, sparse_matrix
 from nqs_hpc.operators.long_range import long_range
+from nqs_hpc.operators.rydberg import rydberg
 from nqs_hpc.system.distances import chord, pairs_within, power_law
 from nqs_hpc.system.hilbert import spin_half
 from nqs_hpc.system.lattice import FACTORIES
@@ -104,6 +105,19 @@ def test_the_diagonal_of_many_spins(monkeypatch):
         monkeypatch.setattr(module, "DENSE", dense_from)
         found.append(jax.vmap(long_range(72, pairs, power_law(apart, 1.5), Jz=1.0, Jxy=0.0, g=0.3).diagonal)(s_BN))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-12)
+
+
+@pytest.mark.usefixtures("way")
+def test_the_diagonal_without_couplings_of_z():
+    """In programs of many samples on many sites, of this model and of atoms that do not repel each other."""
+    lattice = FACTORIES["chain"]((200,), (True,))
+    pairs, apart = pairs_within(lattice, None)
+    s_BN = np.random.default_rng(0).choice([1, -1], (64, 200)).astype(np.int8)
+    plane = long_range(200, pairs, power_law(apart, 3.0), Jz=0.0, Jxy=1.0, g=0.5)
+    wanted = s_BN.sum(axis=1, dtype=int) / 2
+    np.testing.assert_allclose(jax.jit(jax.vmap(plane.diagonal))(s_BN), -wanted, atol=1e-12)
+    free = rydberg(lattice, Omega=1.0, delta=1.0, V=0.0)
+    np.testing.assert_allclose(jax.jit(jax.vmap(free.diagonal))(s_BN), wanted - 100, atol=1e-12)
 
 
 def test_chords_along_one_side_and_across_it():
