@@ -142,6 +142,14 @@ def dense_bosons(n_sites: int, bonds: np.ndarray, n_max: int, *, J: float, U: fl
     return -J * hops + sum(U / 2 * (n @ n - n) - mu * n for n in number)
 
 
+def spin_matrices(two_s: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sx, Sy, Sz of one spin of length two_s / 2 in the basis of falling m."""
+    s = two_s / 2
+    m = np.arange(s, -s - 0.5, -1)
+    plus = np.diag(np.sqrt(s * (s + 1) - m[1:] * (m[1:] + 1)), 1).astype(complex)
+    return (plus + plus.T) / 2, (plus - plus.T) / 2j, np.diag(m).astype(complex)
+
+
 def dense_modes(n_modes: int) -> list[np.ndarray]:
     """The annihilation operator c_m of each mode by Kronecker products, in the order of the codes of occupations, mode
     0 the fastest; the modes below m are passed with a sign.

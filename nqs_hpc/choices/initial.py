@@ -15,7 +15,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import Hilbert, members
+from nqs_hpc.system.hilbert import Hilbert, are_spins, members
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.product_states import NAMES, ProductState, in_basis, named, of_angles, why_outside
 
@@ -63,6 +63,8 @@ def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert
     smallest move changes: what lies one move away has the weight exp(-4 bias) in every space.
     """
     bias = bias / sites_of_a_move(hilbert)
+    if len(hilbert.local_values) > 2 and are_spins(hilbert):  # along x their amplitudes are not equal
+        raise bad(key, given, "for spins 1/2, bosons and fermions: longer spins have no product states here")
     if len(hilbert.local_values) != 2 and given != "plus_x":
         raise bad(
             key, given, "plus_x, all states with equal amplitudes: other product states are of sites with two values"

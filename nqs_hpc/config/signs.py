@@ -32,6 +32,8 @@ def why_not_positive(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
     elif key is not None:
         what = f"has positive off-diagonal elements, and {key} is off"
         advice = f"{key}=auto makes them negative"
+    elif found is None and hamiltonian.is_positive(lattice):
+        return None
     elif found is None:
         what = (
             "has off-diagonal elements that no signs of the basis states make negative (frustration, or complex ones)"

@@ -33,7 +33,7 @@ from nqs_hpc.system.characters import (
     with_spin_flip,
 )
 from nqs_hpc.system.exchange import one_sign
-from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
+from nqs_hpc.system.hilbert import Hilbert, are_spins, dimension_up_to
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.symmetry import translations
@@ -97,8 +97,8 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> Sy
 
 
 def _why_no_flip(config: Config, lattice: Lattice, hilbert: Hilbert) -> str:
-    if not hilbert.fermionic and set(hilbert.local_values) != {1, -1}:
-        return "the sites hold bosons"
+    if not hilbert.fermionic and not are_spins(hilbert):
+        return f"the sites hold {config.hamiltonian.words}"
     if hilbert.fermionic and lattice.layers != 2:
         return "these fermions have no spin"
     return f"it takes sector={show(config.sector)} to another"

@@ -61,7 +61,7 @@ def read(given: Any, parts: Parts) -> Operator:
     if isinstance(given, list | tuple) and given:
         if values != (1, -1):
             raise bad(
-                "operator", given, f"an Operator or a mapping: Pauli strings act on spins, not on {_words(values)}"
+                "operator", given, f"an Operator or a mapping: Pauli strings act on spins 1/2, not on {_words(values)}"
             )
         return pauli(parts.lattice.n_sites, pauli_strings.expand(given, parts.lattice))
     valid = "an Operator, a mapping such as {'name': 'ising', 'h': 1.0}, or lines such as '0.5 Z0 Z1'"
@@ -69,4 +69,7 @@ def read(given: Any, parts: Parts) -> Operator:
 
 
 def _words(local_values: tuple[int, ...]) -> str:
-    return "spins" if local_values == (1, -1) else f"0 to {max(local_values)} bosons"
+    if min(local_values) < 0:
+        two_s = max(local_values)
+        return f"spins {two_s // 2 if two_s % 2 == 0 else f'{two_s}/2'}"
+    return f"0 to {max(local_values)} bosons"

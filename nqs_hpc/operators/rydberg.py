@@ -31,7 +31,8 @@ def rydberg(lattice: Lattice, *, Omega: float, delta: float, V: float, cutoff: f
     n_sites = lattice.n_sites
     pairs, apart = pairs_within(lattice, cutoff)
     strengths = V / apart**6
-    is_dense = len(pairs) > DENSE * n_sites
+    # on CPUs XLA's product with a constant matrix of zeros reads memory that nothing was written to
+    is_dense = V != 0 and len(pairs) > DENSE * n_sites
     matrix = np.zeros((n_sites, n_sites)) if is_dense else None
     if matrix is not None:
         matrix[pairs[:, 0], pairs[:, 1]] = strengths

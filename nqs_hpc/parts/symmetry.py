@@ -11,7 +11,7 @@ from nqs_hpc.operators.symmetric import broken
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry, with_spin_flip
 from nqs_hpc.system.exchange import one_sign
-from nqs_hpc.system.hilbert import Hilbert
+from nqs_hpc.system.hilbert import Hilbert, are_spins
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -51,7 +51,7 @@ def check_network(config: Config, lattice: Lattice, operator: Operator, basis: B
 def of_network(config: Config, lattice: Lattice, basis: Basis) -> Symmetry | None:
     """The sector that any network of this kind is of, whatever was asked for: of what leaves it as it is."""
     own = None if config.ansatz.has_sector() else config.ansatz.invariance(lattice, basis)
-    parity = 1 if config.ansatz.is_even() and set(basis.hilbert.local_values) == {1, -1} else None
+    parity = 1 if config.ansatz.is_even() and are_spins(basis.hilbert) else None
     if own is None and parity is None:
         return None
     if own is None:

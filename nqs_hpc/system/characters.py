@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from nqs_hpc.inputs import reading
 from nqs_hpc.system.automorphisms import is_searched, symmetries
 from nqs_hpc.system.groups import character_table, product_table, rounded
-from nqs_hpc.system.hilbert import Hilbert, groups
+from nqs_hpc.system.hilbert import Hilbert, are_spins, groups
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import exchanged
 from nqs_hpc.system.symmetry import point_operations, translations
@@ -174,7 +174,7 @@ def may_flip(hilbert: Hilbert, lattice: Lattice) -> bool:
     """Whether the flip of all spins maps the space of the sites of ``lattice`` onto itself."""
     if hilbert.fermionic:
         return lattice.layers == 2 and len({total for _, total in groups(hilbert)}) == 1
-    return set(hilbert.local_values) == {1, -1} and not hilbert.total
+    return are_spins(hilbert) and not hilbert.total
 
 
 def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:

@@ -1,11 +1,12 @@
 """Signs of the basis states that make off-diagonal matrix elements negative.
 
-With U(s) = prod_{i in A} sigma_i, sigma_i = s_i of a spin and (-1)^n_i of n_i bosons, U H U has the elements of H
-times -1 for each site of A that changes by a spin flip or an odd number of bosons. Where all elements of U H U are
-negative or 0, its ground state is positive (Perron and Frobenius), and a real positive wave function can represent it.
-Such a set A solves a system of linear equations over two elements, one for each kind of move: the number of its
-sites in A is odd where the element is positive, and even where it is negative. Marshall's rule for antiferromagnets (W.
-Marshall, Proc. R. Soc. A 232, 48 (1955), doi:10.1098/rspa.1955.0200) is the solution on a bipartite lattice.
+With U(s) = prod_{i in A} sigma_i, sigma_i = s_i of a spin 1/2, (-1)^(S - m_i) of a longer one and (-1)^n_i of n_i
+bosons, U H U has the elements of H times -1 for each site of A that changes by a spin flip or an odd number of steps.
+Where all elements of U H U are negative or 0, its ground state is positive (Perron and Frobenius), and a real positive
+wave function can represent it. Such a set A solves a system of linear equations over two elements, one for each kind of
+move: the number of its sites in A is odd where the element is positive, and even where it is negative. Marshall's rule
+for antiferromagnets (W. Marshall, Proc. R. Soc. A 232, 48 (1955), doi:10.1098/rspa.1955.0200) is the solution on a
+bipartite lattice.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.system.graph import signed_colouring
 
-Element = tuple[tuple[int, ...], int]  # the sites that change, and the sign of the matrix element
+Element = tuple[tuple[int, ...], int]  # the sites that change by an odd number of steps, and the sign of the element
 
 
 def signs(n_sites: int, elements: Iterable[Element]) -> NDArray[np.int8] | None:
@@ -25,7 +26,9 @@ def signs(n_sites: int, elements: Iterable[Element]) -> NDArray[np.int8] | None:
 
     Of each connected part the first site is +1 where that is possible.
     """
-    rows = list(elements)
+    rows = [(sites, sign) for sites, sign in elements if sites or sign > 0]
+    if any(not sites for sites, _ in rows):  # a positive element that no signs change
+        return None
     short = [(sites, sign > 0) for sites, sign in rows if len(sites) <= 2]
     long = [(sites, sign > 0) for sites, sign in rows if len(sites) > 2]
     found = _of_pairs(n_sites, short)

@@ -71,6 +71,11 @@ def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
     return space
 
 
+def are_spins(space: Hilbert) -> bool:
+    """Whether the sites hold spins of any length: the flip of all takes local values to local values."""
+    return set(space.local_values) == {-v for v in space.local_values}
+
+
 def is_whole(space: Hilbert) -> bool:
     """Whether every configuration is a state."""
     return space.total is None and not space.blocks and not space.excluded

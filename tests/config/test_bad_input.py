@@ -5,6 +5,8 @@ import pytest
 from nqs_hpc.config.compose import InputError, compose
 
 HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
+LONG_RANGE, SHASTRY = "hamiltonian=long_range", "hamiltonian=haldane_shastry"
+SPIN, BLBQ = "hamiltonian=spin_s", "hamiltonian=blbq"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 RING = "hamiltonian=ring_exchange"
 KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
@@ -348,6 +350,28 @@ BAD = [
     (["lattice=unit_cell"], "lattice.file", "null", "a path"),
     (["lattice=unit_cell", "lattice.file=nowhere.xml"], "lattice.file", "nowhere.xml", "No such file"),
     (["lattice=unit_cell", "lattice.file=h.txt"], "lattice.file", "h.txt", "vectors, basis"),
+    ([LONG_RANGE, "hamiltonian.Jz=0"], "hamiltonian.Jz", "0", "hamiltonian.Jz, .Jxy"),
+    ([LONG_RANGE, "hamiltonian.alpha=-1"], "hamiltonian.alpha", "-1", "at least 0"),
+    ([LONG_RANGE, "hamiltonian.distance=arc"], "hamiltonian.distance", "arc", "image, chord"),
+    ([LONG_RANGE, "lattice.pbc=false", "hamiltonian.distance=chord"], "hamiltonian.distance", "chord", "periodic"),
+    (
+        [LONG_RANGE, "lattice=triangular", "lattice.length=3", "hamiltonian.distance=chord"],
+        "hamiltonian.distance",
+        "chord",
+        "right angles",
+    ),
+    ([LONG_RANGE, "hamiltonian.cutoff=0.5"], "hamiltonian.cutoff", "0.5", "at least 1, the distance"),
+    ([LONG_RANGE, "lattice.length=8193"], "hamiltonian", "long_range", "at most 8192 spins"),
+    ([LONG_RANGE, "lattice.length=1025", "hamiltonian.Jxy=1"], "hamiltonian", "long_range", "at most 1024 spins"),
+    ([LONG_RANGE, "lattice=edges", "lattice.file=ring.txt"], "lattice", "edges", "lattice=points"),
+    ([LONG_RANGE, "lattice.double_bonds=true"], "lattice.double_bonds", "true", "nearest image"),
+    ([LONG_RANGE, "sector=0"], "sector", "0", "with h other than 0 does not conserve"),
+    ([LONG_RANGE, "hamiltonian.gauge=true", "hamiltonian.Jxy=1"], "hamiltonian.gauge", "true", "no signs make all"),
+    ([SHASTRY, "hamiltonian.J=0"], "hamiltonian.J", "0", "other than 0"),
+    ([SHASTRY, "lattice=square", "lattice.length=3"], "hamiltonian", "haldane_shastry", "this is lattice=square"),
+    ([SHASTRY, "lattice.pbc=false"], "hamiltonian", "haldane_shastry", "this is lattice=chain with open sides"),
+    ([SHASTRY, "lattice.length=1025"], "lattice.length", "1025", "at most 1024"),
+    ([SHASTRY, "sector=1"], "sector", "1", "steps of 2"),
     (["lattice=points", RYDBERG], "lattice.file", "null", "a path"),
     (["lattice=points", "lattice.file=nowhere.txt", RYDBERG], "lattice.file", "nowhere.txt", "No such file"),
     (["lattice=points", "lattice.file=h.txt", RYDBERG], "lattice.file", "h.txt, line 2", "'x', 'x y' or 'x y z'"),
@@ -380,6 +404,23 @@ BAD = [
     ([KITAEV, "lattice=edges", "lattice.file=ring.txt"], "hamiltonian", "kitaev", "lattice=edges has no positions"),
     ([KITAEV, "lattice=honeycomb", "hamiltonian.J=[1,2]"], "hamiltonian.J", "[1.0, 2.0]", "[Jx, Jy, Jz]"),
     ([KITAEV, "lattice=honeycomb", "hamiltonian.J=0"], "hamiltonian.J", "0.0", "another number than 0"),
+    # longer spins
+    ([SPIN, "hamiltonian.S=0.7"], "hamiltonian.S", "0.7", "a multiple of 1/2, from 0.5 to 10"),
+    ([SPIN, "hamiltonian.S=10.5"], "hamiltonian.S", "10.5", "a multiple of 1/2, from 0.5 to 10"),
+    ([SPIN, "hamiltonian.J=0"], "hamiltonian.J", "0", "other than 0"),
+    ([SPIN, "hamiltonian.J=[0,0]"], "hamiltonian.J", "[0.0, 0.0]", "other than 0"),
+    ([SPIN, "lattice.length=4", "hamiltonian.J=[1,0,0,1]"], "hamiltonian.J", "[1.0, 0.0, 0.0, 1.0]", "has orders 1-"),
+    ([SPIN, "hamiltonian.S=0.5", "hamiltonian.D=1"], "hamiltonian.D", "1", "0 with hamiltonian.S=0.5"),
+    ([SPIN, "hamiltonian.S=0.5", "hamiltonian.E=1"], "hamiltonian.E", "1", "0 with hamiltonian.S=0.5"),
+    ([SPIN, "hamiltonian.E=1", "sector=0"], "sector", "0", "with E other than 0 does not conserve"),
+    ([SPIN, "sector=1"], "sector", "1", "steps of 2"),
+    ([SPIN, "sampler.move=exchange"], "sampler.move", "exchange", "auto or hop"),
+    ([SPIN, "sampler.move=plaquette"], "sampler.move", "plaquette", "a move of spins 1/2"),
+    ([SPIN, "task=dynamics", "ansatz.dtype=complex", "task.initial=plus_x"], "task.initial", "plus_x", "spins 1/2"),
+    ([SPIN, "ansatz=anchored"], "ansatz.state", "plus_x", "longer spins have no product states"),
+    ([BLBQ, "hamiltonian.J=0"], "hamiltonian.J", "0", "hamiltonian.J, .K"),
+    ([BLBQ, "hamiltonian.theta=0.1", "hamiltonian.K=1"], "hamiltonian.theta", "0.1", "null with hamiltonian.J=1"),
+    ([BLBQ, "hamiltonian.theta=x"], "hamiltonian.theta", "x", "null, or a number"),
     # bosons
     ([BOSONS, "hamiltonian.n_max=0"], "hamiltonian.n_max", "0", "at least 1"),
     ([BOSONS, "hamiltonian.n_max=128"], "hamiltonian.n_max", "128", "below 128"),
@@ -487,7 +528,12 @@ BAD = [
     (["ansatz=cnn", "lattice.pbc=false", "ansatz.kernel=40"], "ansatz.kernel", "40", "at most [39] by direction"),
     (["ansatz=cnn", "ansatz.kernel=[3,3]"], "ansatz.kernel", "[3, 3]", "a list of 1"),
     (["ansatz=cnn", "ansatz.kernel=0"], "ansatz.kernel", "0", "at least 1"),
-    (["ansatz=cnn", "lattice=kagome", "lattice.length=2"], "ansatz", "cnn", "chain, square, cubic or triangular"),
+    (
+        ["ansatz=cnn", "lattice=kagome", "lattice.length=2"],
+        "ansatz",
+        "cnn",
+        "chain, ladder, square, cubic or triangular",
+    ),
     (["ansatz=cnn", TORIC, "lattice=square", "lattice.length=3"], "ansatz", "cnn", "one site a cell"),
     (["ansatz=cnn", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "cnn", "one site a cell"),
     # choices inside a choice

@@ -298,15 +298,16 @@ def fits(config: Config, move: str | Weights, context: Context) -> bool:
 
 
 def test_signs_of_elements(here):
-    """Each element is one that is named, by the sites that it changes, with the sign that it has."""
+    """Each element is one that is named, by the sites that it changes by an odd number of steps, with its sign."""
     if not says(here, "elements"):
         return
     named = {tuple(sorted(sites)): sign for sites, sign in here.hamiltonian.elements(here.lattice)}
     found: dict[tuple[int, ...], set[Any]] = {}
-    matrix = off_diagonal(here)
+    matrix, values = off_diagonal(here), here.hilbert.local_values
+    steps = (here.states.astype(int) - values[0]) // (values[1] - values[0])
     for i, j in zip(*np.nonzero(np.abs(matrix) > TINY), strict=True):
         value = matrix[i, j]
-        sites = tuple(np.flatnonzero(here.states[i] != here.states[j]).tolist())
+        sites = tuple(np.flatnonzero((steps[i] - steps[j]) % 2).tolist())
         found.setdefault(sites, set()).add(None if abs(value.imag) > TINY else int(np.sign(value.real)))
     assert found.keys() == named.keys()
     for sites, sign in named.items():

@@ -1,4 +1,5 @@
-"""Every ansatz on every kind of site: spins on links, spins with long-ranged terms, bosons of a fixed number or any.
+"""Every ansatz on every kind of site: spins on links, spins with long-ranged terms, spins 1, bosons of a fixed number
+or any.
 
 A Hamiltonian's own moves by the ratio path against whole evaluations, and energies of enumerated states against plain
 matrices made by Kronecker products.
@@ -16,15 +17,17 @@ from nqs_hpc.config.basis import basis_of
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.operators.bose_hubbard import bose_hubbard
 from nqs_hpc.operators.rydberg import rydberg
+from nqs_hpc.operators.spin_s import spin_s
 from nqs_hpc.operators.toric_code import toric_code
 from nqs_hpc.sampler.enumerate import enumeration
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.links import links
+from nqs_hpc.system.spaces import spin
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.types import Ansatz, Operator
 from tests.contract.tried import configuration, of_spins
-from tests.systems import SERIAL, all_numbers, all_states, amplitudes, dense, dense_bosons, ring
+from tests.systems import SERIAL, all_numbers, all_states, amplitudes, dense, dense_bosons, ring, spin_matrices
 
 
 class System(NamedTuple):
@@ -75,11 +78,30 @@ def boson_ring(total: int | None) -> System:
     return System(operator, hilbert, everything[inside], matrix[np.ix_(inside, inside)], given)
 
 
+def spins_1() -> System:
+    """A ring with terms that change one site by two steps, and two sites by one or two."""
+    n, sx, sy, sz = 4, *spin_matrices(2)
+    operator = spin_s(n, ring(n), two_s=2, J=0.8, Q=0.3, D=0.4, E=-0.3, h=0.2, delta=0.6)
+
+    def at(**factors: np.ndarray) -> np.ndarray:
+        return functools.reduce(np.kron, [factors.get(f"s{i}", np.eye(3)) for i in reversed(range(n))])
+
+    one_site = 0.4 * sz @ sz - 0.3 * (sx @ sx - sy @ sy) - 0.2 * sz
+    matrix = sum(at(**{f"s{i}": one_site}) for i in range(n))
+    for i, j in ring(n):
+        xy, zz = (sum(at(**{f"s{i}": m, f"s{j}": m}) for m in some) for some in ((sx, sy), (sz,)))
+        matrix = matrix + 0.8 * (xy + 0.6 * zz) + 0.3 * (xy + zz) @ (xy + zz)
+    states = 2 - 2 * all_numbers(n, 2)
+    given = {"lattice.length": n, "hamiltonian": {"name": "spin_s", "E": -0.3, "h": 0.2, "gauge": False}}
+    return System(operator, spin(n, 2), states.astype(np.int8), np.asarray(matrix), given)
+
+
 SYSTEMS = {
     "toric code": toric_cylinder(),
     "rydberg": rydberg_chain(),
     "bosons": boson_ring(None),
     "five bosons": boson_ring(5),
+    "spins 1": spins_1(),
 }
 
 
@@ -98,17 +120,23 @@ def made(name: str, ansatz: str) -> Ansatz | None:
     return config.ansatz.make(lattice, basis_of(config, lattice), "float64")
 
 
-# an ansatz sees values and not what they stand for: two of the spaces with all of them, of the others one each; spins
+# an ansatz sees values and not what they stand for: three of the spaces with all of them, of the others one each; spins
 # with every ansatz are in test_ansatz too
 OFTEN = ("rbm-1", LASTS["masked_conv"])  # on the links
 CASES = [(name, ansatz) for name in ("five bosons", "toric code") for ansatz in ("rbm-1", *LASTS.values())]
+CASES += [("spins 1", ansatz) for ansatz in ("rbm-1", *LASTS.values())]
 CASES = [case for case in CASES if made(*case)]
-SLOW = [case for case in CASES if case[0] == "toric code" and case[1] not in OFTEN]
+SLOW = [case for case in CASES if case[0] in ("toric code", "spins 1") and case[1] not in OFTEN]
 CASES += [("rydberg", "rbm-1"), ("bosons", LASTS["mlp"])]
 
 
 def test_every_ansatz_is_tried_on_bosons():
     assert {name for name in LASTS if made("five bosons", LASTS[name])} == set(LASTS)
+
+
+def test_which_ansatz_takes_longer_spins():
+    """All but the one that begins with a product state."""
+    assert {name for name in LASTS if made("spins 1", LASTS[name])} == set(LASTS) - {"anchored"}
 
 
 @pytest.fixture(

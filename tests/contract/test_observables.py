@@ -62,6 +62,30 @@ def test_what_does_not_fit_is_refused_in_one_line(system, others):
                 configuration(**SYSTEM, **SYSTEMS[system], observables={"a": one})
 
 
+@pytest.mark.parametrize("hamiltonian", [{"name": "blbq"}, {"name": "spin_s", "S": 1.5, "E": -0.2}])
+def test_what_longer_spins_take(hamiltonian):
+    """Of magnetization the z axis; the others are refused in one line."""
+    taken = set()
+    for label, one in EVERY.items():
+        try:
+            configuration(**SYSTEM, hamiltonian=hamiltonian, observables={"a": one})
+            taken.add(label)
+        except InputError as error:
+            assert str(error).startswith("observables.a") and "\n" not in str(error)
+    names = {EVERY[label]["name"] for label in taken}
+    assert names == {
+        "formula",
+        "lanczos",
+        "magnetization",
+        "overlap",
+        "qgt",
+        "renyi",
+        "spin_correlations",
+        "total_spin",
+    }
+    assert all(EVERY[label].get("axis", "z") == "z" for label in taken)
+
+
 def test_results_are_as_declared_whatever_the_chunks(measured):
     config, parts, whole, in_chunks = measured
     for label, one in config.observables.measured.items():

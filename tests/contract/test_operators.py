@@ -29,7 +29,7 @@ from nqs_hpc.sampler.moves import hamiltonian
 from nqs_hpc.system.hilbert import Hilbert, bosons, codes, decode, members, spin_half
 from nqs_hpc.system.spaces import constrained, fermions, spin
 from nqs_hpc.types import Ansatz, Move, Operator, PauliString
-from tests.systems import dense, dense_bosons, ring
+from tests.systems import dense, dense_bosons, ring, spin_matrices
 
 TIMES = (0.0, 0.7, 1.9)
 
@@ -76,14 +76,6 @@ def dense_hubbard(n_orbitals: int, bonds: np.ndarray, *, t: float, U: float) -> 
             matrix -= t * (c(i).T @ c(j) + c(j).T @ c(i))
     number = [c(i).T @ c(i) for i in range(n)]
     return matrix + U * sum(number[i] @ number[i + n_orbitals] for i in range(n_orbitals))
-
-
-def spin_matrices(two_s: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Sx, Sy, Sz in the basis of falling m."""
-    s = two_s / 2
-    m = np.arange(s, -s - 0.5, -1)
-    plus = np.diag(np.sqrt(s * (s + 1) - m[1:] * (m[1:] + 1)), 1).astype(complex)
-    return (plus + plus.T) / 2, (plus - plus.T) / 2j, np.diag(m).astype(complex)
 
 
 def dense_spins(n: int, bonds: np.ndarray, *, two_s: int, J: float, Q: float, D: float) -> np.ndarray:

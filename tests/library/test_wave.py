@@ -136,7 +136,10 @@ def test_the_energy_agrees_with_the_final_evaluation_and_shares_no_samples(run):
         (["Z0"], "no operators in 'Z0'; valid is a coefficient and operators"),
         (["1.0 Z8"], "site 8 is not one of the 8 sites"),
         (["1.0 Z0", "  "], "term 2: '  ' is not a coefficient and operators"),
-        ({"name": "kitaev"}, "hamiltonian=kitaev is not valid; valid: bose_hubbard, fermion, heisenberg"),
+        (
+            {"name": "kitaev"},
+            "hamiltonian=kitaev is not valid; valid: blbq, bose_hubbard, fermion",
+        ),
         ({"h": 1.0}, "hamiltonian=null is not valid"),
         ({"name": "ising", "hh": 1.0}, "hamiltonian=ising has no key hh"),
         ({"name": "pauli"}, "valid: exactly one of them"),
@@ -241,7 +244,7 @@ def test_bosons_are_asked_in_their_own_terms():
     pairs, _ = moments(dense_bosons(4, ring(4), 2, J=0.0, U=2.0, mu=0.0), psi)
     given = {"name": "bose_hubbard", "J": 0.0, "U": 2.0, "n_max": 2}
     assert wave.expect(given).mean == pytest.approx(pairs, abs=1e-11)
-    for wrong, part in ((["1.0 Z0"], "Pauli strings act on spins"), ({"name": "ising"}, "this one is for spins")):
+    for wrong, part in ((["1.0 Z0"], "Pauli strings act on spins 1/2"), ({"name": "ising"}, "this one is for spins")):
         with pytest.raises(ValueError, match=part):
             wave.expect(wrong)
     with pytest.raises(ValueError, match="this one is for 0 to 4 bosons"):

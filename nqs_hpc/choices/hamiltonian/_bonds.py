@@ -1,4 +1,6 @@
-"""The bonds that a Hamiltonian takes from its lattice, counted in words for the start of a run."""
+"""The bonds that a Hamiltonian takes from its lattice: couplings by neighbour order, and the bonds counted in words for
+the start of a run.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +8,34 @@ from collections import Counter
 
 import numpy as np
 
+from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import Check
+from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.families import size_in_words
 from nqs_hpc.system.lattice import Lattice, bond_lengths, bond_weights, neighbours
 from nqs_hpc.system.words import sites_in_words
+
+
+def numbers() -> Check:
+    """A number or a list of such; comes back as a tuple."""
+    several = checks.list_of(checks.number())
+    valid = f"{checks.number().valid}, or a list of such"
+    return Check(valid, lambda value: several.read(value if isinstance(value, list | tuple) else [value]))
+
+
+def listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
+    return value if isinstance(value, tuple) else (value,)  # a number where it was not read but follows a ramp
+
+
+def by_orders(name: str, values: float | tuple[float, ...], lattice: Lattice) -> tuple[float, ...]:
+    """Couplings by neighbour order without trailing zeros; InputError where the lattice lacks such neighbours."""
+    found = listed(values)
+    while len(found) > 1 and found[-1] == 0:
+        found = found[:-1]
+    for order, value in enumerate(found, 1):
+        if value:
+            one_line(f"hamiltonian.{name}", values, lambda order=order: neighbours(lattice, order))  # type: ignore[misc]
+    return found
 
 
 def lines(name: str, orders: list[int], lattice: Lattice) -> list[str]:

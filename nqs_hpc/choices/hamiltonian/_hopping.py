@@ -11,39 +11,18 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nqs_hpc.choices.hamiltonian import _bonds
+from nqs_hpc.choices.hamiltonian._bonds import by_orders, listed, numbers
 from nqs_hpc.choices.hamiltonian._fermions import Fermions
 from nqs_hpc.choices.keys import key
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import Check, bad, show
+from nqs_hpc.inputs.checks import bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.boundaries import check_phases, hops
 from nqs_hpc.system.fermion_strings import FermionString, hop
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Total
-from nqs_hpc.system.lattice import Lattice, neighbours
+from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import one_layer
-
-
-def numbers() -> Check:
-    """A number or a list of such; comes back as a tuple."""
-    several = checks.list_of(checks.number())
-    valid = f"{checks.number().valid}, or a list of such"
-    return Check(valid, lambda value: several.read(value if isinstance(value, list | tuple) else [value]))
-
-
-def _listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else (value,)  # a number where it was not read but follows a ramp
-
-
-def by_orders(name: str, values: float | tuple[float, ...], lattice: Lattice) -> tuple[float, ...]:
-    """Couplings by neighbour order without trailing zeros; InputError where the lattice lacks such neighbours."""
-    found = _listed(values)
-    while len(found) > 1 and found[-1] == 0:
-        found = found[:-1]
-    for order, value in enumerate(found, 1):
-        if value:
-            one_line(f"hamiltonian.{name}", values, lambda order=order: neighbours(lattice, order))  # type: ignore[misc]
-    return found
 
 
 @dataclass(frozen=True)
@@ -76,7 +55,7 @@ class Hopping(Fermions):
         return found
 
     def most_orders(self) -> int | None:
-        return max(len(_listed(getattr(self, name))) for name in self.by_order)
+        return max(len(listed(getattr(self, name))) for name in self.by_order)
 
     def orders(self) -> list[int]:
         lists = [getattr(self, name) for name in self.by_order]

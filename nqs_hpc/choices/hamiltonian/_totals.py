@@ -9,8 +9,12 @@ For H = sum_b Jxy_b (xx + yy) + Jz_b zz on bonds b it is known in these cases, f
     with Jz_b c_i c_j < 0 on all bonds    element is positive, so the ground states overlap with the two states of the
                                           bonds' lowest zz energy, s = c and s = -c
 
+They hold for spins of any length S, with m_i = c_i S in place of s = c. A term D sum_i (Sz_i)^2 has no positive element
+along x either, in the second case for D >= 0, in the last for D <= 0.
+
 Of the last case c = 1 throughout is a ferromagnet, whose ground states have many totals: there it is none, as where a
-field couples to the total, or where H has no element off the diagonal. Other Hamiltonians have the least total where no
+field couples to the total, or where H has no element off the diagonal, or where D competes with the couplings of
+sublattices that are not of one size. Other Hamiltonians have the least total where no
 zz coupling is ferromagnetic: what is usual, not what is proven. Where the space is small the run compares all totals
 and says so (`parts.reference`).
 """
@@ -28,25 +32,26 @@ NOISE = 1e-12  # of the largest coupling, below which a difference of couplings 
 Bonds = dict[tuple[int, int], tuple[float, float]]  # the couplings Jxy and Jz of a pair of sites
 
 
-def of_bonds(bonds: Bonds, n_sites: int, *, alone: bool = True) -> int | None:
+def of_bonds(bonds: Bonds, n_sites: int, *, alone: bool = True, two_s: int = 1, single_ion: float = 0.0) -> int | None:
     """The total of a ground state, None for all, from the couplings of pairs.
 
-    ``alone``: whether these are the whole Hamiltonian.
+    ``alone``: whether these are the whole Hamiltonian, with ``single_ion`` sum_i (Sz_i)^2 of spins ``two_s`` / 2.
     """
     size = NOISE * max((max(abs(xy), abs(z)) for xy, z in bonds.values()), default=0.0)
     live = {pair: (xy, z) for pair, (xy, z) in bonds.items() if max(abs(xy), abs(z)) > size}
-    if live and all(z <= size - abs(xy) for xy, z in live.values()):
+    if live and all(z <= size - abs(xy) for xy, z in live.values()) and single_ion <= 0:
         return None  # a ferromagnet
-    least = n_sites % 2
-    if alone and all(abs(xy - z) <= size for xy, z in live.values()):
+    least = n_sites * two_s % 2
+    if alone and single_ion == 0 and all(abs(xy - z) <= size for xy, z in live.values()):
         return least
-    in_plane = alone and all(abs(z) <= abs(xy) + size for xy, z in live.values())
+    in_plane = alone and single_ion >= 0 and all(abs(z) <= abs(xy) + size for xy, z in live.values())
     if in_plane and signed_colouring(n_sites, live, [-xy for xy, _ in live.values()]) is not None:
         return least
-    if alone and all(abs(z) >= abs(xy) - size for xy, z in live.values()):
-        colours = signed_colouring(n_sites, live, [-z for _, z in live.values()])
-        if colours is not None:
-            return abs(int(colours.sum(dtype=int)))
+    colours = signed_colouring(n_sites, live, [-z for _, z in live.values()])
+    if alone and single_ion <= 0 and all(abs(z) >= abs(xy) - size for xy, z in live.values()) and colours is not None:
+        return two_s * abs(int(colours.sum(dtype=int)))
+    if single_ion != 0 and (colours is None or colours.sum(dtype=int) != 0):
+        return None
     return None if any(z < -size for _, z in live.values()) else least
 
 

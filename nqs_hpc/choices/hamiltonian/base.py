@@ -25,7 +25,8 @@ from nqs_hpc.system.hilbert import Hilbert, Total, one_total, spin_half
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
-# The sites that an off-diagonal element changes and its sign; None: complex, or it depends on the state.
+# The sites whose values an off-diagonal element changes by an odd number of steps (all that it changes, where these are
+# spins 1/2 or single particles hop), and its sign; None: complex, or it depends on the state.
 Element = tuple[tuple[int, ...], int | None]
 
 
@@ -167,6 +168,13 @@ class Hamiltonian:
         known = [(sites, sign) for sites, sign in found if sign is not None]
         return gauge.signs(lattice.n_sites, known) if len(known) == len(found) else None
 
+    def is_positive(self, lattice: Lattice) -> bool:
+        """Whether the ground state is known to be positive in the basis with the signs that a resolved choice takes,
+        though not all of its elements are negative there.
+        """
+        del lattice
+        return False
+
     def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
         """The signs (N,) that a resolved choice takes: the ansatz is psi(s) prod_{i: -1} sigma_i; None where it is psi
         itself.
@@ -189,7 +197,8 @@ class Hamiltonian:
 
 @dataclass(frozen=True)
 class Gauged(Hamiltonian):
-    """A Hamiltonian with the key ``gauge``: all signs that make its off-diagonal elements negative, or none.
+    """A Hamiltonian with the key ``gauge``: signs that make its off-diagonal elements negative, all of them or, where
+    that cannot be, the largest, or none.
 
     Resolved: True where signs are taken, else None, which leaves the physics of a run as it is without the key.
     """
@@ -200,19 +209,30 @@ class Gauged(Hamiltonian):
         physics="given",
     )
 
+    def nearly_positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        """The signs (N,) that make the largest off-diagonal elements negative, as Marshall's do of weakly frustrated
+        antiferromagnets; None: none are known. Asked where there are no `positive_signs`.
+        """
+        del lattice
+        return None
+
     def gauged(self, lattice: Lattice) -> Self:
         """With the signs of basis states taken or not; raises InputError. ``lattice`` is that of the sites."""
         if not self.gauge:
             return dataclasses.replace(self, gauge=None)
-        found = self.positive_signs(lattice)
+        found = self._best_signs(lattice)
         if self.gauge is True and found is None:
             raise bad("hamiltonian.gauge", True, "auto or false: no signs make all off-diagonal elements negative")
         return dataclasses.replace(self, gauge=True if found is not None and (found < 0).any() else None)
 
+    def _best_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        found = self.positive_signs(lattice)
+        return self.nearly_positive_signs(lattice) if found is None else found
+
     def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
         if not self.gauge:
             return None
-        found = self.positive_signs(lattice)
+        found = self._best_signs(lattice)
         assert found is not None, "the gauge of a resolved Hamiltonian exists"
         return found
 

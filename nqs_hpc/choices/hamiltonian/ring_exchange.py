@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 import numpy as np
 
-from nqs_hpc.choices.hamiltonian._hopping import by_orders, numbers
+from nqs_hpc.choices.hamiltonian._bonds import by_orders, numbers
 from nqs_hpc.choices.hamiltonian._marshall import Marshalled
 from nqs_hpc.choices.hamiltonian._strings import OfStrings
 from nqs_hpc.choices.keys import Examples, key

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from nqs_hpc.choices.hamiltonian._hopping import Hopping, joined, numbers
+from nqs_hpc.choices.hamiltonian._bonds import numbers
+from nqs_hpc.choices.hamiltonian._hopping import Hopping, joined
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.system.fermion_strings import FermionString, number
 from nqs_hpc.system.hilbert import Total

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from nqs_hpc.choices.hamiltonian._hopping import Hopping, numbers
+from nqs_hpc.choices.hamiltonian._bonds import numbers
+from nqs_hpc.choices.hamiltonian._hopping import Hopping
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.system.fermion_strings import FermionString, number
 from nqs_hpc.system.lattice import Lattice, pair_couplings

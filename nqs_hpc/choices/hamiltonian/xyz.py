@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from nqs_hpc.choices.hamiltonian import _totals
-from nqs_hpc.choices.hamiltonian._hopping import by_orders, numbers
+from nqs_hpc.choices.hamiltonian._bonds import by_orders, numbers
 from nqs_hpc.choices.hamiltonian._signs import of_strings
 from nqs_hpc.choices.hamiltonian._strings import OfStrings
 from nqs_hpc.choices.hamiltonian.base import Gauged

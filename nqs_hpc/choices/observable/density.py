@@ -21,7 +21,7 @@ class Density(Observable):
     def resolved(self, context: Context, prefix: str) -> Self:
         if min(context.hilbert.local_values) < 0:
             words = context.hamiltonian.words
-            raise bad(prefix, self.name, f"another observable, such as local_spins or magnetization: these are {words}")
+            raise bad(prefix, self.name, f"another observable, such as magnetization: these are {words}")
         return self
 
     def make(self, pieces: Pieces) -> Functions:

@@ -40,7 +40,7 @@ class Pauli(Observable):
 
     def resolved(self, context: Context, prefix: str) -> Self:
         if set(context.hilbert.local_values) != {1, -1}:
-            valid = f"another observable: Pauli strings act on spins, and these are {context.hamiltonian.words}"
+            valid = f"another observable: Pauli strings act on spins 1/2, and these are {context.hamiltonian.words}"
             raise bad(prefix, self.name, valid)
         strings = one_line(f"{prefix}.terms", self.terms, lambda: pauli_strings.expand(self.terms, context.lattice))
         return dataclasses.replace(self, terms=strings)

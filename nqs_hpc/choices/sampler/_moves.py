@@ -12,7 +12,7 @@ from nqs_hpc.inputs.checks import bad, show
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.hilbert import Hilbert, Total
+from nqs_hpc.system.hilbert import Hilbert, Total, are_spins
 from nqs_hpc.system.lattice import Lattice, joined_pairs, neighbours
 from nqs_hpc.system.layers import one_layer
 from nqs_hpc.system.links import NAME as LINKS
@@ -44,7 +44,7 @@ def resolved(given: Any, reach: Reach, context: Context) -> Any:
 
 def _resolved(given: Any, reach: Reach, context: Context) -> Any:
     hamiltonian, sector, lattice = context.hamiltonian, context.sector, context.lattice
-    inside = "exchange" if _are_spins(context.hilbert) else "hop"
+    inside = "exchange" if _are_halves(context.hilbert) else "hop"
     basic = "flip" if sector is None else inside
     if sector is not None and context.hilbert.fermionic:
         suited = _of_fermions_in_a_sector(context)
@@ -87,23 +87,24 @@ def _of_fermions_in_a_sector(context: Context) -> str | Weights:
     return Weights(tuple((name, weight / total) for name, weight in kept.items()))
 
 
-def _are_spins(hilbert: Hilbert) -> bool:
+def _are_halves(hilbert: Hilbert) -> bool:
+    """Whether the sites hold spins 1/2."""
     return set(hilbert.local_values) == {1, -1}
 
 
 def _unfit(move: str, context: Context) -> str | None:
     """Why a move cannot be made here at all, None where it can."""
-    sector, spins, what = context.sector, _are_spins(context.hilbert), context.hamiltonian.words
+    sector, spins, what = context.sector, _are_halves(context.hilbert), context.hamiltonian.words
     if move == "flip" and sector is not None:
         return f"changing single sites would leave sector={show(sector)}"
     if move == "hop" and spins:
-        return "spins exchange, bosons and fermions hop"
+        return "spins 1/2 exchange, longer ones, bosons and fermions hop"
     if move in ("hop", "exchange", "pair_hop") and context.hilbert.fermionic and (why := _stuck(move, context)):
         return why
     if move == "pair_hop" and not context.hilbert.fermionic:
         return f"pair_hop is a move of fermions with spin, and these are {what}"
-    if move in ("plaquette", "global_flip") and not spins:
-        return f"{move} is a move of spins, and these are {what}"
+    if (move == "plaquette" and not spins) or (move == "global_flip" and not are_spins(context.hilbert)):
+        return f"{move} is a move of spins{' 1/2' * (move == 'plaquette')}, and these are {what}"
     if move == "plaquette" and sector is not None:
         return f"a plaquette that flips would leave sector={show(sector)}"
     if move == "plaquette":
@@ -152,7 +153,7 @@ def _reaches_all(move: str, reach: Reach, context: Context) -> bool:
             return not hilbert.excluded or of_one_spin or reach == ANY
         return bool(hilbert.excluded) and _stuck("hop", context) is not None
     if move in ("exchange", "hop"):
-        return sector is not None and (move == "exchange") == _are_spins(context.hilbert)
+        return sector is not None and (move == "exchange") == _are_halves(context.hilbert)
     return move == "hamiltonian" and context.hamiltonian.joins_all(context.lattice, sector)
 
 

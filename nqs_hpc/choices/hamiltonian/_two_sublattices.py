@@ -1,0 +1,43 @@
+"""Marshall's signs of antiferromagnets whose further couplings frustrate them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nqs_hpc.choices.hamiltonian.base import Gauged
+from nqs_hpc.choices.keys import key
+from nqs_hpc.inputs import checks
+from nqs_hpc.system.graph import connected
+from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbours
+
+
+@dataclass(frozen=True)
+class TwoSublattices(Gauged):
+    """A Hamiltonian that takes the signs of two sublattices where none make all off-diagonal elements negative."""
+
+    gauge: bool | None = key(
+        checks.optional(checks.either("auto", checks.boolean)),
+        "signs of the basis states that make off-diagonal elements negative; auto: where they exist for all elements, "
+        "else Marshall's where nearest neighbours are antiferromagnetic on two sublattices",
+        physics="given",
+    )
+
+    def nearest_coupling(self) -> float:
+        """Of a bond of nearest neighbours in the plane, positive for an antiferromagnet; 0 where there are no signs
+        that suit it.
+        """
+        raise NotImplementedError
+
+    def nearly_positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
+        coupling = self.nearest_coupling()
+        if coupling <= 0:
+            return None
+        try:
+            bonds, weights = neighbours(lattice, 1), bond_weights(lattice, 1)
+        except ValueError:  # of positions whose shells run into each other
+            return None
+        weakest = 1.0 if weights is None else float(weights.min())
+        return bipartition(lattice) if weakest > 0 and connected(lattice.n_sites, bonds) else None
