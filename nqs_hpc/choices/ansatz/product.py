@@ -46,6 +46,9 @@ class Product(Ansatz):
             parts[name] = part.resolved(lattice, basis, prefix=f"{prefix}.{name}")
         return dataclasses.replace(self, **parts)
 
+    def has_signs(self, lattice: Lattice, basis: Callable[[], Basis]) -> bool:
+        return self.row_size() == 1 and any(part.has_signs(lattice, basis) for _, part in self._both())
+
     def row_size(self) -> int:
         sizes = {part.row_size() for _, part in self._both()}
         return sizes.pop() if len(sizes) == 1 else 4
