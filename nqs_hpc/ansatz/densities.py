@@ -7,6 +7,9 @@ the bond before them. Ferris and Vidal, Phys. Rev. B 85, 165146 (2012), arXiv:12
 
 In the sector of a fixed total the sites from i on have what is left of it, so there is a rho_i for each total that they
 can have: the sum over v joins rho_i(T) with rho_{i+1}(T - v). The conditionals are then those of the projected state.
+
+A density matrix is nearly singular, and rounding of it is lost against small probabilities. So it is float64 always,
+and so are probabilities: rounding of a row of float32 counts only as much as the amplitude is small.
 """
 
 from __future__ import annotations
@@ -27,7 +30,8 @@ class Running(NamedTuple):
 
 
 def densities(space: LocalSpace, tensors_NVcc: Array, end_c: Array) -> Array:
-    """rho (N + 1, T + 1, chi, chi), each site up to a factor; T = 0 where there is no total."""
+    """rho (N + 1, T + 1, chi, chi) in float64, each site up to a factor; T = 0 where there is no total."""
+    tensors_NVcc, end_c = (x.astype(jnp.promote_types(x.dtype, jnp.float64)) for x in (tensors_NVcc, end_c))
     n_totals = 1 if space.total is None else space.total + 1
     chi = tensors_NVcc.shape[-1]
     last = jnp.outer(end_c, jnp.conj(end_c))
@@ -63,6 +67,7 @@ def weights(space: LocalSpace, rho_Tcc: Array, rows_Vc: Array, rest: Array) -> A
 
 def of_row(rows_Vc: Array, rho_Vcc: Array) -> Array:
     """l rho l^+, which rounding must not make negative."""
+    rows_Vc = rows_Vc.astype(rho_Vcc.dtype)
     return jnp.maximum(jnp.sum((jnp.einsum("va,vab->vb", rows_Vc, rho_Vcc) * jnp.conj(rows_Vc)).real, axis=1), 0)
 
 
@@ -74,6 +79,7 @@ def log_probabilities(weights_V: Array) -> Array:
     return jnp.where(share_V > 0, jnp.log(jnp.where(share_V > 0, share_V, 1)), -jnp.inf)
 
 
-def extended(space: LocalSpace, running: Running, a_Vcc: Array, digit: Array) -> Running:
-    left, _ = rescaled(running.left @ a_Vcc[digit], (0,))
-    return Running(left, running.rest - digit if space.total is not None else running.rest)
+def taken(space: LocalSpace, running: Running, row_c: Array, digit: Array) -> Running:
+    """Behind a site that has ``digit``, whose row l A is ``row_c``."""
+    left, _ = rescaled(row_c, (0,))
+    return Running(left, running.rest if space.total is None else running.rest - digit)

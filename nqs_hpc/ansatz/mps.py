@@ -26,7 +26,7 @@ through the chain. These have conditionals too (`densities`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -74,6 +74,30 @@ class TreeCache(NamedTuple):
     log_modulus: Array
 
 
+class OpenChain(NamedTuple):
+    init: Callable[[Array], MPSParams]
+    tensors: Callable[[MPSParams, float], Array]  # theta + offset -> (N, V, chi, chi)
+
+
+def open_chain(n_sites: int, chi: int, n_values: int, init_scale: float, dtype: np.dtype) -> OpenChain:
+    """The matrices of an open chain; ``offset`` of 1 is theta + 1, of 0 theta alone."""
+
+    def init(key: Array) -> MPSParams:
+        keys = jax.random.split(key, 3)
+        shapes = ((n_sites - 2, n_values, chi, chi), (n_values, chi), (n_values, chi))
+        return MPSParams(*(normal(k, shape, init_scale, dtype) for k, shape in zip(keys, shapes, strict=True)))
+
+    def tensors(params: MPSParams, offset: float) -> Array:
+        assert params.first is not None and params.last is not None
+        bulk = params.bulk + offset * jnp.eye(chi, dtype=params.bulk.dtype)[None, None]
+        end = jnp.zeros((1, n_values, chi, chi), params.bulk.dtype)
+        first = end.at[0, :, 0, :].set(params.first + offset * chi**-0.5)
+        last = end.at[0, :, :, 0].set(params.last + offset * chi**-0.5)
+        return jnp.concatenate([first, bulk, last])
+
+    return OpenChain(init, tensors)
+
+
 def mps(
     n_sites: int,
     *,
@@ -106,22 +130,19 @@ def mps(
     ends = jnp.eye(chi, dtype=param_dtype)[:n_rows]  # L before the first site, and R behind the last one
     cuts_C = np.array([0, n_sites // 2] if periodic and n_sites > 2 else [0], np.int32)
 
+    chain = None if periodic else open_chain(n_sites, chi, n_values, init_scale, param_dtype)
+
     def init(key: Array) -> MPSParams:
-        keys = jax.random.split(key, 3)
-        n_bulk = (cell or n_sites) if periodic else n_sites - 2
-        bulk = normal(keys[0], (n_bulk, n_values, chi, chi), init_scale, param_dtype)
-        if periodic:
-            return MPSParams(bulk)
-        return MPSParams(bulk, *(normal(k, (n_values, chi), init_scale, param_dtype) for k in keys[1:]))
+        if chain is not None:
+            return chain.init(key)
+        return MPSParams(normal(key, (cell or n_sites, n_values, chi, chi), init_scale, param_dtype))
 
     def tensors(params: MPSParams) -> Array:
         """(N, V, chi, chi)."""
+        if chain is not None:
+            return chain.tensors(params, 1.0)
         bulk = params.bulk + jnp.eye(chi, dtype=param_dtype)[None, None]
-        if params.first is None or params.last is None:
-            return jnp.tile(bulk, (n_sites // len(bulk), 1, 1, 1))
-        first = jnp.zeros((1, *bulk.shape[1:]), param_dtype).at[0, :, 0, :].set(params.first + chi**-0.5)
-        last = jnp.zeros((1, *bulk.shape[1:]), param_dtype).at[0, :, :, 0].set(params.last + chi**-0.5)
-        return jnp.concatenate([first, bulk, last])
+        return jnp.tile(bulk, (n_sites // len(bulk), 1, 1, 1))
 
     def log_of(x: Array, log: Array) -> Array:
         """log(x exp(log)), -inf where x is 0, with a derivative that is finite."""
@@ -232,7 +253,7 @@ def mps(
         ), running
 
     def extend(frozen: MPSFrozen, running: densities.Running, site: Array, digit: Array) -> densities.Running:
-        return densities.extended(space, running, frozen.tensors[site], digit)
+        return densities.taken(space, running, running.left @ frozen.tensors[site, digit], digit)
 
     drawn = Conditionals(lambda frozen: densities.begin(space, ends[0]), step, extend) if conditionals else None
     if periodic:

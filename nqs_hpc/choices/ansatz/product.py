@@ -1,4 +1,4 @@
-"""ansatz=product: the product of two wave functions, an amplitude and a determinant say (`ansatz.products`)."""
+"""ansatz=product: the product of any two wave functions, an amplitude and a determinant say (`ansatz.products`)."""
 
 from __future__ import annotations
 
