@@ -30,7 +30,7 @@ from nqs_hpc.ansatz.layers import normal, real_parameters
 from nqs_hpc.ansatz.masked_net import DenseFrozen, Masked, masked_net
 from nqs_hpc.ansatz.mps import MPSParams, open_chain
 from nqs_hpc.ansatz.names import Activation, FloatName, NumberName
-from nqs_hpc.types import Ansatz, Conditionals, Tree
+from nqs_hpc.types import Ansatz, Conditionals
 
 
 class ANTNParams(NamedTuple):
@@ -51,6 +51,7 @@ class ANTNFrozen(NamedTuple):
 class ANTNRunning(NamedTuple):
     x: tuple[Array, ...]  # what the network knows so far
     chain: densities.Running
+    rows: Array  # (V, chi): l B of the present site
 
 
 def antn(
@@ -82,21 +83,21 @@ def antn(
     n_planes, n_values = (2 if dtype == "complex" else 1), space.n_values
     widths = (1, *[features] * layers)
     net = masked_net(n_sites, widths, activation=activation, init_scale=1.0, dtype=np.dtype(np.float64))
-    chain = open_chain(n_sites, chi, n_values, init_scale, real_dtype)
+    bare = open_chain(n_sites, chi, n_values, init_scale, real_dtype)
     values = space.first + space.spacing * np.arange(n_values)
 
     def init(key: Array) -> ANTNParams:
         keys = jax.random.split(key, 2 + n_planes)
         shape = (n_planes, n_sites, features, n_values, chi, chi)
         return ANTNParams(
-            tuple(chain.init(k) for k in keys[2:]),
+            tuple(bare.init(k) for k in keys[2:]),
             jax.tree.map(lambda x: x.astype(real_dtype), net.init(keys[0])),
             normal(keys[1], shape, init_scale / features**0.5, real_dtype),
         )
 
     def freeze(params: ANTNParams) -> ANTNFrozen:
         wide = jax.tree.map(lambda x: x.astype(jnp.float64), params)
-        tensors = joined([chain.tensors(part, 1.0 if z == 0 else 0.0) for z, part in enumerate(wide.tensors)])
+        tensors = joined([bare.tensors(part, 1.0 if z == 0 else 0.0) for z, part in enumerate(wide.tensors)])
         end_c = jnp.zeros(chi, tensors.dtype).at[0].set(1)
         rho = densities.densities(space, tensors, end_c)
         change = joined([x.reshape(n_sites, features, -1) for x in wide.change])
@@ -138,19 +139,18 @@ def antn(
         )
 
     def begin(frozen: ANTNFrozen) -> ANTNRunning:
-        return ANTNRunning(net.begin(), first(frozen))
+        chain = first(frozen)
+        return ANTNRunning(net.begin(), chain, jnp.zeros((n_values, chi), chain.left.dtype))
 
     def step(frozen: ANTNFrozen, running: ANTNRunning, site: Array) -> tuple[Array, ANTNRunning]:
         z_F, x = net.at_site(frozen.net, running.x, site)
         log_p_V, rows_Vc = site_of(frozen, running.chain, z_F, site)
-        del rows_Vc
-        return log_p_V, ANTNRunning(x, running.chain)
+        return log_p_V, ANTNRunning(x, running.chain, rows_Vc)
 
-    def extend(frozen: ANTNFrozen, running: ANTNRunning, site: Array, digit: Array) -> Tree:
-        z_F, _ = net.at_site(frozen.net, running.x, site)
-        rows_Vc = jnp.einsum("a,vab->vb", running.chain.left, changed(frozen, z_F, site))
+    def extend(frozen: ANTNFrozen, running: ANTNRunning, site: Array, digit: Array) -> ANTNRunning:
+        del frozen
         x = net.told(running.x, site, jnp.asarray(values)[digit])
-        return ANTNRunning(x, densities.taken(space, running.chain, rows_Vc[digit], digit))
+        return ANTNRunning(x, densities.taken(space, running.chain, running.rows[digit], digit), running.rows)
 
     whole = full_evaluation(init, log_psi_of, "complex" if n_planes == 2 else "signed", freeze=freeze)
     return whole._replace(conditionals=Conditionals(begin, step, extend))
