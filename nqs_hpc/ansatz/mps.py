@@ -26,6 +26,7 @@ through the chain. These have conditionals too (`densities`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -59,14 +60,18 @@ class MPSFrozen(NamedTuple):
     rho: Array | None  # (N + 1, T + 1, chi, chi) of `densities`, where there are conditionals
 
 
-class MPSCache(NamedTuple):
-    """Of C cuts, V values; site q of a cut is the q-th behind it. r = 1 with open ends, else chi."""
+class Side(NamedTuple):
+    """Environments from one cut: site q is the q-th behind it. V values, r = 1 with open ends, else chi."""
 
+    left: Array  # (N, r, V, chi): L_q A_q(v)
+    left_log: Array  # (N,): the logarithm of what was divided out of L_q
+    right: Array  # (N, r, V, chi): A_q(v) R_{q+1}, transposed, as number N - 1 - q
+    right_log: Array  # (N,)
+
+
+class MPSCache(NamedTuple):
     log_psi: Array
-    left: Array  # (C, N, r, V, chi): L_q A_q(v)
-    left_log: Array  # (C, N): the logarithm of what was divided out of L_q
-    right: Array  # (C, N, r, V, chi): A_q(v) R_{q+1}, transposed, as number N - 1 - q
-    right_log: Array  # (C, N)
+    sides: tuple[Side, ...]  # from each cut; moves of one site need the first alone
 
 
 class TreeCache(NamedTuple):
@@ -180,25 +185,27 @@ def mps(
 
     def prepare(frozen: MPSFrozen, s_N: Array) -> MPSCache:
         digits_N = digits(space, s_N[path_N])
-        found = []
-        for cut in cuts_C:  # one after the other: XLA's batches of products of matrices are slow
+        sides, log_psi = [], jnp.zeros(())
+        for cut in cuts_C[::-1]:  # one after the other: XLA's batches of products of matrices are slow
             order_N = (cut + np.arange(n_sites)) % n_sites
             back_N = order_N[::-1]
-            onward = through(frozen.tensors[order_N], digits_N[order_N])
-            backward = through(frozen.tensors[back_N].transpose(0, 1, 3, 2), digits_N[back_N])
-            found.append((*onward, *backward[2:]))
-        x, log, left, left_log, right, right_log = (jnp.stack(parts) for parts in zip(*found, strict=True))
-        return MPSCache(log_of(jnp.sum(x[0] * ends), log[0]), left, left_log, right, right_log)
+            x, log, left, left_log = through(frozen.tensors[order_N], digits_N[order_N])
+            _, _, right, right_log = through(frozen.tensors[back_N].transpose(0, 1, 3, 2), digits_N[back_N])
+            sides.append(Side(left, left_log, right, right_log))
+            log_psi = log_of(jnp.sum(x * ends), log)  # in the end that of the first cut
+        return MPSCache(log_psi, tuple(sides[::-1]))
 
     def ratio(frozen: MPSFrozen, s_N: Array, cache: MPSCache, move: Move) -> Array:
         place_F = jnp.asarray(place_N)[move.sites]
         counts_F = move.deltas != 0
-        place_CF = (place_F[None, :] - cuts_C[:, None]) % n_sites
+        sides = cache.sides if place_F.shape[0] > 1 else cache.sides[:1]
+        place_CF = (place_F[None, :] - cuts_C[: len(sides), None]) % n_sites
         low_C = jnp.min(jnp.where(counts_F, place_CF, n_sites - 1), axis=1)
         # the site behind a single one counts as changed: it is where the right bracket begins
         high_C = jnp.maximum(jnp.max(jnp.where(counts_F, place_CF, 0), axis=1), low_C + 1)
-        c = jnp.argmin(high_C - low_C) if len(cuts_C) > 1 else 0
+        c = jnp.argmin(high_C - low_C) if len(sides) > 1 else 0
         low, high, cut = low_C[c], high_C[c], jnp.asarray(cuts_C)[c]
+        last = n_sites - 1 - high  # -1: the single site is the last one, behind which stands R_N
         new_N = digits(space, apply_move(s_N, move)[path_N])
 
         def onward(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
@@ -207,10 +214,16 @@ def mps(
             x, more = rescaled(x @ frozen.tensors[place, new_N[place]], (0, 1))
             return q + 1, x, log + more
 
-        first = (low + 1, cache.left[c, low, :, new_N[(low + cut) % n_sites]], cache.left_log[c, low])
+        v_low, v_high = new_N[(low + cut) % n_sites], new_N[(high + cut) % n_sites]
+        found = [
+            (side.left[low, :, v_low], side.left_log[low], side.right[last, :, v_high], side.right_log[last])
+            for side in sides
+        ]
+        left, left_log, right, right_log = (
+            found[0] if len(found) == 1 else jax.tree.map(functools.partial(jnp.where, c == 0), *found)
+        )
+        first = (low + 1, left, left_log)
         _, x, log = jax.lax.while_loop(lambda carry: carry[0] < high, onward, first)
-        last = n_sites - 1 - high  # -1: the single site is the last one, behind which stands R_N
-        right, right_log = cache.right[c, last, :, new_N[(high + cut) % n_sites]], cache.right_log[c, last]
         value = jnp.sum(x * jnp.where(last < 0, ends, right))
         return ratio_to(log_of(value, log + jnp.where(last < 0, 0, right_log)), cache.log_psi)
 
