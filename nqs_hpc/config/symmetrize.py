@@ -77,6 +77,9 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> Sy
     if given.mode == "log_psi" and hilbert.fermionic:
         valid = "psi with fermions: a mean of logarithms lacks the signs of their exchanges"
         raise bad("symmetrize.mode", "log_psi", valid)
+    if given.mode == "log_psi" and config.ansatz.has_signs(lattice, lambda: basis_of(config, lattice)):
+        valid = f"psi with ansatz={config.ansatz.name}, whose real numbers have signs: a mean of signs is not a sign"
+        raise bad("symmetrize.mode", "log_psi", valid)
     given = dataclasses.replace(given, mode=(given.mode or "psi") if is_on else None)
     if not is_on and not config.ansatz.has_sector():
         return given

@@ -40,7 +40,9 @@ def autoregressive(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: i
     and for a space with more constraints than one total.
     """
     if ansatz.conditionals is None:
-        raise ValueError("sampler=autoregressive: the ansatz has no conditionals; valid with masked_dense, masked_conv")
+        raise ValueError(
+            "sampler=autoregressive: the ansatz has no conditionals; valid with masked_dense, masked_conv, mps"
+        )
     only_total(hilbert, "sampler=autoregressive")  # conditionals know no other constraint
     conditionals = ansatz.conditionals
     assert n_samples % comm.size == 0

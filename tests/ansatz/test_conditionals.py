@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nqs_hpc.ansatz.antn import antn
 from nqs_hpc.ansatz.conditionals import log_probabilities, sum_of_logs
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.masked_conv import masked_conv
@@ -34,6 +35,10 @@ def dense(n_sites: int, **options: Any) -> tuple[Ansatz, int]:
     return masked_dense(n_sites, layers=2, features=3, **options), n_sites
 
 
+def tensors(n_sites: int, **options: Any) -> tuple[Ansatz, int]:
+    return antn(n_sites, chi=2, layers=2, features=2, **options), n_sites
+
+
 MAKE = {
     "chain": lambda: (conv((5,)), SPINS, None),
     "chain, sector": lambda: (conv((6,), dtype="complex", total=2), SPINS, 2),
@@ -41,9 +46,11 @@ MAKE = {
     "rows of bosons": lambda: (conv((2, 2), local_values=BOSONS, total=5), BOSONS, 5),
     "dense, complex": lambda: (dense(5, dtype="complex"), SPINS, None),
     "dense, bosons": lambda: (dense(4, local_values=BOSONS, total=3), BOSONS, 3),
+    "tensors": lambda: (tensors(5), SPINS, None),
+    "tensors, bosons": lambda: (tensors(4, dtype="complex", local_values=BOSONS, total=3), BOSONS, 3),
 }
 NAMES = list(MAKE)
-SECTORS = ["chain, sector", "rows of bosons", "dense, bosons"]
+SECTORS = ["chain, sector", "rows of bosons", "dense, bosons", "tensors, bosons"]
 
 
 @functools.cache

@@ -7,6 +7,7 @@ import pytest
 
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.mlp import mlp
+from nqs_hpc.ansatz.mps import mps
 from nqs_hpc.ansatz.products import product_of
 from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.ansatz.slater import slater
@@ -17,6 +18,7 @@ REAL = jastrow(N, init_scale=0.3, local_values=(0, 1))
 HOLOMORPHIC = rbm(N, n_hidden=3, dtype="complex", init_scale=0.3, local_values=(0, 1))
 ORBITALS = np.random.default_rng(1).normal(size=(2, 3, 2))
 SIGNED = slater([2, 1], [ORBITALS[0], ORBITALS[1, :, :1]])
+TENSORS = mps(N, chi=2, periodic=True, init_scale=0.5, local_values=(0, 1))
 DENSE = mlp(N, widths=(4,), activation="tanh")
 STATES = jnp.array([[1, 1, 0, 0, 1, 0], [0, 1, 1, 1, 0, 0], [1, 0, 1, 0, 0, 1]], jnp.int8)
 KINDS = {
@@ -25,6 +27,7 @@ KINDS = {
     ("holomorphic", "signed"): (HOLOMORPHIC, SIGNED),
     ("holomorphic", "holomorphic"): (HOLOMORPHIC, HOLOMORPHIC),
     ("real", "real"): (DENSE, REAL),
+    ("signed", "holomorphic"): (TENSORS, HOLOMORPHIC),
 }
 OF_KIND = {
     ("real", "signed"): "signed",
@@ -32,6 +35,7 @@ OF_KIND = {
     ("holomorphic", "signed"): "complex",
     ("holomorphic", "holomorphic"): "holomorphic",
     ("real", "real"): "real",
+    ("signed", "holomorphic"): "complex",
 }
 
 

@@ -252,16 +252,18 @@ def log_psi_of(name: str, scale: float = 1.0) -> tuple[Any, Any]:
 @pytest.mark.parametrize("name", CHOICES)
 def test_what_a_choice_says_of_its_kind(name):
     """A row of the kernel is as wide as its kind needs, conditionals are there, and the modulus is that of the key."""
-    said, (ansatz, log_psi) = configuration(ansatz=CHOICES[name], sector="none").ansatz, log_psi_of(name)
+    config, (ansatz, log_psi) = configuration(ansatz=CHOICES[name], sector="none"), log_psi_of(name)
+    said, lattice = config.ansatz, config.make_sites()
     needed = {"real": 1, "signed": 1, "holomorphic": 2, "complex": 4}[ansatz.kind]
     assert said.row_size() >= needed
     assert said.row_size() == needed or type(said).row_size is Base.row_size  # whose answer is safe for all
-    assert said.is_autoregressive == (ansatz.conditionals is not None)
+    assert said.has_signs(lattice, lambda: basis_of(config, lattice)) == (ansatz.kind == "signed")
+    assert said.has_conditionals() == (ansatz.conditionals is not None)
     key, part = said.modulus_of()
     if not key:
         assert part is said
     if ansatz.modulus is not None:
-        assert part.is_autoregressive == (ansatz.modulus.conditionals is not None)
+        assert part.has_conditionals() == (ansatz.modulus.conditionals is not None)
         modulus = jax.vmap(ansatz.modulus.log_psi, in_axes=(None, 0))(random_params(ansatz, 1.0), STATES)
         assert difference(modulus, log_psi(STATES).real) < 1e-12
 

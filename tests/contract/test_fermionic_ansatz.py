@@ -122,6 +122,7 @@ def test_what_a_choice_says(name):
     assert m.said.row_size() == needed
     other = configured(name, 4)
     lattice = other.make_sites()
+    assert m.said.has_signs(lattice, lambda: basis_of(other, lattice)) == (m.ansatz.kind == "signed")
     wide = other.ansatz.make(lattice, basis_of(other, lattice), "float64")
     shapes = [
         [leaf.shape for leaf in jax.tree.leaves(jax.eval_shape(one.init, jax.random.key(0)))]

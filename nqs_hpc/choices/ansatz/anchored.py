@@ -50,6 +50,11 @@ class Anchored(Ansatz):
     def _fields(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> NDArray[np.complex128]:
         return initial.fields(f"{prefix}.state", self.state, self.state_bias, lattice, basis)
 
+    def has_signs(self, lattice: Lattice, basis: Callable[[], Basis]) -> bool:
+        if self.net.row_size() > 1:
+            return False
+        return self.net.has_signs(lattice, basis) or bool(self._fields(lattice, basis()).imag.any())
+
     def row_size(self) -> int:
         return self.net.row_size()
 

@@ -25,7 +25,7 @@ class Ansatz:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     runs_code: ClassVar[bool] = False  # whether one of its keys names code that is run
-    is_autoregressive: ClassVar[bool] = False  # whether sampler=autoregressive can draw from it
+    is_autoregressive: ClassVar[bool] = False  # whether its class makes all of them so (`has_conditionals`)
     package: ClassVar[str | None] = None  # that it needs, an extra of this one
     needs_fermions: ClassVar[bool] = False  # whether it is a wave function of fermions in fixed numbers alone
 
@@ -46,6 +46,15 @@ class Ansatz:
         parameters, which has two rows a sample.
         """
         return 4
+
+    def has_conditionals(self) -> bool:
+        """Whether sampler=autoregressive can draw from it: of most a fact of their class, of some one of their keys."""
+        return self.is_autoregressive
+
+    def has_signs(self, lattice: Lattice, basis: Callable[[], Basis]) -> bool:
+        """Whether psi can change its sign though its numbers are real (kind ``signed`` of `types.Ansatz`)."""
+        del lattice, basis
+        return False
 
     def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
         """The permutations (G, N), a group, under which the network is invariant by construction, whatever its

@@ -34,6 +34,8 @@ class ModulusPhase(Ansatz):
             part, key = getattr(self, name), f"{prefix}.{name}"
             if part.row_size() != 1:
                 raise bad(f"{key}.dtype", part.dtype, f"real: {key} is one real network of two")
+            if part.has_signs(lattice, basis):
+                raise bad(key, part.name, f"another: its real numbers have signs, and {key} is one real network of two")
             parts[name] = part.resolved(lattice, basis, prefix=key)
         return dataclasses.replace(self, **parts)
 

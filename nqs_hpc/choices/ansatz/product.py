@@ -1,4 +1,4 @@
-"""ansatz=product: the product of two wave functions, an amplitude and a determinant say (`ansatz.products`)."""
+"""ansatz=product: the product of any two wave functions, an amplitude and a determinant say (`ansatz.products`)."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ class Product(Ansatz):
                 raise bad(f"{prefix}.{name}", part.name, valid)
             parts[name] = part.resolved(lattice, basis, prefix=f"{prefix}.{name}")
         return dataclasses.replace(self, **parts)
+
+    def has_signs(self, lattice: Lattice, basis: Callable[[], Basis]) -> bool:
+        return self.row_size() == 1 and any(part.has_signs(lattice, basis) for _, part in self._both())
 
     def row_size(self) -> int:
         sizes = {part.row_size() for _, part in self._both()}

@@ -92,6 +92,10 @@ class Slater(Ansatz):
     def _mean_field(self, basis: Basis) -> MeanField:
         return hartree_fock(basis.fermions, basis.hilbert, self.kind)
 
+    def has_signs(self, lattice: Lattice, basis: Callable[[], Basis]) -> bool:
+        del lattice, basis
+        return self.dtype == "real"
+
     def row_size(self) -> int:
         return 1 if self.dtype == "real" else 2
 

@@ -30,8 +30,9 @@ class Autoregressive(Sampler):
     def resolved(self, context: Context) -> Self:
         refuse_one_state(context)
         below, modulus = context.ansatz.modulus_of()
-        if not modulus.is_autoregressive:
-            not_so = f"ansatz{below}={modulus.name} is not autoregressive, as masked_dense and masked_conv are"
+        if not modulus.has_conditionals():
+            able = "masked_dense, masked_conv, antn and mps with open ends"
+            not_so = f"ansatz{below}={modulus.name} is not autoregressive, as {able} are"
             raise bad("sampler", self.name, f"metropolis: {not_so}")
         if context.is_symmetrized:
             raise bad("sampler", self.name, "metropolis: a sum over a group (symmetrize) has no conditionals")
