@@ -81,15 +81,16 @@ class Layered(NamedTuple):
 class Conditionals(NamedTuple):
     """The conditional probabilities of an autoregressive wave function, one site after the other, for direct sampling.
 
-    |psi(s)|^2 = prod_i p_i(s_i | s_<i), in the order of the sites. A running cache holds what the sites so far have
-    determined. Step i, which may be a traced number, is two calls: ``step`` for the log-probabilities of site i, in the
-    order of the local values (-inf for those which would make a fixed total unreachable), then ``extend`` with the
-    number of the value that was drawn.
+    |psi(s)|^2 = prod_i p_i(s_i | s_<i), in the order of the sites, or in that of ``order``, whose i-th number is the
+    site of step i. A running cache holds what the sites so far have determined. Step i, which may be a traced number,
+    is two calls: ``step`` for the log-probabilities of its site, in the order of the local values (-inf for those which
+    would make a fixed total unreachable), then ``extend`` with the number of the value that was drawn.
     """
 
     begin: Callable[[Tree], Tree]  # frozen -> the running cache before the first site
     step: Callable[[Tree, Tree, Array], tuple[Array, Tree]]  # frozen, running, i -> (n_values,), running
     extend: Callable[[Tree, Tree, Array, Array], Tree]  # frozen, running, i, which value -> running
+    order: tuple[int, ...] | None = None
 
 
 class Ansatz(NamedTuple):

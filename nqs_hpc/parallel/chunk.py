@@ -60,34 +60,45 @@ def blocked(function: Callable[[Tree, jax.Array], jax.Array], size: int) -> Call
     return lambda shared, x: many(shared, x[None])[0]
 
 
-def of_batches(function: Callable[[Tree, jax.Array], Tree], size: int) -> Callable[[Tree, jax.Array], Tree]:
+def of_batches(function: Callable[[Tree, Tree], Tree], size: int) -> Callable[[Tree, Tree], Tree]:
     """``function(shared, xs)`` of whole batches as one of single entries, ``(shared, x) -> result``, for maps over it:
-    however it is mapped, maps inside maps become one, and batches of at most ``size`` go to ``function``.
+    however it is mapped, maps inside maps become one, and batches of at most ``size`` go to ``function``. ``x`` may be
+    a tree of arrays; the leaves that are not mapped over are repeated.
 
     Not for derivatives; ``shared`` that is mapped over too is gone through one after the other.
     """
 
-    def in_pieces(shared: Tree, xs: jax.Array) -> Tree:
-        return chunked(lambda some: function(shared, some), xs, even_part(len(xs), size))
+    def in_pieces(shared: Tree, xs: Tree) -> Tree:
+        return chunked(lambda some: function(shared, some), xs, even_part(len(jax.tree.leaves(xs)[0]), size))
 
     many = jax.custom_batching.custom_vmap(in_pieces)
 
     @many.def_vmap
-    def mapped(axis_size: int, in_batched: list[Tree], shared: Tree, xs: jax.Array) -> tuple[Tree, Tree]:
+    def mapped(axis_size: int, in_batched: list[Tree], shared: Tree, xs: Tree) -> tuple[Tree, Tree]:
         shared_mapped, xs_mapped = in_batched
         if any(jax.tree.leaves(shared_mapped)):
 
             def one(i: jax.Array) -> Tree:
-                own = jax.tree.map(lambda x, is_mapped: x[i] if is_mapped else x, shared, shared_mapped)
-                return many(own, xs[i] if xs_mapped else xs)
+                own = jax.tree.map(
+                    lambda x, is_mapped: x[i] if is_mapped else x, (shared, xs), (shared_mapped, xs_mapped)
+                )
+                return many(*own)
 
             out = jax.lax.map(one, jnp.arange(axis_size))
         else:
-            out = many(shared, xs.reshape(-1, *xs.shape[2:]))
+
+            def joined(x: jax.Array, is_mapped: bool) -> jax.Array:
+                whole = x if is_mapped else jnp.broadcast_to(x[None], (axis_size, *x.shape))
+                return whole.reshape(-1, *whole.shape[2:])
+
+            out = many(shared, jax.tree.map(joined, xs, xs_mapped))
             out = jax.tree.map(lambda x: x.reshape(axis_size, -1, *x.shape[1:]), out)
         return out, jax.tree.map(lambda _: True, out)
 
-    return lambda shared, x: jax.tree.map(lambda y: y[0], many(shared, x[None]))
+    def of_one(shared: Tree, x: Tree) -> Tree:
+        return jax.tree.map(lambda y: y[0], many(shared, jax.tree.map(lambda y: y[None], x)))
+
+    return of_one
 
 
 def even_part(n: int, most: int) -> int:

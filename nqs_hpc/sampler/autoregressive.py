@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from nqs_hpc.parallel.chunk import chunked
@@ -40,9 +41,7 @@ def autoregressive(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: i
     and for a space with more constraints than one total.
     """
     if ansatz.conditionals is None:
-        raise ValueError(
-            "sampler=autoregressive: the ansatz has no conditionals; valid with masked_dense, masked_conv, mps"
-        )
+        raise ValueError("sampler=autoregressive: the ansatz has no conditionals; valid are autoregressive networks")
     only_total(hilbert, "sampler=autoregressive")  # conditionals know no other constraint
     conditionals = ansatz.conditionals
     assert n_samples % comm.size == 0
@@ -61,6 +60,8 @@ def autoregressive(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, n_samples: i
         fresh = jax.tree.map(lambda x: jnp.repeat(x[..., None], len(sample_b), axis=-1), conditionals.begin(frozen))
         sites = (jnp.arange(hilbert.n_sites), words_bN.T)
         _, s_Nb = jax.lax.scan(lambda running, inputs: site(frozen, running, *inputs), fresh, sites)
+        if conditionals.order is not None:
+            s_Nb = s_Nb[np.argsort(conditionals.order)]
         return s_Nb.T
 
     def init(key: Array, rank: Array | int = comm.rank) -> AutoregressiveState:

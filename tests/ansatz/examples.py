@@ -13,7 +13,9 @@ from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.mlp import mlp
+from nqs_hpc.ansatz.recurrent import rows
 from nqs_hpc.ansatz.resnet import resnet
+from nqs_hpc.ansatz.rnn import rnn
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.config.basis import basis_of
 from nqs_hpc.system.characters import momentum, with_spin_flip
@@ -40,6 +42,7 @@ EXAMPLES: dict[str, Callable[[str], Ansatz]] = {
     **{name: of_choice(given) for name, given in of_spins().items()},
     # what no choice makes of a chain, or with these numbers
     "masked_conv-rows": lambda fd: masked_conv((3, 2), layers=3, features=3, kernel=2, float_dtype=fd, **TANH),
+    "rnn-rows": lambda fd: rnn(rows((3, 2)), layers=1, features=3, dtype="complex", float_dtype=fd),
     "resnet-complex": lambda fd: resnet(
         (3, 2), (True, False), layers=2, features=3, kernel=(3, 2), activation="tanh", dtype="complex", float_dtype=fd
     ),

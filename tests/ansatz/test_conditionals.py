@@ -1,4 +1,4 @@
-"""What both autoregressive networks keep: a normalised psi whose support is the sector, and conditionals that know the
+"""What all autoregressive networks keep: a normalised psi whose support is the sector, and conditionals that know the
 sites before theirs alone."""
 
 import functools
@@ -14,6 +14,11 @@ from nqs_hpc.ansatz.conditionals import log_probabilities, sum_of_logs
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
+from nqs_hpc.ansatz.patched_transformer import patched_transformer
+from nqs_hpc.ansatz.recurrent import folded, line, rows
+from nqs_hpc.ansatz.rnn import rnn
+from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Ansatz, Move
 from tests.systems import all_numbers, all_states
 
@@ -39,6 +44,17 @@ def tensors(n_sites: int, **options: Any) -> tuple[Ansatz, int]:
     return antn(n_sites, chi=2, layers=2, features=2, **options), n_sites
 
 
+def recurrent(extent: tuple[int, ...], **options: Any) -> tuple[Ansatz, int]:
+    along = rows((extent[0], extent[1])) if len(extent) == 2 else line(folded(extent[0]))
+    return rnn(along, **({"layers": 1, "features": 3} | options)), int(np.prod(extent))
+
+
+def patched(name: str, extent: tuple[int, ...], patch: tuple[int, ...], **options: Any) -> tuple[Ansatz, int]:
+    lattice = FACTORIES[name](extent, (False,) * len(extent))
+    sizes = {"width": 4, "heads": 2, "layers": 2, "expansion": 1}
+    return patched_transformer(patches(lattice, patch), **sizes, **options), lattice.n_sites
+
+
 MAKE = {
     "chain": lambda: (conv((5,)), SPINS, None),
     "chain, sector": lambda: (conv((6,), dtype="complex", total=2), SPINS, 2),
@@ -48,9 +64,16 @@ MAKE = {
     "dense, bosons": lambda: (dense(4, local_values=BOSONS, total=3), BOSONS, 3),
     "tensors": lambda: (tensors(5), SPINS, None),
     "tensors, bosons": lambda: (tensors(4, dtype="complex", local_values=BOSONS, total=3), BOSONS, 3),
+    "rnn, sector": lambda: (recurrent((6,), layers=2, dtype="complex", total=2), SPINS, 2),
+    "rnn in rows, bosons": lambda: (recurrent((2, 2), layers=2, local_values=BOSONS, total=5), BOSONS, 5),
+    "patches, sector": lambda: (patched("chain", (6,), (2,), dtype="complex", total=2), SPINS, 2),
+    "patches of bosons": lambda: (patched("square", (2, 2), (2, 1), local_values=BOSONS, total=5), BOSONS, 5),
+    "patches in rows": lambda: (patched("square", (3, 2), (1, 2), dtype="complex"), SPINS, None),
+    "rnn in rows": lambda: (recurrent((2, 3), dtype="complex"), SPINS, None),
 }
 NAMES = list(MAKE)
-SECTORS = ["chain, sector", "rows of bosons", "dense, bosons", "tensors, bosons"]
+SECTORS = ["chain, sector", "rows of bosons", "dense, bosons", "tensors, bosons", "rnn, sector", "rnn in rows, bosons"]
+SECTORS += ["patches, sector", "patches of bosons"]
 
 
 @functools.cache
@@ -76,7 +99,7 @@ def log_psi_of_all(name: str) -> np.ndarray:
 
 @functools.cache
 def walk(name: str) -> np.ndarray:
-    """(D, N, V): the conditionals of all sites of every state, by the running cache under a scan."""
+    """(D, N, V): the conditionals of all sites of every state in their order, by the running cache under a scan."""
     c = case(name)
     parts, params = c.ansatz.conditionals, params_of(name)
 
@@ -96,7 +119,10 @@ def walk(name: str) -> np.ndarray:
 
 
 def digits_of(c: Case) -> np.ndarray:
-    return np.argmax(c.states[:, :, None] == np.array(c.values), axis=2).astype(np.int32)
+    """In the order in which the sites are drawn."""
+    order = c.ansatz.conditionals.order
+    states = c.states if order is None else c.states[:, order]
+    return np.argmax(states[:, :, None] == np.array(c.values), axis=2).astype(np.int32)
 
 
 @pytest.mark.parametrize("name", NAMES)

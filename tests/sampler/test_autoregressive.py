@@ -10,10 +10,15 @@ from scipy import stats
 
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.masked_dense import masked_dense
+from nqs_hpc.ansatz.patched_transformer import patched_transformer
+from nqs_hpc.ansatz.recurrent import folded, line
+from nqs_hpc.ansatz.rnn import rnn
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.sampler.autoregressive import autoregressive, draw
 from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
+from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.patches import patches
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.final import joined
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ring
@@ -33,7 +38,23 @@ def five_bosons():
     return masked_dense(4, layers=2, features=2, local_values=(0, 1, 2), total=5), bosons(4, 2, 5)
 
 
-CASES = {"rows": spins_in_rows, "sector": spins_in_a_sector, "bosons": five_bosons}
+def spins_on_a_ring():
+    """From both ends in turn; the order is not its own inverse, so that the one cannot stand for the other."""
+    return rnn(line(folded(6)), layers=1, features=3, dtype="complex", total=2), spin_half(6, 2)
+
+
+def spins_in_patches():
+    lattice = FACTORIES["square"]((3, 2), (False, False))
+    return patched_transformer(patches(lattice, (1, 2)), width=4, heads=2, layers=1, total=0), spin_half(6, 0)
+
+
+CASES = {
+    "rows": spins_in_rows,
+    "sector": spins_in_a_sector,
+    "bosons": five_bosons,
+    "ring": spins_on_a_ring,
+    "patches": spins_in_patches,
+}
 
 
 @functools.cache

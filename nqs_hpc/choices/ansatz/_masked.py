@@ -1,4 +1,4 @@
-"""What autoregressive networks with masked weights share (`ansatz.conditionals`)."""
+"""What autoregressive networks share (`ansatz.conditionals`), and those with masked weights."""
 
 from __future__ import annotations
 
@@ -18,11 +18,10 @@ from nqs_hpc.system.lattice import Lattice
 
 
 @dataclass(frozen=True)
-class Masked(Ansatz):
+class Autoregressive(Ansatz):
+    """Of real parameters; keys that all of them have."""
+
     is_autoregressive: ClassVar[bool] = True
-    layers: int = key(checks.integer(), "layers, the one to the outputs among them")
-    features: int = key(checks.integer(), "numbers a site in each layer but the last")
-    activation: Activation = _keys.activation("activation between the layers")
     dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, and outputs for the phases")
     init_scale: float = _keys.init_scale("factor on LeCun's normal initial weights")
 
@@ -39,12 +38,20 @@ class Masked(Ansatz):
     def shared(self, basis: Basis, float_dtype: Float) -> dict[str, Any]:
         """The arguments that the factories of these networks share."""
         return {
-            "layers": self.layers,
-            "features": self.features,
-            "activation": self.activation,
             "dtype": self.dtype,
             "init_scale": self.init_scale,
             "local_values": basis.hilbert.local_values,
             "total": only_total(basis.hilbert, f"ansatz={self.name}"),
             "float_dtype": float_dtype,
         }
+
+
+@dataclass(frozen=True)
+class Masked(Autoregressive):
+    layers: int = key(checks.integer(), "layers, the one to the outputs among them")
+    features: int = key(checks.integer(), "numbers a site in each layer but the last")
+    activation: Activation = _keys.activation("activation between the layers")
+
+    def shared(self, basis: Basis, float_dtype: Float) -> dict[str, Any]:
+        own = {"layers": self.layers, "features": self.features, "activation": self.activation}
+        return own | super().shared(basis, float_dtype)
