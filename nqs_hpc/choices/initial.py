@@ -62,6 +62,8 @@ def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert
     ``lattice`` is that of the sites; ``bias`` the largest field, of spins along z, shared out over the sites that the
     smallest move changes: what lies one move away has the weight exp(-4 bias) in every space.
     """
+    if hilbert.paths:
+        raise bad(key, given, "for sites that hold spins or particles: here a state is a path of total spins")
     bias = bias / sites_of_a_move(hilbert)
     if len(hilbert.local_values) > 2 and are_spins(hilbert):  # along x their amplitudes are not equal
         raise bad(key, given, "for spins 1/2, bosons and fermions: longer spins have no product states here")

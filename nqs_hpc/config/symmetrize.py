@@ -72,6 +72,10 @@ def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> Sy
             valid = "null: the permutations of symmetrize.file exchange the modes up and down already"
             raise bad("symmetrize.spin_flip", given.spin_flip, valid)
     is_on = is_asked(given)
+    if hilbert.paths and _is_on(config):
+        name, value = key_of_group(config)
+        why = f"with hamiltonian={config.hamiltonian.name} a state is a path of total spins, and no spins change places"
+        raise bad(name, value, f"null: {why}" if is_on else f"another ansatz: {why}")
     if given.mode == "log_psi" and not is_on:
         raise bad("symmetrize.mode", "log_psi", "psi without symmetrize.group, .file or .spin_flip")
     if given.mode == "log_psi" and hilbert.fermionic:

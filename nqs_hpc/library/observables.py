@@ -53,12 +53,19 @@ def read(given: Any, parts: Parts) -> Operator:
     values = parts.hilbert.local_values
     if isinstance(given, Mapping):
         config = hamiltonian(given, parts.lattice)
-        if (wanted := config.space(parts.lattice.n_sites).local_values) != values:
+        space = config.space(parts.lattice.n_sites)
+        if (wanted := space.local_values) != values:
             raise bad("operator", given, f"one for sites of {_words(values)}: this one is for {_words(wanted)}")
+        if space.paths != parts.hilbert.paths:
+            raise bad(
+                "operator", given, "one in the basis of this run: one has paths of total spins, the other single sites"
+            )
         return config.as_written().operator(parts.lattice)
     if isinstance(given, str):  # of one line or of several, as a file has them
         given = [line for line in given.splitlines() if line.split("#", maxsplit=1)[0].strip()]
     if isinstance(given, list | tuple) and given:
+        if parts.hilbert.paths:
+            raise bad("operator", given, "an Operator or a mapping: here a state is a path of total spins")
         if values != (1, -1):
             raise bad(
                 "operator", given, f"an Operator or a mapping: Pauli strings act on spins 1/2, not on {_words(values)}"

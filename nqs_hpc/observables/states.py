@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import Hilbert, base_state, groups, members, violates
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_restricted, members, violates
 from nqs_hpc.types import Ansatz, Tree
 
 CANDIDATES = 64  # states of which the likeliest sets constants that only serve numerics
@@ -56,7 +56,7 @@ def is_negative(basis: Basis, s_BN: Array) -> Array:
 
 def inside(hilbert: Hilbert, s_BN: Array) -> Array:
     """Which configurations of valid local values are states, (B,) bool: `system.hilbert.members` in jax."""
-    found = ~violates(hilbert, s_BN) if hilbert.excluded else jnp.ones(len(s_BN), bool)
+    found = ~violates(hilbert, s_BN) if is_restricted(hilbert) else jnp.ones(len(s_BN), bool)
     for sites, total in groups(hilbert):
         if total is not None:
             found &= jnp.sum(s_BN[:, np.array(sites)].astype(jnp.int32), axis=1) == total

@@ -29,7 +29,7 @@ from nqs_hpc.operators.pauli import NOISE, bit_masks, down_spins, read_string, s
 from nqs_hpc.operators.projected import projected
 from nqs_hpc.parallel.chunk import activations, chunked, chunked_map, even_part
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import Hilbert, groups
+from nqs_hpc.system.hilbert import Hilbert, groups, is_restricted
 from nqs_hpc.types import Ansatz, Local, Move, Operator, PauliString, Tree
 
 PATTERNS = 4  # of coefficients on one flip; of more it is not worth asking whether all of them cancel
@@ -196,7 +196,7 @@ def flips(tables: Tables, basis: Basis) -> Callable[[Array], tuple[Move, Array]]
         return flip_moves(tables.sites_KF, tables.real_KF, s_N, alive_K, first), alive_K.astype(float)
 
     every = Operator(lambda s_N: jnp.zeros(()), connected, n_flips, is_real=True, e_infinity=0.0)
-    return projected(every, basis.hilbert).connected if basis.hilbert.excluded else connected
+    return projected(every, basis.hilbert).connected if is_restricted(basis.hilbert) else connected
 
 
 def counts_within(tables: Tables, hilbert: Hilbert) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.system.hilbert import Hilbert, groups, is_whole, violates
+from nqs_hpc.system.hilbert import Hilbert, groups, is_restricted, is_whole, violates
 from nqs_hpc.types import Move, Operator
 
 Change = Callable[[Array, Move, Array], tuple[Move, Array]]
@@ -42,7 +42,7 @@ def projected(operator: Operator, hilbert: Hilbert) -> Operator:
     def stays(s_N: Array, move: Move) -> Array:
         changes_G = jnp.sum(jnp.asarray(inside_GN)[:, move.sites] * move.deltas.astype(jnp.int32)[None, :], axis=1)
         keeps = jnp.all(changes_G == 0)
-        if not hilbert.excluded:
+        if not is_restricted(hilbert):
             return keeps
         return keeps & ~violates(hilbert, s_N.at[move.sites].add(move.deltas))
 

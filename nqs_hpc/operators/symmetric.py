@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.exchange import masks, odd
-from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_whole, members
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups, has_one_total, is_whole, members
 from nqs_hpc.types import Operator
 
 # States are so many that a term which acts where two sites differ acts on this many of them, wherever it lies.
@@ -47,7 +47,7 @@ def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | No
     s_BN = some_states(hilbert, rng)
     weights_N = rng.normal(size=n)
     back_GN = np.argsort(symmetry.perms, axis=1)
-    if hilbert.blocks or hilbert.excluded:
+    if not has_one_total(hilbert):
         s_BN = np.concatenate([base_state(hilbert)[None], s_BN[members(hilbert, s_BN)]])
         for g, (back_N, flip) in enumerate(zip(back_GN, symmetry.flips, strict=True)):
             if not members(hilbert, flip * s_BN[:, back_N]).all():

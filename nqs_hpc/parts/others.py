@@ -35,6 +35,8 @@ def other_state(key: str, value: str, hilbert: Hilbert, make: Callable[[Config],
         if space.n_sites != hilbert.n_sites or space.local_values != hilbert.local_values:
             its, own = (f"{len(one.local_values)} states on each of {one.n_sites} sites" for one in (space, hilbert))
             raise ValueError(f"it has {its}, and this one {own}")
+        if space.paths != hilbert.paths:
+            raise ValueError("one of the two is a function of paths of total spins, the other of single sites")
         stored = checkpoint.read(Path.cwd() / value)
         if changed := differences(stored.meta.get("physics", {}), physics(config)):
             raise ValueError(f"{stored.path} is of other physics than its config.yaml: {'; '.join(changed)}")

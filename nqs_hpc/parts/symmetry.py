@@ -51,7 +51,8 @@ def check_network(config: Config, lattice: Lattice, operator: Operator, basis: B
 def of_network(config: Config, lattice: Lattice, basis: Basis) -> Symmetry | None:
     """The sector that any network of this kind is of, whatever was asked for: of what leaves it as it is."""
     own = None if config.ansatz.has_sector() else config.ansatz.invariance(lattice, basis)
-    parity = 1 if config.ansatz.is_even() and are_spins(basis.hilbert) else None
+    turns = are_spins(basis.hilbert) and not basis.hilbert.paths  # of paths none is another one turned
+    parity = 1 if config.ansatz.is_even() and turns else None
     if own is None and parity is None:
         return None
     if own is None:

@@ -1,9 +1,9 @@
 """Where Markov chains begin: random states of the space, each fixed by the key and the global number of its chain.
 
 Independent sites where nothing is fixed; a random order of one valid state, block by block, where totals are. Where
-pairs of sites exclude each other, and of spins longer than 1/2, a walk from one valid state: flips of free sites and
-hops within blocks, of which those that lead out of the space change nothing. It makes states differ; the warmup brings
-them to |psi|^2.
+pairs of sites exclude each other, of paths, and of spins longer than 1/2, a walk from one valid state: flips of free
+sites and hops within blocks, of which those that lead out of the space change nothing. It makes states differ; the
+warmup brings them to |psi|^2.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jax import Array
 
 from nqs_hpc.parallel.keys import words
 from nqs_hpc.sampler.moves import Mixture, Proposal, below, exchange, flip, free_sites, hop, inside
-from nqs_hpc.system.hilbert import Hilbert, base_state, groups, members
+from nqs_hpc.system.hilbert import Hilbert, base_state, groups, is_restricted, members
 
 STEPS = 8  # of the walk, times the number of sites, with a move of each kind
 
@@ -25,7 +25,7 @@ STEPS = 8  # of the walk, times the number of sites, with a move of each kind
 def random_state(hilbert: Hilbert, key: Array, chain: Array) -> Array:
     """A random configuration (N,) int8 of the space."""
     of_long_spins = hilbert.total is not None and len(hilbert.local_values) > 2 and min(hilbert.local_values) < 0
-    if hilbert.excluded or of_long_spins:  # all m = 0 is a state of which every order is the same
+    if is_restricted(hilbert) or of_long_spins:  # all m = 0 is a state of which every order is the same
         return _walked(hilbert, key, chain)
     drawn = words(key, chain, jnp.uint32(0), hilbert.n_sites)
     if hilbert.blocks:
@@ -45,7 +45,7 @@ def ordered_states(hilbert: Hilbert, colour_N: np.ndarray | None = None) -> np.n
 
     The sites take the values that they have to share, largest first, in order, in the order back, by ``colour_N`` (of
     +1 and -1, the sublattices, else every other site) and by its opposite: domains and staggered states. Where nothing
-    fixes a total all sites have one value too. Of spaces with exclusions those that obey them.
+    fixes a total all sites have one value too. Of spaces with exclusions or paths those that obey them.
     """
     n = hilbert.n_sites
     colour_N = np.where(np.arange(n) % 2 == 0, 1, -1) if colour_N is None else colour_N

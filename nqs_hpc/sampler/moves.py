@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.system.hilbert import Hilbert, groups, violates
+from nqs_hpc.system.hilbert import Hilbert, groups, has_one_total, is_restricted, violates
 from nqs_hpc.types import Move, Operator
 
 
@@ -198,12 +198,12 @@ def hamiltonian(operator: Operator) -> Proposal:
 
 
 def inside(moves: Proposal | Mixture, hilbert: Hilbert) -> Proposal | Mixture:
-    """``moves`` that lead out of a space with blocks or exclusions change nothing instead, as after a rejection.
+    """``moves`` that lead out of a space with blocks, exclusions or paths change nothing instead, as after a rejection.
 
     What is proposed of the others is as likely as before, so that |psi|^2 stays what it was. In a space with one total,
     or none, ``moves`` themselves.
     """
-    if not hilbert.blocks and not hilbert.excluded:
+    if has_one_total(hilbert):
         return moves
     if isinstance(moves, Mixture):
         return moves._replace(proposals=tuple(_inside(proposal, hilbert) for proposal in moves.proposals))
@@ -219,14 +219,14 @@ def _inside(proposal: Proposal, hilbert: Hilbert) -> Proposal:
 
 
 def stays(hilbert: Hilbert, s_N: Array, move: Move) -> Array:
-    """Whether a move of a state keeps the totals of all blocks, and breaks no exclusion: bool."""
+    """Whether a move of a state keeps the totals of all blocks, and breaks no exclusion and no path: bool."""
     fixed = [group for group in groups(hilbert) if group.total is not None]
     inside_GN = np.zeros((len(fixed), hilbert.n_sites), dtype=np.int32)
     for row, group in zip(inside_GN, fixed, strict=True):
         row[list(group.sites)] = 1
     changes_G = jnp.sum(jnp.asarray(inside_GN)[:, move.sites] * move.deltas.astype(jnp.int32)[None, :], axis=1)
     kept = jnp.all(changes_G == 0)
-    if hilbert.excluded:
+    if is_restricted(hilbert):
         kept = kept & ~violates(hilbert, s_N.at[move.sites].add(move.deltas))
     return kept
 

@@ -18,7 +18,7 @@ import numpy as np
 from jax import Array
 
 from nqs_hpc.sampler.moves import free_sites, stays, within_blocks
-from nqs_hpc.system.hilbert import Hilbert, groups
+from nqs_hpc.system.hilbert import Hilbert, groups, has_one_total
 from nqs_hpc.types import Move, Operator
 
 MOST = 2**13  # moves of an operator, of all of which a weight needs the ratio
@@ -91,8 +91,8 @@ def of_space(hilbert: Hilbert, pairs: Callable[[], np.ndarray]) -> Neighbours:
 
 
 def inside(found: Neighbours, hilbert: Hilbert) -> Neighbours:
-    """Moves that lead out of a space with blocks or exclusions change nothing instead."""
-    if not hilbert.blocks and not hilbert.excluded:
+    """Moves that lead out of a space with blocks, exclusions or paths change nothing instead."""
+    if has_one_total(hilbert):
         return found
 
     def moves(s_N: Array) -> tuple[Move, Array]:

@@ -174,7 +174,7 @@ def may_flip(hilbert: Hilbert, lattice: Lattice) -> bool:
     """Whether the flip of all spins maps the space of the sites of ``lattice`` onto itself."""
     if hilbert.fermionic:
         return lattice.layers == 2 and len({total for _, total in groups(hilbert)}) == 1
-    return are_spins(hilbert) and not hilbert.total
+    return are_spins(hilbert) and not hilbert.total and not hilbert.paths
 
 
 def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:

@@ -7,20 +7,21 @@ is the coefficient of x^total in (sum_v x^v)^N.
 
 Constraints are the total of all sites, blocks of sites with a total each (fermions of either spin), and exclusions:
 pairs of sites that may not both be occupied, that is, not both hold a value other than the first of the local values
-(two excited Rydberg atoms within the blockade, two fermions on one site of the t-J model).
+(two excited Rydberg atoms within the blockade, two fermions on one site of the t-J model); or, alone or with one
+total, partial sums that are never negative (the total spins of the first sites of a chain).
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
 from math import comb, gcd, prod
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nqs_hpc.system import constraints
+from nqs_hpc.system import ballot, constraints
 from nqs_hpc.system.constraints import Constraints, Group
+from nqs_hpc.system.totals import even_step, has_total, reachable
 
 # What is conserved: the total of all sites, that of each block of them, or nothing.
 Total = int | tuple[int, ...] | None
@@ -50,6 +51,7 @@ class Hilbert(NamedTuple):
     # sites, so that an exchange of sites brings the sign of sorting the occupied ones
     fermionic: bool = False
     layers: int = 1  # how many of the sites are one place of the lattice: 2 of fermions with spin
+    paths: bool = False  # whether the sites are steps +1 and -1, in order, of paths that never go below 0 (`ballot`)
 
 
 def places(space: Hilbert) -> int:
@@ -78,7 +80,17 @@ def are_spins(space: Hilbert) -> bool:
 
 def is_whole(space: Hilbert) -> bool:
     """Whether every configuration is a state."""
-    return space.total is None and not space.blocks and not space.excluded
+    return space.total is None and not space.blocks and not is_restricted(space)
+
+
+def is_restricted(space: Hilbert) -> bool:
+    """Whether there is a constraint beside totals, which `violates` looks at."""
+    return bool(space.excluded) or space.paths
+
+
+def has_one_total(space: Hilbert) -> bool:
+    """Whether no constraint holds but one total, or none."""
+    return not space.blocks and not is_restricted(space)
 
 
 def one_total(total: Total) -> int | None:
@@ -94,8 +106,9 @@ def named_total(space: Hilbert) -> Total:
 
 def only_total(space: Hilbert, who: str) -> int | None:
     """``space.total``, for what knows no other constraint; ValueError beginning with ``who`` where there is one."""
-    if space.blocks or space.excluded:
-        raise ValueError(f"{who}: not available in a space with blocks of sites or exclusions, only with one total")
+    if not has_one_total(space):
+        what = "of paths" if space.paths else "with blocks of sites or exclusions"
+        raise ValueError(f"{who}: not available in a space {what}, only with one total")
     return space.total
 
 
@@ -108,7 +121,11 @@ def groups(space: Hilbert) -> tuple[Group, ...]:
 
 
 def violates(space: Hilbert, s: Any) -> Any:
-    """Whether configurations (..., N), of NumPy or jax, have both sites of an excluded pair occupied: (...) bool."""
+    """Whether configurations (..., N), of NumPy or jax, break a constraint that is not a total: have both sites of an
+    excluded pair occupied, or leave the paths: (...) bool.
+    """
+    if space.paths:
+        return ballot.is_negative(s)
     pairs = np.array(space.excluded, dtype=np.int32).reshape(-1, 2)
     occupied = s != space.local_values[0]
     return (occupied[..., pairs[:, 0]] & occupied[..., pairs[:, 1]]).any(axis=-1)
@@ -135,6 +152,8 @@ def dimension(space: Hilbert) -> int:
     """The exact number of states; 0 where no state obeys the constraints. ValueError where exclusions make counting
     them take too long.
     """
+    if space.paths:
+        return ballot.count(space.n_sites, space.total)
     if space.excluded:
         return constraints.count(_constraints(space))
     if space.blocks:
@@ -160,6 +179,8 @@ def dimension_up_to(space: Hilbert, limit: int) -> int:
     comb(N, e) of them. With exclusions a lower bound is tried first: the states in which only sites that do not exclude
     each other are occupied.
     """
+    if space.paths:
+        return dimension(space)
     if space.excluded:
         free = constraints.independent_sites(_constraints(space))
         least = prod(dimension_up_to(part, limit) for part in _with_others_empty(space, free))
@@ -169,7 +190,7 @@ def dimension_up_to(space: Hilbert, limit: int) -> int:
     n, d = space.n_sites, len(space.local_values)
     if space.total is None:
         return min(dimension(space), limit + 1)
-    step = _step(space)
+    step = even_step(space.local_values)
     assert step is not None
     above, odd = divmod(space.total - n * min(space.local_values), step)
     e = min(above, n * (d - 1) - above)
@@ -189,6 +210,8 @@ def codes(space: Hilbert) -> NDArray[np.int64]:
     states = dimension(space)
     if states > MAX_ENUMERATED:
         raise ValueError(f"{states} states are too many to enumerate: valid are at most {MAX_ENUMERATED}")
+    if space.paths:
+        return ballot.codes(space.n_sites, space.total)
     if space.blocks or space.excluded:
         return _not_empty(space, constraints.all_codes(_constraints(space)))
     if space.total is None:
@@ -233,6 +256,8 @@ def base_state(space: Hilbert) -> NDArray[np.int8]:
     there is none.
     """
     check(space)
+    if space.paths:
+        return ballot.flattest(space.n_sites, space.total)
     if space.excluded and any(group.total is not None for group in groups(space)):
         found = constraints.one_state(_constraints(space))
         return _not_empty(space, np.empty(0, dtype=np.int8) if found is None else found)
@@ -243,10 +268,10 @@ def base_state(space: Hilbert) -> NDArray[np.int8]:
         return s_N
     if space.total is None:
         return np.full(space.n_sites, space.local_values[0], dtype=np.int8)
-    reachable = _reachable(space)
+    sets = reachable(space.local_values, space.n_sites)
     s, left = [], space.total
     for sites in reversed(range(space.n_sites)):
-        fits = [v for v in space.local_values if _has(reachable, space, sites, left - v)]
+        fits = [v for v in space.local_values if has_total(sets, space.local_values, sites, left - v)]
         s.append(min(fits, key=lambda v: abs(v * (sites + 1) - left)))
         left -= s[-1]
     return np.array(s, dtype=np.int8)
@@ -280,30 +305,6 @@ def _not_empty(space: Hilbert, found: NDArray[Any]) -> NDArray[Any]:
     return found
 
 
-def _step(space: Hilbert) -> int | None:
-    """The distance of evenly spaced local values, None where they are not, or there is only one."""
-    values = sorted(space.local_values)
-    steps = {b - a for a, b in pairwise(values)}
-    return steps.pop() if len(steps) == 1 else None
-
-
-def _reachable(space: Hilbert) -> list[int]:
-    """For each number of sites from 0 to N the totals they can have: bit k for k above N times the lowest value."""
-    low = min(space.local_values)
-    sets = [1]
-    for _ in range(space.n_sites):
-        bits = 0
-        for v in space.local_values:
-            bits |= sets[-1] << (v - low)
-        sets.append(bits)
-    return sets
-
-
-def _has(reachable: list[int], space: Hilbert, sites: int, total: int) -> bool:
-    k = total - min(space.local_values) * sites
-    return k >= 0 and bool(reachable[sites] >> k & 1)
-
-
 def _prefixes(space: Hilbert, sites: int, total: int, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Codes, sorted, and totals of the configurations of ``sites`` from which ``after`` more could reach ``total``."""
     values = np.array(space.local_values, dtype=np.int64)
@@ -324,13 +325,13 @@ def check(space: Hilbert) -> None:
         for part in _parts(space):
             check(part)
         return
-    low, high, even = min(values) * n, max(values) * n, _step(space)
+    low, high, even = (n % 2 if space.paths else min(values) * n), max(values) * n, even_step(values)
     if space.total is None:
         return
     if even is not None:  # spins, bosons: without the sets of all totals, which take their time on large lattices
         valid = low <= space.total <= high and (space.total - low) % even == 0
     else:
-        valid = _has(_reachable(space), space, n, space.total)
+        valid = has_total(reachable(values, n), values, n, space.total)
     if valid:
         return
     step = gcd(*(v - min(values) for v in values)) or 1

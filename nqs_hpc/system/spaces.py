@@ -1,4 +1,4 @@
-"""Spaces with more than one total: spins of any length, fermions, blocks of sites and exclusions.
+"""Spaces with more than one total: spins of any length, fermions, blocks of sites, exclusions, and paths.
 
 `hilbert` has what all of them share, and the spaces of spins 1/2 and of bosons.
 """
@@ -35,6 +35,15 @@ def fermions(n_orbitals: int, n_up: int | None, n_down: int | None, *, double: b
 def spinless_fermions(n_orbitals: int, total: int | None) -> Hilbert:
     """Fermions without spin, at most one an orbital; ``total`` is their number. ValueError where they do not fit."""
     space = Hilbert(n_orbitals, (0, 1), total, fermionic=True)
+    check(space)
+    return space
+
+
+def paths(n_sites: int, total: int | None = None) -> Hilbert:
+    """Paths of ``n_sites`` steps +1 and -1 that begin at 0 and never go below it; ``total`` is where they end.
+    ValueError where none ends there.
+    """
+    space = Hilbert(n_sites, (1, -1), total, paths=True)
     check(space)
     return space
 

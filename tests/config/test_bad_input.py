@@ -8,7 +8,7 @@ HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 LONG_RANGE, SHASTRY = "hamiltonian=long_range", "hamiltonian=haldane_shastry"
 SPIN, BLBQ = "hamiltonian=spin_s", "hamiltonian=blbq"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
-RING = "hamiltonian=ring_exchange"
+RING, SU2 = "hamiltonian=ring_exchange", "hamiltonian=heisenberg_su2"
 KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
 
 DIRECT = "sampler=autoregressive"
@@ -372,6 +372,16 @@ BAD = [
     ([SHASTRY, "lattice.pbc=false"], "hamiltonian", "haldane_shastry", "this is lattice=chain with open sides"),
     ([SHASTRY, "lattice.length=1025"], "lattice.length", "1025", "at most 1024"),
     ([SHASTRY, "sector=1"], "sector", "1", "steps of 2"),
+    ([SU2], "hamiltonian", "heisenberg_su2", "this is lattice=chain with periodic sides"),
+    (
+        [SU2, "lattice=square", "lattice.length=3", "lattice.pbc=false"],
+        "hamiltonian",
+        "heisenberg_su2",
+        "lattice=chain",
+    ),
+    ([SU2, "lattice.pbc=false", "hamiltonian.J=0"], "hamiltonian.J", "0", "other than 0"),
+    ([SU2, "lattice.pbc=false", "lattice.length=8", "sector=-2"], "sector", "-2", "totals from 0 to 8 in steps of 2"),
+    ([SU2, "lattice.pbc=false", "lattice.length=8", "sector=1"], "sector", "1", "steps of 2"),
     (["lattice=points", RYDBERG], "lattice.file", "null", "a path"),
     (["lattice=points", "lattice.file=nowhere.txt", RYDBERG], "lattice.file", "nowhere.txt", "No such file"),
     (["lattice=points", "lattice.file=h.txt", RYDBERG], "lattice.file", "h.txt, line 2", "'x', 'x y' or 'x y z'"),

@@ -58,6 +58,7 @@ EXTRA = {
     "edges": ["lattice.file=ring.txt"],
     "points": ["lattice.file=atoms.txt"],
     "unit_cell": ["lattice.file=cell.yaml"],
+    "heisenberg_su2": ["lattice.pbc=false"],
     "toric_code": ["lattice=square"],
     "kitaev": ["lattice=honeycomb"],
     "ring_exchange": ["lattice=square", "lattice.length=4"],

@@ -12,6 +12,7 @@ from scipy.sparse.csgraph import connected_components
 
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.masked_dense import masked_dense
+from nqs_hpc.operators.heisenberg_su2 import heisenberg_su2
 from nqs_hpc.operators.spin_s import spin_s
 from nqs_hpc.parallel.keys import Purpose, purpose_key
 from nqs_hpc.sampler.autoregressive import autoregressive
@@ -31,7 +32,7 @@ from nqs_hpc.sampler.moves import (
 from nqs_hpc.sampler.particles import exchange_spins, hop_fermion, hop_pair, table_of
 from nqs_hpc.sampler.walk import acceptance
 from nqs_hpc.system.hilbert import Block, Hilbert, bosons, codes, decode, encode, members, spin_half
-from nqs_hpc.system.spaces import constrained, fermions, spin
+from nqs_hpc.system.spaces import constrained, fermions, paths, spin
 from tests.systems import SERIAL, amplitudes, ring
 
 PAIRS = np.array([(i, j) for i in range(8) for j in range(i)])
@@ -40,6 +41,7 @@ BLOCKADE = constrained(spin_half(5), excluded=ring(5))
 PARTLY = constrained(bosons(4, 2), blocks=[Block((0, 1), 2)], excluded=[(1, 2)])
 ONE, SZ = spin(4, 2), spin(4, 2, 0)
 BONDS = np.array([(0, 1), (1, 2), (2, 3)])
+PATHS, STEPS = paths(6, 2), np.array([(i, i + 1) for i in range(5)])
 PAIRED, OPEN = fermions(4, 2, 2), table_of(BONDS, 4)
 
 
@@ -70,6 +72,9 @@ CASES: dict[str, tuple[Hilbert, list[tuple[Proposal, tuple[int, ...]]]]] = {
     ),
     "t-J fermions, any": (TJ, [(hop_fermion(None, layers=2, double=False), (3, 1))]),
     "no spin": (fermions(4, 2, 0), [(hop_fermion(OPEN, layers=2), (2, 2))]),
+    "paths": (PATHS, [(exchange(STEPS), (5,))]),
+    "paths, own": (PATHS, [(hamiltonian(heisenberg_su2(6, J=1.0)), (math.lcm(*range(1, 5)),))]),
+    "paths, any": (paths(5), [(flip(paths(5)), (5,)), (exchange(STEPS[:4]), (4,))]),
     "spin 1": (ONE, [(flip(ONE), (4, 2))]),
     "spin 1, hop": (SZ, [(hop(BONDS, SZ), (6,))]),
     "spin 1, both": (SZ, [(exchange(BONDS), (3,)), (hop(BONDS, SZ), (6,))]),
@@ -188,7 +193,19 @@ def draw(name: str):
 
 
 @pytest.mark.parametrize(
-    "name", ["fermions, any", "t-J fermions", "hubbard", "t-J", "blockade", "partly", "spin 1, both", "spin 1, own"]
+    "name",
+    [
+        "fermions, any",
+        "t-J fermions",
+        "hubbard",
+        "t-J",
+        "blockade",
+        "partly",
+        "spin 1, both",
+        "spin 1, own",
+        "paths",
+        "paths, own",
+    ],
 )
 def test_chi_square(name):
     """One sample of each of many chains, from their start states on, against |psi|^2 of every state."""
@@ -206,7 +223,7 @@ def test_chi_square(name):
     assert stats.chisquare(observed, expected).pvalue > 1e-3
 
 
-@pytest.mark.parametrize("hilbert", [HUBBARD, TJ, BLOCKADE, PARTLY, ONE, SZ, fermions(3, 2, None)])
+@pytest.mark.parametrize("hilbert", [HUBBARD, TJ, BLOCKADE, PARTLY, ONE, SZ, PATHS, paths(5), fermions(3, 2, None)])
 def test_chains_begin_in_valid_states_that_differ(hilbert):
     key = jnp.asarray(purpose_key(0, Purpose.CHAINS))
     start = jax.jit(jax.vmap(lambda chain: random_state(hilbert, key, chain)))

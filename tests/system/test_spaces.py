@@ -1,6 +1,6 @@
 """Blocks, exclusions and longer spins against filtering all configurations by hand."""
 
-from itertools import combinations, product
+from itertools import accumulate, combinations, product
 from math import comb
 
 import numpy as np
@@ -25,7 +25,7 @@ from nqs_hpc.system.hilbert import (
     spin_half,
     violates,
 )
-from nqs_hpc.system.spaces import constrained, fermions, spin, spinless_fermions
+from nqs_hpc.system.spaces import constrained, fermions, paths, spin, spinless_fermions
 
 CHAIN = [(i, i + 1) for i in range(5)]
 RING = [*CHAIN, (5, 0)]
@@ -44,6 +44,12 @@ SPACES = {
     "uneven": constrained(Hilbert(4, (5, -3, 0)), blocks=[Block((0, 3), 2)], excluded=[(1, 2)]),
     "spin 1": spin(4, 2, 0),
     "spin 3/2": spin(3, 3, -1),
+    "paths": paths(6, 2),
+    "paths to 0": paths(6, 0),
+    "paths, straight": paths(5, 5),
+    "paths, any": paths(5),
+    "paths, any, even": paths(6),
+    "paths, one step": paths(1),
 }
 
 
@@ -54,6 +60,7 @@ def by_hand(space: Hilbert) -> np.ndarray:
         s = digits[::-1]
         fits = space.total is None or sum(s) == space.total
         fits = fits and all(sum(s[i] for i in sites) == total for sites, total in space.blocks)
+        fits = fits and not (space.paths and min(accumulate(s)) < 0)
         empty = space.local_values[0]
         if fits and not any(s[a] != empty and s[b] != empty for a, b in space.excluded):
             kept.append(s)
@@ -75,6 +82,22 @@ def test_states_of_a_space(name):
     for limit in (1, 5, 10**6):
         found = dimension_up_to(space, limit) if name != "uneven" else len(states)
         assert found == len(states) if len(states) <= limit else limit < found <= len(states)
+
+
+def test_paths():
+    """As many as Catalan's numbers count, on any number of sites; totals, and sums past an int8."""
+    for n in (1, 2, 3, 10, 100):
+        assert dimension(paths(2 * n, 0)) == comb(2 * n, n) // (n + 1) == dimension(paths(2 * n - 1, 1))
+        assert dimension_up_to(paths(2 * n, 0), 10) == dimension(paths(2 * n, 0))
+    assert dimension(paths(200)) == comb(200, 100) == sum(dimension(paths(200, t)) for t in range(0, 201, 2))
+    up_then_down = np.repeat(np.array([1, -1, 1], np.int8), (200, 200, 20))
+    assert members(paths(420, 20), up_then_down) and not members(paths(420, 20), up_then_down[::-1])
+    for n, total in ((4, -2), (4, 1), (4, 6), (3, 0)):
+        with pytest.raises(ValueError, match=f"have totals from {n % 2} to {n} in steps of 2"):
+            paths(n, total)
+    assert not is_whole(paths(1)) and named_total(paths(4, 2)) == 2
+    with pytest.raises(ValueError, match="of paths, only with one total"):
+        only_total(paths(4, 2), "x")
 
 
 def test_fermions_are_two_blocks():

@@ -13,7 +13,7 @@ from nqs_hpc.choices.keys import Float, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
-from nqs_hpc.system.hilbert import only_total
+from nqs_hpc.system.hilbert import has_one_total, only_total
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -27,8 +27,9 @@ class Autoregressive(Ansatz):
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         space = basis().hilbert
-        if space.blocks or space.excluded:
-            valid = "another ansatz: it counts one total, and these sites have several, or exclude each other"
+        if not has_one_total(space):
+            what = "are steps of paths" if space.paths else "have several, or exclude each other"
+            valid = f"another ansatz: it counts one total, and these sites {what}"
             raise bad(prefix, self.name, valid)
         return self
 

@@ -16,6 +16,7 @@ from nqs_hpc.choices.keys import Examples, Float, derived, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.basis import Basis
+from nqs_hpc.system.hilbert import has_one_total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
 
@@ -60,7 +61,7 @@ class Mps(Ansatz):
             here = f"numbers on lattice={lattice.name}; snake on square, cubic or triangular"
             raise bad(f"{prefix}.path", self.path, here)
         space = basis().hilbert
-        draws = boundary == "open" and self.path == "numbers" and not (space.blocks or space.excluded)
+        draws = boundary == "open" and self.path == "numbers" and has_one_total(space)
         return dataclasses.replace(self, boundary=boundary, draws=draws)
 
     def has_conditionals(self) -> bool:

@@ -21,6 +21,7 @@ class Observable:
     place: ClassVar[str] = "observables.LABEL"  # where a choice stands
 
     of_state: ClassVar[bool] = True  # whether it is of the wave function, and not of the network that represents it
+    of_sites: ClassVar[bool] = True  # whether it asks what spins or particles each site holds, or permutes the sites
     of_hamiltonian: ClassVar[bool] = False  # whether it is made from the matrix elements of the Hamiltonian
     few_values: ClassVar[int] = 1  # values of each sample that are kept to the end, at most; 0 where sums are kept
 

@@ -25,6 +25,7 @@ def _text(value: object) -> str:
 
 @dataclass(frozen=True)
 class Formula(Observable):
+    of_sites: ClassVar[bool] = False
     examples: ClassVar[Examples] = (
         {"formula": "mean(stagger*s)**4"},
         {"formula": "abs(sum(s*roll(s, 2)))/n - (s[0] == 1)*exp(-x[3])"},

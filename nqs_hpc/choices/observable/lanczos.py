@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lanczos(Observable):
+    of_sites: ClassVar[bool] = False
     of_hamiltonian: ClassVar[bool] = True
     few_values: ClassVar[int] = 4
 

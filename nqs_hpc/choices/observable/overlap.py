@@ -23,6 +23,7 @@ MAX_STATES = 2**20  # `operators.exact`
 
 @dataclass(frozen=True)
 class Overlap(Observable):
+    of_sites: ClassVar[bool] = False
     examples: ClassVar[Examples] = ({"run": EXACT},)
     few_values: ClassVar[int] = 2
     run: str = key(

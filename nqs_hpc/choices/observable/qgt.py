@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Qgt(Observable):
+    of_sites: ClassVar[bool] = False
     of_state: ClassVar[bool] = False
     few_values: ClassVar[int] = 0
     cut: float = key(

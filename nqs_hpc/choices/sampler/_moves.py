@@ -112,6 +112,8 @@ def _unfit(move: str, context: Context) -> str | None:
             flipped_groups(context.lattice)
         except ValueError as error:
             return str(error)
+    if move == "global_flip" and context.hilbert.paths:
+        return "no path stays one when all its steps turn"
     if move == "global_flip" and sector not in (None, 0):
         return f"all spins that flip would leave sector={show(sector)}"
     if move == "hamiltonian" and not context.hamiltonian.joins(context.lattice):

@@ -50,6 +50,8 @@ def check_kick(kick: Kick, context: Context) -> None:
     given = {"site": kick.site, "strength": kick.strength}
     if context.hilbert.local_values != (1, -1):
         raise bad("task.kick", given, "null: it turns spins 1/2")
+    if context.hilbert.paths:
+        raise bad("task.kick", given, "null: it turns a single spin, and here a state is a path of total spins")
     if kick.site >= context.hilbert.n_sites:
         raise bad("task.kick.site", kick.site, f"the number of a site, 0 to {context.hilbert.n_sites - 1}")
     if context.is_symmetrized:
