@@ -301,6 +301,16 @@ def test_schedules(text):
     hash(config)
 
 
+def test_nested_schedules():
+    """From the command line, and again from plain data."""
+    parts = "[0.1, {schedule: piecewise_constant, init_value: 0.05, boundaries_and_scales: {10: 0.5, 20: 0.1}}]"
+    config = one(f"optimizer.learning_rate={{schedule: join, schedules: {parts}, boundaries: [30]}}")
+    plain = to_plain(config)["optimizer"]["learning_rate"]
+    assert plain["schedules"][1]["boundaries_and_scales"] == {10: 0.5, 20: 0.1} and plain["boundaries"] == [30]
+    assert from_plain(json.loads(json.dumps(to_plain(config)))) == config
+    hash(config.optimizer)
+
+
 def test_a_plain_rate_is_a_constant_schedule():
     plain, long = one("optimizer.learning_rate=0.2"), one("optimizer.learning_rate={schedule: constant, value: 0.2}")
     assert plain == long and to_plain(plain)["optimizer"]["learning_rate"] == 0.2

@@ -55,9 +55,7 @@ class Natural(Optimizer):
     def check(self, context: Context) -> None:
         solver = self.asked_solver()
         if solver != "eigh" and self.cut is None and lowest(self.diag_shift) == 0:
-            value: Any = dict(self.diag_shift.arguments)
-            if self.diag_shift.kind == "constant":
-                value = value["value"]
+            value = self.diag_shift.plain()
             others = f"or optimizer.solver=eigh (it is {solver}), or an optimizer.cut"
             raise bad("optimizer.diag_shift", value, f"above 0 throughout, {others}")
         if self.trust_region == "shift" and self.diag_shift.kind == "constant" and lowest(self.diag_shift) == 0:

@@ -99,11 +99,24 @@ def step_schedule(schedule: Schedule) -> StepSchedule:
         return lambda step: jax.numpy.asarray(constant)
     import optax  # an eighth of a second that a constant rate need not wait for
 
+    given = dict(schedule.arguments)
+    if schedule.kind == "join":
+        return optax.join_schedules([step_schedule(part) for part in given["schedules"].of], given["boundaries"])
+    if schedule.kind == "sgdr":
+        return optax.sgdr_schedule([dict(cycle.arguments) for cycle in given["cosine_kwargs"].of])
     kinds: dict[str, Callable[..., Any]] = {
         "linear": optax.linear_schedule,
+        "polynomial": optax.polynomial_schedule,
         "exponential": optax.exponential_decay,
         "cosine": optax.cosine_decay_schedule,
-        "polynomial": optax.polynomial_schedule,
+        "piecewise_constant": optax.piecewise_constant_schedule,
+        "piecewise_interpolate": optax.piecewise_interpolate_schedule,
+        "warmup_constant": optax.warmup_constant_schedule,
         "warmup_cosine": optax.warmup_cosine_decay_schedule,
+        "warmup_exponential": optax.warmup_exponential_decay_schedule,
+        "linear_onecycle": optax.linear_onecycle_schedule,
+        "cosine_onecycle": optax.cosine_onecycle_schedule,
     }
-    return kinds[schedule.kind](**dict(schedule.arguments))
+    if (scales := given.get("boundaries_and_scales")) is not None:
+        given["boundaries_and_scales"] = dict(scales.entries)
+    return kinds[schedule.kind](**given)
