@@ -53,6 +53,10 @@ class Natural(Optimizer):
         return self.cut is not None or self.signal_to_noise is not None
 
     def check(self, context: Context) -> None:
+        self.check_search(context)
+        if self.line_search is not None and self.trust_region is not None:
+            valid = "null with optimizer.line_search: both say how long a step is"
+            raise bad("optimizer.trust_region", self.trust_region, valid)
         solver = self.asked_solver()
         if solver != "eigh" and self.cut is None and lowest(self.diag_shift) == 0:
             value = self.diag_shift.plain()
