@@ -1,6 +1,6 @@
-"""Relatives of minSR against minSR at equal time: J1-J2 at J2/J1 = 0.5 by an RBM of shared weights.
+"""Relatives of minSR against minSR at equal time: J1-J2 at J2/J1 = 0.5 by an RBM of shared weights, or a perceptron.
 
-    PJRT_NPROC=1 OPENBLAS_NUM_THREADS=1 python benchmarks/relatives.py [4x4] [6x6] [--only NAME ...] [--out FILE]
+    PJRT_NPROC=1 OPENBLAS_NUM_THREADS=1 python benchmarks/relatives.py [SYSTEM ...] [--only NAME ...] [--out FILE]
 
 One process and one thread. Steps are timed in CPU seconds, and a method whose step costs more than minSR's makes as
 many fewer; schedules end with the last step of each. Energies are those of fresh chains. The
@@ -49,6 +49,19 @@ SYSTEMS = {
         120,
         3,
     ),
+    "4x4 mlp": System(
+        [
+            *(key for key in COMMON if not key.startswith("ansatz=")),
+            "ansatz=mlp",
+            "ansatz.alphas=[2,2]",
+            "lattice.length=4",
+            "sampler.n_chains=128",
+            "sampler.n_samples=1024",
+        ],
+        -8.457923351,
+        100,
+        2,
+    ),
     "6x6": System(
         [*COMMON, "lattice.length=6", "ansatz.alpha=8", "sampler.n_chains=128", "sampler.n_samples=512"],
         36 * -0.503810,
@@ -68,6 +81,13 @@ METHODS: dict[str, tuple[float, list[str]]] = {
     "signal_to_noise=1": (RATE, ["optimizer.signal_to_noise=1"]),
     "cut=1e-4": (RATE, ["optimizer.cut=1e-4"]),
     "clip=5": (RATE, ["optimizer.clip=5"]),
+    "line_search": (RATE, ["optimizer.line_search=[0.25,0.5,1]"]),
+    "line_search, twice the rate": (2 * RATE, ["optimizer.line_search=[0.125,0.25,0.5,1]"]),
+    "line_search, 4 times the rate": (4 * RATE, ["optimizer.line_search=[0.125,0.25,0.5,1]"]),
+    "sr": (RATE, ["optimizer=sr", "optimizer.solver=cholesky"]),
+    "block_diagonal=layers": (RATE, ["optimizer=sr", "optimizer.block_diagonal=layers"]),
+    "block_diagonal=layers, rate/2": (RATE / 2, ["optimizer=sr", "optimizer.block_diagonal=layers"]),
+    "block_diagonal=leaves": (RATE, ["optimizer=sr", "optimizer.block_diagonal=leaves"]),
 }
 
 
@@ -91,7 +111,7 @@ def run(system: System, method: str, n_steps: int, seed: int) -> dict[str, Any]:
         seconds.append(time.process_time() - begun)
     final = driver.final(state.params, 64)
     found = {"energy": final.mean.real, "error": final.error, "variance": final.variance, "step": min(seconds[1:])}
-    names = ("shift_factor", "step_factor", "clipped", "rank")
+    names = ("shift_factor", "step_factor", "step_fraction", "clipped", "rank")
     return found | {name: float(last[name]) for name in names if name in last}
 
 

@@ -21,14 +21,11 @@ from nqs_hpc.types import PauliString
 
 def to_plain(value: Any) -> Any:
     """A Config, or any part of it, as dicts, lists and scalars: what config.yaml and checkpoints hold."""
-    if isinstance(value, Schedule):
-        arguments = dict(value.arguments)
-        return arguments["value"] if value.kind == "constant" else {"schedule": value.kind, **arguments}
     if isinstance(value, Weights):
         return dict(value.entries)
     if isinstance(value, Range):
         return value._asdict()
-    if isinstance(value, Ramp):
+    if isinstance(value, Ramp | Schedule):
         return value.plain()
     if isinstance(value, PauliString):
         return {"coefficient": value.coefficient, "operators": value.operators or "I", "sites": list(value.sites)}

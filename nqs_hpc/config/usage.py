@@ -130,7 +130,7 @@ def help_text() -> str:
     parts.append("\nschedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n")
     for kind, arguments in SCHEDULES.items():
         names = [f"[{name}]" if name in OPTIONAL.get(kind, ()) else name for name in arguments]
-        parts.append(f"  {kind:<16}{', '.join(names)}\n")
+        parts.append(_wrap(f"  {kind + ' ':<24}", ", ".join(names)))
     parts.append(_ENDING)
     return "".join(parts)
 

@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient import factored
+from nqs_hpc.gradient.diagonal_blocks import Block
 from nqs_hpc.gradient.flat import Flat, widened
 from nqs_hpc.gradient.jacobian import centre, jacobian, rows_per_sample, weigh
 from nqs_hpc.gradient.kernel_rows import add_gram
@@ -24,6 +25,8 @@ from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Samples, Tree
+
+T = TypeVar("T")
 
 # Samples whose rows the dense QGT takes in at a time, where chunk_size is not smaller: enough for a fast product.
 QGT_ROWS = 256
@@ -113,6 +116,27 @@ def gram_of_parameters(
     return _gram(ansatz, flat, params, samples, comm, eps_rows, zero, add_of_columns, at_once, None)
 
 
+def gram_of_blocks(
+    ansatz: Ansatz,
+    flat: Flat,
+    params: Tree,
+    samples: Samples,
+    comm: Comm,
+    eps_rows: Array,
+    blocks: tuple[Block, ...],
+    *,
+    chunk: int | None,
+) -> tuple[tuple[Array, ...], Array]:
+    """This rank's part of the diagonal blocks of S, and F (P,), as `gram_of_parameters` has them. One reduction."""
+
+    def add(totals: tuple[Array, ...], x: Array) -> tuple[Array, ...]:
+        return tuple(add_of_columns(total, block.of(x)) for total, block in zip(totals, blocks, strict=True))
+
+    zero = tuple(jnp.zeros((block.size,) * 2, flat.dtype) for block in blocks)
+    at_once = min(chunk or QGT_ROWS, QGT_ROWS)
+    return _gram(ansatz, flat, params, samples, comm, eps_rows, zero, add, at_once, None)
+
+
 def gram_by_rows(
     ansatz: Ansatz,
     flat: Flat,
@@ -146,11 +170,11 @@ def _gram(
     samples: Samples,
     comm: Comm,
     eps_rows: Array,
-    zero: Array,
-    add_columns: Callable[[Array, Array], Array],
+    zero: T,
+    add_columns: Callable[[T, Array], T],
     at_once: int,
     chunk: int | None,
-) -> tuple[Array, Array]:
+) -> tuple[T, Array]:
     """``zero`` with X^dagger X added by ``add_columns``, so many samples at a time, and this rank's F."""
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
     n, n_samples = rows_per_sample(ansatz.kind), len(w_B)
@@ -161,7 +185,7 @@ def _gram(
     s_BN = jnp.concatenate([samples.s_BN, jnp.repeat(samples.s_BN[:1], pads, axis=0)])
     w_B, eps_rows = jnp.pad(w_B, (0, pads)), jnp.pad(eps_rows, (0, n * pads))
 
-    def add(total: tuple[Array, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[Array, Array], None]:
+    def add(total: tuple[T, Array], inputs: tuple[Array, Array, Array]) -> tuple[tuple[T, Array], None]:
         s_bN, w_b, eps_r = inputs
         x = centre(jacobian(ansatz, flat, params, s_bN, chunk), weigh(ansatz.kind, w_b), mean_nP)
         return (add_columns(total[0], x), total[1] + x.conj().T @ eps_r), None

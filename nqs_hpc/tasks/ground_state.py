@@ -82,6 +82,7 @@ def ground_state(
     end: Callable[[Final, System, int, Compared | str], Callable[..., Ending]] = ending,
     second: SecondEnsemble | None = None,
     no_second: str = "",
+    fractions: Sequence[float] = (),
 ) -> Task:
     """``n_steps`` updates of the parameters, then their energy from fresh chains of ``final_chain_length`` samples.
 
@@ -90,7 +91,7 @@ def ground_state(
     ``observables`` are measured in the final evaluation, and every so many steps over the last sample of each chain;
     their operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away
     from (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final
-    energy is compared; ``no_second``: why there is none.
+    energy is compared; ``no_second``: why there is none. ``fractions`` of a step that are tried (`tasks.line_search`).
     """
     functions = vmc(
         ansatz,
@@ -104,6 +105,7 @@ def ground_state(
         average=average,
         broadcast=broadcast,
         lower=lower,
+        fractions=fractions,
     )
     told_frozen, told_unsolved, told_fallback = False, False, False
     rank = np.int32(comm.rank)

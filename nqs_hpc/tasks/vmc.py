@@ -23,6 +23,7 @@ from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.tasks import guard
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.final import Final, joined
+from nqs_hpc.tasks.line_search import line_search
 from nqs_hpc.tasks.measurement import Shared
 from nqs_hpc.tasks.penalty import Drawn, Lower, of_energy, penalised
 from nqs_hpc.tasks.trees import choose, strong
@@ -75,6 +76,7 @@ def vmc(
     average: float | None = None,
     broadcast: bool = False,
     lower: Sequence[Lower] = (),
+    fractions: Sequence[float] = (),
 ) -> Vmc:
     """The parts of one step, and the final evaluation.
 
@@ -82,8 +84,10 @@ def vmc(
     those that trained; they and their energies come from the compiled programs of a step. ``average``: decay of the
     running mean of theta. ``broadcast``: every rank takes rank 0's step. ``lower``: wave functions
     that psi is kept away from (`tasks.penalty`). They have chains of their own: then what is sampled is
-    `penalty.Drawn`, and the chains that moved on are a dict as in the state.
+    `penalty.Drawn`, and the chains that moved on are a dict as in the state. ``fractions`` of a step that are tried
+    (`tasks.line_search`), of H alone: not beside ``lower``.
     """
+    assert not (fractions and lower)
 
     bounds = (operator.bounds[0], operator.bounds[1] + sum(one.penalty for one in lower))
     rank = np.int32(comm.rank)  # data of every program, a constant of none: all ranks compile the same ones
@@ -102,6 +106,7 @@ def vmc(
     options: dict[str, Any] = {"chain_length": sampler.chain_length, "chunk": chunk, "memory": memory}
     options |= {"weighted": sampler.weighted}
     evaluated = penalised(ansatz, operator, lower, comm, **options) if lower else None
+    search = line_search(ansatz, operator, comm, fractions=fractions, chunk=chunk, memory=memory)
     energies_jit = jax.jit(evaluation(ansatz, operator, comm, **options))
     evaluate_jit = jax.jit(evaluated) if evaluated else energies_jit
 
@@ -189,6 +194,10 @@ def vmc(
     def take(state: RunState, chains: Tree, batch: Batch) -> tuple[RunState, dict[str, Array]]:
         memory = state.memory
         delta, next_update, info = update.step(state.params, memory.update, batch, state.step, memory.scale)
+        if fractions:
+            delta, fraction = search(state.params, delta, batch)
+            info = info | {name: info[name] * fraction for name in ("update_norm", "learning_rate")}
+            info = info | {"step_fraction": fraction}
         own = chains[CHAINS] if lower else chains
         if sampler.adapt is not None:
             own, learnt = sampler.adapt(own, batch.e_loc_A)

@@ -36,6 +36,10 @@ ITERATIONS = 60.0  # of conjugate gradients, at shifts from 1e-2 to 1e-4
 TOGETHER_FROM = 4096
 
 
+# Parameters of a block where S is taken by blocks; more are cut, so cost and memory grow as their number.
+LARGEST_BLOCK = 1024
+
+
 class Size(NamedTuple):
     n_rows: int  # samples of all ranks, twice for a complex ansatz
     n_parameters: int
@@ -73,6 +77,11 @@ def bytes_held(size: Size, itemsize: int) -> dict[str, float]:
         "minsr": 3.0 * size.n_rows**2 * itemsize,
         "cg": 0.0,
     }
+
+
+def bytes_of_blocks(size: Size, itemsize: int) -> float:
+    """At most, of the diagonal blocks of S and what comes of them on one rank."""
+    return 3.0 * min(LARGEST_BLOCK, size.n_parameters) * size.n_parameters * itemsize
 
 
 def exact(n_rows: int, itemsize: int = 8, memory: float = math.inf) -> str:

@@ -12,14 +12,16 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.gradient.diagonal_blocks import By, diagonal_blocks, put_together, summed
 from nqs_hpc.gradient.flat import Flat, flat, widened
 from nqs_hpc.gradient.jacobian import residuals
 from nqs_hpc.gradient.qgt import dense_qgt
-from nqs_hpc.gradient.rows import Rows, centred_rows, gram_by_rows, gram_of_parameters, sums_of_chains
+from nqs_hpc.gradient.rows import Rows, centred_rows, gram_by_rows, gram_of_blocks, gram_of_parameters, sums_of_chains
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Projected, Projection, Samples, Tree, Update
 from nqs_hpc.update import nystrom, over_ranks
+from nqs_hpc.update.cost import LARGEST_BLOCK
 from nqs_hpc.update.over_ranks import layout_of
 from nqs_hpc.update.solvers import cholesky, conjugate_gradient, pseudo_inverse
 from nqs_hpc.update.spectral import Cut, error_of_sums, filtered
@@ -42,6 +44,7 @@ def in_parameters(
     chunk: int | None = None,
     blocks: int = 1,
     solve_dtype: str = "float64",
+    block_diagonal: By | None = None,
 ) -> Projection:
     """d = (S + lambda)^-1 F with the dense S (cholesky, eigh), made some samples at a time, or matrix-free (cg);
     ``filter`` takes S as ``cut`` says (`update.spectral`), with the shift; one more reduction where it asks for
@@ -52,7 +55,8 @@ def in_parameters(
     ``distributed``: F, and the exchanges of `gram_by_rows` and collectives of `over_ranks.solve`.
     With a ``preconditioner`` (`update.nystrom`) ranks share the vectors of cg, and reductions are those of
     `nystrom.conjugate_gradient`, with one all-to-all a product. ``blocks`` above 1: cg makes each product again from
-    the network where there are no factors, and holds no Jacobian.
+    the network where there are no factors, and holds no Jacobian. ``block_diagonal``: of S the blocks of
+    `gradient.diagonal_blocks`, each solved on its own (cholesky, eigh), with the reductions of S.
     """
 
     def project(params: Tree, batch: Batch, step: Array, last_P: Array | None = None) -> Projected:
@@ -62,7 +66,20 @@ def in_parameters(
         eps_B = residuals(ansatz.kind, batch.e_loc_B, samples.w_B, batch.estimate.mean).astype(form.dtype)
         shift = value(diag_shift, step).astype(solve_dtype)
 
-        if solver == "cg":
+        if block_diagonal is not None:
+            assert solver in ("cholesky", "eigh")
+            layers = diagonal_blocks(params, form, block_diagonal, LARGEST_BLOCK)
+            parts = gram_of_blocks(ansatz, form, params, samples, comm, eps_B, layers, chunk=chunk)
+            s_blocks, force_P = summed(*parts, comm)
+            solve = cholesky if solver == "cholesky" else pseudo_inverse
+            solved = [
+                solve(widened(s_ll, solve_dtype), widened(block.of(force_P), solve_dtype), shift, rcond)
+                for s_ll, block in zip(s_blocks, layers, strict=True)
+            ]
+            direction_P = put_together(tuple(x for x, _ in solved), layers, force_P)
+            name, merge = ("fallback", jnp.max) if solver == "cholesky" else ("rank", jnp.sum)
+            info = {name: merge(jnp.stack([one[name] for _, one in solved]))}
+        elif solver == "cg":
             rows = centred_rows(ansatz, form, params, samples, comm, chunk=chunk, stored=blocks == 1, dtype=solve_dtype)
 
             force_P = widened(comm.sum(rows.adjoint(eps_B)), solve_dtype)

@@ -324,6 +324,16 @@ def test_schedules(text):
     hash(config)
 
 
+def test_nested_schedules():
+    """From the command line, and again from plain data."""
+    parts = "[0.1, {schedule: piecewise_constant, init_value: 0.05, boundaries_and_scales: {10: 0.5, 20: 0.1}}]"
+    config = one(f"optimizer.learning_rate={{schedule: join, schedules: {parts}, boundaries: [30]}}")
+    plain = to_plain(config)["optimizer"]["learning_rate"]
+    assert plain["schedules"][1]["boundaries_and_scales"] == {10: 0.5, 20: 0.1} and plain["boundaries"] == [30]
+    assert from_plain(json.loads(json.dumps(to_plain(config)))) == config
+    hash(config.optimizer)
+
+
 def test_a_plain_rate_is_a_constant_schedule():
     plain, long = one("optimizer.learning_rate=0.2"), one("optimizer.learning_rate={schedule: constant, value: 0.2}")
     assert plain == long and to_plain(plain)["optimizer"]["learning_rate"] == 0.2
@@ -364,6 +374,11 @@ OTHER = [
     ["optimizer.signal_to_noise=2"],
     ["optimizer.trust_region=shift"],
     ["optimizer=march"],
+    ["optimizer=optax"],
+    ["optimizer=optax", "optimizer.rule=lion"],
+    ["optimizer=optax", "optimizer.arguments={b1: 0.8}"],
+    ["optimizer=sr", "optimizer.block_diagonal=layers"],
+    ["optimizer.line_search=[0.5,1]"],
     ["precision.solve=float32"],
     ["hamiltonian=pauli", "hamiltonian.file=a.txt"],
     ["lattice=edges", "lattice.file=e1.txt"],

@@ -105,6 +105,18 @@ MORE: dict[str, dict[str, Any]] = {
         **ISING,
         **METROPOLIS,
     },
+    "line-search": {
+        "ansatz": RBM,
+        "optimizer": {"name": "minsr", "momentum": 0.5, "learning_rate": 0.5, "line_search": [0.1, 0.5, 1]},
+        **ISING,
+        **METROPOLIS,
+    },
+    "block-diagonal": {
+        "ansatz": {"name": "mlp", "alphas": [1], "dtype": "complex"},
+        "optimizer": {"name": "sr", "block_diagonal": "layers", "trust_region": "step"},
+        **ISING,
+        **METROPOLIS,
+    },
     "masked_conv-metropolis": {"ansatz": {"name": "masked_conv"}, **ISING, **METROPOLIS},
     "symmetrize-signed-sector": {
         "ansatz": {"name": "jastrow", "init_scale": 0.3},

@@ -68,10 +68,13 @@ found["gather"] = here.gather(here.rank)
 TIGHT = ["optimizer.solver=cg", "optimizer.cg_tolerance=1e-13"]
 RUNS = {
     "minsr-complex-momentum": ["ansatz.dtype=complex", "optimizer.momentum=0.5", "chunk_size=5"],
+    "line-search": ["optimizer.line_search=[0.2,1]", "optimizer.learning_rate=0.5"],
     "minsr-mlp-complex": ["ansatz=mlp", "ansatz.alphas=[1]", "ansatz.dtype=complex", "optimizer.broadcast=true"],
     "sr-broadcast": ["optimizer=sr", "optimizer.solver=cholesky", "optimizer.broadcast=true"],
     "sr-cg-complex": ["optimizer=sr", "optimizer.solver=cg", "ansatz.dtype=complex"],
+    "sr-block-diagonal": ["optimizer=sr", "optimizer.block_diagonal=layers", "ansatz=mlp", "ansatz.alphas=[1]"],
     "adam": ["optimizer=adam", "chunk_size=7"],
+    "optax": ["optimizer=optax", "optimizer.rule=lamb", "ansatz.dtype=complex"],
     "enumerate": ["sampler=enumerate", "lattice.length=5"],
     "heisenberg": ["hamiltonian=heisenberg", "ansatz=jastrow"],
     "bosons": ["hamiltonian=bose_hubbard"],

@@ -38,10 +38,13 @@ def test_collectives(results, n_ranks):
 # run -> collectives in the programs that sample, evaluate and update; one of sr-cg's stands in its loop
 RUNS = {
     "minsr-complex-momentum": [0, 1, 4],
+    "line-search": [0, 1, 5],
     "minsr-mlp-complex": [0, 1, 5],  # with broadcast
     "sr-broadcast": [0, 1, 3],
     "sr-cg-complex": [0, 1, 3],
+    "sr-block-diagonal": [0, 1, 2],
     "adam": [0, 1, 1],
+    "optax": [0, 1, 1],
     "enumerate": [1, 1, 4],
     "heisenberg": [0, 1, 3],
     "bosons": [0, 1, 4],
@@ -64,7 +67,7 @@ RUNS = {
 
 ON_FOUR = ("minsr-complex-momentum", "sr-broadcast", "enumerate", "minsr-cg")
 IN_LOOP = {"sr-cg-complex": 1, "sr-cg-recomputed": 1, "minsr-cg": 3, "minsr-cg-jastrow": 3, "sr-cg-sketch": 4}
-SIX = ("enumerate", "minsr-mlp-complex", "minsr-blocks", "minsr-layers", "march-blocks", "excited")
+SIX = ("line-search", "enumerate", "minsr-mlp-complex", "minsr-blocks", "minsr-layers", "march-blocks", "excited")
 SHARED = {
     "minsr-cg": 8,
     "minsr-cg-jastrow": 9,  # its 18 rows, two blocks of each rank, take two exchanges

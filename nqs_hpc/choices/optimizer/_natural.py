@@ -53,11 +53,13 @@ class Natural(Optimizer):
         return self.cut is not None or self.signal_to_noise is not None
 
     def check(self, context: Context) -> None:
+        self.check_search(context)
+        if self.line_search is not None and self.trust_region is not None:
+            valid = "null with optimizer.line_search: both say how long a step is"
+            raise bad("optimizer.trust_region", self.trust_region, valid)
         solver = self.asked_solver()
         if solver != "eigh" and self.cut is None and lowest(self.diag_shift) == 0:
-            value: Any = dict(self.diag_shift.arguments)
-            if self.diag_shift.kind == "constant":
-                value = value["value"]
+            value = self.diag_shift.plain()
             others = f"or optimizer.solver=eigh (it is {solver}), or an optimizer.cut"
             raise bad("optimizer.diag_shift", value, f"above 0 throughout, {others}")
         if self.trust_region == "shift" and self.diag_shift.kind == "constant" and lowest(self.diag_shift) == 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
-from nqs_hpc.inputs.checks import bad
+from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.inputs.schedules import Schedule, schedule
 from nqs_hpc.types import Ansatz, Update
 
@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
     from nqs_hpc.update.cost import Size
     from nqs_hpc.update.step_size import Schedule as StepSchedule
+
+
+def _fractions(value: Any) -> tuple[float, ...]:
+    found: tuple[float, ...] = tuple(sorted(checks.list_of(checks.number(above=0, most=1)).read(value)))
+    if len(set(found)) < len(found):
+        raise Invalid
+    return found
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,12 @@ class Optimizer:
         "alone, which biases it; null: none",
         physics="given",
     )
+    line_search: tuple[float, ...] | None = key(
+        checks.optional(Check("a list of different numbers above 0, at most 1", _fractions)),
+        "fractions of a step, of which the one with the least energy by the same samples, reweighted, is taken, while "
+        "half of these are left; null: whole steps",
+        physics="given",
+    )
     average: float | None = key(
         checks.optional(checks.number(above=0, below=1)),
         "decay of a running mean of the parameters, used by the final evaluation",
@@ -44,8 +57,13 @@ class Optimizer:
 
     def check(self, context: Context) -> None:
         """Raise InputError where the optimizer cannot do its part of this job."""
+        self.check_search(context)
         if context.solve_dtype != "float64":
             raise bad("precision.solve", context.solve_dtype, f"float64: optimizer={self.name} solves nothing")
+
+    def check_search(self, context: Context) -> None:
+        if self.line_search is not None and not context.task.shortens:
+            raise bad("optimizer.line_search", self.line_search, f"null with task={context.task.name}")
 
     def asked_solver(self) -> str | None:
         """The solver as the key has it, ``auto`` too; None for optimizers without one."""
@@ -99,11 +117,24 @@ def step_schedule(schedule: Schedule) -> StepSchedule:
         return lambda step: jax.numpy.asarray(constant)
     import optax  # an eighth of a second that a constant rate need not wait for
 
+    given = dict(schedule.arguments)
+    if schedule.kind == "join":
+        return optax.join_schedules([step_schedule(part) for part in given["schedules"].of], given["boundaries"])
+    if schedule.kind == "sgdr":
+        return optax.sgdr_schedule([dict(cycle.arguments) for cycle in given["cosine_kwargs"].of])
     kinds: dict[str, Callable[..., Any]] = {
         "linear": optax.linear_schedule,
+        "polynomial": optax.polynomial_schedule,
         "exponential": optax.exponential_decay,
         "cosine": optax.cosine_decay_schedule,
-        "polynomial": optax.polynomial_schedule,
+        "piecewise_constant": optax.piecewise_constant_schedule,
+        "piecewise_interpolate": optax.piecewise_interpolate_schedule,
+        "warmup_constant": optax.warmup_constant_schedule,
         "warmup_cosine": optax.warmup_cosine_decay_schedule,
+        "warmup_exponential": optax.warmup_exponential_decay_schedule,
+        "linear_onecycle": optax.linear_onecycle_schedule,
+        "cosine_onecycle": optax.cosine_onecycle_schedule,
     }
-    return kinds[schedule.kind](**dict(schedule.arguments))
+    if (scales := given.get("boundaries_and_scales")) is not None:
+        given["boundaries_and_scales"] = dict(scales.entries)
+    return kinds[schedule.kind](**given)

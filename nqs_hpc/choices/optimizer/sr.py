@@ -44,9 +44,21 @@ class Sr(Natural):
     cg_tolerance: float = key(checks.number(above=0, below=1), CG_TOLERANCE)
     cg_max_iterations: int = key(checks.integer(), CG_MAX_ITERATIONS)
     preconditioner: Preconditioner = preconditioner_key()
+    block_diagonal: Literal["layers", "leaves"] | None = key(
+        checks.optional(checks.choice("layers", "leaves")),
+        "leave out of the matrix what is between layers (leaves of one parent in the tree of parameters), or between "
+        "leaves, and solve each block on its own; blocks have at most 1024 parameters; null: the whole matrix",
+        physics="given",
+    )
 
     def check(self, context: Context) -> None:
         super().check(context)
+        if self.block_diagonal is not None:
+            if self.solver not in ("auto", "cholesky", "eigh"):
+                raise bad("optimizer.solver", self.solver, "auto, cholesky or eigh with optimizer.block_diagonal")
+            if self.filters:
+                valid = "null with optimizer.cut or optimizer.signal_to_noise, which are of the whole matrix"
+                raise bad("optimizer.block_diagonal", self.block_diagonal, valid)
         if self.solver == "cg" and self.broadcast:
             # each rank counts its iterations from its own bits, which differ on mixed nodes
             raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
@@ -64,10 +76,15 @@ class Sr(Natural):
         return self.blocks
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
-        from nqs_hpc.update.cost import cheapest, exact
+        from nqs_hpc.update.cost import bytes_of_blocks, cheapest, exact
 
         if self.filters:  # of the smaller matrix
             return self.solver if self.solver != "auto" else "minsr" if size.n_rows < size.n_parameters else "filter"
+        if self.block_diagonal is not None:
+            if bytes_of_blocks(size, wide) > 2 * memory:
+                valid = f"null: blocks of {size.n_parameters} parameters do not fit into memory_gib"
+                raise bad("optimizer.block_diagonal", self.block_diagonal, valid)
+            return "cholesky"
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
@@ -96,5 +113,6 @@ class Sr(Natural):
             "cg_tolerance": self.cg_tolerance,
             "cg_max_iterations": self.cg_max_iterations,
             "preconditioner": self.preconditioner,
+            "block_diagonal": self.block_diagonal,
         }
         return self.trusted(partial(sr, ansatz, comm), shared | own | eigenvalues)

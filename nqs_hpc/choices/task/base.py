@@ -41,6 +41,7 @@ class Task:
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     prefix: ClassVar[str] = ""  # of the name of its runs
     optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
+    shortens: ClassVar[bool] = False  # whether it tries fractions of a step, as optimizer.line_search asks
     measures: ClassVar[bool] = False  # whether it measures observables
     when_measured: ClassVar[str] = "in every step"  # where it does and optimizes nothing
     has_beginning: ClassVar[bool] = False  # whether its states can be compared with the first one of a trajectory

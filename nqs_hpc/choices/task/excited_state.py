@@ -37,6 +37,7 @@ class ExcitedState(GroundState):
 
     examples: ClassVar[Examples] = ()  # it needs a run
     prefix: ClassVar[str] = "excited-"
+    shortens: ClassVar[bool] = False  # energies at other parameters would ask for the overlaps there
     below: tuple[str, ...] = key(
         Check(f"a list of at most {MOST} different run folders, or checkpoints step_….h5", _paths),
         "runs of the states below: of the ground state, and of the excited states before this one",

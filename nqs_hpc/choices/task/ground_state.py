@@ -17,6 +17,7 @@ from nqs_hpc.types import Task as Functions
 @dataclass(frozen=True)
 class GroundState(Task):
     measures: ClassVar[bool] = True
+    shortens: ClassVar[bool] = True
     examples: ClassVar[Examples] = ({"n_steps": 3, "final_samples": 64},)
     n_steps: int = key(checks.integer(), "updates of the parameters", physics=False)
     final_samples: int = key(
@@ -77,4 +78,5 @@ class GroundState(Task):
             "basis": pieces.basis,
             "second": second_of(pieces, second_samples),
             "no_second": "task.second_samples=0",
+            "fractions": optimizer.line_search or (),
         }
