@@ -86,6 +86,6 @@ def resolved(given: Observables, context: Context, task: Task) -> Observables:
             raise bad(f"{KEY}.{label}", one.name, f"an observable of one state, or task=dynamics: {why}")
         if one.of_sites and context.hilbert.paths:
             why = f"with hamiltonian={context.hamiltonian.name} a state is a path of total spins, not of single spins"
-            raise bad(f"{KEY}.{label}", one.name, f"an observable of no single sites, such as formula: {why}")
+            raise bad(f"{KEY}.{label}", one.name, f"one that is not of single sites, such as formula: {why}")
     entries = tuple((label, one.resolved(context, f"{KEY}.{label}")) for label, one in given.entries)
     return dataclasses.replace(given, entries=entries)
