@@ -8,6 +8,7 @@ HEISENBERG, RYDBERG = "hamiltonian=heisenberg", "hamiltonian=rydberg"
 LONG_RANGE, SHASTRY = "hamiltonian=long_range", "hamiltonian=haldane_shastry"
 SPIN, BLBQ = "hamiltonian=spin_s", "hamiltonian=blbq"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
+SYMMETRIC = [TORIC, "lattice=square", "lattice.length=3", "ansatz=approx_symmetric"]
 RING = "hamiltonian=ring_exchange"
 KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
 
@@ -320,6 +321,11 @@ BAD = [
     (["ansatz=gcnn", "ansatz.features=0"], "ansatz.features", "0", "at least 1"),
     (["ansatz=gcnn", "symmetrize.group=translations"], "symmetrize.group", "translations", "ansatz.group"),
     (["ansatz=mlp", "ansatz.alphas=[2,0.01]"], "ansatz.alphas", "[2.0, 0.01]", "one hidden unit"),
+    (["ansatz=approx_symmetric"], "ansatz", "approx_symmetric", "with hamiltonian=toric_code"),
+    ([*SYMMETRIC, "ansatz.link_layers=3"], "ansatz.link_layers", "3", "an even number"),
+    ([*SYMMETRIC, "ansatz.link_kernel=4"], "ansatz.link_kernel", "4", "at most [3, 3] by direction"),
+    ([*SYMMETRIC, "lattice.pbc=false", "ansatz.kernel=4"], "ansatz.kernel", "4", "at most [3, 3] by direction"),
+    ([*SYMMETRIC, "ansatz.loops=0"], "ansatz.loops", "0", "at least 1"),
     (["ansatz=vit", "lattice.length=9"], "ansatz.patch", "2", "divisors of the extent, [9]"),
     (["ansatz=vit", "ansatz.patch=[2,2]"], "ansatz.patch", "[2, 2]", "one number, or 1"),
     (["ansatz=vit", "ansatz.heads=5"], "ansatz.heads", "5", "a divisor of ansatz.width=32"),

@@ -59,6 +59,7 @@ EXTRA = {
     "points": ["lattice.file=atoms.txt"],
     "unit_cell": ["lattice.file=cell.yaml"],
     "toric_code": ["lattice=square"],
+    "approx_symmetric": ["lattice=square", "lattice.length=3", "hamiltonian=toric_code"],
     "kitaev": ["lattice=honeycomb"],
     "ring_exchange": ["lattice=square", "lattice.length=4"],
     "shastry_sutherland": ["lattice=square", "lattice.length=4"],
