@@ -551,8 +551,8 @@ BAD = [
     # choices inside a choice
     ([PARTS, "ansatz.phase=mlpp"], "ansatz.phase", "mlpp", "did you mean mlp?"),
     ([PARTS, "ansatz.phase=modulus_phase"], "ansatz.phase", "modulus_phase", "cnn, gcnn, "),
-    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: backflow"),
-    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: backflow"),
+    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: antn, approx_symmetric, backflow"),
+    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: antn, approx_symmetric, backflow"),
     ([PARTS, "ansatz.phas=mlp"], "ansatz.phas", "mlp", "did you mean phase?"),
     (
         [PARTS, "ansatz.phase.alpha=1"],
@@ -610,7 +610,7 @@ BAD = [
     ([DIRECT, "ansatz=mps"], "sampler", "autoregressive", "mps with open ends"),
     ([PARTS, "ansatz.phase=mps"], "ansatz.phase", "mps", "another: its real numbers have signs"),
     (["ansatz=rbm_symm", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "rbm_symm", "has translations"),
-    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: backflow"),
+    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: antn, approx_symmetric, backflow"),
     ([ANCHORED, "ansatz.state=[0.3,0.1]"], "ansatz.net.dtype", "real", "a real network has no phases"),
     ([ANCHORED, "ansatz.state=neel", "lattice.length=7"], "ansatz.state", "neel", "of two sublattices"),
     (
