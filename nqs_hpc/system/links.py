@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,3 +70,34 @@ def _around(lattice: Lattice, *, along: bool) -> dict[tuple[int, ...], tuple[int
 def _wrapped(lattice: Lattice, place: NDArray[np.int64]) -> tuple[int, ...]:
     sides: Iterable[tuple[int, int, bool]] = zip(place.tolist(), lattice.extent, lattice.pbc, strict=True)
     return tuple(x % (2 * length) if closed else x for x, length, closed in sides)
+
+
+class Grid(NamedTuple):
+    """The links by the vertices that they leave, and the faces, both with the first direction fastest."""
+
+    extent: tuple[int, ...]  # vertices
+    faces: tuple[int, ...]  # the same of faces: one less along an open direction
+    links_V2: NDArray[np.int32]  # the sites to the right of each vertex and above it; n_sites beyond an open end
+    around_F4: NDArray[np.int32]  # the vertices whose links go around a face: below it, right of it, above it, left
+
+
+def grid(lattice: Lattice) -> Grid:
+    """Of the lattice that `links` returns. Links below and above a face go to the right, the other two upwards."""
+    assert lattice.name == NAME
+    lengths = np.rint(np.diag(lattice.vectors) * lattice.extent).astype(np.int64)
+    # an open side of n vertices is a cell of length 2 n
+    extent = tuple(int(n if side else n // 2) for n, side in zip(lengths, lattice.pbc, strict=True))
+    faces = tuple(n if side else n - 1 for n, side in zip(extent, lattice.pbc, strict=True))
+    sites = {tuple(middle): site for site, middle in enumerate(np.rint(2 * lattice.positions).astype(int).tolist())}
+    places = [(x, y) for y in range(extent[1]) for x in range(extent[0])]
+    links_V2 = [
+        [sites.get((2 * x + 1, 2 * y), lattice.n_sites), sites.get((2 * x, 2 * y + 1), lattice.n_sites)]
+        for x, y in places
+    ]
+
+    def vertex(x: int, y: int) -> int:
+        return x % extent[0] + extent[0] * (y % extent[1])
+
+    corners = [(x, y) for y in range(faces[1]) for x in range(faces[0])]
+    around_F4 = [[vertex(x, y), vertex(x + 1, y), vertex(x, y + 1), vertex(x, y)] for x, y in corners]
+    return Grid(extent, faces, np.array(links_V2, np.int32), np.array(around_F4, np.int32))

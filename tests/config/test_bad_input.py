@@ -9,6 +9,7 @@ LONG_RANGE, SHASTRY = "hamiltonian=long_range", "hamiltonian=haldane_shastry"
 SPIN, BLBQ = "hamiltonian=spin_s", "hamiltonian=blbq"
 TORIC, BOSONS = "hamiltonian=toric_code", "hamiltonian=bose_hubbard"
 RING, SU2 = "hamiltonian=ring_exchange", "hamiltonian=heisenberg_su2"
+SYMMETRIC = [TORIC, "lattice=square", "lattice.length=3", "ansatz=approx_symmetric"]
 KITAEV, DIMERS, XYZ = "hamiltonian=kitaev", "hamiltonian=shastry_sutherland", "hamiltonian=xyz"
 
 DIRECT = "sampler=autoregressive"
@@ -363,6 +364,11 @@ BAD = [
     (["ansatz=gcnn", "ansatz.features=0"], "ansatz.features", "0", "at least 1"),
     (["ansatz=gcnn", "symmetrize.group=translations"], "symmetrize.group", "translations", "ansatz.group"),
     (["ansatz=mlp", "ansatz.alphas=[2,0.01]"], "ansatz.alphas", "[2.0, 0.01]", "one hidden unit"),
+    (["ansatz=approx_symmetric"], "ansatz", "approx_symmetric", "with hamiltonian=toric_code"),
+    ([*SYMMETRIC, "ansatz.link_layers=3"], "ansatz.link_layers", "3", "an even number"),
+    ([*SYMMETRIC, "ansatz.link_kernel=4"], "ansatz.link_kernel", "4", "at most [3, 3] by direction"),
+    ([*SYMMETRIC, "lattice.pbc=false", "ansatz.kernel=4"], "ansatz.kernel", "4", "at most [3, 3] by direction"),
+    ([*SYMMETRIC, "ansatz.loops=0"], "ansatz.loops", "0", "at least 1"),
     (["ansatz=vit", "lattice.length=9"], "ansatz.patch", "2", "divisors of the extent, [9]"),
     (["ansatz=vit", "ansatz.patch=[2,2]"], "ansatz.patch", "[2, 2]", "one number, or 1"),
     (["ansatz=vit", "ansatz.heads=5"], "ansatz.heads", "5", "a divisor of ansatz.width=32"),
@@ -598,8 +604,8 @@ BAD = [
     # choices inside a choice
     ([PARTS, "ansatz.phase=mlpp"], "ansatz.phase", "mlpp", "did you mean mlp?"),
     ([PARTS, "ansatz.phase=modulus_phase"], "ansatz.phase", "modulus_phase", "cnn, gcnn, "),
-    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: backflow"),
-    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: backflow"),
+    ([PARTS, "ansatz.phase=null"], "ansatz.phase", "null", "valid: antn, approx_symmetric, backflow"),
+    ([PARTS, "ansatz.phase={alphas: [1], name: 3}"], "ansatz.phase", "3", "valid: antn, approx_symmetric, backflow"),
     ([PARTS, "ansatz.phas=mlp"], "ansatz.phas", "mlp", "did you mean phase?"),
     (
         [PARTS, "ansatz.phase.alpha=1"],
@@ -657,7 +663,7 @@ BAD = [
     ([DIRECT, "ansatz=mps"], "sampler", "autoregressive", "mps with open ends"),
     ([PARTS, "ansatz.phase=mps"], "ansatz.phase", "mps", "another: its real numbers have signs"),
     (["ansatz=rbm_symm", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "rbm_symm", "has translations"),
-    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: backflow"),
+    ([ANCHORED, "ansatz.net=anchored"], "ansatz.net", "anchored", "valid: antn, approx_symmetric, backflow"),
     ([ANCHORED, "ansatz.state=[0.3,0.1]"], "ansatz.net.dtype", "real", "a real network has no phases"),
     ([ANCHORED, "ansatz.state=neel", "lattice.length=7"], "ansatz.state", "neel", "of two sublattices"),
     (

@@ -60,6 +60,7 @@ EXTRA = {
     "unit_cell": ["lattice.file=cell.yaml"],
     "heisenberg_su2": ["lattice.pbc=false"],
     "toric_code": ["lattice=square"],
+    "approx_symmetric": ["lattice=square", "lattice.length=3", "hamiltonian=toric_code"],
     "kitaev": ["lattice=honeycomb"],
     "ring_exchange": ["lattice=square", "lattice.length=4"],
     "shastry_sutherland": ["lattice=square", "lattice.length=4"],

@@ -304,10 +304,14 @@ def central_difference(c: Compiled, params, v, h: float = 1e-5) -> np.ndarray:
 
 @pytest.mark.parametrize("name", CHOICES)
 def test_whether_parameters_fit_another_lattice(name):
-    """The fact of the choice against the shapes on six and on eight sites."""
+    """The fact of the choice against the shapes on six sites and on a lattice two cells longer."""
     shapes = []
-    for length in (6, 8):
-        config = configuration(lattice={"name": "chain", "length": length}, ansatz=CHOICES[name])
+    for longer in (0, 1):
+        lattice = {"name": "chain", "extent": [N]} | choice("ansatz", CHOICES[name]["name"]).tried_with.get(
+            "lattice", {}
+        )
+        first, *others = lattice["extent"]
+        config = configuration(lattice=lattice | {"extent": [first + 2 * longer, *others]}, ansatz=CHOICES[name])
         lattice = config.make_sites()
         made = config.ansatz.make(lattice, basis_of(config, lattice), "float64")
         shapes.append([leaf.shape for leaf in jax.tree.leaves(jax.eval_shape(made.init, jax.random.key(0)))])

@@ -55,15 +55,15 @@ def first_that_fits(*candidates: dict[str, Any]) -> dict[str, Any]:
 
 
 def of_ansaetze() -> dict[str, dict[str, Any]]:
-    """The last example of each: in the sector of Heisenberg's model where its numbers are complex, else Ising's. One
-    that can draw its own samples does.
+    """The last example of each: in the sector of Heisenberg's model where its numbers are complex, else Ising's, or
+    of what it says it needs. One that can draw its own samples does.
     """
     found = {}
     for name in names("ansatz"):
         if not (examples := choice("ansatz", name).examples):
             continue
         ansatz: dict[str, Any] = {"name": name, **examples[-1]}
-        model = HEISENBERG if ansatz.get("dtype") == "complex" else ISING
+        model = choice("ansatz", name).tried_with or (HEISENBERG if ansatz.get("dtype") == "complex" else ISING)
         if choice("ansatz", name).needs_fermions:
             model = HUBBARD
         direct = {"sampler": {"name": "autoregressive", "n_samples": 32}}

@@ -14,11 +14,11 @@ from nqs_hpc.gradient.jacobian import jacobian
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.system.hilbert import codes, decode
 from nqs_hpc.system.product_states import log_amplitude
-from tests.contract.tried import N, configuration, of_spins
+from tests.contract.tried import N, configuration, of_chains
 
 RBM = {"name": "rbm", "alpha": 1}
 CHOICES = {
-    **of_spins(),
+    **of_chains(),
     "rbm-even": {**RBM, "bias": False},
     "rbm-few": {**RBM, "alpha": 0.5, "dtype": "complex"},
     "modulus_phase-jastrow": {"name": "modulus_phase", "modulus": {"name": "rbm"}, "phase": {"name": "jastrow"}},

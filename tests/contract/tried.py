@@ -22,10 +22,17 @@ def cases(group: str) -> dict[str, dict[str, Any]]:
 
 
 def of_spins() -> dict[str, dict[str, Any]]:
-    """The cases of ansatz that need no fermions."""
+    """The cases of ansatz that need no fermions, those that need other sites than a chain's among them."""
     return {name: one for name, one in cases("ansatz").items() if not choice("ansatz", one["name"]).needs_fermions}
 
 
+def of_chains() -> dict[str, dict[str, Any]]:
+    """Those of them that take a chain."""
+    return {name: one for name, one in of_spins().items() if not choice("ansatz", one["name"]).tried_with}
+
+
 def configuration(**groups: Any) -> Config:
-    """These choices and keys on a chain of six sites, or on another ``lattice``."""
-    return from_plain({"lattice": {"name": "chain", "length": N}, **groups})
+    """These choices and keys on a chain of six sites, or where the ansatz needs others, or on another ``lattice``."""
+    ansatz = groups.get("ansatz")
+    beside = choice("ansatz", ansatz["name"]).tried_with if isinstance(ansatz, dict) else {}
+    return from_plain({"lattice": {"name": "chain", "length": N}, **beside, **groups})

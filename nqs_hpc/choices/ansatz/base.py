@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,8 @@ class Ansatz:
 
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
+    # what else of the configuration such a test then gives, where a chain does not do: of six sites, along x of more
+    tried_with: ClassVar[dict[str, Any]] = {}
     runs_code: ClassVar[bool] = False  # whether one of its keys names code that is run
     is_autoregressive: ClassVar[bool] = False  # whether its class makes all of them so (`has_conditionals`)
     package: ClassVar[str | None] = None  # that it needs, an extra of this one
