@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.ansatz.in_order import in_order
 from nqs_hpc.ansatz.jastrow import jastrow
 from nqs_hpc.ansatz.masked_conv import masked_conv
 from nqs_hpc.ansatz.mlp import mlp
@@ -58,5 +61,6 @@ EXAMPLES: dict[str, Callable[[str], Ansatz]] = {
     "symmetrize-holomorphic": lambda fd: symmetrize(jastrow(N, dtype="complex", float_dtype=fd), ODD),
     "symmetrize-log_psi": lambda fd: symmetrize(mlp(N, widths=(3,), float_dtype=fd), TURNS, mode="log_psi"),
     "complete-toy": lambda fd: toy(N, float_dtype=fd),
+    "in_order-mlp": lambda fd: in_order(mlp(N, widths=(3,), float_dtype=fd), np.array([2, 0, 3, 1, 5, 4])),
     "full_evaluation-toy": lambda fd: full_evaluation(*toy(N, float_dtype=fd)[:3]),
 }
