@@ -59,8 +59,8 @@ SYSTEMS = {
             "sampler.n_samples=1024",
         ],
         -8.457923351,
-        100,
-        2,
+        60,
+        1,
     ),
     "6x6": System(
         [*COMMON, "lattice.length=6", "ansatz.alpha=8", "sampler.n_chains=128", "sampler.n_samples=512"],
