@@ -191,7 +191,7 @@ def vmc(
         delta, next_update, info = update.step(state.params, memory.update, batch, state.step, memory.scale)
         own = chains[CHAINS] if lower else chains
         if sampler.adapt is not None:
-            own, learnt = sampler.adapt(own, batch.e_loc_A)
+            own, learnt = sampler.adapt(own, batch.e_loc_A, batch.counts)
             info = info | learnt
         if broadcast:
             form = flat(delta, "real")

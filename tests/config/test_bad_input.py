@@ -376,6 +376,7 @@ BAD = [
     (["sampler.sweep={least: 5}"], "sampler.sweep", "{least: 5}", "{least: NUMBER, most: NUMBER}"),
     (["sampler.sweep=adaptive", "sampler.n_samples=256"], "sampler.sweep", "adaptive", "two samples a chain"),
     (["sampler=tempering", "sampler.sweep=adaptive"], "sampler.sweep", "adaptive", "sampler=tempering"),
+    (["sampler=tempering", "sampler.spacing=adaptive", "sampler.n_replicas=2"], "sampler.spacing", "adaptive", "ends"),
     (["sampler=tempering", "sampler.beta_min=1"], "sampler.beta_min", "1", "below 1"),
     (["sampler=tempering", "sampler.n_replicas=1"], "sampler.n_replicas", "1", "at least 2"),
     (["sampler=tempering", "sampler.spacing=log"], "sampler.spacing", "log", "geometric, linear"),
