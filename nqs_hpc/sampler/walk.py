@@ -222,9 +222,9 @@ def among(ansatz: Ansatz, proposal: Proposal) -> Step:
         n_chains, n_moves = move_CKF.deltas.shape[:2]
         if ansatz.whole:
             # as many chains as there are moves: those that do not exist are left out, and a forward pass is kept
-            many = [jax.tree.map(lambda x: jnp.repeat(x, n_moves, axis=0), x) for x in (s_CN, cache_C)]
+            many_s, many_caches = jax.tree.map(lambda x: jnp.repeat(x, n_moves, axis=0), (s_CN, cache_C))
             flat = Move(*(x.reshape(-1, x.shape[-1]) for x in move_CKF))
-            found = of_changed_chains(ansatz).attempt(params, frozen, *many, flat)
+            found = of_changed_chains(ansatz).attempt(params, frozen, many_s, many_caches, flat)
             log_ratio_CK, attempted_CK = jax.tree.map(lambda x: x.reshape(n_chains, n_moves, *x.shape[1:]), found)
         else:
             log_ratio_CK = jax.vmap(ansatz.log_ratios, in_axes=(None, 0, 0, 0))(frozen, s_CN, cache_C, move_CKF)

@@ -129,6 +129,7 @@ BAD = [
     (["optimizer.cg_tolerance=0"], "optimizer.cg_tolerance", "0", "above 0"),
     (["optimizer.cg_max_iterations=0"], "optimizer.cg_max_iterations", "0", "at least 1"),
     (["task.n_steps=0"], "task.n_steps", "0", "at least 1"),
+    (["task.final_samples=40000000"], "task.final_samples", "40000000", "within memory_gib=2"),
     (["task.final_samples=0"], "task.final_samples", "0", "at least 1"),
     (["checkpoint.keep=1"], "checkpoint.keep", "1", "at least 2"),
     (["checkpoint.every_steps=0"], "checkpoint.every_steps", "0", "null, or auto, or a whole number"),
