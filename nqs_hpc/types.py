@@ -248,9 +248,10 @@ class Sampler(NamedTuple):
     this rank, each to be summed over ranks: ``accepted`` and ``proposed``, and pairs ``accepted_NAME``,
     ``proposed_NAME``.
 
-    A sampler that learns has two more functions. ``adapt(state, e_loc_A) -> (state, info)`` learns from the local
-    energies of all ranks, chain by chain, of what it sampled last; its result and ``info``, for the log, are the same
-    on every rank. ``inherit(fresh, state)`` gives fresh chains what ``state`` has learnt, whatever ranks it was of.
+    A sampler that learns has two more functions. ``adapt(state, e_loc_A, counts) -> (state, info)`` learns from what it
+    sampled last: the local energies of all ranks, chain by chain, and the sums over ranks of the info of ``sample``.
+    What it learns and its own ``info``, for the log, are the same on every rank. ``inherit(fresh, state)`` gives fresh
+    chains what ``state`` has learnt, whatever ranks it was of.
     """
 
     init: Callable[..., Tree]
@@ -258,7 +259,7 @@ class Sampler(NamedTuple):
     n_samples: int  # over all ranks, pads included
     chain_length: int  # samples a chain in one call; 0 where the sum is exact and has no statistical error
     warmup_calls: int
-    adapt: Callable[[Tree, Array], tuple[Tree, dict[str, Array]]] | None = None
+    adapt: Callable[[Tree, Array, dict[str, Array]], tuple[Tree, dict[str, Array]]] | None = None
     inherit: Callable[[Tree, Tree], Tree] | None = None
     independent: bool = False  # samples that no chain joins: whatever their order, they are chains of length 1
     weighted: bool = False  # whether weights differ from sample to sample, exact sums aside
@@ -273,7 +274,7 @@ class Estimate(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What an update sees of one step; per rank but for ``estimate`` and what ends in A.
+    """What an update sees of one step; per rank but for ``estimate``, ``counts`` and what ends in A.
 
     ``rank`` is data, not a constant of the program: all ranks run one and the same, and find it in one compile cache.
     """
@@ -284,6 +285,7 @@ class Batch(NamedTuple):
     e_loc_A: Array  # of all ranks, in the global order of chains
     w_A: Array
     estimate: Estimate
+    counts: dict[str, Array]  # the sampler's info, summed over ranks
 
 
 class Projected(NamedTuple):

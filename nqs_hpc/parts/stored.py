@@ -30,7 +30,7 @@ def final_parameters(stored: checkpoint.Stored, ansatz: Ansatz) -> Tree:
 
 def learnt_chains(stored: checkpoint.Stored, sampler: Sampler) -> Tree | None:
     """The chains of a run whose sampler has learnt something, for fresh ones to inherit it; None of other samplers, and
-    where the checkpoint is of another sampler.
+    where the checkpoint is of another sampler, or of one with more or fewer numbers a chain.
     """
     if sampler.inherit is None:
         return None
@@ -38,6 +38,9 @@ def learnt_chains(stored: checkpoint.Stored, sampler: Sampler) -> Tree | None:
     prefix = f"chains/{CHAINS}/"
     found = checkpoint.below(stored, prefix)
     if checkpoint.names(shapes, prefix).keys() != found.keys():
+        return None
+    wanted = checkpoint.names(shapes, prefix)
+    if any(found[name].shape[1:] != wanted[name].shape[1:] for name in found):
         return None
     n_chains = next(iter(found.values())).shape[0]  # its own number of chains
     free = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct((n_chains, *leaf.shape[1:]), leaf.dtype), shapes)

@@ -90,7 +90,10 @@ def metropolis(
         info = counts(names, accepted_LQ, c_local * proposed_LQ)
         return state._replace(s_CN=walkers.s_CN), Samples(s_BN, w_B), info
 
-    def adapt(state: MetropolisState, e_loc_A: Array) -> tuple[MetropolisState, dict[str, Array]]:
+    def adapt(
+        state: MetropolisState, e_loc_A: Array, counts: dict[str, Array]
+    ) -> tuple[MetropolisState, dict[str, Array]]:
+        del counts
         assert bounds is not None and state.sweep_C is not None
         info = {"sweep": proposals(state.sweep_C)}
         return state._replace(sweep_C=stretched(state.sweep_C, e_loc_A.reshape(-1, chain_length), bounds)), info

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
@@ -18,12 +19,17 @@ from nqs_hpc.types import Move, Operator
 
 
 class Proposal(NamedTuple):
-    """``propose(words_W, s_N) -> Move`` from ``n_words`` uint32; ``log_q(s_N, move)`` is log q(s|s') / q(s'|s)."""
+    """``propose(words_W, s_N) -> Move`` from ``n_words`` uint32; ``log_q(s_N, move)`` is log q(s|s') / q(s'|s).
+
+    Where there are ``several`` it gives K moves, of which those of deltas 0 do not exist, and one is drawn by |psi|^2
+    and the last word (`heat_bath`): the same states, with the own one, from each of them and the other words.
+    """
 
     propose: Callable[[Array, Array], Move]
     n_words: int
     log_q: Callable[[Array, Move], Array] | None = None  # None: symmetric, and nothing is computed
     may_stay: bool = False  # whether moves that change nothing are common
+    several: bool = False
 
 
 class Mixture(NamedTuple):
@@ -103,7 +109,7 @@ def one_of(proposals: Sequence[Proposal]) -> Proposal:
     As a `Mixture`, but one move of as many sites as the widest has, so that a program compiles one way to a ratio and
     not one for each.
     """
-    assert all(proposal.log_q is None for proposal in proposals)
+    assert all(proposal.log_q is None and not proposal.several for proposal in proposals)
     if len(proposals) == 1:
         return proposals[0]
 
@@ -213,7 +219,12 @@ def inside(moves: Proposal | Mixture, hilbert: Hilbert) -> Proposal | Mixture:
 def _inside(proposal: Proposal, hilbert: Hilbert) -> Proposal:
     def propose(words: Array, s_N: Array) -> Move:
         move = proposal.propose(words, s_N)
-        return Move(move.sites, jnp.where(stays(hilbert, s_N, move), move.deltas, 0).astype(move.deltas.dtype))
+        kept = (
+            jax.vmap(lambda one: stays(hilbert, s_N, one))(move)[:, None]
+            if proposal.several
+            else stays(hilbert, s_N, move)
+        )
+        return Move(move.sites, jnp.where(kept, move.deltas, 0).astype(move.deltas.dtype))
 
     return proposal._replace(propose=propose, may_stay=True)
 

@@ -9,7 +9,8 @@ of the q is 1 for symmetric proposals, which do not ask for it.
 
 There are three ways to a ratio. Of a few sites the ansatz knows it from its cache. Where a ratio is a whole forward
 pass (``Ansatz.whole``) the chains whose move changes nothing are left out, the exchange of equal spins for one: the
-others are put together in batches of one size. A move of many sites is cheaper evaluated again than followed.
+others are put together in batches of one size. A move of many sites is cheaper evaluated again than followed. Of a
+proposal of several moves all ratios are asked for, and which one is drawn and how it is judged is in `heat_bath`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import numpy as np
 from jax import Array
 
 from nqs_hpc.parallel.keys import words
+from nqs_hpc.sampler.heat_bath import chosen
 from nqs_hpc.sampler.moves import Mixture, Proposal
 from nqs_hpc.types import Ansatz, Move, Tree
 
@@ -177,6 +179,8 @@ def step(ansatz: Ansatz, proposal: Proposal, n_sites: int) -> Step:
     ``allowed`` (bool): where it is False nothing is accepted. ``beta_C`` None stands for 1. An accepted move that
     changes nothing counts in ``accepted_C`` (bool).
     """
+    if proposal.several:
+        return among(ansatz, proposal)
     words_W, s_N = jax.ShapeDtypeStruct((proposal.n_words,), jnp.uint32), jax.ShapeDtypeStruct((n_sites,), jnp.int8)
     wide = jax.eval_shape(proposal.propose, words_W, s_N).sites.shape[0] > WIDE
     sparse = ansatz.whole and proposal.may_stay
@@ -193,14 +197,55 @@ def step(ansatz: Ansatz, proposal: Proposal, n_sites: int) -> Step:
     ) -> tuple[Array, Tree, Array]:
         move_CF = jax.vmap(proposal.propose)(words_CW[:, 1:], s_CN)
         log_ratio_C, attempted_C = way.attempt(params, frozen, s_CN, cache_C, move_CF)
-        u_C = (words_CW[:, 0].astype(jnp.float64) + 0.5) * 2.0**-32
         log_q_C = None if proposal.log_q is None else jax.vmap(proposal.log_q)(s_CN, move_CF)
-        accept_C = (u_C < acceptance(log_ratio_C, log_q_C, beta_C)) & allowed
+        accept_C = (uniform(words_CW[:, 0]) < acceptance(log_ratio_C, log_q_C, beta_C)) & allowed
         cache_C = way.advance(frozen, s_CN, cache_C, move_CF, attempted_C, accept_C)
         taken_CF = Move(move_CF.sites, jnp.where(accept_C[:, None], move_CF.deltas, 0))
         return moved(s_CN, taken_CF), cache_C, accept_C
 
     return step
+
+
+def among(ansatz: Ansatz, proposal: Proposal) -> Step:
+    """As `step`, of a proposal of several moves, one of which is drawn by |psi|^2 (`heat_bath`)."""
+
+    def step(
+        params: Tree,
+        frozen: Tree,
+        s_CN: Array,
+        cache_C: Tree,
+        words_CW: Array,
+        allowed: Array | bool,
+        beta_C: Array | None,
+    ) -> tuple[Array, Tree, Array]:
+        move_CKF = jax.vmap(proposal.propose)(words_CW[:, 1:], s_CN)
+        n_chains, n_moves = move_CKF.deltas.shape[:2]
+        if ansatz.whole:
+            # as many chains as there are moves: those that do not exist are left out, and a forward pass is kept
+            many_s, many_caches = jax.tree.map(lambda x: jnp.repeat(x, n_moves, axis=0), (s_CN, cache_C))
+            flat = Move(*(x.reshape(-1, x.shape[-1]) for x in move_CKF))
+            found = of_changed_chains(ansatz).attempt(params, frozen, many_s, many_caches, flat)
+            log_ratio_CK, attempted_CK = jax.tree.map(lambda x: x.reshape(n_chains, n_moves, *x.shape[1:]), found)
+        else:
+            log_ratio_CK = jax.vmap(ansatz.log_ratios, in_axes=(None, 0, 0, 0))(frozen, s_CN, cache_C, move_CKF)
+            attempted_CK = None
+        exponent_CK = 2.0 * jnp.real(log_ratio_CK).astype(jnp.float64)
+        if beta_C is not None:
+            exponent_CK = jnp.asarray(beta_C)[:, None] * exponent_CK
+        exists_CK = jnp.any(move_CKF.deltas != 0, axis=2)
+        which_C, p_C = jax.vmap(chosen)(exponent_CK, exists_CK, words_CW[:, -1])
+        accept_C = (uniform(words_CW[:, 0]) < p_C) & allowed
+        move_CF, attempted_C = jax.tree.map(lambda x: x[jnp.arange(n_chains), which_C], (move_CKF, attempted_CK))
+        advance = jax.vmap(ansatz.advance, in_axes=(None, 0, 0, 0, 0, 0))
+        cache_C = advance(frozen, s_CN, cache_C, move_CF, attempted_C, accept_C)
+        return moved(s_CN, Move(move_CF.sites, jnp.where(accept_C[:, None], move_CF.deltas, 0))), cache_C, accept_C
+
+    return step
+
+
+def uniform(words: Array) -> Array:
+    """Numbers in (0, 1), float64."""
+    return (words.astype(jnp.float64) + 0.5) * 2.0**-32
 
 
 def acceptance(log_ratio: Array, log_q: Array | None = None, beta: Array | None = None) -> Array:

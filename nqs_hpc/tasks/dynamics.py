@@ -125,7 +125,7 @@ def dynamics(
     n_stages, steps = integrator.n_stages, integrator.steps
     step = stages(ansatz, integrator, functions, comm, times)
     learn = sampler.adapt
-    adapt = None if learn is None else jax.jit(lambda chains, e_loc_A: learn(chains, e_loc_A)[0])
+    adapt = None if learn is None else jax.jit(lambda *given: learn(*given)[0])
     told: set[str] = set()  # of messages that a start says once
     spent = dict.fromkeys(("seconds", "sample_s", "local_energy_s", "solve_s"), 0.0)  # since the last line
 
@@ -205,7 +205,7 @@ def dynamics(
             noise_of_error=noise_of_error(float(examined.noise), float(kept.led)),
         )
         found = common.measured(course, state.chains, int(state.step), params, samples, counts, batch)
-        own = state.chains[CHAINS] if adapt is None else adapt(state.chains[CHAINS], batch.e_loc_A)
+        own = state.chains[CHAINS] if adapt is None else adapt(state.chains[CHAINS], batch.e_loc_A, batch.counts)
         chains, memory = found.chains | {CHAINS: own, BEGIN: own}, kept._replace(course=found.course)
         arrival = Arrival(examined, found.results, found.said)
         return RunState(state.step + 1, state.params, chains, memory), arrival

@@ -43,7 +43,7 @@ def evaluation(
         values = [e_loc(frozen, samples.s_BN, time)]
         (e_loc_B,), w_A, (e_loc_A,), shared = gathered(comm, params, samples, counts, values)
         found = estimate(e_loc_A, w_A, chain_length, weighted)
-        batch = Batch(jnp.asarray(rank, jnp.int32), samples, e_loc_B, e_loc_A, w_A, found)
+        batch = Batch(jnp.asarray(rank, jnp.int32), samples, e_loc_B, e_loc_A, w_A, found, shared.counts)
         return batch, shared
 
     return evaluate

@@ -65,11 +65,22 @@ class System(NamedTuple):
     n_degrees: int | None = None  # of freedom, that the V-score counts; None: as many as sites
 
 
-def joined(parts: list[tuple[Batch, Shared]], sampler: Sampler) -> Final:
+class Call(NamedTuple):
+    """What is kept of a call of the sampler, on the host: not the samples, which take the most memory by far."""
+
+    e_loc_A: np.ndarray
+    w_A: np.ndarray
+    counts: dict[str, float]
+
+
+def kept(batch: Batch, shared: Shared) -> Call:
+    return Call(np.asarray(batch.e_loc_A), np.asarray(batch.w_A), {k: float(x) for k, x in shared.counts.items()})
+
+
+def joined(parts: list[Call], sampler: Sampler) -> Final:
     """The parts of an evaluation as one: each a further piece of the same chains, or more independent samples."""
-    counts = {name: sum(float(shared.counts[name]) for _, shared in parts) for name in parts[0][1].counts}
-    pieces = [np.asarray(batch.e_loc_A) for batch, _ in parts]
-    return estimated(pieces, [np.asarray(batch.w_A) for batch, _ in parts], counts, sampler)
+    counts = {name: sum(part.counts[name] for part in parts) for name in parts[0].counts}
+    return estimated([part.e_loc_A for part in parts], [part.w_A for part in parts], counts, sampler)
 
 
 def estimated(calls: list[np.ndarray], weights: list[np.ndarray], counts: dict[str, float], sampler: Sampler) -> Final:

@@ -140,7 +140,7 @@ def infidelity(
         scale = 1.0 + jnp.sum(w_target_A * v_A)
         variance = jnp.sum(w_A * jnp.abs(u_A) ** 2) * jnp.abs(scale) ** 2
         found = Estimate(jnp.zeros((), jnp.complex128), jnp.zeros_like(variance), variance)
-        batch = Batch(jnp.asarray(rank, jnp.int32), samples, -u_B * scale, -u_A * scale, w_A, found)
+        batch = Batch(jnp.asarray(rank, jnp.int32), samples, -u_B * scale, -u_A * scale, w_A, found, shared.counts)
         return batch, Pairs(u_A, w_A, v_A, w_target_A), shared
 
     return Infidelity(known, mean, compare)

@@ -115,7 +115,7 @@ def penalised(
             whole_B = whole_B + jnp.where(samples.w_B > 0, local(own[1 + j]), 0)
             whole_A = whole_A + jnp.where(w_A > 0, local(ratios_A[j]), 0)
         found = estimate(whole_A, w_A, chain_length, weighted)
-        batch = Batch(jnp.asarray(rank, jnp.int32), samples, whole_B, whole_A, w_A, found)
+        batch = Batch(jnp.asarray(rank, jnp.int32), samples, whole_B, whole_A, w_A, found, shared.counts)
         return batch, shared._replace(overlaps=Overlaps(energy_A, jnp.stack(ratios_A), back_JA, w_JA))
 
     return evaluate

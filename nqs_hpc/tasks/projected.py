@@ -241,7 +241,7 @@ def projected(
         found = common.measured(course, state.chains, int(state.step), state.params, samples, counts, batch)
         beside = state.chains[BESIDE]
         if functions.adapt is not None:
-            own, beside = functions.adapt(own, beside, batch.e_loc_A)
+            own, beside = functions.adapt(own, beside, batch.e_loc_A, batch.counts)
         one = jnp.int32(1)
         kept = kept._replace(
             course=found.course,

@@ -34,8 +34,9 @@ class Search(NamedTuple):
     # leaves, the rank
     step: Callable[..., tuple[Tree, Array, Array]]
     everywhere: Callable[[np.ndarray], Array]  # what ranks decide from equal numbers, they decide alike
-    # chains of psi, of phi, local energies -> both with what their sampler has learnt; None of one that does not
-    adapt: Callable[[Tree, Tree, Array], tuple[Tree, Tree]] | None
+    # chains of psi, of phi, local energies and counts of psi -> both with what their sampler has learnt; None of one
+    # that does not
+    adapt: Callable[[Tree, Tree, Array, dict[str, Array]], tuple[Tree, Tree]] | None
     programs: Callable[[Tree, Tree], list[Program]]  # shapes of params and chains -> the large ones
     jitted: tuple[Any, ...]
 
@@ -74,9 +75,9 @@ def search(
         moved = form.unravel(form.ravel(params) - d_P)
         return moved, jnp.clip(left, 0.0, 1.0).astype(jnp.float64), rank_kept
 
-    def adapted(own: Tree, beside: Tree, e_loc_A: Array) -> tuple[Tree, Tree]:
+    def adapted(own: Tree, beside: Tree, e_loc_A: Array, counts: dict[str, Array]) -> tuple[Tree, Tree]:
         assert sampler.adapt is not None and sampler.inherit is not None
-        own = sampler.adapt(own, e_loc_A)[0]
+        own = sampler.adapt(own, e_loc_A, counts)[0]
         return own, sampler.inherit(beside, own)
 
     adapt = None if sampler.adapt is None else jax.jit(adapted)

@@ -199,4 +199,5 @@ def _half(batch: Batch, sampler: Sampler) -> Batch:
         samples, e_loc_B, e_loc_A, w_A = jax.tree.map(picked, (samples, e_loc_B, e_loc_A, w_A))
     mean = jnp.sum(w_A * e_loc_A)
     variance = jnp.sum(w_A * jnp.abs(e_loc_A - mean) ** 2)
-    return Batch(batch.rank, samples, e_loc_B, e_loc_A, w_A, Estimate(mean, batch.estimate.error, variance))
+    found = Estimate(mean, batch.estimate.error, variance)
+    return Batch(batch.rank, samples, e_loc_B, e_loc_A, w_A, found, batch.counts)

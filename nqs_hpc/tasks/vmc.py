@@ -22,7 +22,7 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import Purpose, own_purpose, purpose_key
 from nqs_hpc.tasks import guard
 from nqs_hpc.tasks.evaluation import evaluation
-from nqs_hpc.tasks.final import Final, joined
+from nqs_hpc.tasks.final import Final, joined, kept
 from nqs_hpc.tasks.line_search import line_search
 from nqs_hpc.tasks.measurement import Shared
 from nqs_hpc.tasks.penalty import Drawn, Lower, of_energy, penalised
@@ -172,24 +172,24 @@ def vmc(
             every |= {name: walk.inherited(every[name], state.chains[name]) for name, walk in walks.items()}
         every |= warm_lower(fixed, every, Purpose.FINAL_WARMUP)
         n_calls = -(-samples_a_chain // sampler.chain_length) if sampler.chain_length else 1
-        parts = []
+        parts, overlaps = [], []
         for call in range(n_calls):
             if not go_on():
                 return None
             chains, samples, counts = draw(purpose_key(seed, Purpose.FINAL_SAMPLE, stage=call), params, chains)
             also(params, samples, counts)
             if not lower:
-                parts.append(evaluate(params, samples, counts))
+                parts.append(kept(*evaluate(params, samples, counts)))
                 continue
             moved, beside = draw_lower(fixed, every, Purpose.FINAL_SAMPLE, 0, call)
             every |= moved
             batch, shared = evaluate(params, Drawn(samples, beside, fixed), counts)
-            parts.append((of_energy(batch, shared, sampler.chain_length, sampler.weighted), shared))
+            parts.append(kept(of_energy(batch, shared, sampler.chain_length, sampler.weighted), shared))
+            overlaps.append(jax.device_get(shared.overlaps))
         found = joined(parts, sampler)
         if not lower:
             return found
-        overlaps = tuple(jax.device_get(shared.overlaps) for _, shared in parts)
-        return found._replace(overlaps=overlaps, overlaps_w_A=tuple(np.asarray(batch.w_A) for batch, _ in parts))
+        return found._replace(overlaps=tuple(overlaps), overlaps_w_A=tuple(part.w_A for part in parts))
 
     def take(state: RunState, chains: Tree, batch: Batch) -> tuple[RunState, dict[str, Array]]:
         memory = state.memory
@@ -200,7 +200,7 @@ def vmc(
             info = info | {"step_fraction": fraction}
         own = chains[CHAINS] if lower else chains
         if sampler.adapt is not None:
-            own, learnt = sampler.adapt(own, batch.e_loc_A)
+            own, learnt = sampler.adapt(own, batch.e_loc_A, batch.counts)
             info = info | learnt
         if broadcast:
             form = flat(delta, "real")

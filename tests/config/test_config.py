@@ -491,6 +491,9 @@ def test_mixtures_of_moves_have_one_form():
     assert again.sampler == several[0].sampler
     spins = ["hamiltonian=heisenberg", "sector=0", "sampler.move={exchange: 1, global_flip: 1, hamiltonian: 2}"]
     assert dict(one(*spins).sampler.move.entries)["hamiltonian"] == 0.5
+    bosons = ["hamiltonian=bose_hubbard", "sampler.move=heat_bath"]
+    assert one(*bosons).sampler.move == one(*bosons, "sector=none").sampler.move == "heat_bath"
+    assert one(*bosons, "sampler.move_range=any").sampler.move_range == "any"
     for alone in (["hamiltonian=heisenberg"], ["hamiltonian=bose_hubbard"], ["hamiltonian=rydberg"], []):
         assert one(*alone, "sampler.move=hamiltonian").sampler.move == "hamiltonian"
 

@@ -26,7 +26,7 @@ from nqs_hpc.inputs.mappings import Weights
 from nqs_hpc.system.basis import signs_of_states
 from nqs_hpc.system.hilbert import Hilbert, codes, decode, dimension, encode, members
 from nqs_hpc.system.lattice import Lattice, neighbours
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Move, Operator
 from tests.contract.tried import cases, configuration
 
 HAMILTONIANS, LATTICES = cases("hamiltonian"), cases("lattice")
@@ -228,20 +228,21 @@ def test_which_states_it_joins(here):
 _LEADS: dict[Any, np.ndarray] = {}  # moves that are no Hamiltonian's, by lattice and space
 
 
-def proposed(move: str, here: Case) -> np.ndarray:
-    """(D, D) whether ``move`` leads from a state to another."""
+def proposed(move: str, here: Case, space: Hilbert) -> np.ndarray:
+    """(D, D) whether ``move``, as it is made for a sector, leads from a state to another."""
     if move == "hamiltonian":
         return off_diagonal(here) != 0
-    key = (move, here.config.lattice, here.hilbert)
+    space = space if move == "heat_bath" else here.hilbert  # the others are the same in every sector
+    key = (move, here.config.lattice, space)
     if key not in _LEADS:
-        _LEADS[key] = _proposed(move, here)
+        _LEADS[key] = _proposed(move, here, space)
     return _LEADS[key]
 
 
-def _proposed(move: str, here: Case) -> np.ndarray:
+def _proposed(move: str, here: Case, space: Hilbert) -> np.ndarray:
     hilbert = here.hilbert
     sampler = dataclasses.replace(here.config.sampler, move=move)
-    proposal = sampler.moves(here.operator, here.lattice, hilbert)
+    proposal = sampler.moves(here.operator, here.lattice, space)
     # evenly spaced words draw every one of a few choices
     grid = (np.arange(64) * 2**26 + 2**25).astype(np.uint32)
     words = np.stack([x.ravel() for x in np.meshgrid(*[grid] * max(1, proposal.n_words))], axis=-1)
@@ -251,9 +252,11 @@ def _proposed(move: str, here: Case) -> np.ndarray:
     @functools.partial(jax.vmap, in_axes=(0, None))
     def moved(words, s_N):
         move = proposal.propose(words, s_N)
-        return s_N.at[move.sites].add(move.deltas)
+        one = Move(*(x.reshape(-1, x.shape[-1]) for x in move))  # of several moves each
+        return jax.vmap(lambda move: s_N.at[move.sites].add(move.deltas))(one)
 
     found = np.asarray(moved(jnp.asarray(words), jnp.asarray(here.states)))
+    found = found.reshape(len(here.states), -1, hilbert.n_sites)
     assert np.isin(found, hilbert.local_values).all()
     leads = np.zeros((len(here.states), len(here.states)), bool)
     targets = np.searchsorted(codes(hilbert), encode(hilbert, found)) % len(leads)
@@ -282,7 +285,7 @@ def test_moves_keep_the_sector_and_reach_its_states(here):
             if not fits(config, mixture, context):
                 assert not fits(config, move, context)
                 continue
-            leads = proposed(move, here)
+            leads = proposed(move, here, context.hilbert)
             outside = np.setdiff1d(np.arange(len(leads)), states)
             assert not leads[np.ix_(states, outside)].any(), (total, move)
             if fits(config, move, context):

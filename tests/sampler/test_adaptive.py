@@ -71,7 +71,7 @@ def compiled():
     def step(key, params, state):
         moved, samples, counts = sampler.sample(key, params, state)
         e_loc_A = evaluate(params, samples, counts)[0].e_loc_A
-        adapted, info = sampler.adapt(moved, e_loc_A)
+        adapted, info = sampler.adapt(moved, e_loc_A, counts)
         return adapted, e_loc_A, counts, info
 
     return jax.jit(step), sampler, ansatz
@@ -135,7 +135,7 @@ def test_two_ranks_walk_as_one_and_fresh_chains_inherit():
         mine = jax.tree.map(lambda x, rank=rank: x[rank * CHAINS // 2 : (rank + 1) * CHAINS // 2], state)
         sample = sample or jax.jit(half.sample)
         moved, *_ = sample(key, params, mine)
-        found, _ = half.adapt(moved, e_loc_A)
+        found, _ = half.adapt(moved, e_loc_A, {})
         for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(after), strict=True):
             b = b[rank * CHAINS // 2 : (rank + 1) * CHAINS // 2]
             # half the chains are another program: its sums may end in other bits

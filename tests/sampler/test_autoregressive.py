@@ -20,7 +20,7 @@ from nqs_hpc.system.hilbert import Hilbert, bosons, spin_half
 from nqs_hpc.system.lattice import FACTORIES
 from nqs_hpc.system.patches import patches
 from nqs_hpc.tasks.evaluation import evaluation
-from nqs_hpc.tasks.final import joined
+from nqs_hpc.tasks.final import joined, kept
 from tests.systems import SERIAL, all_numbers, all_states, amplitudes, ring
 
 N_SAMPLES = 8192
@@ -135,7 +135,7 @@ def test_the_error_is_that_of_independent_samples():
     means = np.array([float(batch.estimate.mean) for batch, _ in calls])
     errors = np.array([float(batch.estimate.error) for batch, _ in calls])
     assert means.std(ddof=1) == pytest.approx(np.sqrt(np.mean(errors**2)), rel=0.2)
-    final = joined(calls, sampler)
+    final = joined([kept(*call) for call in calls], sampler)
     assert final.chain_length == 1 and len(final.e_loc_A) == 200 * 64
     assert final.mean.real == pytest.approx(means.mean(), rel=1e-12)
     assert final.error == pytest.approx(np.std(final.e_loc_A, ddof=1) / np.sqrt(200 * 64), rel=1e-9)

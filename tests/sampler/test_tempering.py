@@ -5,6 +5,7 @@ That they are the same at any rank count is in tests/contract/test_jobs.py.
 
 import functools
 import itertools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +14,12 @@ import pytest
 from scipy import stats
 
 from nqs_hpc.ansatz.full_evaluation import full_evaluation
+from nqs_hpc.job.checkpoint import Stored, names
 from nqs_hpc.parallel.keys import Purpose, purpose_key
+from nqs_hpc.parts.stored import learnt_chains
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import flip
-from nqs_hpc.sampler.tempering import ladder, swap_acceptance, swapped, tempering
+from nqs_hpc.sampler.tempering import ladder, respaced, swap_acceptance, swapped, tempering
 from nqs_hpc.system.hilbert import spin_half
 from tests.systems import SERIAL, all_states, amplitudes, ansatz_of
 
@@ -36,7 +39,7 @@ def test_swaps_keep_the_product_of_all_distributions():
     orders = list(itertools.permutations(range(3)))
     pi = np.array([np.exp(sum(b * log_p[r] for b, r in zip(betas, order, strict=True))) for order in orders])
     pi /= pi.sum()
-    swap = jax.jit(lambda order, words: swapped(order, jnp.asarray(log_p), words, betas))
+    swap = jax.jit(lambda order, words: swapped(order, jnp.asarray(log_p), words, jnp.asarray(betas)))
 
     def tried(order: tuple[int, ...], pair: int) -> tuple[float, tuple[int, ...]]:
         """The probability that a pair changes places, and the order if it does."""
@@ -147,3 +150,117 @@ def test_tempering_goes_between_peaks_that_single_flips_do_not_leave():
     mixed = up(laddered, wrong._replace(s_CTN=-jnp.ones_like(wrong.s_CTN)))[:, length // 2 :]
     means_C = mixed.mean(axis=1)
     assert abs(means_C.mean() - exact) < 4 * means_C.std() / np.sqrt(n_chains) < 0.1
+
+
+SITES, FIELD, LADDER = 24, 0.4, (1.0, 0.5, 0.2, 0.1, 0.05)
+
+
+@functools.cache
+def in_a_field():
+    """psi = exp(FIELD sum s): the spins are independent, so the number of those up is binomial at every beta."""
+    return full_evaluation(
+        lambda key: jnp.array([FIELD]), lambda params, s_N: params[0] * jnp.sum(s_N, dtype=jnp.float64), "real"
+    )
+
+
+def exact_rates(betas: np.ndarray) -> np.ndarray:
+    """The swap rates of neighbours, sums over how many spins of either are up."""
+    up = np.arange(SITES + 1)
+    p_TM = [stats.binom.pmf(up, SITES, 1 / (1 + np.exp(-4 * FIELD * beta))) for beta in betas]
+    log_p = 2 * FIELD * (2 * up - SITES)
+    return np.array([
+        np.sum(a[:, None] * b[None, :] * np.minimum(1, np.exp((high - low) * (log_p[None, :] - log_p[:, None]))))
+        for a, b, high, low in zip(p_TM, p_TM[1:], betas, betas[1:], strict=False)
+    ])  # fmt: skip
+
+
+def learner(size: int = 1, rank: int = 0):
+    return tempering(
+        in_a_field(), flip(spin_half(SITES)), spin_half(SITES), SERIAL._replace(rank=rank, size=size),
+        betas=LADDER, n_chains=32, n_samples=32 * 16, sweep=4 * SITES, warmup=0, adaptive=True,
+    )  # fmt: skip
+
+
+@functools.cache
+def programs(size: int, rank: int):
+    sampler = learner(size, rank)
+    return sampler, jax.jit(sampler.sample), jax.jit(lambda *given: sampler.adapt(*given))
+
+
+def learnt(n_steps: int, states=None, first: int = 0, size: int = 1):
+    """The chains of each rank after steps that adapt, and the counts of each step."""
+    ranks = [programs(size, rank) for rank in range(size)]
+    params, counted = jnp.array([FIELD]), []
+    states = states or [sampler.init(key_of(0)) for sampler, _, _ in ranks]
+    for number in range(first, first + n_steps):
+        key = jnp.asarray(purpose_key(3, Purpose.SAMPLE, number))
+        drawn = [sample(key, params, state) for (_, sample, _), state in zip(ranks, states, strict=True)]
+        counts = jax.tree.map(lambda *x: sum(x), *[info for _, _, info in drawn])
+        own = [adapt(d[0], jnp.zeros(1), counts) for (_, _, adapt), d in zip(ranks, drawn, strict=True)]
+        states = [state for state, _ in own]
+        counted.append(counts | own[0][1])
+    return states, counted
+
+
+def test_a_ladder_that_learns_swaps_equally_often_everywhere():
+    """By the exact rates at the betas that it comes to; the ends stay, and what it logs are the betas of the step."""
+    rates = exact_rates(np.array(LADDER))
+    assert rates.max() - rates.min() > 0.5
+    (state,), counted = learnt(30)
+    betas = np.asarray(state.beta_CT)
+    assert (betas == betas[0]).all() and betas[0, 0] == 1.0 and betas[0, -1] == LADDER[-1]
+    assert (np.diff(betas[0]) < 0).all()
+    # a rate of a step has an error of sqrt(r (1 - r) / 512) = 0.022, of which steps of GAIN leave about as much
+    found = exact_rates(betas[0])
+    assert found.max() - found.min() < 0.1
+    assert [float(counted[0][f"beta_{k}"]) for k in (1, 2, 3)] == list(LADDER[1:-1])
+    told = [float(counted[-1][f"accepted_swap_{k}"] / counted[-1][f"proposed_swap_{k}"]) for k in range(4)]
+    assert np.abs(np.array(told) - found).max() < 0.15
+
+
+def test_a_ladder_that_learns_is_the_same_at_two_ranks_and_after_a_restart():
+    (whole,), _ = learnt(4)
+    halves, _ = learnt(4, size=2)
+    for one, *many in zip(*(jax.tree.leaves(state) for state in (whole, *halves)), strict=True):
+        assert np.array_equal(one, np.concatenate(many)) and one.shape[0] == 32
+    middle, _ = learnt(2)
+    (again,), _ = learnt(2, [jax.tree.map(lambda x: jnp.asarray(np.array(x)), middle[0])], first=2)
+    assert all(np.array_equal(a, b) for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(again), strict=True))
+    sampler = learner(2, 1)
+    fresh = sampler.inherit(sampler.init(key_of(9)), whole)  # from chains of another number of ranks
+    assert np.array_equal(fresh.beta_CT, whole.beta_CT[:16]) and not np.array_equal(whole.beta_CT[0], LADDER)
+
+
+def test_a_checkpoint_of_a_ladder_with_other_replicas_teaches_nothing():
+    """Chains of a run are found by the names of their leaves, their numbers by the shapes: as many betas, or none."""
+    (state,), _ = learnt(2)
+    leaves = {name: np.asarray(leaf) for name, leaf in names(state, "chains/samples/").items()}
+    stored = Stored(leaves, {}, Path(), ())
+    found = learnt_chains(stored, learner(2, 0))
+    assert np.array_equal(found.beta_CT, state.beta_CT)
+    common = {"n_chains": 32, "n_samples": 32, "sweep": 1, "warmup": 0, "adaptive": True}
+    space = spin_half(SITES)
+    other = tempering(in_a_field(), flip(space), space, SERIAL, betas=(1.0, 0.5, 0.1), **common)
+    assert learnt_chains(stored, other) is None
+
+
+def test_samples_of_a_ladder_that_has_learnt_are_those_of_beta_1():
+    (state,), _ = learnt(6)
+    _, sample, _ = programs(1, 0)
+    _, samples, _ = sample(key_of(4), jnp.array([FIELD]), state)
+    up_C = (np.asarray(samples.s_BN).reshape(32, 16, SITES)[:, ::4] > 0).sum(axis=2).ravel()  # of 4 sweeps and swaps
+    p = stats.binom.pmf(np.arange(SITES + 1), SITES, 1 / (1 + np.exp(-4 * FIELD)))
+    few = np.cumsum(p) * len(up_C) < 5
+    observed, expected = np.bincount(up_C, minlength=SITES + 1), p * len(up_C)
+    many = ~few & (expected >= 5)
+    observed, expected = (np.append(x[many], x[~many].sum()) for x in (observed, expected))
+    assert stats.chisquare(observed, expected).pvalue > 0.01
+
+
+def test_gaps_close_where_swaps_are_rare():
+    betas = jnp.array([1.0, 0.5, 0.25])
+    assert np.allclose(respaced(betas, jnp.array([0.3, 0.3])), betas, rtol=1e-15)
+    closer = np.asarray(respaced(betas, jnp.array([0.1, 0.5])))
+    assert closer[0] == 1.0 and closer[2] == 0.25 and closer[1] > 0.5
+    gaps = -np.diff(np.log(closer))
+    assert gaps[0] / gaps[1] == pytest.approx(np.exp(-0.4))

@@ -96,6 +96,17 @@ def test_the_sweep_follows_the_energies_and_the_final_chains_inherit_it():
     assert found.counts["proposed"] == 31 * len(found.e_loc_A)
 
 
+def test_a_final_evaluation_keeps_no_samples():
+    """From the third of twelve calls on, no more configurations are there than before."""
+    driver, there = driver_of(ansatz_of("jastrow", N)), []
+
+    def also(params, samples, counts):
+        there.append(sum(x.dtype == jnp.int8 and x.shape == samples.s_BN.shape for x in jax.live_arrays()))
+
+    found = driver.final(driver.init().params, 48, also=also)
+    assert len(there) == 12 and there[-1] <= there[2] and found.e_loc_A.shape == (12 * 64,)
+
+
 def driver_of(ansatz, *, eta=0.1, n_chains=16, sweep=N, **options):
     operator = ising(N, ring(N), J=1.0, h=1.0)
     sampler = metropolis(

@@ -36,14 +36,15 @@ class Chains(Sampler):
     move: str | Weights = key(
         checks.either("auto", one_or_weights(*_moves.MOVES)),
         "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson or a "
-        "fermion), pair_hop (of both fermions of a site), plaquette (four spins, of toric_code a star), global_flip, "
+        "fermion), pair_hop (of both fermions of a site), heat_bath (one site, in a sector two, takes "
+        "any of its values by their probabilities), plaquette (four spins, of toric_code a star), global_flip, "
         "hamiltonian (what H joins); auto: in a sector exchange or hop, both where no site holds two fermions, else "
         "flip, with exchange or hop where sector=auto leaves a conserved total open",
     )
     move_range: int | str | None = key(
         checks.optional(checks.either(_moves.ANY, checks.integer(below=101))),
-        "the two sites of exchange, hop and pair_hop: neighbours of orders up to this number; any: any two sites; "
-        "null: nearest neighbours",
+        "the two sites of exchange, hop, pair_hop and, in a sector, heat_bath: neighbours of orders up to this number; "
+        "any: any two sites; null: nearest neighbours",
         physics="given",
     )
 

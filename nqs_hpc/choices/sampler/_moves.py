@@ -22,7 +22,7 @@ from nqs_hpc.types import Operator
 if TYPE_CHECKING:
     from nqs_hpc.sampler.moves import Mixture, Proposal
 
-MOVES = ("flip", "exchange", "hop", "pair_hop", "plaquette", "global_flip", "hamiltonian")
+MOVES = ("flip", "exchange", "hop", "pair_hop", "heat_bath", "plaquette", "global_flip", "hamiltonian")
 ALONG_PAIRS = ("exchange", "hop", "pair_hop")  # of two sites each
 ANY = "any"  # of the sites, whatever their distance
 
@@ -34,7 +34,7 @@ def resolved(given: Any, reach: Reach, context: Context) -> Any:
     found = _resolved(given, reach, context)
     names = dict(found.entries) if isinstance(found, Weights) else (found,)
     if reach is not None:
-        if not any(name in ALONG_PAIRS for name in names):
+        if not any(name in ALONG_PAIRS or (name == "heat_bath" and context.sector is not None) for name in names):
             shown = dict(found.entries) if isinstance(found, Weights) else found
             few = f"sampler.move={show(shown)} has no two sites that exchange, or between which particles hop"
             raise bad("sampler.move_range", reach, f"null: {few}")
@@ -103,6 +103,9 @@ def _unfit(move: str, context: Context) -> str | None:
         return why
     if move == "pair_hop" and not context.hilbert.fermionic:
         return f"pair_hop is a move of fermions with spin, and these are {what}"
+    if move == "heat_bath" and len(context.hilbert.local_values) == 2:
+        same = "hop" if context.hilbert.fermionic or not spins else "exchange"
+        return f"where a site has two values it is the move {'flip' if sector is None else same}, which costs less"
     if (move == "plaquette" and not spins) or (move == "global_flip" and not are_spins(context.hilbert)):
         return f"{move} is a move of spins{' 1/2' * (move == 'plaquette')}, and these are {what}"
     if move == "plaquette" and sector is not None:
@@ -145,7 +148,7 @@ def _together(names: tuple[str, ...], reach: Reach, context: Context) -> bool:
 def _reaches_all(move: str, reach: Reach, context: Context) -> bool:
     """Whether a move alone does."""
     sector, hilbert = context.sector, context.hilbert
-    if move == "flip":
+    if move in ("flip", "heat_bath"):
         return True
     if hilbert.fermionic and move in ALONG_PAIRS:
         if sector is None or move == "pair_hop" or _stuck(move, context):
@@ -207,7 +210,7 @@ def every(lattice: Lattice, hilbert: Hilbert) -> Proposal:
 
 
 def _proposal(move: str, reach: Reach, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal:
-    from nqs_hpc.sampler.moves import flip, flip_groups, global_flip, hamiltonian
+    from nqs_hpc.sampler.moves import flip, flip_groups, free_sites, global_flip, hamiltonian
 
     match move:
         case "flip":
@@ -216,6 +219,10 @@ def _proposal(move: str, reach: Reach, operator: Operator, lattice: Lattice, hil
             return flip_groups(flipped_groups(lattice))
         case "global_flip":
             return global_flip(hilbert.n_sites)
+        case "heat_bath":
+            from nqs_hpc.sampler.heat_bath import redrawn_pair, redrawn_site
+
+            return redrawn_site(hilbert) if free_sites(hilbert) else redrawn_pair(_pairs(lattice, reach), hilbert)
         case "hamiltonian":
             return hamiltonian(operator)
     make_one = _of_fermions if hilbert.fermionic else _on_pairs

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
+from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.choices.sampler._chains import Chains, plain
 from nqs_hpc.inputs import checks
@@ -23,12 +24,24 @@ if TYPE_CHECKING:
 class Tempering(Chains):
     """``n_chains`` ladders of replicas, whose number of proposals is fixed."""
 
-    examples: ClassVar[Examples] = ({"n_replicas": 3, "n_chains": 8, "n_samples": 32},)
+    examples: ClassVar[Examples] = (
+        {"n_replicas": 3, "n_chains": 8, "n_samples": 32},
+        {"n_replicas": 3, "n_chains": 8, "n_samples": 32, "spacing": "adaptive"},
+    )
     n_replicas: int = key(checks.integer(least=2), "replicas of each chain, which walk in powers beta of psi^2")
     beta_min: float = key(checks.number(above=0, below=1), "the lowest beta; the highest is 1")
-    spacing: Literal["geometric", "linear"] = key(
-        checks.choice("geometric", "linear"), "betas with equal ratios or equal differences"
+    spacing: Literal["geometric", "linear", "adaptive"] = key(
+        checks.choice("geometric", "linear", "adaptive"),
+        "betas with equal ratios or equal differences; adaptive: geometric first, then such that all neighbours swap "
+        "equally often",
     )
+
+    def resolved(self, context: Context) -> Self:
+        if self.spacing == "adaptive" and self.n_replicas == 2:
+            raise bad(
+                "sampler.spacing", "adaptive", "geometric or linear where sampler.n_replicas=2: both betas are ends"
+            )
+        return super().resolved(context)
 
     def proposals(self, n_sites: int) -> int | Range:
         sweep: Any = self.sweep
@@ -54,6 +67,7 @@ class Tempering(Chains):
             hilbert,
             comm,
             betas=ladder(self.n_replicas, self.beta_min, self.spacing),
+            adaptive=self.spacing == "adaptive",
             n_chains=self.n_chains,
             n_samples=self.n_samples,
             sweep=self.sweep,  # type: ignore[arg-type]  # a number: checked

@@ -13,6 +13,7 @@ from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import Examples
 from nqs_hpc.choices.optimizer.base import Optimizer
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -33,6 +34,19 @@ class Solving(Protocol):
     def asked_blocks(self) -> int | str | None: ...
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None: ...
+
+
+def check_series(context: Context, key: str, asked: int, n_samples: int | None = None) -> None:
+    """Raise InputError where the local values of ``n_samples`` (None: as many as ``asked``) do not fit into memory.
+
+    They are kept, of the energy and of each result that is a number: twice while a step replaces them, and by the host
+    once more. Exact sums are one call.
+    """
+    n_values = 1 + sum(one.few_values for one in context.observables.values())
+    most = int(context.memory_gib * 2**30 / 64 / n_values)
+    if not context.sampler.is_exact and (n_samples or asked) > most:
+        why = f"the local values of all samples are kept within memory_gib={context.memory_gib:g}"
+        raise bad(key, asked, f"at most {most}: {why}")
 
 
 @dataclass(frozen=True)

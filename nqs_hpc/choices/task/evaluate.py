@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Auto, Examples, derived, key
 from nqs_hpc.choices.task._second import second_of
-from nqs_hpc.choices.task.base import Task
+from nqs_hpc.choices.task.base import Task, check_series
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.system.hilbert import degrees, places
@@ -61,12 +61,7 @@ class Evaluate(Task):
     def resolved(self, context: Context) -> Self:
         a_step = context.sampler.samples_a_step(context.hilbert)
         n_steps = 1 if context.sampler.is_exact else -(-self.samples // a_step)
-        # the values of all samples are kept, twice while a step replaces them, and held by the host once more
-        n_values = 1 + sum(one.few_values for one in context.observables.values())
-        most = int(context.memory_gib * 2**30 / 64 / n_values)
-        if n_steps * a_step > most:
-            why = f"the local values of all samples are kept within memory_gib={context.memory_gib:g}"
-            raise bad("task.samples", self.samples, f"at most {most}: {why}")
+        check_series(context, "task.samples", self.samples, n_steps * a_step)
         label = self.error_of.partition(".")[0]
         if self.error_of != "energy" and label not in context.observables:
             raise bad("task.error_of", self.error_of, ", ".join(["energy", *context.observables]))

@@ -51,8 +51,7 @@ class ExcitedState(GroundState):
     known: int = derived(physics=False)  # how many of them are of the sector of this run
 
     def resolved(self, context: Context) -> Self:
-        del context
-        return dataclasses.replace(self, waves=(), known=0)
+        return dataclasses.replace(super().resolved(context), waves=(), known=0)
 
     def others(self) -> tuple[tuple[str, Any], ...]:
         return tuple(zip(self.below, self.waves, strict=True)) if self.waves else ()

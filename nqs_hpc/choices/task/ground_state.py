@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
+from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Auto, Examples, key
 from nqs_hpc.choices.pieces import Pieces
 from nqs_hpc.choices.task._second import second_of
-from nqs_hpc.choices.task.base import Task
+from nqs_hpc.choices.task.base import Task, check_series
 from nqs_hpc.inputs import checks
 from nqs_hpc.system.hilbert import degrees, places
 from nqs_hpc.types import Task as Functions
@@ -30,6 +31,10 @@ class GroundState(Task):
         "auto: a quarter of task.final_samples; at least 16 of each ladder; 0: none",
         physics=False,
     )
+
+    def resolved(self, context: Context) -> Self:
+        check_series(context, "task.final_samples", self.final_samples)
+        return super().resolved(context)
 
     @property
     def total_steps(self) -> int:
