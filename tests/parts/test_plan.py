@@ -63,6 +63,8 @@ def test_plans_of_configurations():
     small = plan_of("ansatz=jastrow", "lattice.length=100", "memory_gib=0.05")
     assert small.blocks == int(np.ceil(2 * 1024 * 5050 * 8 / (0.05 * 2**30 / 2))) and small.chunk_size < 1024
     assert plan_of("lattice.length=100", "memory_gib=0.05").blocks == 1  # an RBM needs no Jacobian
+    for solver in ("cholesky", "eigh"):
+        assert plan_of("optimizer=sr", "optimizer.block_diagonal=layers", f"optimizer.solver={solver}").solver == solver
 
 
 def test_sr_in_sample_space_makes_the_step_of_minsr():

@@ -84,7 +84,7 @@ class Sr(Natural):
             if bytes_of_blocks(size, wide) > 2 * memory:
                 valid = f"null: blocks of {size.n_parameters} parameters do not fit into memory_gib"
                 raise bad("optimizer.block_diagonal", self.block_diagonal, valid)
-            return "cholesky"
+            return "eigh" if self.solver == "eigh" else "cholesky"
         if self.solver != "auto":
             return self.solver
         # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
