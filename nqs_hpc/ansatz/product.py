@@ -43,9 +43,6 @@ def strengths(n_units: int, dtype: np.dtype) -> NDArray[Any]:
 
 def sites_of_units(n_sites: int, n_units: int) -> NDArray[np.int64]:
     """(n_units,) one site for each unit: each site once before any of them twice, the last few evenly apart."""
-    sites = [
-        k * n_sites // size
-        for size in (min(n_sites, n_units - first) for first in range(0, n_units, n_sites))
-        for k in range(size)
-    ]
-    return np.array(sites, dtype=np.int64)
+    whole, last = divmod(n_units, n_sites)
+    rest = np.arange(last, dtype=np.int64) * n_sites // max(last, 1)
+    return np.concatenate([np.tile(np.arange(n_sites, dtype=np.int64), whole), rest])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
+
+import jax
 
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.choices.pieces import Pieces
@@ -11,6 +14,7 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.config.signs import switched_off
 from nqs_hpc.config.symmetrize import make_symmetry, sector_of
 from nqs_hpc.gradient.flat import flat
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.operators.infinite_temperature import mean_of_sector
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parts.others import other_state
@@ -61,6 +65,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     is_ours = ansatz is None
     if ansatz is None:
         ansatz = _ansatz(config, lattice, basis)
+        _check_size(config, ansatz)
     symmetry = sector_of(config, lattice, basis)
     for one in of_all_times:
         if symmetry is not None:
@@ -123,6 +128,17 @@ def _of_run(config: Config) -> tuple[Ansatz, Basis]:
     lattice = config.make_sites()
     basis = basis_of(config, lattice)
     return _ansatz(config, lattice, basis), basis
+
+
+def _check_size(config: Config, ansatz: Ansatz) -> None:
+    """InputError where the parameters alone are more than a rank's memory: a slip, found before anything is made."""
+    leaves = jax.tree.leaves(parameter_shapes(ansatz))
+    number = sum(math.prod(leaf.shape) for leaf in leaves)
+    gib = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) / 2**30
+    if gib > config.memory_gib:
+        here = f"this one has {number:.3g} parameters, {gib:.3g} GiB"
+        valid = f"a network that fits into memory_gib={config.memory_gib:g}; {here}"
+        raise bad("ansatz", config.ansatz.name, valid)
 
 
 def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:

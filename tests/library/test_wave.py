@@ -137,8 +137,8 @@ def test_the_energy_agrees_with_the_final_evaluation_and_shares_no_samples(run):
         (["1.0 Z8"], "site 8 is not one of the 8 sites"),
         (["1.0 Z0", "  "], "term 2: '  ' is not a coefficient and operators"),
         (
-            {"name": "kitaev"},
-            "hamiltonian=kitaev is not valid; valid: blbq, bose_hubbard, fermion",
+            {"name": "sachdev"},
+            "hamiltonian=sachdev is not valid; valid: blbq, bose_hubbard, fermion",
         ),
         ({"h": 1.0}, "hamiltonian=null is not valid"),
         ({"name": "ising", "hh": 1.0}, "hamiltonian=ising has no key hh"),

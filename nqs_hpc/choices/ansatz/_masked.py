@@ -49,7 +49,7 @@ class Autoregressive(Ansatz):
 
 @dataclass(frozen=True)
 class Masked(Autoregressive):
-    layers: int = key(checks.integer(), "layers, the one to the outputs among them")
+    layers: int = key(checks.integer(below=2**8), "layers, the one to the outputs among them")
     features: int = key(checks.integer(), "numbers a site in each layer but the last")
     activation: Activation = _keys.activation("activation between the layers")
 

@@ -29,7 +29,7 @@ class Residual(Ansatz):
     """Resolved: ``kernel`` has one entry a direction."""
 
     skip: ClassVar[bool]  # whether layers come in residual blocks of two
-    layers: int = key(checks.integer(), "convolutions; of resnet two a residual block")
+    layers: int = key(checks.integer(below=2**8), "convolutions; of resnet two a residual block")
     features: int = key(checks.integer(), "numbers each convolution gives a site")
     kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of the kernels in sites, or a list by direction"

@@ -38,14 +38,14 @@ class ApproxSymmetric(Ansatz):
         "hamiltonian": {"name": "toric_code", "hx": 0.3, "hz": 0.2},
     }
     link_layers: int = key(
-        checks.integer(), "convolutions on the links, two a residual block that begins at the identity"
+        checks.integer(below=2**8), "convolutions on the links, two a residual block that begins at the identity"
     )
     link_features: int = key(checks.integer(), "hidden numbers of such a block at a vertex")
     link_kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of their kernels in vertices, or a list by direction"
     )
     loops: int = key(checks.integer(), "values a link has, and so products around each face")
-    layers: int = key(checks.integer(), "convolutions on the faces")
+    layers: int = key(checks.integer(below=2**8), "convolutions on the faces")
     features: int = key(checks.integer(), "numbers each of them gives a face")
     kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of their kernels in faces, or a list by direction"

@@ -27,7 +27,7 @@ MAX_WIDTH = 8192  # elements times features of a group convolution, whose matrix
 @dataclass(frozen=True)
 class Gcnn(Ansatz):
     examples: ClassVar[Examples] = ({"layers": 2, "features": 3}, {"layers": 3, "features": 2, "dtype": "complex"})
-    layers: int = key(checks.integer(), "layers, with the one from sites to the group")
+    layers: int = key(checks.integer(below=2**8), "layers, with the one from sites to the group")
     features: int = key(checks.integer(), "features of each layer, for each element of the group")
     group: Literal["translations", "space_group"] = key(
         checks.choice("translations", "space_group"), "symmetries of the network; space_group: point group too"

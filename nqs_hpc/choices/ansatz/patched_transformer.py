@@ -34,7 +34,7 @@ class PatchedTransformer(Autoregressive):
     )
     width: int = key(checks.integer(), "numbers that stand for a patch")
     heads: int = key(checks.integer(), "heads of the attention; divides the width")
-    layers: int = key(checks.integer(), "blocks of attention and perceptron")
+    layers: int = key(checks.integer(below=2**8), "blocks of attention and perceptron")
     expansion: int = key(checks.integer(), "hidden units of the perceptrons, in units of the width")
     activation: Activation = _keys.activation("activation of the hidden layers")
     init_scale: float = _keys.init_scale("factor on the initial weights of the last layer")

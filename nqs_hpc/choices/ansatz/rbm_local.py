@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from nqs_hpc.choices.ansatz.rbm import Rbm
 from nqs_hpc.choices.keys import Examples, Float, key
 from nqs_hpc.inputs import checks
+from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice, neighbours
 from nqs_hpc.types import Ansatz as Functions
+
+MOST_HIDDEN = 2**20  # units, of each of which a list of sites is kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,10 @@ class RbmLocal(Rbm):
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         one_line(f"{prefix}.range", self.range, lambda: near(lattice, self.range))
+        if self.alpha * lattice.n_sites > MOST_HIDDEN:
+            raise bad(
+                f"{prefix}.alpha", self.alpha, f"at most {MOST_HIDDEN // lattice.n_sites} on {lattice.n_sites} sites"
+            )
         return super().resolved(lattice, basis, prefix=prefix)
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:

@@ -32,7 +32,7 @@ class Rnn(Autoregressive):
         checks.either("auto", checks.choice_of(1, 2)),
         "1: hidden states from the site before on the path; 2: from the row before too; auto: 2 on lattices in rows",
     )
-    layers: int = key(checks.integer(), "cells on top of each other")
+    layers: int = key(checks.integer(below=2**8), "cells on top of each other")
     features: int = key(checks.integer(), "numbers in a hidden state")
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:

@@ -37,7 +37,7 @@ class Vit(Ansatz):
     )
     width: int = key(checks.integer(), "numbers that stand for a patch")
     heads: int = key(checks.integer(), "heads of the attention; divides the width")
-    layers: int = key(checks.integer(), "blocks of attention and perceptron")
+    layers: int = key(checks.integer(below=2**8), "blocks of attention and perceptron")
     attention: Literal["full", "factored"] = key(
         checks.choice("full", "factored"), "weights from queries and keys, or (factored) from relative positions alone"
     )
