@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from nqs_hpc.system.sites import Lattice, Shell
 from nqs_hpc.system.vectors import torus
 
-LEAST_RUNG, MOST_RUNG = 0.01, 100.0  # beyond these orders by distance would be many and of no use
+LEAST_RUNG, MOST_RUNG = 0.5, 2.0  # between them legs and rungs are orders 1 and 2, whatever is next to them
 
 TILTED, UNIT_CELL = "tilted ", "unit_cell"  # in names of lattices
 
@@ -103,7 +103,7 @@ def told(keys: Mapping[str, Any], most_sites: int) -> Lattice | None:
     rung = keys.get("rung")
     if not isinstance(name, str) or name not in FACTORIES or not isinstance(pbc, list):
         return None
-    if rung is not None and (not isinstance(rung, float) or not LEAST_RUNG < rung <= MOST_RUNG):
+    if rung is not None and (not isinstance(rung, float) or not LEAST_RUNG < rung < MOST_RUNG):
         return None
     rows = [extent] if cluster is None else cluster
     if not isinstance(rows, list) or not rows or not all(isinstance(row, list) and row for row in rows):

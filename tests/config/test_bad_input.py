@@ -245,7 +245,7 @@ BAD = [
     (["lattice=chain", "lattice.cluster=[[3]]"], "lattice.cluster", "[[3]]", "extent"),
     (["lattice=ladder", "lattice.legs=3", "lattice.extent=[4,2]"], "lattice.legs", "3", "[rungs, legs]"),
     (["lattice=ladder", "lattice.legs=1"], "lattice.legs", "1", "at least 2"),
-    (["lattice=ladder", "lattice.rung=0"], "lattice.rung", "0", "above 0.01"),
+    (["lattice=ladder", "lattice.rung=0"], "lattice.rung", "0", "above 0.5"),
     (["lattice.length=null"], "lattice.length", "null", "lattice.extent"),
     (["lattice=cubic", "lattice.length=1000"], "lattice.length", "1000", "at most 65536"),
     ([HEISENBERG, "sector=21"], "sector", "21", "steps of 2"),

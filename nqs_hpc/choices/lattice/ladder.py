@@ -26,8 +26,8 @@ class Ladder(RegularLattice):
         checks.optional(checks.integer(least=2)), "legs, with length; null: 2, or those of extent", physics=False
     )
     rung: float | None = key(
-        checks.optional(checks.number(above=families.LEAST_RUNG, most=families.MOST_RUNG)),
-        "length of a rung, where sites of a leg are 1 apart: above 1 legs are order 1 and rungs another; null: 1",
+        checks.optional(checks.number(above=families.LEAST_RUNG, below=families.MOST_RUNG)),
+        "length of a rung, in those of a leg: above 1 legs are order 1 and rungs 2, below 1 the reverse; null: 1",
         physics="given",
     )
 

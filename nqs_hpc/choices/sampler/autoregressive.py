@@ -31,7 +31,7 @@ class Autoregressive(Sampler):
         refuse_one_state(context)
         below, modulus = context.ansatz.modulus_of()
         if not modulus.has_conditionals():
-            able = "masked_dense, masked_conv, antn and mps with open ends"
+            able = "masked_dense, masked_conv, rnn, patched_transformer, antn and mps with open ends"
             not_so = f"ansatz{below}={modulus.name} is not autoregressive, as {able} are"
             raise bad("sampler", self.name, f"metropolis: {not_so}")
         if context.is_symmetrized:
