@@ -126,7 +126,10 @@ def help_text() -> str:
             for row in table:
                 doc = f"{row.doc} [{row.choices}]" if row.choices else row.doc
                 head = f"  {row.key + '=' + row.default + ' ':<36}"
-                parts.append(_wrap(head, doc) if len(head) <= 40 else head + "\n" + _wrap(" " * 38, doc))
+                if len(head) <= 40:
+                    parts.append(_wrap(head, doc))
+                else:  # many choices have defaults of their own
+                    parts.append(textwrap.fill(head, WIDTH, subsequent_indent=" " * 6) + "\n" + _wrap(" " * 38, doc))
     parts.append("\nschedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n")
     for kind, arguments in SCHEDULES.items():
         names = [f"[{name}]" if name in OPTIONAL.get(kind, ()) else name for name in arguments]
