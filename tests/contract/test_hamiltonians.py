@@ -7,6 +7,7 @@ first and the last of them.
 import dataclasses
 import functools
 import itertools
+from collections import Counter
 from typing import Any, NamedTuple
 
 import jax
@@ -100,7 +101,22 @@ def case(name: str, on: str) -> Case:
     return Case(config, hamiltonian, lattice, hilbert, operator, *filled(operator, hilbert))
 
 
-@pytest.fixture(params=CASES, ids="-on-".join)
+# Each example on the first lattice it fits, the first example on two more; the other lattices are as many again.
+FEW = 3
+
+
+def marked() -> list[Any]:
+    count: Counter[str] = Counter()
+    found = []
+    for name, on in CASES:
+        count[name] += 1
+        is_first = not name.partition("-")[2] or name.endswith("-1")
+        is_slow = count[name] > (FEW if is_first else 1)
+        found.append(pytest.param((name, on), marks=pytest.mark.slow if is_slow else (), id=f"{name}-on-{on}"))
+    return found
+
+
+@pytest.fixture(params=marked())
 def here(request) -> Case:
     return case(*request.param)
 

@@ -52,7 +52,15 @@ def ramps_of(hamiltonian: Hamiltonian, lattice: Lattice) -> list[Ramp]:
     return [Ramp(tuple(entries))] if entries else []
 
 
-@pytest.mark.parametrize(("name", "on"), CASES, ids="-on-".join)
+# of each Hamiltonian two examples are tried each time
+OFTEN = ("", "1", "2")
+MARKED = [
+    pytest.param(name, on, marks=() if name.partition("-")[2] in OFTEN else pytest.mark.slow, id=f"{name}-on-{on}")
+    for name, on in CASES
+]
+
+
+@pytest.mark.parametrize(("name", "on"), MARKED)
 def test_an_operator_in_time_is_the_one_at_its_couplings(name, on):
     config = configured(name, on)
     lattice, given = config.make_sites(), config.hamiltonian
