@@ -56,7 +56,7 @@ BAD = [
     (["ansatz.alpa=2"], "ansatz.alpa", "2", "did you mean alpha?"),
     (["++ansatz.bogus=1"], "ansatz.bogus", "1", "alpha, dtype, bias, init_scale"),
     (["+checkpoint.evry_steps=1"], "checkpoint.evry_steps", "1", "did you mean every_steps?"),
-    ([HEISENBERG, "hamiltonian.hx=1.5"], "hamiltonian.hx", "1.5", "J, delta, h, h_staggered, marshall"),
+    ([HEISENBERG, "hamiltonian.hx=1.5"], "hamiltonian.hx", "1.5", "marshall, J, delta, h, h_staggered"),
     (["sampler=enumerate", "sampler.n_chains=16"], "sampler.n_chains", "16", "valid: blur"),
     (["lattice.name=square"], "lattice.name", "square", "length, extent, pbc"),
     (["seed.x=1"], "seed.x", "1", "seed itself"),

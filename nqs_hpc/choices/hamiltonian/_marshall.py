@@ -1,4 +1,4 @@
-"""What Hamiltonians share that keep the total spin: Marshall's signs of two sublattices, and the least total."""
+"""What Hamiltonians of exchanged spins 1/2 share: Marshall's signs of two sublattices, and the least total."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nqs_hpc.system.lattice import Lattice, bipartition
 
 @dataclass(frozen=True)
 class Marshalled(Hamiltonian):
-    """Of spins 1/2 with a conserved total spin, and a key ``marshall``, which is a boolean once it is resolved."""
+    """Of spins 1/2 that are exchanged, with a key ``marshall``, which is a boolean once it is resolved."""
 
     signs_key: ClassVar[str] = "hamiltonian.marshall"
     marshall: bool = key(
@@ -28,16 +28,19 @@ class Marshalled(Hamiltonian):
         "sublattices prevails",
     )
 
-    def is_antiferromagnet(self) -> bool:
+    def is_antiferromagnet(self, lattice: Lattice) -> bool:
         """Whether nearest neighbours on two sublattices prevail, where the rest is frustrated."""
         raise NotImplementedError
 
     def marshalled(self, lattice: Lattice) -> Self:
-        """With Marshall's rule on or off; raises InputError."""
+        """With Marshall's rule on or off; raises InputError. Frustrated couplings have no signs that make all elements
+        negative; an antiferromagnet on two sublattices then has those of its nearest neighbours, which are right for
+        weak other couplings.
+        """
         found, has_two, given = self.positive_signs(lattice), bipartition(lattice) is not None, self.marshall
         on: Any = given
         if on == "auto":
-            on = bool((found < 0).any()) if found is not None else has_two and self.is_antiferromagnet()
+            on = bool((found < 0).any()) if found is not None else has_two and self.is_antiferromagnet(lattice)
         elif on and found is None and not has_two:
             raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
         return dataclasses.replace(self, marshall=on)
@@ -45,8 +48,12 @@ class Marshalled(Hamiltonian):
     def conserves(self) -> bool:
         return True
 
+    def conserves_spin(self) -> bool:
+        """Whether it commutes with the total spin, and not with its z component alone."""
+        return True
+
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        if hilbert.total is not None:
+        if self.conserves_spin() and hilbert.total is not None:
             return [self.space(hilbert.n_sites, hilbert.n_sites % 2)]  # every multiplet has a state of the least total
         return super().compared(hilbert, of_symmetry=of_symmetry)
 

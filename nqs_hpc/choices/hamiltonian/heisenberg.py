@@ -5,26 +5,27 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.choices.hamiltonian import _drawn, _totals
-from nqs_hpc.choices.hamiltonian.base import Element, Hamiltonian
+from nqs_hpc.choices.hamiltonian._marshall import Marshalled
+from nqs_hpc.choices.hamiltonian.base import Element
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.drawn import Drawn
 from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.graph import connected
-from nqs_hpc.system.hilbert import Hilbert, Total
+from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
 from nqs_hpc.types import Operator
 
 
 @dataclass(frozen=True)
-class Heisenberg(Hamiltonian):
+class Heisenberg(Marshalled):
     """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean. Each of ``J``, and
     ``h``, is a number or `Drawn`, one number for each bond or site.
     """
@@ -41,15 +42,10 @@ class Heisenberg(Hamiltonian):
         {"h": {"random": "uniform", "width": 0.5, "seed": 2}},
         {"J": [{"random": "normal", "mean": 1.0, "width": 0.3}]},
     )
-    signs_key: ClassVar[str] = "hamiltonian.marshall"
     J: tuple[float, ...] = _drawn.key("coupling, or a list by neighbour order: [1, 0.5] is J1-J2", by_order=True)
     delta: float = key(checks.number(), "anisotropy of the z part (XXZ)")
     h: float = _drawn.key("field along z", physics="given")
     h_staggered: float = key(checks.number(), "field along z, with opposite signs on two sublattices", physics="given")
-    marshall: bool = key(
-        checks.either("auto", checks.boolean),
-        "Marshall sign rule; auto: where signs make all off-diagonal elements negative, or J_1 > 0 on two sublattices",
-    )
 
     def resolved(self, lattice: Lattice) -> Self:
         couplings = self.J if isinstance(self.J, tuple) else (self.J,)
@@ -62,26 +58,10 @@ class Heisenberg(Hamiltonian):
                 one_line("hamiltonian.J", self.J, lambda order=order: neighbours(lattice, order))  # type: ignore[misc]
         if self.h_staggered and bipartition(lattice) is None:
             raise bad("hamiltonian.h_staggered", self.h_staggered, "0: the nearest neighbours form no two sublattices")
-        return dataclasses.replace(self, J=couplings)._with_marshall(lattice)
+        return dataclasses.replace(self, J=couplings).marshalled(lattice)
 
-    def _with_marshall(self, lattice: Lattice) -> Self:
-        """Marshall's rule on or off. Frustrated couplings have no signs that make all elements negative; an
-        antiferromagnet on two sublattices then has those of its nearest neighbours, which are right for weak other
-        couplings.
-        """
-        found, two_sublattices = self.positive_signs(lattice), bipartition(lattice) is not None
-        marshall: Any = self.marshall
-        if marshall == "auto" and found is not None:
-            marshall = bool((found < 0).any())
-        elif marshall == "auto":
-            marshall = bool(self.J[0]) and two_sublattices
-            marshall = marshall and bool(np.all(_drawn.of_bonds(self.J[0], lattice, 1, "J") > 0))
-        elif marshall and found is None and not two_sublattices:
-            raise bad("hamiltonian.marshall", True, "auto or false: the nearest neighbours do not form two sublattices")
-        return dataclasses.replace(self, marshall=marshall)
-
-    def conserves(self) -> bool:
-        return True
+    def is_antiferromagnet(self, lattice: Lattice) -> bool:
+        return bool(self.J[0]) and bool(np.all(_drawn.of_bonds(self.J[0], lattice, 1, "J") > 0))
 
     def ground_total(self, lattice: Lattice) -> Total:
         fields = self._fields(lattice)
@@ -106,11 +86,8 @@ class Heisenberg(Hamiltonian):
         assert signs_N is not None
         return fields + self.h_staggered * signs_N
 
-    def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        conserves_spin = self.delta == 1 and not isinstance(self.h, Drawn) and self.h == self.h_staggered == 0
-        if conserves_spin and hilbert.total is not None:
-            return [self.space(hilbert.n_sites, hilbert.n_sites % 2)]  # every multiplet has a state of the least total
-        return super().compared(hilbert, of_symmetry=of_symmetry)
+    def conserves_spin(self) -> bool:
+        return self.delta == 1 and not isinstance(self.h, Drawn) and self.h == self.h_staggered == 0
 
     def orders(self) -> list[int]:
         # an order without coupling may not exist on this lattice
@@ -135,15 +112,6 @@ class Heisenberg(Hamiltonian):
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return total is not None and connected(lattice.n_sites, _pairs(self, lattice))
-
-    def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        if not self.marshall:
-            return None
-        found = self.positive_signs(lattice)
-        return bipartition(lattice) if found is None else found
-
-    def as_written(self) -> Self:
-        return dataclasses.replace(self, marshall=False)
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.heisenberg import heisenberg

@@ -41,7 +41,7 @@ class RingExchange(OfStrings, Marshalled):
             raise bad("hamiltonian.J", self.J, "another number than 0 for one of hamiltonian.J, .K")
         return found.marshalled(lattice)
 
-    def is_antiferromagnet(self) -> bool:
+    def is_antiferromagnet(self, lattice: Lattice) -> bool:
         return self.J[0] > 0
 
     def ground_total(self, lattice: Lattice) -> Total:

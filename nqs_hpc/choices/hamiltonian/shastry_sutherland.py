@@ -30,7 +30,7 @@ class ShastrySutherland(Marshalled):
     J: float = key(checks.number(), "coupling of nearest neighbours")
     J_dimer: float = key(checks.number(), "coupling of the dimers, J' of the literature")
 
-    def is_antiferromagnet(self) -> bool:
+    def is_antiferromagnet(self, lattice: Lattice) -> bool:
         # the dimers join sites of one sublattice: its signs leave them positive, and help where they are weak
         return self.J_dimer < self.J
 
