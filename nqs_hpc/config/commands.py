@@ -39,4 +39,15 @@ COMMANDS = {
         ("--size-power", "--min-size", "--leave-out"),
     ),
     "doctor": Command("[--json] [FOLDER]", "what keeps this machine from running jobs", "folder", ("--json",)),
+    "clean": Command(
+        "DIR [--yes] [--keep N] [--programs] [--json]",
+        "files of runs that nobody needs any more; --yes removes them",
+        "run",
+        ("--yes", "--keep", "--programs", "--json"),
+    ),
 }
+
+
+def usage(name: str) -> str:
+    """What follows the name of a command."""
+    return COMMANDS[name].words
