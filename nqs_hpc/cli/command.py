@@ -100,10 +100,17 @@ def _clean(words: list[str]) -> int:
     return clean(words[1:])
 
 
+def _compare(words: list[str]) -> int:
+    from nqs_hpc.cli.compare import compare
+
+    return compare(words[1:])
+
+
 ALONE = {
     "submit": _submit,
     "report": _report,
     "clean": _clean,
+    "compare": _compare,
 }  # commands of one process
 
 

@@ -39,6 +39,12 @@ COMMANDS = {
         ("--size-power", "--min-size", "--leave-out"),
     ),
     "doctor": Command("[--json] [FOLDER]", "what keeps this machine from running jobs", "folder", ("--json",)),
+    "compare": Command(
+        "RUN RUN [--json] [--plot FILE]",
+        "what differs between two runs: keys, versions, numbers, curves",
+        "runs",
+        ("--json", "--plot"),
+    ),
     "clean": Command(
         "DIR [--yes] [--keep N] [--programs] [--json]",
         "files of runs that nobody needs any more; --yes removes them",
