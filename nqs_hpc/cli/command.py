@@ -106,11 +106,18 @@ def _compare(words: list[str]) -> int:
     return compare(words[1:])
 
 
+def _completion(words: list[str]) -> int:
+    from nqs_hpc.cli.completion import completion
+
+    return completion(words[1:])
+
+
 ALONE = {
     "submit": _submit,
     "report": _report,
     "clean": _clean,
     "compare": _compare,
+    "completion": _completion,
 }  # commands of one process
 
 

@@ -51,6 +51,9 @@ COMMANDS = {
         "run",
         ("--yes", "--keep", "--programs", "--json"),
     ),
+    "completion": Command(
+        "bash|zsh", "a script that has the shell complete keys, choices, commands and runs", "option", ("bash", "zsh")
+    ),
 }
 
 
