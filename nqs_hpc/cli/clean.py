@@ -99,14 +99,16 @@ def _run(place: Place, asked: Asked, named: set[tuple[str, str]]) -> Cleaned:
     folder = place.folder
     try:
         files.check_places(folder)
+        if not manifest.starts(folder):
+            return Cleaned(place.name, folder, [], "no run has started here")
         if not asked.yes:
             used = lock.why_used(folder)
-            return Cleaned(place.name, folder, [] if used else clutter.of_run(folder, asked.keep, named), used)
+            return Cleaned(place.name, folder, [] if used else _pieces(place, asked, named), used)
         there = os.path.lexists(folder / lock.NAME)
         if (reason := lock.lock(folder)) is not None:
             return Cleaned(place.name, folder, [], reason)
         try:
-            return _removed(Cleaned(place.name, folder, clutter.of_run(folder, asked.keep, named)))
+            return _removed(Cleaned(place.name, folder, _pieces(place, asked, named)))
         finally:
             if there:
                 lock.release(folder)
@@ -114,6 +116,10 @@ def _run(place: Place, asked: Asked, named: set[tuple[str, str]]) -> Cleaned:
                 lock.withdraw(folder, [])
     except (OSError, ValueError, lock.Lost) as error:
         return Cleaned(place.name, folder, [], files.said(error) if isinstance(error, OSError) else str(error))
+
+
+def _pieces(place: Place, asked: Asked, named: set[tuple[str, str]]) -> list[Piece]:
+    return clutter.of_run(place.folder, asked.keep, named, _former_jobs(place))
 
 
 def _removed(one: Cleaned) -> Cleaned:
@@ -132,12 +138,7 @@ def _beside(of: RunFolders, asked: Asked) -> list[Cleaned]:
     """What can go in the folder of a sweep itself."""
     if of.study is None:
         return []
-    jobs: list[str] = []
-    for place in of.places:
-        if (place.folder / "DONE").is_file():
-            own = _jobs(place.folder)
-            last = {own[-1] if own else None, place.point.job if place.point else None}
-            jobs += [job for job in dict.fromkeys(own) if job not in last]
+    jobs = [job for place in of.places for job in _former_jobs(place)]
     try:
         if not asked.yes:
             return [Cleaned("the sweep", of.folder, clutter.of_sweep(of.folder, jobs))]
@@ -149,13 +150,17 @@ def _beside(of: RunFolders, asked: Asked) -> list[Cleaned]:
         return [Cleaned("the sweep", of.folder, [], files.said(error))]
 
 
-def _jobs(folder: Path) -> list[str]:
-    """The jobs of Slurm in which a run was started, in their order."""
+def _former_jobs(place: Place) -> list[str]:
+    """The jobs of Slurm in which a run was started, if it is finished; not the last one, which made the result."""
+    if not (place.folder / "DONE").is_file():
+        return []
     try:
-        starts = manifest.starts(folder)
+        starts = manifest.starts(place.folder)
     except (OSError, ValueError):
         return []
-    return [job for one in starts if isinstance(job := one.get("slurm_job"), str)]
+    own = [job for one in starts if isinstance(job := one.get("slurm_job"), str)]
+    last = {own[-1] if own else None, place.point.job if place.point else None}
+    return [job for job in dict.fromkeys(own) if job not in last]
 
 
 def _programs(asked: Asked) -> list[Cleaned]:

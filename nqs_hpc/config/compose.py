@@ -97,7 +97,10 @@ def from_plain(given: Mapping[str, Any]) -> Config:
     mapping or are dotted, ``{"lattice.length": 4}``. What is not given is as in conf/. Of a resolved configuration no
     file is read again: bonds and terms are those that were read from it. Raises InputError.
     """
-    return _made(_split(given), 1)
+    try:
+        return _made(_split(given), 1)
+    except Unknown as error:
+        raise mended(error) from None
 
 
 class _Given(NamedTuple):

@@ -32,24 +32,24 @@ class Piece(NamedTuple):
     why: str
 
 
-def of_run(folder: Path, keep: int, named: Collection[tuple[str, str]]) -> list[Piece]:
+def of_run(folder: Path, keep: int, named: Collection[tuple[str, str]], jobs: Iterable[str]) -> list[Piece]:
     """What can go in the folder of a run that no process works on, the newest ``keep`` good checkpoints aside.
 
-    ``named``: checkpoints that other runs name, as `checkpoints_named_in` finds them. Raises OSError.
+    ``named``: checkpoints that other runs name, as `checkpoints_named_in` finds them. ``jobs``: its former ones of
+    Slurm, where it is finished. Raises OSError.
     """
-    found = [*_checkpoints(folder, keep, named), *_left_by_writes(folder, files.FOLDERS)]
-    if (folder / "DONE").is_file():
-        logs = sorted(folder.glob("slurm-*.log"), key=lambda path: path.stat().st_mtime)
-        own = [path for path in logs if re.fullmatch(r"slurm-\d+\.log", path.name)]
-        found += _regular(own[:-1], "the log of a former job of this finished run")
-    return found
+    logs = [folder / f"slurm-{job}.log" for job in jobs if re.fullmatch(r"\d+", job)]
+    why = "the log of a former job of this finished run"
+    return [*_checkpoints(folder, keep, named), *_left_by_writes(folder, files.FOLDERS), *_regular(logs, why)]
 
 
 def of_sweep(folder: Path, jobs: Iterable[str]) -> list[Piece]:
     """What can go beside the points of a sweep. ``jobs``: former ones of Slurm, of points that are finished."""
     logs = [folder / "logs" / f"{job}.log" for job in jobs if re.fullmatch(r"\d+(_\d+)?", job)]
-    why = "the log of a former job of a finished point"
-    return [*_left_by_writes(folder, ("report", "logs")), *_regular([log for log in logs if log.exists()], why)]
+    return [
+        *_left_by_writes(folder, ("report", "logs")),
+        *_regular(logs, "the log of a former job of a finished point"),
+    ]
 
 
 def of_programs(kept: Path) -> list[Piece]:

@@ -14,25 +14,12 @@ from nqs_hpc.job import lock, study
 from nqs_hpc.job.checkpoint_file import newest_first
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
 from nqs_hpc.parallel import compile_cache
-from tests.mpi.starts import environment, metrics, numbers, small
+from tests.mpi.starts import metrics, numbers
 from tests.mpi.test_restart import same_checkpoints
 
+from .conftest import job
+
 HOST = os.uname().nodename
-
-
-def job(folder, *overrides):
-    words = [sys.executable, *small(f"run_dir={folder}", "checkpoint.every_steps=2", "checkpoint.keep=9", *overrides)]
-    done = subprocess.run(words, env=environment(), cwd=folder.parent, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    """A finished run with checkpoints after 2, 4, 6, 8 and 10 steps."""
-    folder = tmp_path_factory.mktemp("made") / "run"
-    job(folder, "task.n_steps=10")
-    assert steps(folder) == [10, 8, 6, 4, 2]
-    return folder
 
 
 @pytest.fixture
@@ -63,7 +50,16 @@ def dead():
     return process.pid
 
 
+def started(run, *jobs):
+    """Let the run have been started by these jobs of Slurm, one after the other."""
+    file = run / "manifest.json"
+    data = json.loads(file.read_text())
+    data["starts"] = [data["starts"][0] | {"slurm_job": number} for number in jobs]
+    file.write_text(json.dumps(data))
+
+
 def test_what_is_listed_is_what_goes_and_unknown_files_stay(run, capsys):
+    started(run, "11", "12", "11", "13")
     left = f".summary.json.{HOST}.{dead()}.tmp"
     gone = [left, "checkpoints/step_00000002.h5", "checkpoints/step_00000004.h5", "checkpoints/step_00000006.h5"]
     gone += ["slurm-11.log", "slurm-12.log", f"checkpoints/.step_00000012.h5.{HOST}.{dead()}.tmp"]
@@ -73,7 +69,15 @@ def test_what_is_listed_is_what_goes_and_unknown_files_stay(run, capsys):
     # of a living process, of another host a moment ago, and what only looks alike
     (run / f".DONE.{HOST}.{os.getppid()}.tmp").touch()
     (run / ".DONE.elsewhere.7.tmp").touch()
-    for name in ("slurm-x.log", "output.log", "checkpoints/best.h5", "checkpoints/step_1.h5", "notes.txt", "core.123"):
+    for name in (
+        "slurm-x.log",
+        "slurm-14.log",
+        "output.log",
+        "checkpoints/best.h5",
+        "checkpoints/step_1.h5",
+        "notes.txt",
+        "core.123",
+    ):
         (run / name).touch()
     (run / "checkpoints" / "step_00000001.h5").symlink_to(run / "notes.txt")
 
@@ -115,6 +119,7 @@ def test_good_checkpoints_stay_however_many_are_damaged(run, capsys):
 
 def test_logs_of_a_run_that_goes_on_stay(run, capsys):
     (run / "DONE").unlink()
+    started(run, "1", "2")
     for number in (1, 2):
         (run / f"slurm-{number}.log").touch()
     assert "slurm" not in told(capsys, run)
@@ -149,8 +154,8 @@ def test_a_checkpoint_that_another_run_names_stays(run, capsys):
     other = run.parent / "other"
     other.mkdir()
     (other / "config.yaml").write_text("init_from: ../x/runs/run/checkpoints/step_00000004.h5\n")
-    told(capsys, run.parent, "--yes")
-    assert steps(run) == [10, 8, 4]
+    text = told(capsys, run.parent, "--yes")
+    assert steps(run) == [10, 8, 4] and "other: left as it is: no run has started here" in text
 
 
 def test_the_lock_is_given_back(run, capsys):
@@ -168,16 +173,13 @@ def test_the_logs_of_a_sweep(run, tmp_path, capsys):
     shutil.copytree(run, sweep / "b")
     (sweep / "b" / "DONE").unlink()
     for name, jobs in (("a", ["1_0", "2_0", "3"]), ("b", ["1_1", "2_1"])):
-        file = sweep / name / "manifest.json"
-        data = json.loads(file.read_text())
-        data["starts"] = [data["starts"][0] | {"slurm_job": job} for job in jobs]
-        file.write_text(json.dumps(data))
+        started(sweep / name, *jobs)
     common = {"swept": {}, "overrides": [], "command": "x", "n_sites": 8, "n_steps": 10}
     points = [study.Point(name=name, identity=name, **common) for name in "ab"]
     study.write(sweep, study.Study("s", "/", "slurm", [study.Launch(study.now(), "x")], points))
     (sweep / "logs").mkdir()
-    for job in ("1_0", "2_0", "3", "1_1", "2_1", "9"):
-        (sweep / "logs" / f"{job}.log").touch()
+    for number in ("1_0", "2_0", "3", "1_1", "2_1", "9"):
+        (sweep / "logs" / f"{number}.log").touch()
     told(capsys, sweep, "--yes")
     # the newest of a finished point, those of one that is not, and of jobs that nobody knows
     assert sorted(path.stem for path in (sweep / "logs").iterdir()) == ["1_1", "2_1", "3", "9"]

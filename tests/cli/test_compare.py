@@ -3,23 +3,11 @@
 import json
 import math
 import shutil
-import subprocess
-import sys
 
 import pytest
 
 from nqs_hpc.cli.compare import compare
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
-from tests.mpi.starts import environment, small
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("made") / "run"
-    words = [sys.executable, *small(f"run_dir={folder}", "task.n_steps=8")]
-    done = subprocess.run(words, env=environment(), cwd=folder.parent, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return folder
 
 
 @pytest.fixture
@@ -53,7 +41,7 @@ def test_a_run_and_its_copy_do_not_differ(pair, capsys):
     assert found["energies"]["difference"] == found["energies"]["sigma"] == 0
     assert {one["difference"] for one in found["numbers"]} == {0}
     text = told(capsys, "one", "two")
-    assert "all keys are the same" in text and "steps 1 to 8 of both; all metrics are the same to the last bit" in text
+    assert "all keys are the same" in text and "steps 1 to 10 of both; all metrics are the same to the last bit" in text
 
 
 def test_every_difference_is_found(pair, capsys):
@@ -84,14 +72,14 @@ def test_every_difference_is_found(pair, capsys):
     numbers = {entry["key"]: entry for entry in found["numbers"]}
     assert numbers["seconds"]["b"] == 7.5 and math.isclose(numbers["energy"]["difference"], 0.1, rel_tol=1e-12)
     curves = found["curves"]
-    assert (curves["first_common"], curves["last_common"], curves["last_a"], curves["last_b"]) == (1, 7, 8, 7)
+    assert (curves["first_common"], curves["last_common"], curves["last_a"], curves["last_b"]) == (1, 7, 10, 7)
     assert {key: entry["step"] for key, entry in curves["differ"].items()} == {"energy": 5, "tau": 7}
     assert math.isclose(curves["differ"]["energy"]["largest_relative"], 0.01, rel_tol=1e-9)
     assert curves["only"] == {"a": [], "b": ["rank"]}
 
     text = told(capsys, "one", "two")
     assert "energies: E_B - E_A = 0.100(50), 2.0 sigma" in text
-    assert "the first that differ do so at step 5" in text and "A goes on to step 8" in text
+    assert "the first that differ do so at step 5" in text and "A goes on to step 10" in text
     assert "B alone has: rank" in text
 
 

@@ -24,9 +24,7 @@ def test_the_command_is_declared():
     "words",
     [
         ["--version"],
-        ["--help", "lattice.length"],
         ["latice=chain"],
-        ["status", "nowhere"],
         ["ansatz=flax", "ansatz.module=mine:Net"],  # a module in the current folder is found
     ],
     ids=lambda words: words[0],

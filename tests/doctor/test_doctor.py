@@ -428,7 +428,7 @@ def test_commands_of_slurm_wait_side_by_side(tmp_path, monkeypatch):
     meet = f"echo > $0.there; until {all_there}; do {shutil.which('sleep')} 0.01; done; echo is UP"
     slurm(tmp_path, monkeypatch, **dict.fromkeys(names, meet))
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    monkeypatch.setattr(site, "ASK_SECONDS", 60)
+    monkeypatch.setattr(site, "ASK_SECONDS", 20)
     found = queue(ALONE).found
     assert "does not answer" not in found and "the controller answers" in found
 
