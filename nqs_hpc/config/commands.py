@@ -14,6 +14,7 @@ class Command(NamedTuple):
     # what its arguments are: overrides, runs or sweeps (one or several), a folder, or one of `options`
     takes: Literal["keys", "run", "runs", "folder", "option"]
     options: tuple[str, ...] = ()
+    has_page: bool = False  # whether NAME --help says more
 
 
 COMMANDS = {
@@ -37,6 +38,7 @@ COMMANDS = {
         "what they found, as DIR/report/index.html",
         "run",
         ("--size-power", "--min-size", "--leave-out"),
+        True,
     ),
     "doctor": Command("[--json] [FOLDER]", "what keeps this machine from running jobs", "folder", ("--json",)),
     "compare": Command(
@@ -44,15 +46,21 @@ COMMANDS = {
         "what differs between two runs: keys, versions, numbers, curves",
         "runs",
         ("--json", "--plot"),
+        True,
     ),
     "clean": Command(
         "DIR [--yes] [--keep N] [--programs] [--json]",
         "files of runs that nobody needs any more; --yes removes them",
         "run",
         ("--yes", "--keep", "--programs", "--json"),
+        True,
     ),
     "completion": Command(
-        "bash|zsh", "a script that has the shell complete keys, choices, commands and runs", "option", ("bash", "zsh")
+        "bash|zsh",
+        "a script that has the shell complete keys, choices, commands and runs",
+        "option",
+        ("bash", "zsh"),
+        True,
     ),
 }
 

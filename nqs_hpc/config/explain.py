@@ -88,7 +88,7 @@ def _unknown(word: str) -> str:
 def _command(name: str) -> str:
     one = COMMANDS[name]
     usage = wrap(f"{START} {name} ", one.words)
-    more = f"\n{START} {name} --help says more\n" if name in ("report",) else ""
+    more = f"\n{START} {name} --help says more\n" if one.has_page else ""
     return f"{usage}\n{wrap('  ', one.about)}{more}"
 
 
