@@ -23,7 +23,7 @@ from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import show
 from nqs_hpc.job import files, log, observables_file
 from nqs_hpc.library.pieces import build
-from nqs_hpc.library.tables import columns, frame
+from nqs_hpc.library.tables import columns, frame, spread
 
 if TYPE_CHECKING:
     import pandas
@@ -83,9 +83,10 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.jsonl by name, (steps,) each: ``step`` whole numbers, ``rejected`` booleans, all
-        others float64 with NaN for null. Entry k is the energy before update k + 1.
+        others float64 with NaN for null. Entry k is the energy before update k + 1. Of a run of several couplings
+        ``energy`` is their mean, ``energies_0``, ``energies_1``, … are those of each.
         """
-        return columns(log.read(self.folder / "metrics.jsonl"), first=("step",))
+        return columns(spread(log.read(self.folder / "metrics.jsonl")), first=("step",))
 
     @cached_property
     def results(self) -> dict[str, Kept]:

@@ -40,14 +40,16 @@ APART = ("run_dir", "compile_cache", "max_seconds", "memory_gib", "checkpoint", 
 def load_sweep(folder: str | Path) -> Sweep:
     """The sweep in ``folder`` as it is now; ValueError, one line, where there is neither a manifest of one nor a run
     below it. Asks Slurm once where a point is not finished and Slurm has it.
+
+    A run of several couplings is a point for each; alone it is a sweep too.
     """
     place = Path(folder)
     if not place.is_dir():
         raise ValueError(f"{place} is not a folder; valid: the folder of a sweep, or of run folders")
     of = find_runs(str(place))
-    if [one.folder for one in of.places] == [place]:
+    found = read_rows(of, time.time(), each_coupling=True)
+    if [one.traces.place.folder for one in found] == [place]:
         raise ValueError(f"{place} is itself a run; valid: load_run, or the folder of a sweep or of run folders")
-    found = read_rows(of, time.time())
     axes = [_swept(one) for one in found] if of.study is not None else found_axes(found)
     points = [Point(one.traces.place.folder, swept, one.row) for one, swept in zip(found, axes, strict=True)]
     return Sweep(place, points)

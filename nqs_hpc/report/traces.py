@@ -41,6 +41,7 @@ class Traces(NamedTuple):
     job: str | None  # of Slurm that runs, or ran, this point in batch
     log: Path | None  # what it printed
     troubles: list[str]  # files that cannot be read, a line each
+    number: int | None = None  # of the coupling whose values these are, of a run of several (`by_coupling`)
 
 
 def traces(place: Place) -> Traces:
