@@ -44,6 +44,8 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     from nqs_hpc.operators import exact  # loads SciPy
 
     symmetry, hilbert = parts.symmetry, parts.hilbert
+    if config.task.n_points > 1 or config.task.swept:  # of several Hamiltonians there is no one level
+        return None
     n_states = dimension_up_to(hilbert, exact.MAX_DIAGONALISED)
     if n_states > exact.MAX_DIAGONALISED:
         return None
