@@ -82,6 +82,7 @@ def _one(found: Traces, k: int, entry: dict[str, Any], given: dict[str, float | 
         config=config,
         steps=[line_of(line, k) for line in found.steps],
         number=k,
+        couplings=given,
     )
 
 
