@@ -99,8 +99,9 @@ def centre(jac_rows: Array, w_rows: Array, mean_rows_P: Array) -> Array:
     """X = sqrt(w) (O - <O>), with the means given per row of a sample, (n, P), or of each sample, (B, n, P):
     (rows, P).
     """
-    mean = mean_rows_P if mean_rows_P.ndim == 3 else mean_rows_P[None]
-    shaped = jac_rows.reshape(-1, mean.shape[1], jac_rows.shape[1]) - mean
+    n = mean_rows_P.shape[-2]
+    of_samples = jac_rows.reshape(-1, n, jac_rows.shape[1])
+    shaped = of_samples - (mean_rows_P if mean_rows_P.ndim == 3 else mean_rows_P[None])
     return jnp.sqrt(w_rows).astype(jac_rows.real.dtype)[:, None] * shaped.reshape(jac_rows.shape)
 
 

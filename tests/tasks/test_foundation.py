@@ -170,7 +170,7 @@ def test_the_natural_gradient_is_centred_for_each_coupling(dtype, blocks):
     ansatz, (params, batch) = network(dtype), exact_batch(dtype)
     of_all = numbered(ansatz, couplings())
     project = in_samples(of_all, SERIAL, diag_shift=rate(SHIFT), solver="cholesky", blocks=blocks)
-    found = jax.jit(project)(params, batch, 0)
+    found = jax.jit(project)(params, batch, jnp.int32(0))
     force, s_PP = dense_step(ansatz, params, dtype)
     assert np.abs(np.asarray(found.force_P) - force).max() < 1e-12 * np.abs(force).max()
     wanted = np.linalg.solve(s_PP + SHIFT * np.eye(len(s_PP)), force)
@@ -185,7 +185,7 @@ def test_blocks_without_layers_are_the_same_step():
     force, s_PP = dense_step_at("real")
     wanted = np.linalg.solve(s_PP + SHIFT * np.eye(len(s_PP)), force)
     assert (
-        np.abs(np.asarray(jax.jit(project)(params, batch, 0).direction_P) - wanted).max() < 1e-9 * np.abs(wanted).max()
+        np.abs(np.asarray(jax.jit(project)(params, batch, jnp.int32(0)).direction_P) - wanted).max() < 1e-9 * np.abs(wanted).max()
     )
 
 
