@@ -126,6 +126,7 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         config.precision.solve,
         lambda: others,
         lambda: tuple(_compared(one.make(lattice, basis.signs_N), one.fermions(lattice), hilbert) for one in several),
+        config.ansatz.told(config.hamiltonian),
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
     task = config.task.make(pieces)
