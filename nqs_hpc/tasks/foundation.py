@@ -22,8 +22,10 @@ from jax import Array
 
 from nqs_hpc.ansatz.carrying import carrying
 from nqs_hpc.inputs.numbers import with_error
+from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.trust import BAD, DOUBTFUL, GOOD, NOT_KNOWN
+from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.tasks.evaluation import evaluation
 from nqs_hpc.tasks.final import Final, System, ending
 from nqs_hpc.tasks.ground_state import ground_state
@@ -52,6 +54,7 @@ def foundation(
     points: Sequence[Point],
     system: System,
     second: SecondEnsemble | None,
+    hilbert: Hilbert,
     chunk: int | None,
     memory: int,
     **options: Any,
@@ -109,8 +112,10 @@ def foundation(
                 said = f"{said}: {names[worst]}: {why}"
             line = whole.line | {"points": [one.line for one in each], "trust": _worst([one.line for one in each])}
             line |= {"r_hat": _largest(one.line["r_hat"] for one in each), "n_samples": len(final.e_loc_A)}
-            line |= {"tau": _largest(one.line["tau"] for one in each)}
-            return Ending(line, status, said, doubts, warnings)  # type: ignore[arg-type]
+            known = [one.line["n_eff"] for one in each]
+            n_eff = None if None in known else sum(known)
+            line |= {"tau": _largest(one.line["tau"] for one in each), "n_eff": n_eff}
+            return Ending(line, status, said, doubts, warnings)
 
         return ended
 
@@ -124,6 +129,7 @@ def foundation(
         second=second,
         end=end,
         compare=compare,
+        hilbert=hilbert,
         chunk=chunk,
         memory=memory,
         **options,
@@ -136,7 +142,19 @@ def foundation(
             found.append(point.couplings | own)
         return task.summary(line, reference) | {"couplings": found}
 
-    return task._replace(summary=summary, jitted=(*task.jitted, at_one) if second is not None else task.jitted)
+    if second is None:
+        return task._replace(summary=summary)
+    of_second = second.programs
+
+    def programs(*, fresh: bool) -> list[Program]:
+        shape: Any = jax.ShapeDtypeStruct
+        number, n_rows = shape((), np.float64), sampler.n_samples // comm.size
+        own = WithCouplings(jax.eval_shape(task.init).params, shape(groups.couplings_KG.shape[1:], np.float64))
+        samples = Samples(shape((n_rows, hilbert.n_sites), np.int8), shape((n_rows,), np.float64))
+        energies = Program(at_one, (own, samples, {"accepted": number}, np.int32(comm.rank), number))
+        return [*task.programs(fresh=fresh), *of_second(own), energies]
+
+    return task._replace(summary=summary, programs=programs, jitted=(*task.jitted, at_one))
 
 
 def of_system(line: dict[str, Any], reference: dict[str, Any] | None, system: System, n_samples: int) -> dict[str, Any]:

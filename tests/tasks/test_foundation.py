@@ -17,6 +17,8 @@ from scipy import stats
 from nqs_hpc.ansatz.carrying import carrying, numbered
 from nqs_hpc.ansatz.foundation_vit import foundation_vit
 from nqs_hpc.ansatz.vit import vit
+from nqs_hpc.config.compose import InputError, compose, from_plain
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.operators.ising import ising
 from nqs_hpc.operators.ramped import Coupling, of_list, ramped
@@ -163,8 +165,7 @@ def dense_step(ansatz, params, dtype):
     return force, s_PP
 
 
-@pytest.mark.parametrize("blocks", [1, 3])
-@pytest.mark.parametrize("dtype", ["real", "complex"])
+@pytest.mark.parametrize(("dtype", "blocks"), [("real", 1), ("complex", 1), ("complex", 3)])
 def test_the_natural_gradient_is_centred_for_each_coupling(dtype, blocks):
     """(S + lambda)^-1 F; from one mean for all wave functions S would be another, by far."""
     ansatz, (params, batch) = network(dtype), exact_batch(dtype)
@@ -185,7 +186,8 @@ def test_blocks_without_layers_are_the_same_step():
     force, s_PP = dense_step_at("real")
     wanted = np.linalg.solve(s_PP + SHIFT * np.eye(len(s_PP)), force)
     assert (
-        np.abs(np.asarray(jax.jit(project)(params, batch, jnp.int32(0)).direction_P) - wanted).max() < 1e-9 * np.abs(wanted).max()
+        np.abs(np.asarray(jax.jit(project)(params, batch, jnp.int32(0)).direction_P) - wanted).max()
+        < 1e-9 * np.abs(wanted).max()
     )
 
 
@@ -265,14 +267,25 @@ def test_chains_of_equal_couplings_are_those_of_one_sampler():
 
 
 @pytest.mark.parametrize("values", [H[:2], (0.3, 0.5, 1.0, 1.6)])
-def test_the_same_chains_and_steps_on_one_two_and_four_ranks(values):
-    """Of fewer couplings than ranks and of more: samples, energies and the step of minSR; with as many collectives."""
-    ansatz, operator = network(), operator_of(values)
-    params, key = params_of(ansatz), key_of(2)
-    found = {}
+def test_the_same_chains_on_one_two_and_four_ranks(values):
+    """Of fewer couplings than ranks and of more; each sample knows its wave function on every rank."""
+    params, key, found = params_of(network()), key_of(2), {}
     for size in (1, 2, 4):
         sampler = chains(values, 16, 2, size=size)
-        comm = comm_of(size)
+        draw = jax.jit(lambda rank, one=sampler: one.sample(key, params, one.init(key, rank))[1].s_BN)
+        found[size] = np.concatenate([np.asarray(draw(jnp.int32(rank))) for rank in range(size)])
+        of_block = [np.asarray(sampler.groups.numbers(np.int32(rank))) for rank in range(size)]
+        numbers = np.repeat(np.concatenate(of_block), 32 // size // sampler.groups.n_local)
+        assert np.array_equal(numbers, np.repeat(np.arange(len(values)), 32 // len(values)))
+    assert np.array_equal(found[2], found[1]) and np.array_equal(found[4], found[1])
+
+
+def test_the_same_step_on_one_and_four_ranks():
+    """Two couplings, the chains of each on two ranks: energies and the step of minSR."""
+    ansatz, values, found = network(), H[:2], {}
+    params, key, operator = params_of(ansatz), key_of(2), operator_of(values)
+    for size in (1, 4):
+        sampler, comm = chains(values, 16, 2, size=size), comm_of(size)
         evaluate = evaluation(ansatz, operator, comm, chain_length=2, chunk=None, groups=sampler.groups)
         options = {"learning_rate": rate(0.1), "diag_shift": rate(0.01), "solver": "cholesky"}
         update = minsr(numbered(ansatz, couplings(values)), comm, **options)
@@ -284,15 +297,12 @@ def test_the_same_chains_and_steps_on_one_two_and_four_ranks(values):
             return batch, flat(delta, "real").ravel(delta)
 
         batch, delta_RP = on_ranks(step, size)
-        s_AN = np.asarray(batch.samples.s_BN).reshape(-1, N + 1)
-        found[size] = s_AN, np.asarray(batch.groups.each.mean)[0], np.asarray(delta_RP)[0]
-        assert np.array_equal(s_AN[:, -1], np.asarray(batch.groups.of_A)[0])
-        assert np.array_equal(np.asarray(batch.groups.of_B).ravel(), np.asarray(batch.groups.of_A)[0])
+        assert np.array_equal(np.asarray(batch.samples.s_BN).reshape(-1, N + 1)[:, -1], batch.groups.of_A[0])
+        assert np.array_equal(np.asarray(batch.groups.of_B).ravel(), batch.groups.of_A[0])
         assert np.ptp(np.asarray(delta_RP), axis=0).max() == 0
-    for size in (2, 4):
-        assert np.array_equal(found[size][0], found[1][0])
-        assert np.abs(found[size][1] - found[1][1]).max() < 1e-12
-        assert np.abs(found[size][2] - found[1][2]).max() < 1e-10
+        found[size] = np.asarray(batch.groups.each.mean)[0], np.asarray(delta_RP)[0]
+    assert np.abs(found[4][0] - found[1][0]).max() < 1e-12
+    assert np.abs(found[4][1] - found[1][1]).max() < 1e-10
 
 
 def test_sums_over_all_states_on_two_ranks():
@@ -325,7 +335,7 @@ def test_the_sweep_follows_how_energies_differ_from_those_of_their_own_coupling(
 
 WORDS = [
     "lattice.length=6", "ansatz=foundation_vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1",
-    "task=foundation", "task.couplings={h: [0.5, 1.0, 1.5]}", "task.final_samples=768", "task.second_samples=96",
+    "task=foundation", "task.couplings={h: [0.5, 1.0, 1.5]}", "task.final_samples=768",
     "sampler.n_chains=12", "sampler.n_samples=96", "sampler.warmup=8", "optimizer.average=0.9",
 ]  # fmt: skip
 
@@ -351,7 +361,7 @@ def lines(folder):
 
 
 def test_a_job_says_each_coupling_and_a_restart_is_exact(tmp_path):
-    start("task.n_steps=6", "run_dir=whole", "checkpoint.every_steps=3", cwd=tmp_path)
+    start("task.n_steps=6", "task.second_samples=96", "run_dir=whole", "checkpoint.every_steps=3", cwd=tmp_path)
     whole, half = tmp_path / "whole", tmp_path / "half"
     found = json.loads((whole / "summary.json").read_text())
     assert [one["hamiltonian.h"] for one in found["couplings"]] == [0.5, 1.0, 1.5]
@@ -370,9 +380,70 @@ def test_a_job_says_each_coupling_and_a_restart_is_exact(tmp_path):
         shutil.copy(whole / name, half)
     (half / "checkpoints").mkdir()
     shutil.copy(whole / "checkpoints/step_00000003.h5", half / "checkpoints")
-    start("task.n_steps=6", "run_dir=half", "checkpoint.every_steps=3", cwd=tmp_path)
+    start("task.n_steps=6", "task.second_samples=0", "run_dir=half", "checkpoint.every_steps=3", cwd=tmp_path)
     assert lines(half) == lines(whole)
     ours, theirs = leaves(half / "checkpoints/step_00000006.h5"), leaves(whole / "checkpoints/step_00000006.h5")
     assert ours.keys() == theirs.keys() and all(np.array_equal(ours[name], theirs[name]) for name in ours)
     again = json.loads((half / "summary.json").read_text())
     assert [one["energy"] for one in again["couplings"]] == [one["energy"] for one in found["couplings"]]
+
+
+TOLD, SEVERAL, TWO = "ansatz=foundation_vit", "task=foundation", "task.couplings={h: [0.5, 1.5]}"
+THREE = [TOLD, SEVERAL, "task.couplings={h: [1, 1.2, 1.4]}", "sampler.n_samples=96"]
+
+
+@pytest.mark.parametrize(
+    ("words", "n_ranks", "key", "value", "valid"),
+    [
+        ([TOLD, SEVERAL], 1, "task.couplings", "null", "a mapping {COUPLING: VALUES}"),
+        ([TOLD, SEVERAL, "task.couplings={h: [1, x]}"], 1, "task.couplings.h", "[1, x]", "a list of its values"),
+        ([TOLD, SEVERAL, "task.couplings={h: [1, 2], g: [1]}"], 1, "task.couplings.h", "[1, 2]", "those of g, 1"),
+        ([TOLD, SEVERAL, "task.couplings={k: [1]}"], 1, "task.couplings.k", "[1.0]", "J, h, g"),
+        ([TOLD, SEVERAL, "task.couplings={h: [-1, 1]}"], 1, "task.couplings", "{h: [-1.0, 1.0]}", "the same signs"),
+        (
+            [TOLD, SEVERAL, "hamiltonian=heisenberg", "task.couplings={J: [1.0, -1.0]}"],
+            1,
+            "task.couplings",
+            "{J: [1.0, -1.0]}",
+            "at J=-1 that is none, at others 0",
+        ),
+        ([SEVERAL, TWO], 1, "ansatz", "rbm", "foundation_vit with task=foundation"),
+        ([TOLD, SEVERAL, TWO, "optimizer=sr"], 1, "optimizer", "sr", "minsr, march, adam"),
+        ([TOLD, SEVERAL, TWO, "optimizer.clip=5"], 1, "optimizer.clip", "5.0", "null with task=foundation"),
+        ([TOLD, SEVERAL, TWO, "optimizer.signal_to_noise=2"], 1, "optimizer.signal_to_noise", "2.0", "null with task"),
+        ([TOLD, SEVERAL, TWO, "optimizer.line_search=[0.5,1]"], 1, "optimizer.line_search", "[0.5, 1.0]", "null with"),
+        ([TOLD, SEVERAL, TWO, "sampler.blur=0.2"], 1, "sampler.blur", "0.2", "null with task=foundation"),
+        ([TOLD, SEVERAL, TWO, "sampler.power=1.5"], 1, "sampler.power", "1.5", "null with task=foundation"),
+        ([TOLD, SEVERAL, TWO, "observables=[magnetization]"], 1, "observables", "[magnetization]", "nothing with task"),
+        ([*THREE, "sampler.n_chains=32"], 1, "sampler.n_chains", "32", "a multiple of the 3 lists of couplings"),
+        ([*THREE, "sampler.n_chains=12"], 2, "task.couplings", "{h: [1.0, 1.2, 1.4]}", "number of ranks, 2"),
+        (
+            [TOLD, SEVERAL, TWO, "sampler=enumerate", "optimizer=adam", "lattice.length=22"],
+            1,
+            "sampler",
+            "enumerate",
+            "2 times the states",
+        ),
+        ([TOLD, SEVERAL, TWO, "sampler=enumerate", "lattice.length=14"], 1, "sampler", "enumerate", "metropolis"),
+        ([TOLD, SEVERAL, TWO, "ansatz.couplings=[J]"], 1, "ansatz.couplings", "[J]", "a list with h"),
+        ([TOLD, "ansatz.couplings=[k]"], 1, "ansatz.couplings", "[k]", "couplings of hamiltonian=ising: J, h, g"),
+        (["ansatz=modulus_phase", "ansatz.modulus=foundation_vit"], 1, "ansatz.modulus", "foundation_vit", "the whole"),
+    ],
+)
+def test_bad_input_is_one_line(words, n_ranks, key, value, valid):
+    with pytest.raises(InputError) as error:
+        compose(words, n_ranks)
+    said = str(error.value)
+    assert said.startswith(f"{key}={value} is not valid") and valid in said and "\n" not in said
+
+
+def test_a_network_is_told_the_couplings_of_its_run():
+    """With other tasks those of the Hamiltonian, by name; config.yaml says the same."""
+    config = compose([TOLD, "hamiltonian.h=0.8", "hamiltonian.g=0.1"], 1)
+    assert config.ansatz.couplings == ("J", "h", "g") and config.ansatz.gamma == (1.0, 0.8, 0.1)
+    several = compose([TOLD, SEVERAL, "task.couplings={h: [0.5, 1.5], g: [0.1, 0.2]}"], 1)
+    assert several.ansatz.couplings == ("g", "h") and several.hamiltonian.h == 1.5
+    assert [several.ansatz.told(one) for one in several.task.points(several.hamiltonian)] == [(0.1, 0.5), (0.2, 1.5)]
+    assert from_plain(to_plain(several)) == several
+    one = compose([TOLD, "ansatz.couplings=[g, h]", "hamiltonian.h=0.8", "hamiltonian.g=0.1"], 1)
+    assert one.ansatz.gamma == (0.1, 0.8)

@@ -111,10 +111,8 @@ class Chains(Sampler):
             valid = f"a multiple of the {n} lists of couplings, at least twice as many: each has chains of its own"
             raise bad("sampler.n_chains", self.n_chains, valid)
         if n % context.n_ranks and context.n_ranks % n:
-            valid = (
-                f"lists of couplings whose number divides that of the {context.n_ranks} ranks, or is a multiple of it"
-            )
-            raise bad("task.couplings", n, valid)
+            valid = f"as many values as divide the number of ranks, {context.n_ranks}, or a multiple of that: not {n}"
+            raise bad("task.couplings", context.task.couplings.plain(), valid)  # type: ignore[attr-defined]
 
     def several(
         self,

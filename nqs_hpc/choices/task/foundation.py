@@ -62,8 +62,9 @@ class Foundation(GroundState):
             raise bad("ansatz", ansatz.name, f"foundation_vit {of_it}: a network that is told the couplings")
         if not sampler.of_several:
             raise bad("sampler", sampler.name, f"metropolis, tempering or enumerate {of_it}")
-        if sampler.is_weighted:
-            raise bad("sampler", sampler.name, f"one of |psi|^2 itself {of_it} (sampler.blur=null, sampler.power=2)")
+        for name in ("blur", "power"):
+            if (value := getattr(sampler, name, None)) is not None:
+                raise bad(f"sampler.{name}", value, f"null {of_it}, whose samples are of |psi|^2 itself")
         sampler.check_several(n, context)
         self._check_states(context, plain)
         return super().resolved(context)
@@ -78,7 +79,8 @@ class Foundation(GroundState):
             if context.sector_is_auto and one.conserves():
                 total = one.ground_total(lattice)
                 if total != context.sector:
-                    why = f"at {at} that is {total}, at others {context.sector}; or give a sector"
+                    word, other = ("none" if x is None else x for x in (total, context.sector))
+                    why = f"at {at} that is {word}, at others {other}; or give a sector"
                     raise bad(KEY, plain, f"couplings whose ground states are of one sector: {why}")
             found = one.positive_signs(lattice)
             if found is not None and taken is not None and not np.array_equal(found, taken):
