@@ -11,6 +11,7 @@ number, as elsewhere. Sums over all states are taken for each wave function in t
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -68,10 +69,13 @@ def chains_of_each(block: Sampler, groups: Groups, comm: Comm) -> Sampler:
         first_b = chains.chain_C[:, 0]
         number_b = first_b * groups.n // (n_blocks * chains.chain_C.shape[1])
 
-        def of_block(couplings_G: Array, chains: Tree) -> tuple[Tree, Samples, dict[str, Array]]:
+        def of_block(inputs: tuple[Array, Tree]) -> tuple[Tree, Samples, dict[str, Array]]:
+            couplings_G, chains = inputs
             return block.sample(key, WithCouplings(params, couplings_G), chains)
 
-        moved, samples, info_b = jax.vmap(of_block)(jnp.asarray(couplings_KG)[number_b], chains)
+        # a walk whose length is data is a loop that cannot be mapped: then one block after the other
+        mapped = jax.vmap(of_block) if block.adapt is None else functools.partial(jax.lax.map, of_block)
+        moved, samples, info_b = mapped((jnp.asarray(couplings_KG)[number_b], chains))
         info = {name: jnp.sum(x_b, axis=0) for name, x_b in info_b.items()}
         for name in ("accepted", "proposed"):
             each_K = jnp.zeros(groups.n, jnp.float64).at[number_b].add(info_b[name])

@@ -326,6 +326,9 @@ def test_the_sweep_follows_how_energies_differ_from_those_of_their_own_coupling(
     bounds = Bounds(2, 50)
     sampler = chains(H, 12, 4, sweep=bounds)
     state = sampler.init(key_of(0))
+    params = params_of(network())
+    _, _, counts = jax.jit(sampler.sample)(key_of(0), params, state)
+    assert float(counts["proposed"]) == 12 * 4 * N and 0 < float(counts["accepted"]) < 12 * 4 * N
     e_loc = np.random.default_rng(0).normal(size=(3, 16))
     moved, info = sampler.adapt(state, jnp.asarray((e_loc + 100 * np.arange(3)[:, None]).ravel()), {})
     centred = e_loc - e_loc.mean(axis=1, keepdims=True)
