@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.trust import is_frozen
@@ -211,6 +212,8 @@ def ground_state(
             return None
         against: Any = no_second if second is None else "the energy is impossible"
         if second is not None and believable(final, operator.bounds):
+            so_far = with_error(final.mean.real, final.error)
+            say(f"energy {so_far}; second ensemble: other starts, other moves, the same parameters")
             found = (compare or checked_against)(params, final, go_on)
             if found is None:
                 return None
