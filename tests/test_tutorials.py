@@ -64,18 +64,18 @@ def small(words: list[str]) -> list[str]:
 
 
 def run(command: str) -> None:
-    """nqs_hpc in this process, where jax is loaded; all else by the shell."""
+    """nqs_hpc in this process, where jax is loaded; all else by the shell, and sweeps, which fork."""
     words = shlex.split(command.replace("\\\n", " ")) if "<<" not in command else []
     if words[:3] == ["python", "-m", "nqs_hpc"] or words[:1] == ["mpiexec"]:
         words = words[words.index("nqs_hpc") + 1 :]
-        is_job = words[0] not in ("status", "report", "doctor", "sectors", "submit")
-        launched = ["hydra.launcher.n_jobs=2"] if words[0] == "-m" and "hydra/launcher=slurm" not in words else []
-        dry = ["hydra.launcher.dry_run=true"] if "hydra/launcher=slurm" in words else []
-        assert main([*(small(words) if is_job else words), *launched, *dry]) in (0, None), command
-    else:
-        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        done = subprocess.run(["bash", "-c", command], env=os.environ | {"PATH": path}, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+        if words[0] != "-m":
+            is_job = words[0] not in ("status", "report", "doctor", "sectors", "submit")
+            assert main(small(words) if is_job else words) in (0, None), command
+            return
+        command = shlex.join(["python", "-m", "nqs_hpc", *small(words)])
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(["bash", "-c", command], env=os.environ | {"PATH": path}, capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
