@@ -32,6 +32,7 @@ GROUPS = {
     "observable": ("observables", "Observables"),
     "task": ("tasks", "Tasks"),
 }
+EQUATIONS = {f"nqs_hpc/{room}": group for group, (room, _) in GROUPS.items()}  # where a link to the folder leads
 ANCHORS = {"observable": "observableslabel"}  # in the page of keys, of those that are not named as their group
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".sbatch": "bash", ".toml": "toml", ".md": "markdown"}
 CODE = re.compile(r"^(?:```.*?^```|    [^\n]*)|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
@@ -104,6 +105,8 @@ def links(markdown: str, uri: str) -> tuple[str, set[str]]:
             return f"[{label}]({relative(PAGES[path], uri)}{anchor})"
         if path.startswith("docs/") and there.is_file() and there.suffix != ".py":
             return f"[{label}]({relative(path.removeprefix('docs/'), uri)}{anchor})"
+        if path in EQUATIONS:
+            return f"[{label}]({relative(f'equations/{EQUATIONS[path]}.md', uri)})"
         if there.is_dir():
             return label
         files.add(path)
