@@ -9,6 +9,11 @@ from pathlib import Path
 
 # On the CPU also where there are GPUs; `make test-gpu` asks for these. Jobs that a test starts inherit it.
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Threads of BLAS spin while they wait: where others want the cores, an eigenvalue problem of a few sites takes minutes.
+# Jobs have one of their own accord (nqs_hpc/parallel/launch.py).
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+os.environ.setdefault("MKL_NUM_THREADS", "1")
 
 import jax
 import pytest
@@ -19,8 +24,11 @@ jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # Most of the time of tests is that of the compiler, and their programs are small: they are compiled quickly, not well,
-# in a fifth of the time. Those of jobs in a queue, broken on purpose, or marked so are compiled as users' are.
-QUICK = "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+# in a fifth of the time, and in one piece each: XLA's usual 32, for threads that compile side by side, cost half as
+# much again. Those of jobs in a queue, broken on purpose, or marked so are compiled as users' are.
+QUICK = (
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+)
 AS_USERS = ("as_users", "slurm", "faults")
 
 
@@ -59,6 +67,17 @@ def pytest_configure(config):
     jax.config.update("jax_persistent_cache_enable_xla_caches", "none")
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", LEAST_SECONDS)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish(session):
+    """What lives to the end (modules, thousands of tests) is not looked through again and again for garbage, and what
+    a trace makes is seldom: an eighth of the time of tests that mostly trace and compile.
+    """
+    del session
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 LEAST_SECONDS = 0.0  # also operations outside of jit: reading one takes a tenth of its compilation

@@ -32,6 +32,7 @@ WELL = {"xla_backend_optimization_level": 3, "xla_cpu_use_fusion_emitters": True
 SERIAL = Comm(rank=0, size=1, sum=lambda x: x, max=lambda x: x, gather=lambda x: x[None], all_to_all=lambda x: x)
 
 
+@functools.cache  # functions that are the same are compiled once
 def ansatz_of(name: str, n_sites: int, local_values: tuple[int, ...] = (1, -1)) -> Ansatz:
     """One of each kind: real, holomorphic, complex."""
     match name:

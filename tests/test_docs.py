@@ -14,7 +14,9 @@ import pytest
 
 import nqs_hpc
 from nqs_hpc.cli.command import main
+from nqs_hpc.config.commands import COMMANDS
 from nqs_hpc.config.compose import compose
+from nqs_hpc.config.explain import explained
 from nqs_hpc.config.identity import to_plain
 from nqs_hpc.sweep.points import parsed_points
 
@@ -64,14 +66,15 @@ def test_lists_are_the_same_on_the_site(file):
 
 
 def commands(document: str) -> list[list[str]]:
-    """The overrides of every `python -m nqs_hpc` line in an indented block."""
+    """The overrides of every `python -m nqs_hpc` or `nqs-hpc` line in an indented block."""
     found = []
     for line in document.replace("\\\n", " ").splitlines():
-        if line.startswith("    ") and "python -m nqs_hpc" in line:
-            words = shlex.split(line.split("python -m nqs_hpc")[1], comments=True)
+        start = re.match(r"    (?!\$)(?:.* )?(?:python -m nqs_hpc|nqs-hpc)(?= |$)", line)
+        if start:
+            words = shlex.split(line[start.end() :], comments=True)
             if words[:1] == ["submit"]:  # its options are its own, its keys those of a job
                 words = [word for word in words[1:] if not word.startswith("--")]
-            if words[:1] not in (["doctor"], ["status"], ["report"]):
+            if not words or words[0] not in COMMANDS or COMMANDS[words[0]].takes == "keys":
                 found.append(words)
     return found
 
@@ -89,6 +92,8 @@ def test_commands_are_good_input(file, tmp_path, monkeypatch):
     for words in commands(document):
         if words[:1] == ["-m"]:
             assert main([*words, "hydra.launcher.dry_run=true"]) == 0
+        elif words[:1] == ["--help"]:
+            explained(words[1:])
         elif words[:1] == ["sectors"]:
             for point in parsed_points(words[1:]):
                 compose(point, 1)

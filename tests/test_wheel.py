@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mpi.starts import mpiexec
+
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("nqs_hpc", "hydra_plugins", "conf", "slurm")
 
@@ -73,7 +75,17 @@ def test_installed_package_answers_from_anywhere(python: Path, environment: dict
     assert Path(where.strip()).is_relative_to(python.parents[1])
     text = command(python, "-m", "nqs_hpc", "--help", cwd=tmp_path, env=environment)
     assert "lattice" in text and "tfim_square" in text  # groups and choices are read from the conf/ of the wheel
+    assert command(python.with_name("nqs-hpc"), "--help", cwd=tmp_path, env=environment) == text
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.mpi
+def test_installed_command_has_one_answer_of_all_ranks(
+    python: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    words = (mpiexec(), "-n", "2", python.with_name("nqs-hpc"), "latice=chain")
+    done = subprocess.run([*map(str, words)], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("latice=chain is not valid") == 1, done.stderr
 
 
 def test_installed_package_finds_its_launchers(python: Path, environment: dict[str, str], tmp_path: Path) -> None:
@@ -90,7 +102,7 @@ def test_installed_package_runs_a_job(python: Path, environment: dict[str, str],
         "task.n_steps=2",
         "task.final_samples=512",
     )
-    command(python, "-m", "nqs_hpc", *small, cwd=tmp_path, env=environment)
+    command(python.with_name("nqs-hpc"), *small, cwd=tmp_path, env=environment)
     (run,) = (tmp_path / "runs").iterdir()
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
     summary = json.loads((run / "summary.json").read_text(encoding="utf-8"))

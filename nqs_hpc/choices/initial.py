@@ -49,6 +49,7 @@ def _pair(value: Any) -> tuple[float, float]:
 state = Check(
     f"{', '.join(NAMES)}, or Bloch angles in radians: [theta, phi] for all sites, or a list of them, one pair a site",
     _read,
+    words=tuple(NAMES),
 )
 DOC = (
     f"{', '.join(NAMES)}, or angles, cos(theta/2) |up> + exp(i phi) sin(theta/2) |down>: [theta, phi] for all sites, "

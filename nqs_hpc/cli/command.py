@@ -17,12 +17,14 @@ from typing import NamedTuple
 
 from nqs_hpc import __version__
 from nqs_hpc.config.admission import Answer, refusal
+from nqs_hpc.config.commands import COMMANDS, GENERAL
 from nqs_hpc.config.compose import compose
+from nqs_hpc.config.explain import asked, explained
 from nqs_hpc.config.files import check_folder
 from nqs_hpc.config.identity import run_folder
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.usage import help_text
-from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.checks import InputError, nearest
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import files, streams
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, Signals, leave, listen
@@ -68,14 +70,14 @@ def main(argv: list[str] | None = None) -> int:
         with streams.undisturbed():
             return sectors(words[1:])
     what = "-m" if any(word in MULTIRUN for word in words) else words[0] if words else ""
-    if what in ("-m", "submit", "report"):
+    if what in ("-m", *ALONE):
         # One process does these. MPI stays unloaded: a child that inherited it could not start its own.
         n_started, number = launched()
         if n_started > 1:
             line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
             return _leave(Answer(BAD_INPUT, line), speaks=number == 0)
         with streams.undisturbed():  # `| head` has read enough: what was asked for is done all the same
-            return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
+            return {"-m": _sweep, **ALONE}[what](words)
     with streams.undisturbed():
         return _job(words, begun)
 
@@ -90,6 +92,33 @@ def _report(words: list[str]) -> int:
     from nqs_hpc.report.page import report
 
     return report(words[1:])
+
+
+def _clean(words: list[str]) -> int:
+    from nqs_hpc.cli.clean import clean
+
+    return clean(words[1:])
+
+
+def _compare(words: list[str]) -> int:
+    from nqs_hpc.cli.compare import compare
+
+    return compare(words[1:])
+
+
+def _completion(words: list[str]) -> int:
+    from nqs_hpc.cli.completion import completion
+
+    return completion(words[1:])
+
+
+ALONE = {
+    "submit": _submit,
+    "report": _report,
+    "clean": _clean,
+    "compare": _compare,
+    "completion": _completion,
+}  # commands of one process
 
 
 def _sweep(words: list[str]) -> int:
@@ -184,16 +213,17 @@ def singletons(here: World, n_started: int) -> str:
 
 def decide(words: list[str], n_ranks: int) -> Job | Answer:
     """What a command line asks for. Rank 0 calls it; it never raises for what a user can get wrong."""
-    if any(word in ("-h", "--help") for word in words):
-        return Answer(DONE, help_text())
+    if (about := asked(words)) is not None:
+        try:
+            return Answer(DONE, explained(about).rstrip("\n") if about else help_text())
+        except InputError as error:
+            return Answer(BAD_INPUT, str(error))
     if words == ["--version"]:
         return Answer(DONE, f"nqs_hpc {__version__}")
     if flags := [word for word in words if word.startswith("-")]:
-        return Answer(
-            BAD_INPUT,
-            f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, sectors, status, report, "
-            "doctor, --help, --version",
-        )
+        near = nearest(flags[0], GENERAL)
+        valid = f"key=value overrides, -m, {', '.join(COMMANDS)}, --help, --version"
+        return Answer(BAD_INPUT, f"{flags[0]} is not an option of nqs_hpc; {near}valid: {valid}")
     try:
         config = compose(words, n_ranks)
         programs, warning = kept_programs(config)

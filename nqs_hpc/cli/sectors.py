@@ -15,7 +15,7 @@ from nqs_hpc.config.all_sectors import Sector, all_sectors
 from nqs_hpc.config.compose import checked
 from nqs_hpc.config.identity import to_plain
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs.checks import InputError, bad, show
+from nqs_hpc.inputs.checks import InputError, bad, nearest, show
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE
 from nqs_hpc.system.families import size_in_words
@@ -35,7 +35,7 @@ def sectors(words: list[str]) -> int:
         as_json = "--json" in words
         overrides = [word for word in words if word != "--json"]
         if flags := [word for word in overrides if word.startswith("-")]:
-            raise InputError(f"{flags[0]} is not an option of sectors; valid: {USAGE}")
+            raise InputError(f"{flags[0]} is not an option of sectors; {nearest(flags[0], ['--json'])}valid: {USAGE}")
         found = _systems(overrides)
     except InputError as error:
         print(harmless(str(error)), file=sys.stderr, flush=True)

@@ -16,7 +16,7 @@ from nqs_hpc.config.compose import compose
 from nqs_hpc.config.identity import run_folder
 from nqs_hpc.config.usage import help_text
 from nqs_hpc.inputs import reading
-from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.checks import InputError, nearest
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import files, slurm
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
@@ -31,7 +31,8 @@ def submit(words: list[str]) -> int:
     if any(word in ("-h", "--help") for word in words):
         left = Answer(DONE, help_text())
     elif flags := [word for word in overrides if word.startswith("-")]:
-        left = Answer(BAD_INPUT, f"{flags[0]} is not an option of submit; valid: key=value overrides, {DRY_RUN}")
+        near = nearest(flags[0], [DRY_RUN])
+        left = Answer(BAD_INPUT, f"{flags[0]} is not an option of submit; {near}valid: key=value overrides, {DRY_RUN}")
     else:
         left = _submit(overrides, dry_run=DRY_RUN in words)
     print(harmless(left.line), file=sys.stdout if left.code == DONE else sys.stderr, flush=True)

@@ -18,6 +18,8 @@ from nqs_hpc.choices import choice
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import read
 from nqs_hpc.choices.observable.base import Observable
+from nqs_hpc.config.catalogue import mended
+from nqs_hpc.config.commands import COMMANDS
 from nqs_hpc.config.defaults import FIELDS, check_choice, compose_groups, filled, is_group, refuse_code
 from nqs_hpc.config.files import check_folder, check_packages, check_source
 from nqs_hpc.config.identity import run_folder, to_plain
@@ -25,7 +27,7 @@ from nqs_hpc.config.lower import plain_config, with_waves
 from nqs_hpc.config.observables import KEY
 from nqs_hpc.config.resolve import resolve
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs.checks import InputError, bad, show, unknown
+from nqs_hpc.inputs.checks import InputError, Unknown, bad, meant, show, unknown
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -47,6 +49,13 @@ def compose(overrides: list[str], n_ranks: int | None) -> Config:
 
 def checked(overrides: list[str], n_ranks: int | None) -> Config:
     """``compose`` for those who start no job with it: neither its folder nor the packages it loads are asked for."""
+    try:
+        return _checked(overrides, n_ranks)
+    except Unknown as error:
+        raise mended(error) from None
+
+
+def _checked(overrides: list[str], n_ranks: int | None) -> Config:
     parsed = [_parse(text) for text in overrides]
     given: dict[str, str] = {}
     for one in parsed:
@@ -88,7 +97,10 @@ def from_plain(given: Mapping[str, Any]) -> Config:
     mapping or are dotted, ``{"lattice.length": 4}``. What is not given is as in conf/. Of a resolved configuration no
     file is read again: bonds and terms are those that were read from it. Raises InputError.
     """
-    return _made(_split(given), 1)
+    try:
+        return _made(_split(given), 1)
+    except Unknown as error:
+        raise mended(error) from None
 
 
 class _Given(NamedTuple):
@@ -238,7 +250,9 @@ def _parse(text: str) -> _Override:
     if text.startswith("~"):
         raise InputError(f"{given} is not valid: keys cannot be taken away; valid: KEY=VALUE, KEY=null to switch off")
     if text.startswith("-") or "=" not in text:
-        raise InputError(f"{given} is not valid: not of the form KEY=VALUE; valid: for example lattice.length=6")
+        command = meant(given, COMMANDS)  # of words in front of keys, one is perhaps a command
+        hint = f"did you mean {command}? " if command else ""
+        raise InputError(f"{given} is not valid: not of the form KEY=VALUE; {hint}valid: for example lattice.length=6")
     try:
         override = OverridesParser.create().parse_override(text)
         key, several = override.key_or_group, override.is_sweep_override()

@@ -37,6 +37,21 @@ def choices(group: str) -> tuple[str, ...]:
     return tuple(sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")))
 
 
+@cache
+def load(file: Path) -> dict[str, Any]:
+    """One of the YAML files."""
+    import yaml
+
+    data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    return data
+
+
+def place_of(group: str) -> str:
+    """Where a choice of a group stands: the group itself, or what it says in its place."""
+    place: str = getattr(choice(group, choices(group)[0]), "place", group)
+    return place
+
+
 def filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -> Config:
     """conf/ with these choices and values, each value checked alone."""
     data, chosen = compose_groups(picked)
@@ -75,7 +90,7 @@ def check_choice(group: str, name: Any) -> str | None:
     """The choice of a group, None for no experiment."""
     if (name is None and group == "experiment") or (isinstance(name, str) and name in choices(group)):
         return name
-    raise bad(group, name, ", ".join(choices(group)) + nearest(name, choices(group)))
+    raise bad(group, name, ", ".join(choices(group)), nearest(name, choices(group)))
 
 
 def is_group(key: str) -> bool:

@@ -94,7 +94,7 @@ def _choice(
             left.append((given, value))
     valid = [one for one in names(group) if not (inner_groups(group, one) or _runs_code(group, one))]
     if name not in valid:
-        raise bad(key, name, ", ".join(valid) + nearest(name, valid))
+        raise bad(key, name, ", ".join(valid), nearest(name, valid))
     return {"name": name, **defaults(group, name), **before}, left
 
 

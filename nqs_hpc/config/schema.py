@@ -67,7 +67,7 @@ class Config:
         checks.optional(checks.path), "folder of the run; null: runs/NAME-HASH under the current folder", physics=False
     )
     init_from: str | None = key(
-        checks.optional(checks.path),
+        checks.optional(checks.run),
         "run folder or checkpoint file whose parameters the run begins with; null: random ones",
         physics="given",
     )

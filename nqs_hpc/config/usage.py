@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import textwrap
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from nqs_hpc.choices import choice, groups
-from nqs_hpc.config.defaults import choices, conf_dir
+from nqs_hpc.config.commands import COMMANDS, START
+from nqs_hpc.config.defaults import choices, conf_dir, load, place_of
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import show
 from nqs_hpc.inputs.schedules import OPTIONAL, SCHEDULES
@@ -18,23 +18,27 @@ WIDTH = 100
 GROUPS = [field.name for field in dataclasses.fields(Config) if "group" in field.metadata]
 GROUPS += [group for group in groups() if group not in GROUPS]
 
-_USAGE = """\
+_TITLE = """\
 nqs_hpc: ground states of quantum lattice models by variational Monte Carlo, on many ranks, and
 expectation values in them.
 
 usage
-  python -m nqs_hpc [KEY=VALUE ...]                    the job; the same command again continues it
-  mpiexec -n 4 python -m nqs_hpc [KEY=VALUE ...]       on four ranks; srun likewise
-  python -m nqs_hpc -m study=NAME KEY=A,B ...          a sweep, here or with hydra/launcher=slurm;
-                                                       the same command again: what is left of it
-  python -m nqs_hpc submit [--dry-run] [KEY=VALUE ...] the job to Slurm, resources.* for the queue
-  python -m nqs_hpc sectors [KEY=VALUE ...]            momenta, irreps, spin flips of a lattice and
-                                                       Hamiltonian; -m symmetrize=all runs all
-  python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
-                                                       how far the points of a sweep are
-  python -m nqs_hpc report DIR                         what they found, as DIR/report/index.html
-  python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
-  python -m nqs_hpc --help                             this page
+"""
+_JOBS = (
+    (f"{START} [KEY=VALUE ...]", "the job; the same command again continues it"),
+    (f"mpiexec -n 4 {START} [KEY=VALUE ...]", "on four ranks; srun likewise"),
+    (
+        f"{START} -m study=NAME KEY=A,B ...",
+        "a sweep, here or with hydra/launcher=slurm; the same command again: what is left of it",
+    ),
+)
+_HELP = (
+    (f"{START} --help", "this page"),
+    (f"{START} --help WORD ...", "of a group, GROUP=CHOICE, a key or a command alone"),
+    (f"{START} --version", "which version this is"),
+)
+_EXAMPLES = """
+  nqs-hpc is short for python -m nqs_hpc, in front of all of these.
 
   python -m nqs_hpc experiment=tfim_square
   python -m nqs_hpc lattice=square lattice.length=6 hamiltonian.h=3.0 ansatz.alpha=2 seed=1
@@ -68,7 +72,7 @@ def rows() -> dict[str, list[Row]]:
     """Every key by group, with its default; the keys outside the groups under ''."""
     table: dict[str, list[Row]] = {group: _group_rows(group) for group in GROUPS}
     table[""] = []
-    defaults = _load(conf_dir() / "config.yaml")
+    defaults = load(conf_dir() / "config.yaml")
     for field in dataclasses.fields(Config):
         if "check" in field.metadata:
             table[""].append(Row(field.name, show(defaults[field.name]), "", field.metadata["doc"]))
@@ -85,7 +89,7 @@ def _group_rows(group: str) -> list[Row]:
     # a key whose doc is the same in several choices is one row
     found: dict[tuple[str, str], dict[str, str]] = {}
     for name in choices(group):
-        defaults = _load(conf_dir() / group / f"{name}.yaml")
+        defaults = load(conf_dir() / group / f"{name}.yaml")
         fields = {field.name: field for field in dataclasses.fields(choice(group, name))}
         for key, value in defaults.items():  # in the order of the YAML
             if key in fields:
@@ -103,21 +107,15 @@ def _group_rows(group: str) -> list[Row]:
     return table
 
 
-def place_of(group: str) -> str:
-    """Where a choice of a group stands: the group itself, or the key below which a choice has it."""
-    place: str = getattr(choice(group, choices(group)[0]), "place", group)
-    return place
-
-
 def help_text() -> str:
     """The page ``python -m nqs_hpc --help`` prints, at most 100 columns wide."""
-    parts = [_USAGE, "groups, the default first: GROUP=CHOICE\n"]
+    parts = [_usage(), "groups, the default first: GROUP=CHOICE\n"]
     chosen = default_choices()
     for group in GROUPS:
         names = sorted(choices(group), key=lambda name, group=group: name != chosen.get(group))  # type: ignore[misc]
-        parts += [_wrap(f"  {place_of(group) + '=' + name + ' ':<26}", about(group, name)) for name in names]
+        parts += [wrap(f"  {place_of(group) + '=' + name + ' ':<26}", about(group, name)) for name in names]
     parts.append("\nready-made combinations; what the command line sets beats them\n")
-    parts += [_wrap(f"  {'experiment=' + name + ' ':<34}", about("experiment", name)) for name in choices("experiment")]
+    parts += [wrap(f"  {'experiment=' + name + ' ':<34}", about("experiment", name)) for name in choices("experiment")]
     for group, table in rows().items():
         if table:
             parts.append(
@@ -127,27 +125,36 @@ def help_text() -> str:
                 doc = f"{row.doc} [{row.choices}]" if row.choices else row.doc
                 head = f"  {row.key + '=' + row.default + ' ':<36}"
                 if len(head) <= 40:
-                    parts.append(_wrap(head, doc))
+                    parts.append(wrap(head, doc))
                 else:  # many choices have defaults of their own
-                    parts.append(textwrap.fill(head, WIDTH, subsequent_indent=" " * 6) + "\n" + _wrap(" " * 38, doc))
-    parts.append("\nschedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n")
-    for kind, arguments in SCHEDULES.items():
-        names = [f"[{name}]" if name in OPTIONAL.get(kind, ()) else name for name in arguments]
-        parts.append(_wrap(f"  {kind + ' ':<24}", ", ".join(names)))
+                    parts.append(textwrap.fill(head, WIDTH, subsequent_indent=" " * 6) + "\n" + wrap(" " * 38, doc))
+    parts += ["\n", schedules()]
     parts.append(_ENDING)
     return "".join(parts)
 
 
-def _load(file: Path) -> dict[str, Any]:
-    import yaml
+def _usage() -> str:
+    """What can be asked, each with what it does."""
+    commands = [(f"{START} {name} {one.words}", one.about) for name, one in COMMANDS.items()]
+    lines = []
+    for words, about in (*_JOBS, *commands, *_HELP):
+        head = f"  {words} "
+        lines.append(wrap(f"{head:<55}", about) if len(head) <= 55 else f"{head.rstrip()}\n" + wrap(" " * 55, about))
+    return _TITLE + "".join(lines) + _EXAMPLES
 
-    data: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    return data
+
+def schedules() -> str:
+    """The schedules with their arguments, those in brackets optional."""
+    parts = ["schedules, wherever a rate or a shift stands: {schedule: KIND, ...} with optax's arguments\n"]
+    for kind, arguments in SCHEDULES.items():
+        names = [f"[{name}]" if name in OPTIONAL.get(kind, ()) else name for name in arguments]
+        parts.append(wrap(f"  {kind + ' ':<24}", ", ".join(names)))
+    return "".join(parts)
 
 
 def default_choices() -> dict[str, str | None]:
     """The default choice of every group, from the defaults list."""
-    entries = _load(conf_dir() / "config.yaml")["defaults"]
+    entries = load(conf_dir() / "config.yaml")["defaults"]
     return {
         group.removeprefix("override "): name for entry in entries if entry != "_self_" for group, name in entry.items()
     }
@@ -159,5 +166,7 @@ def about(group: str, name: str) -> str:
     return next((line.lstrip("# ") for line in lines if line.startswith("#") and "@package" not in line), "")
 
 
-def _wrap(head: str, text: str) -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head)) + "\n"
+def wrap(head: str, text: str, below: str | None = None) -> str:
+    """``text`` behind ``head``, in lines of at most WIDTH columns; those that follow begin with ``below``."""
+    below = " " * len(head) if below is None else below
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=below) + "\n"

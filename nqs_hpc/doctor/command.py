@@ -20,7 +20,7 @@ from typing import NamedTuple, TextIO
 from nqs_hpc.doctor import checks, site
 from nqs_hpc.doctor import devices as on_devices
 from nqs_hpc.doctor.checks import Line, Outcome
-from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.checks import InputError, nearest
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.parallel.errors import error_text
@@ -85,6 +85,7 @@ def examine(
     A check of what ranks do together is left out where MPI does not bring the started ranks together.
     """
     apart = bool(trouble) or here.size != n_started
+    asked = site.begin(here)  # whose answers may take long, while the other checks are made
     placed: list[Outcome] = []
     found: list[Outcome] = []
 
@@ -113,7 +114,7 @@ def examine(
     needed["cuda_mpi"] = note("cuda_mpi", lambda: on_devices.cuda_aware(here, found))
     if not apart:
         note("allreduce", allreduce)
-    note("slurm", lambda: site.queue(here))
+    note("slurm", lambda: site.queue(here, asked))
     note("folder", lambda: site.folder_works(here, folder))
     note("space", lambda: site.space(here, folder))
     if not apart:
@@ -176,7 +177,8 @@ def _asked(words: list[str]) -> Path | tuple[int, str]:
         if any(word in ("-h", "--help") for word in words):
             return DONE, USAGE
         if flags := [word for word in words if word.startswith("-") and word != JSON]:
-            raise InputError(f"{flags[0]} is not an option of doctor; valid: {JSON} and one folder")
+            near = nearest(flags[0], [JSON])
+            raise InputError(f"{flags[0]} is not an option of doctor; {near}valid: {JSON} and one folder")
         folders = [word for word in words if word != JSON]
         if len(folders) > 1 or "" in folders:
             raise InputError(f"{' '.join(folders) or repr('')} is not valid; valid: {JSON} and one folder")

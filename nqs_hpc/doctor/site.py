@@ -12,9 +12,11 @@ import shutil
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from nqs_hpc.doctor.checks import MIB, Line, Outcome, count, failures, merged, together, who
 from nqs_hpc.job import files, slurm
@@ -35,38 +37,77 @@ GIB = 2**30
 # --- Slurm ---
 
 
-def queue(here: World) -> Line:
-    """Slurm's version, its MPI plugins, this job and the time it has left; rank 0 asks."""
+class Asked(NamedTuple):
+    """What Slurm's commands were asked, all of them at once; each waits for its answer and raises SlurmError."""
+
+    version: Callable[[], str]
+    plugins: Callable[[], list[str]]
+    controller: Callable[[], str]
+    end: Callable[[], float | None]  # of this job
+
+
+def ask_slurm() -> Asked:
+    """Ask Slurm on threads of their own. Where no controller answers, each command hangs until its time is over, and
+    all of them together take no longer than one.
+    """
+    pool = ThreadPoolExecutor(4, "slurm")
+    found = Asked(
+        pool.submit(slurm.ask, "sbatch", "--version", limit=ASK_SECONDS).result,
+        pool.submit(plugins).result,
+        pool.submit(slurm.ask, "scontrol", "ping", limit=ASK_SECONDS).result,
+        pool.submit(slurm.end_time, limit=ASK_SECONDS).result,
+    )
+    pool.shutdown(wait=False)
+    return found
+
+
+def begin(here: World) -> Asked | None:
+    """Slurm asked by rank 0, where it is here; what it answers is for `queue`."""
+    there = shutil.which("sbatch") is not None or slurm.job_id() is not None
+    return ask_slurm() if here.rank == 0 and there else None
+
+
+def queue(here: World, asked: Asked | None) -> Line:
+    """Slurm's version, its MPI plugins, its controller, this job and the time it has left, as rank 0 has asked."""
 
     def act() -> Line | None:
         if here.rank > 0:
             return None
-        if shutil.which("sbatch") is None and slurm.job_id() is None:
-            return Line("ok", "not here")
-        return judge_queue(here.library)
+        return Line("ok", "not here") if asked is None else judge_queue(here.library, asked)
 
     return merged(together(here, act)[:1], "without Slurm use mpiexec")
 
 
-def judge_queue(library: str) -> Line:
+def judge_queue(library: str, asked: Asked) -> Line:
     """What Slurm answers, held against what the MPI ``library`` needs."""
     parts, trouble = [], []
+    broken = "set SLURM_CONF, or run where Slurm works; mpiexec needs none"
     try:
-        parts.append(slurm.ask("sbatch", "--version", limit=ASK_SECONDS))
-        known = plugins()
+        parts.append(asked.version())
+        known = asked.plugins()
         parts.append(f"MPI plugins: {' '.join(known) or 'none'}")
         kind, starts = ("pmix", ("pmix",)) if "Open MPI" in library else ("pmi2", ("pmi", "cray"))
         if not any(name.startswith(starts) for name in known):
             trouble.append(f"start with mpiexec: srun has no {kind} for this MPI")
     except slurm.SlurmError as error:
         parts.append(str(error))
-        trouble.append("set SLURM_CONF, or run where Slurm works; mpiexec needs none")
+        trouble.append(broken)
+    try:
+        answer = " ".join(asked.controller().split())
+        if "UP" not in answer.split():
+            raise slurm.SlurmError(answer or "scontrol ping says nothing")
+        parts.append("the controller answers")
+    except slurm.NoSlurm:
+        pass  # a node may have no scontrol
+    except slurm.SlurmError as error:
+        parts.append(f"no controller: {error}")
+        trouble += [broken] if broken not in trouble else []
     job = slurm.job_id()
     if job is None:
         parts.append("not in a job")
     else:
         try:
-            end = slurm.end_time(limit=ASK_SECONDS)
+            end = asked.end()
             left = "no time limit" if end is None else f"{max(0.0, end - time.time()) / 60:.0f} min left"
             parts.append(f"job {job}, {left}")
         except slurm.SlurmError as error:

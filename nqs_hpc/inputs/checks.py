@@ -11,9 +11,11 @@ import difflib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from nqs_hpc.inputs.reading import printable
+
+MOST_MEANT = 3  # names in one line that begin like a word
 
 
 class InputError(ValueError):
@@ -23,7 +25,7 @@ class InputError(ValueError):
 class Invalid(ValueError):
     """Raised inside a check; ``below``, ``value`` and ``valid`` name a place inside a mapping where that is clearer.
 
-    ``hint`` follows what is valid (`nearest`).
+    ``hint`` stands before what is valid (`nearest`).
     """
 
     def __init__(self, below: str = "", value: Any = None, valid: str = "", hint: str = "") -> None:
@@ -31,9 +33,31 @@ class Invalid(ValueError):
         self.below, self.value, self.valid, self.hint = below, value, valid, hint
 
 
+class Unknown(InputError):
+    """The line of a key whose part ``name`` does not exist in ``owner``; ``meant``: names that do, in place of the
+    nearest of ``names``; ``elsewhere``: who has it, in words.
+    """
+
+    def __init__(
+        self, key: str, value: Any, name: str, owner: str, names: Sequence[str], meant: str = "", elsewhere: str = ""
+    ) -> None:
+        self.key, self.value, self.name, self.owner, self.names = key, value, name, owner, names
+        known = f"{owner} has no key {printable(name)}" + (f", but {elsewhere}" if elsewhere else "")
+        hint = f"did you mean {meant}? " if meant else "" if elsewhere else nearest(name, names)
+        super().__init__(
+            f"{printable(key)}={show(value)} is not valid: {known}; {hint}valid: {', '.join(names) or 'no keys at all'}"
+        )
+
+    def __reduce__(self) -> tuple[type[InputError], tuple[str]]:
+        return InputError, (str(self),)  # what other ranks are sent: the line
+
+
 class Check(NamedTuple):
     valid: str  # what is valid, in words
     read: Callable[[Any], Any]  # value -> its normal form; raises Invalid
+    # what a shell can complete: the words that are valid, whatever else is
+    words: tuple[str, ...] = ()
+    names: Literal["", "file", "run"] = ""  # whether a value is the path of a file or folder, or of a run
 
 
 def show(value: Any) -> str:
@@ -51,24 +75,28 @@ def show(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def bad(key: str, value: Any, valid: str) -> InputError:
-    """The one line every bad value ends in."""
-    return InputError(f"{printable(key)}={show(value)} is not valid; valid: {valid}")
+def bad(key: str, value: Any, valid: str, hint: str = "") -> InputError:
+    """The one line every bad value ends in; ``hint`` as `nearest` has it."""
+    return InputError(f"{printable(key)}={show(value)} is not valid; {hint}valid: {valid}")
 
 
-def nearest(value: Any, names: Sequence[str]) -> str:
-    """The name that was perhaps meant, in words to put behind what is valid; empty where none is near."""
-    close = difflib.get_close_matches(str(value), names, n=1)
-    return f" (did you mean {close[0]}?)" if close else ""
+def meant(value: Any, names: Iterable[str]) -> str:
+    """The name that was perhaps meant, or up to three that begin like ``value``; empty where none is near."""
+    valid, given = list(names), str(value)
+    close = difflib.get_close_matches(given, valid, n=1)
+    longer = [name for name in valid if len(given) > 2 and name.startswith(given)]
+    return " or ".join(close or longer[:MOST_MEANT])
+
+
+def nearest(value: Any, names: Iterable[str]) -> str:
+    """The name that was perhaps meant, in words to put before what is valid; empty where none is near."""
+    close = meant(value, names)
+    return f"did you mean {close}? " if close else ""
 
 
 def unknown(key: str, value: Any, name: str, owner: str, valid: Iterable[str]) -> InputError:
     """The line for a key whose part ``name`` does not exist in ``owner``, with the nearest one that does."""
-    close = difflib.get_close_matches(name, names := list(valid), n=1)
-    hint = f"did you mean {close[0]}? " if close else ""
-    keys = ", ".join(names) or "no keys at all"
-    known = f"is not valid: {owner} has no key {printable(name)}; {hint}valid: {keys}"
-    return InputError(f"{printable(key)}={show(value)} {known}")
+    return Unknown(key, value, name, owner, list(valid))
 
 
 def apply(check: Check, key: str, value: Any) -> Any:
@@ -77,8 +105,8 @@ def apply(check: Check, key: str, value: Any) -> Any:
         return check.read(value)
     except Invalid as error:
         if error.below:
-            raise bad(f"{key}.{error.below}", error.value, error.valid) from None
-        raise bad(key, value, (error.valid or check.valid) + error.hint) from None
+            raise bad(f"{key}.{error.below}", error.value, error.valid, error.hint) from None
+        raise bad(key, value, error.valid or check.valid, error.hint) from None
 
 
 def _number(value: Any) -> float:
@@ -151,7 +179,7 @@ def _boolean(value: Any) -> bool:
     return value
 
 
-boolean = Check("true or false", _boolean)
+boolean = Check("true or false", _boolean, words=("true", "false"))
 
 
 def choice(*names: str) -> Check:
@@ -162,7 +190,7 @@ def choice(*names: str) -> Check:
             raise Invalid(hint=nearest(value, names))
         return value
 
-    return Check(", ".join(names), read)
+    return Check(", ".join(names), read, words=names)
 
 
 def choice_of(*numbers: int) -> Check:
@@ -175,7 +203,7 @@ def choice_of(*numbers: int) -> Check:
             raise Invalid
         return int(number)
 
-    return Check(valid, read)
+    return Check(valid, read, words=tuple(map(str, numbers)))
 
 
 def _text(value: Any) -> str:
@@ -204,7 +232,8 @@ def _duration(value: Any) -> str:
 duration = Check("a duration of a minute at least: HH:MM:SS, D-HH:MM:SS, or whole minutes", _duration)
 
 
-path = Check("a path that is not empty (quote a name that looks like a number)", _text)
+path = Check("a path that is not empty (quote a name that looks like a number)", _text, names="file")
+run = path._replace(names="run")
 text = Check("a text that is not empty (quote what looks like a number)", _text)
 
 
@@ -221,12 +250,20 @@ name = Check("a name of letters, digits and _ . + -", _name)
 
 def optional(check: Check) -> Check:
     """null, or what ``check`` takes."""
-    return Check(f"null, or {check.valid}", lambda value: None if value is None else check.read(value))
+    return check._replace(
+        valid=f"null, or {check.valid}",
+        read=lambda value: None if value is None else check.read(value),
+        words=("null", *check.words),
+    )
 
 
 def either(word: str, check: Check) -> Check:
     """A word such as auto, or what ``check`` takes."""
-    return Check(f"{word}, or {check.valid}", lambda value: word if value == word else check.read(value))
+    return check._replace(
+        valid=f"{word}, or {check.valid}",
+        read=lambda value: word if value == word else check.read(value),
+        words=(word, *check.words),
+    )
 
 
 def list_of(check: Check) -> Check:
@@ -256,7 +293,7 @@ def one_or_list(check: Check) -> Check:
     def read(value: Any) -> Any:
         return several.read(value) if isinstance(value, list | tuple) else check.read(value)
 
-    return Check(f"{check.valid}, or a list of such", read)
+    return check._replace(valid=f"{check.valid}, or a list of such", read=read)
 
 
 def _import_path(value: Any) -> str:

@@ -25,7 +25,7 @@ def by_size(check: Check) -> Check:
             raise Invalid
         return BySize(tuple(sorted((sites.read(size), check.read(entry)) for size, entry in value.items())))
 
-    return Check(f"{check.valid}, or a table {{number of sites: value}} of such", read)
+    return check._replace(valid=f"{check.valid}, or a table {{number of sites: value}} of such", read=read)
 
 
 class Weights(NamedTuple):
@@ -54,7 +54,7 @@ def one_or_weights(*names: str) -> Check:
         entries = tuple(sorted((name, positive.read(weight) / total) for name, weight in value.items()))
         return entries[0][0] if len(entries) == 1 else Weights(entries)
 
-    return Check(f"{word.valid}, or a mapping {{NAME: weight}} of several", read)
+    return word._replace(valid=f"{word.valid}, or a mapping {{NAME: weight}} of several", read=read)
 
 
 class Range(NamedTuple):

@@ -13,7 +13,6 @@ they are read; ours lie in the file as they are, and no other is read. So nothin
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,7 +21,17 @@ import jax
 import numpy as np
 
 from nqs_hpc.inputs import reading
-from nqs_hpc.job.checkpoint_file import CheckpointError, Damaged, Leaves, check, pack, unpack, verified
+from nqs_hpc.job.checkpoint_file import (
+    CheckpointError,
+    Damaged,
+    Leaves,
+    check,
+    newest_first,
+    pack,
+    step_of,
+    unpack,
+    verified,
+)
 from nqs_hpc.job.files import on_root, remove, subfolder, sync_folder, write
 from nqs_hpc.job.lock import check_held
 from nqs_hpc.parallel.world import World
@@ -98,7 +107,7 @@ def load(folder: Path, template: RunState, world: World, *, growing: Collection[
     named, treedef = _named(template)
 
     def act() -> tuple[Leaves, dict[str, Any], Path, tuple[str, ...]] | None:
-        if not (paths := _newest_first(folder)):
+        if not (paths := newest_first(folder)):
             return None
         room = ROOM + 4 * world.size * sum(_n_bytes(leaf) for leaf in named.values())
         leaves, meta, path, damaged = _newest_good(paths, folder / "checkpoints", limit=room)
@@ -178,7 +187,7 @@ def read(place: Path) -> Stored:
     """
     if place.is_file():
         return Stored(*_newest_good([place], place, follow=True))
-    return Stored(*_newest_good(_newest_first(place), place))
+    return Stored(*_newest_good(newest_first(place), place))
 
 
 def subtree(stored: Stored, prefix: str, template: Any) -> Any:
@@ -224,13 +233,13 @@ def _fitted(stored: Stored, named: dict[str, Any], prefix: str) -> Leaves:
 
 def newest_step(folder: Path) -> int | None:
     """The step of the newest checkpoint by name, unverified; None where there is none."""
-    paths = _newest_first(folder)
-    return _step(paths[0]) if paths else None
+    paths = newest_first(folder)
+    return step_of(paths[0]) if paths else None
 
 
 def steps(folder: Path) -> dict[int, Path]:
     """The checkpoints of a run folder by step, the oldest first, unverified."""
-    return {_step(path): path for path in reversed(_newest_first(folder))}
+    return {step_of(path): path for path in reversed(newest_first(folder))}
 
 
 def _named(tree: Any, prefix: str = "") -> tuple[dict[str, Any], Any]:
@@ -304,25 +313,16 @@ def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int, growing
 def _plausible(path: Path, leaves: Leaves) -> None:
     """ValueError in one line where a file of the right form holds what no run can have written."""
     step = leaves["step"]
-    if int(step) != _step(path):
-        raise ValueError(f"checkpoint: step in {path.name} is {int(step)}, expected {_step(path)}")
+    if int(step) != step_of(path):
+        raise ValueError(f"checkpoint: step in {path.name} is {int(step)}, expected {step_of(path)}")
     for name, leaf in leaves.items():
         if name.endswith("/chain_C") and not np.array_equal(leaf, np.arange(len(leaf))):
             raise ValueError(f"checkpoint: {name} in {path.name} does not number the chains 0 to {len(leaf) - 1}")
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    paths = (folder / "checkpoints").glob("step_*.h5")
-    return sorted((path for path in paths if re.fullmatch(r"step_\d{8,}\.h5", path.name)), key=_step, reverse=True)
-
-
-def _step(path: Path) -> int:
-    return int(path.stem.removeprefix("step_"))
-
-
 def _prune(new: Path, keep: int) -> None:
     """Delete the checkpoints older than the newest ``keep`` good ones; ``new`` has just been written."""
-    n_good, paths = 0, _newest_first(new.parent.parent)
+    n_good, paths = 0, newest_first(new.parent.parent)
     limit = ROOM + 4 * new.stat().st_size  # a larger file is none of this run, whatever number of chains it had
     for path in paths:
         if n_good == keep:

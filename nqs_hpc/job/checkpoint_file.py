@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,17 @@ class CheckpointError(ValueError):
 
 class Damaged(Exception):
     pass
+
+
+def newest_first(folder: Path) -> list[Path]:
+    """The checkpoints of a run folder by their names, unverified."""
+    paths = (folder / "checkpoints").glob("step_*.h5")
+    return sorted((path for path in paths if re.fullmatch(r"step_\d{8,}\.h5", path.name)), key=step_of, reverse=True)
+
+
+def step_of(path: Path) -> int:
+    """The step of a checkpoint by its name."""
+    return int(path.stem.removeprefix("step_"))
 
 
 def pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:

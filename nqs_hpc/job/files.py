@@ -222,32 +222,40 @@ def sync_folder(folder: Path) -> None:
 
 
 def clean_all(folder: Path) -> None:
-    """`clean` for the folder of a run and those in it that are written to in parts."""
+    """`clean` for the folder of a run and those in it."""
     for place in (folder, folder / "checkpoints", folder / "tensorboard"):
         if place.is_dir():
             clean(place)
 
 
 def clean(folder: Path) -> list[str]:
-    """Remove temporary files ``.NAME.HOST.PID.tmp`` of dead writers from ``folder``; return their names.
+    """Remove what is `stale` in ``folder``; return the names. To be called before the first write."""
+    removed = []
+    for name in stale(folder):
+        with suppress(OSError):  # a folder of such a name is nobody's leftover
+            remove(folder / name)
+            removed.append(name)
+    return removed
+
+
+def stale(folder: Path) -> list[str]:
+    """Temporary files ``.NAME.HOST.PID.tmp`` of dead writers in ``folder``.
 
     A writer is dead if its process is gone from this host, or if the file has not been touched for an hour. Files under
-    this process's own number are leftovers of a former holder of it: call this before the first write.
+    this process's own number are leftovers of a former holder of it.
     """
-    removed = []
+    found = []
     with opened(folder) as place:
         for name in sorted(os.listdir(place)):
             words = name.rsplit(".", 2)
             if not (name.startswith(".") and len(words) == 3 and words[1].isdigit() and words[2] == "tmp"):
                 continue
-            # a writer may have finished, another start have removed it; a folder of such a name is nobody's leftover
-            with suppress(OSError, ValueError, OverflowError):
+            with suppress(OSError, ValueError, OverflowError):  # a writer may have finished meanwhile
                 here = words[0].endswith(f".{socket.gethostname()}")
                 touched = os.stat(name, dir_fd=place, follow_symlinks=False).st_mtime
                 if (here and not _alive(int(words[1]))) or time.time() - touched > STALE_SECONDS:
-                    os.unlink(name, dir_fd=place)
-                    removed.append(name)
-    return removed
+                    found.append(name)
+    return found
 
 
 def _alive(pid: int) -> bool:

@@ -229,6 +229,18 @@ def in_use(folder: Path) -> str:
     return ""
 
 
+def why_used(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> str:
+    """Why `lock` would not give ``folder``, in one line; empty where it would. Takes nothing. OSError as `in_use`."""
+    if owner := in_use(folder):
+        return f"{folder} is in use by {owner}"
+    place = os.open(folder, _FOLDER)
+    try:
+        before = _named_owner(place)
+    finally:
+        os.close(place)
+    return "" if before is None else _alive(folder, before, state)
+
+
 def check_held(folder: Path) -> None:
     """Raise Lost where ``folder``, which this process locked, or its lock is no longer what its path says.
 

@@ -96,6 +96,13 @@ def was_in_vain(folder: Path) -> bool:
     return isinstance(before, dict) and before.get("in_vain") is True
 
 
+def starts(folder: Path) -> list[dict[str, Any]]:
+    """Every start of the run in ``folder``, the first one first; none where no run has started there."""
+    path = folder / "manifest.json"
+    found: list[dict[str, Any]] = _read(path)["starts"] if path.exists() else []
+    return found
+
+
 def recorded_physics(folder: Path) -> dict[str, Any] | None:
     """What the run in ``folder`` computes, as its first start wrote it; None where no run has started there."""
     path = folder / "manifest.json"

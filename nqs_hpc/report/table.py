@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from nqs_hpc.inputs.checks import nearest
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.job.quantities import GROUND_STATE, TASK, as_text
 from nqs_hpc.report.rows import Row, flat
@@ -193,7 +194,8 @@ def _known(key: str, option: str, valid: list[str]) -> str:
     """The full name of a key, of which a user may give the last part alone."""
     found = [name for name in valid if name == key] or [name for name in valid if name.endswith(f".{key}")]
     if len(found) != 1:
-        raise ValueError(f"{option} {key} is not valid; valid: {', '.join(found or valid)}")
+        near = "" if found else nearest(key, valid)
+        raise ValueError(f"{option} {key} is not valid; {near}valid: {', '.join(found or valid)}")
     return found[0]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nqs_hpc.inputs.checks import nearest
 from nqs_hpc.report.values import clean
 
 
@@ -27,7 +28,8 @@ def read_words(
         elif word in flags and not equal:
             found.add(word)
         elif word.startswith("-"):
-            raise ValueError(f"{clean(word)} is not an option of {command}; valid: {usage}")
+            near = nearest(word, [*with_value, *flags])
+            raise ValueError(f"{clean(word)} is not an option of {command}; {near}valid: {usage}")
         else:
             folders.append(word + equal + value)
     if len(folders) != 1:

@@ -16,9 +16,10 @@ from nqs_hpc.choices import choice, names
 from nqs_hpc.choices.hydra.launcher.base import Launcher
 from nqs_hpc.choices.keys import read
 from nqs_hpc.config.admission import Answer
-from nqs_hpc.config.defaults import conf_dir
+from nqs_hpc.config.catalogue import mended
+from nqs_hpc.config.defaults import FIELDS, conf_dir
 from nqs_hpc.config.usage import help_text
-from nqs_hpc.inputs.checks import InputError, apply, bad, name, unknown
+from nqs_hpc.inputs.checks import InputError, Unknown, apply, bad, name, nearest, unknown
 from nqs_hpc.inputs.reading import harmless
 from nqs_hpc.job import slurm
 from nqs_hpc.job.files import said
@@ -127,6 +128,9 @@ def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[s
         raise InputError(f"cannot be read as KEY=VALUE: {' '.join(str(error).split())[:200]}") from None
     single = {one.key_or_group: one.value() for one in [*own, *others] if not one.is_sweep_override()}
     several = {one.key_or_group: str(one.input_line).partition("=")[2] for one in parsed if one.is_sweep_override()}
+    for key, value in (several | single).items():
+        if not key.startswith("hydra") and (top := key.partition(".")[0]) not in FIELDS:
+            raise mended(Unknown(key, value, top, "the configuration", list(FIELDS)))
     for key in (*(one.key_or_group for one in own), "study", "chain"):
         if key in several:
             raise bad(key, several[key], "one value: it belongs to the sweep as a whole")
@@ -158,7 +162,7 @@ def _launcher(own: dict[str, Any]) -> Launcher:
 
     kind = own.get(LAUNCHER, "local")
     if kind not in names(LAUNCHER):
-        raise bad(LAUNCHER, kind, ", ".join(names(LAUNCHER)))
+        raise bad(LAUNCHER, kind, ", ".join(names(LAUNCHER)), nearest(kind, names(LAUNCHER)))
     settings = yaml.safe_load((conf_dir() / LAUNCHER / f"{kind}.yaml").read_text(encoding="utf-8"))
     del settings["_target_"]
     for key, value in own.items():

@@ -31,7 +31,10 @@ from nqs_hpc.types import Ansatz, Tree
 
 BEGIN, WARM_UP, SAMPLE = (own_purpose(f"second ensemble: {what}") for what in ("chains", "warm-up", "samples"))
 BETAS = ladder(4, 0.2, "geometric")
-PIECE = 8  # samples a ladder between two questions whether to go on
+# Between two questions whether to go on: at most so many samples a ladder, and about so many proposals a replica.
+# A job that is told to end must hear it within the minutes that a queue gives, on lattices of a thousand sites too.
+PIECE = 8
+PROPOSALS = 2048
 
 # params, states (n_rows, N) of this rank -> local energies of all ranks, rank by rank
 Energies = Callable[[Tree, Array], Array]
@@ -77,6 +80,7 @@ def second_ensemble(
     ``warmup``: sweeps before the first of them. ``ansatz`` is that of |psi|, ``starts`` (n, N) the ordered
     states in which three of four replicas begin.
     """
+    piece = max(1, min(PIECE, PROPOSALS // sweep))
     c_local = -(-n_chains // comm.size)  # ladders beyond the last fill up the ranks, and are thrown away
     sampler = tempering(
         ansatz,
@@ -85,11 +89,11 @@ def second_ensemble(
         comm,
         betas=BETAS,
         n_chains=c_local * comm.size,
-        n_samples=c_local * comm.size * PIECE,
+        n_samples=c_local * comm.size * piece,
         sweep=sweep,
         warmup=warmup,
     )
-    n_calls = -(-max(n_samples // n_chains, SHORTEST) // PIECE)
+    n_calls = -(-max(n_samples // n_chains, SHORTEST) // piece)
     draw, init = jax.jit(sampler.sample), jax.jit(sampler.init)
 
     def begin() -> TemperingState:
@@ -110,7 +114,7 @@ def second_ensemble(
             key = purpose_key(seed, SAMPLE if is_warm else WARM_UP, stage=call)
             chains, samples, _ = draw(key, params, chains)
             if is_warm:
-                pieces.append(np.asarray(samples.s_BN).reshape(c_local, PIECE, -1))
+                pieces.append(np.asarray(samples.s_BN).reshape(c_local, piece, -1))
         s_BN = np.concatenate(pieces, axis=1).reshape(-1, hilbert.n_sites)
         n_own, found = len(s_BN), []
         for first in range(0, n_own, n_rows):

@@ -47,9 +47,11 @@ def made(name: str) -> Made:
         step = rng.normal(size=x.shape) + (1j * rng.normal(size=x.shape) if x.dtype.kind == "c" else 0)
         return x + 0.2 * step.astype(x.dtype)
 
-    params = jax.tree.map(moved, ansatz.init(jax.random.key(0)))
+    params = jax.tree.map(moved, jax.jit(ansatz.init)(jax.random.key(0)))
     states = decode(basis.hilbert, codes(basis.hilbert))
-    return Made(config.ansatz, ansatz, params, states, np.asarray(jax.vmap(ansatz.log_psi, (None, 0))(params, states)))
+    return Made(
+        config.ansatz, ansatz, params, states, np.asarray(jax.jit(jax.vmap(ansatz.log_psi, (None, 0)))(params, states))
+    )
 
 
 def moves_between(states: np.ndarray, other: np.ndarray) -> Move:

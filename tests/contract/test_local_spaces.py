@@ -141,7 +141,8 @@ def test_which_ansatz_takes_longer_spins():
 
 
 @pytest.fixture(
-    params=[pytest.param(case, marks=pytest.mark.slow if case in SLOW else (), id="-".join(case)) for case in CASES]
+    scope="module",
+    params=[pytest.param(case, marks=pytest.mark.slow if case in SLOW else (), id="-".join(case)) for case in CASES],
 )
 def case(request):
     name, ansatz_name = request.param

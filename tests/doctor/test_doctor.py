@@ -352,9 +352,13 @@ def slurm(folder: Path, monkeypatch, **commands: str) -> None:
     monkeypatch.setenv("PATH", str(folder))
 
 
+def queue(here: World) -> Line:
+    return site.queue(here, site.begin(here))
+
+
 def test_slurm_where_there_is_none(tmp_path, monkeypatch):
     slurm(tmp_path, monkeypatch)
-    assert site.queue(ALONE) == Line("ok", "not here")
+    assert queue(ALONE) == Line("ok", "not here")
 
 
 def test_slurm_and_a_job_in_it(tmp_path, monkeypatch):
@@ -366,27 +370,27 @@ def test_slurm_and_a_job_in_it(tmp_path, monkeypatch):
     }
     slurm(tmp_path, monkeypatch, **answers, squeue="echo 1-00:30:30")
     here = ALONE._replace(library="MPICH Version: 5.0.2")
-    line = site.queue(here)
+    line = queue(here)
     assert line.status == "ok" and line.found.startswith("slurm 22.05.8; MPI plugins: pmix none")
     assert line.found.endswith("not in a job")
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert site.queue(here).found.endswith("job 7, 1470 min left")
+    assert queue(here).found.endswith("job 7, 1470 min left")
     monkeypatch.setenv("SLURM_JOB_END_TIME", str(2**32 - 1))
-    assert site.queue(here).found.endswith("job 7, no time limit")
+    assert queue(here).found.endswith("job 7, no time limit")
 
 
 def test_a_slurm_that_does_not_fit_or_does_not_answer(tmp_path, monkeypatch):
     # older ones answer on stderr
     old = {"sbatch": "echo slurm 19.05.1", "srun": "echo 'srun: MPI types are...' >&2; echo 'srun: pmi2' >&2"}
     slurm(tmp_path, monkeypatch, **old, squeue="echo 'slurm_load_jobs error: no controller' >&2; exit 1")
-    assert site.queue(ALONE._replace(library="MPICH Version: 5.0.2")).status == "ok"
-    line = site.queue(ALONE._replace(library="Open MPI v5.0.8"))
+    assert queue(ALONE._replace(library="MPICH Version: 5.0.2")).status == "ok"
+    line = queue(ALONE._replace(library="Open MPI v5.0.8"))
     assert line.status == "warning" and "srun has no pmix" in line.advice and "MPI plugins: pmi2" in line.found
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    line = site.queue(ALONE._replace(library="MPICH"))
+    line = queue(ALONE._replace(library="MPICH"))
     assert line.status == "warning" and "no controller" in line.found and "max_seconds" in line.advice
     slurm(tmp_path, monkeypatch, sbatch="echo 'sbatch: fatal: no\nconfiguration' >&2; exit 1")
-    line = site.queue(ALONE)
+    line = queue(ALONE)
     assert line.status == "warning" and "sbatch: fatal: no configuration" in line.found and "SLURM_CONF" in line.advice
 
 
@@ -397,11 +401,56 @@ def test_a_slurm_that_never_answers_is_given_up(tmp_path, monkeypatch):
     silent = f"{shutil.which('sleep')} 1000 & wait"
     slurm(tmp_path, monkeypatch, sbatch=silent, srun=silent, squeue=silent)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    line = site.queue(ALONE)
+    line = queue(ALONE)
     assert line.status == "warning" and "sbatch does not answer within 0.05 s" in line.found
     assert "time left unknown: squeue does not answer within 0.05 s" in line.found
-    slurm(tmp_path, monkeypatch, sbatch="echo slurm 22.05.8")
-    assert "srun does not answer within 0.05 s" in site.queue(ALONE).found
+    monkeypatch.setattr(site, "ASK_SECONDS", 5)
+    slurm(tmp_path, monkeypatch, sbatch="echo slurm 22.05.8", srun="exit 3")
+    assert "srun failed with code 3" in queue(ALONE).found
+
+
+def test_the_controller_of_slurm(tmp_path, monkeypatch):
+    works = {"sbatch": "echo slurm 22.05.8", "srun": "echo srun: pmi2"}
+    slurm(tmp_path, monkeypatch, **works, scontrol="echo 'Slurmctld(primary) at head is UP'")
+    here = ALONE._replace(library="MPICH Version: 5.0.2")
+    assert queue(here) == Line("ok", "slurm 22.05.8; MPI plugins: pmi2; the controller answers; not in a job")
+    for script in ("echo 'Slurmctld(primary) at head is DOWN'", "echo 'is DOWN' >&2; exit 1"):
+        slurm(tmp_path, monkeypatch, scontrol=script)
+        line = queue(here)
+        assert line.status == "warning" and "no controller: " in line.found and "is DOWN" in line.found
+        assert line.advice.startswith("set SLURM_CONF")
+
+
+def test_commands_of_slurm_wait_side_by_side(tmp_path, monkeypatch):
+    """None of them ends before all have begun, so one after the other none would ever be reached."""
+    names = ("sbatch", "srun", "scontrol", "squeue")
+    all_there = " && ".join(f"[ -e {tmp_path / name}.there ]" for name in names)
+    meet = f"echo > $0.there; until {all_there}; do {shutil.which('sleep')} 0.01; done; echo is UP"
+    slurm(tmp_path, monkeypatch, **dict.fromkeys(names, meet))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setattr(site, "ASK_SECONDS", 20)
+    found = queue(ALONE).found
+    assert "does not answer" not in found and "the controller answers" in found
+
+
+def test_a_doctor_beside_a_slurm_that_hangs(tmp_path, monkeypatch):
+    """Every command of Slurm sleeps for ever: the doctor says so of each, and leaves no process behind."""
+    names = ("sbatch", "srun", "sinfo", "squeue", "scontrol")
+    slurm(tmp_path, monkeypatch, **dict.fromkeys(names, f"echo $$ > $0.pid; exec {shutil.which('sleep')} 100000"))
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    done = subprocess.run(
+        [sys.executable, "-m", "nqs_hpc", "doctor", "--json", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    checks_ = {check["check"]: check for check in json.loads(done.stdout)["checks"]}
+    assert len(checks_) > 10 and checks_["slurm"]["status"] == "warning", done.stderr
+    for name in ("sbatch", "scontrol", "squeue"):
+        assert f"{name} does not answer within 5 s" in checks_["slurm"]["found"]
+    for file in tmp_path.glob("*.pid"):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(file.read_text()), 0)
 
 
 # --- files ---

@@ -53,6 +53,8 @@ def test_ten_and_ten_steps_are_twenty_bitwise(undisturbed, tmp_path):
     assert "nothing to do" in again
 
 
+# tests/mpi/test_elastic.py goes from two ranks to one, four and two in every run of the suite
+@pytest.mark.slow
 @pytest.mark.parametrize("n_ranks", [1, 4])
 def test_another_rank_count_goes_on_with_the_same_chains(undisturbed, tmp_path, n_ranks):
     job(2, "task.n_steps=10", "run_dir=run", cwd=tmp_path)

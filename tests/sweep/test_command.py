@@ -45,7 +45,7 @@ SLURM = "hydra/launcher=slurm"
         (["-m", "study=a,b"], "study=a,b is not valid; valid: one value"),
         ([*SWEEP, "run_dir=x"], "run_dir=x is not valid; valid: none with -m"),
         ([*SWEEP, "run_dir=x,y"], "run_dir=x,y is not valid; valid: none with -m"),
-        ([*SWEEP, "lattice=squair"], "lattice=squair is not valid; valid: chain"),
+        ([*SWEEP, "lattice=squair"], "lattice=squair is not valid; did you mean square? valid: chain"),
         (["-m", "study=a", "hamiltonian.h=1,strong"], "hamiltonian.h=strong: hamiltonian.h=strong is not valid"),
         ([*SWEEP, "hydra/launcher=joblib"], "hydra/launcher=joblib is not valid; valid: local, slurm"),
         ([*SWEEP, "hydra.launcher.partition=x"], "has no key partition; valid: dry_run, n_jobs, n_ranks"),

@@ -14,7 +14,7 @@ from nqs_hpc.parallel.keys import own_purpose, purpose_key
 from nqs_hpc.sampler.fresh import ordered_states
 from nqs_hpc.sampler.metropolis import metropolis
 from nqs_hpc.sampler.moves import exchange_any, flip, one_of
-from nqs_hpc.stats.chains import diagnostics
+from nqs_hpc.stats.chains import SHORTEST, diagnostics
 from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.stats.tails import tails
 from nqs_hpc.stats.trust import BAD, DOUBTFUL, GOOD, Known, checks, verdict
@@ -44,10 +44,10 @@ def local(params, s_BN):
     return local_energies(ANSATZ, OPERATOR, chunk=None)(ANSATZ.freeze(params), s_BN)
 
 
-def second(comm=SERIAL, n_samples=1024, seed=0):
+def second(comm=SERIAL, n_samples=1024, seed=0, sweep=N, warmup=50):
     return second_ensemble(
-        ANSATZ, MOVES, SPACE, comm, starts=ordered_states(SPACE), n_chains=32, n_samples=n_samples, sweep=N,
-        warmup=50, seed=seed,
+        ANSATZ, MOVES, SPACE, comm, starts=ordered_states(SPACE), n_chains=32, n_samples=n_samples, sweep=sweep,
+        warmup=warmup, seed=seed,
     )  # fmt: skip
 
 
@@ -146,6 +146,13 @@ def test_it_stops_between_any_two_pieces():
     for k in (0, len(asked) // 2, len(asked) - 1):
         left = iter([True] * k + [False])
         assert second().run(params, local, 512, lambda left=left: next(left)) is None
+
+
+def test_where_sweeps_are_long_it_can_stop_after_each_of_them():
+    params, asked = jnp.array([0.0, 1.0]), []
+    local_A, length = second(n_samples=1, sweep=1500, warmup=1).run(params, local, 512, lambda: asked.append(1) or True)
+    assert length >= SHORTEST
+    assert len(asked) == 1 + length + -(-len(local_A) // 512)  # the warm-up, the samples, their energies
 
 
 @pytest.mark.parametrize("shift", [0.0, 1.0])

@@ -1,5 +1,7 @@
 """Filters of eigenvalues: both spaces give one velocity, sigma is the spread of independent forces."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,6 +24,7 @@ N, LENGTH = 6, 8
 ZERO = jnp.int32(0)
 
 
+@functools.cache
 def networks():
     real = mlp(N, widths=(6,), init_scale=0.5)
     return {"holomorphic": jastrow(N, dtype="complex", init_scale=0.4), "complex": modulus_phase(real, real)}
@@ -32,8 +35,12 @@ def batch_of(ansatz, params, n_samples, seed=0, weighted=True):
     s_BN = jax.random.choice(keys[0], jnp.array([1, -1], jnp.int8), (n_samples, N))
     w_B = jax.random.uniform(keys[1], (n_samples,), minval=0.5) if weighted else jnp.ones(n_samples)
     samples = Samples(s_BN, w_B / w_B.sum())
-    evaluate = evaluation(ansatz, ising(N, ring(N), J=1.0, h=1.0), SERIAL, chain_length=0, chunk=None)
-    return jax.jit(evaluate)(params, samples, {})[0]
+    return evaluate(ansatz)(params, samples, {})[0]
+
+
+@functools.cache  # one program for all batches of a size
+def evaluate(ansatz):
+    return jax.jit(evaluation(ansatz, ising(N, ring(N), J=1.0, h=1.0), SERIAL, chain_length=0, chunk=None))
 
 
 @pytest.mark.parametrize("kind", ["holomorphic", "complex"])

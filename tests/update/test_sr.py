@@ -1,5 +1,7 @@
 """Stochastic reconfiguration: both spaces give one step, every solver solves its system, by dense algebra in NumPy."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,9 +31,13 @@ def batch_of(ansatz, params, n_samples, seed=0):
     keys = jax.random.split(jax.random.key(seed))
     s_BN = jax.random.choice(keys[0], jnp.array([1, -1], jnp.int8), (n_samples, N))
     w_B = jax.random.uniform(keys[1], (n_samples,))
+    return evaluate(ansatz)(params, Samples(s_BN, w_B / w_B.sum()), {})[0]
+
+
+@functools.cache  # one program for all batches of a size
+def evaluate(ansatz):
     operator = heisenberg(N, [ring(N)], [1.0])
-    samples = Samples(s_BN, w_B / w_B.sum())
-    return jax.jit(evaluation(ansatz, operator, SERIAL, chain_length=0, chunk=None))(params, samples, {})[0]
+    return jax.jit(evaluation(ansatz, operator, SERIAL, chain_length=0, chunk=None))
 
 
 def textbook_step(ansatz, params, batch, shift=SHIFT):

@@ -40,7 +40,10 @@ class Slater(Ansatz):
         "orbitals: the same for both spins, own ones of each spin, or such as mix the spins",
     )
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex orbitals")
-    start: str = key(checks.path, "first orbitals: free, hartree_fock, or a file .npy or .txt with a row for each mode")
+    start: str = key(
+        checks.path._replace(words=("free", "hartree_fock")),
+        "first orbitals: free, hartree_fock, or a file .npy or .txt with a row for each mode",
+    )
     noise: float = key(
         checks.number(least=0, most=10),
         "standard deviation of random numbers added to the first orbitals, in units of the size of their entries",

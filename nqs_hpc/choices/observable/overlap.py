@@ -27,7 +27,7 @@ class Overlap(Observable):
     examples: ClassVar[Examples] = ({"run": EXACT},)
     few_values: ClassVar[int] = 2
     run: str = key(
-        Check("exact, or the folder of a run, or one of its checkpoints step_….h5", checks.path.read),
+        Check("exact, or the folder of a run, or one of its checkpoints step_….h5", checks.path.read, (EXACT,), "run"),
         "run folder or checkpoint file of the other wave function, on the same sites; exact: the lowest eigenvector of "
         "the Hamiltonian in the sector that is sampled, of symmetries too",
     )

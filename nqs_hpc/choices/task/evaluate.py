@@ -37,7 +37,7 @@ class Evaluate(Task):
     optimizes: ClassVar[bool] = False
     measures: ClassVar[bool] = True
     run: str = key(
-        Check("the folder of a run, or one of its checkpoints step_….h5", checks.path.read),
+        Check("the folder of a run, or one of its checkpoints step_….h5", checks.path.read, names="run"),
         "run folder or checkpoint file, whose wave function is evaluated: lattice, hamiltonian, ansatz, sampler, "
         "sector, seed, symmetrize and precision are those of the run where they are not given",
     )

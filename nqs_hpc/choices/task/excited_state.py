@@ -39,7 +39,7 @@ class ExcitedState(GroundState):
     prefix: ClassVar[str] = "excited-"
     shortens: ClassVar[bool] = False  # energies at other parameters would ask for the overlaps there
     below: tuple[str, ...] = key(
-        Check(f"a list of at most {MOST} different run folders, or checkpoints step_….h5", _paths),
+        Check(f"a list of at most {MOST} different run folders, or checkpoints step_….h5", _paths, names="run"),
         "runs of the states below: of the ground state, and of the excited states before this one",
     )
     penalty: float | Auto = key(
