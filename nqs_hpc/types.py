@@ -10,6 +10,7 @@ Legend of the shape letters that end the names of tensors:
     K  connected configurations          F  sites that one move can change
     P  parameters, as one flat vector    R  ranks
     M  hidden units                      A  samples of all ranks
+    G  couplings that a network is told
 
 Configurations ``s_N`` are int8: spins +1 and -1, occupation numbers for particles.
 This file loads nothing but the standard library, so every layer may import it.
@@ -127,6 +128,18 @@ class Ansatz(NamedTuple):
     # for the upper and -1 for the lower of two local values, and whose log-derivatives hold pairs of sites; ValueError,
     # one line, for fields that it cannot have
     product_state: Callable[[NDArray[Any]], Tree] | None = None
+    # where the network is told couplings of the Hamiltonian: numbers (G,), which may be traced -> the same network told
+    # these, with the same parameters and of the same shapes. What it is itself told are those of its own choice
+    bound: Callable[[Array], Ansatz] | None = None
+
+
+class WithCouplings(NamedTuple):
+    """Parameters, or what ``freeze`` makes of them, with the couplings that the network is told, as the parameters of
+    an ansatz to which these are data (`ansatz.carrying`).
+    """
+
+    own: Tree
+    couplings_G: Array
 
 
 class Operator(NamedTuple):
@@ -238,6 +251,32 @@ class Samples(NamedTuple):
     w_B: Array
 
 
+class Groups(NamedTuple):
+    """Which samples are of which of K wave functions, psi_k = psi(s; gamma_k) of one network that is told couplings.
+
+    Those of a rank are ``n_local`` blocks of the same size, of the wave functions ``numbers(rank)``, (n_local,) int32,
+    of a rank that may be traced. The samples of all ranks are ``parts`` stretches of the same size, each of which holds
+    samples of all wave functions, in their order and equally many. The weights of each add up to 1/K.
+    """
+
+    couplings_KG: NDArray[Any]  # float64
+    n_local: int
+    numbers: Callable[[Array], Array]
+    parts: int = 1
+
+    @property
+    def n(self) -> int:
+        return len(self.couplings_KG)
+
+    def split(self, x_A: Any) -> Any:
+        """(K, A / K), in the order of samples, of what all ranks hold (A, ); of jax or NumPy."""
+        return x_A.reshape(self.parts, self.n, -1).swapaxes(0, 1).reshape(self.n, -1)
+
+    def joined(self, x_K: Any, n_samples: int) -> Any:
+        """(A,), in the order of samples, of K numbers that of the wave function of each sample."""
+        return x_K[None, :, None].repeat(self.parts, axis=0).repeat(n_samples // (self.parts * self.n), axis=2).ravel()
+
+
 class Sampler(NamedTuple):
     """``init(key, rank=own) -> state``; ``sample(key, params, state) -> (state, Samples, info)``.
 
@@ -263,6 +302,7 @@ class Sampler(NamedTuple):
     inherit: Callable[[Tree, Tree], Tree] | None = None
     independent: bool = False  # samples that no chain joins: whatever their order, they are chains of length 1
     weighted: bool = False  # whether weights differ from sample to sample, exact sums aside
+    groups: Groups | None = None  # where samples are of several wave functions
 
 
 class Estimate(NamedTuple):
@@ -271,6 +311,14 @@ class Estimate(NamedTuple):
     mean: Array
     error: Array  # standard error of the mean, from what each chain adds to it; 0 where the sum is exact
     variance: Array
+
+
+class Grouped(NamedTuple):
+    """Of the samples of several wave functions which each is of, and the energies of these; see `Groups`."""
+
+    of_B: Array  # int32
+    of_A: Array
+    each: Estimate  # (K,)
 
 
 class Batch(NamedTuple):
@@ -286,6 +334,9 @@ class Batch(NamedTuple):
     w_A: Array
     estimate: Estimate
     counts: dict[str, Array]  # the sampler's info, summed over ranks
+    # of samples of several wave functions, whose configurations then end with the number of theirs, an entry more;
+    # ``estimate`` is that of the mean of their energies
+    groups: Grouped | None = None
 
 
 class Projected(NamedTuple):

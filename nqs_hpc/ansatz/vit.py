@@ -86,6 +86,7 @@ Layer = Callable[[Tree, Array], Array]
 class ViTFrozen(NamedTuple):
     params: ViTParams
     table: Array | None  # (number of different patches, width + I): the embedding, the inputs of the first attention
+    couplings_G: Array | None = None  # where the network is told some and has no table
 
 
 def vit(
@@ -101,13 +102,14 @@ def vit(
     init_scale: float = 0.3,
     local_values: tuple[int, ...] = (1, -1),
     float_dtype: FloatName = "float64",
+    couplings_G: Array | None = None,
 ) -> Ansatz:
     """A transformer of ``layers`` blocks, of kind ``real`` or ``complex``, with ``expansion`` times ``width`` hidden
     units in their perceptrons.
 
     Weights start LeCun-normal, those of the head times ``init_scale``, biases at zero; the parameters are always
-    real. ``local_values`` are the values a site can take. Raises ValueError for sizes below 1, heads that do not divide
-    the width, and unknown names.
+    real. ``local_values`` are the values a site can take. ``couplings_G``, which may be traced, are embedded with each
+    patch (`foundation_vit`). Raises ValueError for sizes below 1, heads that do not divide the width, unknown names.
     """
     if min(width, layers, expansion) < 1:
         raise ValueError(f"width={width}, layers={layers}, expansion={expansion}: each must be at least 1")
@@ -131,7 +133,8 @@ def vit(
         down=dense(expansion * width, width),
     )
     head = dense(width, 2 * width if is_complex else width, init_scale)
-    start = ViTParams(dense(n_in_patch, width), (block,) * layers, norm, head)
+    n_told = 0 if couplings_G is None else len(couplings_G)
+    start = ViTParams(dense(n_in_patch + n_told, width), (block,) * layers, norm, head)
 
     def init(key: Array) -> ViTParams:
         leaves, structure = jax.tree.flatten(start, is_leaf=lambda x: isinstance(x, _Start))
@@ -141,9 +144,14 @@ def vit(
         values = [leaf.mean + leaf.scale * x.reshape(leaf.shape) for leaf, x in zip(leaves, drawn, strict=True)]
         return jax.tree.unflatten(structure, values)
 
-    def embedded(params: ViTParams, values_nS: Array, layer: Layer = _plain) -> tuple[Array, Array]:
+    def embedded(
+        params: ViTParams, values_nS: Array, layer: Layer = _plain, told_G: Array | None = couplings_G
+    ) -> tuple[Array, Array]:
         """x and the inputs of the first attention, from the values of the patches."""
         values_nS = values_nS.astype(param_dtype)
+        if told_G is not None:
+            told_nG = jnp.broadcast_to(told_G.astype(param_dtype), (len(values_nS), n_told))
+            values_nS = jnp.concatenate([values_nS, told_nG], axis=1)
         x_nW = layer(values_nS, _each(dense_apply, params.embedding, values_nS))
         return x_nW, attention_inputs(params.blocks[0], x_nW, layer)
 
@@ -199,13 +207,15 @@ def vit(
 
     def freeze(params: ViTParams) -> ViTFrozen:
         if n_kinds > _TABULATED:
-            return ViTFrozen(params, None)
+            return ViTFrozen(params, None, couplings_G)
         kinds = values[np.arange(n_kinds)[:, None] // place[None] % len(values)]
         return ViTFrozen(params, jnp.concatenate(embedded(params, jnp.asarray(kinds)), axis=1))
 
     def log_psi_frozen(frozen: ViTFrozen, s_N: Array) -> Array:
         if frozen.table is None:
-            return from_embedding(frozen.params, *embedded(frozen.params, s_N[patches.sites]), _sum_by_terms)
+            # what maps over configurations takes nothing that is traced but from its arguments
+            start = embedded(frozen.params, s_N[patches.sites], told_G=frozen.couplings_G)
+            return from_embedding(frozen.params, *start, _sum_by_terms)
         digits = jnp.sum(s_N[patches.sites][..., None] > values[None, None, :-1], axis=-1)
         rows = frozen.table.at[digits @ place].get(mode="promise_in_bounds")
         return from_embedding(frozen.params, rows[:, :width], rows[:, width:], _sum_by_terms)

@@ -47,3 +47,5 @@ class Pieces(NamedTuple):
     solve_dtype: Float  # of linear systems
     # wave functions of other runs on the same configurations, with samplers of their squares
     others: Callable[[], tuple[tuple[Ansatz, Sampler], ...]] = tuple
+    operators: Callable[[], tuple[Operator, ...]] = tuple  # of a run of several Hamiltonians each of them
+    couplings: tuple[float, ...] = ()  # that the network is told of the Hamiltonian

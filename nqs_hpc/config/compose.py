@@ -72,6 +72,7 @@ def _checked(overrides: list[str], n_ranks: int | None) -> Config:
         for key, value in [*whole.picked.items(), *whole.assigned]:
             if key.partition(".")[0] in ("lattice", "sector", "symmetrize"):
                 raise bad(key, value, "nothing: the wave function that is measured is that of the run")
+        _check_couplings(whole)
         config = _made(_beneath(own, whole), n_ranks)
         _check_wave_function(whole, config, _made(own, 1))
     if not config.task.optimizes:
@@ -173,11 +174,53 @@ def _source(given: _Given) -> dict[str, Any] | None:
 
     Raises InputError where that cannot be read.
     """
+    found = _named(given)
+    return None if found is None else plain_config(*found, _TAKEN)
+
+
+def _named(given: _Given) -> tuple[str, str] | None:
+    """The key and the value that name the run that the task takes over."""
     key = choice("task", compose_groups(given.picked)[1]["task"]).source_key
     path = dict(given.assigned).get(f"task.{key}") if key is not None else None
-    if not isinstance(path, str):  # not given, or not valid: said where the value is checked
-        return None
-    return plain_config(f"task.{key}", path, _TAKEN)
+    # None: not given, or not valid, which is said where the value is checked
+    return (f"task.{key}", path) if isinstance(path, str) else None
+
+
+def _check_couplings(given: _Given) -> None:
+    """Raise InputError where the run that the task takes over has several Hamiltonians, and ``given`` names none."""
+    found = _named(given)
+    task = None if found is None else plain_config(*found, ("task",)).get("task")
+    if found is None or not isinstance(task, Mapping):
+        return
+    try:
+        own = _split({"task": task})
+        swept = filled(own.picked, own.assigned).task.swept
+    except InputError as error:
+        raise bad(*found, f"the folder of a run, or one of its checkpoints (config.yaml: {error})") from None
+    missing = [name for name in swept if f"hamiltonian.{name}" not in dict(given.assigned)]
+    if missing and "hamiltonian" not in given.picked:
+        told = ", ".join(f"hamiltonian.{name}" for name in missing)
+        raise bad(*found, f"with a value of {told}: the run is of several, and its network is told one")
+
+
+def at_coupling(config: Config, coupling: Mapping[str, Any]) -> Config:
+    """What one wave function of a run is made from, of a network that is told couplings: at those of ``coupling``, by
+    name, whether it was trained there or not. Raises InputError.
+    """
+    swept = config.task.swept
+    names = {str(key).removeprefix("hamiltonian."): value for key, value in coupling.items()}
+    told = tuple(getattr(config.ansatz, "couplings", ())) if config.ansatz.takes_couplings else ()
+    if not told:
+        valid = f"None: ansatz={config.ansatz.name} is told no couplings"
+        raise bad("coupling", dict(coupling), valid)
+    if set(names) - set(told) or set(swept) - set(names):
+        least = f"; of {', '.join(swept)} the run has several" if swept else ""
+        raise bad("coupling", dict(coupling), f"values of what the network is told, {', '.join(told)}{least}")
+    plain = to_plain(config)
+    plain["task"] = {"name": "ground_state"}
+    if (n := config.task.samples_of_end) is not None:
+        plain["task"]["final_samples"] = n
+    return from_plain(plain | {"hamiltonian": plain["hamiltonian"] | names})
 
 
 def _check_wave_function(given: _Given, config: Config, own: Config) -> None:

@@ -13,6 +13,7 @@ from nqs_hpc.config.observables import Observables
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import show
 from nqs_hpc.inputs.mappings import Range, Weights
+from nqs_hpc.inputs.points import Points
 from nqs_hpc.inputs.ramps import Ramp
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.inputs.schedules import Schedule
@@ -25,7 +26,7 @@ def to_plain(value: Any) -> Any:
         return dict(value.entries)
     if isinstance(value, Range):
         return value._asdict()
-    if isinstance(value, Ramp | Schedule):
+    if isinstance(value, Points | Ramp | Schedule):
         return value.plain()
     if isinstance(value, PauliString):
         return {"coefficient": value.coefficient, "operators": value.operators or "I", "sites": list(value.sites)}

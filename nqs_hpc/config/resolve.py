@@ -45,6 +45,7 @@ def resolve(config: Config, n_ranks: int | None) -> Config:
     hilbert = hamiltonian.space(lattice.n_sites, config.sector)
     physical = config
     ansatz = config.ansatz.resolved(lattice, lambda: basis_of(physical, lattice))
+    ansatz = ansatz.knowing(hamiltonian, config.task.swept)
     context = Context(
         lattice,
         hilbert,

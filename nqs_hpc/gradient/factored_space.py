@@ -11,9 +11,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.gradient import factored
+from nqs_hpc.gradient.by_coupling import centred_coefficients
 from nqs_hpc.gradient.flat import Flat
 from nqs_hpc.gradient.jacobian import rows_per_sample, weigh
-from nqs_hpc.gradient.space import SampleSpace, centred_coefficients, mine
+from nqs_hpc.gradient.space import SampleSpace, mine
 from nqs_hpc.parallel.chunk import chunked
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
@@ -33,7 +34,7 @@ def factored_space(
     chunk: int | None,
     layout: Layout | None = None,
 ) -> SampleSpace:
-    assert ansatz.factors is not None
+    assert ansatz.factors is not None and batch.groups is None
     leaves, n = ansatz.factors.leaves, rows_per_sample(ansatz.kind)
     parts = factored.part_rows(ansatz, params, batch.samples.s_BN, chunk)
     columns = [*parts] if v_P is None else [*parts, factored.times(leaves, flat, parts, v_P)[:, None]]
@@ -57,7 +58,7 @@ def factored_space(
         image_A = root * (o_v - (batch.w_A.astype(o_v.real.dtype) @ o_v)[None]).ravel()
 
     def adjoint(y_kA: Array) -> Array:
-        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, n))
+        y = mine(batch, comm, centred_coefficients(batch, y_kA, w_rows, n))
         return comm.sum(jnp.stack([factored.adjoint(leaves, parts, y_rows) for y_rows in y]))
 
     return SampleSpace(kernel, image_A, adjoint)

@@ -84,7 +84,9 @@ def weigh(kind: Kind, w_B: Array) -> Array:
 
 
 def residuals(kind: Kind, e_loc_B: Array, w_B: Array, mean: Array) -> Array:
-    """eps: the weighted, centred local energies, in rows like those of the Jacobian."""
+    """eps: the weighted, centred local energies, in rows like those of the Jacobian. ``mean``: of each sample or one
+    for all.
+    """
     eps_B = jnp.sqrt(w_B) * (e_loc_B - mean)
     if kind == "holomorphic":
         return eps_B.astype(jnp.result_type(eps_B, jnp.complex64))
@@ -94,9 +96,12 @@ def residuals(kind: Kind, e_loc_B: Array, w_B: Array, mean: Array) -> Array:
 
 
 def centre(jac_rows: Array, w_rows: Array, mean_rows_P: Array) -> Array:
-    """X = sqrt(w) (O - <O>), with the means given per row of a sample: (rows, P)."""
-    n = mean_rows_P.shape[0]
-    shaped = jac_rows.reshape(-1, n, jac_rows.shape[1]) - mean_rows_P[None]
+    """X = sqrt(w) (O - <O>), with the means given per row of a sample, (n, P), or of each sample, (B, n, P):
+    (rows, P).
+    """
+    n = mean_rows_P.shape[-2]
+    of_samples = jac_rows.reshape(-1, n, jac_rows.shape[1])
+    shaped = of_samples - (mean_rows_P if mean_rows_P.ndim == 3 else mean_rows_P[None])
     return jnp.sqrt(w_rows).astype(jac_rows.real.dtype)[:, None] * shaped.reshape(jac_rows.shape)
 
 

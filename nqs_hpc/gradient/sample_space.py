@@ -25,15 +25,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.gradient import layered
+from nqs_hpc.gradient import by_coupling, layered
 from nqs_hpc.gradient.factored_space import factored_space
 from nqs_hpc.gradient.flat import Flat
-from nqs_hpc.gradient.jacobian import SAMPLES, centre, jacobian, row_means, rows_per_sample, weigh
+from nqs_hpc.gradient.jacobian import SAMPLES, centre, jacobian, rows_per_sample, weigh
 from nqs_hpc.gradient.kernel_rows import add_gram
 from nqs_hpc.gradient.pullback import pullback_rows
 from nqs_hpc.gradient.qgt import pack, unpack
 from nqs_hpc.gradient.rank_k import add_of_rows
-from nqs_hpc.gradient.space import SampleSpace, centred_coefficients, mine
+from nqs_hpc.gradient.space import SampleSpace, mine
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Tree
@@ -174,7 +174,8 @@ def _adjoint_of_rows(
 
     def adjoint(y_kA: Array) -> Array:
         w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.real.dtype)
-        y = mine(batch, comm, centred_coefficients(y_kA, w_rows, rows_per_sample(ansatz.kind)))
+        c_kA = by_coupling.centred_coefficients(batch, y_kA, w_rows, rows_per_sample(ansatz.kind))
+        y = mine(batch, comm, c_kA)
         return comm.sum(jnp.stack([back(y_rows) for y_rows in y]))
 
     return adjoint
@@ -188,4 +189,4 @@ def exchanged(ansatz: Ansatz, jac: Array, batch: Batch, comm: Comm) -> Array:
     blocks = comm.all_to_all(jac.reshape(-1, comm.size, share).transpose(1, 0, 2))
     jac_block = blocks.reshape(-1, share)
     w_rows = weigh(ansatz.kind, batch.w_A)
-    return centre(jac_block, w_rows, row_means(jac_block, w_rows, rows_per_sample(ansatz.kind)))
+    return centre(jac_block, w_rows, by_coupling.means(batch, jac_block, w_rows, rows_per_sample(ansatz.kind)))

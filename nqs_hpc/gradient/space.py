@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jax import Array
 
 from nqs_hpc.parallel.comm import Comm
@@ -21,12 +20,6 @@ class SampleSpace(NamedTuple):
     kernel: Array
     image: Array | None  # (rows,) X v, where a v was given
     adjoint: Callable[[Array], Array]  # (k, rows) -> (k, P): X^dagger y, the one collective that is still to come
-
-
-def centred_coefficients(y_kA: Array, w_rows: Array, n: int) -> Array:
-    """c with O^dagger c = X^dagger y: sqrt(w) y with its sum over samples taken out, for each kind of row."""
-    scaled = (jnp.sqrt(w_rows)[None] * y_kA).reshape(len(y_kA), -1, n)
-    return (scaled - w_rows.reshape(1, -1, n) * jnp.sum(scaled, axis=1, keepdims=True)).reshape(y_kA.shape)
 
 
 def mine(batch: Batch, comm: Comm, y_kA: Array) -> Array:

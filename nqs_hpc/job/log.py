@@ -22,6 +22,7 @@ from nqs_hpc.job.files import check_held, named, open_to_append, sync_folder, wr
 from nqs_hpc.job.tails import tail
 
 NEWEST_BYTES = 8192  # a dozen steps
+MORE_BYTES = 16 * NEWEST_BYTES
 
 
 class Log(NamedTuple):
@@ -136,9 +137,13 @@ def read(path: Path, at_most: int | None = None) -> list[dict[str, Any]]:
 
 
 def newest(path: Path) -> list[dict[str, Any]]:
-    """The intact lines at the end of ``path``, about a dozen, oldest first; none where it does not exist."""
+    """The intact lines at the end of ``path``, about a dozen, oldest first; none where it does not exist.
+
+    Of lines so long that two do not fit, as those of a run of many couplings are, those in a larger part of the file.
+    """
     # a line that begins before the tail does not parse, as one that a kill has cut short
-    return [line for line in map(_parse, tail(path, NEWEST_BYTES)) if line is not None]
+    found = [line for line in map(_parse, tail(path, NEWEST_BYTES)) if line is not None]
+    return found if len(found) > 1 else [line for line in map(_parse, tail(path, MORE_BYTES)) if line is not None]
 
 
 def last(path: Path) -> dict[str, Any] | None:

@@ -10,20 +10,22 @@ from __future__ import annotations
 import io
 import json
 import warnings
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nqs_hpc.config.compose import from_plain
+from nqs_hpc.config.basis import basis_of
+from nqs_hpc.config.compose import at_coupling, from_plain
 from nqs_hpc.config.identity import differences, physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import show
 from nqs_hpc.job import files, log, observables_file
 from nqs_hpc.library.pieces import build
-from nqs_hpc.library.tables import columns, frame
+from nqs_hpc.library.tables import columns, frame, spread
 
 if TYPE_CHECKING:
     import pandas
@@ -36,21 +38,33 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Tree
 
 
-def load_run(folder: str | Path, step: int | None = None, *, allow_import: bool = False, ranks: bool = False) -> Run:
+def load_run(
+    folder: str | Path,
+    step: int | None = None,
+    *,
+    coupling: Mapping[str, Any] | None = None,
+    allow_import: bool = False,
+    ranks: bool = False,
+) -> Run:
     """The run in ``folder``, finished or not; ``step`` picks one of its checkpoints in place of the newest.
+
+    ``coupling``: of a network that is told couplings of the Hamiltonian the wave function at these, ``{"h": 0.6}``,
+    whether it was trained there or not; expectation values of None are then those of that Hamiltonian. A run of several
+    couplings has no wave function without it.
 
     ``allow_import``: whether the wave function of a run with ansatz=flax or equinox may import the module that the
     folder names, which runs its code. ``ranks``: in a script under mpiexec or srun, whose ranks all make the same
     calls, `expect` and `measure` share the chains between them, and return the same on each.
 
-    Raises ValueError, one line, where there is no run, its config.yaml cannot be read, or it has no such checkpoint.
+    Raises ValueError, one line, where there is no run, its config.yaml cannot be read, it has no such checkpoint, or no
+    such couplings.
     """
     place = Path(folder)
     path = place / "config.yaml"
     if not path.is_file():
         what = "has no config.yaml" if place.is_dir() else "is not a folder" if place.exists() else "does not exist"
         raise ValueError(f"{reading.printable(str(place), 1000)} {what}; valid: the folder of a run that has started")
-    run = Run(place, read_config(path), step, allow_import=allow_import, ranks=ranks)
+    run = Run(place, read_config(path), step, coupling=coupling, allow_import=allow_import, ranks=ranks)
     if step is not None:
         run.checkpoint  # noqa: B018 - a step without checkpoint is an error of this call, not of a later one
     return run
@@ -72,9 +86,19 @@ class Run:
     """A run folder; what `load_run` returns."""
 
     def __init__(
-        self, folder: Path, config: Config, step: int | None, *, allow_import: bool = False, ranks: bool = False
+        self,
+        folder: Path,
+        config: Config,
+        step: int | None,
+        *,
+        coupling: Mapping[str, Any] | None = None,
+        allow_import: bool = False,
+        ranks: bool = False,
     ) -> None:
         self.folder, self.config, self._step, self._allow_import = folder, config, step, allow_import
+        self.coupling = None if coupling is None else dict(coupling)  # that its network is told
+        # what its wave function is made from
+        self._at = config if coupling is None else at_coupling(config, coupling)
         self._ranks = ranks
 
     def __repr__(self) -> str:
@@ -83,9 +107,10 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.jsonl by name, (steps,) each: ``step`` whole numbers, ``rejected`` booleans, all
-        others float64 with NaN for null. Entry k is the energy before update k + 1.
+        others float64 with NaN for null. Entry k is the energy before update k + 1. Of a run of several couplings
+        ``energy`` is their mean, ``energies_0``, ``energies_1``, … are those of each.
         """
-        return columns(log.read(self.folder / "metrics.jsonl"), first=("step",))
+        return columns(spread(log.read(self.folder / "metrics.jsonl")), first=("step",))
 
     @cached_property
     def results(self) -> dict[str, Kept]:
@@ -121,7 +146,7 @@ class Run:
             raise ValueError(
                 f"{self.folder} names {module}: valid: load_run(..., allow_import=True), which runs its code"
             )
-        return build(self.config, Plan(**self.checkpoint.meta["plan"]), ranks=self._ranks)
+        return build(self._at, Plan(**self.checkpoint.meta["plan"]), ranks=self._ranks)
 
     @cached_property
     def checkpoint(self) -> Stored:
@@ -153,14 +178,17 @@ class Run:
     def origin(self) -> str:
         """Where ``params`` come from, in words."""
         which = "parameters" if self.config.optimizer.average is None else "running mean of the parameters"
-        return f"{which} after {self.step} updates, {self.checkpoint.path.name}"
+        where = "".join(f", {name}={show(x)}" for name, x in (self.coupling or {}).items())
+        return f"{which} after {self.step} updates, {self.checkpoint.path.name}{where}"
 
-    @property
+    @cached_property
     def params(self) -> Tree:
         """The parameters as the ansatz takes them: those that a final evaluation after this checkpoint is made with, so
         with ``optimizer.average`` their running mean.
         """
-        return self._wave.params
+        from nqs_hpc.parts.stored import final_parameters
+
+        return final_parameters(self.checkpoint, self.parts.ansatz)
 
     def log_psi(self, s: ArrayLike) -> np.ndarray:
         """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
@@ -208,8 +236,8 @@ class Run:
         arrays = {f"params/{name}": np.asarray(leaf) for name, leaf in names(self.params).items()}
         arrays |= {f"metrics/{name}": column for name, column in self.metrics.items()}
         arrays |= {"config": np.array(json.dumps(to_plain(self.config))), "origin": np.array(self.origin)}
-        if self._wave.signs_N is not None:
-            arrays["marshall_signs"] = self._wave.signs_N
+        if (signs_N := basis_of(self._at, self.parts.lattice).signs_N) is not None:
+            arrays["marshall_signs"] = signs_N
         image = io.BytesIO()
         assert not any(array.dtype.hasobject for array in arrays.values())  # NumPy would pickle them
         np.savez(image, **arrays)  # type: ignore[arg-type]
@@ -218,12 +246,14 @@ class Run:
 
     @cached_property
     def _wave(self) -> Wave:
+        if swept := self._at.task.swept:
+            told = ", ".join(f"{name!r}: VALUE" for name in swept)
+            raise ValueError(f"{self.folder} is a run of several couplings: valid: load_run(..., coupling={{{told}}})")
         parts = self.parts  # first: it switches 64-bit numbers on
         from nqs_hpc.library.wave import wave_function
-        from nqs_hpc.parts.stored import final_parameters, learnt_chains
+        from nqs_hpc.parts.stored import learnt_chains
 
-        params = final_parameters(self.checkpoint, parts.ansatz)
-        return wave_function(self.config, parts, params, learnt_chains(self.checkpoint, parts.sampler))
+        return wave_function(self._at, parts, self.params, learnt_chains(self.checkpoint, parts.sampler))
 
 
 def read_summary(path: Path) -> dict[str, Any]:

@@ -40,27 +40,36 @@ APART = ("run_dir", "compile_cache", "max_seconds", "memory_gib", "checkpoint", 
 def load_sweep(folder: str | Path) -> Sweep:
     """The sweep in ``folder`` as it is now; ValueError, one line, where there is neither a manifest of one nor a run
     below it. Asks Slurm once where a point is not finished and Slurm has it.
+
+    A run of several couplings is a point for each; alone it is a sweep too.
     """
     place = Path(folder)
     if not place.is_dir():
         raise ValueError(f"{place} is not a folder; valid: the folder of a sweep, or of run folders")
     of = find_runs(str(place))
-    if [one.folder for one in of.places] == [place]:
+    found = read_rows(of, time.time(), each_coupling=True)
+    if [one.traces.place.folder for one in found] == [place]:
         raise ValueError(f"{place} is itself a run; valid: load_run, or the folder of a sweep or of run folders")
-    found = read_rows(of, time.time())
     axes = [_swept(one) for one in found] if of.study is not None else found_axes(found)
-    points = [Point(one.traces.place.folder, swept, one.row) for one, swept in zip(found, axes, strict=True)]
+    points = [
+        Point(one.traces.place.folder, swept, one.row, one.traces.couplings)
+        for one, swept in zip(found, axes, strict=True)
+    ]
     return Sweep(place, points)
 
 
 class Point:
     """One point of a sweep: its swept keys with their values, its state and why, and its run."""
 
-    def __init__(self, folder: Path, swept: dict[str, Any], row: Row) -> None:
-        """``row``: what the files of the point said when the sweep was opened."""
+    def __init__(
+        self, folder: Path, swept: dict[str, Any], row: Row, coupling: Mapping[str, Any] | None = None
+    ) -> None:
+        """``row``: what the files of the point said when the sweep was opened; ``coupling``: which it is of a run of
+        several.
+        """
         self.folder, self.swept = folder, swept
         self.name, self.state, self.why = row.name, row.state, row.why
-        self._row = row
+        self._row, self._coupling = row, coupling
 
     def __repr__(self) -> str:
         return f"Point({self.name!r}, {self.state})"
@@ -68,7 +77,7 @@ class Point:
     @cached_property
     def run(self) -> Run:
         """The run, opened; ValueError as `load_run`."""
-        return load_run(self.folder)
+        return load_run(self.folder, coupling=self._coupling)
 
     @cached_property
     def summary(self) -> dict[str, Any]:

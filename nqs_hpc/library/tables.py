@@ -23,6 +23,18 @@ def columns(rows: Sequence[Mapping[str, Any]], first: Iterable[str] = ()) -> dic
     return {name: _column([row.get(name) for row in rows]) for name in names}
 
 
+def spread(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The rows with what is a list of numbers under a name for each: energies_0, energies_1, …"""
+    found = []
+    for row in rows:
+        own: dict[str, Any] = {}
+        for name, value in row.items():
+            of_each = isinstance(value, list) and all(x is None or type(x) in (int, float) for x in value)
+            own |= {f"{name}_{k}": x for k, x in enumerate(value)} if of_each else {name: value}
+        found.append(own)
+    return found
+
+
 def _column(values: list[Any]) -> np.ndarray:
     kinds = {type(value) for value in values if value is not None}
     whole = None not in values

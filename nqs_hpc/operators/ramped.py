@@ -114,6 +114,12 @@ def of_path(path: Path, entry: int = 0) -> Callable[[Array], Array]:
     return lambda time: jnp.interp(jnp.asarray(time, jnp.float64), jnp.asarray(times), jnp.asarray(values))
 
 
+def of_list(values: Sequence[Any], entry: int = 0) -> Callable[[Array], Array]:
+    """An entry of a coupling as a function of the number, in place of a time, of one of its values."""
+    column = np.array([value[entry] if isinstance(value, tuple) else value for value in values], np.float64)
+    return lambda number: jnp.asarray(column)[jnp.asarray(number).astype(jnp.int32)]
+
+
 def _size(one: Coupling, fraction: int) -> float:
     """A number of few bits about as large as the coupling gets."""
     top = max(abs(one.least), abs(one.most))

@@ -6,7 +6,9 @@ import math
 from typing import Any, NamedTuple
 
 import jax
+import numpy as np
 
+from nqs_hpc.ansatz.carrying import numbered
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.choices.pieces import Pieces
 from nqs_hpc.config.basis import basis_of
@@ -23,7 +25,7 @@ from nqs_hpc.parts.shapes import parameter_shapes, rounded
 from nqs_hpc.parts.symmetry import check_network, check_symmetry
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry
-from nqs_hpc.system.fermion_strings import jordan_wigner
+from nqs_hpc.system.fermion_strings import FermionString, jordan_wigner
 from nqs_hpc.system.hilbert import Hilbert
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz, Operator, Sampler, Task
@@ -60,8 +62,8 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
     basis = basis_of(config, lattice)
     hilbert = basis.hilbert
     operator, of_all_times = config.task.operators(config.hamiltonian, lattice, basis.signs_N)
-    if basis.fermions and hilbert.total is not None:  # energies of other numbers of fermions do not compare
-        operator = operator._replace(e_infinity=mean_of_sector(jordan_wigner(basis.fermions), hilbert))
+    operator = _compared(operator, basis.fermions, hilbert)
+    several = config.task.points(config.hamiltonian)
     is_ours = ansatz is None
     if ansatz is None:
         ansatz = _ansatz(config, lattice, basis)
@@ -74,11 +76,17 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
             check_network(config, lattice, one, basis)
     plan = plan or make_plan(config, ansatz, hilbert)
 
-    made, optimizer, chunk, memory = ansatz, config.optimizer, plan.chunk_size, int(config.memory_gib * 2**30)
+    made, couplings_KG = ansatz, None
+    if several:
+        couplings_KG = np.array([config.ansatz.told(one) for one in several], np.float64)
+        made = numbered(ansatz, couplings_KG)
+    optimizer, chunk, memory = config.optimizer, plan.chunk_size, int(config.memory_gib * 2**30)
     # proposals along its elements need those of one time at which none of them vanishes
     joining = operator if operator.at is None else config.hamiltonian.make(lattice, basis.signs_N)
 
     def sampler_of(one: Ansatz) -> Sampler:
+        if couplings_KG is not None:
+            return config.sampler.several(one, couplings_KG, lattice, hilbert, comm, operator=joining, chunk=chunk)
         return config.sampler.weighted(
             one.modulus or one, lattice, hilbert, comm, operator=joining, chunk=chunk, memory=memory
         )
@@ -117,10 +125,19 @@ def build(config: Config, comm: Comm, plan: Plan | None = None, *, ansatz: Ansat
         plan.blocks,
         config.precision.solve,
         lambda: others,
+        lambda: tuple(_compared(one.make(lattice, basis.signs_N), one.fermions(lattice), hilbert) for one in several),
+        config.ansatz.told(config.hamiltonian),
     )
     form = flat(parameter_shapes(ansatz), ansatz.kind)
     task = config.task.make(pieces)
     return Parts(lattice, hilbert, operator, ansatz, sampler, task, plan, form.n_real, symmetry, pieces, others)
+
+
+def _compared(operator: Operator, fermions: tuple[FermionString, ...], hilbert: Hilbert) -> Operator:
+    """With the energy at infinite temperature of its own number of fermions: those of others do not compare."""
+    if not fermions or hilbert.total is None:
+        return operator
+    return operator._replace(e_infinity=mean_of_sector(jordan_wigner(fermions), hilbert))
 
 
 def _of_run(config: Config) -> tuple[Ansatz, Basis]:
@@ -150,5 +167,11 @@ def _ansatz(config: Config, lattice: Lattice, basis: Basis) -> Ansatz:
     if symmetry is None:
         return plain
     assert config.symmetrize.mode is not None
-    hilbert = basis.hilbert
-    return symmetrize(plain, symmetry, mode=config.symmetrize.mode, local_values=hilbert.local_values, hilbert=hilbert)
+    hilbert, mode = basis.hilbert, config.symmetrize.mode
+
+    def summed(one: Ansatz) -> Ansatz:
+        found = symmetrize(one, symmetry, mode=mode, local_values=hilbert.local_values, hilbert=hilbert)
+        bound = one.bound
+        return found if bound is None else found._replace(bound=lambda couplings_G: summed(bound(couplings_G)))
+
+    return summed(plain)

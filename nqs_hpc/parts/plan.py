@@ -62,7 +62,7 @@ def make_plan(config: Config, ansatz: Ansatz, hilbert: Hilbert) -> Plan:
     form = flat(params, ansatz.kind)
     itemsize = form.dtype.itemsize
     s_N = jax.ShapeDtypeStruct((hilbert.n_sites,), np.int8)
-    n_samples = config.sampler.samples_a_step(hilbert)
+    n_samples = config.sampler.samples_a_step(hilbert) * (config.task.n_points if config.sampler.is_exact else 1)
     n_rows = n_samples * rows_per_sample(ansatz.kind)
 
     solver = None if solving is None else solving.asked_solver()

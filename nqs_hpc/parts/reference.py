@@ -5,16 +5,22 @@ Plain data of summary.json: ``energy``, ``method``, ``lowest`` (``energy``, ``se
 ``above_lowest``, what the sector sampled lies above it, and ``network_above``, what the states that are the same behind
 the symmetries of the network by construction lie above ``energy`` (cnn: translations), null where that is not known.
 Of a task that looks for a higher level of its sector ``energy`` is that one, and ``levels`` are the lowest ones.
+Of a run of several Hamiltonians ``points`` holds the same of each, beside its couplings (``hamiltonian.h``), and
+``energy`` is the mean of theirs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.config.basis import basis_of
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.symmetrize import words_of_sector
 from nqs_hpc.operators.symmetric import broken
@@ -35,10 +41,39 @@ MAX_IMAGES = 2**22  # states times elements of a group, to tell representations 
 SAME = 1e-8  # relative: two levels that differ by less are one
 MORE = 4  # levels that are computed from that of an excited state on
 RESTARTS = 200  # of Lanczos, some ten products each
+MOST_OF_SEVERAL = 2**21  # states of all Hamiltonians of a run together: as two of the largest that one run may have
+NOWHERE: dict[str, Any] = {"lowest": None, "above_lowest": None, "network_above": None}  # where nothing was compared
 
 
 def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
     """By exact diagonalisation; None where the sector sampled is too large for it."""
+    several = config.task.points(config.hamiltonian)
+    return _of_several(config, parts, several) if several else _of_one(config, parts)
+
+
+def _of_several(config: Config, parts: Parts, several: Sequence[Hamiltonian]) -> dict[str, Any] | None:
+    """None where that of one of them is not known, or all together take too long."""
+    most = MOST_OF_SEVERAL // len(several)
+    if dimension_up_to(parts.hilbert, most) > most:
+        return None
+    found = []
+    for hamiltonian, operator in zip(several, parts.pieces.operators(), strict=True):
+        one = _of_one(dataclasses.replace(config, hamiltonian=hamiltonian), parts._replace(operator=operator))
+        if one is None:
+            return None
+        found.append(couplings_of(config, hamiltonian) | one)
+    energy = math.fsum(one["energy"] for one in found) / len(found)
+    method = f"mean of {len(found)} couplings, {found[0]['method']}"
+    return {"energy": energy, "method": method, **NOWHERE, "points": found}
+
+
+def couplings_of(config: Config, hamiltonian: Hamiltonian) -> dict[str, Any]:
+    """The couplings in which the Hamiltonians of a run differ, of one of them, by the names of their keys."""
+    plain = {name: to_plain(getattr(hamiltonian, name)) for name in config.task.swept}
+    return {f"hamiltonian.{name}": x[0] if isinstance(x, list) and len(x) == 1 else x for name, x in plain.items()}
+
+
+def _of_one(config: Config, parts: Parts) -> dict[str, Any] | None:
     from scipy.sparse.linalg import ArpackNoConvergence
 
     from nqs_hpc.operators import exact  # loads SciPy
@@ -56,8 +91,7 @@ def exact_reference(config: Config, parts: Parts) -> dict[str, Any] | None:
             return None
         levels, _ = exact.lowest_states(parts.operator, hilbert, min(level + MORE, dimension), symmetry=symmetry)
         told = f"exact diagonalisation of the {of_sector}, level {level} from 0"
-        nowhere = {"lowest": None, "above_lowest": None, "network_above": None}
-        return {"energy": float(levels[level]), "method": told, **nowhere, "levels": [float(e) for e in levels]}
+        return {"energy": float(levels[level]), "method": told, **NOWHERE, "levels": [float(e) for e in levels]}
     energies, vectors = exact.lowest_states(parts.operator, hilbert, symmetry=symmetry)
     energy = float(energies[0])
     found: dict[str, Any] = {"energy": energy, "method": f"exact diagonalisation of the {of_sector}"}
@@ -153,6 +187,8 @@ def _plain_total(space: Hilbert) -> int | list[int] | None:
 
 def lowest_line(reference: Mapping[str, Any] | None) -> str | None:
     """Which sector holds the ground state, in one line; None where that is not known."""
+    if reference and "points" in reference:
+        return short_line(reference) or None
     if reference and reference["network_above"]:
         return short_line(reference)
     if not reference or not (lowest := reference.get("lowest")):
@@ -163,7 +199,12 @@ def lowest_line(reference: Mapping[str, Any] | None) -> str | None:
 
 
 def short_line(reference: Mapping[str, Any] | None) -> str:
-    """How far the sector sampled lies above the lowest level, and where that is; empty where it holds it."""
+    """How far the sector sampled lies above the lowest level, and where that is; empty where it holds it. Of several
+    Hamiltonians the first that has such a line.
+    """
+    for point in (reference or {}).get("points", ()):
+        if line := short_line(point):
+            return f"at {', '.join(f'{key}={value}' for key, value in _couplings(point).items())} {line}"
     if reference and reference["network_above"]:
         own, above = f"{reference['energy'] + reference['network_above']:.10g}", f"{reference['network_above']:.4g}"
         why = "this network is the same behind some symmetries of the lattice or the flip of all spins, by construction"
@@ -184,6 +225,11 @@ def _words(place: Mapping[str, Any]) -> str:
 def read_reference(kept: Any) -> dict[str, Any]:
     """What `exact_reference` returned, from a file; ValueError, TypeError or KeyError where it is something else."""
     found = {"energy": float(kept["energy"]), "method": str(kept["method"]), "lowest": None, "above_lowest": None}
+    if "points" in kept:
+        return found | {
+            "network_above": None,
+            "points": [_couplings(one) | read_reference(one) for one in kept["points"]],
+        }
     found["network_above"] = None if kept["network_above"] is None else float(kept["network_above"])
     if "levels" in kept:
         found["levels"] = [float(energy) for energy in kept["levels"]]
@@ -204,6 +250,16 @@ def read_reference(kept: Any) -> dict[str, Any]:
         "lowest": {"energy": float(lowest["energy"]), **names},
         "above_lowest": float(kept["above_lowest"]),
     }
+
+
+def _couplings(point: Mapping[str, Any]) -> dict[str, Any]:
+    """The couplings that a point is of; ValueError where they are something else."""
+    found = {str(key): value for key, value in dict(point).items() if str(key).startswith("hamiltonian.")}
+    for key, value in found.items():
+        several = value if isinstance(value, list) else [value]
+        if not key.isprintable() or not all(type(x) in (int, float) for x in several):
+            raise ValueError("no couplings")
+    return found
 
 
 def _are_numbers(value: Any) -> bool:

@@ -216,9 +216,11 @@ def _left_out(why: dict[str, str]) -> list[str]:
 def faults(found: list[ReadPoint]) -> list[Fault]:
     """The points that failed or stand still, with the last lines of their logs."""
     rows = [one.row for one in found]
-    listed = []
+    listed, told = [], set()
     for number, one in enumerate(found, 1):
-        if one.row.state in ("failed", "doubtful", "stalled"):
+        same = (one.traces.place.folder, one.row.state, one.row.why)  # of all couplings of a run
+        if one.row.state in ("failed", "doubtful", "stalled") and same not in told:
+            told.add(same)
             try:
                 log = last_lines(one.traces.log, LOG_LINES) if one.traces.log is not None else []
             except OSError as error:

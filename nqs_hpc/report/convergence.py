@@ -60,7 +60,9 @@ def _curve(one: ReadPoint, at_most: int) -> Series | None:
     shown = _drawn(one.row)
     if shown is None:
         return None
-    return series(one.traces.place.folder / "metrics.jsonl", at_most, shown.key, shown.error)
+    return series(
+        one.traces.place.folder / "metrics.jsonl", at_most, shown.key, shown.error, coupling=one.traces.number
+    )
 
 
 def _drawn(row: Row) -> Quantity | None:
@@ -129,7 +131,7 @@ def _falling(one: ReadPoint, exact: bool) -> tuple[np.ndarray, np.ndarray] | Non
     """Steps and heights of a curve, NaN where a logarithm has no place for it; None where it is not known."""
     curve = _curve(one, FEW_STEPS) if "energy" in one.row.values else None
     reference, zero, n = one.row.get("reference"), one.row.get("e_infinity"), one.row.n_sites or 1
-    if curve is None or (zero is None and not exact):
+    if curve is None or (not exact and (zero is None or np.isnan(curve.variance).all())):
         return None
     if exact and reference:
         part, mean = running_mean(curve.value)

@@ -65,7 +65,7 @@ def page_markdown(page: Content) -> str:
         lines += ["", f"- {fault.number}, {markdown(fault.title)}: {fault.row.state}, {markdown(fault.row.why)}"]
         lines += ["", *(f"      {line}" for line in fault.log)]
     lines += ["", "## Commands", "", OF_FINISHED, "", *([f"From {markdown(page.cwd)}:", ""] if page.cwd else [])]
-    lines += [f"    {row.command}" for row in page.rows if row.command]
+    lines += [f"    {command}" for command in dict.fromkeys(row.command for row in page.rows) if command]
     lines += ["", "## Versions", ""]
     lines += [f"- {markdown(name)} {markdown(', '.join(known))}" for name, known in page.versions.items()]
     return "\n".join(lines) + "\n"

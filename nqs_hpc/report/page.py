@@ -93,7 +93,7 @@ def _number(option: str, text: str, kind: type[int] | type[float], most: float) 
 
 def gathered(of: RunFolders, choice: FitOptions) -> tuple[list[ReadPoint], Content]:
     """What is in the folder and what there is to say of it; ValueError in one line for a choice that fits no point."""
-    found = read_rows(of, time.time())
+    found = read_rows(of, time.time(), each_coupling=True)
     return found, content(of, found, choice)
 
 

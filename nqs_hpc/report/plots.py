@@ -15,11 +15,14 @@ from nqs_hpc.inputs.reading import SETTINGS, data, parse_json
 from nqs_hpc.job.files import write
 from nqs_hpc.job.quantities import UNIT
 from nqs_hpc.report.arrays import FILE, read
+from nqs_hpc.report.by_coupling import MOST
 from nqs_hpc.report.figures import PRINT, logarithmic, need_matplotlib, printed, saved, style
 from nqs_hpc.report.in_time import energy_sheet, observables_sheet, quality_sheet
 from nqs_hpc.report.series import Series, series
 from nqs_hpc.report.trajectory import trajectory
+from nqs_hpc.report.values import items, number
 
+MOST_STEPS = 400  # of the curve of one coupling among many
 BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
 
 
@@ -43,8 +46,8 @@ def energy_png(folder: Path) -> Path:
 
     Upper panel: energy of each step with its standard error, in the second half a running mean over a tenth of the
     steps (at most 50), the exact reference where summary.json has one, the final value of a finished run. Lower panel,
-    logarithmic: the distance to the reference, else the variance. Broken lines and steps without an energy are left
-    out.
+    logarithmic: the distance to the reference, else the variance. The energy of a run of several couplings is their
+    mean; thin lines are the distances of each. Broken lines and steps without an energy are left out.
     Raises ValueError in one line if there is no energy to draw or matplotlib is missing.
     """
     need_matplotlib()
@@ -100,6 +103,8 @@ def energy_png(folder: Path) -> Path:
             curve, label = np.abs(energy - reference) / abs(reference), "|E − E₀| / |E₀|"
         positive = curve > 0
         lower.plot(step[positive], curve[positive], color=BLUE, linewidth=0.8, marker=dots)
+        for own_step, distance in [] if reference is None else _distances(folder, summary):
+            lower.plot(own_step, distance, color=GREY, linewidth=0.5, alpha=0.5, zorder=1)
         if positive.any():
             lower.set_yscale("log")
             logarithmic(lower.yaxis)
@@ -123,6 +128,18 @@ def _curve(path: Path) -> Series:
     if curve is None:
         raise ValueError(f"{path} holds no energies to plot")
     return curve._replace(error=np.nan_to_num(curve.error))
+
+
+def _distances(folder: Path, summary: dict[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Steps and |E - E0| / |E0| of each coupling of a run of several; NaN where a logarithm has no place for it."""
+    found = []
+    for k, entry in enumerate(items(summary, "couplings")[:MOST]):
+        exact = number(entry.get("exact_energy"))
+        curve = series(folder / "metrics.jsonl", MOST_STEPS, coupling=k) if exact else None
+        if curve is not None and exact:
+            distance = np.abs(curve.value - exact) / abs(exact)
+            found.append((curve.step, np.where(distance > 0, distance, np.nan)))
+    return found
 
 
 def _summary(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import os
 from typing import Any, NamedTuple
 
 from nqs_hpc.job.quantities import TASK, declared
+from nqs_hpc.report import by_coupling
 from nqs_hpc.report import queue as slurm_queue
 from nqs_hpc.report.measured import OF_ENERGY, Values, values
 from nqs_hpc.report.places import RunFolders
@@ -84,8 +85,11 @@ def flat(row: Row) -> dict[str, Any]:
     return result if task == TASK else result | {"task": task}
 
 
-def read_rows(of: RunFolders, now: float) -> list[ReadPoint]:
-    """A row for each place, in their order; asks Slurm at most once. ``now``: the Unix time."""
+def read_rows(of: RunFolders, now: float, *, each_coupling: bool = False) -> list[ReadPoint]:
+    """A row for each place, in their order; asks Slurm at most once. ``now``: the Unix time.
+
+    ``each_coupling``: of a run of several couplings a row for each, with what a sweep over them would have.
+    """
     all_traces = [traces(place) for place in of.places]
     queue = NOT_ASKED
     if any(_needs_slurm(found) for found in all_traces):
@@ -94,8 +98,11 @@ def read_rows(of: RunFolders, now: float) -> list[ReadPoint]:
         except OSError:
             queue = slurm_queue.ask(os.getuid())
     verdicts = followers(all_traces, [judge(found, queue, now) for found in all_traces])
-    each = zip(all_traces, verdicts, swept(all_traces), strict=True)
-    return [ReadPoint(_row(found, verdict, of_it), found) for found, verdict, of_it in each]
+    points = list(zip(all_traces, verdicts, strict=True))
+    if each_coupling:
+        points = [one for found, verdict in points for one in by_coupling.each(found, verdict)]
+    each = zip(points, swept([found for found, _ in points]), strict=True)
+    return [ReadPoint(_row(found, verdict, of_it), found) for (found, verdict), of_it in each]
 
 
 def _needs_slurm(found: Traces) -> bool:

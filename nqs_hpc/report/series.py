@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nqs_hpc.job import log
+from nqs_hpc.report.by_coupling import line_of
 from nqs_hpc.report.values import number
 
 
@@ -27,18 +28,19 @@ def series(
     error: str | None = "energy_error",
     *,
     least: int = 2,
+    coupling: int | None = None,
 ) -> Series | None:
     """The values under ``key`` of at most ``at_most`` intact lines, evenly chosen; None where fewer than ``least``
     lines have one.
 
-    The variance is that under ``key``_variance.
+    The variance is that under ``key``_variance. ``coupling``: of a run of several the values of this one.
     """
     try:
         lines = log.read(path, at_most)
     except OSError:
         return None
     rows = []
-    for line in lines:
+    for line in lines if coupling is None else (line_of(line, coupling) for line in lines):
         if number(line.get(key)) is not None:
             others = (number(line.get(name)) if name else None for name in (key, error, f"{key}_variance"))
             rows.append([line["step"], *(np.nan if value is None else value for value in others)])

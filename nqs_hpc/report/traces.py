@@ -41,6 +41,9 @@ class Traces(NamedTuple):
     job: str | None  # of Slurm that runs, or ran, this point in batch
     log: Path | None  # what it printed
     troubles: list[str]  # files that cannot be read, a line each
+    # of a run of several couplings (`by_coupling`) the number of those whose values these are, and their values
+    number: int | None = None
+    couplings: dict[str, float | list[float]] | None = None
 
 
 def traces(place: Place) -> Traces:

@@ -10,7 +10,7 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.job import files
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
-from nqs_hpc.parts.reference import exact_reference, read_reference
+from nqs_hpc.parts.reference import couplings_of, exact_reference, read_reference
 from nqs_hpc.parts.reference_in_time import exact_trajectory, is_small, read_trajectory, thinned
 from nqs_hpc.types import RunState
 
@@ -21,7 +21,9 @@ def system_of(config: Config) -> dict[str, Any]:
     found = {name: whole[name] for name in ("lattice", "hamiltonian", "sector", "symmetrize") if name in whole}
     own = {name: whole["ansatz"][name] for name in ("group", "momentum", "irrep") if name in whole["ansatz"]}
     level = {"level": config.task.level} if config.task.level else {}
-    return found | ({"ansatz": own} if own else {}) | level
+    several = [couplings_of(config, one) for one in config.task.points(config.hamiltonian)]
+    points = {"couplings": several} if several else {}
+    return found | ({"ansatz": own} if own else {}) | level | points
 
 
 def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from nqs_hpc.parallel.chunk import chunked_map
 from nqs_hpc.parallel.comm import Comm
@@ -22,12 +23,7 @@ def enumeration(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, chunk: int | No
 
     It has no state and no random numbers. info is empty.
     """
-    all_codes = codes(hilbert)
-    share = -(-len(all_codes) // comm.size)
-    mine = all_codes[comm.rank * share : (comm.rank + 1) * share]
-    n_pads = share - len(mine)
-    codes_B = np.concatenate([mine, np.full(n_pads, all_codes[0])])
-    is_state_B = np.arange(share) < len(mine)
+    codes_B, is_state_B = dealt(hilbert, comm)
 
     def init(key: Array, rank: Array | int = comm.rank) -> tuple[()]:
         del key, rank
@@ -44,7 +40,16 @@ def enumeration(ansatz: Ansatz, hilbert: Hilbert, comm: Comm, *, chunk: int | No
         top = jnp.max(top_R)
         return state, Samples(s_BN, jnp.exp(log_w_B - top) / jnp.sum(total_R * jnp.exp(top_R - top))), {}
 
-    return Sampler(init, sample, n_samples=share * comm.size, chain_length=0, warmup_calls=0)
+    return Sampler(init, sample, n_samples=len(codes_B) * comm.size, chain_length=0, warmup_calls=0)
+
+
+def dealt(hilbert: Hilbert, comm: Comm) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The codes (B,) of this rank's states; True where one is a state, False where it is a pad."""
+    all_codes = codes(hilbert)
+    share = -(-len(all_codes) // comm.size)
+    mine = all_codes[comm.rank * share : (comm.rank + 1) * share]
+    n_pads = share - len(mine)
+    return np.concatenate([mine, np.full(n_pads, all_codes[0])]), np.arange(share) < len(mine)
 
 
 def digits(hilbert: Hilbert, codes_B: Array) -> Array:

@@ -7,10 +7,11 @@ E = -300 the one-pass E[x^2] - E[x]^2 loses ten digits.
 
 from __future__ import annotations
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
-from nqs_hpc.types import Estimate
+from nqs_hpc.types import Estimate, Groups
 
 
 def estimate(values_A: Array, w_A: Array, chain_length: int, weighted: bool = False) -> Estimate:
@@ -37,3 +38,18 @@ def estimate(values_A: Array, w_A: Array, chain_length: int, weighted: bool = Fa
     # Without chains to compare there is no honest error: NaN, which the logs show as null.
     error = jnp.sqrt(spread / (n_chains * (n_chains - 1))) if n_chains > 1 else jnp.full_like(variance, jnp.nan)
     return Estimate(mean, error, variance)
+
+
+def of_each(values_A: Array, w_A: Array, chain_length: int, groups: Groups) -> tuple[Estimate, Estimate]:
+    """Of samples of several wave functions the estimates of each, (K,), and that of the mean (1/K) sum_k of their
+    means, whose variance is the mean of their variances.
+    """
+    values, w = groups.split(values_A), groups.n * groups.split(w_A)
+    each = jax.vmap(lambda values_a, w_a: estimate(values_a, w_a, chain_length))(values, w)
+    return each, mean_of(each)
+
+
+def mean_of(each: Estimate) -> Estimate:
+    """Of independent estimates (K,) that of the mean of their means."""
+    error = jnp.sqrt(jnp.sum(each.error**2)) / len(each.error)
+    return Estimate(jnp.mean(each.mean), error, jnp.mean(each.variance))

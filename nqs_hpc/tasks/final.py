@@ -30,7 +30,7 @@ from nqs_hpc.tasks.guard import possible
 from nqs_hpc.tasks.lines import rates
 from nqs_hpc.tasks.measurement import Shared
 from nqs_hpc.tasks.second import Compared
-from nqs_hpc.types import Batch, Ending, Sampler
+from nqs_hpc.types import Batch, Ending, Groups, Sampler
 
 WORST_R_HAT = 1.1  # beyond which the final evaluation warns
 FROZEN_ADVICE = "lower optimizer.learning_rate, or try sampler=tempering, another sampler.move, sampler=enumerate"
@@ -51,6 +51,7 @@ class Final(NamedTuple):
     # of each call of the sampler, where there are other wave functions, with the weights
     overlaps: tuple[Any, ...] = ()
     overlaps_w_A: tuple[np.ndarray, ...] = ()
+    each: tuple[Final, ...] = ()  # of each of several wave functions, where the energy is the mean of theirs
 
 
 class System(NamedTuple):
@@ -86,9 +87,26 @@ def joined(parts: list[Call], sampler: Sampler) -> Final:
 def estimated(calls: list[np.ndarray], weights: list[np.ndarray], counts: dict[str, float], sampler: Sampler) -> Final:
     """The estimate from the local values (A,) and the weights of each call of the sampler."""
     values_A, w_A, chain_length = in_chains(calls, weights, sampler)
+    if sampler.groups is not None:
+        return mean_of_several(values_A, w_A, chain_length, counts, sampler.groups)
     found = estimate_jit(values_A, w_A, chain_length, sampler.weighted)
     error = widened(float(found.error), values_A, chain_length, w_A)
     return Final(values_A, w_A, complex(found.mean), error, float(found.variance), counts, chain_length)
+
+
+def mean_of_several(
+    values_A: np.ndarray, w_A: np.ndarray, chain_length: int, counts: dict[str, float], groups: Groups
+) -> Final:
+    """The mean of the energies of several wave functions, with the estimate of each."""
+    each = []
+    for k, (own_A, own_w_A) in enumerate(zip(groups.split(values_A), groups.n * groups.split(w_A), strict=True)):
+        found = estimate_jit(own_A, own_w_A, chain_length, False)
+        error = widened(float(found.error), own_A, chain_length, own_w_A)
+        moves = {name: counts[f"{name}_at_{k}"] for name in ("accepted", "proposed") if f"{name}_at_{k}" in counts}
+        each.append(Final(own_A, own_w_A, complex(found.mean), error, float(found.variance), moves, chain_length))
+    mean, variance = complex(np.mean([one.mean for one in each])), float(np.mean([one.variance for one in each]))
+    error = math.hypot(*(one.error for one in each)) / len(each)
+    return Final(values_A, w_A, mean, error, variance, counts, chain_length, each=tuple(each))
 
 
 def in_chains(

@@ -79,7 +79,8 @@ def ground_state(
     every: int | None = None,
     basis: Basis | None = None,
     lower: Sequence[Lower] = (),
-    end: Callable[[Final, System, int, Compared | str], Callable[..., Ending]] = ending,
+    end: Callable[[Final, System, int, Any], Callable[..., Ending]] = ending,
+    compare: Callable[[Tree, Final, Callable[[], bool]], Any] | None = None,
     second: SecondEnsemble | None = None,
     no_second: str = "",
     fractions: Sequence[float] = (),
@@ -91,7 +92,8 @@ def ground_state(
     ``observables`` are measured in the final evaluation, and every so many steps over the last sample of each chain;
     their operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away
     from (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final
-    energy is compared; ``no_second``: why there is none. ``fractions`` of a step that are tried (`tasks.line_search`).
+    energy is compared; ``no_second``: why there is none; ``compare`` does it in another way, None where it was stopped.
+    ``fractions`` of a step that are tried (`tasks.line_search`).
     """
     functions = vmc(
         ansatz,
@@ -207,9 +209,9 @@ def ground_state(
             final = energy(params)
         if final is None:
             return None
-        against: Compared | str = no_second if second is None else "the energy is impossible"
+        against: Any = no_second if second is None else "the energy is impossible"
         if second is not None and believable(final, operator.bounds):
-            found = checked_against(second, params, final, go_on)
+            found = (compare or checked_against)(params, final, go_on)
             if found is None:
                 return None
             against = found
@@ -228,10 +230,9 @@ def ground_state(
 
         return ended
 
-    def checked_against(
-        second: SecondEnsemble, params: Tree, final: Final, go_on: Callable[[], bool]
-    ) -> Compared | None:
+    def checked_against(params: Tree, final: Final, go_on: Callable[[], bool]) -> Compared | None:
         """The second ensemble, of the same compiled energies; None where it was told to stop."""
+        assert second is not None
         begun, n_rows = time.monotonic(), sampler.n_samples // comm.size
         # of the types that samplers give, so that no program is compiled again
         w_B, nothing = jnp.full(n_rows, 1.0 / sampler.n_samples), dict.fromkeys(final.counts, jnp.float64(0))
@@ -260,7 +261,9 @@ def ground_state(
 
     def programs(*, fresh: bool) -> list[Program]:
         found = functions.programs(fresh=fresh)
-        return found if second is None else [*found, *second.programs(jax.eval_shape(functions.init).params)]
+        if second is None or compare is not None:
+            return found
+        return [*found, *second.programs(jax.eval_shape(functions.init).params)]
 
     def retried(state: RunState) -> RunState:
         rejected = jnp.zeros_like(state.memory.rejected)

@@ -15,17 +15,35 @@ from nqs_hpc.types import Batch
 def metrics(
     batch: Batch, counts: dict[str, Any], info: dict[str, Any], times: dict[str, float], chain_length: int
 ) -> dict[str, Any]:
-    """The numbers of one step: the energy before its update."""
+    """The numbers of one step: the energy before its update. Of several wave functions it is the mean of theirs, which
+    stand beside it, and what is said of chains is said of how far local energies lie from the energy of their own.
+    """
     e_loc_A, w_A = np.asarray(batch.e_loc_A), np.asarray(batch.w_A)
     mean, variance = complex(batch.estimate.mean), float(batch.estimate.variance)
     sigma = math.sqrt(variance) if variance > 0 else math.nan
-    error = widened(float(batch.estimate.error), e_loc_A, chain_length, w_A)
+    several: dict[str, Any] = {}
+    if batch.groups is None:
+        error = widened(float(batch.estimate.error), e_loc_A, chain_length, w_A)
+    else:
+        means_K, of_A = np.asarray(batch.groups.each.mean), np.asarray(batch.groups.of_A)
+        errors = [
+            widened(float(one), e_loc_A[of_A == k], chain_length, w_A[of_A == k])
+            for k, one in enumerate(batch.groups.each.error)
+        ]
+        error = math.hypot(*errors) / len(errors)
+        e_loc_A = e_loc_A - means_K[of_A] + mean
+        rates_K = [acceptance({name: float(counts.get(f"{name}_at_{k}", 0)) for name in ("accepted", "proposed")})
+                   for k in range(len(means_K))]  # fmt: skip
+        counts = {name: value for name, value in counts.items() if "_at_" not in name}
+        several = {"energies": means_K.real.tolist(), "energy_errors": errors}
+        several |= {"acceptances": rates_K} if rates_K[0] is not None else {}
     # where the weights of samples differ, of the series that says how much each of them moves the mean
     series_A = linearised(e_loc_A, w_A) if chain_length else e_loc_A
     line = {
         "energy": mean.real,
         "energy_error": error,
         "energy_variance": variance,
+        **several,
         **rates({name: float(value) for name, value in counts.items()}, len(e_loc_A)),
         **diagnostics(e_loc_A, w_A, chain_length, error=error),
         "max_deviation": float(np.max(np.abs(series_A - mean)[w_A > 0])) / sigma if sigma > 0 else None,

@@ -105,9 +105,10 @@ def vmc(
     walks = {f"lower_{j}": _Walk(j, one.sampler) for j, one in enumerate(lower)}
     options: dict[str, Any] = {"chain_length": sampler.chain_length, "chunk": chunk, "memory": memory}
     options |= {"weighted": sampler.weighted}
+    assert sampler.groups is None or not (lower or fractions)
     evaluated = penalised(ansatz, operator, lower, comm, **options) if lower else None
     search = line_search(ansatz, operator, comm, fractions=fractions, chunk=chunk, memory=memory)
-    energies_jit = jax.jit(evaluation(ansatz, operator, comm, **options))
+    energies_jit = jax.jit(evaluation(ansatz, operator, comm, groups=sampler.groups, **options))
     evaluate_jit = jax.jit(evaluated) if evaluated else energies_jit
 
     def evaluate(params: Tree, samples: Any, counts: dict[str, Array]) -> tuple[Batch, Shared]:

@@ -20,6 +20,7 @@ from typing import Any, Literal
 import jax.numpy as jnp
 from jax import Array
 
+from nqs_hpc.gradient.by_coupling import energies_A
 from nqs_hpc.gradient.flat import flat, widened
 from nqs_hpc.gradient.jacobian import residuals, rows_per_sample
 from nqs_hpc.gradient.planes import product
@@ -71,7 +72,7 @@ def in_samples(
         by_rows = layout_of(n_rows, comm) if chosen in ("distributed", "cg") else None
         kind: dict[str, Any] = {"layout": by_rows, "whole": chosen == "cg", "metric_P": metric_P}
         space = sample_space(ansatz, form, params, batch, comm, v_P=last_P, chunk=chunk, blocks=blocks, **kind)
-        eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, batch.estimate.mean).astype(form.dtype)
+        eps_A = residuals(ansatz.kind, batch.e_loc_A, batch.w_A, energies_A(batch)).astype(form.dtype)
         rhs = eps_A if space.image is None or momentum is None else eps_A - momentum * space.image
 
         kernel, rhs = widened(space.kernel, solve_dtype), widened(rhs, solve_dtype)

@@ -67,6 +67,7 @@ EXTRA = {
     "pauli": [TFIM[1]],
     "evaluate": ["task.run=RUN", "observables.zz=pauli", "observables.zz.terms=[1.0 Z0 Z1]"],
     "excited_state": ["task.below=RUN", "ansatz.dtype=complex"],
+    "foundation": ["task.couplings={h: [0.5, 1.5]}", "ansatz=foundation_vit"],
     "dynamics": ["ansatz.dtype=complex"],
     "enumerate": ["lattice.length=10"],
     "autoregressive": ["ansatz=masked_dense"],

@@ -119,6 +119,16 @@ def test_programs_of_evolutions(name):
         assert not strangers(lowered(program))
 
 
+def test_programs_of_several_wave_functions():
+    """Of a network that is told couplings, with those of the second ensembles."""
+    words = ["lattice.length=6", "ansatz=foundation_vit", "ansatz.width=4", "ansatz.heads=2", "ansatz.layers=1"]
+    words += ["task=foundation", "task.couplings={h: [0.5, 1.5]}", *(f"sampler.{key}={n}" for key, n in MANY.items())]
+    programs = build(compose(words, 2), TWO).task.programs(fresh=True)
+    assert len(programs) == 6
+    for program in programs:
+        assert not strangers(lowered(program))
+
+
 def test_programs_of_an_excited_state():
     """The wave functions below lie in the state; their samples are drawn beside those of a step."""
     n = 6

@@ -4,9 +4,9 @@ symmetry and no conditionals, and its numbers may be complex.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
+
+if TYPE_CHECKING:
+    from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Ansatz:
     is_autoregressive: ClassVar[bool] = False  # whether its class makes all of them so (`has_conditionals`)
     package: ClassVar[str | None] = None  # that it needs, an extra of this one
     needs_fermions: ClassVar[bool] = False  # whether it is a wave function of fermions in fixed numbers alone
+    takes_couplings: ClassVar[bool] = False  # whether it is told couplings of the Hamiltonian (`types.Ansatz.bound`)
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         """Every key in its final form; InputError where the ansatz does not fit the sites, or the basis in which it is.
@@ -38,6 +42,18 @@ class Ansatz:
         """
         del lattice, basis, prefix
         return self
+
+    def knowing(self, hamiltonian: Hamiltonian, swept: Sequence[str]) -> Self:
+        """A resolved choice that knows a resolved Hamiltonian, of which the couplings ``swept`` take several values in
+        the run; raises InputError. Itself where it is told none.
+        """
+        del hamiltonian, swept
+        return self
+
+    def told(self, hamiltonian: Hamiltonian) -> tuple[float, ...]:
+        """What a network that takes couplings is told of a resolved Hamiltonian."""
+        del hamiltonian
+        return ()
 
     def modulus_of(self) -> tuple[str, Ansatz]:
         """The ansatz of |psi|, and its key below this one's: where sampling needs less than the whole."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,16 +74,19 @@ class Vit(Ansatz):
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.vit import vit
 
-        return vit(
-            patches(lattice, self.patch),
-            width=self.width,
-            heads=self.heads,
-            layers=self.layers,
-            attention_name=self.attention,
-            expansion=self.expansion,
-            activation=self.activation,
-            dtype=self.dtype,
-            init_scale=self.init_scale,
-            local_values=basis.hilbert.local_values,
-            float_dtype=float_dtype,
-        )
+        return vit(patches(lattice, self.patch), **self._options(basis, float_dtype))
+
+    def _options(self, basis: Basis, float_dtype: Float) -> dict[str, Any]:
+        """The keyword arguments of `ansatz.vit`."""
+        return {
+            "width": self.width,
+            "heads": self.heads,
+            "layers": self.layers,
+            "attention_name": self.attention,
+            "expansion": self.expansion,
+            "activation": self.activation,
+            "dtype": self.dtype,
+            "init_scale": self.init_scale,
+            "local_values": basis.hilbert.local_values,
+            "float_dtype": float_dtype,
+        }

@@ -74,6 +74,9 @@ class Natural(Optimizer):
         if self.signal_to_noise is not None and context.sampler.is_exact:
             valid = f"null with sampler={context.sampler.name}, whose sums have no noise"
             raise bad("optimizer.signal_to_noise", self.signal_to_noise, valid)
+        if self.signal_to_noise is not None and context.task.swept:
+            valid = f"null with task={context.task.name}, whose chains are of several wave functions"
+            raise bad("optimizer.signal_to_noise", self.signal_to_noise, valid)
 
     def _check_preconditioner(self, solver: str | None) -> None:
         columns = self.preconditioner  # type: ignore[attr-defined]  # of each
@@ -93,6 +96,8 @@ class Natural(Optimizer):
         """
         n_ranks = context.n_ranks if shared and not self.filters else 1  # eigenvalues are of whole kernels
         most = self.most_samples(context, n_ranks)
+        if context.sampler.is_exact:  # over all states for each of the wave functions
+            most //= context.task.n_points
         why = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={context.memory_gib:g}"
         if n_ranks > 1:
             why += f" on each of {n_ranks} ranks"

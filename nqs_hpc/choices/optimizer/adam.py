@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nqs_hpc.choices.keys import Float, key
 from nqs_hpc.choices.optimizer.base import Optimizer
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Adam(Optimizer):
+    by_coupling: ClassVar[bool] = True
     b1: float = key(checks.number(least=0, below=1), "decay of the mean of the gradient")
     b2: float = key(checks.number(least=0, below=1), "decay of the mean of its square")
     eps: float = key(checks.positive, "added to the denominator")

@@ -31,6 +31,8 @@ class Optimizer:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     solves: ClassVar[bool] = False  # whether a step solves a linear system: then it has ``solver`` and ``blocks``
+    # whether its sums are centred for each of several wave functions apart, whose samples a batch holds
+    by_coupling: ClassVar[bool] = False
     needs_jacobian: ClassVar[bool] = False  # whether ansaetze with factors have one made too
     learning_rate: Schedule = key(schedule(), "step size, a number or a schedule", physics=False)
     max_norm: float | None = key(
@@ -64,6 +66,13 @@ class Optimizer:
     def check_search(self, context: Context) -> None:
         if self.line_search is not None and not context.task.shortens:
             raise bad("optimizer.line_search", self.line_search, f"null with task={context.task.name}")
+        if not context.task.swept:
+            return
+        of_it = f"with task={context.task.name}, whose samples are of several wave functions"
+        if not self.by_coupling:
+            raise bad("optimizer", self.name, f"minsr, march, adam, sgd or optax {of_it}")
+        if self.clip is not None:
+            raise bad("optimizer.clip", self.clip, f"null {of_it}")
 
     def asked_solver(self) -> str | None:
         """The solver as the key has it, ``auto`` too; None for optimizers without one."""

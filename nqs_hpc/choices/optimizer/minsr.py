@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Float, key
@@ -30,6 +30,7 @@ MADE = "parts the Jacobian of minsr is made in, in networks that need one (not r
 
 @dataclass(frozen=True)
 class Minsr(Natural):
+    by_coupling: ClassVar[bool] = True
     solver: Literal["auto", "cholesky", "eigh", "distributed", "cg"] = key(
         checks.choice("auto", "cholesky", "eigh", "distributed", "cg"),
         "of the linear system: cholesky and eigh on each rank; distributed: Cholesky by all ranks, each with its rows "

@@ -88,6 +88,7 @@ def _arguments(given: Any) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Optax(Optimizer):
+    by_coupling: ClassVar[bool] = True
     examples: ClassVar[Examples] = ({"rule": "adamw", "arguments": {"weight_decay": 0.01}},)
     rule: str = key(checks.choice(*RULES), "the rule of optax by its name: " + ", ".join(RULES))
     arguments: dict[str, Any] = key(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from nqs_hpc.choices.keys import Float
 from nqs_hpc.choices.optimizer.base import Optimizer
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Sgd(Optimizer):
+    by_coupling: ClassVar[bool] = True
+
     def make(
         self,
         ansatz: Ansatz,

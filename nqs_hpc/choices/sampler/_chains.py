@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
 
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import key
@@ -15,9 +18,11 @@ from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.mappings import Range, Weights, one_or_weights, whole_or_range
 from nqs_hpc.system.hilbert import Hilbert, dimension_up_to
 from nqs_hpc.system.lattice import Lattice
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Ansatz, Operator
+from nqs_hpc.types import Sampler as Functions
 
 if TYPE_CHECKING:
+    from nqs_hpc.parallel.comm import Comm
     from nqs_hpc.sampler.moves import Mixture, Proposal
 
 FINAL_CHAIN_LENGTH = 64  # at least so many samples a chain, for R-hat and tau mean nothing below
@@ -25,6 +30,7 @@ FINAL_CHAIN_LENGTH = 64  # at least so many samples a chain, for R-hat and tau m
 
 @dataclass(frozen=True)
 class Chains(Sampler):
+    of_several: ClassVar[bool] = True
     n_chains: int = key(checks.integer(least=2), "Markov chains over all ranks; the error comes from their spread")
     n_samples: int = key(checks.integer(), "samples a step over all ranks, a multiple of n_chains")
     sweep: int | Range = key(
@@ -99,6 +105,35 @@ class Chains(Sampler):
         """A quarter as many ladders, of four replicas each, as there are chains."""
         n_chains = min(max(self.n_chains // 4, LEAST_LADDERS), MOST_LADDERS)
         return SecondPlan(n_chains, self.sweep if isinstance(self.sweep, int) else hilbert.n_sites, self.warmup)
+
+    def check_several(self, n: int, context: Context) -> None:
+        if self.n_chains % n or self.n_chains < 2 * n:
+            valid = f"a multiple of the {n} lists of couplings, at least twice as many: each has chains of its own"
+            raise bad("sampler.n_chains", self.n_chains, valid)
+        if n % context.n_ranks and context.n_ranks % n:
+            valid = f"as many values as divide the number of ranks, {context.n_ranks}, or a multiple of that: not {n}"
+            raise bad("task.couplings", context.task.couplings.plain(), valid)  # type: ignore[attr-defined]
+
+    def several(
+        self,
+        ansatz: Ansatz,
+        couplings_KG: NDArray[np.float64],
+        lattice: Lattice,
+        hilbert: Hilbert,
+        comm: Comm,
+        *,
+        operator: Operator,
+        chunk: int | None,
+    ) -> Functions:
+        from nqs_hpc.ansatz.carrying import carrying
+        from nqs_hpc.parallel.comm import serial
+        from nqs_hpc.sampler.each import chains_of_each, groups_of_chains
+
+        groups = groups_of_chains(couplings_KG, comm.size)
+        blocks = comm.size * groups.n_local
+        block = dataclasses.replace(self, n_chains=self.n_chains // blocks, n_samples=self.n_samples // blocks)
+        made = block.make(carrying(ansatz), lattice, hilbert, serial(), operator=operator, chunk=chunk)
+        return chains_of_each(made, groups, comm)
 
     def moves(self, operator: Operator, lattice: Lattice, hilbert: Hilbert) -> Proposal | Mixture:
         return _moves.make(self.move, self.move_range, operator, lattice, hilbert)

@@ -6,6 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.keys import Auto, Examples, key
 from nqs_hpc.inputs import checks
@@ -38,6 +41,7 @@ class Sampler:
     name: str
     examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
     is_exact: ClassVar[bool] = False  # whether all states are summed over, without statistical error
+    of_several: ClassVar[bool] = False  # whether it can sample several wave functions together (`several`)
     blur: float | Auto | None = key(
         checks.optional(checks.either("auto", checks.number(above=0, below=1))),
         "probability with which a sample is replaced by a neighbour and weighted, so that sums see states where psi is "
@@ -91,6 +95,23 @@ class Sampler:
         chunk: int | None,
     ) -> Functions:
         """Samples of |psi|^2, or |psi|^`exponent`, of equal weights; ``ansatz`` is that of |psi|."""
+        raise NotImplementedError
+
+    def check_several(self, n: int, context: Context) -> None:
+        """Raise InputError where so many wave functions cannot be sampled together; asked where ``of_several``."""
+
+    def several(
+        self,
+        ansatz: Ansatz,
+        couplings_KG: NDArray[np.float64],
+        lattice: Lattice,
+        hilbert: Hilbert,
+        comm: Comm,
+        *,
+        operator: Operator,
+        chunk: int | None,
+    ) -> Functions:
+        """Samples of ``ansatz`` told each of K lists of couplings, equally many of each (`types.Groups`)."""
         raise NotImplementedError
 
     def weighted(

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from nqs_hpc.choices.context import Context
 from nqs_hpc.choices.sampler.base import MAX_STATES, Sampler
 from nqs_hpc.inputs.checks import bad
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Enumerate(Sampler):
     is_exact: ClassVar[bool] = True
+    of_several: ClassVar[bool] = True
 
     def resolved(self, context: Context) -> Self:
         if dimension_up_to(context.hilbert, MAX_STATES) > MAX_STATES:
@@ -38,6 +42,28 @@ class Enumerate(Sampler):
 
     def final_chain_length(self, final_samples: int) -> int:
         return 0
+
+    def check_several(self, n: int, context: Context) -> None:
+        most = MAX_STATES // n
+        if dimension_up_to(context.hilbert, most) > most:
+            valid = f"metropolis: {n} times the states of {context.hilbert.n_sites} sites are more than {MAX_STATES}"
+            raise bad("sampler", self.name, valid)
+
+    def several(
+        self,
+        ansatz: Ansatz,
+        couplings_KG: NDArray[np.float64],
+        lattice: Lattice,
+        hilbert: Hilbert,
+        comm: Comm,
+        *,
+        operator: Operator,
+        chunk: int | None,
+    ) -> Functions:
+        from nqs_hpc.ansatz.carrying import carrying
+        from nqs_hpc.sampler.each import enumeration_of_each
+
+        return enumeration_of_each(carrying(ansatz), couplings_KG, hilbert, comm, chunk=chunk)
 
     def make(
         self,

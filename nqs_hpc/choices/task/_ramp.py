@@ -1,8 +1,11 @@
-"""Couplings of the Hamiltonian that depend on time, of tasks with a key ``ramp`` (`inputs.ramps`)."""
+"""Couplings of the Hamiltonian that take several values: those that depend on time, of tasks with a key ``ramp``
+(`inputs.ramps`), and those of a list, one after the other (`inputs.points`).
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +15,8 @@ from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad, unknown
 from nqs_hpc.inputs.line import one_line
-from nqs_hpc.inputs.ramps import Path, Ramp, extremes
+from nqs_hpc.inputs.points import Points
+from nqs_hpc.inputs.ramps import Path, Ramp, Value, extremes
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator
 
@@ -24,7 +28,7 @@ class _Number(NamedTuple):
 
     key: str
     entry: int  # 0 where the coupling is a number
-    path: Path
+    path: Any  # `inputs.ramps.Path`, or the values of a list
     least: float
     most: float
 
@@ -39,23 +43,29 @@ def driven(hamiltonian: Hamiltonian, ramp: Ramp | None) -> Hamiltonian:
     """
     if ramp is None:
         return hamiltonian
+    return at_largest(hamiltonian, KEY, ramp.plain(), ((key, extremes(path)) for key, path in ramp.entries))
+
+
+def at_largest(
+    hamiltonian: Hamiltonian, of: str, plain: dict[str, Any], entries: Iterable[tuple[str, Sequence[Value]]]
+) -> Hamiltonian:
+    """As `driven`, of the values of each coupling; ``of`` is the key that gives them, ``plain`` what it holds."""
     values: dict[str, Any] = {}
     known = hamiltonian.couplings()
-    for key, path in ramp.entries:
-        plain = dict(ramp.plain())[key]
+    for key, every in entries:
         if key not in known:
             owner = f"hamiltonian={hamiltonian.name}"
             if key in {field.name for field in dataclasses.fields(hamiltonian) if "check" in field.metadata}:
                 numbers = ", ".join(known) or "none"
-                raise bad(f"{KEY}.{key}", plain, f"for couplings of {owner}, which are numbers: {numbers}")
-            raise unknown(f"{KEY}.{key}", plain, key, owner, known)
-        for value in extremes(path):
+                raise bad(f"{of}.{key}", plain[key], f"for couplings of {owner}, which are numbers: {numbers}")
+            raise unknown(f"{of}.{key}", plain[key], key, owner, known)
+        for value in every:
             try:
                 known[key].read(list(value) if isinstance(value, tuple) else value)
             except checks.Invalid:
-                raise bad(f"{KEY}.{key}", plain, f"for each value {known[key].valid}") from None
-        largest = [max(one, key=abs) for one in zip(*map(_entries, extremes(path)), strict=True)]
-        values[key] = tuple(largest) if isinstance(extremes(path)[0], tuple) else largest[0]
+                raise bad(f"{of}.{key}", plain[key], f"for each value {known[key].valid}") from None
+        largest = [max(one, key=abs) for one in zip(*map(_entries, every), strict=True)]
+        values[key] = tuple(largest) if isinstance(every[0], tuple) else largest[0]
     return dataclasses.replace(hamiltonian, **values)
 
 
@@ -65,35 +75,69 @@ def operators(
     """The matrix elements at time 0, and `types.Operator.at` any other, of a resolved `driven` Hamiltonian in the basis
     with these signs; and the operators whose symmetries it has at all times. Raises InputError.
     """
-    numbers = _numbers(ramp)
-    if not numbers:
+    if ramp is None:
         made = hamiltonian.make(lattice, signs_N)
         return made, (made,)
-    assert ramp is not None
-    from nqs_hpc.operators.ramped import Coupling, of_path, ramped
+    from nqs_hpc.operators.ramped import of_path
 
+    firsts = {key: extremes(path)[0] for key, path in ramp.entries}  # with what does not change
+    numbers = [one for key, path in ramp.entries for one in _numbers(key, path, extremes(path))]
+    return _made(hamiltonian, lattice, signs_N, KEY, ramp.plain(), firsts, numbers, of_path)
+
+
+def operators_at(
+    hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None, of: str, points: Points
+) -> tuple[Operator, tuple[Operator, ...]]:
+    """As `operators`, the number of a point standing for the time."""
+    from nqs_hpc.operators.ramped import of_list
+
+    firsts = {key: values[0] for key, values in points.entries}
+    numbers = [one for key, values in points.entries for one in _numbers(key, values, values)]
+    return _made(hamiltonian, lattice, signs_N, of, points.plain(), firsts, numbers, of_list)
+
+
+def _made(
+    hamiltonian: Hamiltonian,
+    lattice: Lattice,
+    signs_N: NDArray[np.int8] | None,
+    of: str,
+    plain: dict[str, Any],
+    firsts: dict[str, Value],
+    numbers: list[_Number],
+    function: Callable[[Any, int], Any],
+) -> tuple[Operator, tuple[Operator, ...]]:
     def make(values: tuple[float, ...]) -> Operator:
-        now = {key: list(_entries(extremes(path)[0])) for key, path in ramp.entries}  # with what does not change
+        now = {key: list(_entries(first)) for key, first in firsts.items()}
         for number, value in zip(numbers, values, strict=True):
             now[number.key][number.entry] = value
-        # a coupling that may be a list is one in a resolved Hamiltonian
-        is_list = {key: isinstance(getattr(hamiltonian, key), tuple) for key in now}
-        fixed: dict[str, Any] = {key: tuple(row) if is_list[key] else row[0] for key, row in now.items()}
-        return dataclasses.replace(hamiltonian, **fixed).make(lattice, signs_N)
+        return at_values(hamiltonian, now).make(lattice, signs_N)
 
-    couplings = [Coupling(of_path(one.path, one.entry), one.least, one.most) for one in numbers]
+    if not numbers:
+        made = make(())
+        return made, (made,)
+    from nqs_hpc.operators.ramped import Coupling, ramped
+
+    couplings = [Coupling(function(one.path, one.entry), one.least, one.most) for one in numbers]
     space = hamiltonian.space(lattice.n_sites)
-    found = one_line(KEY, ramp.plain(), lambda: ramped(make, couplings, space))
+    found = one_line(of, plain, lambda: ramped(make, couplings, space))
     return found.operator, found.corners
 
 
-def _numbers(ramp: Ramp | None) -> list[_Number]:
-    """The numbers that change in time."""
+def at_values(hamiltonian: Hamiltonian, values: dict[str, Any]) -> Hamiltonian:
+    """A resolved Hamiltonian with other couplings, numbers or sequences of them."""
+    # a coupling that may be a list is one in a resolved Hamiltonian
+    is_list = {key: isinstance(getattr(hamiltonian, key), tuple) for key in values}
+    rows = {key: tuple(row) if isinstance(row, list | tuple) else (row,) for key, row in values.items()}
+    fixed: dict[str, Any] = {key: row if is_list[key] else row[0] for key, row in rows.items()}
+    return dataclasses.replace(hamiltonian, **fixed)
+
+
+def _numbers(key: str, path: Path | Sequence[Value], values: Sequence[Value]) -> list[_Number]:
+    """The numbers of a coupling that change."""
     found = []
-    for key, path in ramp.entries if ramp is not None else ():
-        for entry, column in enumerate(zip(*map(_entries, extremes(path)), strict=True)):
-            if min(column) != max(column):
-                found.append(_Number(key, entry, path, min(column), max(column)))
+    for entry, column in enumerate(zip(*map(_entries, values), strict=True)):
+        if min(column) != max(column):
+            found.append(_Number(key, entry, path, min(column), max(column)))
     return found
 
 

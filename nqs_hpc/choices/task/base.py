@@ -93,6 +93,23 @@ class Task:
         made = hamiltonian.make(lattice, signs_N)
         return made, (made,)
 
+    @property
+    def swept(self) -> tuple[str, ...]:
+        """The couplings of the Hamiltonian of which the run has several values."""
+        return ()
+
+    @property
+    def n_points(self) -> int:
+        """The Hamiltonians of the run, each with a wave function of its own."""
+        return 1
+
+    def points(self, hamiltonian: Hamiltonian) -> tuple[Hamiltonian, ...]:
+        """The Hamiltonians of a run that has several, at the values of its couplings, of the resolved one; () where it
+        has one.
+        """
+        del hamiltonian
+        return ()
+
     def course(self) -> tuple[tuple[float, ...], bool] | None:
         """The times of a trajectory, going up from its beginning, and whether they are imaginary; None of a task that
         evolves nothing.
