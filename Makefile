@@ -130,9 +130,10 @@ test-all: $(VENV)/.peers
 	for part in faults peers slurm; do $(MAKE) --no-print-directory test-$$part || code=1; done; \
 	exit $$code
 
-# Reads the sources and imports nothing of them, so it needs no MPI. Any warning, such as a broken link, fails it.
+# Reads the sources and imports nothing of them, so it needs no MPI. Any warning, such as a broken link, fails it (not
+# with --quiet, which drops warnings before they are counted).
 docs: $(VENV)/.docs
-	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 	@echo "site/index.html"
 
 lint: $(VENV)/.dev
