@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import nqs_hpc
+from nqs_hpc.choices import names
 from nqs_hpc.cli.command import main
 from nqs_hpc.config.commands import COMMANDS
 from nqs_hpc.config.compose import compose
@@ -44,6 +45,11 @@ def test_readme_is_short():
 
 def test_citation_is_of_this_version():
     assert f"\nversion: {nqs_hpc.__version__}\n" in text("CITATION.cff")
+
+
+def test_every_network_has_been_run_with_every_model():
+    rows = re.findall(r"^\| `(\w+)` \|", text("docs/what_runs.md"), flags=re.MULTILINE)
+    assert sorted(rows) == sorted(names("ansatz"))  # else: python benchmarks/what_runs.py NAME
 
 
 def test_site_leads_to_every_page():
