@@ -12,6 +12,7 @@
 #   make same-bits BASE=REV                 whether short runs have the bits they had at a revision
 #   make test-all                           as root on Debian: all of these, with the tests marked slow, which .ci/run
 #                                           does not run; before a change is called done
+#   make docs                               the documentation as a site, in site/: `python -m http.server -d site`
 #   make lint | types | wheel | clean       (clean leaves runs/ and sweeps/ alone)
 #
 #   MPI=mpich     the MPICH wheel, inside .venv (the default)
@@ -36,7 +37,7 @@ VENV_BIN := $(CURDIR)/$(VENV)/bin
 OUTER_PATH := $(subst $(VENV_BIN):,,$(PATH))
 
 .DELETE_ON_ERROR:
-.PHONY: run test test-units test-mpi test-slurm test-faults test-peers test-gpu test-all same-bits lint types wheel clean FORCE
+.PHONY: run test test-units test-mpi test-slurm test-faults test-peers test-gpu test-all same-bits docs lint types wheel clean FORCE
 
 # $(call need,COMMAND,MESSAGE): stop with one line where the command fails.
 need = $(if $(shell ($(1)) >/dev/null 2>&1 && echo yes),,$(error $(2)))
@@ -129,6 +130,12 @@ test-all: $(VENV)/.peers
 	for part in faults peers slurm; do $(MAKE) --no-print-directory test-$$part || code=1; done; \
 	exit $$code
 
+# Reads the sources and imports nothing of them, so it needs no MPI. Any warning, such as a broken link, fails it (not
+# with --quiet, which drops warnings before they are counted).
+docs: $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	@echo "site/index.html"
+
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -141,7 +148,7 @@ wheel: $(VENV)/.installed
 	@ls dist/*.whl
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
 	find nqs_hpc tests benchmarks -name __pycache__ -exec rm -rf {} +
 
 # --- the environment, step by step ---
@@ -198,4 +205,9 @@ $(VENV)/.peers: $(VENV)/.installed
 
 $(VENV)/.dev: $(VENV)/.installed
 	@$(PIP) install --no-build-isolation --editable '.[$(EXTRA)dev]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml | $(VENV)/.tools
+	@echo "== what builds the documentation"
+	@$(PIP) install $(call bounds,mkdocs mkdocs-material mkdocstrings)
 	@touch $@

@@ -39,7 +39,7 @@ TURNS = {
 
 
 def files() -> list[Path]:
-    found = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
+    found = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "benchmarks").glob("*.md")]
     for folder in ("nqs_hpc", "hydra_plugins", "conf", "slurm"):
         found += [file for file in (ROOT / folder).rglob("*") if file.suffix in (".py", ".yaml", ".sbatch", ".html")]
     return sorted(found)

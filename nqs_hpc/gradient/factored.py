@@ -76,7 +76,7 @@ def times(leaves: Leaves, flat: Flat, parts: Sequence[Array], v_P: Array) -> Arr
     total: Array | float = 0.0
     for leaf, v in zip(leaves, flat.split(v_P), strict=True):
         if len(leaf) == 1:
-            total = total + product(parts[leaf[0]], v)
+            total = total + product(parts[leaf[0]], v.ravel())
         else:
             a, b = leaf
             total = total + jnp.sum(product(parts[a], v) * parts[b], axis=1)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from nqs_hpc.gradient import factored
 from nqs_hpc.gradient.factored_space import factored_space
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.gradient.jacobian import centre, jacobian, residuals, row_means, rows_per_sample, weigh
@@ -91,6 +92,20 @@ def test_sample_space_is_that_of_the_matrix(way, name, chunk):
     assert differ(np.triu(kernel), np.triu(x @ x.conj().T)) < 1e-12
     assert differ(image, x @ v_P) < 1e-12
     assert differ(adjoint, y_kA @ x.conj()) < 1e-12
+
+
+@pytest.mark.parametrize("kind", ["real", "holomorphic"])
+def test_leaves_of_one_part_may_be_matrices(kind):
+    """The orbitals of a determinant: a part has a row for all numbers of a leaf."""
+    draws = np.random.default_rng(3)
+    parts = [draws.normal(size=(4, 6)), draws.normal(size=(4, 2))]
+    v_P = draws.normal(size=8)
+    if kind == "holomorphic":
+        parts = [part + 1j * draws.normal(size=part.shape) for part in parts]
+        v_P = v_P + 1j * draws.normal(size=8)
+    form = flat([jnp.zeros((3, 2), v_P.dtype), jnp.zeros(2, v_P.dtype)], kind)
+    found = factored.times(((0,), (1,)), form, [jnp.asarray(part) for part in parts], jnp.asarray(v_P))
+    np.testing.assert_allclose(found, np.hstack(parts) @ v_P, rtol=1e-13)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,141 @@
+"""What the site (mkdocs.yml) takes from outside of docs/.
+
+ARCHITECTURE.md, CHANGELOG.md and benchmarks/RESULTS.md become pages. A link to another file of the repository leads to
+a page with its text, so that the site needs no other server; a link to a folder becomes plain text. Each group has a
+page of equations and sources: what the modules of its choices say of themselves.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import textwrap
+from pathlib import Path, PurePosixPath
+from urllib.parse import quote
+
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGES = {
+    "ARCHITECTURE.md": "architecture.md",
+    "CHANGELOG.md": "changelog.md",
+    "benchmarks/RESULTS.md": "benchmarks/results.md",
+}
+# the groups of choices, where the mathematics of each stands, and the head of its page
+GROUPS = {
+    "hamiltonian": ("operators", "Hamiltonians"),
+    "ansatz": ("ansatz", "Wave functions"),
+    "sampler": ("sampler", "Samplers"),
+    "optimizer": ("update", "Optimizers"),
+    "integrator": ("integrators", "Integrators"),
+    "observable": ("observables", "Observables"),
+    "task": ("tasks", "Tasks"),
+}
+EQUATIONS = {f"nqs_hpc/{room}": group for group, (room, _) in GROUPS.items()}  # where a link to the folder leads
+ANCHORS = {"observable": "observableslabel"}  # in the page of keys, of those that are not named as their group
+LANGUAGES = {".py": "python", ".yaml": "yaml", ".sbatch": "bash", ".toml": "toml", ".md": "markdown"}
+CODE = re.compile(r"^(?:```.*?^```|    [^\n]*)|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
+LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|`[^`]*`)*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
+
+
+def home(uri: str) -> PurePosixPath:
+    """Where in the repository a page of the site comes from."""
+    for source, page in PAGES.items():
+        if page == uri:
+            return PurePosixPath(source)
+    return PurePosixPath("docs", uri)
+
+
+def relative(target: str, uri: str) -> str:
+    return os.path.relpath(target, os.path.dirname(uri) or ".")
+
+
+def source_page(path: str) -> str:
+    """A file of the repository as a page: its text as code, left out of the search."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    fence = "`" * 5
+    language = LANGUAGES.get(Path(path).suffix, "text")
+    return f"---\ntitle: {path}\nsearch:\n  exclude: true\n---\n\n# {path}\n\n{fence}{language}\n{text}\n{fence}\n"
+
+
+def docstring(path: Path) -> str:
+    """Of a module, with indented equations as fenced text, and links to papers."""
+    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    text = re.sub(r"\barXiv:([\w./-]*\w)", r"[arXiv:\1](https://arxiv.org/abs/\1)", text)
+    text = re.sub(r"\bdoi:(10\.[^\s,;]*\w)", lambda doi: f"[{doi[0]}](https://doi.org/{quote(doi[1])})", text)
+
+    def fenced(block: re.Match[str]) -> str:
+        return f"```text\n{textwrap.dedent(block[0]).strip()}\n```\n"
+
+    return re.sub(r"(?:^ {4}[^\n]*\n?(?:\n(?= {4}))?)+", fenced, text, flags=re.MULTILINE)
+
+
+def equations(group: str) -> str:
+    """What each choice of a group is: its equation, where that comes from, and what it costs, out of the code."""
+    room, head = GROUPS[group]
+    keys = f"../keys.md#{ANCHORS.get(group, group)}"
+    page = [
+        f"# {head}: equations and sources",
+        f"What the module of each `{group}=` says of itself. Keys: [{group}]({keys}).",
+    ]
+    for choice in sorted((ROOT / "nqs_hpc" / "choices" / group).glob("[a-z]*.py")):
+        if choice.stem == "base":
+            continue
+        said = docstring(choice)
+        named = re.search(r"\(`(\w+)\.(\w+)`\)", said.splitlines()[0])
+        module = ROOT / "nqs_hpc" / (f"{named[1]}/{named[2]}.py" if named else f"{room}/{choice.stem}.py")
+        page += [f"## {choice.stem}", docstring(module) if module.exists() else said]
+    return "\n\n".join(page) + "\n"
+
+
+def links(markdown: str, uri: str) -> tuple[str, set[str]]:
+    """The text of a page with its links as the site has them, and the files they lead to outside of it."""
+    files: set[str] = set()
+
+    def site_link(match: re.Match[str]) -> str:
+        label, target, anchor = match[1], match[2], match[3] or ""
+        path = os.path.normpath(home(uri).parent / target)
+        there = ROOT / path
+        if path.startswith("..") or not there.exists():
+            return match[0]  # mkdocs reports it
+        if label == target and target.endswith(".md"):  # the name of a file says less than that of its page
+            label = there.read_text(encoding="utf-8").split("# ", 1)[1].splitlines()[0]
+        if path in PAGES:
+            return f"[{label}]({relative(PAGES[path], uri)}{anchor})"
+        if path.startswith("docs/") and there.is_file() and there.suffix != ".py":
+            return f"[{label}]({relative(path.removeprefix('docs/'), uri)}{anchor})"
+        if path in EQUATIONS:
+            return f"[{label}]({relative(f'equations/{EQUATIONS[path]}.md', uri)})"
+        if there.is_dir():
+            return label
+        files.add(path)
+        return f"[{label}]({relative(f'source/{path}.md', uri)})"
+
+    pieces, end = [], 0
+    for code in CODE.finditer(markdown):  # what stands in code is no link, but a label may be code
+        if code[0].startswith("`") and not code[0].startswith("```"):
+            continue
+        pieces += [LINK.sub(site_link, markdown[end : code.start()]), code[0]]
+        end = code.end()
+    return "".join([*pieces, LINK.sub(site_link, markdown[end:])]), files
+
+
+def on_files(files, config):
+    """Pages from outside of docs/, and those of the source files that any page leads to."""
+    for source, page in PAGES.items():
+        files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
+    for group in GROUPS:
+        files.append(File.generated(config, f"equations/{group}.md", content=equations(group)))
+    wanted: set[str] = set()
+    for file in files.documentation_pages():
+        wanted |= links(file.content_string, file.src_uri)[1]
+    for path in sorted(wanted):
+        files.append(File.generated(config, f"source/{path}.md", content=source_page(path)))
+    return files
+
+
+def on_page_markdown(markdown, page, config, files):
+    if page.file.src_uri.startswith("source/"):
+        return markdown
+    return links(markdown, page.file.src_uri)[0]
