@@ -135,7 +135,7 @@ class Ansatz(NamedTuple):
 
 class WithCouplings(NamedTuple):
     """Parameters, or what ``freeze`` makes of them, with the couplings that the network is told, as the parameters of
-    an ansatz to which these are data (`ansatz.carrying`).
+    an ansatz to which these are data (`ansatz.couplings`).
     """
 
     own: Tree

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, TypeVar
 
-from nqs_hpc.choices import choice
+from nqs_hpc.choices import choice, names
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, InputError, bad, unknown
 
@@ -79,6 +79,15 @@ def inner_groups(group: str, name: str) -> dict[str, str]:
         for field in dataclasses.fields(choice(group, name))
         if "inner" in field.metadata
     }
+
+
+def inner_choices(group: str) -> list[str]:
+    """The choices of a group that can stand inside another one: none that has choices inside, or code run that it names
+    (that one key, ``ansatz.module``, is watched, and no other), or that is told the couplings of the run.
+    """
+    alone = ("runs_code", "takes_couplings")
+    found = [name for name in names(group) if not inner_groups(group, name)]
+    return [name for name in found if not any(getattr(choice(group, name), fact, False) for fact in alone)]
 
 
 def read(cls: type[T], data: Any, prefix: str, **fixed: Any) -> T:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from nqs_hpc import __version__
-from nqs_hpc.choices import choice, groups, names
-from nqs_hpc.choices.keys import inner_groups
+from nqs_hpc.choices import groups, names
+from nqs_hpc.choices.keys import inner_choices, inner_groups
 from nqs_hpc.config.catalogue import sections, spots, where, words_of
 from nqs_hpc.config.commands import COMMANDS, START, usage
 from nqs_hpc.config.defaults import FIELDS, choices, conf_dir, load
@@ -110,11 +110,10 @@ def _places() -> dict[str, str]:
 
 
 def _valid(place: str, group: str) -> Iterable[str]:
-    """The choices that can stand there: none that has choices inside, or runs code, where it is inside itself."""
+    """The choices that can stand there."""
     if not group or group == "experiment" or place in (group, "observables.*"):
         return choices(group) if group else ()
-    inside = [name for name in names(group) if not inner_groups(group, name)]
-    return [name for name in inside if not getattr(choice(group, name), "runs_code", False)]
+    return inner_choices(group)
 
 
 def _defaults() -> dict[str, list[str]]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nqs_hpc.choices import choice, groups, names
-from nqs_hpc.choices.keys import follows, inner_groups
+from nqs_hpc.choices import groups
+from nqs_hpc.choices.keys import follows, inner_choices, inner_groups
 from nqs_hpc.inputs.checks import bad, nearest
 
 Assigned = list[tuple[str, Any]]  # dotted keys and their values
@@ -92,7 +92,7 @@ def _choice(
             left += [(f"{key}.{below}", inner) for below, inner in inside.items()]
         else:
             left.append((given, value))
-    valid = [one for one in names(group) if not (inner_groups(group, one) or _runs_code(group, one))]
+    valid = inner_choices(group)
     if name not in valid:
         raise bad(key, name, ", ".join(valid), nearest(name, valid))
     return {"name": name, **defaults(group, name), **before}, left
@@ -100,8 +100,3 @@ def _choice(
 
 def _name_of(value: Any) -> Any:
     return value.get("name") if isinstance(value, Mapping) else value
-
-
-def _runs_code(group: str, name: str) -> bool:
-    """Whether the choice has code run that it names: that one key, ``ansatz.module``, is watched, and no other."""
-    return bool(getattr(choice(group, name), "runs_code", False))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from nqs_hpc.ansatz.carrying import numbered
+from nqs_hpc.ansatz.couplings import numbered
 from nqs_hpc.ansatz.symmetrize import symmetrize
 from nqs_hpc.choices.pieces import Pieces
 from nqs_hpc.config.basis import basis_of

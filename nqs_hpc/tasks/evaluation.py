@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.carrying import carrying
+from nqs_hpc.ansatz.couplings import carrying
 from nqs_hpc.operators.local_values import MEMORY, local_energies
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.stats.estimate import estimate, of_each

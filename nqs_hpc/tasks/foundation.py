@@ -20,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from nqs_hpc.ansatz.carrying import carrying
+from nqs_hpc.ansatz.couplings import carrying
 from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
@@ -60,8 +60,8 @@ def foundation(
     **options: Any,
 ) -> Task:
     """As `ground_state`, of the mean of the energies. ``ansatz`` is told couplings, ``operator.at`` takes numbers of
-    ``points``, ``sampler`` has samples of all of them, and ``update`` differentiates `carrying.numbered`. ``second`` is
-    an ensemble of `carrying` parameters.
+    ``points``, ``sampler`` has samples of all of them, and ``update`` differentiates `couplings.numbered`. ``second``
+    is an ensemble of `carrying` parameters.
     """
     groups = sampler.groups
     assert groups is not None and groups.n == len(points)

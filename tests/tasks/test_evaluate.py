@@ -140,7 +140,7 @@ LABEL = "observables.a"
         (["task.run=RUN", "task.samples=100000000000"], "task.samples=100000000000 is not valid; valid: at most"),
         (
             ["task.run=RUN", f"{LABEL}=spin"],
-            f"{LABEL}=spin is not valid; valid: density, density_correlations, dimer, ",
+            f"{LABEL}=spin is not valid; did you mean spin_correlations? valid: density, density_correlations, ",
         ),
         (["task.run=RUN", f"{LABEL}=pauli"], f"{LABEL}.terms=null is not valid; valid: a list of lines"),
         (["task.run=RUN", f"{LABEL}=pauli", f"{LABEL}.terms=[1.0 Z9]"], f"{LABEL}.terms="),

@@ -14,7 +14,7 @@ import optax
 import pytest
 from scipy import stats
 
-from nqs_hpc.ansatz.carrying import carrying, numbered
+from nqs_hpc.ansatz.couplings import carrying, numbered
 from nqs_hpc.ansatz.foundation_vit import foundation_vit
 from nqs_hpc.ansatz.vit import vit
 from nqs_hpc.config.compose import InputError, compose, from_plain

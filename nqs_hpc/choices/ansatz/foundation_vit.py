@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -31,13 +31,6 @@ class FoundationVit(Vit):
         "tasks all that it has",
     )
     gamma: tuple[float, ...] = derived(physics=False)  # it follows from the rest
-
-    def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
-        if prefix != "ansatz":
-            raise bad(
-                prefix, self.name, "vit, or ansatz=foundation_vit: the network that is told couplings is the whole"
-            )
-        return super().resolved(lattice, basis, prefix=prefix)
 
     def knowing(self, hamiltonian: Hamiltonian, swept: Sequence[str]) -> Self:
         known = list(hamiltonian.couplings())

@@ -125,7 +125,7 @@ class Chains(Sampler):
         operator: Operator,
         chunk: int | None,
     ) -> Functions:
-        from nqs_hpc.ansatz.carrying import carrying
+        from nqs_hpc.ansatz.couplings import carrying
         from nqs_hpc.parallel.comm import serial
         from nqs_hpc.sampler.each import chains_of_each, groups_of_chains
 

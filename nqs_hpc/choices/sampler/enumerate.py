@@ -60,7 +60,7 @@ class Enumerate(Sampler):
         operator: Operator,
         chunk: int | None,
     ) -> Functions:
-        from nqs_hpc.ansatz.carrying import carrying
+        from nqs_hpc.ansatz.couplings import carrying
         from nqs_hpc.sampler.each import enumeration_of_each
 
         return enumeration_of_each(carrying(ansatz), couplings_KG, hilbert, comm, chunk=chunk)

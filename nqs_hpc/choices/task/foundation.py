@@ -90,7 +90,7 @@ class Foundation(GroundState):
                 raise bad(KEY, plain, f"couplings whose ground states have the same signs: {why}")
 
     def make(self, pieces: Pieces) -> Functions:
-        from nqs_hpc.ansatz.carrying import carrying
+        from nqs_hpc.ansatz.couplings import carrying
         from nqs_hpc.tasks.foundation import Point, foundation
 
         options, operators = self._options(pieces), pieces.operators()
