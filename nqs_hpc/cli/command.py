@@ -67,6 +67,11 @@ def main(argv: list[str] | None = None) -> int:
 
         with streams.undisturbed():
             return sectors(words[1:])
+    if words[:1] == ["export"]:
+        from nqs_hpc.cli.export import export
+
+        with streams.undisturbed():
+            return export(words[1:])
     what = "-m" if any(word in MULTIRUN for word in words) else words[0] if words else ""
     if what in ("-m", "submit", "report"):
         # One process does these. MPI stays unloaded: a child that inherited it could not start its own.
@@ -192,7 +197,7 @@ def decide(words: list[str], n_ranks: int) -> Job | Answer:
         return Answer(
             BAD_INPUT,
             f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, sectors, status, report, "
-            "doctor, --help, --version",
+            "export, doctor, --help, --version",
         )
     try:
         config = compose(words, n_ranks)

@@ -1,0 +1,139 @@
+"""``python -m nqs_hpc export RUN | KEY=VALUE ... --FORMAT FILE``: a run, or what a configuration says, for another
+program.
+
+Of a run its parameters and what it measured; of a run or a configuration the Hamiltonian and the bonds. Each format is
+written by one file of `formats`; docs/formats.md has a table of them.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nqs_hpc.config.compose import checked
+from nqs_hpc.config.schema import Config
+from nqs_hpc.formats import openfermion, qiskit, quspin
+from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.reading import harmless, printable
+from nqs_hpc.job import files
+from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
+from nqs_hpc.operators import pauli_strings
+from nqs_hpc.types import PauliString
+
+USAGE = "python -m nqs_hpc export RUN | KEY=VALUE ... --FORMAT FILE ..."
+
+
+Writer = Callable[["Source", Path], None]
+
+
+class Source(NamedTuple):
+    """What is exported."""
+
+    config: Config
+    run: Path | None
+    step: int | None  # of the checkpoint, the newest if None
+
+
+def export(words: list[str]) -> int:
+    """Write the files and print their paths; the exit code: 0, 2 for bad input, 1 where one cannot be kept."""
+    try:
+        if any(word in ("-h", "--help") for word in words):
+            print(f"usage: {USAGE}\n")
+            print("\n".join(f"{name + ' FILE':22} {what}" for name, (_, what) in FORMATS.items()))
+            print(f"{'--step N':22} the checkpoint after N updates, for --parameters; else the newest")
+            return DONE
+        source, asked = _read(words)
+        for name, path in asked:
+            try:
+                FORMATS[name][0](source, path)
+            except ValueError as error:
+                line = printable(str(error), 1000)
+                raise InputError(line if line.startswith(name) else f"{name} {path}: {line}") from None
+            print(path)
+    except ValueError as error:
+        print(harmless(str(error)), file=sys.stderr, flush=True)
+        return BAD_INPUT
+    except OSError as error:
+        print(harmless(f"{error.filename} cannot be written: {error.strerror}"), file=sys.stderr, flush=True)
+        return FAULT
+    return DONE
+
+
+def _read(words: list[str]) -> tuple[Source, list[tuple[str, Path]]]:
+    """What is exported, and the formats with their files, whose folders are there."""
+    from nqs_hpc.library.run import load_run
+
+    given: list[str] = []
+    asked: list[tuple[str, Path]] = []
+    step: int | None = None
+    left = list(words)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("--"):
+            given.append(word)
+            continue
+        if word != "--step" and word not in FORMATS:
+            raise InputError(f"{word} is not an option of export; valid: {', '.join([*FORMATS, '--step'])}")
+        if not left or left[0].startswith("--"):
+            raise InputError(f"{word} needs {'a number' if word == '--step' else 'a file'} behind it; valid: {USAGE}")
+        value = left.pop(0)
+        if word != "--step":
+            asked.append((word, Path(value)))
+        elif value.isascii() and value.isdigit() and len(value) < 16:
+            step = int(value)
+        else:
+            raise InputError(f"--step {value} is not valid; valid: the number of updates of a checkpoint")
+    if not asked:
+        raise InputError(f"export writes nothing without one of {', '.join(FORMATS)}; valid: {USAGE}")
+    for name, path in asked:
+        if path.is_dir() or not path.parent.is_dir():
+            raise InputError(f"{name} {path} is not valid; valid: a file in a folder that is there")
+    if len(given) == 1 and "=" not in given[0]:
+        run = load_run(given[0])
+        return Source(run.config, run.folder, step), asked
+    if step is not None:
+        raise InputError(f"--step {step} is not valid; valid: with the folder of a run, which has checkpoints")
+    return Source(checked(given, None), None, None), asked
+
+
+def _parameters(source: Source, path: Path) -> None:
+    os.environ.setdefault("JAX_PLATFORMS", "cpu")  # before jax is loaded; nothing is computed
+    from nqs_hpc.library.run import load_run
+
+    if path.suffix != ".safetensors":
+        raise ValueError("valid: a name that ends in .safetensors")
+    load_run(_folder(source), source.step).export(path)
+
+
+def _folder(source: Source) -> Path:
+    if source.run is None:
+        raise ValueError("valid: with the folder of a run; this is a configuration")
+    return source.run
+
+
+def _strings(source: Source) -> tuple[Sequence[PauliString], int]:
+    """The Hamiltonian in Pauli matrices, and the number of sites. ValueError for another Hamiltonian."""
+    lattice = source.config.make_sites()
+    found = source.config.hamiltonian.strings(lattice)
+    if found is None:
+        valid = "a Hamiltonian of spins 1/2 or fermions"
+        raise ValueError(
+            f"hamiltonian={source.config.hamiltonian.name} cannot be written in Pauli strings; valid: {valid}"
+        )
+    return pauli_strings.merged(found), lattice.n_sites
+
+
+def _of_strings(written: Callable[[Sequence[PauliString], int], str]) -> Writer:
+    return lambda source, path: files.write(path, written(*_strings(source)))
+
+
+FORMATS: dict[str, tuple[Writer, str]] = {
+    "--parameters": (_parameters, "FILE.safetensors: of a run, with its configuration in FILE.yaml"),
+    "--openfermion": (_of_strings(lambda strings, n: openfermion.qubits(strings)), "H as QubitOperator, plain text"),
+    "--qiskit": (_of_strings(qiskit.written), "H as JSON for SparsePauliOp.from_list"),
+    "--quspin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=1)), "H as a static list, pauli=1"),
+    "--quspin-spin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=0)), "the same with pauli=0"),
+}
