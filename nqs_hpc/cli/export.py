@@ -11,14 +11,17 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from nqs_hpc.config.compose import checked
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.config.schema import Config
-from nqs_hpc.formats import openfermion, qiskit, quspin
+from nqs_hpc.formats import alps_results, openfermion, qiskit, quspin
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.inputs.reading import harmless, printable
-from nqs_hpc.job import files
+from nqs_hpc.job import files, observables_file
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.operators import pauli_strings
 from nqs_hpc.types import PauliString
@@ -108,6 +111,41 @@ def _parameters(source: Source, path: Path) -> None:
     load_run(_folder(source), source.step).export(path)
 
 
+def _observables(source: Source, path: Path) -> None:
+    """What the run measured, and its energy as ``Energy``."""
+    from nqs_hpc.library.run import load_run
+
+    run = load_run(_folder(source))
+    told, count = run.summary, run.summary.get("n_samples")
+    if not isinstance(count, int) or not isinstance(told.get("energy"), dict):
+        raise ValueError("valid: the folder of a run that has measured its energy")
+    found = run.results if (run.folder / observables_file.NAME).exists() else {}
+    numbers = told.get("observables") or {}
+    entries = {
+        name: alps_results.Entry(one.value, one.error, one.axes, *_statistics(numbers.get(name)))
+        for name, one in found.items()
+    }
+    energy = told["energy"]
+    if energy.get("mean") is not None:
+        mean, error = (np.array(energy.get(key, np.nan), dtype=float) for key in ("mean", "error"))
+        entries["Energy"] = alps_results.Entry(mean, error, {}, energy.get("variance"), told.get("tau"))
+    files.write(path, alps_results.pack(entries, count, _parameters_of(source.config)))
+
+
+def _statistics(told: Any) -> tuple[float | None, float | None]:
+    return (told.get("variance"), told.get("tau")) if isinstance(told, dict) else (None, None)
+
+
+def _parameters_of(config: Config) -> dict[str, Any]:
+    """The keys of the system that are numbers or words, and ALPS' names of lattice and model."""
+    found: dict[str, Any] = {"LATTICE": config.lattice.name, "MODEL": config.hamiltonian.name}
+    for group in ("lattice", "hamiltonian", "ansatz"):
+        for key, value in to_plain(getattr(config, group)).items():
+            if isinstance(value, int | float | str):
+                found[f"{group}.{key}"] = int(value) if isinstance(value, bool) else value
+    return found
+
+
 def _folder(source: Source) -> Path:
     if source.run is None:
         raise ValueError("valid: with the folder of a run; this is a configuration")
@@ -132,6 +170,7 @@ def _of_strings(written: Callable[[Sequence[PauliString], int], str]) -> Writer:
 
 FORMATS: dict[str, tuple[Writer, str]] = {
     "--parameters": (_parameters, "FILE.safetensors: of a run, with its configuration in FILE.yaml"),
+    "--observables": (_observables, "FILE.h5: what a run measured, as ALPS stores results"),
     "--openfermion": (_of_strings(lambda strings, n: openfermion.qubits(strings)), "H as QubitOperator, plain text"),
     "--qiskit": (_of_strings(qiskit.written), "H as JSON for SparsePauliOp.from_list"),
     "--quspin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=1)), "H as a static list, pauli=1"),
