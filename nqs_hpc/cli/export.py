@@ -19,11 +19,13 @@ from nqs_hpc.config.compose import checked
 from nqs_hpc.config.identity import to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.formats import alps_results, openfermion, qiskit, quspin
-from nqs_hpc.inputs.checks import InputError
+from nqs_hpc.inputs.checks import InputError, show
 from nqs_hpc.inputs.reading import harmless, printable
 from nqs_hpc.job import files, observables_file
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.operators import pauli_strings
+from nqs_hpc.system import fcidump
+from nqs_hpc.system.fermion_strings import FermionString
 from nqs_hpc.types import PauliString
 
 USAGE = "python -m nqs_hpc export RUN | KEY=VALUE ... --FORMAT FILE ..."
@@ -164,6 +166,31 @@ def _strings(source: Source) -> tuple[Sequence[PauliString], int]:
     return pauli_strings.merged(found), lattice.n_sites
 
 
+def _fermions(source: Source) -> tuple[tuple[FermionString, ...], int | None]:
+    """The Hamiltonian in operators of fermions, and the number of orbitals, None where these have one spin. ValueError
+    for another Hamiltonian.
+    """
+    sites = source.config.make_sites()
+    found = source.config.hamiltonian.fermions(sites)
+    if not found:
+        raise ValueError(f"hamiltonian={source.config.hamiltonian.name} is not one of fermions; valid: one of these")
+    if source.config.hamiltonian.strings(sites) is None:
+        raise ValueError(f"hamiltonian={source.config.hamiltonian.name} excludes states, which a list of terms cannot")
+    return found, sites.n_sites // 2 if sites.layers == 2 else None
+
+
+def _fermion_operator(source: Source, path: Path) -> None:
+    files.write(path, openfermion.fermions(*_fermions(source)))
+
+
+def _fcidump(source: Source, path: Path) -> None:
+    strings, n_orbitals = _fermions(source)
+    total = source.config.sector
+    if n_orbitals is None or not isinstance(total, tuple):
+        raise ValueError(f"sector={show(total)}; valid: [N_up, N_down], the electrons that the file names")
+    files.write(path, fcidump.written(strings, n_orbitals, *total))
+
+
 def _of_strings(written: Callable[[Sequence[PauliString], int], str]) -> Writer:
     return lambda source, path: files.write(path, written(*_strings(source)))
 
@@ -172,6 +199,8 @@ FORMATS: dict[str, tuple[Writer, str]] = {
     "--parameters": (_parameters, "FILE.safetensors: of a run, with its configuration in FILE.yaml"),
     "--observables": (_observables, "FILE.h5: what a run measured, as ALPS stores results"),
     "--openfermion": (_of_strings(lambda strings, n: openfermion.qubits(strings)), "H as QubitOperator, plain text"),
+    "--fermions": (_fermion_operator, "H as FermionOperator of OpenFermion, plain text"),
+    "--fcidump": (_fcidump, "H as the integrals of a molecule"),
     "--qiskit": (_of_strings(qiskit.written), "H as JSON for SparsePauliOp.from_list"),
     "--quspin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=1)), "H as a static list, pauli=1"),
     "--quspin-spin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=0)), "the same with pauli=0"),

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nqs_hpc.system.fermion_strings import FermionString, written
 from nqs_hpc.types import PauliString
 
 
@@ -23,3 +24,15 @@ def qubits(strings: Sequence[PauliString]) -> str:
         factors = (f"{letter}{site}" for letter, site in zip(one.operators, one.sites, strict=True))
         lines.append(f"{one.coefficient!r} [{' '.join(factors)}]")
     return "QubitOperator:\n" + " +\n".join(lines)
+
+
+def fermions(strings: Sequence[FermionString], n_orbitals: int | None) -> str:
+    """The file of a FermionOperator. Of ``n_orbitals`` orbitals with both spins, first all up, then all down, the modes
+    become 2p and 2p + 1 of orbital p, as OpenFermion has them; None: modes stay as they are.
+    """
+
+    def numbered(mode: int) -> int:
+        return mode if n_orbitals is None else 2 * (mode % n_orbitals) + mode // n_orbitals
+
+    moved = [FermionString(c, tuple((numbered(mode), creates) for mode, creates in ops)) for c, ops in strings]
+    return "FermionOperator:\n" + " +\n".join(map(written, moved))
