@@ -24,8 +24,9 @@ from nqs_hpc.inputs.reading import harmless, printable
 from nqs_hpc.job import files, observables_file
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT
 from nqs_hpc.operators import pauli_strings
-from nqs_hpc.system import fcidump
+from nqs_hpc.system import alps_graph, edges, fcidump
 from nqs_hpc.system.fermion_strings import FermionString
+from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours
 from nqs_hpc.types import PauliString
 
 USAGE = "python -m nqs_hpc export RUN | KEY=VALUE ... --FORMAT FILE ..."
@@ -191,6 +192,35 @@ def _fcidump(source: Source, path: Path) -> None:
     files.write(path, fcidump.written(strings, n_orbitals, *total))
 
 
+def _bonds(source: Source) -> tuple[Lattice, list[tuple[int, int, int]], list[float] | None]:
+    """The lattice as it is given, its bonds (site, site, order) of the orders that the Hamiltonian uses, of nearest
+    neighbours where it uses none, and their weights where they have some.
+    """
+    lattice = source.config.lattice.make()
+    bonds, weights = [], []
+    for order in source.config.hamiltonian.orders() or [1]:
+        turned = lattice.turned.get(order) if lattice.turned else None
+        own = bond_weights(lattice, order)
+        for k, (i, j) in enumerate(neighbours(lattice, order).tolist()):
+            bonds.append((j, i, order) if turned is not None and turned[k] else (i, j, order))
+            weights.append(1.0 if own is None else float(own[k]))
+    return lattice, bonds, weights if any(weight != 1.0 for weight in weights) else None
+
+
+def _edges(source: Source, path: Path) -> None:
+    lattice, bonds, weights = _bonds(source)
+    if weights is not None and any(order != 1 for _, _, order in bonds):
+        raise ValueError("its bonds have weights and several orders; valid: one of the two, which the third column is")
+    files.write(path, edges.written(lattice.n_sites, bonds, weights))
+
+
+def _alps_graph(source: Source, path: Path) -> None:
+    lattice, bonds, weights = _bonds(source)
+    if weights is not None:
+        raise ValueError("its bonds have weights, for which a graph of ALPS has no place")
+    files.write(path, alps_graph.written(lattice.name, lattice.n_sites, bonds))
+
+
 def _of_strings(written: Callable[[Sequence[PauliString], int], str]) -> Writer:
     return lambda source, path: files.write(path, written(*_strings(source)))
 
@@ -201,6 +231,8 @@ FORMATS: dict[str, tuple[Writer, str]] = {
     "--openfermion": (_of_strings(lambda strings, n: openfermion.qubits(strings)), "H as QubitOperator, plain text"),
     "--fermions": (_fermion_operator, "H as FermionOperator of OpenFermion, plain text"),
     "--fcidump": (_fcidump, "H as the integrals of a molecule"),
+    "--edges": (_edges, "the bonds as text, one a line, as NetworkX reads them"),
+    "--alps-graph": (_alps_graph, "the bonds as a GRAPH of ALPS"),
     "--qiskit": (_of_strings(qiskit.written), "H as JSON for SparsePauliOp.from_list"),
     "--quspin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=1)), "H as a static list, pauli=1"),
     "--quspin-spin": (_of_strings(lambda strings, n: quspin.written(strings, pauli=0)), "the same with pauli=0"),
