@@ -20,7 +20,7 @@ class Product(NamedTuple):
 
 
 # of two Pauli matrices on one site: the factor and the letter
-TIMES = {(a, a): (1, "I") for a in "IXYZ"}
+TIMES: dict[tuple[str, str], tuple[complex, str]] = {(a, a): (1, "I") for a in "IXYZ"}
 TIMES |= {pair: (1, pair[0] if pair[1] == "I" else pair[1]) for a in "XYZ" for pair in ((a, "I"), ("I", a))}
 for _a, _b, _c in ("XYZ", "YZX", "ZXY"):
     TIMES |= {(_a, _b): (1j, _c), (_b, _a): (-1j, _c)}

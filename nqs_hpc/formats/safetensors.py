@@ -29,6 +29,7 @@ TYPES = {
 }
 NAMES = {dtype: name for name, dtype in TYPES.items()}
 REAL, IMAG = ".real", ".imag"
+MOST_AXES = 32  # of an array; NumPy has 64
 LONGEST_HEADER = 100_000_000  # bytes, as the library of the format has it
 
 
@@ -97,11 +98,14 @@ def _array(name: str, entry: Any, data: memoryview) -> tuple[NDArray[Any], int, 
     what = printable(name, 80)
     if not isinstance(entry, dict):
         raise ValueError(f"is damaged: {what} is not an array")
+    kind: Any
+    shape: Any
+    offsets: Any
     kind, shape, offsets = (entry.get(key) for key in ("dtype", "shape", "data_offsets"))
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         raise ValueError(f"has {what} of dtype {printable(str(kind), 20)}; valid are {', '.join(TYPES)}")
-    numbers = [*shape, *offsets] if isinstance(shape, list) and isinstance(offsets, list) else [-1]
-    if len(numbers) != len(shape or []) + 2 or any(type(x) is not int or not 0 <= x < 2**53 for x in numbers):
+    fits = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2 and len(shape) <= MOST_AXES
+    if not fits or any(type(x) is not int or not 0 <= x < 2**53 for x in [*shape, *offsets]):
         raise ValueError(f"is damaged: the shape or the place of {what} is not valid")
     begin, end = offsets
     dtype = TYPES[kind]

@@ -173,8 +173,13 @@ def _put(path: Path, text: str) -> None:
 
 
 def _write_meta(folder: Path, place: Path, status: int, started: int, ended: int | None) -> None:
-    about = {"artifact_uri": (place / "artifacts").absolute().as_uri(), "end_time": ended, "entry_point_name": ""}
-    about |= {"experiment_id": place.parent.name, "lifecycle_stage": "active", "run_id": place.name}
+    about: dict[str, Any] = {"artifact_uri": (place / "artifacts").absolute().as_uri(), "end_time": ended}
+    about |= {
+        "entry_point_name": "",
+        "experiment_id": place.parent.name,
+        "lifecycle_stage": "active",
+        "run_id": place.name,
+    }
     about |= {"run_name": folder.name, "run_uuid": place.name, "source_name": "nqs_hpc", "source_type": 4}
     about |= {"source_version": "", "start_time": started, "status": status, "tags": [], "user_id": str(os.getuid())}
     _write_yaml(place / "meta.yaml", about)

@@ -1,4 +1,4 @@
-"""log.tensorboard and log.mlflow in real jobs: each step once over a kill of two ranks; one line where the package is missing."""
+"""log.tensorboard and log.mlflow in real jobs: each step once over a kill; one line where the package is missing."""
 
 import os
 import subprocess
