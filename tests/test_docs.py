@@ -80,6 +80,9 @@ def commands(document: str) -> list[list[str]]:
             words = shlex.split(line[start.end() :], comments=True)
             if words[:1] == ["submit"]:  # its options are its own, its keys those of a job
                 words = [word for word in words[1:] if not word.startswith("--")]
+            if words[:1] == ["export"]:  # of a run, or of a configuration, to files
+                words = words[1 : next(i for i, word in enumerate(words) if word.startswith("--"))]
+                words = [] if len(words) == 1 and "=" not in words[0] else words
             if not words or words[0] not in COMMANDS or COMMANDS[words[0]].takes == "keys":
                 found.append(words)
     return found

@@ -20,6 +20,7 @@ from rich.console import Console
 from nqs_hpc.cluster.site import load_site
 from nqs_hpc.config.compose import compose
 from nqs_hpc.config.identity import to_plain
+from nqs_hpc.formats import safetensors
 from nqs_hpc.inputs import reading
 from nqs_hpc.job import checkpoint, checkpoint_file, files, lifecycle, lock, log, manifest, study, tensorboard
 from nqs_hpc.library.run import load_run, read_config
@@ -32,7 +33,7 @@ from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import flat, read_rows
 from nqs_hpc.report.series import series
 from nqs_hpc.report.status import view
-from nqs_hpc.system import cell_files, characters, edges, points
+from nqs_hpc.system import cell_files, characters, edges, fcidump, points
 
 MOST = 50 * 2**20  # bytes that reading a file of a few kilobytes may take at once
 
@@ -293,6 +294,44 @@ NAMED = {
             b"- {coefficient: -1.0, operators: ZZ, sites: [0, 1]}\n- 0.5 Z0\n"
             b"- {coefficient: 1, operators: XX, neighbours: 1}\n"
         ],
+    ),
+    "networkx": (
+        lambda path: edges.read_bonds(path, weighted=True),
+        "b.txt",
+        [b"0 1 {'weight': 0.5}\n1 2 {'weight': 2}\n"],
+    ),
+    "graph": (
+        edges.read_bonds,
+        "g.xml",
+        [
+            b'<L><GRAPH vertices="3"><EDGE type="0" source="1" target="2"/>'
+            b'<EDGE type="4" source="2" target="3"/></GRAPH></L>'
+        ],
+    ),
+    "openfermion": (pauli_strings.read, "h.txt", [b"QubitOperator:\n-1.0 [Z0 Z1] +\n(0.5+0j) []\n"]),
+    "qiskit": (
+        lambda path: pauli_strings.read(path, "qiskit"),
+        "h.json",
+        [b"[('IZZ', (-1+0j)), ('XII', np.complex128(0.5+0j))]", b'[["ZZ", [0, 2], -1.0], ["X", [1], [0.5, 0]]]'],
+    ),
+    "quspin": (
+        lambda path: pauli_strings.read(path, "quspin"),
+        "h.json",
+        [b'[["zz", [[1.0, 0, 1], [-0.5, 1, 2]]], ["+-", [[0.5, 0, 1]]], ["-+", [[[0.5, 0], 0, 1]]], ["I", [[1, 0]]]]'],
+    ),
+    "fcidump": (
+        fcidump.read,
+        "f.fcidump",
+        [
+            b"&FCI NORB=2,NELEC=2,MS2=0,\n&END\n0.5 1 1 1 1\n0.1 2 1 2 1\n-1.0D0 1 1 0 0\n0.7 0 0 0 0\n",
+            b"&FCI NORB=1,NELEC=1,MS2=1,IUHF=1,\n&END\n0.5 1 1 1 1\n0.0 0 0 0 0\n0.4 1 1 1 1\n0.0 0 0 0 0\n"
+            b"0.3 1 1 1 1\n0.0 0 0 0 0\n-1 1 1 0 0\n0.0 0 0 0 0\n-2 1 1 0 0\n0.0 0 0 0 0\n0.7 0 0 0 0\n",
+        ],
+    ),
+    "safetensors": (
+        lambda path: safetensors.unpack(path.read_bytes()),
+        "x.safetensors",
+        [safetensors.pack({"params/w": np.arange(6.0).reshape(2, 3), "params/z": np.ones(2) * 1j}, {"origin": "here"})],
     ),
     "site": (
         lambda path: load_site(str(path)),

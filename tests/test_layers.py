@@ -24,9 +24,10 @@ ALLOWED: dict[str, set[str]] = {
     # Peers: a lattice knows no ranks, and a rank no lattice.
     "parallel": {"types", "inputs"},
     "system": {"types", "inputs"},
+    "formats": {"types", "inputs", "system"},  # files of other programs: what they hold, not what it is for
     # What an operator, an ansatz and a sampler have in common is in types.py (Move), and nothing else: any of the one
     # must work with any of the others, so none of them imports another.
-    "operators": {"types", "inputs", "parallel", "system"},
+    "operators": {"types", "inputs", "parallel", "system", "formats"},
     "ansatz": {"types", "parallel", "system"},
     "sampler": {"types", "parallel", "system"},
     "stats": {"types", "parallel"},  # numbers of samples, whatever was sampled
@@ -56,6 +57,7 @@ ALLOWED: dict[str, set[str]] = {
         "inputs",
         "parallel",
         "system",
+        "formats",
         "operators",
         "ansatz",
         "sampler",
@@ -114,7 +116,7 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # jax and what imports it. Reading input or a run folder must not cost the seconds that loading it takes, and threads
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
-NEVER_JAX = ("inputs", "system", "report", "config", "cluster", "sweep")
+NEVER_JAX = ("inputs", "system", "formats", "report", "config", "cluster", "sweep")
 NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.launchers", "parallel.compile_cache", "parallel.agreement")
 NEVER_JAX += ("job.study", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
 LATE_JAX = ("", "choices", "cli", "doctor", "__main__")

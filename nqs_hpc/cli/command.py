@@ -94,6 +94,12 @@ def _report(words: list[str]) -> int:
     return report(words[1:])
 
 
+def _export(words: list[str]) -> int:
+    from nqs_hpc.cli.export import export
+
+    return export(words[1:])
+
+
 def _clean(words: list[str]) -> int:
     from nqs_hpc.cli.clean import clean
 
@@ -115,6 +121,7 @@ def _completion(words: list[str]) -> int:
 ALONE = {
     "submit": _submit,
     "report": _report,
+    "export": _export,
     "clean": _clean,
     "compare": _compare,
     "completion": _completion,

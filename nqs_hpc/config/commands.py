@@ -40,6 +40,16 @@ COMMANDS = {
         ("--size-power", "--min-size", "--leave-out"),
         True,
     ),
+    "export": Command(
+        "RUN | KEY=VALUE ... --FORMAT FILE ...",
+        "a run, or the Hamiltonian of a configuration, to a file of another program (docs/formats.md)",
+        "run",
+        (
+            *("--parameters", "--observables", "--openfermion", "--fermions", "--fcidump", "--edges", "--alps-graph"),
+            *("--qiskit", "--quspin", "--quspin-spin", "--step"),
+        ),
+        True,
+    ),
     "doctor": Command("[--json] [FOLDER]", "what keeps this machine from running jobs", "folder", ("--json",)),
     "compare": Command(
         "RUN RUN [--json] [--plot FILE]",

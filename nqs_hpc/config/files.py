@@ -14,9 +14,14 @@ from nqs_hpc.inputs.checks import bad
 def check_source(key: str, value: str) -> None:
     """Raise InputError where ``value`` holds no checkpoint. Whether it fits is known once the network is built."""
     place = Path.cwd() / value
+    if key == "init_from" and place.suffix == ".safetensors" and place.is_file():
+        if not place.with_suffix(".yaml").is_file():
+            raise bad(key, value, f"parameters with their configuration beside them, in {place.stem}.yaml")
+        return
     if not (place.is_file() and place.suffix == ".h5") and not any((place / "checkpoints").glob("step_*.h5")):
-        null = "null, or " if key == "init_from" else ""
-        raise bad(key, value, f"{null}a run folder with checkpoints, or a checkpoint file step_….h5")
+        is_start = key == "init_from"
+        null, files = ("null, or ", ", or FILE.safetensors") if is_start else ("", "")
+        raise bad(key, value, f"{null}a run folder with checkpoints, or a checkpoint file step_….h5{files}")
 
 
 def check_packages(config: Config) -> None:

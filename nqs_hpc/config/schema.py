@@ -68,7 +68,7 @@ class Config:
     )
     init_from: str | None = key(
         checks.optional(checks.run),
-        "run folder or checkpoint file whose parameters the run begins with; null: random ones",
+        "run folder, checkpoint file or exported FILE.safetensors whose parameters the run begins with; null: random",
         physics="given",
     )
     allow_import: bool = key(

@@ -79,6 +79,7 @@ class Log:
         checks.choice("auto", "bar", "lines"), "bar or plain lines; auto: a bar on a terminal", physics=False
     )
     tensorboard: bool = key(checks.boolean, "event files for TensorBoard in RUN/tensorboard", physics=False)
+    mlflow: bool = key(checks.boolean, "a file store of MLflow in RUN/mlruns", physics=False)
 
 
 @dataclass(frozen=True)

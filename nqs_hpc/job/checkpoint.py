@@ -147,9 +147,16 @@ def fitting(stored: Stored, fault: str) -> tuple[str, ...]:
 
 
 def load_parameters(
-    place: Path, template: Any, world: World, *, judge: Callable[[Stored, str], tuple[str, ...]] = fitting
+    place: Path,
+    template: Any,
+    world: World,
+    *,
+    judge: Callable[[Stored, str], tuple[str, ...]] = fitting,
+    reader: Callable[[Path], Stored] | None = None,
 ) -> Parameters:
     """The parameters in a checkpoint file, or in the newest good checkpoint of a run folder; collective.
+
+    ``reader`` reads ``place``, on rank 0, where it is something else (`read`).
 
     ``template`` gives the tree, shapes and dtypes expected. Numbers are converted where that keeps their kind (real to
     complex, float32 to float64 and back). ``judge``, on rank 0, is given the checkpoint and why its parameters do not
@@ -159,7 +166,7 @@ def load_parameters(
     named, treedef = _named(template, "params/")
 
     def act() -> tuple[Leaves, Path, tuple[str, ...]]:
-        stored, found, fault = read(place), {}, ""
+        stored, found, fault = (reader or read)(place), {}, ""
         try:
             found = _fitted(stored, named, "params/")
         except ValueError as error:

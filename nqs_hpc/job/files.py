@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 STALE_SECONDS = 3600.0  # a temporary file untouched this long has no living writer on any host
 # What a run or a sweep keeps below its folder: folders and regular files of its own. The folder itself may be a link.
-FOLDERS = ("checkpoints", "tensorboard", "report", "logs")
+FOLDERS = ("checkpoints", "tensorboard", "mlruns", "report", "logs")
 FILES = (
     *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.pdf", "energy.png", "energy.svg"),
     *("job.sbatch", "manifest.json", "metrics.jsonl", "observables.h5", "reference.json", "summary.json"),
@@ -71,6 +71,11 @@ def opened(folder: Path) -> Iterator[int]:
         yield _held[folder]()
         return
     below = folder.parent in _held
+    holder = next((place for place in folder.parents if place in _held), None)
+    if holder is not None and not below:
+        with _deep(holder, folder) as descriptor:
+            yield descriptor
+        return
     flags = _FOLDER | (os.O_NOFOLLOW if folder in _own or (below and folder.name in FOLDERS) else 0)
     try:
         place = _held[folder.parent]() if below else None
@@ -85,9 +90,29 @@ def opened(folder: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
+@contextmanager
+def _deep(holder: Path, folder: Path) -> Iterator[int]:
+    """A descriptor of a folder further down in one that is held, reached through no link."""
+    opened: list[int] = []
+    place = _held[holder]()
+    try:
+        for part in folder.relative_to(holder).parts:
+            try:
+                place = os.open(part, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
+            except NotADirectoryError as error:
+                raise OSError(error.errno, "a link or a file stands in place of a folder", str(folder)) from None
+            except OSError as error:
+                raise named(error, folder) from None
+            opened.append(place)
+        yield place
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+
+
 def check_held(folder: Path) -> None:
-    """Raise job.lock.Lost where ``folder``, or the one it is in, is held and no longer what its path says."""
-    for place in (folder, folder.parent):
+    """Raise job.lock.Lost where ``folder``, or one that it is in, is held and no longer what its path says."""
+    for place in (folder, *folder.parents):
         if place in _held:
             _held[place]()
             return
@@ -133,15 +158,19 @@ def _kind(path: Path) -> str:
         return "something else"
 
 
-def write(path: Path, data: bytes | str) -> None:
-    """Put ``data`` (text as UTF-8) at ``path``, atomically and durably; raises OSError and leaves the old file."""
+def write(path: Path, data: bytes | str, *, durable: bool = True) -> None:
+    """Put ``data`` (text as UTF-8) at ``path``, atomically and durably; raises OSError and leaves the old file.
+
+    ``durable=False``: not waiting for the disk, for one of many files that are made again where a power cut took them.
+    """
     temporary = f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp"
     with opened(path.parent) as place:
         try:
             with open(_fresh(temporary, place), "wb") as file:
                 file.write(data.encode() if isinstance(data, str) else data)
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
             os.replace(temporary, path.name, src_dir_fd=place, dst_dir_fd=place)
         except BaseException as error:
             with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` removes it later
@@ -149,7 +178,8 @@ def write(path: Path, data: bytes | str) -> None:
             if isinstance(error, OSError):
                 raise named(error, path) from None
             raise
-        os.fsync(place)
+        if durable:
+            os.fsync(place)
 
 
 def _fresh(name: str, place: int) -> int:
@@ -222,8 +252,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def clean_all(folder: Path) -> None:
-    """`clean` for the folder of a run and those in it."""
-    for place in (folder, folder / "checkpoints", folder / "tensorboard"):
+    """`clean` for the folder of a run and those in it that are written to in parts."""
+    below = [Path(place) for place, _, _ in os.walk(folder / "mlruns")]
+    for place in (folder, folder / "checkpoints", folder / "tensorboard", *below):
         if place.is_dir():
             clean(place)
 

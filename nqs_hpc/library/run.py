@@ -229,10 +229,15 @@ class Run:
     def export(self, path: str | Path) -> Path:
         """Write what plain NumPy can read without this package: an .npz of ``params/NAME``, ``metrics/NAME``, and as
         text ``config`` (JSON), ``origin``; with Marshall's rule or another gauge ``marshall_signs`` (N,), -1 where ψ
-        changes sign with the spin. No pickle. Returns the path.
+        changes sign with the spin. No pickle. To FILE.safetensors the parameters alone are written, and the
+        configuration to FILE.yaml beside it (`parts.exported`). Returns the path.
         """
         from nqs_hpc.job.checkpoint import names
+        from nqs_hpc.parts import exported
 
+        if Path(path).suffix == exported.SUFFIX:
+            exported.write(Path(path), self.config, self.checkpoint, self.origin)
+            return Path(path)
         arrays = {f"params/{name}": np.asarray(leaf) for name, leaf in names(self.params).items()}
         arrays |= {f"metrics/{name}": column for name, column in self.metrics.items()}
         arrays |= {"config": np.array(json.dumps(to_plain(self.config))), "origin": np.array(self.origin)}

@@ -27,6 +27,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from nqs_hpc.formats import qiskit, quspin
+from nqs_hpc.formats.products import Product
 from nqs_hpc.inputs import reading
 from nqs_hpc.system.lattice import bond_weights, neighbours
 from nqs_hpc.types import PauliString
@@ -49,6 +51,7 @@ class Term(NamedTuple):
     is_dense: bool = False  # whether the string has a letter for each site, so that it is as long as there are sites
 
 
+HEAD = "QubitOperator:"  # the first line of a file of OpenFermion's save_operator
 MAX_ORDER = 1000  # finding the bonds of an order takes time that grows with it
 
 _FORM = "{coefficient: NUMBER, operators: letters X, Y, Z, and one of sites: [..], sites: all, neighbours: ORDER}"
@@ -156,14 +159,26 @@ def _line(text: str, where: str) -> Term:
     return term({"coefficient": number, "operators": letters, "sites": sites}, where)
 
 
-def read(path: str | Path) -> list[Term]:
-    """The terms of a .yaml or .yml file (a list as in the configuration) or of a text file, one line a term."""
+# Formats of a file, beside lines and YAML: QuSpin's by the ``pauli`` of its basis.
+FORMATS = ("auto", "qiskit", "quspin", "quspin_spin", "quspin_minus1")
+_PAULI = {"quspin": 1, "quspin_spin": 0, "quspin_minus1": -1}
+
+
+def read(path: str | Path, form: str = "auto") -> list[Term]:
+    """The terms of a file of one of the ``FORMATS``; ``auto``: of a .yaml or .yml file (a list as in the configuration)
+    or of a text file, one line a term, of OpenFermion with or without its head line.
+    """
     path = Path(path)
     try:
         text = reading.text(path, reading.SYSTEM, follow=True)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
-    if path.suffix in (".yaml", ".yml"):
+    if form != "auto":
+        products = (
+            qiskit.read(text, f"{path}") if form == "qiskit" else quspin.read(text, f"{path}", pauli=_PAULI[form])
+        )
+        terms = [_of_product(one) for one in products]
+    elif path.suffix in (".yaml", ".yml"):
         try:
             entries = reading.parse_yaml(text)
         except ValueError as error:
@@ -172,11 +187,23 @@ def read(path: str | Path) -> list[Term]:
             raise ValueError(f"{path} is not a list of {_FORM}")
         terms = [term(entry, f"{path}, term {k}") for k, entry in enumerate(entries, 1)]
     else:
+        if re.match(r"\s*\[\s*[(\[]", text):
+            which = "hamiltonian.format=qiskit, or one of quspin's"
+            raise ValueError(
+                f"{path} looks like a list of Qiskit or QuSpin, which say different things; valid: {which}"
+            )
         lines = ((k, line.split("#")[0].strip()) for k, line in enumerate(text.splitlines(), 1))
-        terms = [_line(line, f"{path}, line {k}") for k, line in lines if line]
+        terms = [_line(line, f"{path}, line {k}") for k, line in lines if line and (k > 1 or line != HEAD)]
     if not terms:
         raise ValueError(f"{path} holds no terms")
     return terms
+
+
+def _of_product(one: Product) -> Term:
+    if not one.is_dense or not one.operators:
+        entry = {"coefficient": one.coefficient, "operators": one.operators or "I", "sites": list(one.sites)}
+        return term(entry, one.where)
+    return Term(_coefficient(one.coefficient, one.where), one.operators, one.sites, None, one.where, is_dense=True)
 
 
 def expand(terms: Iterable[Any], lattice: Lattice) -> tuple[PauliString, ...]:
@@ -211,6 +238,20 @@ def expand(terms: Iterable[Any], lattice: Lattice) -> tuple[PauliString, ...]:
     if not strings:
         raise ValueError("the terms add up to nothing")
     return tuple(sorted(strings, key=lambda s: (len(s.sites), s.sites, s.operators)))
+
+
+def merged(strings: Iterable[PauliString]) -> tuple[PauliString, ...]:
+    """A sum of strings, whose sites are distinct, in the form of `expand`; () where nothing is left of it."""
+    total: dict[tuple[tuple[int, ...], str], list[float]] = defaultdict(list)
+    for coefficient, operators, sites in strings:
+        letters = sorted((site, letter) for site, letter in zip(sites, operators, strict=True) if letter != "I")
+        total[tuple(site for site, _ in letters), "".join(letter for _, letter in letters)].append(coefficient)
+    found = [
+        PauliString(sum(parts), operators, sites)
+        for (sites, operators), parts in total.items()
+        if abs(sum(parts)) > 1e-14 * sum(map(abs, parts))
+    ]
+    return tuple(sorted(found, key=lambda s: (len(s.sites), s.sites, s.operators)))
 
 
 def _places(one: Term, lattice: Lattice) -> list[tuple[tuple[int, ...], float]]:

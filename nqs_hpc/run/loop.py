@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nqs_hpc.config.schema import Config
-from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, progress, tensorboard
+from nqs_hpc.job import checkpoint, files, lifecycle, lock, log, manifest, mlflow_store, progress, tensorboard
 from nqs_hpc.job.pace import pace
 from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts
@@ -62,6 +62,8 @@ def loop(
         journal = log.log(folder / "metrics.jsonl")
         if config.log.tensorboard:
             journal = log.both(journal, tensorboard.board(folder))
+        if config.log.mlflow:
+            journal = log.both(journal, mlflow_store.store(folder))
 
     files.on_root(world, open_journal)
     saves = pace(config.checkpoint.every_steps, config.checkpoint.every_seconds, started=start["begun"])

@@ -23,7 +23,7 @@ from nqs_hpc.parallel.comm import comm
 from nqs_hpc.parallel.compile_cache import Share
 from nqs_hpc.parallel.launch import Placement
 from nqs_hpc.parallel.world import World
-from nqs_hpc.parts import Parts, Plan, build
+from nqs_hpc.parts import Parts, Plan, build, exported
 from nqs_hpc.parts.plan import described
 from nqs_hpc.parts.stored import final_parameters, learnt_chains
 from nqs_hpc.run.growth import judged
@@ -94,12 +94,21 @@ def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given 
     place = Path.cwd() / value
     try:
         if source is None:
-            found = checkpoint.load_parameters(place, template, world, judge=partial(judged, config))
+            way: dict[str, Any] = {"judge": partial(judged, config)}
+            if place.suffix == exported.SUFFIX:
+                way = {"judge": partial(_judged_export, config), "reader": exported.read}
+            found = checkpoint.load_parameters(place, template, world, **way)
             return _Given(found.params, None, found.path, found.messages)
         whole = files.on_root(world, lambda: _wave_function(place, parts.ansatz, parts.sampler))
     except ValueError as error:
         raise bad(key, value, f"a run whose parameters fit: {error}") from None
     return whole._replace(params=jax.device_put(whole.params), learnt=jax.device_put(whole.learnt))
+
+
+def _judged_export(config: Config, stored: checkpoint.Stored, fault: str) -> tuple[str, ...]:
+    """As `judged`, of parameters that other programs can have written, which have to be of the same network."""
+    exported.check_network(config, stored)
+    return judged(config, stored, fault)
 
 
 def _others(config: Config, parts: Parts, world: World) -> list[_Given]:

@@ -18,6 +18,7 @@ from nqs_hpc.job import (
     lock,
     log,
     manifest,
+    mlflow_store,
     progress,
     slurm,
     tensorboard,
@@ -29,7 +30,7 @@ from nqs_hpc.parts.reference import short_line
 from nqs_hpc.report.plots import pictures
 from nqs_hpc.run.final import evaluated, finish, kept_final
 from nqs_hpc.run.loop import Outcome, loop
-from nqs_hpc.run.record import Description, config_text
+from nqs_hpc.run.record import Description, config_text, planned
 from nqs_hpc.run.reference import kept_reference, reference
 from nqs_hpc.run.resume import begin, changes_since
 
@@ -38,6 +39,14 @@ CODES = {
     "doubtful": lifecycle.DONE,  # all steps are made: another start would find the same
     "stopped": lifecycle.STOPPED,
     "failed": lifecycle.FAULT,
+}
+
+
+STATES = {  # as MLflow has them
+    "done": mlflow_store.FINISHED,
+    "doubtful": mlflow_store.FINISHED,
+    "stopped": mlflow_store.KILLED,
+    "failed": mlflow_store.FAILED,
 }
 
 
@@ -99,6 +108,10 @@ def run(
             said.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
         if config.log.tensorboard:
             tensorboard.match(folder)
+        if config.log.mlflow:
+            experiment = config.study or config.experiment or "nqs_hpc"
+            tags = {f"version.{name}": word for name, word in about.versions.items()}
+            mlflow_store.begin(folder, experiment, planned(config, parts.plan), tags)
         try:
             ends = slurm.end_time()
         except slurm.SlurmError as error:
@@ -158,6 +171,8 @@ def run(
         if outcome.final and code != lifecycle.DONE:
             files.remove(folder / "DONE")
         show.close()
+        if config.log.mlflow:
+            mlflow_store.end(folder, STATES[outcome.status])
         manifest.end(
             folder,
             step=int(outcome.state.step),

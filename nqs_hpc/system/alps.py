@@ -4,17 +4,15 @@ A LATTICEGRAPH joins a LATTICE (its dimension and basis vectors) and a UNITCELL:
 basis vectors, and edges between vertices of two cells, each with a type. The types of edges, sorted, are the neighbour
 orders 1, 2, ... What a LATTICEGRAPH says of extents and boundaries is left to the keys of the lattice. B. Bauer et al.,
 J. Stat. Mech. P05001 (2011), doi:10.1088/1742-5468/2011/05/P05001.
-
-A file with a document type or an entity is refused, so nothing in it stands for anything else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from nqs_hpc.inputs.reading import printable
+from nqs_hpc.system.alps_graph import root_of, whole
 from nqs_hpc.system.unit_cell import UnitCell, cartesian, number
 
 NAMED = 12  # names that a line lists
@@ -24,24 +22,19 @@ def read(text: str, name: str | None) -> UnitCell:
     """The unit cell of the lattice graph or unit cell ``name``, None where the file has one alone. ValueError, in one
     line, where the file has none, or where what it has is not a lattice.
     """
-    if "<!DOCTYPE" in text or "<!ENTITY" in text:
-        raise ValueError("it has a document type or an entity, which are not read")
-    try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
-        raise ValueError(f"it is not XML: {error}") from None
-    graph, unit = _chosen(root, name)
+    root = root_of(text)
+    of_lattice, unit = _chosen(root, name)
     unit = _referred(root, unit)
-    lattice = _lattice(root, graph, unit)
+    lattice = _lattice(root, of_lattice, unit)
     vectors = _vectors(lattice)
     dim = len(vectors)
     vertices = unit.findall("VERTEX")
-    n = _whole(unit.get("vertices", str(max(len(vertices), 1))), "vertices")
+    n = whole(unit.get("vertices", str(max(len(vertices), 1))), "vertices")
     if not 1 <= n <= 4096 or len(vertices) not in (0, n):
         raise ValueError(f"UNITCELL: {n} vertices, and {len(vertices)} of them listed")
     places = [_numbers(vertex.findtext("COORDINATE"), dim, {}) for vertex in vertices] or [(0.0,) * dim] * n
     edges = unit.findall("EDGE")
-    kinds = [_whole(edge.get("type", "0"), "type") for edge in edges]
+    kinds = [whole(edge.get("type", "0"), "type") for edge in edges]
     orders = {kind: order for order, kind in enumerate(sorted(set(kinds)), 1)}
     bonds = []
     for edge, kind in zip(edges, kinds, strict=True):
@@ -122,11 +115,4 @@ def _end(edge: Element, tag: str, dim: int) -> tuple[int, list[int]]:
     words = end.get("offset", " 0" * dim).split()
     if len(words) != dim:
         raise ValueError(f"EDGE: offset {printable(end.get('offset', ''), 40)!r}; valid are {dim} whole numbers")
-    return _whole(end.get("vertex", "1"), "vertex") - 1, [_whole(word, "offset") for word in words]
-
-
-def _whole(word: str, what: str) -> int:
-    digits = word.strip().removeprefix("-")
-    if not (digits.isascii() and digits.isdigit() and len(digits) < 7):
-        raise ValueError(f"{what} {printable(word, 40)!r} is not a whole number")
-    return int(word)
+    return whole(end.get("vertex", "1"), "vertex") - 1, [whole(word, "offset") for word in words]

@@ -4,11 +4,16 @@ The third column is the neighbour order of a bond, 1 where it is left out, or th
 coupling. Sites count from 0, or from 1 if lattice.first_site says so. ``#`` starts a comment, blank lines are skipped,
 either site of a pair may come first. A pair may be given once at each order, and of weights once. Which site comes
 first is the sense of the bond, for couplings that have one.
+
+Data that NetworkX writes behind a bond are read where they are nothing, {}, or of weights {'weight': x}. A file of ALPS
+with one GRAPH is read as bonds of orders (`alps_graph`).
 """
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.inputs import reading
-from nqs_hpc.system import formats
+from nqs_hpc.system import alps_graph, formats
 
 LARGEST = 2**31 - 1  # sites are int32
 
@@ -55,18 +60,21 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
         text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"lattice.file={path}: {error.strerror}") from None
-    rows = [
-        (number, line, words)
-        for number, line in enumerate(text.split("\n"), start=1)
-        # NetworkX ends the lines of write_edgelist in the data of a bond, {} where there are none
-        if (words := line.split("#", maxsplit=1)[0].strip().removesuffix("{}").split())
-    ]
-    _refuse_counts(path, rows, valid)
+    what = "line"
+    if text.lstrip().startswith("<") and "<GRAPH" in text:
+        what, rows, first_site = "edge", _of_alps(path, text, weighted, valid), 0
+    else:
+        rows = [
+            (number, line, words)
+            for number, line in enumerate(text.split("\n"), start=1)
+            if (words := _words(line.split("#", maxsplit=1)[0].strip(), weighted))
+        ]
+        _refuse_counts(path, rows, valid)
     seen: dict[tuple[int, int, int], int] = {}
     weights: dict[tuple[int, int, int], float] = {}
     turned = set()
     for number, line, words in rows:
-        where = f"lattice.file={path}, line {number}: {line.strip()[:60]!r}"
+        where = f"lattice.file={path}, {what} {number}: {line.strip()[:60]!r}"
         whole = words[:2] if weighted else words
         if len(words) not in ((3,) if weighted else (2, 3)) or not all(w.isascii() and w.isdigit() for w in whole):
             looks = formats.looks_like(line, first=not seen)
@@ -84,7 +92,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
             raise ValueError(f"{where} has order 0; {valid}{hint}")
         if (i, j, order) in seen:
             each = "every pair is given once" if weighted else "every pair is given once at each order"
-            raise ValueError(f"{where} repeats line {seen[i, j, order]}; {each}, in one direction")
+            raise ValueError(f"{where} repeats {what} {seen[i, j, order]}; {each}, in one direction")
         seen[i, j, order] = number
         if first > second:
             turned.add((i, j, order))
@@ -97,6 +105,37 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
     edges = sorted(seen, key=lambda bond: (bond[2], bond[:2]))
     in_file = tuple(number for number, bond in enumerate(edges) if bond in turned)
     return Bonds(tuple(edges), tuple(weights[bond] for bond in edges) if weighted else None, in_file)
+
+
+# NetworkX ends the lines of write_edgelist in the data of a bond, {} where there are none
+_WEIGHT = re.compile(r"\{'weight': (?:np\.float64\()?([^{}(),:]+)\)?\}$")
+
+
+def _words(line: str, weighted: bool) -> list[str]:
+    found = _WEIGHT.search(line) if weighted else None
+    return [*line[: found.start()].split(), found[1]] if found else line.removesuffix("{}").split()
+
+
+def _of_alps(path: str | Path, text: str, weighted: bool, valid: str) -> list[tuple[int, str, list[str]]]:
+    """The edges of a GRAPH of ALPS as lines of ours, whose types are neighbour orders."""
+    try:
+        if weighted:
+            raise ValueError("its edges have types, which are orders, and no weights")
+        found = alps_graph.graph(text)
+    except ValueError as error:
+        raise ValueError(f"lattice.file={path}, a graph of ALPS: {error}; else {valid}") from None
+    return [(k, f"{i + 1} {j + 1}", [str(i), str(j), str(order)]) for k, (i, j, order) in enumerate(found, start=1)]
+
+
+def written(n_sites: int, bonds: Sequence[tuple[int, int, int]], weights: Sequence[float] | None) -> str:
+    """The file of bonds (site, site, order), which NetworkX reads too; with ``weights``, all of order 1, these."""
+    if weights is not None:
+        head, lines = "i j weight", [f"{i} {j} {w!r}" for (i, j, _), w in zip(bonds, weights, strict=True)]
+    elif any(order != 1 for _, _, order in bonds):
+        head, lines = "i j order", [f"{i} {j} {order}" for i, j, order in bonds]
+    else:
+        head, lines = "i j", [f"{i} {j}" for i, j, _ in bonds]
+    return f"# {n_sites} sites, {len(bonds)} bonds: {head}\n" + "".join(f"{line}\n" for line in lines)
 
 
 def _weight(word: str, fault: str) -> float:

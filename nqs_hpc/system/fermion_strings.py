@@ -99,6 +99,30 @@ def _product(string: FermionString) -> dict[tuple[int, int], complex]:
     return found
 
 
+def normal_ordered(strings: Iterable[FermionString]) -> tuple[FermionString, ...]:
+    """The same sum with creation operators to the left, modes ascending, and annihilation operators to the right, modes
+    descending; each product once, those that cancel left out.
+    """
+    total: dict[tuple[tuple[int, bool], ...], complex] = defaultdict(complex)
+    size: dict[tuple[tuple[int, bool], ...], float] = defaultdict(float)
+    left = [(complex(string.coefficient), string.operators) for string in strings]
+    while left:
+        c, operators = left.pop()
+        ranks = [(0, mode) if creates else (1, -mode) for mode, creates in operators]
+        k = next((k for k in range(len(ranks) - 1) if ranks[k] >= ranks[k + 1]), None)
+        if k is None:
+            total[operators] += c
+            size[operators] += abs(c)
+            continue
+        first, second = operators[k : k + 2]
+        if first == second:  # the same operator twice
+            continue
+        left.append((-c, (*operators[:k], second, first, *operators[k + 2 :])))
+        if first[0] == second[0]:  # c c+ = 1 - c+ c
+            left.append((c, operators[:k] + operators[k + 2 :]))
+    return tuple(FermionString(c, operators) for operators, c in total.items() if abs(c) > TINY * size[operators])
+
+
 def hop(coefficient: complex, to: int, origin: int) -> tuple[FermionString, FermionString]:
     """``coefficient`` c^dagger_to c_origin and its Hermitian conjugate, of two different modes."""
     assert to != origin

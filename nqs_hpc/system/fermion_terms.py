@@ -20,7 +20,7 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from numpy.typing import NDArray
 from nqs_hpc.inputs import reading
 from nqs_hpc.system.fermion_strings import FermionString, written
 
+HEAD = "FermionOperator:"  # the first line of a file of OpenFermion's save_operator
 MOST_OPERATORS = 12  # of one term, which is a sum of 2^12 Pauli strings
 MOST_STRINGS = 2**18  # that integrals may come to: more take minutes to write as Pauli strings
 _LINE = "valid is a coefficient and operators, like -1.0 [0^ 1], or -1.5 [] for a constant"
@@ -53,7 +54,7 @@ def read(path: str | Path) -> list[Term]:
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from None
     lines = ((k, line.split("#")[0].strip()) for k, line in enumerate(text.splitlines(), 1))
-    terms = [term(line, f"{path}, line {k}") for k, line in lines if line]
+    terms = [term(line, f"{path}, line {k}") for k, line in lines if line and (k > 1 or line != HEAD)]
     if not terms:
         raise ValueError(f"{path} holds no terms")
     return terms
@@ -147,13 +148,16 @@ def merged(terms: Iterable[Term]) -> list[Term]:
     return found
 
 
-def equal_ones(orbitals: tuple[int, ...]) -> set[tuple[int, ...]]:
-    """The orbitals of the integrals that are equal to this one, of real orbitals."""
+def equal_ones(orbitals: tuple[int, ...], *, two_kinds: bool = False) -> set[tuple[int, ...]]:
+    """The orbitals of the integrals that are equal to this one, of real orbitals. ``two_kinds``: whether those of the
+    first electron are others than those of the second.
+    """
     if len(orbitals) == 2:
         return {orbitals, orbitals[::-1]}
     p, q, r, s = orbitals
     halves = (((p, q), (q, p)), ((r, s), (s, r)))
-    return {x + y for a, b in (halves, halves[::-1]) for x, y in itertools.product(a, b)}
+    orders = (halves,) if two_kinds else (halves, halves[::-1])
+    return {x + y for a, b in orders for x, y in itertools.product(a, b)}
 
 
 def strings_of(terms: Iterable[Term], n_orbitals: int) -> tuple[FermionString, ...]:
@@ -192,10 +196,7 @@ def two_body(integrals: Sequence[Integral], n: int) -> list[FermionString]:
         if len(one.orbitals) == 4:
             for at in equal_ones(one.orbitals):
                 g_pqrs[tuple(place[orbital] for orbital in at)] = one.value
-    exchanged = g_pqrs.transpose(0, 3, 2, 1)
-    pair = np.triu(np.ones((m, m), dtype=bool), 1)
-    same_pqrs = np.where(pair[:, None, :, None] & pair[None, :, None, :], g_pqrs - exchanged, 0.0)
-    same_pqrs[np.abs(same_pqrs) <= 1e-14 * (np.abs(g_pqrs) + np.abs(exchanged))] = 0.0
+    same_pqrs = _of_one_spin(g_pqrs)
     count = 2 * np.count_nonzero(same_pqrs) + np.count_nonzero(g_pqrs)
     if count > MOST_STRINGS:
         raise ValueError(f"the integrals come to {count} products of operators; valid are at most {MOST_STRINGS}")
@@ -203,6 +204,39 @@ def two_body(integrals: Sequence[Integral], n: int) -> list[FermionString]:
     for array, spins in ((same_pqrs, ((0, 0), (n, n))), (g_pqrs, ((0, n),))):
         found += _products(array, used, spins)
     return found
+
+
+def _of_one_spin(g_pqrs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(pq|rs) - (ps|rq) for p < r and q < s, else 0."""
+    exchanged = g_pqrs.transpose(0, 3, 2, 1)
+    pair = np.triu(np.ones(g_pqrs.shape[:2], dtype=bool), 1)
+    same_pqrs = np.where(pair[:, None, :, None] & pair[None, :, None, :], g_pqrs - exchanged, 0.0)
+    same_pqrs[np.abs(same_pqrs) <= 1e-14 * (np.abs(g_pqrs) + np.abs(exchanged))] = 0.0
+    return same_pqrs
+
+
+def of_each_spin(
+    two: Sequence[Mapping[tuple[int, ...], float]], one: Sequence[Mapping[tuple[int, ...], float]], core: float, n: int
+) -> list[Term]:
+    """The products of operators of integrals in orbitals of each spin: (pq|rs) of up and up, of down and down, of up
+    and down, and (p|q) of up and of down, each once of those that are equal. ValueError where these are too many.
+    """
+    if n > 128:
+        raise ValueError(f"integrals of two fermions in {n} orbitals; valid are at most 128")
+    found = [FermionString(core, ())] if core else []
+    for first, values in zip((0, n), one, strict=True):
+        entries = {at: value for orbitals, value in values.items() for at in equal_ones(orbitals) if value}
+        found += [FermionString(x, ((p + first, True), (q + first, False))) for (p, q), x in sorted(entries.items())]
+    for (a, b), values in zip(((0, 0), (n, n), (0, n)), two, strict=True):
+        g_pqrs = np.zeros((n, n, n, n))
+        for orbitals, value in values.items():
+            for at in equal_ones(orbitals, two_kinds=a != b):
+                g_pqrs[at] = value
+        g_pqrs = g_pqrs if a != b else _of_one_spin(g_pqrs)
+        if len(found) + np.count_nonzero(g_pqrs) > MOST_STRINGS:
+            raise ValueError(f"the integrals come to more products of operators than {MOST_STRINGS}")
+        found += _products(g_pqrs, list(range(n)), [(a, b)])
+    return list(found)
 
 
 def _products(g_pqrs: NDArray[np.float64], used: list[int], spins: Iterable[tuple[int, int]]) -> list[FermionString]:

@@ -555,6 +555,18 @@ BAD = [
     (["lattice=edges", "lattice.file=far.txt"], "lattice.file", "far.txt", "at most 65536 sites"),
     (["hamiltonian=pauli"], "hamiltonian.terms", "null", "exactly one"),
     (
+        ["hamiltonian=pauli", "hamiltonian.terms=['1.0 X0']", "hamiltonian.format=qiskit"],
+        "hamiltonian.format",
+        "qiskit",
+        "auto without hamiltonian.file",
+    ),
+    (
+        ["hamiltonian=pauli", "hamiltonian.file=h.txt", "hamiltonian.format=quspin"],
+        "hamiltonian.file",
+        "h.txt",
+        "is not JSON",
+    ),
+    (
         [
             "hamiltonian=pauli",
             "hamiltonian.file=h.txt",

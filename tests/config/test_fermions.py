@@ -83,7 +83,7 @@ FIRST = " 0.6744887663568376    1    1    1    1\n"
         (H2.replace("NELEC= 2", "NELEC=two"), "NELEC=two in its header"),
         (H2.replace("MS2=0", "MS2=1"), "NELEC=2 with MS2=1"),
         (H2.replace("NELEC= 2", "NELEC=5"), "NELEC=5 with MS2=0"),
-        (H2.replace("MS2=0,", "MS2=0,IUHF=1,"), "orbitals of its own for each spin (IUHF)"),
+        (H2.replace("MS2=0,", "MS2=0,IUHF=1,"), "among the integrals up up"),
         (H2.replace(FIRST, FIRST[:30] + "\n"), "is not a number and four orbitals"),
         (H2.replace(FIRST, FIRST.replace("0.67", "nan")), "is not a number and four orbitals"),
         (H2.replace(FIRST, FIRST.replace("1\n", "3\n")), "orbitals are 1 to NORB=2"),

@@ -369,3 +369,29 @@ def test_bonds_and_lines(here):
     lines = here.hamiltonian.lines(here.lattice)
     assert lines and all("\n" not in line for line in lines)
     assert from_plain(to_plain(here.config)).hamiltonian == here.hamiltonian
+
+
+def test_its_pauli_strings_are_the_same_matrix(here):
+    """What other programs are given, string by string: Z is the spin, or -1 of an occupied mode."""
+    strings = here.hamiltonian.strings(here.lattice)
+    if strings is None:
+        # sites with more than two values, and fermions of which two are never on one site
+        assert len(here.hilbert.local_values) > 2 or here.hilbert.paths or here.hamiltonian.name in WITHOUT_STRINGS
+        return
+    states = here.states
+    z_DN = 1 - 2 * states if 0 in here.hilbert.local_values else states
+    matrix, rows = np.zeros_like(here.matrix), np.arange(len(states))
+    for coefficient, operators, sites in strings:
+        assert len(set(sites)) == len(sites) == len(operators)
+        element, moved = np.full(len(states), complex(coefficient)), z_DN.copy()
+        for letter, i in zip(operators, sites, strict=True):
+            # <s|Y|-s> = -i s
+            element *= {"X": 1, "Y": -1j * z_DN[:, i], "Z": z_DN[:, i]}[letter]
+            moved[:, i] *= 1 if letter == "Z" else -1
+        moved = (1 - moved) // 2 if 0 in here.hilbert.local_values else moved
+        columns = np.searchsorted(codes(here.hilbert), encode(here.hilbert, moved))
+        np.add.at(matrix, (rows, columns), element)
+    assert np.abs(matrix - here.matrix).max() < TINY * max(1.0, np.abs(here.matrix).max())
+
+
+WITHOUT_STRINGS = ("bose_hubbard", "spin_s", "tj")  # of spins 1/2 that are sums, heisenberg and others say it

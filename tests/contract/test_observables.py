@@ -24,7 +24,8 @@ SYSTEM: dict[str, Any] = {
     "ansatz": {"name": "rbm", "dtype": "complex", "init_scale": 0.3},
     "sampler": {"name": "enumerate"},
 }
-ELSEWHERE = {"plaquette", "loschmidt", "fidelity_susceptibility"}  # on no chain; of no single state; of networks told couplings
+# on no chain; of no single state; of networks that are told couplings
+ELSEWHERE = {"plaquette", "loschmidt", "fidelity_susceptibility"}
 OF_FERMIONS = {"density", "double_occupancy", "momentum_distribution", "pair_correlations"}
 OF_SPINS = {"dimer", "local_spins", "magnetization", "pauli", "plaquette"}
 EVERY = {name.replace("-", "_"): one for name, one in cases("observable").items()}

@@ -1,4 +1,4 @@
-"""log.tensorboard in real jobs: each step once over a kill of two ranks; one line where the package is missing."""
+"""log.tensorboard and log.mlflow in real jobs: each step once over a kill; one line where the package is missing."""
 
 import os
 import subprocess
@@ -14,7 +14,7 @@ from tests.mpi.starts import environment, job, kill_all, metrics, new_mark, smal
 
 pytestmark = pytest.mark.mpi
 
-KEYS = ("run_dir=run", "log.tensorboard=true", "checkpoint.every_steps=7")
+KEYS = ("run_dir=run", "log.tensorboard=true", "log.mlflow=true", "checkpoint.every_steps=7")
 
 
 def test_each_step_is_there_once_over_a_kill(tmp_path):
@@ -36,6 +36,9 @@ def test_each_step_is_there_once_over_a_kill(tmp_path):
     for event, line in zip(events, lines, strict=True):
         numbers = {name: np.float32(x) for name, x in line.items() if name != "step" and x is not None}
         assert event.scalars == numbers
+    (energies,) = (folder / "mlruns").glob("*/*/metrics/energy")
+    logged = [text.split()[1:] for text in energies.read_text().splitlines()]
+    assert [(int(step), float(value)) for value, step in logged] == [(line["step"], line["energy"]) for line in lines]
 
 
 def metrics_so_far(folder: Path) -> list[bytes]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -20,7 +20,7 @@ from nqs_hpc.system.hilbert import Hilbert, Total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.layers import layered, one_layer
 from nqs_hpc.system.spaces import fermions, spinless_fermions
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,9 @@ class Fermions(Hamiltonian):
     def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
         """The Hamiltonian in operators of the modes; ``lattice`` is that of the sites."""
         raise NotImplementedError
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString] | None:
+        return jordan_wigner(self.fermions(lattice)) if self.is_double or not self.has_spin else None
 
     def conserves(self) -> bool:
         return True

@@ -7,7 +7,7 @@ its own moves alone do not reach every state.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -23,7 +23,7 @@ from nqs_hpc.system import gauge
 from nqs_hpc.system.fermion_strings import FermionString
 from nqs_hpc.system.hilbert import Hilbert, Total, one_total, spin_half
 from nqs_hpc.system.lattice import Lattice
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 # The sites whose values an off-diagonal element changes by an odd number of steps (all that it changes, where these are
 # spins 1/2 or single particles hop), and its sign; None: complex, or it depends on the state.
@@ -58,6 +58,13 @@ class Hamiltonian:
         """All of it in operators of fermions; empty where the sites hold something else."""
         del lattice
         return ()
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString] | None:
+        """All of a resolved choice in Pauli matrices of the sites, as it is written, for other programs; of fermions
+        of the modes, an occupied one being Z = -1. None where sites hold more than two values, or states are excluded.
+        """
+        del lattice
+        return None
 
     # what of it can depend on time
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import ClassVar, Self
@@ -18,7 +18,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
 from nqs_hpc.system.hilbert import Hilbert, Total
 from nqs_hpc.system.lattice import Lattice
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,12 @@ class HaldaneShastry(TwoSublattices):
     def is_positive(self, lattice: Lattice) -> bool:
         """With Marshall's signs, though second neighbours frustrate each other."""
         return bool(self.gauge) and lattice.n_sites % 2 == 0
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        n = lattice.n_sites
+        couplings = {(i, j): self.J * (np.pi / n / np.sin(np.pi * (j - i) / n)) ** 2
+                     for i, j in combinations(range(n), 2)}  # fmt: skip
+        return [PauliString(float(J) / 4, ab, pair) for pair, J in couplings.items() for ab in ("XX", "YY", "ZZ")]
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.haldane_shastry import haldane_shastry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -21,7 +21,7 @@ from nqs_hpc.inputs.line import one_line
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice, bipartition, neighbours
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,16 @@ class Heisenberg(Marshalled):
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return total is not None and connected(lattice.n_sites, _pairs(self, lattice))
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        exchanges = _drawn.pair_couplings(self.J, lattice, "J").items()
+        found = [PauliString(J / 4 * x, ab, pair) for pair, J in exchanges
+                 for ab, x in (("XX", 1.0), ("YY", 1.0), ("ZZ", self.delta))]  # fmt: skip
+        fields = self._fields(lattice)
+        return [
+            *found,
+            *(PauliString(-h / 2, "Z", (i,)) for i, h in enumerate([] if fields is None else fields.tolist())),
+        ]
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.heisenberg import heisenberg

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -17,7 +17,7 @@ from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.drawn import Drawn
 from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,15 @@ class Ising(Gauged):
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return self.h != 0
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        couplings = _drawn.of_bonds(self.J, lattice, 1, "J") if self.J else ()
+        bonds = neighbours(lattice, 1).tolist() if self.J else ()
+        found = [PauliString(-float(J), "ZZ", (i, j)) for (i, j), J in zip(bonds, couplings, strict=True)]
+        for value, name, letter in ((self.h, "h", "X"), (self.g, "g", "Z")):
+            fields = _drawn.of_sites(value, lattice, name).tolist()
+            found += [PauliString(-field, letter, (i,)) for i, field in enumerate(fields)]
+        return found
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.ising import ising

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal, Self
 
@@ -20,7 +20,7 @@ from nqs_hpc.system.distances import Measure, chord, distance, pairs_within, pow
 from nqs_hpc.system.graph import connected, signed_colouring
 from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 MAX_SPINS = 2**13  # each is coupled to all others: their matrix takes half a GiB
 MAX_EXCHANGED = 2**10  # where every pair is a move too: half a million
@@ -132,6 +132,13 @@ class LongRange(TwoSublattices):
 
     def nearest_coupling(self) -> float:
         return self.Jxy if self.h == 0 else 0.0
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        pairs, c_P = self._couplings(lattice)
+        found = [PauliString(J * c, ab, (i, j)) for (i, j), c in zip(pairs.tolist(), c_P.tolist(), strict=True)
+                 for ab, J in (("XX", self.Jxy), ("YY", self.Jxy), ("ZZ", self.Jz))]  # fmt: skip
+        fields = ((self.h, "X"), (self.g, "Z"))
+        return [*found, *(PauliString(-h, letter, (i,)) for h, letter in fields for i in range(lattice.n_sites))]
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.long_range import long_range

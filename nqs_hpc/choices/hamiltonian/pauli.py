@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -41,7 +41,7 @@ class Pauli(Gauged):
         {"terms": ["0.5 X0 Y1", "-0.5 Y0 X1", "1.0 Z0 Z1"]},
         {"terms": ["0.5 Z0 Z1", "-1.0 Z2"]},
     )
-    sources: ClassVar[tuple[str, ...]] = ("file",)
+    sources: ClassVar[tuple[str, ...]] = ("file", "format")
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
         "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",
@@ -52,6 +52,13 @@ class Pauli(Gauged):
         physics=False,
     )
 
+    format: str = key(
+        checks.choice(*pauli_strings.FORMATS),
+        "of the file: auto, YAML or lines by its name; qiskit, SparsePauliOp.to_list(); a static list of QuSpin with "
+        "pauli=1 (quspin), 0 (quspin_spin) or -1 (quspin_minus1)",
+        physics=False,
+    )
+
     def resolved(self, lattice: Lattice) -> Self:
         if (self.terms is None) == (self.file is None):
             what = "neither is" if self.terms is None else "both are"
@@ -59,14 +66,19 @@ class Pauli(Gauged):
                 f"hamiltonian.terms={show(self.terms)} with hamiltonian.file={show(self.file)} is not valid: {what} "
                 "given; valid: exactly one of them"
             )
+        if self.file is None and self.format != "auto":
+            raise bad("hamiltonian.format", self.format, "auto without hamiltonian.file, of which it is the format")
         key, value = ("hamiltonian.terms", self.terms) if self.file is None else ("hamiltonian.file", self.file)
-        file, terms = self.file, self.terms
+        file, terms, form = self.file, self.terms, self.format
         strings = one_line(
-            key, value, lambda: pauli_strings.expand(terms if file is None else pauli_strings.read(file), lattice)
+            key, value, lambda: pauli_strings.expand(terms if file is None else pauli_strings.read(file, form), lattice)
         )
         if not any(string.sites for string in strings):
             raise bad(key, value, "terms with an operator X, Y or Z: these add up to a constant")
         return dataclasses.replace(self, terms=strings).gauged(lattice)
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        return self.terms
 
     def conserves(self) -> bool:
         return pauli_strings.conserves_magnetisation(self.terms)

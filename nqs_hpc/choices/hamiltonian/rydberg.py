@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -15,9 +15,10 @@ from nqs_hpc.choices.hamiltonian.base import Element, Gauged
 from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import bad
+from nqs_hpc.system.distances import pairs_within
 from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 MAX_ATOMS = 2**13  # each interacts with all others: their matrix takes half a GiB
 
@@ -51,6 +52,16 @@ class Rydberg(Gauged):
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return True
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        pairs, apart = pairs_within(lattice, self.cutoff)
+        n, repulsions = lattice.n_sites, (self.V / apart**6).tolist()
+        found = [PauliString(-self.Omega / 2, "X", (i,)) for i in range(n)]
+        found += [PauliString(self.delta / 2, "Z", (i,)) for i in range(n)]  # -delta n, n = (1 - Z) / 2
+        found.append(PauliString(-self.delta * n / 2 + sum(repulsions) / 4, "", ()))
+        for (i, j), V in zip(pairs.tolist(), repulsions, strict=True):
+            found += [PauliString(V / 4, "ZZ", (i, j)), PauliString(-V / 4, "Z", (i,)), PauliString(-V / 4, "Z", (j,))]
+        return found
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.rydberg import rydberg

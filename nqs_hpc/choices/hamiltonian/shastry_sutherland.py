@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -21,7 +21,7 @@ from nqs_hpc.operators.shastry_sutherland import dimers
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice, bond_weights, neighbours, pair_couplings
-from nqs_hpc.types import Operator
+from nqs_hpc.types import Operator, PauliString
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,11 @@ class ShastrySutherland(Marshalled):
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         pairs = np.array(list(self._couplings(lattice)), dtype=np.int32).reshape(-1, 2)
         return total is not None and connected(lattice.n_sites, pairs)
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        return [
+            PauliString(J / 4, ab, pair) for pair, J in self._couplings(lattice).items() for ab in ("XX", "YY", "ZZ")
+        ]
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.heisenberg import heisenberg

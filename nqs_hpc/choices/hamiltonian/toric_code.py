@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
@@ -50,6 +50,12 @@ class ToricCode(Gauged):
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
         return self.hx != 0 or self.hy != 0
+
+    def strings(self, lattice: Lattice) -> Sequence[PauliString]:
+        found = [PauliString(-1.0, "X" * len(star), star) for star in stars(lattice)]
+        found += [PauliString(-1.0, "ZZZZ", face) for face in plaquettes(lattice)]
+        fields = ((self.hx, "X"), (self.hy, "Y"), (self.hz, "Z"))
+        return [*found, *(PauliString(-h, letter, (i,)) for h, letter in fields if h for i in range(lattice.n_sites))]
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.toric_code import toric_code

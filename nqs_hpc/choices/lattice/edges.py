@@ -25,7 +25,7 @@ class EdgesLattice(Lattice):
     read: ClassVar[tuple[str, ...]] = ("edges", "n_sites", "weights", "turned")
     file: str = key(
         checks.path,
-        "text file of bonds, one a line: two sites from 0, and a neighbour order where not 1",
+        "text file of bonds, one a line: two sites from 0, and a neighbour order where not 1; or a GRAPH of ALPS",
         physics=False,
     )
     third_column: str = key(
