@@ -118,6 +118,8 @@ def test_a_run_keeps_what_it_has_read(tmp_path, monkeypatch):
     [
         ("[1, 2]", "a mapping of vectors"),
         ("vectors: [[1, 0], [0, 1]]", "a mapping of vectors"),
+        ("{vectors: [[1]], basis: [[0]], bonds: []}", "no bonds: at all, for orders by distance"),
+        ("{vectors: [[1]], basis: [[0]], bonds: }", "no bonds: at all, for orders by distance"),
         ("{vectors: [[1, 0], [2, 0]], basis: [[0, 0]]}", "independent"),
         ("{vectors: [[1, 0]], basis: [[0, 0]]}", "D rows of D numbers"),
         ("{vectors: [[1, 0], [0, .inf]], basis: [[0, 0]]}", "not a finite number"),

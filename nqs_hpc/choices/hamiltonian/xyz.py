@@ -75,7 +75,7 @@ class Xyz(OfStrings, Gauged):
             groups = one_line("hamiltonian.D", self.D, lambda: with_sense(lattice))
             if len(found.D) not in (1, len(groups)):
                 several = "" if len(groups) == 1 else f", or {len(groups)}, one for each direction of bonds"
-                raise bad("hamiltonian.D", self.D, f"one vector{several} on lattice={lattice.name}")
+                raise bad("hamiltonian.D", self.D, f"one vector{several} on {lattice.told}")
         if self.h_staggered and bipartition(lattice) is None:
             raise bad("hamiltonian.h_staggered", self.h_staggered, "0: the nearest neighbours form no two sublattices")
         return found.gauged(lattice)
