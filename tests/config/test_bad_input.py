@@ -132,6 +132,12 @@ BAD = [
     (["optimizer=optax", "optimizer.rule=lbfgs"], "optimizer.rule", "lbfgs", "adabelief, adadelta"),
     (["optimizer=optax", "optimizer.arguments={b1: 1}"], "optimizer.arguments.b1", "1", "below 1"),
     (["optimizer=optax", "optimizer.arguments={decai: 1}"], "optimizer.arguments.decai", "1", "for names b1, b2"),
+    (
+        ["optimizer=optax", "optimizer.rule=muon", "optimizer.arguments={beta: 1.5}"],
+        "optimizer.arguments.beta",
+        "1.5",
+        "below 1 with optimizer.rule=muon",
+    ),
     (["optimizer=optax", "optimizer.arguments=[1]"], "optimizer.arguments", "[1]", "a mapping {NAME: value}"),
     (
         ["optimizer=optax", "optimizer.rule=lion", "optimizer.arguments={eps: 0.5}"],

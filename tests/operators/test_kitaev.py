@@ -61,8 +61,8 @@ def majorana_levels(width, height, J):
     """All levels, as Kitaev solved it (Ann. Phys. 321, 2 (2006), arXiv:cond-mat/0506438), for c = 1 and for c = -1.
 
     With signs u of the bonds, of which those of a spanning tree are a gauge, H = i sum J u c_A c_B has the levels
-    sum_k +-s_k, s_k the singular values of the matrix J u. Physical are those with prod u sign(det J u) prod(+-) = c, one
-    number for all u.
+    sum_k +-s_k, s_k the singular values of the matrix J u. Physical are those with prod u sign(det J u) prod(+-) = c,
+    one number for all u.
     """
     bonds, n = torus_bonds(width, height), width * height
     tree, joined = set(), {("A", 0)}
