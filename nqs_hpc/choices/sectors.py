@@ -28,7 +28,7 @@ def sector(
     if is_searched(lattice) and group != "point_group" and (lattice.edges is not None or group != "translations"):
         few = "null or point_group" if prefix == "symmetrize" else "translations"
         all_of_them = "; point_group is all its symmetries" if prefix == "symmetrize" else ""
-        raise bad(f"{prefix}.group", group, f"{few} with lattice={lattice.name}, which has no unit cell{all_of_them}")
+        raise bad(f"{prefix}.group", group, f"{few} with {lattice.told}, which has no unit cell{all_of_them}")
     if group == "point_group":
         perms, irreps = one_line(f"{prefix}.group", group, lambda: point_irreps(lattice))
         return perms, turned(prefix, chosen_irrep(prefix, irreps, irrep), irrep, perms, basis)

@@ -71,8 +71,12 @@ def filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) ->
     for key, value in assigned:
         _assign(data, key, value)
     keys = {key for key, _ in assigned}
-    if "lattice.length" in keys and "lattice.extent" not in keys and "extent" in data["lattice"]:
-        data["lattice"]["extent"] = None  # an experiment's extent does not beat the command line's length
+    size = data["lattice"]
+    for other in ("extent", "cluster") if "lattice.length" in keys and size["length"] is not None else ():
+        if f"lattice.{other}" in keys and size.get(other) is not None:
+            raise bad("lattice.length", size["length"], f"null or left out with lattice.{other}, which says the size")
+        if other in size:
+            size[other] = None  # an experiment's extent does not beat the command line's length
     refuse_code("", data)
     return _read(data, chosen)
 

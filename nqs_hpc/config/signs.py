@@ -19,6 +19,15 @@ def switched_off(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
     return hamiltonian.signs_key or None
 
 
+# said instead of refused: where a symmetry makes the imaginary part vanish on the ground state, as that of small D on a
+# ring of XX couplings does, a real wave function is exact, and elsewhere its energy is still an upper bound
+NOT_REAL = (
+    "signs: the Hamiltonian has complex elements, whose imaginary parts have no effect on the energy of a real wave "
+    "function: this is a run of the real part of the Hamiltonian, and its ground state need not be that of the whole; "
+    "ansatz.dtype=complex, or ansatz=modulus_phase, can have the phases it needs"
+)
+
+
 def why_not_positive(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
     """One line where the ground state of a resolved Hamiltonian need not be positive in the basis of the ansatz, so
     that a positive wave function is an approximation of unknown quality; None where it is positive.

@@ -12,6 +12,10 @@ in a notebook take both. The operators of a line are
 
 and a coefficient may be complex as Python writes it, (0.5+0j), if its imaginary part is 0.
 
+A mapping stands for many strings, with ``sites: all`` or ``neighbours: n``. With ``direction`` bonds lead from i to j
+(`system.directions`), the first letter acts on i and the second on j: XY of 1 and YX of -1 are a Dzyaloshinskii-Moriya
+coupling along z.
+
 Pure Python and NumPy: the check of the input runs here before JAX is loaded. Everything raises ValueError with one line
 that names the file and line, or the number of the term.
 """
@@ -30,6 +34,7 @@ import numpy as np
 from nqs_hpc.formats import qiskit, quspin
 from nqs_hpc.formats.products import Product
 from nqs_hpc.inputs import reading
+from nqs_hpc.system.directions import with_sense
 from nqs_hpc.system.lattice import bond_weights, neighbours
 from nqs_hpc.types import PauliString
 
@@ -49,12 +54,14 @@ class Term(NamedTuple):
     order: int | None
     where: str  # names the term in error lines
     is_dense: bool = False  # whether the string has a letter for each site, so that it is as long as there are sites
+    direction: int | None = None  # 0: bonds with their sense along all directions; n: along the n-th of them
 
 
 HEAD = "QubitOperator:"  # the first line of a file of OpenFermion's save_operator
 MAX_ORDER = 1000  # finding the bonds of an order takes time that grows with it
 
 _FORM = "{coefficient: NUMBER, operators: letters X, Y, Z, and one of sites: [..], sites: all, neighbours: ORDER}"
+_DIRECTION = "direction: all, or the number of a direction from 1, for bonds with a sense"
 _LINE = "valid is a coefficient and operators, like -1.0 Z0 Z1, or -1.5 I for a constant"
 
 
@@ -91,7 +98,7 @@ def term(entry: Any, where: str) -> Term:
             raise ValueError(f"{error}, or {_FORM}") from None
     if not isinstance(entry, Mapping):
         raise ValueError(f"{where}: {_short(entry)} is not a mapping; valid is {_FORM}, or a line like '-1.0 Z0 Z1'")
-    odd = sorted(str(name) for name in set(entry) - {"coefficient", "operators", "sites", "neighbours"})
+    odd = sorted(str(name) for name in set(entry) - {"coefficient", "operators", "sites", "neighbours", "direction"})
     if odd:
         raise ValueError(f"{where}: unknown key {_short(odd[0])}; valid is {_FORM}")
     for name in ("coefficient", "operators"):
@@ -102,6 +109,8 @@ def term(entry: Any, where: str) -> Term:
         return Term(coefficient, "", (), None, where)
     if ("sites" in entry) == ("neighbours" in entry):
         raise ValueError(f"{where}: give either sites or neighbours; valid is {_FORM}")
+    if "direction" in entry and "neighbours" not in entry:
+        raise ValueError(f"{where}: direction is of bonds; valid is with neighbours: ORDER")
     if not isinstance(operators, str) or not operators or set(operators) - set("IXYZ"):
         raise ValueError(
             f"{where}: operators {_short(operators)} are not letters out of X, Y, Z, or I for the identity"
@@ -110,9 +119,17 @@ def term(entry: Any, where: str) -> Term:
         order = entry["neighbours"]
         if not _whole(order, 1) or order > MAX_ORDER:
             raise ValueError(f"{where}: neighbours {_short(order)} is not a neighbour order from 1 to {MAX_ORDER}")
+        if "direction" in entry:
+            given = entry["direction"]
+            if given != "all" and not _whole(given, 1):
+                raise ValueError(f"{where}: direction {_short(given)} is neither all nor a whole number from 1")
+            if len(operators) != 2 or "I" in operators:
+                raise ValueError(f"{where}: with direction, operators are two of X, Y, Z, not {_short(operators)}")
+            return Term(coefficient, operators, None, order, where, direction=0 if given == "all" else given)
         if operators not in ("XX", "YY", "ZZ"):
-            # a bond has no direction, so XY on "every bond" would depend on how its ends are numbered
-            raise ValueError(f"{where}: with neighbours, operators are XX, YY or ZZ, not {_short(operators)}")
+            # without a sense of the bonds XY on each of them would depend on how their ends are numbered
+            valid = f"XX, YY or ZZ, or any two with {_DIRECTION}"
+            raise ValueError(f"{where}: with neighbours, operators are {valid}; not {_short(operators)}")
         return Term(coefficient, operators, None, order, where)
     sites = entry["sites"]
     if sites == "all":
@@ -206,15 +223,18 @@ def _of_product(one: Product) -> Term:
     return Term(_coefficient(one.coefficient, one.where), one.operators, one.sites, None, one.where, is_dense=True)
 
 
-def expand(terms: Iterable[Any], lattice: Lattice) -> tuple[PauliString, ...]:
+def expand(terms: Iterable[Any], lattice: Lattice, *, knows_sense: bool = False) -> tuple[PauliString, ...]:
     """All strings of the sum on a lattice: equal ones merged, vanishing ones dropped, sorted by length, sites, letters.
 
     ``terms`` are what ``read`` returns, or mappings and lines as in the configuration. A bond counts by its weight.
+    ``knows_sense``: whether ``lattice`` is as it was read, with the sense of a file's bonds, which a run does not keep.
     """
     total: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
     size: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
     for k, entry in enumerate(terms, 1):
         one = entry if isinstance(entry, Term) else term(entry, f"term {k}")
+        if one.direction is not None and lattice.edges is not None and not knows_sense:
+            raise ValueError(f"{one.where}: direction with lattice=edges is of hamiltonian.terms alone; valid is sites")
         if one.is_dense and len(one.operators) != lattice.n_sites:
             raise ValueError(
                 f"{one.where}: {one.operators[:40]!r} has {len(one.operators)} letters, and there are "
@@ -261,11 +281,26 @@ def _places(one: Term, lattice: Lattice) -> list[tuple[tuple[int, ...], float]]:
     if one.order is None:
         return [((site,), 1.0) for site in range(lattice.n_sites)]
     try:
+        if one.direction is not None:
+            return _with_sense(lattice, one.order, one.direction)
         bonds, weights = neighbours(lattice, one.order), bond_weights(lattice, one.order)
     except ValueError as error:
         raise ValueError(f"{one.where}: {error}") from None
     factors = np.ones(len(bonds)) if weights is None else weights
     return [((i, j), factor) for (i, j), factor in zip(bonds.tolist(), factors.tolist(), strict=True)]
+
+
+def _with_sense(lattice: Lattice, order: int, direction: int) -> list[tuple[tuple[int, ...], float]]:
+    """The bonds from i to j along one direction, from 1, or along all of them: 0."""
+    groups = with_sense(lattice, order)
+    if direction > len(groups):
+        raise ValueError(f"direction {direction}; valid is all, or 1 to {len(groups)}, the directions of these bonds")
+    taken = groups if direction == 0 else groups[direction - 1 : direction]
+    return [
+        ((i, j), count)
+        for along in taken
+        for (i, j), count in zip(along.bonds.tolist(), along.counts.tolist(), strict=True)
+    ]
 
 
 def rotated(strings: Iterable[PauliString], signs_N: NDArray[np.int8] | None) -> tuple[PauliString, ...]:

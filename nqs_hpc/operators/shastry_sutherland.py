@@ -25,7 +25,7 @@ def dimers(lattice: Lattice) -> NDArray[np.int32]:
     ValueError for another lattice, and where a periodic side has an odd extent.
     """
     if lattice.name != "square":
-        raise ValueError(f"valid with lattice=square, and this is lattice={lattice.name}")
+        raise ValueError(f"valid with lattice=square with lattice.length or .extent; this is {lattice.told}")
     odd = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed and length % 2]
     if odd:
         raise ValueError(f"valid are periodic sides of even extents: the dimers do not fit a side of {odd[0]}")

@@ -12,40 +12,15 @@ doi:10.1103/PhysRev.120.91.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
-import numpy as np
-
-from nqs_hpc.system.directions import Directed, bonds_by_direction
-from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbours, pair_couplings
+from nqs_hpc.system.directions import with_sense
+from nqs_hpc.system.lattice import Lattice, bipartition, pair_couplings
 from nqs_hpc.types import PauliString
 
 LETTERS = "XYZ"
 CROSS = (("YZ", "ZY"), ("ZX", "XZ"), ("XY", "YX"))  # the components of S_i x S_j, each a difference
 Vector = tuple[float, float, float]
-
-
-def with_sense(lattice: Lattice) -> list[Directed]:
-    """The nearest neighbours with their sense: along each of the directions, with lattice=edges all together.
-
-    ValueError where a pair of sites is joined in several ways, unless ``double_bonds`` counts all of them.
-    """
-    if lattice.edges is not None:
-        bonds, turned = neighbours(lattice, 1), (lattice.turned or {}).get(1)
-        if turned is not None:
-            bonds = np.where(turned[:, None], bonds[:, ::-1], bonds)
-        weights = bond_weights(lattice, 1)
-        return [Directed(np.zeros(0), bonds, np.ones(len(bonds)) if weights is None else weights)]
-    found = bonds_by_direction(lattice, 1)
-    ways = Counter((min(bond), max(bond)) for along in found for bond in along.bonds.tolist())
-    twice = [pair for pair, n in ways.items() if n > 1]
-    if twice and not lattice.double_bonds:
-        raise ValueError(
-            f"sites {twice[0][0]} and {twice[0][1]} are joined both inside and across a side of the lattice; valid are "
-            "larger extents, or lattice.double_bonds=true, which counts both"
-        )
-    return found
 
 
 def xyz_strings(
@@ -65,7 +40,7 @@ def xyz_strings(
         total = pair_couplings(lattice, by_order)
         found += [PauliString(coupling / 4, 2 * letter, pair) for pair, coupling in total.items() if coupling != 0]
     if D:
-        groups = with_sense(lattice)
+        groups = with_sense(lattice, 1)
         for vector, along in zip(D if len(D) > 1 else list(D) * len(groups), groups, strict=True):
             for (i, j), count in zip(along.bonds.tolist(), along.counts.tolist(), strict=True):
                 pair, sense = ((i, j), count) if i < j else ((j, i), -count)

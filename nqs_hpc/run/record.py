@@ -12,7 +12,7 @@ from typing import Any
 
 from nqs_hpc.config.identity import physics, to_plain
 from nqs_hpc.config.schema import Config
-from nqs_hpc.config.signs import why_not_positive
+from nqs_hpc.config.signs import NOT_REAL, why_not_positive
 from nqs_hpc.config.symmetrize import told_sector, words_of_sector
 from nqs_hpc.job import observables_file
 from nqs_hpc.job.progress import STEPS
@@ -21,6 +21,16 @@ from nqs_hpc.parallel.world import World
 from nqs_hpc.parts import Parts, Plan
 from nqs_hpc.system.hilbert import degrees, places
 from nqs_hpc.types import Progress, Result, RunState
+
+
+def spoiling(config: Config, parts: Parts) -> list[str]:
+    """A line for each thing that can spoil the result and is known at the start: signs, what the ansatz says."""
+    found = []
+    if parts.ansatz.kind in ("real", "signed") and not parts.operator.is_real:
+        found.append(NOT_REAL)
+    elif parts.ansatz.kind == "real" and (why := why_not_positive(config.hamiltonian, parts.lattice)):
+        found.append(why)
+    return [*found, *config.ansatz.warnings(parts.lattice, parts.pieces.basis)]
 
 
 class Description:
@@ -42,10 +52,7 @@ class Description:
         self.threads = placement.threads
         self.started, self.seconds_before = started, seconds_before
         self.reference: dict[str, Any] | None = None
-        self.warnings: list[str] = []  # what can spoil the result: signs, chains that do not agree
-        if parts.ansatz.kind == "real" and (why := why_not_positive(config.hamiltonian, parts.lattice)):
-            self.warnings.append(why)
-        self.warnings += config.ansatz.warnings(parts.lattice, parts.pieces.basis)
+        self.warnings = spoiling(config, parts)
         self.saves = (0, 0.0)  # checkpoints of this start, and the seconds they took
 
     def seconds(self) -> float:

@@ -33,6 +33,10 @@ def read(text: str, name: str | None) -> UnitCell:
     if not 1 <= n <= 4096 or len(vertices) not in (0, n):
         raise ValueError(f"UNITCELL: {n} vertices, and {len(vertices)} of them listed")
     places = [_numbers(vertex.findtext("COORDINATE"), dim, {}) for vertex in vertices] or [(0.0,) * dim] * n
+    if len(set(places)) < n:
+        named = printable(unit.get("name", ""), 40)
+        valid = "valid is a COORDINATE for each, in the basis vectors"
+        raise ValueError(f"vertices of UNITCELL {named} have the same coordinates; {valid}")
     edges = unit.findall("EDGE")
     kinds = [whole(edge.get("type", "0"), "type") for edge in edges]
     orders = {kind: order for order, kind in enumerate(sorted(set(kinds)), 1)}

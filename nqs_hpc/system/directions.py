@@ -12,13 +12,14 @@ the one before, and by the first from the largest down: of nearest neighbours
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from nqs_hpc.system.boundaries import crossings
-from nqs_hpc.system.lattice import TOLERANCE, Lattice, neighbours, shell_of
+from nqs_hpc.system.lattice import TOLERANCE, Lattice, bond_weights, neighbours, shell_of
 
 
 class Directed(NamedTuple):
@@ -80,6 +81,29 @@ def _ways(lattice: Lattice, order: int) -> dict[tuple[int, int], list[tuple[int,
         return crossings(lattice, order)
     stays = (0,) * len(lattice.pbc)
     return {(i, j): [stays] for i, j in neighbours(lattice, order).tolist()}
+
+
+def with_sense(lattice: Lattice, order: int) -> list[Directed]:
+    """The bonds of ``order`` with their sense: along each of the directions, of lattice=edges all together, as lines of
+    the file name their sites, with their weights as ``counts``.
+
+    ValueError where a pair of sites is joined in several ways, unless ``double_bonds`` counts all of them.
+    """
+    if lattice.edges is not None:
+        bonds, turned = neighbours(lattice, order), (lattice.turned or {}).get(order)
+        if turned is not None:
+            bonds = np.where(turned[:, None], bonds[:, ::-1], bonds)
+        weights = bond_weights(lattice, order)
+        return [Directed(np.zeros(0), bonds, np.ones(len(bonds)) if weights is None else weights)]
+    found = bonds_by_direction(lattice, order)
+    ways = Counter((min(bond), max(bond)) for along in found for bond in along.bonds.tolist())
+    twice = [pair for pair, n in ways.items() if n > 1]
+    if twice and not lattice.double_bonds:
+        raise ValueError(
+            f"sites {twice[0][0]} and {twice[0][1]} are joined both inside and across a side of the lattice; valid are "
+            "larger extents, or lattice.double_bonds=true, which counts both"
+        )
+    return found
 
 
 def joined_along(lattice: Lattice, along: Directed) -> dict[tuple[int, int], float]:

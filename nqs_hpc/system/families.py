@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nqs_hpc.system.sites import Lattice, Shell
+from nqs_hpc.system.sites import TILTED, Lattice, Shell
 from nqs_hpc.system.vectors import torus
 
 LEAST_RUNG, MOST_RUNG = 0.5, 2.0  # between them legs and rungs are orders 1 and 2, whatever is next to them
 
-TILTED, UNIT_CELL = "tilted ", "unit_cell"  # in names of lattices
+UNIT_CELL = "unit_cell"  # in names of lattices
 
 Factory = Callable[[Sequence[int], Sequence[bool]], Lattice]
 

@@ -22,7 +22,9 @@ def form_factors(lattice: Lattice, wave: str) -> list[dict[int, float]]:
             found[a][b], found[b][a] = 1.0, 1.0
         return found
     if lattice.name != "square":
-        raise ValueError(f"pairs of wave d are those of lattice=square, and this is lattice={lattice.name}")
+        raise ValueError(
+            f"pairs of wave d are those of lattice=square with lattice.length or .extent; this is {lattice.told}"
+        )
     cell = cells(lattice)
     for step, f in (((1, 0), 1.0), ((-1, 0), 1.0), ((0, 1), -1.0), ((0, -1), -1.0)):
         ends = sites_at(lattice, cell + np.array(step), 0)

@@ -33,7 +33,7 @@ def patches(lattice: Lattice, patch: int | Sequence[int]) -> Patches:
     ValueError, saying what is valid, where these do not fit.
     """
     if not is_in_cells(lattice) and lattice.name != links.NAME:
-        raise ValueError(f"patches of a lattice in unit cells; lattice={lattice.name} has none")
+        raise ValueError(f"patches of a lattice in unit cells; {lattice.told} has none")
     size = (patch,) * len(lattice.extent) if isinstance(patch, int) else tuple(patch)
     if len(size) != len(lattice.extent):
         raise ValueError(f"one number, or {len(lattice.extent)}, one by direction")

@@ -20,7 +20,9 @@ def flipped_groups(lattice: Lattice) -> list[tuple[int, ...]]:
     if lattice.name == LINKS:
         return stars(lattice)
     if lattice.name != "square":
-        raise ValueError(f"plaquette is a move of lattice=square, and this is lattice={lattice.name}")
+        raise ValueError(
+            f"plaquette is a move of lattice=square with lattice.length or .extent; this is {lattice.told}"
+        )
     return sorted(tuple(sorted(square)) for square in squares(lattice))
 
 
@@ -29,7 +31,7 @@ def squares(lattice: Lattice) -> list[tuple[int, ...]]:
     there is none.
     """
     if lattice.name != "square":
-        raise ValueError(f"squares are those of lattice=square, and this is lattice={lattice.name}")
+        raise ValueError(f"squares are those of lattice=square with lattice.length or .extent; this is {lattice.told}")
     corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)])
     sites = sites_at(lattice, cells(lattice)[:, None, :] + corners[None, :, :], 0)
     found: dict[tuple[int, ...], tuple[int, ...]] = {}

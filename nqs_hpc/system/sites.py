@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+TILTED = "tilted "  # in the names of tilted clusters
 TOLERANCE = 1e-6  # lengths closer than this are the same length; different ones here are at least 1 / (2 r) apart
 
 
@@ -39,3 +40,10 @@ class Lattice(NamedTuple):
     distances_from: int | None = None
     axes: NDArray[np.int64] | None = None  # (D, D) vectors in those of the family, of a tilted cluster (`families`)
     layers: int = 1  # copies of the lattice, one after another (`layers`)
+
+    @property
+    def told(self) -> str:
+        """The lattice as its keys say it, for lines that a user reads."""
+        if self.axes is None:
+            return f"lattice={self.name}"
+        return f"lattice={self.name.removeprefix(TILTED)} with a tilted lattice.cluster"

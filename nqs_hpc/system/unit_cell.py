@@ -53,7 +53,9 @@ def of_mapping(data: Any) -> UnitCell:
     if fractional:
         basis = cartesian(basis, vectors)
     bonds = []
-    given = data.get("bonds") or []
+    given = data.get("bonds", [])
+    if "bonds" in data and not given:
+        raise ValueError("bonds: there are none; valid is a list of them, or no bonds: at all, for orders by distance")
     for bond in given if isinstance(given, list) else [None]:
         if not isinstance(bond, Mapping) or not {"from", "to"} <= set(bond) <= {"from", "to", "cell", "order"}:
             raise ValueError("bonds: valid is a list of {from: SITE, to: SITE, cell: [WHOLE NUMBERS], order: NUMBER}")

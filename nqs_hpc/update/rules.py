@@ -13,11 +13,23 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
-_CONTRIBUTED = ("ademamix", "adopt")
+from nqs_hpc.types import Ansatz
+
+_CONTRIBUTED = ("ademamix", "adopt", "muon")
 _FIXED: dict[str, dict[str, Any]] = {"adafactor": {"dtype_momentum": "float64"}}  # optax has float32
+
+
+def has_matrices(ansatz: Ansatz) -> bool:
+    """Whether a leaf of the parameters is a real matrix (m, n), which muon orthogonalises; a complex one is two planes
+    to a rule, whose orthogonal factors are not the two planes of a unitary one.
+    """
+    leaves = jax.tree.leaves(jax.eval_shape(ansatz.init, jax.random.key(0)))
+    return any(leaf.ndim == 2 and not jnp.issubdtype(leaf.dtype, jnp.complexfloating) for leaf in leaves)
 
 
 def by_name(name: str, arguments: Mapping[str, Any]) -> optax.GradientTransformation:

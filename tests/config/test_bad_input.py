@@ -144,6 +144,12 @@ BAD = [
     (["optimizer=optax", "optimizer.rule=lbfgs"], "optimizer.rule", "lbfgs", "adabelief, adadelta"),
     (["optimizer=optax", "optimizer.arguments={b1: 1}"], "optimizer.arguments.b1", "1", "below 1"),
     (["optimizer=optax", "optimizer.arguments={decai: 1}"], "optimizer.arguments.decai", "1", "for names b1, b2"),
+    (
+        ["optimizer=optax", "optimizer.rule=muon", "optimizer.arguments={beta: 1.5}"],
+        "optimizer.arguments.beta",
+        "1.5",
+        "below 1 with optimizer.rule=muon",
+    ),
     (["optimizer=optax", "optimizer.arguments=[1]"], "optimizer.arguments", "[1]", "a mapping {NAME: value}"),
     (
         ["optimizer=optax", "optimizer.rule=lion", "optimizer.arguments={eps: 0.5}"],
@@ -238,6 +244,14 @@ BAD = [
     (["lattice=square", "lattice.cluster=[[3,1]]"], "lattice.cluster", "[[3, 1]]", "2 sides of 2 numbers"),
     (["lattice=square", "lattice.cluster=[[1,2],[2,4]]"], "lattice.cluster", "[[1, 2], [2, 4]]", "not independent"),
     (["lattice=square", "lattice.cluster=[[1,0],[3,1]]"], "lattice.cluster", "[[1, 0], [3, 1]]", "fewer than 2 sites"),
+    (
+        ["lattice=square", "lattice.cluster=[[1,0],[0,1]]"],
+        "lattice.cluster",
+        "[[1, 0], [0, 1]]",
+        "at least 2 cells each",
+    ),
+    (["lattice=square", "lattice.cluster=[[2,1],[0,2]]", "lattice.length=6"], "lattice.length", "6", "lattice.cluster"),
+    (["lattice.length=6", "lattice.extent=[4]"], "lattice.length", "6", "null or left out with lattice.extent"),
     (["lattice=square", "lattice.cluster=[[999,1],[0,99]]"], "lattice.cluster", "[[999, 1], [0, 99]]", "at most 65536"),
     (["lattice=square", "lattice.cluster=[[3,1],[-1,3]]", "lattice.pbc=false"], "lattice.pbc", "false", "true with"),
     (["lattice=square", "lattice.cluster=[[2,1],[0,2]]", "lattice.extent=[2,2]"], "lattice.extent", "[2, 2]", "null"),
@@ -456,7 +470,13 @@ BAD = [
     ([TORIC, "lattice=square", "sector=0"], "sector", "0", "none"),
     ([TORIC, "lattice=square", "hamiltonian.h=1"], "hamiltonian.h", "1", "hx, hy, hz"),
     # squares
-    ([RING], "hamiltonian", "ring_exchange", "lattice=square, and this is lattice=chain"),
+    ([RING], "hamiltonian", "ring_exchange", "lattice.length or .extent; this is lattice=chain"),
+    (
+        [RING, "lattice=square", "lattice.cluster=[[3,1],[-1,3]]"],
+        "hamiltonian",
+        "ring_exchange",
+        "this is lattice=square with a tilted lattice.cluster",
+    ),
     ([RING, "lattice=square", "hamiltonian.J=0", "hamiltonian.K=0"], "hamiltonian.J", "[0.0]", "hamiltonian.J, .K"),
     ([RING, "lattice=square", "lattice.double_bonds=true"], "lattice.double_bonds", "true", "each square once"),
     # vectors by bond
@@ -468,7 +488,13 @@ BAD = [
     ([XYZ, *(f"hamiltonian.J{x}=0" for x in "xyz")], "hamiltonian.Jx", "[0.0]", "another number than 0"),
     ([XYZ, "hamiltonian.hx=1", "sector=0"], "sector", "0", "with Jx other than Jy, or with hx, hy"),
     # dimers
-    ([DIMERS], "hamiltonian", "shastry_sutherland", "lattice=square, and this is lattice=chain"),
+    ([DIMERS], "hamiltonian", "shastry_sutherland", "lattice.length or .extent; this is lattice=chain"),
+    (
+        [DIMERS, "lattice=square", "lattice.cluster=[[3,1],[-1,3]]"],
+        "hamiltonian",
+        "shastry_sutherland",
+        "this is lattice=square with a tilted lattice.cluster",
+    ),
     ([DIMERS, "lattice=square", "lattice.length=3"], "hamiltonian", "shastry_sutherland", "do not fit a side of 3"),
     ([DIMERS, "lattice=square", "hamiltonian.J=0", "hamiltonian.J_dimer=0"], "hamiltonian.J", "0.0", "J_dimer"),
     # bonds by direction
@@ -492,6 +518,7 @@ BAD = [
     ([SPIN, "ansatz=anchored"], "ansatz.state", "plus_x", "longer spins have no product states"),
     ([BLBQ, "hamiltonian.J=0"], "hamiltonian.J", "0", "hamiltonian.J, .K"),
     ([BLBQ, "hamiltonian.theta=0.1", "hamiltonian.K=1"], "hamiltonian.theta", "0.1", "null with hamiltonian.J=1"),
+    ([BLBQ, "hamiltonian.theta=1e30"], "hamiltonian.theta", "1e+30", "a number at least -2 and at most 2"),
     ([BLBQ, "hamiltonian.theta=x"], "hamiltonian.theta", "x", "null, or a number"),
     # bosons
     ([BOSONS, "hamiltonian.n_max=0"], "hamiltonian.n_max", "0", "at least 1"),

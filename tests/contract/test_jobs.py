@@ -111,6 +111,12 @@ MORE: dict[str, dict[str, Any]] = {
         **ISING,
         **METROPOLIS,
     },
+    "muon": {
+        "ansatz": {"name": "mlp", "alphas": [1]},
+        "optimizer": {"name": "optax", "rule": "muon"},
+        **ISING,
+        **METROPOLIS,
+    },
     "block-diagonal": {
         "ansatz": {"name": "mlp", "alphas": [1], "dtype": "complex"},
         "optimizer": {"name": "sr", "block_diagonal": "layers", "trust_region": "step"},

@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy.sparse.linalg import eigsh
 
 from nqs_hpc.operators.exact import sparse_matrix
 from nqs_hpc.operators.kitaev import kitaev_strings
@@ -43,6 +44,78 @@ def test_the_torus_of_eight_sites():
     """-4 sqrt 3, as free Majorana fermions have it in the best sector of fluxes."""
     found = np.linalg.eigvalsh(dense(FACTORIES["honeycomb"]((2, 2), (True, True)), (1.0, 1.0, 1.0)).toarray())
     assert found[0] == pytest.approx(-4 * np.sqrt(3), abs=1e-10)
+
+
+def torus_bonds(width, height):
+    """(A, B, kind) of each bond of a torus of cells, A the upper site of one and B the lower site of one."""
+    cells = list(itertools.product(range(height), range(width)))
+    number = {cell: k for k, cell in enumerate(cells)}
+    return [
+        (number[y, x], number[(y + up) % height, (x + right) % width], kind)
+        for y, x in cells
+        for kind, (right, up) in enumerate([(0, 0), (1, 0), (0, 1)])
+    ]
+
+
+def majorana_levels(width, height, J):
+    """All levels, as Kitaev solved it (Ann. Phys. 321, 2 (2006), arXiv:cond-mat/0506438), for c = 1 and for c = -1.
+
+    With signs u of the bonds, of which those of a spanning tree are a gauge, H = i sum J u c_A c_B has the levels
+    sum_k +-s_k, s_k the singular values of the matrix J u. Physical are those with prod u sign(det J u) prod(+-) = c,
+    one number for all u.
+    """
+    bonds, n = torus_bonds(width, height), width * height
+    tree, joined = set(), {("A", 0)}
+    while len(joined) < 2 * n:
+        for k, (a, b, _) in enumerate(bonds):
+            if (("A", a) in joined) != (("B", b) in joined):
+                tree.add(k)
+                joined |= {("A", a), ("B", b)}
+    free = [k for k in range(len(bonds)) if k not in tree]
+    signs = np.array(list(itertools.product((1, -1), repeat=n)))
+    found = {1: [], -1: []}
+    for u_free in itertools.product((1, -1), repeat=len(free)):
+        u = np.ones(len(bonds))
+        u[free] = u_free
+        matrix = np.zeros((n, n))
+        for (a, b, kind), sign in zip(bonds, u, strict=True):
+            matrix[a, b] += sign * J[kind]
+        sector = np.prod(u) * np.sign(np.linalg.det(matrix)) * np.prod(signs, axis=1)
+        levels = signs @ np.linalg.svd(matrix, compute_uv=False)
+        for c in found:
+            found[c] += levels[sector == c].tolist()
+    return [np.sort(levels) for levels in found.values()]
+
+
+def test_every_level_is_one_of_free_majorana_fermions():
+    """256 levels of 2 x 2 cells; of couplings for which no matrix J u is singular."""
+    J = (1.0, 0.73, 0.41)
+    found = np.linalg.eigvalsh(dense(FACTORIES["honeycomb"]((2, 2), (True, True)), J).toarray())
+    both = majorana_levels(2, 2, J)
+    assert [len(levels) for levels in both] == [256, 256]
+    assert min(np.abs(found - levels).max() for levels in both) < 1e-10
+
+
+@pytest.mark.parametrize("J", [(1.0, 0.8, 0.63), (0.3, 1.1, 0.4)])
+def test_the_lowest_level_of_twelve_sites(J):
+    """c is that of the torus, so it may be either; the lowest levels of both differ, and one of them is found."""
+    matrix = dense(FACTORIES["honeycomb"]((3, 2), (True, True)), J)
+    lowest = eigsh(matrix, k=1, which="SA", v0=np.linspace(1, 2, 4096), return_eigenvectors=False)[0]
+    assert min(abs(lowest - levels[0]) for levels in majorana_levels(3, 2, J)) < 1e-9
+
+
+def test_the_infinite_lattice():
+    """Without fluxes (E. Lieb, Phys. Rev. Lett. 73, 2158 (1994)): -1.5746 J a cell, -0.7873 J a site, here of 16 x 16
+    cells to 1e-3, which is what the gap of a finite torus changes, and of momenta close to each other.
+    """
+    n = 16
+    matrix = np.zeros((n * n, n * n))
+    for a, b, _ in torus_bonds(n, n):
+        matrix[a, b] += 1
+    assert -np.linalg.svd(matrix, compute_uv=False).sum() / n**2 == pytest.approx(-1.5746, rel=1e-3)
+    p = 2 * np.pi * (np.arange(1500) + 0.5) / 1500
+    levels = np.abs(1 + np.exp(1j * p)[:, None] + np.exp(1j * p)[None, :])
+    assert -levels.mean() == pytest.approx(-1.5746, abs=5e-5)
 
 
 def test_fluxes_are_conserved(kron):

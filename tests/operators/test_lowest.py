@@ -18,7 +18,7 @@ from nqs_hpc.parts import Parts, build
 from nqs_hpc.parts.reference import exact_reference, lowest_line, read_reference, short_line
 from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.hilbert import codes, decode, named_total
-from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.system.lattice import FACTORIES, neighbours
 from nqs_hpc.system.spaces import fermions
 from nqs_hpc.system.symmetry import translations
 from tests.systems import SERIAL, all_states, dense, ring
@@ -51,7 +51,7 @@ def lowest_of(matrix: np.ndarray, *projectors: np.ndarray) -> float:
 
 
 def of_momentum(n: int, lattice: Any, k: tuple[int, ...]) -> np.ndarray:
-    extent = lattice.extent
+    extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
     total = np.zeros((2**n, 2**n), complex)
     for number, perm in enumerate(translations(lattice)):
         steps = np.unravel_index(number, extent, order="F")
@@ -102,6 +102,41 @@ def test_a_momentum_is_that_of_the_physical_state(k, by):
     with np.errstate(divide="ignore"):
         psi, moved = np.exp(wave.log_psi(s)), np.exp(wave.log_psi(np.roll(s, 1, axis=1)))
     np.testing.assert_allclose(moved, np.exp(-2j * np.pi * k / 6) * psi, atol=1e-10 * np.abs(psi).max())
+
+
+NEWER = {  # keys of a lattice of at most eight sites, and a momentum
+    "lieb": ({"lattice": "lieb", "lattice.extent": [2, 1], "lattice.pbc": [True, False]}, (1,)),
+    "ladder": ({"lattice": "ladder", "lattice.length": 4, "lattice.rung": 0.8}, (1,)),
+    "checkerboard": ({"lattice": "checkerboard", "lattice.length": 2}, (1, 0)),
+    "tilted": ({"lattice": "square", "lattice.cluster": [[2, 2], [-2, 2]]}, (1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", NEWER)
+def test_a_symmetrized_run_reaches_the_lowest_level_of_its_sector(name):
+    """Every amplitude a parameter, summed over translations: with all states summed and steps of imaginary time the
+    energy goes to the lowest level of the momentum, which projectors on dense matrices have too.
+    """
+    keys, k = NEWER[name]
+    J = [1.0, 0.6] if name in ("ladder", "checkerboard") else [1.0]
+    given = HEISENBERG | keys | {"hamiltonian.J": J, "ansatz": "table", "optimizer": "sr", "optimizer.diag_shift": 1e-6}
+    given |= {"symmetrize.group": "translations", "symmetrize.momentum": list(k), "optimizer.learning_rate": 0.1}
+    _, parts, found = made(given)
+    lattice, n = parts.lattice, parts.lattice.n_sites
+    matrix = sum(coupling * heisenberg(n, neighbours(lattice, order)) for order, coupling in enumerate(J, 1))
+    total = np.diag((all_states(n).sum(axis=1) == parts.hilbert.total).astype(float))
+    wanted = lowest_of(matrix, total, of_momentum(n, lattice, k))
+    assert found["energy"] == pytest.approx(wanted, abs=1e-9)
+    assert wanted > np.linalg.eigvalsh(matrix)[0] + 0.1  # another momentum than that of the ground state
+    driver = parts.task.functions
+    state = driver.warmed(driver.init())
+    for _ in range(240):
+        moved, samples, counts = driver.sample(state)
+        batch, _ = driver.evaluate(state.params, samples, counts)
+        state = driver.update(state, moved, batch)[0]
+    _, samples, counts = driver.sample(state)
+    batch, _ = driver.evaluate(state.params, samples, counts)
+    assert np.sum(batch.w_A * batch.e_loc_A) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_network_with_a_symmetry_that_the_ground_state_has_not_says_so():

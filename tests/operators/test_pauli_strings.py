@@ -5,10 +5,12 @@ from functools import reduce
 import numpy as np
 import pytest
 
-from nqs_hpc.config.compose import checked
+from nqs_hpc.config.compose import checked, from_plain
+from nqs_hpc.config.identity import to_plain
 from nqs_hpc.inputs.checks import InputError
 from nqs_hpc.operators.pauli_strings import PauliString, conserves_magnetisation, expand, read
-from nqs_hpc.system.lattice import FACTORIES
+from nqs_hpc.operators.xyz import xyz_strings
+from nqs_hpc.system.lattice import FACTORIES, edges_lattice
 
 RING = FACTORIES["chain"]((4,), (True,))
 PAULI = {
@@ -99,7 +101,12 @@ BAD_TERMS = [
     ({"coefficient": 1, "operators": "Z", "sites": [True]}, "sites [True]"),
     ({"coefficient": 1, "operators": "Z", "sites": "every"}, "sites 'every'"),
     ({"coefficient": 1, "operators": "ZZ", "sites": "all"}, "one letter"),
-    ({"coefficient": 1, "operators": "XY", "neighbours": 1}, "XX, YY or ZZ"),
+    ({"coefficient": 1, "operators": "XY", "neighbours": 1}, "XX, YY or ZZ, or any two with direction: all"),
+    ({"coefficient": 1, "operators": "XY", "sites": [0, 1], "direction": "all"}, "with neighbours: ORDER"),
+    ({"coefficient": 1, "operators": "XI", "neighbours": 1, "direction": "all"}, "two of X, Y, Z"),
+    ({"coefficient": 1, "operators": "XY", "neighbours": 1, "direction": 0}, "direction 0"),
+    ({"coefficient": 1, "operators": "XY", "neighbours": 1, "direction": 2}, "valid is all, or 1 to 1"),
+    ({"coefficient": 1, "operators": "XY", "neighbours": 4, "direction": "all"}, "neighbour order 4"),
     ({"coefficient": 1, "operators": "ZZ", "neighbours": 0}, "neighbours 0"),
     ({"coefficient": 1, "operators": "ZZ", "neighbours": 4}, "neighbour order 4"),
 ]
@@ -129,6 +136,36 @@ def test_bad_files(name, text, message, tmp_path):
     assert message in str(caught.value) and str(tmp_path / name) in str(caught.value) and "\n" not in str(caught.value)
     with pytest.raises(ValueError, match=r"missing\.txt cannot be read \(No such file"):
         read(tmp_path / "missing.txt")
+
+
+@pytest.mark.parametrize("direction", ["all", 1, 2])
+def test_bonds_with_a_sense_are_those_of_moriyas_vector(direction):
+    """D . (S_i x S_j) of `xyz`, S = sigma / 2, on all nearest neighbours or on those along one direction."""
+    lattice, D = FACTORIES["square"]((3, 2), (True, False)), (0.3, -0.2, 0.7)
+    nowhere = (0.0, 0.0, 0.0)
+    vectors = {"all": (D,), 1: (D, nowhere), 2: (nowhere, D)}[direction]
+    cross = zip(("YZ", "ZY", "ZX", "XZ", "XY", "YX"), np.repeat(D, 2) * ([1, -1] * 3), strict=True)
+    terms = [{"coefficient": c / 4, "operators": p, "neighbours": 1, "direction": direction} for p, c in cross]
+    found = expand(terms, lattice)
+    assert len(found) == 6 * {"all": 9, 1: 6, 2: 3}[direction]
+    wanted = dense(xyz_strings(lattice, ((0.0,),) * 3, D=vectors), 6)
+    np.testing.assert_allclose(dense(found, 6), wanted, rtol=0, atol=1e-14)
+
+
+def test_the_sense_of_a_file_is_of_the_hamiltonian(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "triangle.txt").write_text("0 1\n2 1\n2 0\n", encoding="utf-8")
+    lattice = edges_lattice(None, {1: [(0, 1), (2, 1), (2, 0)]})
+    term = {"coefficient": 0.5, "operators": "XY", "neighbours": 1, "direction": "all"}
+    wanted = [PauliString(0.5, "XY", (0, 1)), PauliString(0.5, "YX", (0, 2)), PauliString(0.5, "YX", (1, 2))]
+    assert expand([term], lattice, knows_sense=True) == tuple(wanted)
+    words = ["lattice=edges", "lattice.file=triangle.txt", "hamiltonian=pauli", "ansatz.dtype=complex"]
+    of = "[{coefficient: 0.5, operators: XY, neighbours: 1, direction: all}]"
+    config = checked([*words, f"hamiltonian.terms={of}"], 1)
+    assert config.hamiltonian.terms == tuple(wanted)
+    assert from_plain(to_plain(config)).hamiltonian == config.hamiltonian
+    with pytest.raises(InputError, match=r"direction with lattice=edges is of hamiltonian.terms alone"):
+        checked([*words[:2], f"observables.flow={{name: pauli, terms: {of}}}"], 1)
 
 
 def _swap(i, j, scale):

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from nqs_hpc.config.signs import switched_off
+from nqs_hpc.config.signs import NOT_REAL, switched_off
 from nqs_hpc.library import build, compose
+from nqs_hpc.operators.exact import sparse_matrix
 from nqs_hpc.parallel.launch import Placement
-from nqs_hpc.run.record import Description
+from nqs_hpc.run.record import Description, spoiling
 from nqs_hpc.tasks.final import Final, System, judged
 from nqs_hpc.tasks.guard import why_rejected
 
@@ -18,6 +19,22 @@ LENGTH = 64
 @pytest.fixture(scope="module")
 def parts():
     return build(["lattice.length=6"])
+
+
+@pytest.mark.parametrize(
+    ("ansatz", "said"), [("rbm", True), ("mps", True), ("mean_field", True), ("rbm-complex", False)]
+)
+def test_a_real_wave_function_and_complex_elements(ansatz, said):
+    """Whatever its signs, <psi| i A |psi> = 0 for real psi and real antisymmetric A, so a line says so."""
+    name, _, dtype = ansatz.partition("-")
+    words = ["hamiltonian=xyz", "lattice.length=4", f"ansatz={name}", *([f"ansatz.dtype={dtype}"] if dtype else [])]
+    config = compose([*words, "hamiltonian.D=[0,0,0.3]"])
+    parts = build([*words, "hamiltonian.D=[0,0,0.3]"])
+    matrix = sparse_matrix(parts.operator, parts.hilbert).toarray()
+    psi = np.random.default_rng(2).normal(size=len(matrix))
+    assert abs(matrix.imag).max() > 0.1 and abs(psi @ matrix.imag @ psi) < 1e-12
+    assert (NOT_REAL in spoiling(config, parts)) == said
+    assert NOT_REAL not in spoiling(compose(words), build(words))
 
 
 def judge(parts, e_loc_A, *, accepted=0.5, reference=None, recent=(), error=None, words=("lattice.length=6",)):

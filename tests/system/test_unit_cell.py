@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,9 @@ ALPS = """<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
+LIBRARY = Path(__file__).parents[1] / "data" / "alps_lattices.xml"
+
+
 def read(tmp_path, text, name=None, file="cell.yaml"):
     (tmp_path / file).write_text(text)
     return read_unit_cell(tmp_path / file, name)
@@ -102,6 +106,36 @@ def test_lattices_of_alps(tmp_path):
     np.testing.assert_allclose(kagome.positions, FACTORIES["kagome"]((3, 3), (True, True)).positions, atol=1e-12)
 
 
+@pytest.mark.parametrize("name, ours", [("Kagome lattice", "kagome"), ("honeycomb lattice", "honeycomb")])
+def test_coordinates_of_alps_are_in_the_basis_vectors(name, ours):
+    """Entries of its own library: only so are all bonds of one length, and those of our lattice of that name.
+
+    Graphs are compared by the spectra of their adjacency, because the honeycomb lattice has other cells there.
+    """
+    found, expected = (
+        make((3, 4), (True, True)) for make in (factory_of(*read_unit_cell(LIBRARY, name)), FACTORIES[ours])
+    )
+    bonds = np.concatenate([neighbours(found, order) for order in range(1, 1 + len(found.stated))])
+    assert len(bonds) == len(neighbours(expected, 1))
+    steps = [found.basis[shell.end] + shell.cell @ found.vectors - found.basis[shell.start] for shell in found.stated]
+    lengths = np.linalg.norm(np.concatenate(steps), axis=1)
+    np.testing.assert_allclose(lengths, 1 / 2 if ours == "kagome" else 1 / math.sqrt(3), rtol=1e-12)
+
+    def levels(pairs):
+        joined = np.zeros((found.n_sites,) * 2)
+        joined[pairs[:, 0], pairs[:, 1]] = joined[pairs[:, 1], pairs[:, 0]] = 1
+        return np.linalg.eigvalsh(joined)
+
+    np.testing.assert_allclose(levels(bonds), levels(neighbours(expected, 1)), atol=1e-12)
+
+
+def test_vertices_and_bonds_of_the_library_of_alps():
+    square = factory_of(*read_unit_cell(LIBRARY, "frustrated square lattice"))((4, 3), (True, False))
+    same(square, FACTORIES["square"]((4, 3), (True, False)), (1, 2))
+    with pytest.raises(ValueError, match="vertices of UNITCELL coupled ladders have the same coordinates"):
+        read_unit_cell(LIBRARY, "coupled ladders")
+
+
 def test_a_run_keeps_what_it_has_read(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lattices.xml").write_text(ALPS)
@@ -118,6 +152,8 @@ def test_a_run_keeps_what_it_has_read(tmp_path, monkeypatch):
     [
         ("[1, 2]", "a mapping of vectors"),
         ("vectors: [[1, 0], [0, 1]]", "a mapping of vectors"),
+        ("{vectors: [[1]], basis: [[0]], bonds: []}", "no bonds: at all, for orders by distance"),
+        ("{vectors: [[1]], basis: [[0]], bonds: }", "no bonds: at all, for orders by distance"),
         ("{vectors: [[1, 0], [2, 0]], basis: [[0, 0]]}", "independent"),
         ("{vectors: [[1, 0]], basis: [[0, 0]]}", "D rows of D numbers"),
         ("{vectors: [[1, 0], [0, .inf]], basis: [[0, 0]]}", "not a finite number"),
@@ -154,7 +190,7 @@ def test_what_is_no_unit_cell(tmp_path, text, said):
         (("a 0", "c 0"), "square J1-J2", "'c' is not a number"),
         (('offset="1 1"', 'offset="1"'), "square J1-J2", "2 whole numbers"),
         (('vertices="3"', 'vertices="4"'), "kagome", "4 vertices, and 3 of them listed"),
-        (("0.5 0<", "0 0<"), "kagome", "the nearest sites are 0 apart"),
+        (("0.5 0<", "0 0<"), "kagome", "vertices of UNITCELL three have the same coordinates"),
         (("EDGE", "GRAPH"), "J1J2", "LATTICE"),
     ],
 )

@@ -13,7 +13,7 @@ from nqs_hpc.ansatz.rbm import rbm
 from nqs_hpc.choices.optimizer.optax import ARGUMENTS, RULES
 from nqs_hpc.gradient.flat import flat
 from nqs_hpc.update.first_order import first_order, real_leaves, sgd
-from nqs_hpc.update.rules import by_name
+from nqs_hpc.update.rules import by_name, has_matrices
 from tests.systems import SERIAL, ansatz_of
 from tests.update.test_sr import ONE, batch_of, textbook_step
 
@@ -49,6 +49,34 @@ def start_of(dtype):
     )
 
 
+def test_muon_orthogonalises_real_matrices():
+    """The first step of a matrix is -rate max(1, n/m)^(1/2) times the orthogonal factor of its force, nearly: the five
+    iterations leave singular values between 0.7 and 1.2. The rest steps as adam, and so does a complex matrix.
+    """
+    ansatz = rbm(N, n_hidden=2 * N, dtype="real", bias=True, init_scale=0.3)
+    params = ansatz.init(jax.random.key(1))
+    batch = batch_of(ansatz, params, 20)
+
+    def step(rule, **arguments):
+        rate = optax.constant_schedule(RATE)
+        update = first_order(ansatz, SERIAL, by_name(rule, arguments), learning_rate=rate, by_leaf=True)
+        return jax.tree.leaves(jax.jit(update.step)(params, update.init(params), batch, jnp.int32(0), ONE)[0])
+
+    downhill = sgd(ansatz, SERIAL, learning_rate=optax.constant_schedule(1.0)).step
+    forces = jax.tree.leaves(jax.jit(downhill)(params, (), batch, jnp.int32(0), ONE)[0])
+    found, others = step("muon"), step("nadam", eps=1e-8)
+    assert has_matrices(ansatz) and not has_matrices(ansatz_of("rbm-complex", N))
+    assert sorted(leaf.ndim for leaf in found) == [1, 1, 2]
+    for one, other, down in zip(found, others, forces, strict=True):
+        if one.ndim == 1:
+            np.testing.assert_allclose(one, other, rtol=1e-6)
+        else:
+            u, _, v = np.linalg.svd(down, full_matrices=False)
+            inside = u.T @ np.asarray(one) @ v.T / (RATE * np.sqrt(max(1, one.shape[1] / one.shape[0])))
+            assert np.abs(inside - np.diag(np.diag(inside))).max() < 1e-6
+            assert np.diag(inside).min() > 0.6 and np.diag(inside).max() < 1.25
+
+
 def three_steps(rule, arguments, dtype):
     """Parameters after three steps of ours, and the forces that made them as leaves."""
     ansatz, params, batch, force = start_of(dtype)
@@ -69,7 +97,7 @@ def three_steps(rule, arguments, dtype):
 def test_steps_are_those_of_optax(rule, arguments):
     """At a constant rate, of the real and imaginary parts of complex parameters as arrays of their own."""
     found, forces = three_steps(rule, arguments, "complex")
-    optimizer = getattr(optax.contrib if rule in ("ademamix", "adopt") else optax, rule)(RATE, **arguments)
+    optimizer = getattr(optax.contrib if rule in ("ademamix", "adopt", "muon") else optax, rule)(RATE, **arguments)
     theta = real_leaves(start_of("complex")[1])
     state = optimizer.init(theta)
     step = jax.jit(optimizer.update)

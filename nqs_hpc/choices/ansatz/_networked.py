@@ -50,7 +50,7 @@ class Networked(Slater):
             return made
         if not is_regular(lattice):
             regular = "convolutional needs one site a cell: lattice=chain, ladder, square, cubic or triangular"
-            raise bad(f"{prefix}.net", self.net, f"perceptron on lattice={lattice.name}; {regular}")
+            raise bad(f"{prefix}.net", self.net, f"perceptron on {lattice.told}; {regular}")
         return dataclasses.replace(made, kernel=by_direction(f"{prefix}.kernel", self.kernel, lattice))
 
     def row_size(self) -> int:

@@ -41,7 +41,7 @@ class Residual(Ansatz):
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         if not is_regular(lattice):
             links = "hamiltonian=toric_code, whose spins lie on links,"
-            here = links if lattice.name == LINKS else f"lattice={lattice.name}"
+            here = links if lattice.name == LINKS else f"{lattice.told}"
             regular = "chain, ladder, square, cubic or triangular: convolutions need lattices of one site a cell"
             raise bad(prefix, self.name, f"with {here} another ansatz; {self.name} with lattice={regular}")
         if lattice.layers > 1:

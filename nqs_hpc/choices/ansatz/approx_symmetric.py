@@ -57,7 +57,7 @@ class ApproxSymmetric(Ansatz):
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         if lattice.name != LINKS:
             raise bad(
-                prefix, self.name, f"with hamiltonian=toric_code alone, whose spins lie on links; not on {lattice.name}"
+                prefix, self.name, f"with hamiltonian=toric_code alone, whose spins lie on links; not on {lattice.told}"
             )
         if self.link_layers % 2:
             raise bad(f"{prefix}.link_layers", self.link_layers, "an even number: a residual block has two layers")

@@ -58,7 +58,7 @@ class Mps(Ansatz):
             if lattice.n_sites % self.cell:
                 raise bad(f"{prefix}.cell", self.cell, f"a number that divides the {lattice.n_sites} sites")
         if self.path == "snake" and not has_rows(lattice):
-            here = f"numbers on lattice={lattice.name}; snake on square, cubic or triangular"
+            here = f"numbers on {lattice.told}; snake on square, cubic or triangular"
             raise bad(f"{prefix}.path", self.path, here)
         space = basis().hilbert
         draws = boundary == "open" and self.path == "numbers" and has_one_total(space)

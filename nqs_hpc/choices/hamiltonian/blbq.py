@@ -44,7 +44,8 @@ class Blbq(TwoSublattices):
     J: float = key(checks.number(), "bilinear coupling of nearest neighbours, S.S")
     K: float = key(checks.number(), "biquadratic coupling of nearest neighbours, (S.S)^2")
     theta: float | None = key(
-        checks.optional(checks.number()), "an angle in units of pi in place of the two: J = cos(theta), K = sin(theta)"
+        checks.optional(checks.number(least=-2, most=2)),
+        "an angle in units of pi, from -2 to 2, in place of the two: J = cos(theta), K = sin(theta)",
     )
 
     def resolved(self, lattice: Lattice) -> Self:

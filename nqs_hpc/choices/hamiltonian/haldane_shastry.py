@@ -30,7 +30,7 @@ class HaldaneShastry(TwoSublattices):
         if self.J == 0:
             raise bad("hamiltonian.J", self.J, "a number other than 0")
         if lattice.name != "chain" or not all(lattice.pbc) or lattice.n_sites < 2:
-            this = f"this is lattice={lattice.name} with {'open' if not all(lattice.pbc) else 'periodic'} sides"
+            this = f"this is {lattice.told} with {'open' if not all(lattice.pbc) else 'periodic'} sides"
             few = f", {lattice.n_sites} site" if lattice.n_sites < 2 else ""
             valid = f"{self.name} with lattice=chain, lattice.pbc=true and at least 2 sites; {this}{few}"
             raise bad("hamiltonian", self.name, valid)

@@ -30,7 +30,7 @@ class HeisenbergSu2(Gauged):
         if self.J == 0:
             raise bad("hamiltonian.J", self.J, "a number other than 0")
         if lattice.name != "chain" or any(lattice.pbc):
-            this = f"this is lattice={lattice.name} with {'periodic' if any(lattice.pbc) else 'open'} sides"
+            this = f"this is {lattice.told} with {'periodic' if any(lattice.pbc) else 'open'} sides"
             valid = f"{self.name} with lattice=chain and lattice.pbc=false; {this}"
             raise bad("hamiltonian", self.name, valid)
         return self.gauged(lattice)

@@ -46,7 +46,7 @@ class Kitaev(OfStrings, Gauged):
             raise bad("hamiltonian.J", self.J, "a number, or three: [Jx, Jy, Jz]")
         found = 0 if lattice.edges is not None else len(directions(lattice, 1))
         if found != 3:
-            has = f"lattice={lattice.name} has {found}" if found else f"lattice={lattice.name} has no positions"
+            has = f"{lattice.told} has {found}" if found else f"{lattice.told} has no positions"
             valid = f"a lattice whose nearest neighbours lie along three directions, as lattice=honeycomb; {has}"
             raise bad("hamiltonian", self.name, valid)
         if not any((*J, self.heisenberg, self.Gamma, self.hx, self.hy, self.hz)):

@@ -40,11 +40,17 @@ class Pauli(Gauged):
         {"terms": [{"coefficient": 0.5, "operators": pair, "neighbours": 1} for pair in ("XX", "YY", "ZZ")]},
         {"terms": ["0.5 X0 Y1", "-0.5 Y0 X1", "1.0 Z0 Z1"]},
         {"terms": ["0.5 Z0 Z1", "-1.0 Z2"]},
+        {
+            "terms": [
+                {"coefficient": c, "operators": pair, "neighbours": 1, "direction": "all"}
+                for c, pair in ((0.4, "XY"), (-0.4, "YX"), (1.0, "ZZ"))
+            ]
+        },
     )
     sources: ClassVar[tuple[str, ...]] = ("file", "format")
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
-        "list of {coefficient, operators, sites: [..] | all, or neighbours: n}, or of text as in file",
+        "list of {coefficient, operators, sites: [..] | all, or neighbours: n (and direction)}, or of text as in file",
     )
     file: str | None = key(
         checks.optional(checks.path),
@@ -71,7 +77,11 @@ class Pauli(Gauged):
         key, value = ("hamiltonian.terms", self.terms) if self.file is None else ("hamiltonian.file", self.file)
         file, terms, form = self.file, self.terms, self.format
         strings = one_line(
-            key, value, lambda: pauli_strings.expand(terms if file is None else pauli_strings.read(file, form), lattice)
+            key,
+            value,
+            lambda: pauli_strings.expand(
+                terms if file is None else pauli_strings.read(file, form), lattice, knows_sense=True
+            ),
         )
         if not any(string.sites for string in strings):
             raise bad(key, value, "terms with an operator X, Y or Z: these add up to a constant")

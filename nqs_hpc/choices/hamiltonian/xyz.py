@@ -18,7 +18,8 @@ from nqs_hpc.choices.keys import Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, bad
 from nqs_hpc.inputs.line import one_line
-from nqs_hpc.operators.xyz import Vector, with_sense, xyz_strings
+from nqs_hpc.operators.xyz import Vector, xyz_strings
+from nqs_hpc.system.directions import with_sense
 from nqs_hpc.system.graph import connected
 from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice, bipartition
@@ -72,10 +73,10 @@ class Xyz(OfStrings, Gauged):
             names = "hamiltonian.Jx, .Jy, .Jz, .D, .hx, .hy, .hz, .h_staggered"
             raise bad("hamiltonian.Jx", self.Jx, f"another number than 0 for one of {names}")
         if found.D is not None:
-            groups = one_line("hamiltonian.D", self.D, lambda: with_sense(lattice))
+            groups = one_line("hamiltonian.D", self.D, lambda: with_sense(lattice, 1))
             if len(found.D) not in (1, len(groups)):
                 several = "" if len(groups) == 1 else f", or {len(groups)}, one for each direction of bonds"
-                raise bad("hamiltonian.D", self.D, f"one vector{several} on lattice={lattice.name}")
+                raise bad("hamiltonian.D", self.D, f"one vector{several} on {lattice.told}")
         if self.h_staggered and bipartition(lattice) is None:
             raise bad("hamiltonian.h_staggered", self.h_staggered, "0: the nearest neighbours form no two sublattices")
         return found.gauged(lattice)
@@ -104,7 +105,7 @@ class Xyz(OfStrings, Gauged):
     def lines(self, lattice: Lattice) -> list[str]:
         found = super().lines(lattice)
         if self.D is not None and lattice.edges is None:
-            groups = with_sense(lattice)
+            groups = with_sense(lattice, 1)
             vectors = self.D if len(self.D) > 1 else self.D * len(groups)
             of_each = [f"{_vector(D)} along {_vector(one.direction)}" for D, one in zip(vectors, groups, strict=True)]
             found.append(f"lattice: D by direction of bonds: {', '.join(of_each)}")

@@ -45,14 +45,16 @@ class TorusLattice(RegularLattice):
         few = f"numbers that make at most {MAX_SITES} unit cells in all"
         if max(abs(x) for side in sides for x in side) > MAX_SITES:
             raise bad(key, sides, few)
-        if all(x != 0 if i == j else x == 0 for i, side in enumerate(sides) for j, x in enumerate(side)):
-            # cells in rows after all: the same run as one that says so
-            extent = tuple(abs(side[i]) for i, side in enumerate(sides))
-            return dataclasses.replace(self, cluster=None, extent=extent, pbc=pbc).resolved()
         extent, _ = one_line(key, sides, lambda: vectors.torus(np.array(sides), np.eye(n)))
         if math.prod(extent) > MAX_SITES:
             raise bad(key, sides, few)
         full = dataclasses.replace(self, length=None, pbc=pbc)
+        if all(x != 0 if i == j else x == 0 for i, side in enumerate(sides) for j, x in enumerate(side)):
+            # cells in rows after all: the same run as one that says so
+            along = tuple(abs(side[i]) for i, side in enumerate(sides))
+            if min(along) < 2:
+                raise bad(key, sides, "sides along the primitive vectors of at least 2 cells each")
+            full = dataclasses.replace(full, cluster=None, extent=along)
         one_line(key, sides, full.make)
         return full
 

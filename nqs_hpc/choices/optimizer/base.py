@@ -40,8 +40,8 @@ class Optimizer:
     )
     clip: float | None = key(
         checks.optional(checks.positive),
-        "local energies further from their median than so many mean absolute deviations are drawn in for the gradient "
-        "alone, which biases it; null: none",
+        "a local energy further from the median than this many mean absolute deviations enters the gradient as if it "
+        "were that far away, which biases the gradient; null: off",
         physics="given",
     )
     line_search: tuple[float, ...] | None = key(

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 _decay, _small = checks.number(least=0, below=1), checks.number(least=0)
 # what each argument may be, whichever rule has it
 ARGUMENTS: dict[str, Check] = {
-    **dict.fromkeys(("b1", "b2", "b3", "decay", "rho", "decay_rate"), _decay),
+    **dict.fromkeys(("b1", "b2", "b3", "decay", "rho", "decay_rate", "adam_b1", "adam_b2"), _decay),
     **dict.fromkeys(("eps", "eps_root", "weight_decay", "initial_scale", "initial_accumulator_value"), _small),
+    **dict.fromkeys(("adam_eps_root", "adam_weight_decay"), _small),
     **dict.fromkeys(("alpha", "beta", "threshold", "trust_coefficient"), checks.positive),
     **dict.fromkeys(
         ("nesterov", "centered", "bias_correction", "factored", "multiply_by_parameter_scale", "use_clipping"),
@@ -28,11 +29,13 @@ ARGUMENTS: dict[str, Check] = {
     ),
     "momentum": checks.optional(_decay),
     "clipping_threshold": checks.optional(checks.positive),
-    "min_dim_size_to_factor": checks.integer(least=1),
+    **dict.fromkeys(("min_dim_size_to_factor", "ns_steps"), checks.integer(least=1)),
+    "consistent_rms": checks.optional(checks.positive),
 }
 _ADAM = ("b1", "b2", "eps", "eps_root")
-# Rules without a place here: those that need the energy or its curvature along the step (lbfgs, polyak_sgd), that draw
-# noise (noisy_sgd, dpsgd), or whose step does not scale with the learning rate (rprop, fromage).
+# Rules without a place here: those that need the energy along the step or differences of exact gradients (lbfgs,
+# polyak_sgd), that draw noise (noisy_sgd, dpsgd), that compare signs of two gradients, which noise turns over, or whose
+# step does not scale with the learning rate (rprop for both reasons, fromage).
 RULES: dict[str, tuple[str, ...]] = {
     "adabelief": _ADAM,
     "adadelta": ("rho", "eps", "weight_decay"),
@@ -57,6 +60,10 @@ RULES: dict[str, tuple[str, ...]] = {
     "lamb": (*_ADAM, "weight_decay"),
     "lars": ("weight_decay", "trust_coefficient", "eps", "momentum", "nesterov"),
     "lion": ("b1", "b2", "weight_decay"),
+    "muon": (
+        *("beta", "ns_steps", "eps", "weight_decay", "nesterov", "consistent_rms"),
+        *("adam_b1", "adam_b2", "adam_eps_root", "adam_weight_decay"),
+    ),
     "nadam": _ADAM,
     "nadamw": (*_ADAM, "weight_decay"),
     "novograd": (*_ADAM, "weight_decay"),
@@ -70,6 +77,8 @@ RULES: dict[str, tuple[str, ...]] = {
     "yogi": ("b1", "b2", "eps"),
 }
 NEEDED = {"lars": ("momentum",), "sm3": ("momentum",)}  # a number, where other rules have null
+DECAYS = {"muon": ("beta",)}  # below 1, where other rules have any number above 0
+OF_MATRICES = ("muon",)  # rules that are others for whatever is not a real matrix
 
 
 def _arguments(given: Any) -> dict[str, Any]:
@@ -105,6 +114,8 @@ class Optax(Optimizer):
             if value is None and name in NEEDED.get(self.rule, ()):
                 valid = f"{_decay.valid} with optimizer.rule={self.rule}"
                 raise checks.bad(f"optimizer.arguments.{name}", value, valid)
+            if name in DECAYS.get(self.rule, ()) and value >= 1:
+                raise checks.bad(f"optimizer.arguments.{name}", value, f"below 1 with optimizer.rule={self.rule}")
 
     def make(
         self,
@@ -118,7 +129,10 @@ class Optax(Optimizer):
         solve_dtype: Float,
     ) -> Update:
         from nqs_hpc.update.first_order import first_order
-        from nqs_hpc.update.rules import by_name
+        from nqs_hpc.update.rules import by_name, has_matrices
 
+        if self.rule in OF_MATRICES and not has_matrices(ansatz):
+            valid = "another rule: no array of the parameters is a real matrix, and of others it is adamw"
+            raise checks.bad("optimizer.rule", self.rule, valid)
         rule = by_name(self.rule, self.arguments)
         return self.clipped(first_order(ansatz, comm, rule, by_leaf=True, **self.common(chunk)))
