@@ -68,14 +68,14 @@ def main(argv: list[str] | None = None) -> int:
         with streams.undisturbed():
             return sectors(words[1:])
     what = "-m" if any(word in MULTIRUN for word in words) else words[0] if words else ""
-    if what in ("-m", "submit", "report"):
+    if what in ("-m", "submit", "report", "reproduce"):
         # One process does these. MPI stays unloaded: a child that inherited it could not start its own.
         n_started, number = launched()
         if n_started > 1:
             line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
             return _leave(Answer(BAD_INPUT, line), speaks=number == 0)
         with streams.undisturbed():  # `| head` has read enough: what was asked for is done all the same
-            return {"-m": _sweep, "submit": _submit, "report": _report}[what](words)
+            return {"-m": _sweep, "submit": _submit, "report": _report, "reproduce": _reproduce}[what](words)
     with streams.undisturbed():
         return _job(words, begun)
 
@@ -90,6 +90,12 @@ def _report(words: list[str]) -> int:
     from nqs_hpc.report.page import report
 
     return report(words[1:])
+
+
+def _reproduce(words: list[str]) -> int:
+    from nqs_hpc.reproduce.command import reproduce
+
+    return reproduce(words[1:])
 
 
 def _sweep(words: list[str]) -> int:
@@ -192,7 +198,7 @@ def decide(words: list[str], n_ranks: int) -> Job | Answer:
         return Answer(
             BAD_INPUT,
             f"{flags[0]} is not an option of nqs_hpc; valid: key=value overrides, -m, submit, sectors, status, report, "
-            "doctor, --help, --version",
+            "reproduce, doctor, --help, --version",
         )
     try:
         config = compose(words, n_ranks)

@@ -33,6 +33,7 @@ usage
   python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]
                                                        how far the points of a sweep are
   python -m nqs_hpc report DIR                         what they found, as DIR/report/index.html
+  python -m nqs_hpc reproduce NAME | --list            a published result, run and compared
   python -m nqs_hpc doctor [--json] [FOLDER]           what keeps this machine from running jobs
   python -m nqs_hpc --help                             this page
 
