@@ -104,6 +104,8 @@ ALLOWED["sweep"] = {
 # report, so that it is the same in a notebook and on a terminal.
 ALLOWED["library"] = set(ALLOWED) - {"cluster", "sweep"}
 ALLOWED["run"] = set(ALLOWED) - {"library", "cluster", "sweep"}  # one job on all ranks: it starts no others
+# Published results: a sweep, and what its folder says afterwards.
+ALLOWED["reproduce"] = {"inputs", "config", "job", "report", "sweep"}
 ALLOWED["doctor"] = {"inputs", "types", "parallel", "job"}  # looks at the machine and knows no physics
 ALLOWED["cli"] = set(ALLOWED)
 ALLOWED["__main__"] = set(ALLOWED)
@@ -116,7 +118,7 @@ OWNERS = {"mpi4py": {"parallel.world"}, "mpi4jax": {"parallel.comm"}}
 # jax and what imports it. Reading input or a run folder must not cost the seconds that loading it takes, and threads
 # and device must be set before.
 JAX = {"jax", "jaxlib", "optax", "mpi4jax", "flax", "equinox"}
-NEVER_JAX = ("inputs", "system", "formats", "report", "config", "cluster", "sweep")
+NEVER_JAX = ("inputs", "system", "formats", "report", "config", "cluster", "sweep", "reproduce")
 NEVER_JAX += ("parallel.world", "parallel.launch", "parallel.launchers", "parallel.compile_cache", "parallel.agreement")
 NEVER_JAX += ("job.study", "job.lifecycle", "job.lock", "job.slurm", "job.manifest")
 LATE_JAX = ("", "choices", "cli", "doctor", "__main__")

@@ -100,6 +100,12 @@ def _export(words: list[str]) -> int:
     return export(words[1:])
 
 
+def _reproduce(words: list[str]) -> int:
+    from nqs_hpc.reproduce.command import reproduce
+
+    return reproduce(words[1:])
+
+
 def _clean(words: list[str]) -> int:
     from nqs_hpc.cli.clean import clean
 
@@ -122,6 +128,7 @@ ALONE = {
     "submit": _submit,
     "report": _report,
     "export": _export,
+    "reproduce": _reproduce,
     "clean": _clean,
     "compare": _compare,
     "completion": _completion,

@@ -50,6 +50,13 @@ COMMANDS = {
         ),
         True,
     ),
+    "reproduce": Command(
+        "--list | NAME [--slurm] [--dry-run] [--here] [--compare] [KEY=VALUE]",
+        "a published result, run and compared (docs/reproductions.md)",
+        "option",
+        ("--list", "--compare", "--here", "--slurm", "--dry-run"),
+        True,
+    ),
     "doctor": Command("[--json] [FOLDER]", "what keeps this machine from running jobs", "folder", ("--json",)),
     "compare": Command(
         "RUN RUN [--json] [--plot FILE]",

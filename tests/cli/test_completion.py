@@ -193,7 +193,7 @@ source {scripts / "bash"}
 source {scripts / "bash"}
 complete -p python nqs-hpc
 COMP_WORDS=(python ot); COMP_CWORD=1; _nqs_hpc_behind python; echo "${{COMPREPLY[@]}}"
-COMP_WORDS=(python -m nqs_hpc rep); COMP_CWORD=3; _nqs_hpc_behind python; echo "${{COMPREPLY[@]}}"
+COMP_WORDS=(python -m nqs_hpc repo); COMP_CWORD=3; _nqs_hpc_behind python; echo "${{COMPREPLY[@]}}"
 """
     done = subprocess.run(["bash", "--norc", "-c", program], cwd=home, capture_output=True, text=True)
     assert done.stderr == ""

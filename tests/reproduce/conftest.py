@@ -1,0 +1,3 @@
+from tests.login_node import queue, work
+
+__all__ = ["queue", "work"]
