@@ -121,7 +121,7 @@ def homes(name: str) -> str:
     last = {key: key.rpartition(".")[2] for key in spots()}
     same = [key for key, part in last.items() if part == name]
     if not same:
-        close = difflib.get_close_matches(name, list(dict.fromkeys(last.values())), n=1, cutoff=0.75)
+        close = difflib.get_close_matches(name, list(dict.fromkeys(last.values())), n=1, cutoff=0.8)
         same = [key for key, part in last.items() if part in close]
     return " or ".join(same[:MOST_MEANT])
 
