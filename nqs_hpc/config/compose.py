@@ -209,7 +209,7 @@ def at_coupling(config: Config, coupling: Mapping[str, Any]) -> Config:
     """
     swept = config.task.swept
     names = {str(key).removeprefix("hamiltonian."): value for key, value in coupling.items()}
-    told = tuple(getattr(config.ansatz, "couplings", ())) if config.ansatz.takes_couplings else ()
+    told = config.ansatz.told_names
     if not told:
         valid = f"None: ansatz={config.ansatz.name} is told no couplings"
         raise bad("coupling", dict(coupling), valid)
@@ -231,10 +231,22 @@ def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
     lattice, hamiltonian = config.make_sites(), config.hamiltonian
     taken, before = hamiltonian.signs(lattice), own.hamiltonian.signs(own.make_sites())
     same_signs = taken is before if taken is None or before is None else np.array_equal(taken, before)
+    if own.task.swept:
+        _check_untold(config, own)
     if not same_signs or hamiltonian.space(lattice.n_sites) != own.hamiltonian.space(lattice.n_sites):
         why = "the network of the run is a function in its own basis; observables.LABEL=pauli measures any operator"
         valid = "that of the run, or one on the same sites with the same signs of basis states"
         raise bad("hamiltonian", hamiltonian.name, f"{valid}: {why}")
+
+
+def _check_untold(config: Config, own: Config) -> None:
+    """Raise InputError where a coupling has another value than in the run, which told its network others alone."""
+    told, here = own.ansatz.told_names, config.hamiltonian
+    for name in own.hamiltonian.couplings():
+        value, before = getattr(here, name, None), getattr(own.hamiltonian, name)
+        if name not in told and value != before:
+            what = f"{show(before)}, as in the run, whose network is told {', '.join(told)} alone"
+            raise bad(f"hamiltonian.{name}", value, what)
 
 
 def _beneath(below: _Given, above: _Given) -> _Given:

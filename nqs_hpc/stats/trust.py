@@ -22,6 +22,7 @@ GOOD, DOUBTFUL, BAD, NOT_KNOWN = "good", "doubtful", "bad", "not known"
 FROZEN = 0.01  # accepted moves a sample, below which chains do not sample: about one in a whole final evaluation
 LARGEST_ERROR = 0.1  # of the distance to the energy of infinite temperature
 LARGEST_GAP = 0.1  # |E - E_0| / |E_0| beyond which an energy is doubtful
+ANY_STATE = "what is measured need not be a ground state"
 BELOW = 3.0  # errors that an energy may lie below the exact one, which is a bound
 DRIFT = 0.02  # of the distance to the energy of infinite temperature, that a last update may change
 SIGMAS = 5.0
@@ -140,7 +141,7 @@ def checks(
     scale = abs(line["energy"] - known.e_infinity)
     found = {
         "spectrum": _spectrum(line["energy"], error, known.bounds),
-        **_exact(line["energy"], error, known.reference),
+        **_exact(line["energy"], error, known),
         "error": _error(error, scale),
         "below_infinity": _below_infinity(line["energy"], error, known),
         "signs": _signs(line["energy"], known),
@@ -176,12 +177,15 @@ def _spectrum(energy: float, error: float, bounds: tuple[float, float]) -> Check
     return Check(beyond, 0.0)
 
 
-def _exact(energy: float, error: float, exact: float | None) -> dict[str, Check]:
+def _exact(energy: float, error: float, known: Known) -> dict[str, Check]:
+    exact = known.reference
     if exact is None:
         unknown = Check(None, None, NOT_KNOWN, "no exact energy is known")
         return {"distance_from_exact": unknown, "below_exact": unknown}
     distance = Check(abs(energy - exact) / abs(exact) if exact else None, LARGEST_GAP)
-    if not near(energy, exact):
+    if not known.n_degrees:
+        distance = Check(distance.value, None, GOOD, ANY_STATE)
+    elif not near(energy, exact):
         why = f"it is {_percent(energy - exact, exact)} from the exact lowest energy {exact:.6f}"
         distance = distance._replace(verdict=BAD, why=why)
     # what lies beyond rounding, in errors
@@ -204,7 +208,7 @@ def _error(error: float, scale: float) -> Check:
 def _below_infinity(energy: float, error: float, known: Known) -> Check:
     """Of a state that should be the lowest: half of all states lie below the mean of all."""
     if not known.n_degrees:
-        return Check(None, None, GOOD, "what is measured need not be a ground state")
+        return Check(None, None, GOOD, ANY_STATE)
     above = energy - known.e_infinity
     found = Check(above / error if error else None, BELOW)
     if above > BELOW * error and not near(energy, known.reference):

@@ -265,12 +265,14 @@ def evaluate(
             if found is None:
                 return None
             against = found
-        # no V-score, which is of eigenstates
-        judge = ending(of_energy, system._replace(n_sites=0), int(state.step), against)
+        # A network that is told couplings stands for the ground state at them. What else is measured need not be one,
+        # and has no V-score, which is of eigenstates.
+        judged = system if ansatz.bound is not None else system._replace(n_sites=0)
+        judge = ending(of_energy, judged, int(state.step), against)
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:
-            # what is measured need not be a ground state, and the energies of earlier lines are of the same samples
-            whole = judge([], None)
+            del lines  # their energies are of the same samples
+            whole = judge([], reference)
             first, *found = everything(state)
             return whole._replace(
                 line=whole.line | {"observables": told(found)},

@@ -50,6 +50,11 @@ class Ansatz:
         del hamiltonian, swept
         return self
 
+    @property
+    def told_names(self) -> tuple[str, ...]:
+        """The couplings that a resolved choice is told, by name."""
+        return ()
+
     def told(self, hamiltonian: Hamiltonian) -> tuple[float, ...]:
         """What a network that takes couplings is told of a resolved Hamiltonian."""
         del hamiltonian

@@ -47,6 +47,10 @@ class FoundationVit(Vit):
         found = dataclasses.replace(self, couplings=names)
         return dataclasses.replace(found, gamma=found.told(hamiltonian))
 
+    @property
+    def told_names(self) -> tuple[str, ...]:
+        return () if isinstance(self.couplings, str) else self.couplings
+
     def told(self, hamiltonian: Hamiltonian) -> tuple[float, ...]:
         values = [getattr(hamiltonian, name) for name in self.couplings]
         return tuple(float(x) for one in values for x in (one if isinstance(one, tuple) else (one,)))
