@@ -7,7 +7,7 @@
     cost: in words, where nobody has measured it
     cluster: overrides that --slurm adds, resources.* above all
     targets: a list of {name, at, quantity, value, error, times, rule, tolerance, relative, source}
-    measured: {date, machine, seconds, values: {target: [value, error]}}, or null: not run
+    measured: {date, machine, seconds, values: {target: [value, error]}, notes: {target: doubtful}}, or null: not run
 
 A target compares one number of one point. ``quantity`` is a path into summary.json (`energy`, `energy_per_site`,
 `observables.mz.m`); ours ``times`` a factor is theirs: 4 from S·S to Pauli matrices. The rules are those of `targets`.
@@ -64,6 +64,7 @@ class Measured(NamedTuple):
     machine: str
     seconds: float  # of all points together
     values: dict[str, Number]  # by the name of the target; in its normalisation
+    notes: dict[str, str]  # by the name of the target: what is to be known of its run, as that it was doubtful
 
 
 class Reproduction(NamedTuple):
@@ -159,6 +160,7 @@ _MEASURED: _Keys = {
     "machine": (text, ...),
     "seconds": (number(above=0.0), ...),
     "values": (_MAPPING, ...),
+    "notes": (_MAPPING, None),
 }
 
 
@@ -198,7 +200,12 @@ def _measured(data: Any, known: list[str]) -> Measured:
         if len(numbers) != 2 or numbers[1] < 0:
             raise bad(key, pair, "[value, error]")
         values[target] = Number(*numbers)
-    return Measured(**found | {"values": values})
+    notes = found["notes"] or {}
+    for target, note in notes.items():
+        if target not in values:
+            raise unknown(f"measured.notes.{target}", note, target, "measured.values", values)
+        apply(text, f"measured.notes.{target}", note)
+    return Measured(**found | {"values": values, "notes": notes})
 
 
 def _section(key: str, data: Any, keys: _Keys) -> dict[str, Any]:

@@ -11,10 +11,10 @@ from nqs_hpc.job.quantities import TASK
 from nqs_hpc.report.places import find_runs
 from nqs_hpc.report.rows import ReadPoint, read_rows
 from nqs_hpc.reproduce.described import Reproduction
-from nqs_hpc.reproduce.targets import Outcome, Target, ours
+from nqs_hpc.reproduce.targets import DOUBTFUL, Outcome, Target, ours
 from nqs_hpc.sweep.points import Combination, combinations, n_sites, parsed_points, shown
 
-ENDED = ("done", "doubtful")
+ENDED = ("done", DOUBTFUL)
 
 
 class Compared(NamedTuple):
@@ -69,8 +69,9 @@ def compare(reproduction: Reproduction, folder: Path) -> Compared:
 
 def recorded(reproduction: Reproduction) -> list[Outcome]:
     """The targets against what the file says was measured."""
-    values = {} if reproduction.measured is None else reproduction.measured.values
-    return [Outcome(target, values.get(target.name)) for target in reproduction.targets]
+    if (known := reproduction.measured) is None:
+        return [Outcome(target, None) for target in reproduction.targets]
+    return [Outcome(one, known.values.get(one.name), known.notes.get(one.name, "")) for one in reproduction.targets]
 
 
 def _outcome(target: Target, point: ReadPoint | None) -> Outcome:

@@ -120,5 +120,11 @@ def as_plain(reproduction: Reproduction, compared: Compared, date: str, machine:
             }
             for one in compared.outcomes
         ],
-        "measured": {"date": date, "machine": machine, "seconds": round(compared.seconds, 1), "values": run},
+        "measured": {
+            "date": date,
+            "machine": machine,
+            "seconds": round(compared.seconds, 1),
+            "values": run,
+            "notes": {one.target.name: one.note for one in compared.outcomes if one.note and one.target.name in run},
+        },
     }

@@ -20,7 +20,7 @@ from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.report.values import number
 
 RULES = ("within", "at_most", "apart")
-REACHED, MISSED, NOT_RUN = "reached", "missed", "not run"
+REACHED, MISSED, NOT_RUN, DOUBTFUL = "reached", "missed", "not run", "doubtful"
 
 
 class Number(NamedTuple):
@@ -115,10 +115,12 @@ def status(outcomes: Sequence[Outcome]) -> str:
     left = sum(one.verdict == NOT_RUN for one in outcomes)
     if left == len(outcomes):
         return NOT_RUN
+    doubts = sum(one.verdict != NOT_RUN and one.note == DOUBTFUL for one in outcomes)
     if len(outcomes) == 1:
-        return outcomes[0].words
+        return outcomes[0].words + (f", {DOUBTFUL}" if doubts else "")
     found = f"{REACHED} {len(outcomes) - left - len(missed)} of {len(outcomes)}"
     found += f", {left} {NOT_RUN}" if left else ""
+    found += f", {doubts} {DOUBTFUL}" if doubts else ""
     if not missed:
         return found
     worst = max(missed, key=lambda one: abs(one.deviation or 0.0) / one.target.tolerance)

@@ -17,7 +17,7 @@ from nqs_hpc.job.lifecycle import SIGNALS
 from nqs_hpc.reproduce import command, described
 from nqs_hpc.reproduce.command import HELP, OPTIONS, machine, sweep_words
 from nqs_hpc.reproduce.described import names, read
-from nqs_hpc.reproduce.found import compare, points
+from nqs_hpc.reproduce.found import compare, points, recorded
 from tests.mpi.starts import environment
 
 GOLDEN = Path(__file__).parents[1] / "data" / "sbatch" / "reproduction.sbatch"
@@ -218,7 +218,12 @@ def test_a_doubtful_energy_says_so(work, tiny, say):
     doubtful = {"status": "doubtful", "trust": {"verdict": "doubtful", "checks": {}}}
     study(work / "sweeps" / "tiny", read(Path(tiny)), [None, final(EXACT, 0.01, **doubtful)])
     code, text = say(tiny, "--compare")
-    assert code == 0 and text.count("reached (doubtful)\n") == 2 and "reached 2 of 3, 1 not run" in text
+    assert code == 0 and text.count("reached (doubtful)\n") == 2 and "reached 2 of 3, 1 not run, 2 doubtful" in text
+    measured = json.loads((work / "sweeps" / "tiny" / "reproduction.json").read_text())["measured"]
+    (work / tiny).write_text(yaml.safe_dump(TINY | {"measured": measured}))
+    assert [(one.verdict, one.note) for one in recorded(read(Path(tiny)))] == [
+        *(("reached", "doubtful"), ("not run", ""), ("reached", "doubtful"))
+    ]
 
 
 def test_points_of_other_settings_are_not_taken(work, tiny):

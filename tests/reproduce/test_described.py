@@ -89,6 +89,10 @@ def test_there_is_one_of_every_paper():
             {"measured": {"date": "2026-11-28", "machine": "m", "seconds": 3, "values": {"one": [1]}}},
             "measured.values.one=[1] is not valid; valid: [value, error]",
         ),
+        (
+            {"measured": {"date": "2026-11-28", "machine": "m", "seconds": 3, "values": {}, "notes": {"one": "x"}}},
+            "measured.notes.one=x is not valid: measured.values has no key one; valid: ",
+        ),
     ],
 )
 def test_a_file_that_is_not_valid_is_one_line(tmp_path, changes, line):

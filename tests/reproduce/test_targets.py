@@ -86,4 +86,6 @@ def test_status_in_a_few_words():
     assert status([near, near]) == "reached 2 of 2"
     assert status([near, nothing]) == "reached 1 of 2, 1 not run"
     assert status([far]) == far.words
+    assert status([near._replace(note="doubtful")]) == "reached, doubtful"
+    assert status([near._replace(note="doubtful"), near]) == "reached 2 of 2, 1 doubtful"
     assert status([near, far, further, nothing]) == f"reached 1 of 4, 1 not run; f {further.words}"
