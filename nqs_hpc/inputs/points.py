@@ -47,7 +47,10 @@ def _read(given: Any) -> Points:
     for name, values in entries[1:]:
         if len(values) != n:
             raise Invalid(name, given[name], f"as many values as those of {first}, {n}")
-    return Points(entries)
+    found = Points(entries)
+    if len({tuple(one.items()) for one in found.each()}) < n:
+        raise Invalid(first, given[first], "each point once")
+    return found
 
 
 def _values(name: str, given: Any) -> tuple[Value, ...]:

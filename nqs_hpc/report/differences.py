@@ -186,7 +186,15 @@ def _lines(one: ReadPoint) -> dict[int, dict[str, Any]]:
     except (OSError, ValueError):
         return {}
     timed = [{key: x for key, x in line.items() if key != "seconds" and not key.endswith("_s")} for line in read]
-    return {line["step"]: line for line in timed}
+    return {line["step"]: _each(line) for line in timed}
+
+
+def _each(line: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of metrics with a list, of several couplings, as a number for each of them: energies_0, energies_1, …"""
+    found: dict[str, Any] = {}
+    for key, value in line.items():
+        found |= {f"{key}_{k}": one for k, one in enumerate(value)} if isinstance(value, list) else {key: value}
+    return found
 
 
 def _relative(a: Any, b: Any) -> float | None:

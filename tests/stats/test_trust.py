@@ -26,7 +26,7 @@ def test_a_good_energy_is_believed(known):
     assert doubts(line(-25.4906, 0.0012, 1.0, 0.05), known._replace(n_degrees=20)) == []
 
 
-TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20)
+TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20, n_degrees=12)
 
 
 @pytest.mark.parametrize(
