@@ -231,7 +231,7 @@ def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
     lattice, hamiltonian = config.make_sites(), config.hamiltonian
     taken, before = hamiltonian.signs(lattice), own.hamiltonian.signs(own.make_sites())
     same_signs = taken is before if taken is None or before is None else np.array_equal(taken, before)
-    if own.task.swept:
+    if own.ansatz.told_names:
         _check_untold(config, own)
     if not same_signs or hamiltonian.space(lattice.n_sites) != own.hamiltonian.space(lattice.n_sites):
         why = "the network of the run is a function in its own basis; observables.LABEL=pauli measures any operator"

@@ -60,6 +60,8 @@ def test_a_job_evaluates_it(folder):
     run = load_run(folder / "run", coupling={"h": 0.75})
     assert summary["energy"]["mean"] == pytest.approx(run.expect().mean, rel=1e-10)
     assert summary["reference"]["energy"] == pytest.approx(np.linalg.eigvalsh(tfim_ring(N, 0.75))[0], rel=1e-9)
+    judged = summary["trust"]["checks"]  # as a ground state
+    assert judged["distance_from_exact"]["value"] is not None and judged["v_score"]["value"] is not None
     found = summary["observables"]["magnetization.m2"]["mean"]
     assert found == pytest.approx(run.measure(["magnetization"])["magnetization.m2"].value, rel=1e-10)
     again = load_run(folder / "at")  # a run of one Hamiltonian
@@ -83,6 +85,14 @@ def test_couplings_that_it_is_not_told(folder, coupling):
     with pytest.raises(InputError) as error:
         load_run(folder / "run", coupling=coupling)
     assert "\n" not in str(error.value)
+
+
+def test_a_job_leaves_couplings_that_it_is_not_told_as_they_are(folder):
+    words = ["task=evaluate", f"task.run={folder / 'run'}", "hamiltonian.h=0.9"]
+    with pytest.raises(
+        InputError, match=r"^hamiltonian.J=2.0 is not valid; valid: 1.0, as in the run, whose network is told h alone"
+    ):
+        checked([*words, "hamiltonian.J=2.0"], 1)
 
 
 def test_a_network_that_is_told_none():
