@@ -46,8 +46,10 @@ class Integral(NamedTuple):
 Term = FermionString | Integral
 
 
-def read(path: str | Path) -> list[Term]:
-    """The terms of a text file, one a line; # begins a comment."""
+def read(path: str | Path) -> tuple[list[Term], bool]:
+    """The terms of a text file, one a line, and whether OpenFermion's first line stands above them; # begins a
+    comment.
+    """
     path = Path(path)
     try:
         text = reading.text(path, reading.SYSTEM, follow=True)
@@ -57,7 +59,7 @@ def read(path: str | Path) -> list[Term]:
     terms = [term(line, f"{path}, line {k}") for k, line in lines if line and (k > 1 or line != HEAD)]
     if not terms:
         raise ValueError(f"{path} holds no terms")
-    return terms
+    return terms, text.startswith(HEAD)
 
 
 def term(text: Any, where: str) -> Term:

@@ -47,7 +47,7 @@ def same(one, two):
 def test_a_fermion_operator_of_openfermion(tmp_path):
     """Hubbard's dimer at half filling: U/2 - sqrt(U^2/4 + 4 t^2)."""
     exact = 2 - np.sqrt(8)
-    words = ["lattice.length=2", "lattice.pbc=false", "hamiltonian=fermion", "hamiltonian.interleaved=true"]
+    words = ["lattice.length=2", "lattice.pbc=false", "hamiltonian=fermion"]
     assert energy(*words, f"hamiltonian.file={DATA / 'fermion_operator.txt'}") == pytest.approx(exact, abs=1e-12)
     hubbard = ["lattice.length=2", "lattice.pbc=false", "hamiltonian=hubbard", "hamiltonian.U=4"]
     assert export([*hubbard, "--fermions", str(tmp_path / "h"), "--fcidump", str(tmp_path / "f")]) == 0

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import nqs_hpc
 from nqs_hpc.choices.hamiltonian._fermions import Fermions
-from nqs_hpc.choices.keys import Examples, key
+from nqs_hpc.choices.keys import Auto, Examples, key
 from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, InputError, show
 from nqs_hpc.inputs.line import one_line
@@ -57,9 +57,10 @@ class Fermion(Fermions):
     spin: bool = key(
         checks.boolean, "whether the sites are orbitals with modes for up and down; false: a mode on each site"
     )
-    interleaved: bool = key(
-        checks.boolean,
-        "modes 2p and 2p+1 are orbital p up and down, as OpenFermion has them; false: first all up, then all down",
+    interleaved: bool | Auto = key(
+        checks.either("auto", checks.boolean),
+        "modes 2p and 2p+1 are orbital p up and down, as OpenFermion has them; false: first all up, then all down; "
+        "auto: true for a file that begins with FermionOperator:",
     )
     # What is worked out, and not what makes two Hamiltonians different: a run keeps its terms and its sector.
     electrons: tuple[int, ...] = dataclasses.field(default=(), compare=False, metadata={"physics": False})
@@ -98,11 +99,20 @@ class Fermion(Fermions):
                 )
             return found.terms, (found.n_up, found.n_down)
         if self.file is not None:
-            return fermion_terms.read(self.file), ()
-        return [fermion_terms.term(line, f"term {k}") for k, line in enumerate(self.terms or (), 1)], ()
+            terms, headed = fermion_terms.read(self.file)
+            interleaved = headed if self.interleaved == "auto" else self.interleaved
+            return self._in_order(terms, lattice, interleaved=interleaved), ()
+        terms = [fermion_terms.term(line, f"term {k}") for k, line in enumerate(self.terms or (), 1)]
+        return self._in_order(terms, lattice, interleaved=self.interleaved is True), ()
 
-    def _checked(self, terms: list[Term], lattice: Lattice) -> list[Term]:
-        """The sum in its normal form; ValueError where it is not one on these sites."""
+    def _in_order(self, terms: list[Term], lattice: Lattice, *, interleaved: bool) -> list[Term]:
+        """With the modes first all up, then all down."""
+        self._check_modes(terms, lattice)
+        n_orbitals = lattice.n_sites // lattice.layers
+        return [_in_blocks(term, n_orbitals) for term in terms] if interleaved and self.spin else terms
+
+    def _check_modes(self, terms: list[Term], lattice: Lattice) -> None:
+        """ValueError where a mode or orbital is none of these sites."""
         one = lattice.n_sites // lattice.layers
         n_modes = 2 * one if self.spin else one
         for term in terms:
@@ -119,8 +129,11 @@ class Fermion(Fermions):
                 which = f"mode {most} is not one of the {n_modes} modes 0 to {n_modes - 1}"
                 spins = " (up and down of each site)" if self.spin else ""
                 raise ValueError(f"{fermion_terms.as_text(term)}: {which}{spins}")
-        if self.interleaved and self.spin:
-            terms = [_in_blocks(term, one) for term in terms]
+
+    def _checked(self, terms: list[Term], lattice: Lattice) -> list[Term]:
+        """The sum in its normal form; ValueError where it is not one on these sites."""
+        self._check_modes(terms, lattice)
+        one = lattice.n_sites // lattice.layers
         found = fermion_terms.merged(terms)
         if not any(string.sites for string in jordan_wigner(fermion_terms.strings_of(found, one))):
             raise ValueError("these add up to a constant; valid are terms with operators")
