@@ -77,7 +77,7 @@ def equations(group: str) -> str:
     keys = f"../keys.md#{ANCHORS.get(group, group)}"
     page = [
         f"# {head}: equations and sources",
-        f"What the module of each `{group}=` says of itself. Keys: [{group}]({keys}).",
+        f"Definition and sources of each `{group}=`. Keys: [{group}]({keys}).",
     ]
     for choice in sorted((ROOT / "nqs_hpc" / "choices" / group).glob("[a-z]*.py")):
         if choice.stem == "base":
