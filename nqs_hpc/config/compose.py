@@ -75,6 +75,9 @@ def _checked(overrides: list[str], n_ranks: int | None) -> Config:
         _check_couplings(whole)
         config = _made(_beneath(own, whole), n_ranks)
         _check_wave_function(whole, config, _made(own, 1))
+    for key, value in whole.assigned:
+        if key.removeprefix("hamiltonian.") in config.task.swept and key.startswith("hamiltonian."):
+            raise bad(key, value, f"left out: task.couplings has the values of {key.removeprefix('hamiltonian.')}")
     if not config.task.optimizes:
         for key, value in [*whole.picked.items(), *whole.assigned]:
             if key.partition(".")[0] == "optimizer":

@@ -430,6 +430,7 @@ THREE = [TOLD, SEVERAL, "task.couplings={h: [1, 1.2, 1.4]}", "sampler.n_samples=
         ([TOLD, SEVERAL, TWO, "sampler=enumerate", "lattice.length=14"], 1, "sampler", "enumerate", "metropolis"),
         ([TOLD, SEVERAL, TWO, "ansatz.couplings=[J]"], 1, "ansatz.couplings", "[J]", "a list with h"),
         ([TOLD, "task=foundation", "task.couplings={h: [1, 1]}"], 1, "task.couplings.h", "[1, 1]", "each point once"),
+        ([TOLD, SEVERAL, TWO, "hamiltonian.h=2.0"], 1, "hamiltonian.h", "2.0", "left out: task.couplings has"),
         ([TOLD, "ansatz.couplings=[k]"], 1, "ansatz.couplings", "[k]", "couplings of hamiltonian=ising: J, h, g"),
         (["ansatz=modulus_phase", "ansatz.modulus=foundation_vit"], 1, "ansatz.modulus", "foundation_vit", "antn, "),
     ],
