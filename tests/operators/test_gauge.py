@@ -88,7 +88,7 @@ FRUSTRATED = {
     "second_neighbours": ["hamiltonian=heisenberg", "lattice=square", "hamiltonian.J=[1,1]"],
     "odd_ring_of_bosons": ["hamiltonian=bose_hubbard", "lattice.length=5", "hamiltonian.J=-1"],
     "complex_field": ["hamiltonian=toric_code", "lattice=square", "lattice.length=2", "hamiltonian.hy=0.2"],
-    "open_stars": ["hamiltonian=toric_code", "lattice=square", "lattice.length=2", "lattice.pbc=false",
+    "open_stars": ["hamiltonian=toric_code", "lattice=square", "lattice.pbc=false",
                    "hamiltonian.hx=-0.2", "lattice.extent=[3,2]"],
     "cluster": [PAULI, "lattice.length=5", pauli("-1 ZXZ 0 1 2", "-1 ZXZ 1 2 3")],
     "complex": [PAULI, "lattice.length=4", pauli("1 Y 0", "1 X 0", "1 ZZ 0 1")],
