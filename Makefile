@@ -209,5 +209,5 @@ $(VENV)/.dev: $(VENV)/.installed
 
 $(VENV)/.docs: pyproject.toml | $(VENV)/.tools
 	@echo "== what builds the documentation"
-	@$(PIP) install $(call bounds,mkdocs mkdocs-material mkdocstrings)
+	@$(PIP) install $(call bounds,mkdocs mkdocs-material mkdocstrings latex2mathml)
 	@touch $@

@@ -1,19 +1,23 @@
 """What the site (mkdocs.yml) takes from outside of docs/.
 
 ARCHITECTURE.md, CHANGELOG.md and benchmarks/RESULTS.md become pages. A link to another file of the repository leads to
-a page with its text, so that the site needs no other server; a link to a folder becomes plain text. Each group has a
-page of equations and sources: what the modules of its choices say of themselves.
+a page with its text, so that the site needs no other server; a link to a folder becomes plain text. Each section of
+docs/equations/ ends with what the module of that choice says of itself. LaTeX becomes MathML, which a browser typesets
+without a script.
 """
 
 from __future__ import annotations
 
 import ast
+import html
 import os
 import re
 import textwrap
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
+from latex2mathml.converter import convert
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -22,18 +26,17 @@ PAGES = {
     "CHANGELOG.md": "changelog.md",
     "benchmarks/RESULTS.md": "benchmarks/results.md",
 }
-# the groups of choices, where the mathematics of each stands, and the head of its page
-GROUPS = {
-    "hamiltonian": ("operators", "Hamiltonians"),
-    "ansatz": ("ansatz", "Wave functions"),
-    "sampler": ("sampler", "Samplers"),
-    "optimizer": ("update", "Optimizers"),
-    "integrator": ("integrators", "Integrators"),
-    "observable": ("observables", "Observables"),
-    "task": ("tasks", "Tasks"),
+# the groups of choices that have a page in docs/equations/, and where the mathematics of each stands
+ROOMS = {
+    "hamiltonian": "operators",
+    "ansatz": "ansatz",
+    "sampler": "sampler",
+    "optimizer": "update",
+    "integrator": "integrators",
+    "observable": "observables",
+    "task": "tasks",
 }
-EQUATIONS = {f"nqs_hpc/{room}": group for group, (room, _) in GROUPS.items()}  # where a link to the folder leads
-ANCHORS = {"observable": "observableslabel"}  # in the page of keys, of those that are not named as their group
+EQUATIONS = {f"nqs_hpc/{room}": group for group, room in ROOMS.items()}  # where a link to the folder leads
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".sbatch": "bash", ".toml": "toml", ".md": "markdown"}
 CODE = re.compile(r"^(?:```.*?^```|    [^\n]*)|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|`[^`]*`)*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
@@ -71,22 +74,44 @@ def docstring(path: Path) -> str:
     return re.sub(r"(?:^ {4}[^\n]*\n?(?:\n(?= {4}))?)+", fenced, text, flags=re.MULTILINE)
 
 
-def equations(group: str) -> str:
-    """What each choice of a group is: its equation, where that comes from, and what it costs, out of the code."""
-    room, head = GROUPS[group]
-    keys = f"../keys.md#{ANCHORS.get(group, group)}"
-    page = [
-        f"# {head}: equations and sources",
-        f"Definition and sources of each `{group}=`. Keys: [{group}]({keys}).",
-    ]
-    for choice in sorted((ROOT / "nqs_hpc" / "choices" / group).glob("[a-z]*.py")):
-        if choice.stem == "base":
-            continue
-        said = docstring(choice)
-        named = re.search(r"\(`(\w+)\.(\w+)`\)", said.splitlines()[0])
-        module = ROOT / "nqs_hpc" / (f"{named[1]}/{named[2]}.py" if named else f"{room}/{choice.stem}.py")
-        page += [f"## {choice.stem}", docstring(module) if module.exists() else said]
-    return "\n\n".join(page) + "\n"
+def module_of(group: str, choice: str) -> Path:
+    """The file with the mathematics of a choice: its own, or the one that the choice names in its first line."""
+    options = ROOT / "nqs_hpc" / "choices" / group / f"{choice}.py"
+    said = ast.get_docstring(ast.parse(options.read_text(encoding="utf-8"))) or ""
+    named = re.search(r"\(`(\w+)\.(\w+)`\)", said.partition("\n")[0])
+    module = ROOT / "nqs_hpc" / (f"{named[1]}/{named[2]}.py" if named else f"{ROOMS[group]}/{choice}.py")
+    return module if module.exists() else options
+
+
+def with_modules(markdown: str, group: str) -> str:
+    """A page of equations, each section followed by what the module of its choice says of itself, folded."""
+    head, *sections = re.split(r"^(?=## )", markdown, flags=re.MULTILINE)
+    page = [head]
+    for section in sections:
+        module = module_of(group, section[3:].partition("\n")[0].strip())
+        path = module.relative_to(ROOT).as_posix()
+        said = textwrap.indent(docstring(module), "    ", lambda line: True)
+        page.append(f'{section.rstrip()}\n\n**Code.** [`{path}`](../../{path})\n\n??? quote "What it says"\n\n{said}\n\n')
+    return "".join(page)
+
+
+def whole(markdown: str, uri: str) -> str:
+    """The text of a page of docs/ with what is added to it."""
+    path = PurePosixPath(uri)
+    return with_modules(markdown, path.stem) if path.parent.name == "equations" else markdown
+
+
+def typeset(page: str, path: str) -> str:
+    """MathML in the place of LaTeX, as pymdownx.arithmatex leaves it in a page."""
+
+    def mathml(match: re.Match[str]) -> str:
+        latex = html.unescape(match[2])
+        made = convert(latex, display="block" if match[1] == "div" else "inline")
+        if "\\" in html.unescape(made):
+            raise PluginError(f"{path}: no MathML of {latex}")
+        return made
+
+    return re.sub(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', mathml, page, flags=re.DOTALL)
 
 
 def links(markdown: str, uri: str) -> tuple[str, set[str]]:
@@ -125,11 +150,9 @@ def on_files(files, config):
     """Pages from outside of docs/, and those of the source files that any page leads to."""
     for source, page in PAGES.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
-    for group in GROUPS:
-        files.append(File.generated(config, f"equations/{group}.md", content=equations(group)))
     wanted: set[str] = set()
     for file in files.documentation_pages():
-        wanted |= links(file.content_string, file.src_uri)[1]
+        wanted |= links(whole(file.content_string, file.src_uri), file.src_uri)[1]
     for path in sorted(wanted):
         files.append(File.generated(config, f"source/{path}.md", content=source_page(path)))
     return files
@@ -138,4 +161,8 @@ def on_files(files, config):
 def on_page_markdown(markdown, page, config, files):
     if page.file.src_uri.startswith("source/"):
         return markdown
-    return links(markdown, page.file.src_uri)[0]
+    return links(whole(markdown, page.file.src_uri), page.file.src_uri)[0]
+
+
+def on_page_content(content, page, config, files):
+    return typeset(content, page.file.src_uri)
