@@ -37,6 +37,7 @@ ROOMS = {
     "task": "tasks",
 }
 EQUATIONS = {f"nqs_hpc/{room}": group for group, room in ROOMS.items()}  # where a link to the folder leads
+THIN = '<mspace width="0.167em" />'
 LANGUAGES = {".py": "python", ".yaml": "yaml", ".sbatch": "bash", ".toml": "toml", ".md": "markdown"}
 CODE = re.compile(r"^(?:```.*?^```|    [^\n]*)|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
 LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|`[^`]*`)*)\]\(([^)\s#:]+)(#[^)\s]*)?\)")
@@ -91,7 +92,9 @@ def with_modules(markdown: str, group: str) -> str:
         module = module_of(group, section[3:].partition("\n")[0].strip())
         path = module.relative_to(ROOT).as_posix()
         said = textwrap.indent(docstring(module), "    ", lambda line: True)
-        page.append(f'{section.rstrip()}\n\n**Code.** [`{path}`](../../{path})\n\n??? quote "What it says"\n\n{said}\n\n')
+        page.append(
+            f'{section.rstrip()}\n\n**Code.** [`{path}`](../../{path})\n\n??? quote "What it says"\n\n{said}\n\n'
+        )
     return "".join(page)
 
 
@@ -109,7 +112,8 @@ def typeset(page: str, path: str) -> str:
         made = convert(latex, display="block" if match[1] == "div" else "inline")
         if "\\" in html.unescape(made):
             raise PluginError(f"{path}: no MathML of {latex}")
-        return made
+        # a thin space behind the name of a function, as LaTeX has it
+        return re.sub(r"(<mi>(?:log|exp|sin|cos|cosh|det)</mi>)(?!<mo[^>]*>&#x00028;)", rf"\1{THIN}", made)
 
     return re.sub(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]</\1>', mathml, page, flags=re.DOTALL)
 

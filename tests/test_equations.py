@@ -25,4 +25,4 @@ def test_every_choice_has_its_equation(page):
         assert len(re.findall(r"^\$\$$", section, flags=re.MULTILINE)) in (2, 4, 6), f"{name}: its equation"
         assert re.findall(r"^\*\*(.*?)\*\*", section, flags=re.MULTILINE) == WORDS, f"{name}: in this order, each once"
         source = section.split("**Source.**")[1]
-        assert re.search(r"\b(19|20)\d\d\b", source) or "definition" in source, f"{name}: who and when"
+        assert re.search(r"\b(1[789]|20)\d\d\b", source) or "Definition" in source, f"{name}: who and when"
