@@ -6,7 +6,7 @@
     place: laptop, or cluster where it takes more than hours of a few cores
     cost: in words, where nobody has measured it
     cluster: overrides that --slurm adds, resources.* above all
-    targets: a list of {name, at, quantity, value, error, times, rule, tolerance, relative, source}
+    targets: a list of {name, at, quantity, value, error, times, rule, tolerance, relative, origin, source}
     measured: {date, machine, seconds, values: {target: [value, error]}, notes: {target: doubtful}}, or null: not run
 
 A target compares one number of one point. ``quantity`` is a path into summary.json (`energy`, `energy_per_site`,
@@ -38,7 +38,7 @@ from nqs_hpc.inputs.checks import (
     text,
     unknown,
 )
-from nqs_hpc.reproduce.targets import RULES, Number, Target
+from nqs_hpc.reproduce.targets import ORIGINS, RULES, Number, Target
 
 GROUP = "reproduction"
 PLACES = ("laptop", "cluster")
@@ -153,6 +153,7 @@ _TARGET: _Keys = {
     "rule": (choice(*RULES), "within"),
     "tolerance": (number(above=0.0), ...),
     "relative": (boolean, True),
+    "origin": (choice(*ORIGINS), ...),
     "source": (text, ...),
 }
 _MEASURED: _Keys = {

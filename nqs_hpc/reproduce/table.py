@@ -7,9 +7,9 @@ from typing import Any
 from nqs_hpc.report.states import duration
 from nqs_hpc.reproduce.described import Reproduction, Source
 from nqs_hpc.reproduce.found import Compared, points, recorded, sizes
-from nqs_hpc.reproduce.targets import NOT_RUN, Number, Outcome, Target, status
+from nqs_hpc.reproduce.targets import NOT_RUN, ORIGINS, Number, Outcome, Target, status
 
-OF_ALL = ("name", "source", "what", "sites", "points", "cost", "status")
+OF_ALL = ("name", "source", "what", "sites", "points", "compared with", "cost", "status")
 OF_ONE = ("target", "expected", "ours", "deviation", "tolerance", "sigma", "verdict")
 ORIGIN = "what is expected"  # a column more where there is room
 
@@ -23,6 +23,7 @@ def row_of(reproduction: Reproduction) -> tuple[str, ...]:
         reproduction.title,
         ", ".join(map(str, sizes(combined))),
         str(len(combined)),
+        ", ".join(dict.fromkeys(ORIGINS[target.origin] for target in reproduction.targets)),
         cost(reproduction),
         status(recorded(reproduction)),
     )
@@ -42,7 +43,7 @@ def rows_of(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
 
 def page_of(outcomes: list[Outcome]) -> str:
     """The same in Markdown, with where each value comes from."""
-    rows = [(*row, one.target.source) for row, one in zip(rows_of(outcomes), outcomes, strict=True)]
+    rows = [(*row, f"{ORIGINS[one.target.origin]}: {one.target.source}") for row, one in zip(rows_of(outcomes), outcomes, strict=True)]
     return markdown((*OF_ONE, ORIGIN), rows)
 
 

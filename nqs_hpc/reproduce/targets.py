@@ -20,6 +20,13 @@ from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.report.values import number
 
 RULES = ("within", "at_most", "apart")
+ORIGINS = {  # where a value comes from, as tables say it
+    "table": "published table",
+    "figure": "published figure",
+    "code": "authors' code",
+    "exact": "exact value",
+    "bound": "own bound, no published number",
+}
 REACHED, MISSED, NOT_RUN, DOUBTFUL = "reached", "missed", "not run", "doubtful"
 
 
@@ -45,7 +52,8 @@ class Target(NamedTuple):
     rule: str  # one of RULES
     tolerance: float
     relative: bool
-    source: str  # of the value
+    origin: str  # one of ORIGINS
+    source: str  # of the value, in words
 
 
 class Outcome(NamedTuple):

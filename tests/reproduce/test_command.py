@@ -33,11 +33,11 @@ TINY = {
     "cluster": ["resources.ranks=2", "resources.time=00:10:00", "ansatz.alpha=1,2"],
     "targets": [
         {"name": "near", "at": {"ansatz.alpha": 2}, "quantity": "energy", "value": EXACT, "tolerance": 1e-2,
-         "source": "x"},
+         "origin": "exact", "source": "x"},
         {"name": "far", "at": {"ansatz.alpha": 1}, "quantity": "energy", "value": -6.0, "tolerance": 1e-2,
-         "source": "x"},
+         "origin": "exact", "source": "x"},
         {"name": "twice", "at": {"ansatz.alpha": 2}, "quantity": "energy_per_site", "times": 8, "value": 2 * EXACT,
-         "tolerance": 1e-2, "rule": "at_most", "source": "x"},
+         "tolerance": 1e-2, "rule": "at_most", "origin": "exact", "source": "x"},
     ],
 }  # fmt: skip
 

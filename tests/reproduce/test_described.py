@@ -28,6 +28,7 @@ MINIMAL = {
             "quantity": "energy",
             "value": -1.0,
             "tolerance": 0.1,
+            "origin": "table",
             "source": "by hand",
         }
     ],
@@ -78,6 +79,10 @@ def test_there_is_one_of_every_paper():
         ({"targets": []}, "targets=[] is not valid; valid: a list"),
         ({"targets": MINIMAL["targets"] * 2}, "targets=[one, one] is not valid; valid: names of which no two"),
         ({"targets": [MINIMAL["targets"][0] | {"rule": "near"}]}, "targets.0.rule=near is not valid; valid: within"),
+        (
+            {"targets": [MINIMAL["targets"][0] | {"origin": "tabel"}]},
+            "targets.0.origin=tabel is not valid; did you mean table? valid: table, figure, code, exact, bound",
+        ),
         ({"targets": [MINIMAL["targets"][0] | {"tolerance": 0}]}, "targets.0.tolerance=0 is not valid"),
         ({"targets": [MINIMAL["targets"][0] | {"value": 0}]}, "targets.0.relative=true is not valid; valid: false"),
         ({"measured": {"date": "2026-1"}}, "measured.date=2026-1 is not valid; valid: a date"),

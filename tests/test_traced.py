@@ -1,0 +1,169 @@
+"""What the documents show has been run: each command, each line of output, each measured number.
+
+The records are those of benchmarks/documents.py. Where this fails, run `python benchmarks/documents.py PAGE` and put
+what it printed into the page; a number that another program measured belongs into benchmarks/RESULTS.md.
+"""
+
+import ast
+import json
+import operator
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+import documents
+
+ROOT = documents.ROOT
+REASONS = ("needs NetKet", "needs jVMC", "needs MLflow", "needs a queue", "does not end by itself")
+# Other pages print their numbers from these; reproductions.md is written from conf/reproduction (tests/reproduce).
+SOURCES = ["benchmarks/RESULTS.md", "tests/**/*.py", "tests/data/**/*", "conf/**/*.yaml", "nqs_hpc/**/*.py"]
+EXPONENT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+# three decimals and more, an error in brackets, a power of ten
+NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d+\(\d+\)|\d+(?:\.\d+)?e-?\d+|\d+\.\d{3,}(?![\d(e]))(?!\w)")
+OPERATORS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+
+
+def name(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
+def entries(page: Path) -> list[dict]:
+    file = documents.record(page)
+    return json.loads(file.read_text(encoding="utf-8"))["entries"] if file.exists() else []
+
+
+def shown(page: Path) -> str:
+    """The text of a page, what readers do not see left out."""
+    return re.sub(r"<!--.*?-->", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def lines(entry: dict) -> list[str]:
+    """What a command printed, and what it left to be read."""
+    return [*entry["output"], *entry.get("report", []), *map(str, entry.get("exact", []))]
+
+
+# --- commands ---
+
+
+@pytest.mark.parametrize("page", documents.PAGES, ids=name)
+def test_every_command_was_run(page):
+    recorded = {entry["command"]: entry["exit_code"] for entry in entries(page)}
+    for block in documents.blocks(page.read_text(encoding="utf-8")):
+        if block.not_run is not None:
+            assert block.not_run in REASONS
+        elif block.language == "python":
+            assert recorded.get(block.text.strip()) == 0, block.text
+        else:
+            for command in documents.commands(block.text):
+                if not documents.foreign(command):
+                    code = recorded.get(documents.key(command))
+                    assert code == (2 if block.language == "refused" else 0), f"{code}: {documents.key(command)}"
+
+
+def test_commands_and_blocks_are_found():
+    page = (
+        "words\n\n    python -m nqs_hpc a=1    # said\n    cat > x <<'END'\n    it's\n    END\n\n"
+        "- a list\n\n        mpiexec -n 2 nqs-hpc \\\n            b=2\n\n    goes on\n\n"
+        "```text\n$ nqs-hpc c=3\nno\n```\n"
+        "<!-- not run: needs a queue -->\n\n```sh\nnqs-hpc d=4\n```\n<!-- first: nqs-hpc e=5 -->\n    $ nqs-hpc f=6\n"
+    )
+    found = [
+        (block.language, documents.key(command), block.not_run)
+        for block in documents.blocks(page)
+        for command in documents.commands(block.text)
+    ]
+    assert found == [
+        ("sh", "python -m nqs_hpc a=1", None),
+        ("sh", "cat > x <<'END'\nit's\nEND", None),
+        ("sh", "mpiexec -n 2 nqs-hpc b=2", None),
+        ("refused", "nqs-hpc c=3", None),
+        ("sh", "nqs-hpc d=4", "needs a queue"),
+        ("sh", "nqs-hpc e=5", None),
+        ("refused", "nqs-hpc f=6", None),
+    ]
+
+
+# --- output ---
+
+
+def words(line: str) -> str:
+    return " ".join(line.split())
+
+
+@pytest.mark.parametrize("page", documents.PAGES, ids=name)
+def test_every_line_of_output_was_printed(page):
+    printed = {words(line) for entry in entries(page) for line in lines(entry)}
+    for text in re.findall(r"^ *```text\n(.*?)^ *```$", shown(page), flags=re.DOTALL | re.MULTILINE):
+        for line in text.splitlines():
+            if line.strip() not in ("", "…") and not line.startswith("$ ") and not listing(text):
+                start, cut, _ = words(line).partition("…")
+                assert any(one.startswith(start) if cut else one == start for one in printed), line
+
+
+def listing(text: str) -> bool:
+    """A tree of files is no output."""
+    return "├──" in text
+
+
+# --- numbers ---
+
+
+DECIMAL = r"\d+\.\d+(?:\(\d+\))?(?:e[+-]?\d+)?|\d+e-?\d+"
+
+
+def plain(text: str) -> str:
+    """With a hyphen as minus, and powers of ten as a program prints them: 1.8e-4."""
+    text = text.replace("−", "-").replace("_", "")
+    text = re.sub(r" ?· ?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)", lambda power: f"e{power[1].translate(EXPONENT)}", text)
+    return re.sub(r"(?<=\d)e([-+]?)0*(?=\d)", lambda sign: f"e{sign[1].strip('+')}", text)
+
+
+@cache
+def known() -> frozenset[str]:
+    """Every number of the sources, by its digits."""
+    files = [file for pattern in SOURCES for file in sorted(ROOT.glob(pattern)) if file.is_file()]
+    text = plain("\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files))
+    return frozenset(re.findall(DECIMAL, text))
+
+
+def value(number: str) -> float:
+    return float(re.sub(r"\(\d+\)", "", number))
+
+
+def half_a_digit(number: str) -> float:
+    mantissa, _, power = re.sub(r"\(\d+\)", "", number).partition("e")
+    return 0.5001 * 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+
+
+def calculated(page: Path) -> set[str]:
+    """Numbers that a comment of the page derives from others: `<!-- 1.9e-4 = 1.273240 - 1.273054 -->`."""
+    found = set()
+    for result, formula in re.findall(r"<!-- (\S+) = ([-+*/() \d.e]+) -->", page.read_text(encoding="utf-8")):
+        assert abs(abs(evaluated(ast.parse(formula, mode="eval").body)) - value(result)) <= half_a_digit(result), (
+            formula
+        )
+        found.add(result)
+    return found
+
+
+def evaluated(node: ast.expr) -> float:
+    if isinstance(node, ast.BinOp):
+        return OPERATORS[type(node.op)](evaluated(node.left), evaluated(node.right))
+    assert isinstance(node, ast.Constant), ast.dump(node)
+    return float(node.value)
+
+
+@pytest.mark.parametrize("page", documents.PAGES, ids=name)
+def test_every_number_was_measured_or_is_known(page):
+    """As it stands here, or rounded from what a command of the page printed."""
+    printed = plain("\n".join(line for entry in entries(page) for line in lines(entry)))
+    here = set(re.findall(DECIMAL, printed)) | calculated(page)
+    text = re.sub(r"arXiv:[\w./-]+|https?://\S+|doi:\S+", "", shown(page))
+    for number in NUMBER.findall(plain(text)):
+        rounded = any(abs(value(one) - value(number)) <= half_a_digit(number) for one in here)
+        assert number in known() or rounded, f"{number}: nothing printed it"
