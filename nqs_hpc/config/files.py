@@ -21,7 +21,28 @@ def check_source(key: str, value: str) -> None:
     if not (place.is_file() and place.suffix == ".h5") and not any((place / "checkpoints").glob("step_*.h5")):
         is_start = key == "init_from"
         null, files = ("null, or ", ", or FILE.safetensors") if is_start else ("", "")
-        raise bad(key, value, f"{null}a run folder with checkpoints, or a checkpoint file step_….h5{files}")
+        valid = f"{null}a run folder with checkpoints, or a checkpoint file step_….h5{files}"
+        raise bad(key, value, valid, why=what_it_lacks(place))
+
+
+def what_it_lacks(place: Path) -> str:
+    """Why there is no run with checkpoints at ``place``, in words; empty where something else is wrong with it."""
+    if place.is_symlink() and not place.exists():
+        return "it is a link to nothing"
+    if not place.exists():
+        return "it does not exist"
+    if place.is_file():
+        if place.suffix != ".h5":
+            return "it is a file, and not a checkpoint"
+        beside = (place.parent.parent / "config.yaml").is_file()
+        return "" if beside else "it does not lie in the folder checkpoints of a run with a config.yaml"
+    has_config = (place / "config.yaml").is_file()
+    has_checkpoints = any((place / "checkpoints").glob("step_*.h5"))
+    if has_config and not has_checkpoints:
+        return "this run has no checkpoints: none was written, or they were removed"
+    if not has_config:
+        return "it has no config.yaml" if has_checkpoints else "it is no run: it has neither config.yaml nor checkpoints"
+    return ""
 
 
 def check_packages(config: Config) -> None:

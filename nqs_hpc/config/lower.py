@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nqs_hpc.choices.ansatz.base import Ansatz
+from nqs_hpc.config.files import what_it_lacks
 from nqs_hpc.config.identity import differences, physics, to_plain
 from nqs_hpc.config.schema import Config
 from nqs_hpc.config.sections import Precision, Symmetrize
@@ -50,8 +51,11 @@ def plain_config(key: str, path: str, names: Sequence[str] | None = None) -> dic
             raise ValueError("config.yaml holds no keys")
         return plain if names is None else {name: plain[name] for name in names if name in plain}
     except (OSError, ValueError) as error:
+        valid = "the folder of a run, or one of its checkpoints"
+        if lacks := what_it_lacks(place):
+            raise bad(key, path, valid, why=lacks) from None
         why = getattr(error, "strerror", None) or printable(str(error), 300)
-        raise bad(key, path, f"the folder of a run, or one of its checkpoints (config.yaml: {why})") from None
+        raise bad(key, path, f"{valid} (config.yaml: {why})") from None
 
 
 def with_waves(config: Config, kept: Sequence[Any], make: Callable[[dict[str, Any]], Config]) -> Config:

@@ -75,9 +75,10 @@ def show(value: Any) -> str:
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def bad(key: str, value: Any, valid: str, hint: str = "") -> InputError:
-    """The one line every bad value ends in; ``hint`` as `nearest` has it."""
-    return InputError(f"{printable(key)}={show(value)} is not valid; {hint}valid: {valid}")
+def bad(key: str, value: Any, valid: str, hint: str = "", *, why: str = "") -> InputError:
+    """The one line every bad value ends in; ``hint`` as `nearest` has it, ``why`` where what is valid does not say it."""
+    reason = f": {why}" if why else ""
+    return InputError(f"{printable(key)}={show(value)} is not valid{reason}; {hint}valid: {valid}")
 
 
 def meant(value: Any, names: Iterable[str]) -> str:

@@ -29,7 +29,7 @@ from nqs_hpc.tasks.ground_state import UNIT
 from nqs_hpc.tasks.lines import energy_summary, rates
 from nqs_hpc.tasks.measurement import Shared, check_hashes
 from nqs_hpc.tasks.observing import BINS, Seen, name_of, observing, of_sums, results
-from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared
+from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared, in_words
 from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, numbers, quantities, told
 from nqs_hpc.tasks.trees import strong
 from nqs_hpc.types import (
@@ -256,7 +256,6 @@ def evaluate(
     def finish(
         state: RunState, go_on: Callable[[], bool], say: Callable[[str], None]
     ) -> Callable[[list[dict[str, Any]], dict[str, Any] | None], Ending] | None:
-        del say
         values_TK, w_T, length = series(state)
         of_energy = final(values_TK[:, 0], w_T, length, state)
         against: Compared | str = no_second if second is None else "the energy is impossible"
@@ -265,6 +264,7 @@ def evaluate(
             if found is None:
                 return None
             against = found
+            say(in_words(found))
         # A network that is told couplings stands for the ground state at them. What else is measured need not be one,
         # and has no V-score, which is of eigenstates.
         judged = system if ansatz.bound is not None else system._replace(n_sites=0)

@@ -27,7 +27,7 @@ from nqs_hpc.tasks.measurement import check_hashes
 from nqs_hpc.tasks.observing import Tally, observing, one_a_chain
 from nqs_hpc.tasks.penalty import Drawn, Lower, fidelities, of_energy, overlap_line
 from nqs_hpc.tasks.running_mean import averaged
-from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared
+from nqs_hpc.tasks.second import Compared, SecondEnsemble, compared, in_words
 from nqs_hpc.tasks.told import disagreeing, energy_result, line_of, numbers_of, quantities, told
 from nqs_hpc.tasks.vmc import CHAINS, vmc
 from nqs_hpc.types import (
@@ -218,6 +218,7 @@ def ground_state(
             if found is None:
                 return None
             against = found
+            say(in_words(found))
         of_final, judge = final, end(final, system, int(state.step), against)
 
         def ended(lines: list[dict[str, Any]], reference: dict[str, Any] | None) -> Ending:

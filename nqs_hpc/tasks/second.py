@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from nqs_hpc.inputs.numbers import with_error
 from nqs_hpc.parallel.ahead import Program
 from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.keys import own_purpose, purpose_key
@@ -159,6 +160,29 @@ def compared(
         split_r_hat(second_A.reshape(-1, length)) if np.all(np.isfinite(second_A)) else None,
     )
     return Compared(found, other, other_error, len(second_A), time.monotonic() - begun)
+
+
+def in_words(found: Compared | Sequence[Compared]) -> str:
+    """What the comparison of one wave function came to, or of several (the worst of them), as a line for the user."""
+    if isinstance(found, Compared):
+        away = found.second.energy
+        distance = "compared with nothing, for an error is not known" if away is None else _distance(away)
+        energy = with_error(found.energy, found.error)
+        return f"second ensemble: energy {energy}, {distance} (trust.second in summary.json)"
+    known = [abs(one.second.energy) for one in found if one.second.energy is not None]
+    distance = f"at most {_number(max(known))} standard errors from the first" if known else "no error is known"
+    return f"second ensembles of {len(found)} couplings: energies {distance} (points[].trust.second in summary.json)"
+
+
+def _distance(away: float) -> str:
+    """A signed difference in standard errors."""
+    if away == 0:
+        return "the same as the first"
+    return f"{_number(abs(away))} standard errors {'above' if away > 0 else 'below'} the first"
+
+
+def _number(errors: float) -> str:
+    return f"{errors:.1f}" if errors < 100 else f"{min(errors, 1e3):.3g}"
 
 
 def _mean(x_A: np.ndarray, w_A: np.ndarray, length: int) -> tuple[float, float]:

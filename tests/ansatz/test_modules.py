@@ -72,6 +72,15 @@ def test_kinds_are_what_the_output_says():
     assert made(keys("flax", f"{HERE}:Modulus", dtype="complex128")).kind == "complex"
 
 
+def test_real_time_takes_a_module_that_turns_out_complex():
+    """Its keys do not say; a real one is refused once it is built, in a line that names no key it lacks."""
+    evolve = ["task=dynamics", "task.t_end=0.1", "sampler=enumerate"]
+    assert build([*keys("flax", f"{HERE}:Phase", widths="[2]"), *evolve]).ansatz.kind == "complex"
+    real = [*keys("equinox", f"{HERE}:EquinoxNet", n_sites=N, width=3), *evolve]
+    with pytest.raises(InputError, match=r"task\.time=real is not valid; valid: imaginary, or a network whose log psi"):
+        build(real)
+
+
 def test_an_equinox_module_is_itself():
     from tests.ansatz.networks import EquinoxNet
 

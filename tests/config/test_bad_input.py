@@ -752,6 +752,8 @@ BAD = [
         "2",
         "valid: 1: factors of higher orders are complex",
     ),
+    (["task=dynamics"], "task.time", "real", "valid: imaginary, or ansatz.dtype=complex: a positive"),
+    (["task=dynamics", ANCHORED], "task.time", "real", "valid: imaginary, or ansatz.net.dtype=complex"),
     # the folder
     (["run_dir=h.txt"], "run_dir", "h.txt", "a folder"),
     (["run_dir=h.txt/run"], "run_dir", "h.txt/run", "a folder"),

@@ -317,6 +317,9 @@ def test_numbers_are_compared_with_the_exact_trajectory_where_it_is_known():
     exact = {"times": [0.0, 0.2], "energy": [-6.0, -6.0], "observables": {"m": [1.0, 0.5]}, "left_out": None}
     good = [curve("energy", [-6.0, 0.0, -6.2], [0.0, 0.0, 0.0]), curve("m", [1.0, 9.0, 0.7], [0.0, 0.0, 0.05])]
     assert from_exact([*good, curve("other", [7.0] * 3, [0.0] * 3)], exact)["exact"].verdict == "good"
+    zero = exact | {"observables": {"m": [0.0, 2e-17]}}  # by a symmetry
+    assert from_exact([curve("m", [1e-16, 0.0, 1e-9], [0.0] * 3)], zero)["exact"].verdict == "good"
+    assert from_exact([curve("m", [0.0, 0.0, 0.06], [0.0] * 3)], zero)["exact"].verdict == "bad"
     for bad in (curve("m", [1.0, 0.7, 0.56], [0.0] * 3), curve("m", [1.0, 0.7, np.nan], [0.0] * 3)):
         found = from_exact([good[0], bad], exact)["exact"]
         assert found.verdict == "bad" and found.why.startswith("m at t=0.2 is ")

@@ -17,9 +17,9 @@ from nqs_hpc.sampler.moves import exchange_any, flip, one_of
 from nqs_hpc.stats.chains import SHORTEST, diagnostics
 from nqs_hpc.stats.host import host_estimate
 from nqs_hpc.stats.tails import tails
-from nqs_hpc.stats.trust import BAD, DOUBTFUL, GOOD, Known, checks, verdict
+from nqs_hpc.stats.trust import BAD, DOUBTFUL, GOOD, Known, Second, checks, verdict
 from nqs_hpc.system.hilbert import Block, Hilbert, bosons, members, spin_half
-from nqs_hpc.tasks.second import compared, second_ensemble
+from nqs_hpc.tasks.second import Compared, compared, in_words, second_ensemble
 from tests.systems import SERIAL, all_states, ring
 
 N, FIELD = 8, 4.0
@@ -169,3 +169,18 @@ def test_the_distance_of_two_ensembles_is_in_their_errors(shift):
         assert min(found) > 10
     else:
         assert 0.85 < np.std(found) < 1.2 and np.max(np.abs(found)) < 4
+
+
+def test_line_has_energy_and_distance_in_standard_errors():
+    def found(away, error=0.0012):
+        return Compared(Second(away, 0.0, 1.0), -25.4906, error, 1024, 1.0)
+
+    assert in_words(found(-1.25)) == (
+        "second ensemble: energy -25.4906(12), 1.2 standard errors below the first (trust.second in summary.json)"
+    )
+    assert "0.4 standard errors above the first" in in_words(found(0.4))
+    assert "energy -25.490600, the same as the first" in in_words(found(0.0, 0.0))
+    assert "an error is not known" in in_words(found(None, float("nan")))
+    assert "1e+03 standard errors above" in in_words(found(float("inf")))
+    several = in_words((found(0.4), found(-2.0), found(None)))
+    assert "3 couplings: energies at most 2.0 standard errors from the first (points[]" in several

@@ -36,6 +36,9 @@ class ByModule(Ansatz):
     def row_size(self) -> int:
         return 2 if self.holomorphic else 1  # the least: what the network is, is known once it has been imported
 
+    def is_real(self) -> bool:
+        return False  # known once it has been imported
+
     def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
         """What loads the class of a path, and what makes of class, arguments, a state and a dtype the network."""
         raise NotImplementedError

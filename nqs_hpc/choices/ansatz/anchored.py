@@ -58,6 +58,9 @@ class Anchored(Ansatz):
     def row_size(self) -> int:
         return self.net.row_size()
 
+    def complex_keys(self) -> str:
+        return self.net.complex_keys().replace("ansatz.", "ansatz.net.")
+
     def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
         """Of the network's own what leaves the product state as it is."""
         own = self.net.invariance(lattice, basis)

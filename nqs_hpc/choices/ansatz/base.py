@@ -70,6 +70,14 @@ class Ansatz:
         """
         return 4
 
+    def is_real(self) -> bool:
+        """Whether psi has no phases but signs, as far as its keys say."""
+        return self.row_size() == 1
+
+    def complex_keys(self) -> str:
+        """What makes a real one complex, as one gives it."""
+        return "ansatz.dtype=complex"
+
     def has_conditionals(self) -> bool:
         """Whether sampler=autoregressive can draw from it: of most a fact of their class, of some one of their keys."""
         return self.is_autoregressive

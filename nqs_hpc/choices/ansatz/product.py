@@ -53,6 +53,9 @@ class Product(Ansatz):
         sizes = {part.row_size() for _, part in self._both()}
         return sizes.pop() if len(sizes) == 1 else 4
 
+    def complex_keys(self) -> str:
+        return self.first.complex_keys().replace("ansatz.", "ansatz.first.")
+
     def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
         first, second = (part.invariance(lattice, basis) for _, part in self._both())
         if first is None or second is None:

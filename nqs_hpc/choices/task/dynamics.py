@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Task as Functions
     from nqs_hpc.update.cost import Size
 
+NOT_IN_REAL_TIME = "a positive or signed wave function cannot evolve in real time"
 MOST_TIMES = 2**16  # of output
 # The share of samples that are blurred: their forces have a part where psi vanishes, and a start along z nothing else.
 BLUR = 0.3
@@ -130,9 +131,8 @@ class Dynamics(Task):
     )
 
     def resolved(self, context: Context) -> Self:
-        if self.time == "real" and context.ansatz.row_size() == 1:
-            why = "a positive or signed wave function cannot evolve in real time"
-            raise bad("task.time", self.time, f"imaginary, or a complex ansatz (ansatz.dtype=complex): {why}")
+        if self.time == "real" and context.ansatz.is_real():
+            raise bad("task.time", self.time, f"imaginary, or {context.ansatz.complex_keys()}: {NOT_IN_REAL_TIME}")
         for name, dtype in (("network", context.network_dtype), ("solve", context.solve_dtype)):
             if dtype != "float64":
                 why = "steps in time are too short beside the parameters for single precision"
@@ -158,9 +158,8 @@ class Dynamics(Task):
             *others, last = _integrators_of(self.method.name)
             valid = f"{', '.join(others)} or {last} with task.method={self.method.name}"
             raise bad("task.integrator", self.integrator.name, valid)
-        if context.ansatz.row_size() == 1 and not self.integrator.is_real():
-            why = "factors of higher orders are complex, and this wave function is not"
-            raise bad("task.integrator.order", getattr(self.integrator, "order", None), f"1: {why}")
+        if context.ansatz.is_real():
+            self._check_order()
         for label, one in context.observables.items() if self.ramp is not None else ():
             if one.of_hamiltonian:
                 valid = "another one: with task.ramp the Hamiltonian that it is made from changes"
@@ -177,6 +176,12 @@ class Dynamics(Task):
         elif self.cut is None and self.diag_shift == 0:
             raise bad("task.cut", None, "a number, auto, or a task.diag_shift above 0: singular directions need one")
         return self
+
+    def _check_order(self) -> None:
+        """Raise InputError where a real wave function would be multiplied by complex factors."""
+        if not self.integrator.is_real():
+            why = "factors of higher orders are complex, and this wave function is not"
+            raise bad("task.integrator.order", getattr(self.integrator, "order", None), f"1: {why}")
 
     @property
     def blur(self) -> float | None:
@@ -283,6 +288,11 @@ class Dynamics(Task):
     def make(self, pieces: Pieces) -> Functions:
         from nqs_hpc.tasks.straying import Limits
 
+        if pieces.ansatz.kind in ("real", "signed"):  # of a network by import path this is known here at last
+            if self.time == "real":
+                valid = f"imaginary, or a network whose log psi is complex: {NOT_IN_REAL_TIME}"
+                raise bad("task.time", self.time, valid)
+            self._check_order()
         begin: dict[str, Any] = {}
         if (given := self.initial) is not None:
             begin = starts.begin_with(pieces, given, self.initial_bias)
