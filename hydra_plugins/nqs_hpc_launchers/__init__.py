@@ -1,1 +1,1 @@
-"""Hydra's plugins of nqs_hpc. Hydra imports them at every start of every application: they load nothing heavy."""
+"""Hydra plugins of nqs_hpc. Hydra imports them at every start of any application, so they load nothing heavy."""

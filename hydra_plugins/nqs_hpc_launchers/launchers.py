@@ -30,8 +30,8 @@ class _PointsLauncher(Launcher):
         self.task_function = task_function
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Start the points; raises ValueError in another application, whose tasks are not jobs of nqs_hpc."""
-        del job_overrides, initial_job_idx  # the task function knows them, and more than one for symmetrize=all
+        """Start the points; raises ValueError in another application, because its tasks are not jobs of nqs_hpc."""
+        del job_overrides, initial_job_idx  # the task function knows them, and expands symmetrize=all
         launch_points = getattr(self.task_function, "launch_points", None)
         if launch_points is None:
             raise ValueError(f"hydra/launcher={self.name} starts only jobs of nqs_hpc: python -m nqs_hpc -m ...")
@@ -50,7 +50,7 @@ class SlurmLauncher(_PointsLauncher):
 
 
 class StudySweeper(Sweeper):
-    """All combinations at once: a launcher that sees a part of them could not tell what a study is."""
+    """All combinations at once, because a launcher needs all points of a study."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.config_loader = hydra_context.config_loader

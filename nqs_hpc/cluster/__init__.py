@@ -1,1 +1,1 @@
-"""One job to Slurm: batch scripts from the templates, the site file, ``submit``."""
+"""Submission of one job to Slurm: batch scripts from the templates, the site file, ``submit``."""

@@ -1,6 +1,6 @@
-"""Batch scripts for Slurm from the templates in slurm/: one job, or an array with a job an element.
+"""Batch scripts for Slurm from the templates in slurm/: one job, or an array with one job per element.
 
-Values of the user reach a script through `shlex.quote`, or have been held to what needs none.
+Values of the user are quoted by `shlex.quote`, or their checks allow only characters that need no quotes.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from nqs_hpc.inputs.checks import InputError, bad
 from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job import slurm
 
-ONE_LOG = "slurm-%j.log"  # in the folder the job works in, which is its run folder
-# Of jinja2's filters those that a batch script has a use for, none of which pads a text to any length.
+ONE_LOG = "slurm-%j.log"  # in the working folder of the job, which is its run folder
+# The jinja2 filters that are useful in a batch script; none of them pads a text to any length.
 FILTERS = {"abs", "default", "d", "first", "float", "int", "join", "last", "length", "count", "list", "lower", "map"}
 FILTERS |= {"max", "min", "reject", "rejectattr", "replace", "reverse", "round", "select", "selectattr", "sort"}
 FILTERS |= {"string", "sum", "title", "trim", "unique", "upper"}
-SECONDS = 10.0  # to fill in a template, which takes a hundredth of one
-ROOM = 256 * reading.MIB  # beside what is in use before; the script of ten thousand runs has 3 MiB
-ARRAY_LOGS = "logs"  # below the folder an array works in, which is its study's
+SECONDS = 10.0  # to fill in a template, which takes 0.01 s
+ROOM = 256 * reading.MIB  # besides what is already in use; the script of ten thousand runs has 3 MiB
+ARRAY_LOGS = "logs"  # in the working folder of an array, which is that of its study
 
 
 class Entry(NamedTuple):
@@ -44,7 +44,7 @@ class Entry(NamedTuple):
 
 
 def job_script(wanted: Resources, found: Found, entry: Entry) -> str:
-    """The script of one job. Raises InputError where a template of the site cannot be filled in."""
+    """The script of one job. Raises InputError if a template of the site cannot be filled in."""
     return _render(
         wanted, found, {"name": job_name(entry.folder), "log": ONE_LOG, "array": None, "entries": [_plain(entry)]}
     )
@@ -53,7 +53,7 @@ def job_script(wanted: Resources, found: Found, entry: Entry) -> str:
 def array_script(wanted: Resources, found: Found, entries: list[Entry], *, name: str, parallelism: int | None) -> str:
     """The script of an array whose element i starts ``entries[i]``, at most ``parallelism`` at a time.
 
-    Raises InputError where a template of the site cannot be filled in.
+    Raises InputError if a template of the site cannot be filled in.
     """
     bound = f"%{parallelism}" if parallelism is not None else ""
     array = f"0-{len(entries) - 1}{bound}"
@@ -62,15 +62,15 @@ def array_script(wanted: Resources, found: Found, entries: list[Entry], *, name:
 
 
 def job_name(folder: Path) -> str:
-    """The name of the job of a run folder, by which the queue is asked whether it is there: no two folders share it."""
+    """The name of the job of a run folder, unique to the folder, so the queue can be searched for it."""
     tag = hashlib.sha256(os.fsencode(os.path.realpath(folder))).hexdigest()[:8]
     return f"{_plain_name(folder.name)[:80]}-{tag}"
 
 
 def check_place(folder: Path, key: str) -> None:
-    """Raise InputError for a folder that a job of Slurm cannot work in.
+    """Raise InputError for a folder that cannot be the working folder of a Slurm job.
 
-    Slurm reads the path of a job's log as a pattern, and takes white space from its ends.
+    Slurm reads the path of a job's log as a pattern, and strips white space from its ends.
     """
     if str(folder) != str(folder).strip() or re.search(r"[%\\\n\r]", str(folder)):
         raise bad(key, str(folder), "a folder without %, backslashes, line breaks, or blanks at its end, for Slurm")
@@ -91,8 +91,8 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
     site = found.site
 
     class Sandbox(ImmutableSandboxedEnvironment):
-        """Templates come from whoever wrote the site's folder, and --dry-run is to show what a job would do, not to do
-        it: no way from a value to Python, and no text longer than a script.
+        """An environment that does not trust templates: others may have written them, and --dry-run must only show what
+        a job would do. So values give no access to Python, and no text is longer than a script.
         """
 
         intercepted_binops = frozenset(("*", "**", "%"))
@@ -109,12 +109,12 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.clear()  # range and its like; a template loops over what it is given
+    environment.globals.clear()  # range and the like; a template loops only over its values
     environment.filters = {name: kept for name, kept in environment.filters.items() if name in FILTERS}
     environment.filters["quote"] = shlex.quote
     memory = wanted.memory_gib
     limit = slurm.seconds(wanted.time)
-    assert limit is not None  # the check of resources.time lets nothing else pass
+    assert limit is not None  # ensured by the check of resources.time
     values |= {
         "name": _plain_name(str(values["name"])),
         "ranks": wanted.ranks,
@@ -129,7 +129,7 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
         "mpi": site.mpi,
         "preamble": site.preamble,
         "requeue_limit": site.requeue_limit,
-        # a short job would spend much of its time warned; Slurm may be a minute early on top of it
+        # a short job would get its warning too early; Slurm may send it another minute earlier
         "signal_seconds": min(site.signal_seconds, int(limit) // 10),
         "cwd": os.getcwd(),
         "python": site.python or sys.executable,
@@ -137,20 +137,20 @@ def _render(wanted: Resources, found: Found, values: dict[str, object]) -> str:
     try:
         with _bounded(SecurityError):
             return environment.get_template(f"{wanted.device}.sbatch").render(values)
-    except Exception as error:  # a template can raise anything: 1 // 0, more loops in loops than Python can have
+    except Exception as error:  # a template can raise anything: 1 // 0, more nested loops than Python allows
         reason = printable(str(error)) or type(error).__name__
         raise InputError(f"{found.folders[0] / (wanted.device + '.sbatch')} cannot be filled in: {reason}") from None
 
 
 @contextmanager
 def _bounded(error: type[Exception]) -> Iterator[None]:
-    """Raise ``error`` in here after SECONDS, MemoryError for more than ROOM: loops in loops, and texts that double, are
-    short to write.
+    """Raise ``error`` in this block after SECONDS, MemoryError beyond ROOM: nested loops and texts that double are easy
+    to write.
     """
     end = time.monotonic() + SECONDS
 
     def watch(frame: FrameType, event: str, argument: Any) -> Any:
-        """Called at every line of a template, and at every call of what it uses."""
+        """Called at every line of a template, and at every call inside of it."""
         del argument
         if time.monotonic() > end:
             raise error(f"it takes longer than {SECONDS:g} s")
@@ -169,9 +169,9 @@ def _bounded(error: type[Exception]) -> Iterator[None]:
 
 
 def _template(folders: tuple[Path, ...], name: str) -> str | None:
-    """The text of a template, from the first of ``folders`` that has it; None where none has.
+    """The text of a template, from the first of ``folders`` that has it; None if none has.
 
-    Nobody has named these files, so links are refused: what they lead to would be printed by --dry-run.
+    The user did not name these files, so links are refused: --dry-run would print what they lead to.
     """
     if not reading.is_name(name):
         return None

@@ -1,4 +1,4 @@
-"""What `submit` knows of a cluster: one file of a few lines, slurm/site.yaml, checked like the rest of the input."""
+"""What `submit` knows about a cluster: a short file, slurm/site.yaml, checked like all other input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nqs_hpc.choices.keys import key, read
 from nqs_hpc.inputs import checks, reading
 from nqs_hpc.inputs.checks import Check, InputError, Invalid, bad
 
-# What may stand in a line of #SBATCH, which Slurm splits at white space and quotes.
+# Characters allowed in an #SBATCH line, which Slurm splits at white space and quotes.
 _SAFE = r"[\w.,:;@+&|*?()/\[\]=~%-]+"
 
 
@@ -23,7 +23,7 @@ def _word(value: Any) -> str:
     return value
 
 
-# What the templates say themselves: said twice, the last one counts, and a job would lose its log or its way back.
+# Options set by the templates: the last of two would count, and a job would lose its log or its requeueing.
 _OURS = {"array", "chdir", "job-name", "no-requeue", "ntasks", "open-mode", "output", "requeue", "signal", "time"}
 
 
@@ -55,7 +55,7 @@ word = Check("a name without spaces or quotes", _word)
 
 @dataclass(frozen=True)
 class Site:
-    """A cluster, in the words of slurm/site.yaml."""
+    """A cluster: the keys of slurm/site.yaml."""
 
     partition: str | None = key(checks.optional(word), "where jobs go")
     gpu_partition: str | None = key(checks.optional(word), "where jobs with device=gpu go")
@@ -72,22 +72,22 @@ class Site:
 
 
 class Found(NamedTuple):
-    """The site, and the folders in which its templates are looked for, first one first."""
+    """The site, and the folders of its templates, in the order in which they are searched."""
 
     site: Site
     folders: tuple[Path, ...]
 
 
 def slurm_dir() -> Path:
-    """The folder of our templates: inside the package where it was installed from a wheel, else beside it."""
+    """The folder of our templates: inside the package if it was installed from a wheel, else beside it."""
     package = Path(__file__).resolve().parents[1]
     return package / "slurm" if (package / "slurm").is_dir() else package.parent / "slurm"
 
 
 def load_site(path: str | None) -> Found:
-    """The site of a file; None: slurm/site.yaml under the current folder where that is there, else ours.
+    """The site of a file; None: slurm/site.yaml in the current folder if there is one, else ours.
 
-    Templates beside the file are taken before ours. Keys left out have the values of our file. Raises InputError.
+    Templates beside the file take precedence over ours. Missing keys have the values of our file. Raises InputError.
     """
     ours = slurm_dir() / "site.yaml"
     local = Path.cwd() / "slurm" / "site.yaml"
@@ -97,7 +97,7 @@ def load_site(path: str | None) -> Found:
         try:
             text = reading.text(source, reading.SETTINGS, follow=True)
         except OSError as error:
-            raise bad("resources.site", path, f"a file one can read ({error})") from None
+            raise bad("resources.site", path, f"a readable file ({error})") from None
         try:
             data = reading.parse_yaml(text)
         except ValueError as error:

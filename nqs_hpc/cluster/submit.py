@@ -1,7 +1,7 @@
-"""``python -m nqs_hpc submit``: one job to Slurm, rendered from the templates in slurm/, and at most once in the queue.
+"""``python -m nqs_hpc submit``: submits one job to Slurm, with a script from the templates in slurm/, at most once.
 
-The input is checked before anything is made. The job's name tells its run folder, and by that the queue is asked
-whether it is there already.
+The input is checked before anything is made. The name of the job follows from its run folder, and the queue is searched
+for that name first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ DRY_RUN = "--dry-run"
 
 
 def submit(words: list[str]) -> int:
-    """Submit the job of the overrides ``words``, or print its script where they hold --dry-run; the exit code."""
+    """Submit the job of the overrides ``words``, or print its script with --dry-run; returns the exit code."""
     overrides = [word for word in words if word != DRY_RUN]
     if any(word in ("-h", "--help") for word in words):
         left = Answer(DONE, help_text())
@@ -51,7 +51,7 @@ def _submit(overrides: list[str], *, dry_run: bool) -> Answer:
             return left
         made = files.make(folder)
         try:
-            # between asking the queue and joining it nobody else may join
+            # nobody else may submit between our look at the queue and our submission
             with alone(folder / ".submit", wait=True):
                 try:
                     return _hand_over(script, folder)

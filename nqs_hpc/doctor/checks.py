@@ -1,8 +1,8 @@
-"""What the doctor looks at in MPI, the installation and the devices: one function a check, from all ranks to one line.
+"""The doctor's checks of MPI, the installation and the devices: one function per check, one line from all ranks.
 
-Each check is called by every rank in the same order. What a rank does alone runs inside `together`, which catches what
-it raises and tells all ranks: what follows depends on gathered outcomes only, so no rank waits in a collective for
-another that has failed, and all come to the same line. A child process tries what could crash this one.
+Every rank calls the checks in the same order. What a rank does by itself runs inside `together`, which catches
+exceptions and reports them to all ranks. Everything after that depends only on gathered outcomes, so no rank waits in a
+collective for another that has failed, and all get the same line. A child process tries what could crash this one.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from nqs_hpc.parallel.launchers import LAUNCHERS, without_launcher
 from nqs_hpc.parallel.world import World
 
 LEVELS = ("ok", "warning", "fault")
-CHILD_SECONDS = 120.0  # for a child that loads jax, perhaps from a network file system
+CHILD_SECONDS = 120.0  # for a child, which may load jax from a network file system
 MIB = 2**20
 BUILD = "`make` with the MPI= of this installation, or pip install --no-cache-dir --no-build-isolation mpi4jax"
 
@@ -35,20 +35,20 @@ class Line(NamedTuple):
 
     status: str  # one of LEVELS
     found: str
-    advice: str = ""  # what to do; empty where all is well
+    advice: str = ""  # what to do; empty if all is well
 
 
 class Outcome(NamedTuple):
-    """What became of one rank's part of a check."""
+    """The outcome of a check on one rank."""
 
     rank: int
     host: str
     value: Any  # plain data
-    error: str = ""  # why it failed, in one line; empty where it did not
+    error: str = ""  # why it failed, in one line; empty if it did not
 
 
 def together(here: World, act: Callable[[], Any]) -> list[Outcome]:
-    """The outcomes of ``act`` on all ranks, in order, on every rank; collective whatever ``act`` raises."""
+    """The outcomes of ``act`` on all ranks, in order, on every rank; collective, also if ``act`` raises."""
     try:
         value, error = act(), ""
     except Exception as raised:
@@ -57,15 +57,15 @@ def together(here: World, act: Callable[[], Any]) -> list[Outcome]:
 
 
 def worst(statuses: list[str]) -> str:
-    """The gravest of some statuses; ok where there is none."""
+    """The gravest of some statuses; ok if there is none."""
     return max(statuses, key=LEVELS.index, default="ok")
 
 
 def merged(outcomes: list[Outcome], advice: str, unit: str = "rank") -> Line:
-    """One line for those of many ranks: what most have is told once, who differs is named.
+    """One line for the lines of many ranks: what most have is stated once, ranks that differ are named.
 
-    Values are Lines, or None for a rank that has nothing to say; ``advice`` is for ranks whose part failed. At least
-    one has to say something. With ``unit`` "host" one rank spoke for each host.
+    Values are Lines, or None for a rank without one; at least one rank has a Line. ``advice`` is for ranks that failed.
+    With ``unit`` "host" each host has one Line.
     """
     groups: dict[Line, list[Outcome]] = {}
     for outcome in outcomes:
@@ -84,14 +84,14 @@ def merged(outcomes: list[Outcome], advice: str, unit: str = "rank") -> Line:
 
 
 def failures(outcomes: list[Outcome], advice: str) -> Line | None:
-    """The line of the ranks whose part failed; None where none did."""
+    """The line about the ranks that failed; None if none did."""
     if not any(outcome.error for outcome in outcomes):
         return None
     return merged([outcome._replace(value=None) for outcome in outcomes], advice)
 
 
 def who(group: list[Outcome]) -> str:
-    """The ranks of some outcomes by number and host, the first few of many."""
+    """The ranks of some outcomes by number and host, or the first few of them."""
     names = [f"rank {outcome.rank} on {outcome.host}" for outcome in group[:4]]
     return ", ".join(names) + (f" and {len(group) - 4} more" if len(group) > 4 else "")
 
@@ -102,7 +102,7 @@ def count(number: int, noun: str) -> str:
 
 
 def not_tried(reason: str) -> Line:
-    """The line of a check that cannot be made because something else is broken."""
+    """The line of a check that is impossible because something else is broken."""
     return Line("warning", f"not tried: {reason}", "repair that first")
 
 
@@ -122,14 +122,14 @@ def mpi(here: World, n_started: int, trouble: str = "") -> Line:
     if here.size < n_started:
         kind = "pmix" if "Open MPI" in library else "pmi2"
         found = (
-            f"{count(n_started, 'rank')} started, but {library} sees {here.size}; what ranks do together is left out"
+            f"{count(n_started, 'rank')} started, but {library} sees {here.size}; checks of several ranks are left out"
         )
         return Line("fault", found, f"srun --mpi={kind} (`srun --mpi=list` shows what it has), or {beside}")
     return Line("ok", f"{library}; {count(here.size, 'rank')} on {count(n_hosts, 'host')}")
 
 
 def installation(here: World) -> Line:
-    """Versions of Python and the packages, and whether all ranks have the same, and the same settings."""
+    """Versions of Python and the packages, and whether versions and settings are the same on all ranks."""
     again = "install them again: `make`, or pip install in the environment of this python"
     outcomes = together(here, lambda: {**versions(), "MPI": here.library, **settings()})
     if (broken := failures(outcomes, again)) is not None:
@@ -143,7 +143,7 @@ def installation(here: World) -> Line:
     return Line("ok", ", ".join(f"{name} {version}" for name, version in known.items()))
 
 
-# MPI stays unstarted in this child: it would take itself for a rank of the job.
+# MPI is not started in this child: it would take itself for a rank of the job.
 IMPORT = """
 import json, warnings
 found = {"error": "", "cuda": False, "warning": ""}
@@ -162,13 +162,13 @@ print(json.dumps(found))
 
 
 def bridge(here: World) -> Line:
-    """Whether mpi4jax loads with this MPI, tried by one rank a host in a child process."""
+    """Whether mpi4jax loads with this MPI; one rank per host tries it in a child process."""
 
     def act() -> Line | None:
         if here.local_rank > 0:
             return None
         known = versions()
-        # a user may have switched the comparison of the MPIs off; here it is what is asked
+        # a user may have switched off the comparison of the MPIs, which we need here
         answer, trouble = child(IMPORT, {"MPI4JAX_SKIP_ABI_CHECK": ""})
         found = {"error": trouble} if trouble else json.loads(answer)
         name = f"mpi4jax {known['mpi4jax']} with mpi4py {known['mpi4py']}"
@@ -185,11 +185,11 @@ def bridge(here: World) -> Line:
 
 
 def child(code: str, variables: dict[str, str]) -> tuple[str, str]:
-    """The last line that Python prints for ``code`` in a process of its own, and in one line why there is none.
+    """The last line that Python prints for ``code`` in a child process, and, in one line, why there is none.
 
-    The process knows nothing of a launcher, so that an MPI it starts has one rank.
+    The process does not see the launcher's variables, so that MPI has one rank there.
     """
-    # jax would end a traceback with words on tracebacks, and what counts is its last line
+    # jax would end a traceback with a remark on tracebacks, but we need its last line
     environment = without_launcher(os.environ) | {"JAX_TRACEBACK_FILTERING": "off"} | variables
     command = [sys.executable, "-c", code]
     try:
@@ -207,12 +207,13 @@ def child(code: str, variables: dict[str, str]) -> tuple[str, str]:
 
 
 def settle(here: World) -> list[Outcome]:
-    """Give every rank its cores and device, as a job does: (Placement, SLURM_CPUS_PER_TASK). Before jax is imported."""
+    """Give every rank its cores and device, as a job does: (Placement, SLURM_CPUS_PER_TASK). Call before jax is
+    loaded."""
 
     def act() -> tuple[Placement, str]:
         placement = place(here)
-        compile_cache.use(None, placement.threads, here)  # what is compiled here is of no use to a job
-        # of a GPU's memory only what is needed: ranks that share it, or a child, could not each have most of it
+        compile_cache.use(None, placement.threads, here)  # jobs cannot use what is compiled here
+        # no preallocation of GPU memory, because a child or other ranks may share the GPU
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
         return placement, os.environ.get("SLURM_CPUS_PER_TASK", "")
 

@@ -1,7 +1,7 @@
-"""``python -m nqs_hpc doctor``: whether this installation and this machine can run jobs, and what to do where not.
+"""``python -m nqs_hpc doctor``: whether this installation and this machine can run jobs, and what to do if not.
 
-One line a check, printed as soon as all ranks have come through it, so that a start that hangs shows where. Faults make
-exit code 1; warnings are worth a look and stop nothing. What is looked at is in `doctor_checks` and `doctor_site`.
+Each check prints one line as soon as all ranks have completed it, so one sees where a start hangs. Faults make exit
+code 1; warnings do not. The checks are in `checks`, `devices` and `site`.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ from nqs_hpc.parallel.world import World, alone, world
 
 JSON = "--json"
 USAGE = f"python -m nqs_hpc doctor [{JSON}] [DIR]     DIR: where runs will live; ./runs, or the current folder"
-LIMIT_SECONDS = 300.0  # for one check: longer than the slowest file system takes to load jax on all ranks
+LIMIT_SECONDS = 300.0  # for one check: longer than it takes to load jax on all ranks from the slowest file system
 LINGER_SECONDS = 1.0
 
 
 class Report(NamedTuple):
-    """What is told, on the rank that speaks; silent elsewhere."""
+    """The report, printed by one rank."""
 
-    note: Callable[[str, Callable[[], Line]], Line]  # make a check of this name, and tell what it found
-    close: Callable[[], int]  # the last words; returns the exit code
+    note: Callable[[str, Callable[[], Line]], Line]  # make the check of this name and report its line
+    close: Callable[[], int]  # end the report; returns the exit code
 
 
 def doctor(words: list[str]) -> int:
-    """Start MPI, make all checks and print what they found; called by every rank.
+    """Start MPI, make all checks and print what they found; every rank calls it.
 
-    ``words``: --json for one object on stdout and nothing else there, and a folder for runs. Returns the exit code, the
-    same on all ranks: 0 without a fault, 1 with one, 2 for bad input, which one line on stderr names. Raises nothing.
+    ``words``: --json for only one object on stdout, and a folder for runs. Returns the exit code, the same on all
+    ranks: 0 without a fault, 1 with one, 2 for bad input, which one line on stderr names. Raises nothing.
     """
     n_started, number = launched()
     here, trouble = None, ""
@@ -52,10 +52,10 @@ def doctor(words: list[str]) -> int:
         try:
             try:
                 here = world()
-            except Exception as error:  # no MPI, or not that of mpi4py: the rest can be looked at all the same
+            except Exception as error:  # no MPI, or not that of mpi4py: the rest can still be checked
                 here, trouble = alone(), error_text(error)
             apart = bool(trouble) or here.size != n_started
-            # Ranks that MPI does not bring together are each rank 0 of a world of their own.
+            # If MPI does not connect the ranks, each is rank 0 of its own world.
             speaks = here.rank == 0 and (not apart or n_started == 1 or number == 0)
             asked = here.bcast(_asked(words) if here.rank == 0 else None)
             if not isinstance(asked, Path):
@@ -67,7 +67,7 @@ def doctor(words: list[str]) -> int:
                 examine(here, asked, n_started, trouble, told.note)
                 code = told.close()
             if not speaks and here.rank == 0:
-                # Some launchers end all processes at the first that fails: let the one that speaks finish.
+                # Some launchers end all processes at the first that fails: let the one that prints finish.
                 time.sleep(LINGER_SECONDS)
             return code
         except BaseException as error:
@@ -82,10 +82,10 @@ def examine(
 ) -> None:
     """All checks in order, each through ``note``; collective. ``trouble``: why MPI did not start.
 
-    A check of what ranks do together is left out where MPI does not bring the started ranks together.
+    Checks of several ranks are left out if MPI does not connect the started ranks.
     """
     apart = bool(trouble) or here.size != n_started
-    asked = site.begin(here)  # whose answers may take long, while the other checks are made
+    asked = site.begin(here)  # its answers may take long, so the other checks go on meanwhile
     placed: list[Outcome] = []
     found: list[Outcome] = []
 
@@ -125,14 +125,15 @@ def examine(
 
 
 def report(here: World, out: TextIO, *, speaks: bool, as_json: bool) -> Report:
-    """Telling on ``out``. A check that raises is a fault, the same on all ranks; one that does not end, the end."""
+    """A report on ``out``. A check that raises is a fault, the same on all ranks; one that does not end ends the
+    doctor."""
     lines: dict[str, Line] = {}
 
     def add(name: str, line: Line) -> None:
         lines[name] = line
         if speaks and not as_json:
             advice = f". To do: {line.advice}" if line.advice else ""
-            # names of folders, and what Slurm's commands say, may hold anything
+            # names of folders and output of Slurm's commands may hold anything
             print(f"{line.status:8} {name:14} {printable(line.found + advice, 4000)}", file=out, flush=True)
 
     def close() -> int:
@@ -172,7 +173,7 @@ def report(here: World, out: TextIO, *, speaks: bool, as_json: bool) -> Report:
 
 
 def _asked(words: list[str]) -> Path | tuple[int, str]:
-    """The folder to look at, or the exit code and the line with which to leave; never raises for what is asked."""
+    """The folder to check, or the exit code and the last line; never raises for bad input."""
     try:
         if any(word in ("-h", "--help") for word in words):
             return DONE, USAGE
@@ -194,7 +195,7 @@ def _asked(words: list[str]) -> Path | tuple[int, str]:
 
 @contextmanager
 def _answer(as_json: bool) -> Iterator[TextIO]:
-    """Where the answer goes: stdout. For JSON, what libraries print there goes to stderr (UCX logs, MPI4JAX_DEBUG)."""
+    """The stream of the report: stdout. For JSON, output of libraries (UCX logs, MPI4JAX_DEBUG) goes to stderr."""
     if not as_json:
         yield sys.stdout
         return
@@ -205,5 +206,5 @@ def _answer(as_json: bool) -> Iterator[TextIO]:
             yield out
         finally:
             sys.stdout.flush()
-            ctypes.CDLL(None).fflush(None)  # C has a buffer of its own
+            ctypes.CDLL(None).fflush(None)  # C has its own buffer
             os.dup2(out.fileno(), 1)

@@ -1,4 +1,4 @@
-"""What jax computes on, and whether devices and MPI work together."""
+"""The devices that jax uses, and whether devices and MPI work together."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ from nqs_hpc.doctor.checks import (
 from nqs_hpc.parallel.errors import error_text
 from nqs_hpc.parallel.world import World
 
-SMALL, LOOPS = 8, 200  # numbers in a small message; reductions in a row, so that the call itself does not count
-LARGE, REPEATS = 2**21, 5  # numbers in a large message: 16 MiB; calls, of which the fastest counts
+SMALL, LOOPS = 8, 200  # numbers in a small message; reductions in a row, so that the overhead of the call is negligible
+LARGE, REPEATS = 2**21, 5  # numbers in a large message: 16 MiB; calls, the fastest of which counts
 
 
 class Device(NamedTuple):
-    """What jax computes on, of one rank."""
+    """The device of one rank."""
 
     platform: str  # cpu, gpu, ...
     kind: str
-    number: int  # of devices that jax sees
-    given: str | None  # the GPU the rank was given; None where there are none to give
-    identity: str  # of that GPU, among those of its host
-    hidden: str  # what speaks of GPUs, and what may hide them, where jax sees none; empty where nothing does
+    number: int  # devices that jax sees
+    given: str | None  # the GPU of this rank; None if there are no GPUs
+    identity: str  # of that GPU, unique on its host
+    hidden: str  # signs of GPUs that jax does not see, and what may hide them; else empty
 
 
 def device(given: str | None) -> Device:
@@ -47,7 +47,7 @@ def device(given: str | None) -> Device:
 
     try:
         found = jax.devices()
-    except Exception as error:  # without a word, where JAX_PLATFORMS names what this jax was not built for
+    except Exception as error:  # without a message if this jax was not built for JAX_PLATFORMS
         asked_for = os.environ.get("JAX_PLATFORMS", "")
         raise RuntimeError(f"jax finds no device, JAX_PLATFORMS={asked_for}: {error_text(error)}") from None
     nodes = list(Path("/dev").glob("nvidia[0-9]*"))
@@ -66,7 +66,7 @@ def device(given: str | None) -> Device:
 
 
 def gpu_identity(given: str | None, listing: str) -> str:
-    """What a GPU's id stands for in ``nvidia-smi -L``: where Slurm shows each rank one GPU alone, all are number 0."""
+    """The UUID of a GPU's id, from ``nvidia-smi -L``: if Slurm shows each rank only its own GPU, all have number 0."""
     if given is None:
         return ""
     known = re.findall(r"^GPU (\d+): .*\(UUID: ([^)\s]+)\)", listing, flags=re.MULTILINE)
@@ -74,7 +74,7 @@ def gpu_identity(given: str | None, listing: str) -> str:
 
 
 def devices(outcomes: list[Outcome]) -> Line:
-    """What each rank computes on; from the outcomes of `device`."""
+    """The line about the devices of all ranks, from the outcomes of `device`."""
     use = [(o.rank, o.host, o.value.identity) for o in outcomes if not o.error and o.value.given is not None]
 
     def judge(outcome: Outcome) -> Line:
@@ -97,7 +97,7 @@ def devices(outcomes: list[Outcome]) -> Line:
     return merged(lines, "JAX_PLATFORMS and the installed jax must fit the machine: pip install jax or 'jax[cuda13]'")
 
 
-# --- what ranks do together ---
+# --- several ranks ---
 
 
 def allreduce(here: World) -> Line:
@@ -120,8 +120,8 @@ def allreduce(here: World) -> Line:
         small, large = jnp.full(SMALL, 3.0), jnp.arange(LARGE, dtype=float) % 1024 + here.rank
         programs["small"], programs["large"] = (jax.jit(many), small), (jax.jit(links.sum), large)
         for function, x in programs.values():
-            # What cannot be compiled fails here, where no rank waits. The result is not called: a compiled program of
-            # mpi4jax forgets the token that orders its messages after the first call (jax 0.10).
+            # A program that cannot be compiled fails here, where no other rank waits. We do not call the result: after
+            # its first call a compiled program of mpi4jax loses the token that orders its messages (jax 0.10).
             function.lower(x).compile()
 
     def run() -> tuple[float, float, int]:
@@ -134,7 +134,7 @@ def allreduce(here: World) -> Line:
                 begun = time.perf_counter()
                 results[name] = function(x).block_until_ready()
                 times[name] = min(times[name], time.perf_counter() - begun)
-        # whole numbers below 2**53: the sums are exact in whatever order
+        # integers below 2**53: the sums are exact in any order
         expected = np.arange(LARGE) % 1024 * here.size + here.size * (here.size - 1) // 2
         wrong = np.sum(np.asarray(results["large"]) != expected) + np.sum(np.asarray(results["small"]) != 3.0)
         return times["small"] / LOOPS, times["large"], int(wrong)
@@ -163,9 +163,9 @@ print("equal" if bool((x == y).all()) else "not equal", jax.devices()[0].platfor
 
 
 def cuda_aware(here: World, found: list[Outcome]) -> Line:
-    """Whether MPI takes GPU memory as it is; tried in a child by one rank a host, for where it does not, it crashes.
+    """Whether MPI accepts GPU memory; one rank per host tries it in a child, because a failure is a crash.
 
-    ``found``: the outcomes of `device`. A fault only where the user has asked for it, so that jobs would crash.
+    ``found``: the outcomes of `device`. A fault only if the user has switched it on, so that jobs would crash.
     """
     gpus = {outcome.host for outcome in found if not outcome.error and outcome.value.platform != "cpu"}
     if not gpus:
@@ -181,7 +181,8 @@ def cuda_aware(here: World, found: list[Outcome]) -> Line:
 
 
 def judge_cuda_aware(answer: str, trouble: str, *, in_use: bool) -> Line:
-    """From the last line of the child, or why there is none; ``in_use``: jobs of this environment rely on it."""
+    """The line that follows from the last line of the child, or why it printed none; ``in_use``: jobs here rely on
+    it."""
     if answer.startswith("equal"):
         return Line("ok", "works on one rank" + ("" if in_use else "; MPI4JAX_USE_CUDA_MPI=1 would use it"))
     found = f"does not work with MPI4JAX_USE_CUDA_MPI=1 ({trouble or 'wrong sums'})"

@@ -1,6 +1,6 @@
-"""What the doctor looks at beside MPI: Slurm, the folder of the runs, compiled programs, clocks.
+"""The doctor's checks besides MPI: Slurm, the folder of the runs, compiled programs, clocks.
 
-One function a check, as in `doctor_checks`: what a rank does alone runs inside `together`.
+One function per check, as in `checks`: what a rank does by itself runs inside `together`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GIB = 2**30
 
 
 class Asked(NamedTuple):
-    """What Slurm's commands were asked, all of them at once; each waits for its answer and raises SlurmError."""
+    """Queries to Slurm, sent all at once; each function waits for its answer and raises SlurmError."""
 
     version: Callable[[], str]
     plugins: Callable[[], list[str]]
@@ -47,8 +47,8 @@ class Asked(NamedTuple):
 
 
 def ask_slurm() -> Asked:
-    """Ask Slurm on threads of their own. Where no controller answers, each command hangs until its time is over, and
-    all of them together take no longer than one.
+    """Query Slurm on several threads. If no controller answers, each command hangs until its time is over, but all
+    together take no longer than one.
     """
     pool = ThreadPoolExecutor(4, "slurm")
     found = Asked(
@@ -62,13 +62,13 @@ def ask_slurm() -> Asked:
 
 
 def begin(here: World) -> Asked | None:
-    """Slurm asked by rank 0, where it is here; what it answers is for `queue`."""
+    """Start rank 0's queries, if Slurm is installed; `queue` reads the answers."""
     there = shutil.which("sbatch") is not None or slurm.job_id() is not None
     return ask_slurm() if here.rank == 0 and there else None
 
 
 def queue(here: World, asked: Asked | None) -> Line:
-    """Slurm's version, its MPI plugins, its controller, this job and the time it has left, as rank 0 has asked."""
+    """Slurm's version, its MPI plugins, its controller, this job and its remaining time, from rank 0's queries."""
 
     def act() -> Line | None:
         if here.rank > 0:
@@ -79,7 +79,7 @@ def queue(here: World, asked: Asked | None) -> Line:
 
 
 def judge_queue(library: str, asked: Asked) -> Line:
-    """What Slurm answers, held against what the MPI ``library`` needs."""
+    """Slurm's answers, compared with what the MPI ``library`` needs."""
     parts, trouble = [], []
     broken = "set SLURM_CONF, or run where Slurm works; mpiexec needs none"
     try:
@@ -119,11 +119,11 @@ def judge_queue(library: str, asked: Asked) -> Line:
 def plugins() -> list[str]:
     """The kinds of MPI that srun can start; raises SlurmError."""
     done = slurm.run("srun", "--mpi=list", limit=ASK_SECONDS)
-    return plugins_of(done.stdout + "\n" + done.stderr)  # it depends on the version which it is
+    return plugins_of(done.stdout + "\n" + done.stderr)  # the version decides which of the two it is
 
 
 def plugins_of(text: str) -> list[str]:
-    """The names in what ``srun --mpi=list`` prints, in its order."""
+    """The names in the output of ``srun --mpi=list``, in its order."""
     names: list[str] = []
     for line in text.splitlines():
         words = line.strip().removeprefix("srun: ").strip()
@@ -136,7 +136,7 @@ def plugins_of(text: str) -> list[str]:
 
 
 def folder_works(here: World, folder: Path) -> Line:
-    """Whether files of a run can be written in ``folder``, tried by one rank a host; rank 0 says how fast."""
+    """Whether files of a run can be written in ``folder``; one rank per host tries it, rank 0 measures how fast."""
 
     def act() -> tuple[str, float] | None:
         if here.local_rank > 0:
@@ -154,17 +154,17 @@ def folder_works(here: World, folder: Path) -> Line:
 
 
 def try_folder(folder: Path, size: int) -> float:
-    """Write ``size`` bytes as a checkpoint is written and try locks; returns the seconds of the write.
+    """Write ``size`` bytes like a checkpoint and try locks; returns the seconds of the write.
 
     Raises OSError for what does not work. Leaves nothing behind.
     """
-    data = os.urandom(size)  # a file system that compresses gains nothing
+    data = os.urandom(size)  # not compressible
     with scratch(folder) as place:
         begun = time.perf_counter()
         files.write(place / "probe", data)
         seconds = time.perf_counter() - begun
         if (place / "probe").read_bytes() != data:
-            raise OSError(f"{place / 'probe'} reads back otherwise than it was written")
+            raise OSError(f"{place / 'probe'} does not read back as it was written")
         with open(place / "probe", "rb+") as first, open(place / "probe", "rb+") as second:
             flock(first.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB, place / "probe")
             if lockable(second.fileno(), place / "probe"):
@@ -174,13 +174,13 @@ def try_folder(folder: Path, size: int) -> float:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """A folder of our own in ``folder``, gone afterwards."""
+    """A temporary folder in ``folder``."""
     with tempfile.TemporaryDirectory(prefix=".nqs_hpc-doctor-", dir=folder) as place:
         yield Path(place)
 
 
 def lockable(descriptor: int, path: Path) -> bool:
-    """Whether nobody else holds the lock of the open file ``path``; if so, this descriptor has it now."""
+    """Lock the open file ``path``; whether nobody else holds the lock."""
     try:
         flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
     except BlockingIOError:
@@ -189,7 +189,7 @@ def lockable(descriptor: int, path: Path) -> bool:
 
 
 def space(here: World, folder: Path) -> Line:
-    """The space left on the file system of ``folder``; rank 0 looks."""
+    """The free space on the file system of ``folder``, as rank 0 sees it."""
 
     def act() -> Line | None:
         if here.rank > 0:
@@ -201,7 +201,7 @@ def space(here: World, folder: Path) -> Line:
 
 
 def judge_space(free: int, total: int) -> Line:
-    """``free`` and ``total`` bytes, as the user may use them."""
+    """The line about ``free`` and ``total`` bytes, as far as the user may use them."""
     found = f"{free / GIB:.1f} GiB free of {total / GIB:.1f}" if free >= GIB else f"{free / MIB:.0f} MiB free"
     advice = "make room, or choose another folder (run_dir)"
     if free < 100 * MIB:
@@ -210,7 +210,7 @@ def judge_space(free: int, total: int) -> Line:
 
 
 def existing(folder: Path) -> Path:
-    """``folder``, or the nearest of its parents that is there; ValueError where a file is in the way."""
+    """``folder``, or its nearest existing parent; ValueError if a file is in the way."""
     for place in (folder, *folder.parents):
         if place.is_dir():
             return place
@@ -220,7 +220,7 @@ def existing(folder: Path) -> Path:
 
 
 def folder_shared(here: World, folder: Path) -> Line:
-    """Whether all ranks see the same ``folder``: rank 0 leaves a file there and holds its lock, the others look."""
+    """Whether all ranks see the same ``folder``: rank 0 writes a file and locks it, the others look for it."""
     if here.size == 1:
         return Line("ok", "one rank: no other has to see it")
     token = here.bcast(uuid.uuid4().hex)
@@ -239,7 +239,7 @@ def folder_shared(here: World, folder: Path) -> Line:
                 os.close(descriptor)
             path.unlink(missing_ok=True)
 
-    # every rank comes to the removal, whatever failed before
+    # every rank gets here, whatever failed before
     left = together(here, leave)
     seen = together(here, lambda: look(path, token) if here.rank > 0 and not left[0].error else None)
     removed = together(here, remove)
@@ -248,15 +248,15 @@ def folder_shared(here: World, folder: Path) -> Line:
 
 
 def look(path: Path, token: str, wait: float = SEEN_SECONDS) -> tuple[bool, bool]:
-    """Whether ``path`` with ``token`` in it shows up within ``wait`` seconds, and whether its lock is held."""
+    """Whether ``path`` with ``token`` in it appears within ``wait`` seconds, and whether its lock is held."""
     end = time.monotonic() + wait
     while True:
         try:
-            os.listdir(path.parent)  # has NFS ask its server again
+            os.listdir(path.parent)  # makes NFS ask its server again
             if path.read_text() == token:
                 break
         except OSError:
-            pass  # not there, or not yet: what is asked
+            pass  # not there, or not yet
         if time.monotonic() > end:
             return False, False
         time.sleep(0.1)
@@ -268,7 +268,7 @@ def look(path: Path, token: str, wait: float = SEEN_SECONDS) -> tuple[bool, bool
 
 
 def judge_shared(outcomes: list[Outcome]) -> Line:
-    """From what `look` returned on all ranks but rank 0, which wrote and locked the file."""
+    """The line that follows from the results of `look` on all ranks except rank 0, which wrote and locked the file."""
     others = outcomes[1:]
     if blind := [outcome for outcome in others if outcome.error or not outcome.value[0]]:
         words = next((f" ({outcome.error})" for outcome in blind if outcome.error), "")
@@ -281,7 +281,7 @@ def judge_shared(outcomes: list[Outcome]) -> Line:
 
 
 def programs(here: World) -> Line:
-    """Where compiled programs are kept; one rank a host looks."""
+    """Where compiled programs are kept; one rank per host looks."""
     advice = "set JAX_COMPILATION_CACHE_DIR to a folder with room, or every start compiles again"
 
     def act() -> Line | None:
@@ -289,7 +289,7 @@ def programs(here: World) -> Line:
             return None
         try:
             kept = compile_cache.folder("auto")
-            assert kept is not None  # only null means none
+            assert kept is not None  # None only for the setting null
             entries = [path.stat().st_size for path in kept.rglob("*-cache")] if kept.is_dir() else []
             place = next(place for place in (kept, *kept.parents) if place.exists())
             with tempfile.TemporaryFile(dir=place) as file:
@@ -309,9 +309,9 @@ def programs(here: World) -> Line:
 
 
 def clocks(here: World) -> Line:
-    """How far the clocks of the ranks are apart."""
+    """The differences between the clocks of the ranks."""
     apart = [float("inf")] * here.size
-    for _ in range(3):  # a rank that leaves a barrier late has no wrong clock: the best of a few counts
+    for _ in range(3):  # a rank may leave a barrier late: the best of three counts
         here.barrier()
         outcomes = together(here, time.time)
         apart = [min(least, abs(o.value - outcomes[0].value)) for least, o in zip(apart, outcomes, strict=True)]
@@ -321,7 +321,7 @@ def clocks(here: World) -> Line:
 
 
 def judge_clocks(apart: list[float], outcomes: list[Outcome]) -> Line:
-    """``apart``: seconds between each rank's clock and rank 0's."""
+    """The line about clocks; ``apart``: seconds between each rank's clock and rank 0's."""
     if odd := [outcome for outcome, seconds in zip(outcomes, apart, strict=True) if seconds > SKEW_SECONDS]:
         found = f"{who(odd)}: {max(apart):.1f} s from rank 0's"
         return Line("warning", found, "have the administrators look at NTP there: ages of files and limits go by it")

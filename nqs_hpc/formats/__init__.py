@@ -1,1 +1,1 @@
-"""Files of other programs, as text or bytes and what they hold; the way back, too. Loads neither jax nor MPI."""
+"""Files of other programs, read from and written to text or bytes. Loads neither jax nor MPI."""

@@ -1,11 +1,11 @@
-"""Results of a run as ALPS stores them, in HDF5: /simulation/results/NAME/count, mean/value, mean/error and, of numbers
-where they are known, variance/value and tau/value; parameters of the run below /parameters.
+"""Results of a run as ALPS stores them in HDF5: /simulation/results/NAME/count, mean/value, mean/error and, for numbers
+if known, variance/value and tau/value; parameters of the run are in /parameters.
 
-The layout is that which ALPS' own `mcdata` and `AbstractSimpleObservable` save and its Python module reads
-(loadMeasurements of pyalps; B. Bauer et al., J. Stat. Mech. P05001 (2011), doi:10.1088/1742-5468/2011/05/P05001). A
-slash in a name is written as &#47; there. ALPS has vectors alone: the entries of an array follow each other row by
-row, and ``labels`` say which they are, indices joined by two dashes, or the values of its only axis. ALPS counts tau so
-that error^2 = variance (1 + 2 tau) / count, which is 0 of independent samples.
+ALPS' own `mcdata` and `AbstractSimpleObservable` save this layout and its Python module reads it (loadMeasurements of
+pyalps; B. Bauer et al., J. Stat. Mech. P05001 (2011), doi:10.1088/1742-5468/2011/05/P05001). A slash in a name is
+written as &#47;. ALPS has only vectors: an array is stored row by row, and ``labels`` name its entries by indices
+joined by two dashes, or by the values of its only axis. In ALPS error^2 = variance (1 + 2 tau) / count, so tau is 0 for
+independent samples.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Entry(NamedTuple):
     error: NDArray[Any]  # of the same shape
     axes: Mapping[str, NDArray[Any]]
     variance: float | None = None
-    tau: float | None = None  # 1 of independent samples
+    tau: float | None = None  # 1 for independent samples
 
 
 def pack(results: Mapping[str, Entry], count: int, parameters: Mapping[str, Any]) -> bytes:
@@ -49,13 +49,13 @@ def pack(results: Mapping[str, Entry], count: int, parameters: Mapping[str, Any]
                 group["tau/value"] = (one.tau - 1) / 2
             if one.value.ndim:
                 group["labels"] = labels(one)
-                group.create_group("timeseries")  # pyalps takes the errors of a vector only where this is
+                group.create_group("timeseries")  # without it pyalps does not read the errors of a vector
         file.flush()
         return bytes(file.id.get_file_image())
 
 
 def labels(one: Entry) -> list[str]:
-    """What each entry of an array is."""
+    """The label of each entry of an array."""
     axes = [np.asarray(axis) for axis in one.axes.values()]
     if one.value.ndim == 1 and len(axes) == 1 and axes[0].shape == one.value.shape and axes[0].dtype.kind in "iuf":
         return [repr(x) for x in axes[0].tolist()]

@@ -1,12 +1,12 @@
-"""OpenFermion's operators as text: str(operator), or the file of save_operator(..., plain_text=True), which has in
-front what it is, ``QubitOperator:`` or ``FermionOperator:``.
+"""OpenFermion's operators as text: str(operator), or the file of save_operator(..., plain_text=True), which begins with
+``QubitOperator:`` or ``FermionOperator:``.
 
     -1.5 [] +                 2.0 [0^ 0 1^ 1] +
     -1.0 [Z0 Z1]              -1.0 [0^ 2]
 
-The other file of save_operator is Python's marshal, which is not read: what unmarshals can be made to crash it. The
-grammar of a line is that of `operators.pauli_strings` and `system.fermion_terms`. J. R. McClean et al., Quantum Sci.
-Technol. 5, 034014 (2020), arXiv:1710.07629.
+The other format of save_operator is Python's marshal, which we do not read: a crafted file can crash the interpreter.
+The grammar of a line is that of `operators.pauli_strings` and `system.fermion_terms`. J. R. McClean et al., Quantum
+Sci. Technol. 5, 034014 (2020), arXiv:1710.07629.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def qubits(strings: Sequence[PauliString]) -> str:
 
 
 def fermions(strings: Sequence[FermionString], n_orbitals: int | None) -> str:
-    """The file of a FermionOperator. Of ``n_orbitals`` orbitals with both spins, first all up, then all down, the modes
-    become 2p and 2p + 1 of orbital p, as OpenFermion has them; None: modes stay as they are.
+    """The file of a FermionOperator. With ``n_orbitals``, modes are numbered first all up, then all down, and become 2p
+    and 2p + 1 of orbital p, the numbering of OpenFermion; None: modes keep their numbers.
     """
 
     def numbered(mode: int) -> int:

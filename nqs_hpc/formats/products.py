@@ -1,4 +1,4 @@
-"""Products of Pauli matrices with their coefficients, as the readers of this room hand them on and sums of them."""
+"""Products of Pauli matrices with their coefficients, which the readers of this package return, and sums of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Product(NamedTuple):
     """A coefficient times a product of Pauli matrices."""
 
     coefficient: complex
-    operators: str  # letters I, X, Y, Z, one a site
+    operators: str  # letters I, X, Y, Z, one per site
     sites: tuple[int, ...]
     where: str  # names the term in error lines
     is_dense: bool = False  # whether there is a letter for each site of the system
 
 
-# of two Pauli matrices on one site: the factor and the letter
+# the product of two Pauli matrices on one site: the factor and the letter
 TIMES: dict[tuple[str, str], tuple[complex, str]] = {(a, a): (1, "I") for a in "IXYZ"}
 TIMES |= {pair: (1, pair[0] if pair[1] == "I" else pair[1]) for a in "XYZ" for pair in ((a, "I"), ("I", a))}
 for _a, _b, _c in ("XYZ", "YZX", "ZXY"):
@@ -27,7 +27,7 @@ for _a, _b, _c in ("XYZ", "YZX", "ZXY"):
 
 
 def times(factors: Iterable[tuple[str, int]]) -> tuple[complex, str, tuple[int, ...]]:
-    """The product of Pauli matrices (letter, site) from left to right, one a site: phase, letters, ascending sites."""
+    """The product of Pauli matrices (letter, site) from left to right as phase, letters and ascending sites."""
     phase: complex = 1
     at: dict[int, str] = defaultdict(lambda: "I")
     for letter, site in factors:
@@ -38,7 +38,7 @@ def times(factors: Iterable[tuple[str, int]]) -> tuple[complex, str, tuple[int, 
 
 
 def added(products: Iterable[tuple[complex, str, tuple[int, ...]]], where: str) -> list[Product]:
-    """The sum, each product once, those that cancel left out. ValueError where a coefficient is not real."""
+    """The sum with each product once, without those that cancel. ValueError if a coefficient is not real."""
     total: dict[tuple[tuple[int, ...], str], complex] = defaultdict(complex)
     size: dict[tuple[tuple[int, ...], str], float] = defaultdict(float)
     for coefficient, letters, sites in products:

@@ -1,11 +1,11 @@
-"""Qiskit's lists of Pauli strings, as SparsePauliOp.to_list() and .to_sparse_list() make them.
+"""Qiskit's lists of Pauli strings, the results of SparsePauliOp.to_list() and .to_sparse_list().
 
     [('IIZZ', (-1+0j)), ('XIII', (0.7+0j))]                 as Python prints it, or with json.dump: [["IIZZ", -1.0]]
     [('ZZ', [0, 1], (-1+0j)), ('X', [3], (0.7+0j))]         letters and their qubits
 
-The last letter of a dense label is that of qubit 0 (docs.quantum.ibm.com, SparsePauliOp); letters of the sparse form
-stand in the order of the qubits behind them. A coefficient is a number, a complex one as Python or NumPy prints it, or
-a list of its two parts. Nothing is evaluated.
+The last letter of a dense label belongs to qubit 0 (docs.quantum.ibm.com, SparsePauliOp); letters of the sparse form
+have the order of their list of qubits. A coefficient is a number, a complex number as Python or NumPy prints it, or a
+list of its two parts. No text is evaluated as code.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""QuSpin's static lists as JSON: of each string of operators, couplings and the sites they act on,
+"""QuSpin's static lists as JSON: for each string of operators the couplings and the sites they act on,
 
     [["zz", [[1.0, 0, 1], [1.0, 1, 2]]], ["+-", [[0.5, 0, 1]]], ["-+", [[0.5, 0, 1]]], ["x", [[0.7, 2]]]]
 
-What the letters are is not in the list but in ``pauli`` of QuSpin's basis: 1, its default, Pauli matrices with
+The list does not define the letters; ``pauli`` of QuSpin's basis does: 1, its default, Pauli matrices with
 s+ = sx + i sy; 0, spins S = sigma / 2 with S+ = Sx + i Sy; -1, Pauli matrices with s+ = (sx + i sy) / 2 (Weinberg and
 Bukov, SciPost Phys. 7, 020 (2019), arXiv:1804.06782; spin_basis_general). Sites count from 0; a coupling may be a
-list of its real and imaginary part. The sum has to be Hermitian.
+list of its real and imaginary part. The sum must be Hermitian.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from nqs_hpc.formats.products import Product, added, times
 from nqs_hpc.inputs.reading import parse_json, printable
 from nqs_hpc.types import PauliString
 
-MOST = 12  # letters + and - of a string, of which each is two Pauli matrices
+MOST = 12  # letters + and - of a string, each the sum of two Pauli matrices
 _VALID = 'valid is ["zz", [[J, 0, 1], ...]], with letters I, x, y, z, +, -'
 
 
 def letters_of(pauli: int) -> dict[str, tuple[tuple[complex, str], ...]]:
-    """What each letter is in Pauli matrices, of QuSpin's ``pauli``."""
+    """Each letter in Pauli matrices, for QuSpin's ``pauli``."""
     size, ladder = (0.5 if pauli == 0 else 1.0), (1.0 if pauli == 1 else 0.5)
     plain = {letter: ((size, letter.upper()),) for letter in "xyz"}
     raises, lowers = (((ladder, "X"), (factor * ladder, "Y")) for factor in (1j, -1j))
@@ -75,7 +75,7 @@ def _coupling(value: Any, where: str) -> complex:
 
 
 def written(strings: Sequence[PauliString], *, pauli: int) -> str:
-    """The static list of a sum for a basis with ``pauli`` 1 (or -1, which is the same without + and -), or 0."""
+    """The static list of a sum for a basis with ``pauli`` 1 (or -1, which is equivalent without + and -), or 0."""
     rows: dict[str, list[list[Any]]] = defaultdict(list)
     for one in strings:
         coefficient = one.coefficient * (2.0 ** len(one.sites) if pauli == 0 else 1.0)

@@ -1,10 +1,10 @@
 """Safetensors: named arrays in one file without any code (https://huggingface.co/docs/safetensors, format 0.x).
 
-8 bytes, little endian, are the length of a header; the header is JSON, for each array its ``dtype``, ``shape`` and
-``data_offsets`` [begin, end) in what follows, and under ``__metadata__`` texts by name; then the arrays, little endian
-and row by row, one behind the other without gaps.
+A file begins with the length of the header, 8 bytes, little endian. The header is JSON: for each array its ``dtype``,
+``shape`` and ``data_offsets`` [begin, end) in the data, and under ``__metadata__`` texts by name. The data are the
+arrays, little endian and row by row, one after the other without gaps.
 
-The format has no complex numbers that all readers know: a complex array NAME is stored as NAME.real and NAME.imag.
+Not all readers know complex numbers: a complex array NAME is stored as NAME.real and NAME.imag.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ TYPES = {
 NAMES = {dtype: name for name, dtype in TYPES.items()}
 REAL, IMAG = ".real", ".imag"
 MOST_AXES = 32  # of an array; NumPy has 64
-LONGEST_HEADER = 100_000_000  # bytes, as the library of the format has it
+LONGEST_HEADER = 100_000_000  # bytes, as in the format's own library
 
 
 def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> bytes:
-    """The bytes of a file; the same arrays always give the same. ValueError for a name or a dtype it cannot have."""
+    """The bytes of a file; the same arrays always give the same bytes. ValueError for an invalid name or dtype."""
     planes = dict(sorted(_planes(arrays).items()))
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
@@ -47,7 +47,7 @@ def pack(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, str]) -> byt
 
 
 def _planes(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
-    """Real arrays alone, little endian and row by row."""
+    """Only real arrays, little endian and row by row."""
     found: Arrays = {}
     for name, array in arrays.items():
         if name.endswith((REAL, IMAG)):
@@ -61,7 +61,7 @@ def _planes(arrays: Mapping[str, NDArray[Any]]) -> Arrays:
 
 
 def unpack(raw: bytes) -> tuple[Arrays, dict[str, str]]:
-    """The arrays of a file, complex ones put together again, and its texts. ValueError, one line, for what is none."""
+    """The arrays of a file, complex ones reassembled, and its texts. ValueError, one line, if it is not such a file."""
     if len(raw) < 8:
         raise ValueError(f"is only {len(raw)} bytes long, not a safetensors file")
     size = int.from_bytes(raw[:8], "little")
@@ -80,7 +80,7 @@ def unpack(raw: bytes) -> tuple[Arrays, dict[str, str]]:
     planes, reached = {}, 0
     for name, entry in sorted(header.items(), key=_begin):
         planes[name], begin, end = _array(name, entry, data)
-        if begin != reached:  # as the library of the format has it: no gaps, and no bytes of two arrays
+        if begin != reached:  # as in the format's own library: no gaps, and no overlaps
             raise ValueError(f"is damaged: {printable(name, 80)} begins at byte {begin}, not {reached}")
         reached = end
     if reached != len(data):
@@ -94,7 +94,7 @@ def _begin(item: tuple[str, Any]) -> int:
 
 
 def _array(name: str, entry: Any, data: memoryview) -> tuple[NDArray[Any], int, int]:
-    """An array and the bytes where it begins and ends."""
+    """An array and the offsets of its begin and end."""
     what = printable(name, 80)
     if not isinstance(entry, dict):
         raise ValueError(f"is damaged: {what} is not an array")

@@ -2,12 +2,13 @@
 
 ``checkpoints/step_00000120.h5`` holds the state after 120 updates, one dataset a leaf, named by its path in the tree
 (``params/w``); the chains of all ranks follow each other in rank order, which is the order of their ids, so any rank
-count that divides them can go on. ``meta`` is a JSON text. The first 512 bytes, a user block which HDF5 leaves to us,
-hold the SHA-256 of everything behind them. It is compared before HDF5 sees the file: one flipped bit in HDF5's own
+count that divides the number of chains can continue. ``meta`` is a JSON text. The first 512 bytes, which HDF5 leaves to
+the user, hold the SHA-256 of the rest. It is checked before HDF5 opens the file: one flipped bit in HDF5's own
 structures can crash the library, and then no start would get past the damaged file.
 
-A right checksum does not say who wrote the file. HDF5 knows arrays whose content lies in other files, or nowhere until
-they are read; ours lie in the file as they are, and no other is read. So nothing is allocated beyond the file's size.
+A correct checksum does not say who wrote the file. HDF5 allows arrays whose content lies in other files or is made up
+when they are read. We store arrays plainly in the file and read no others, so we never allocate more than the file's
+size.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ ROOM = 64 * reading.MIB  # beside the state: HDF5's own structures, and the conf
 
 
 class Loaded(NamedTuple):
-    """What a start goes on from; the same on every rank but for the chains in ``state.chains``."""
+    """What a start continues from: the same on every rank except for the chains in ``state.chains``."""
 
     state: RunState
     meta: dict[str, Any]
@@ -65,17 +66,17 @@ def save(
     """Write ``state`` as the checkpoint of its step; collective. Returns its path.
 
     Leaves of ``state.chains`` lead with this rank's chains; all others are replicated and come from rank 0. ``meta``
-    is plain data; NaN becomes null. ``flush``, on rank 0, puts what must be on the disk first there. Once the new file
-    is on the disk, older ones are deleted, all but the newest that make ``keep`` (at least 2) with a right checksum.
-    Raises on every rank: OSError if the disk refuses, lock.Lost if another start has taken the folder over, ValueError
-    for a dtype that HDF5 does not have.
+    is plain data; NaN becomes null. ``flush``, on rank 0, writes what must reach the disk before the checkpoint. Once
+    the new file is on the disk, older checkpoints are deleted until ``keep`` (at least 2) with a correct checksum are
+    left. Raises on every rank: OSError if the disk refuses, lock.Lost if another start has taken the folder over,
+    ValueError for a dtype that HDF5 does not have.
     """
     named, _ = _named(state)
     parts = world.gather([np.asarray(leaf) for name, leaf in named.items() if _of_chains(name)])
 
     def act() -> Path:
         assert parts is not None
-        check_held(folder)  # before what takes long
+        check_held(folder)  # before the slow part
         if flush is not None:
             flush()
         leaves = {name: np.asarray(leaf) for name, leaf in named.items() if not _of_chains(name)}
@@ -88,7 +89,7 @@ def save(
             write(path, pack(leaves, meta))
             _prune(path, max(keep, 2))
         except OSError:
-            check_held(folder)  # it was moved in between: then that is the reason
+            check_held(folder)  # if it was moved in between, that is the reason
             raise
         return path
 
@@ -96,13 +97,13 @@ def save(
 
 
 def load(folder: Path, template: RunState, world: World, *, growing: Collection[str] = ()) -> Loaded | None:
-    """The newest checkpoint whose checksum is right, dealt to the ranks; None where there is none at all; collective.
+    """The newest checkpoint with a correct checksum, distributed over the ranks; None if there is none; collective.
 
-    ``template`` gives the tree, shapes and dtypes expected (arrays or ShapeDtypeStructs); of the leaves of ``chains``
-    the first axis is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on
-    every rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it is another kind of run's or the
-    chains cannot be dealt to the ranks. Replicated leaves named in ``growing`` take the first axis of the template:
-    what is stored is cut, or zeros follow it.
+    ``template`` gives the expected tree, shapes and dtypes (arrays or ShapeDtypeStructs); the first axis of the leaves
+    of ``chains`` is free. Rank r of R takes chains [r C/R, (r+1) C/R). Restored leaves have the stored bits. Raises on
+    every rank: CheckpointError if no checkpoint is usable, ValueError (one line) if it belongs to another kind of run
+    or the chains cannot be divided among the ranks. Replicated leaves named in ``growing`` get the first axis of the
+    template: stored arrays are cut, or filled up with zeros.
     """
     named, treedef = _named(template)
 
@@ -139,7 +140,7 @@ class Parameters(NamedTuple):
 
 
 def fitting(stored: Stored, fault: str) -> tuple[str, ...]:
-    """Nothing to say of parameters that fit; ValueError with the ``fault`` of others."""
+    """No lines for parameters that fit; for others ValueError with their ``fault``."""
     del stored
     if fault:
         raise ValueError(fault)
@@ -156,12 +157,12 @@ def load_parameters(
 ) -> Parameters:
     """The parameters in a checkpoint file, or in the newest good checkpoint of a run folder; collective.
 
-    ``reader`` reads ``place``, on rank 0, where it is something else (`read`).
+    ``reader`` reads ``place`` on rank 0 if it is not a checkpoint (default `read`).
 
-    ``template`` gives the tree, shapes and dtypes expected. Numbers are converted where that keeps their kind (real to
-    complex, float32 to float64 and back). ``judge``, on rank 0, is given the checkpoint and why its parameters do not
-    fit ("" where they do); it returns lines to say, or raises ValueError. Raises ValueError, one line, on every rank
-    where there is no good checkpoint or its parameters are of other names, shapes or kinds.
+    ``template`` gives the expected tree, shapes and dtypes. Numbers are converted if that keeps their kind (real to
+    complex, float32 to float64 and back). ``judge``, on rank 0, gets the checkpoint and the reason why its parameters
+    do not fit ("" if they do); it returns lines to print, or raises ValueError. Raises ValueError, one line, on every
+    rank if there is no good checkpoint or if names, shapes or kinds of its parameters differ.
     """
     named, treedef = _named(template, "params/")
 
@@ -188,9 +189,9 @@ class Stored(NamedTuple):
 
 
 def read(place: Path) -> Stored:
-    """A checkpoint file, or the newest good one of a run folder, for one process alone. CheckpointError as `load`.
+    """A checkpoint file, or the newest good one of a run folder, read by one process. CheckpointError as `load`.
 
-    A file that is named by itself may be a link, one in a run folder may not.
+    A file given by name may be a link; a file found in a run folder may not.
     """
     if place.is_file():
         return Stored(*_newest_good([place], place, follow=True))
@@ -200,7 +201,7 @@ def read(place: Path) -> Stored:
 def subtree(stored: Stored, prefix: str, template: Any) -> Any:
     """The pytree like ``template`` (arrays or their shapes) whose leaves are stored under ``prefix``: "params/", say.
 
-    Numbers are converted where that keeps their kind. ValueError, one line, where names, shapes or kinds differ.
+    Numbers are converted if that keeps their kind. ValueError, one line, if names, shapes or kinds differ.
     """
     named, treedef = _named(template, prefix)
     found = _fitted(stored, named, prefix)
@@ -219,7 +220,7 @@ def below(stored: Stored, prefix: str) -> Leaves:
 
 
 def _fitted(stored: Stored, named: dict[str, Any], prefix: str) -> Leaves:
-    """The leaves under ``prefix`` in the dtypes of ``named``; ValueError unless these are their names and shapes."""
+    """The leaves under ``prefix`` in the dtypes of ``named``; ValueError if names or shapes differ."""
     found = below(stored, prefix)
     for name in sorted(found.keys() ^ named.keys()):
         has, lacks = (stored.path.name, "this run") if name in found else ("this run", stored.path.name)
@@ -250,7 +251,8 @@ def steps(folder: Path) -> dict[int, Path]:
 
 
 def _named(tree: Any, prefix: str = "") -> tuple[dict[str, Any], Any]:
-    """Leaves by path in the order of the tree, and the tree's structure. A single array is at ``prefix`` itself."""
+    """Leaves by path in the order of the tree, and the structure of the tree. A single array has the path
+    ``prefix``."""
     pairs, treedef = jax.tree_util.tree_flatten_with_path(tree)
     alone = prefix.removesuffix("/")
     return {prefix + "/".join(map(_key_name, path)) if path else alone: leaf for path, leaf in pairs}, treedef
@@ -276,7 +278,7 @@ def _newest_good(
 
 
 def _key_name(key: Any) -> str:
-    """One step of a path, free of what HDF5 gives a meaning to: slashes, lone dots, nothing at all."""
+    """One step of a path without what HDF5 interprets: slashes, single dots, an empty name."""
     name = jax.tree_util.keystr((key,), simple=True).replace("%", "%25").replace("/", "%2F")
     return "%" if name == "" else "%2E" if name == "." else name
 
@@ -290,7 +292,7 @@ def _n_bytes(leaf: Any) -> int:
 
 
 def _resized(leaf: np.ndarray, n: int) -> np.ndarray:
-    """With ``n`` rows: the first of them, or zeros behind."""
+    """The array with ``n`` rows: cut, or filled up with zeros."""
     missing = np.zeros((max(0, n - len(leaf)), *leaf.shape[1:]), leaf.dtype)
     return np.concatenate([leaf[:n], missing])
 
@@ -318,7 +320,7 @@ def _match(path: Path, leaves: Leaves, named: dict[str, Any], size: int, growing
 
 
 def _plausible(path: Path, leaves: Leaves) -> None:
-    """ValueError in one line where a file of the right form holds what no run can have written."""
+    """ValueError, one line, if a well-formed file holds what no run can have written."""
     step = leaves["step"]
     if int(step) != step_of(path):
         raise ValueError(f"checkpoint: step in {path.name} is {int(step)}, expected {step_of(path)}")
@@ -330,7 +332,7 @@ def _plausible(path: Path, leaves: Leaves) -> None:
 def _prune(new: Path, keep: int) -> None:
     """Delete the checkpoints older than the newest ``keep`` good ones; ``new`` has just been written."""
     n_good, paths = 0, newest_first(new.parent.parent)
-    limit = ROOM + 4 * new.stat().st_size  # a larger file is none of this run, whatever number of chains it had
+    limit = ROOM + 4 * new.stat().st_size  # a larger file is not from this run, whatever its number of chains
     for path in paths:
         if n_good == keep:
             remove(path)
@@ -339,6 +341,6 @@ def _prune(new: Path, keep: int) -> None:
             if path != new:
                 check(path, limit)
             n_good += 1
-        except (OSError, Damaged):  # a damaged one neither counts nor goes before enough good ones are there
+        except (OSError, Damaged):  # a damaged one does not count, and stays until there are enough good ones
             continue
     sync_folder(new.parent)

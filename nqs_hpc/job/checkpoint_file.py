@@ -1,11 +1,11 @@
-"""A checkpoint as a file: one HDF5 image behind its checksum, and what is refused when it is read.
+"""A checkpoint as a file: a checksum followed by one HDF5 image, and the checks when it is read.
 
-The first 512 bytes, a user block which HDF5 leaves to us, hold the SHA-256 of everything behind them. It is compared
-before HDF5 sees the file: one flipped bit in HDF5's own structures can crash the library, and then no start would get
-past the damaged file.
+The first 512 bytes, which HDF5 leaves to the user, hold the SHA-256 of the rest. It is checked before HDF5 opens the
+file: one flipped bit in HDF5's own structures can crash the library, and then no start would get past the damaged file.
 
-A right checksum does not say who wrote the file. HDF5 knows arrays whose content lies in other files, or nowhere until
-they are read; ours lie in the file as they are, and no other is read. So nothing is allocated beyond the file's size.
+A correct checksum does not say who wrote the file. HDF5 allows arrays whose content lies in other files or is made up
+when they are read. We store arrays plainly in the file and read no others, so we never allocate more than the file's
+size.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     import h5py
 
 FORMAT_VERSION = 2
-# of format 1, whose state was that of a ground state alone: what is dealt to the ranks, and what else was kept
+# format 1 knew only ground states: what is distributed over the ranks, and what else was kept
 _CHAINS_1, _MEMORY_1 = "sampler", ("update", "good", "average", "scale", "rejected", "untried")
 BLOCK = 512  # bytes of the user block; HDF5 allows powers of two from 512
-LARGE = 256 * reading.MIB  # which is looked at before it is read
+LARGE = 256 * reading.MIB  # larger files are verified before they are read
 
 Leaves = dict[str, np.ndarray]
 
@@ -58,7 +58,7 @@ def step_of(path: Path) -> int:
 
 def pack(leaves: Leaves, meta: dict[str, Any]) -> bytes:
     """The bytes of a checkpoint file; the same leaves and meta always give the same bytes."""
-    import h5py  # not before the first checkpoint: a start does not wait for it
+    import h5py  # only at the first checkpoint, so that a start does not wait for it
 
     with h5py.File("image", "w", driver="core", backing_store=False, userblock_size=BLOCK) as file:
         file.attrs["format_version"] = FORMAT_VERSION
@@ -82,10 +82,10 @@ def _header_of(checksum: str) -> bytes:
 
 
 def verified(path: Path, limit: int = reading.CHECKPOINT, *, follow: bool = False) -> bytes:
-    """The bytes of a checkpoint file whose every bit is as written, else Damaged; OSError if it may not be read."""
+    """The bytes of an intact checkpoint file; Damaged if its checksum does not fit, OSError if it cannot be read."""
     with reading.opened(path, follow=follow) as file:
         if os.fstat(file.fileno()).st_size > LARGE:
-            check(path, limit, follow=follow)  # before it takes memory: a file with holes has any size for nothing
+            check(path, limit, follow=follow)  # before it takes memory: a sparse file can claim any size
     data = reading.data(path, limit, follow=follow)
     if len(data) <= BLOCK:
         raise Damaged(f"is only {len(data)} bytes long")
@@ -107,7 +107,7 @@ def check(path: Path, limit: int, *, follow: bool = False) -> None:
 
 
 def unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
-    """The leaves and the meta of a file's bytes; Damaged where it holds what no checkpoint holds."""
+    """The leaves and the meta of a file's bytes; Damaged if they hold what no checkpoint holds."""
     import h5py
 
     found: dict[str, h5py.Dataset] = {}
@@ -125,7 +125,7 @@ def unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
                 raise CheckpointError(
                     f"{path} {known}: go on with the version that wrote it, or choose another run_dir"
                 )
-            file.visititems(visit)  # goes along hard links alone, none of which leads out of the file
+            file.visititems(visit)  # follows only hard links, none of which leads out of the file
             left = len(data)
             for name, item in found.items():
                 kinds = "S" if name == "meta" and item.shape == () else "biufc"
@@ -135,7 +135,7 @@ def unpack(path: Path, data: bytes) -> tuple[Leaves, dict[str, Any]]:
             leaves = {name: np.asarray(item[()]) for name, item in found.items()}
     except (Damaged, CheckpointError):
         raise
-    except Exception as error:  # HDF5 has an error of its own for everything that can be wrong in a file
+    except Exception as error:  # HDF5 has many kinds of errors for broken files
         raise Damaged(f"is not a checkpoint: {printable(str(error)) or type(error).__name__}") from None
     if not isinstance(meta, dict):
         raise Damaged("is not a checkpoint: its meta is not an object")
@@ -153,9 +153,9 @@ def _of_format_1(leaves: Leaves) -> Leaves:
 
 
 def stored(name: str, item: h5py.Dataset, kinds: str) -> int:
-    """The bytes of an array that lies in the file as it is; Damaged for one that does not, which is never read.
+    """The number of bytes of an array that is stored plainly in the file; Damaged for any other, which is never read.
 
-    Others have their content in files of any name (external, virtual), or grow as they are read (filters, fill values).
+    Other arrays have their content in files of any name (external, virtual), or grow when read (filters, fill values).
     """
     import h5py
 

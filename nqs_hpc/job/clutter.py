@@ -1,8 +1,8 @@
-"""What nobody needs any more in the folder of a run or a sweep, file by file, and why.
+"""Files in the folder of a run or a sweep that are no longer needed, and why.
 
-A restart needs the newest checkpoint whose checksum is right; `keep` of them stay, and all that are newer. Logs of a
-finished run but its newest, temporary files of writers that are dead, and compiled programs after a month are the rest.
-Whatever is not named here is not known, so it stays.
+A restart needs the newest checkpoint with a correct checksum: the newest `keep` good ones stay, and everything newer.
+What can go are older checkpoints, all but the newest logs of a finished run, temporary files of dead writers, and
+compiled programs older than a month. Files of any other kind are unknown, so they stay.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class Piece(NamedTuple):
 
 
 def of_run(folder: Path, keep: int, named: Collection[tuple[str, str]], jobs: Iterable[str]) -> list[Piece]:
-    """What can go in the folder of a run that no process works on, the newest ``keep`` good checkpoints aside.
+    """What can go in the folder of a run that no process uses; the newest ``keep`` good checkpoints stay.
 
-    ``named``: checkpoints that other runs name, as `checkpoints_named_in` finds them. ``jobs``: its former ones of
-    Slurm, where it is finished. Raises OSError.
+    ``named``: checkpoints that other runs name, as `checkpoints_named_in` finds them. ``jobs``: former Slurm jobs of
+    the run, if it is finished. Raises OSError.
     """
     logs = [folder / f"slurm-{job}.log" for job in jobs if re.fullmatch(r"\d+", job)]
     why = "the log of a former job of this finished run"
@@ -44,7 +44,7 @@ def of_run(folder: Path, keep: int, named: Collection[tuple[str, str]], jobs: It
 
 
 def of_sweep(folder: Path, jobs: Iterable[str]) -> list[Piece]:
-    """What can go beside the points of a sweep. ``jobs``: former ones of Slurm, of points that are finished."""
+    """What can go beside the points of a sweep. ``jobs``: former Slurm jobs of points that are finished."""
     logs = [folder / "logs" / f"{job}.log" for job in jobs if re.fullmatch(r"\d+(_\d+)?", job)]
     return [
         *_left_by_writes(folder, ("report", "logs")),
@@ -53,7 +53,7 @@ def of_sweep(folder: Path, jobs: Iterable[str]) -> list[Piece]:
 
 
 def of_programs(kept: Path) -> list[Piece]:
-    """Compiled programs made more than a month ago. A start that misses one compiles it."""
+    """Compiled programs made more than a month ago. A start that needs one compiles it again."""
     old = []
     for path in kept.glob("*-*/*-cache"):
         with suppress(OSError):  # a start may remove it meanwhile
@@ -66,7 +66,7 @@ def checkpoints_named_in(folders: Iterable[Path]) -> set[tuple[str, str]]:
     """The checkpoints that the configurations of these runs name (init_from, task.run, …): (run, file)."""
     found: set[tuple[str, str]] = set()
     for folder in folders:
-        with suppress(OSError):  # no configuration, or none that can be read: it names nothing that it could read
+        with suppress(OSError):  # a run without a readable configuration names no checkpoint
             raw = reading.data(folder / "config.yaml", reading.SETTINGS)
             found |= {(os.fsdecode(run), os.fsdecode(name)) for run, name in NAMED.findall(raw)}
     return found
@@ -78,7 +78,7 @@ def _checkpoints(folder: Path, keep: int, named: Collection[tuple[str, str]]) ->
     n_good = 0
     for path in newest_first(folder):
         if n_good < keep:
-            with suppress(OSError, Damaged):  # a damaged one neither counts nor goes
+            with suppress(OSError, Damaged):  # a damaged one does not count, and stays
                 check(path, reading.CHECKPOINT)
                 n_good += 1
         elif (folder.resolve().name, path.name) not in named:

@@ -1,11 +1,11 @@
-"""Files that are whole or not there: atomic writes, JSON, leftovers of killed writers.
+"""Files that are complete or absent: atomic writes, JSON, leftovers of killed writers.
 
-A file is written as ``.NAME.HOST.PID.tmp`` beside its goal, flushed to the disk and renamed; the folder is flushed too,
-so after a kill or a power cut a reader finds the old content or the new one, never a mixture.
+A file is written as ``.NAME.HOST.PID.tmp`` beside its target, flushed to the disk and renamed; the folder is flushed
+too, so after a kill or a power cut a reader finds the old content or the new one, never a mixture.
 
 A folder may be moved, and another put in its place, at any moment. So everything is written relative to an open
-descriptor of the folder, and one that this process holds (job/lock.py) is asked before each write whether it still is
-what its path says. Links are not followed below it: what they name is not ours.
+descriptor of the folder. Before each write into a folder that this process holds (job/lock.py) we check that its path
+still leads to it. Links below it are not followed: what they name is not ours.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from nqs_hpc.parallel.world import World
 T = TypeVar("T")
 
 STALE_SECONDS = 3600.0  # a temporary file untouched this long has no living writer on any host
-# What a run or a sweep keeps below its folder: folders and regular files of its own. The folder itself may be a link.
+# What a run or a sweep keeps in its folder: its own folders and regular files. The folder itself may be a link.
 FOLDERS = ("checkpoints", "tensorboard", "mlruns", "report", "logs")
 FILES = (
     *(".launch.lock", ".lock", ".submit", "DONE", "config.yaml", "energy.pdf", "energy.png", "energy.svg"),
@@ -46,13 +46,14 @@ KINDS = {
 }
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
-# Folders that this process holds: what raises where one is no longer what its path says, else returns its descriptor.
+# For each folder that this process holds, a function that returns its descriptor and raises if its path no longer leads
+# to it.
 _held: dict[Path, Callable[[], int]] = {}
 _own: set[Path] = set()  # folders that `subfolder` made or found to be no link
 
 
 def hold(folder: Path, still_ours: Callable[[], int]) -> None:
-    """From now on ask ``still_ours`` before each write in ``folder``, for the descriptor to write through."""
+    """From now on call ``still_ours`` before each write in ``folder``; it returns the descriptor to write through."""
     _held[folder] = still_ours
 
 
@@ -63,7 +64,8 @@ def let_go(folder: Path) -> None:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[int]:
-    """A descriptor of ``folder`` for writing in it. Raises what `hold` was told to; OSError, also for a link below it.
+    """A descriptor of ``folder`` for writing in it. Raises what ``still_ours`` of `hold` raises; OSError, also for a
+    link.
 
     Everything that this package writes, renames or removes in the folder of a run goes through here.
     """
@@ -92,7 +94,7 @@ def opened(folder: Path) -> Iterator[int]:
 
 @contextmanager
 def _deep(holder: Path, folder: Path) -> Iterator[int]:
-    """A descriptor of a folder further down in one that is held, reached through no link."""
+    """A descriptor of a folder inside a held one, opened without following links."""
     opened: list[int] = []
     place = _held[holder]()
     try:
@@ -111,7 +113,7 @@ def _deep(holder: Path, folder: Path) -> Iterator[int]:
 
 
 def check_held(folder: Path) -> None:
-    """Raise job.lock.Lost where ``folder``, or one that it is in, is held and no longer what its path says."""
+    """Raise job.lock.Lost if ``folder`` or a parent is held and its path no longer leads to it."""
     for place in (folder, *folder.parents):
         if place in _held:
             _held[place]()
@@ -119,7 +121,7 @@ def check_held(folder: Path) -> None:
 
 
 def subfolder(folder: Path) -> Path:
-    """Make ``folder``, whose parent is there, unless it is there already; OSError where that is a link or no folder."""
+    """Make ``folder``, whose parent exists, unless it exists; OSError if it is a link or not a folder."""
     with opened(folder.parent) as parent:
         with suppress(FileExistsError):
             os.mkdir(folder.name, dir_fd=parent)
@@ -132,9 +134,9 @@ def subfolder(folder: Path) -> Path:
 
 
 def check_places(folder: Path) -> None:
-    """Raise ValueError, one line, where something else stands in place of the files and folders that we keep there.
+    """Raise ValueError, one line, if something else has the name of a file or folder that we keep there.
 
-    Asked before anything is read or made: a FIFO would keep its reader waiting, a link lead to somebody else's files.
+    Called before anything is read or made: a FIFO would block its reader, a link lead to somebody else's files.
     """
     for name in (*FILES, *FOLDERS):
         try:
@@ -161,7 +163,7 @@ def _kind(path: Path) -> str:
 def write(path: Path, data: bytes | str, *, durable: bool = True) -> None:
     """Put ``data`` (text as UTF-8) at ``path``, atomically and durably; raises OSError and leaves the old file.
 
-    ``durable=False``: not waiting for the disk, for one of many files that are made again where a power cut took them.
+    ``durable=False`` does not wait for the disk: for one of many files that are made again if a power cut takes them.
     """
     temporary = f".{path.name}.{socket.gethostname()}.{os.getpid()}.tmp"
     with opened(path.parent) as place:
@@ -173,7 +175,7 @@ def write(path: Path, data: bytes | str, *, durable: bool = True) -> None:
                     os.fsync(file.fileno())
             os.replace(temporary, path.name, src_dir_fd=place, dst_dir_fd=place)
         except BaseException as error:
-            with suppress(OSError):  # on a disk that has become read-only it stays, and `clean` removes it later
+            with suppress(OSError):  # if the disk has become read-only the file stays, and `clean` removes it later
                 os.unlink(temporary, dir_fd=place)
             if isinstance(error, OSError):
                 raise named(error, path) from None
@@ -183,7 +185,7 @@ def write(path: Path, data: bytes | str, *, durable: bool = True) -> None:
 
 
 def _fresh(name: str, place: int) -> int:
-    """A descriptor of a new file. One of this name is left from a process of our number, or a trap: it is removed."""
+    """A descriptor of a new file. An existing one, left by a process with our number or set as a trap, is removed."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(name, flags, 0o666, dir_fd=place)
@@ -199,7 +201,7 @@ def open_to_append(path: Path) -> int:
         descriptor = open_regular(path, flags, place)
     if os.fstat(descriptor).st_nlink == 1:
         return descriptor
-    # the file of another run as well, copied by hard links: what is added here is not to be in that one
+    # a copy made by hard links shares the file with another run, which must not get our lines
     os.close(descriptor)
     write(path, reading.data(path, reading.METRICS))
     with opened(path.parent) as place:
@@ -209,7 +211,7 @@ def open_to_append(path: Path) -> int:
 def open_regular(path: Path, flags: int, place: int) -> int:
     """A descriptor of the file ``path`` in the open folder ``place``; OSError, in words, if it is not a regular file.
 
-    ``flags`` hold O_NOFOLLOW, and O_NONBLOCK, without which a FIFO keeps waiting who opens it.
+    ``flags`` include O_NOFOLLOW, and O_NONBLOCK because opening a FIFO would block without it.
     """
     try:
         descriptor = os.open(path.name, flags, 0o666, dir_fd=place)
@@ -241,18 +243,18 @@ def remove(path: Path) -> None:
 
 
 def named(error: OSError, path: Path) -> OSError:
-    """The same error with the file a user knows: system calls on an open file name none."""
+    """The same error with the name of the file: errors of system calls on open files have none."""
     return type(error)(error.errno, error.strerror, str(path))
 
 
 def sync_folder(folder: Path) -> None:
-    """Make new, renamed and removed names of ``folder`` survive a power cut."""
+    """Make created, renamed and removed files in ``folder`` survive a power cut."""
     with opened(folder) as descriptor:
         os.fsync(descriptor)
 
 
 def clean_all(folder: Path) -> None:
-    """`clean` for the folder of a run and those in it that are written to in parts."""
+    """`clean` for the folder of a run and those of its subfolders that are written in parts."""
     below = [Path(place) for place, _, _ in os.walk(folder / "mlruns")]
     for place in (folder, folder / "checkpoints", folder / "tensorboard", *below):
         if place.is_dir():
@@ -260,10 +262,10 @@ def clean_all(folder: Path) -> None:
 
 
 def clean(folder: Path) -> list[str]:
-    """Remove what is `stale` in ``folder``; return the names. To be called before the first write."""
+    """Remove what is `stale` in ``folder`` and return the names. Call it before the first write."""
     removed = []
     for name in stale(folder):
-        with suppress(OSError):  # a folder of such a name is nobody's leftover
+        with suppress(OSError):  # a folder with such a name is not a leftover
             remove(folder / name)
             removed.append(name)
     return removed
@@ -272,8 +274,8 @@ def clean(folder: Path) -> list[str]:
 def stale(folder: Path) -> list[str]:
     """Temporary files ``.NAME.HOST.PID.tmp`` of dead writers in ``folder``.
 
-    A writer is dead if its process is gone from this host, or if the file has not been touched for an hour. Files under
-    this process's own number are leftovers of a former holder of it.
+    A writer is dead if its process is gone from this host, or if the file has not been touched for an hour. Files with
+    the number of this process are left by an earlier process that had it.
     """
     found = []
     with opened(folder) as place:
@@ -302,14 +304,14 @@ def _alive(pid: int) -> bool:
 
 
 def said(error: Exception) -> str:
-    """What went wrong, with the file that an OSError names in front; one line."""
+    """What went wrong, in one line that begins with the file if an OSError names one."""
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error)
 
 
 def why(error: Exception) -> str:
-    """What kept a run from going on, in one line."""
+    """Why a run could not continue, in one line."""
     if isinstance(error, reading.Unfit):
         return str(error)
     if isinstance(error, OSError) and error.filename is not None:
@@ -318,16 +320,16 @@ def why(error: Exception) -> str:
 
 
 def make(folder: Path) -> list[Path]:
-    """Make ``folder`` and the parents it lacks; returns what was made, outermost first."""
+    """Make ``folder`` and its missing parents; returns the folders made, outermost first."""
     missing = [place for place in (folder, *folder.parents) if not place.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     return missing[::-1]
 
 
 def unmake(made: list[Path]) -> None:
-    """Remove those of the folders that ``make`` made which are empty."""
+    """Remove the empty ones among the folders that ``make`` made."""
     for place in reversed(made):
-        with suppress(OSError):  # not empty: somebody uses it
+        with suppress(OSError):  # not empty: it is in use
             place.rmdir()
 
 
@@ -346,7 +348,7 @@ def read_json(path: Path) -> Any:
 
 
 def on_root(world: World, act: Callable[[], T]) -> T:
-    """What ``act()`` returns on rank 0, on every rank; collective. What it raises there is raised on every rank."""
+    """Call ``act()`` on rank 0 and return its result, or raise its exception, on every rank; collective."""
     if world.rank > 0:
         good, value = world.bcast(None)
         if good:
@@ -362,7 +364,7 @@ def on_root(world: World, act: Callable[[], T]) -> T:
 
 
 def on_all_ranks(error: BaseException) -> bool:
-    """Whether every rank holds this exception, so that all can leave in order."""
+    """Whether every rank has this exception, so that all can exit in order."""
     return getattr(error, _MARK, False)
 
 
@@ -375,7 +377,7 @@ def _marked(error: Exception) -> Exception:
 
 
 def _portable(error: Exception) -> Exception:
-    try:  # some exceptions pickle but cannot be made again, which would kill the receiving ranks alone
+    try:  # some exceptions can be pickled but not unpickled, which would kill only the receiving ranks
         pickle.loads(pickle.dumps(error))
     except Exception:
         return RuntimeError(f"{type(error).__name__}: {error}")

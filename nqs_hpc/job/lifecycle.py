@@ -1,7 +1,7 @@
-"""When a run stops or saves: signals, the files STOP and SAVE, limits on its wall time.
+"""When a run stops or saves: signals, the files STOP and SAVE, limits of wall time.
 
-A Python signal handler does not run while its rank waits in a collective, and one rank alone may get the signal. So a
-handler only sets a flag, and once a step the flags of all ranks are reduced: all stop after the same step.
+A Python signal handler does not run while its rank waits in a collective, and the signal may reach only one rank. So a
+handler only sets a flag, and the flags of all ranks are reduced once a step: all ranks stop after the same step.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ REASONS = (
     "due",
     "time limit of Slurm",
     "fault",
-)  # by bit; the templates in slurm/ read them in summary.json
+)  # one for each bit; the templates in slurm/ look for them in summary.json
 SIGNALS = {signal.SIGTERM: 1, signal.SIGUSR1: 2, signal.SIGINT: 4}
 STOP, TIME, SAVE, DUE, LIMIT, TROUBLE = 8, 16, 32, 64, 128, 256
-CLOSING_SECONDS = 10.0  # left under Slurm's limit for the summary and the end of all ranks
-GRACE_SECONDS = 2.0  # for the main thread to end the job itself at a second SIGINT
+CLOSING_SECONDS = 10.0  # before Slurm's limit, for the summary and the exit of all ranks
+GRACE_SECONDS = 2.0  # that the main thread has to end the job itself after a second SIGINT
 
 
 class Signals(NamedTuple):
-    """Signals that came to this process."""
+    """Signals that this process received."""
 
-    flags: Callable[[], int]  # the bits of those that came so far
-    close: Callable[[], None]  # give the signals back to their former handlers
+    flags: Callable[[], int]  # the bits of those received so far
+    close: Callable[[], None]  # restores the former handlers
 
 
 class Verdict(NamedTuple):
@@ -52,24 +52,24 @@ class Verdict(NamedTuple):
 
     stop: bool
     save: bool  # write a checkpoint now; set together with ``stop``, unless a fault forbids it
-    reason: str  # in words, several joined by "and"; empty where there is nothing to do
+    reason: str  # in words, several joined by "and"; empty if there is nothing to do
 
 
 class Lifecycle(NamedTuple):
     """``check`` is collective, one small reduction; ``saved`` is this rank's."""
 
-    # seconds of the last step and save, 0 where there was none; rank 0's word on whether a save is due, and whether it
-    # cannot go on
+    # seconds of the last step and save, 0 if there was none; on rank 0 whether a save is due, and whether it cannot
+    # continue
     check: Callable[..., Verdict]
-    # the checkpoint a verdict asked for is on the disk; a line where its SAVE cannot be removed, empty otherwise
+    # call it when the requested checkpoint is on the disk; returns a line if SAVE cannot be removed, else ""
     saved: Callable[[], str]
     seconds: Callable[[], float]  # since this start began
-    # whether a stop for this reason came because the time of this start was over; collective
+    # whether this reason means that the time of this start was over; collective
     out_of_time: Callable[[str], bool]
 
 
 def listen(abort: Callable[[int], None]) -> Signals:
-    """Take SIGTERM, SIGUSR1 and SIGINT as requests to stop, from now on; to be called in the main thread.
+    """Treat SIGTERM, SIGUSR1 and SIGINT as requests to stop from now on. Call it in the main thread.
 
     A second SIGINT raises KeyboardInterrupt at once. If the main thread cannot react, because it waits in a
     collective for a rank that is gone, a thread calls ``abort(1)``, which ends all ranks.
@@ -116,8 +116,8 @@ def listen(abort: Callable[[int], None]) -> Signals:
 def leave() -> None:
     """Ignore the signals from now on: the process is about to end by itself.
 
-    srun --kill-on-bad-exit sends SIGTERM to all as soon as the first rank leaves with another code than 0. Their code
-    would be that of the signal, and the largest of all codes is the job's.
+    srun --kill-on-bad-exit sends SIGTERM to all ranks as soon as the first one exits with a code other than 0. Their
+    exit code would be that of the signal, and the job gets the largest code of all.
     """
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -134,16 +134,16 @@ def lifecycle(
 ) -> Lifecycle:
     """Watch over the run in ``folder``.
 
-    The run stops as soon as the rest of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) is too
-    short for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
-    only until there is a second. It also stops before ``ends``, the Unix time of Slurm's limit as rank 0 knows it, with
-    CLOSING_SECONDS to spare.
+    The run stops as soon as what is left of ``max_seconds`` since ``started`` (a ``time.monotonic()``, default now) is
+    too short for one more step and one save, each as long as the longest so far; the first step, which compiles, counts
+    only until there is a second. It also stops CLOSING_SECONDS before ``ends``, the Unix time of Slurm's limit as rank
+    0 knows it.
     """
     start = time.monotonic() if started is None else started
     obeyed = 0
     steps: list[float] = []  # the first, and the longest of the others
     longest_save = 0.0
-    kept: os.stat_result | None = None  # a SAVE that was obeyed and cannot be removed
+    kept: os.stat_result | None = None  # a SAVE that has been obeyed but cannot be removed
 
     def check(
         step_seconds: float = 0.0, save_seconds: float = 0.0, due: bool = False, trouble: bool = False
@@ -155,7 +155,7 @@ def lifecycle(
         needed = (steps[-1] if steps else 0.0) + longest_save
         bits = signals.flags()
         if world.rank == 0:
-            bits |= DUE * due | TROUBLE * trouble  # clocks and disks differ: rank 0's count
+            bits |= DUE * due | TROUBLE * trouble  # clocks and disks differ: those of rank 0 decide
             bits |= STOP * stop_requested(folder) | SAVE * _is_new(folder / "SAVE", kept)
             if ends is not None and time.time() + needed + CLOSING_SECONDS > ends:
                 bits |= LIMIT
@@ -163,7 +163,7 @@ def lifecycle(
             bits |= TIME
         obeyed = world.any_flags(bits)
         stopping = obeyed & ~(SAVE | DUE)
-        # a checkpoint that was due as well is not a reason to stop: the batch scripts read why the run stopped
+        # a checkpoint that was also due is not a reason to stop: the batch scripts read the reason
         reason = " and ".join(words for i, words in enumerate(REASONS) if (stopping or obeyed) >> i & 1)
         return Verdict(stopping != 0, obeyed != 0 and not obeyed & TROUBLE, reason)
 
@@ -173,7 +173,7 @@ def lifecycle(
             return ""
         try:
             remove(folder / "SAVE")
-        except OSError as error:  # a folder, or a file that only its owner may remove
+        except OSError as error:  # a folder, or a file that we may not remove
             kept = _lstat(folder / "SAVE")
             return f"{folder / 'SAVE'} was obeyed and cannot be removed ({error.strerror}): it has no further effect"
         except Lost:
@@ -186,7 +186,7 @@ def lifecycle(
     def out_of_time(reason: str) -> bool:
         if any(words in reason for words in ("max_seconds", "time limit of Slurm")):
             return True
-        # Slurm's warning comes as a signal; a preemption does too, but then there is more time left than was used
+        # Slurm warns of its limit by a signal; it also preempts by one, but then more time is left than was used
         asked = "SIGUSR1" in reason or "SIGTERM" in reason
         warned = world.rank == 0 and asked and ends is not None and ends - time.time() < seconds()
         return world.any_flags(int(warned)) != 0
@@ -195,7 +195,7 @@ def lifecycle(
 
 
 def by_queue(reason: str) -> bool:
-    """Whether a stop for this reason is a queue's, which ends the processes soon after it has told them."""
+    """Whether the queue caused a stop for this reason: it ends the processes soon after its signal."""
     return any(words in reason for words in ("SIGTERM", "SIGUSR1", "time limit of Slurm"))
 
 
@@ -205,13 +205,13 @@ def stop_requested(folder: Path) -> bool:
 
 
 def _is_new(path: Path, known: os.stat_result | None) -> bool:
-    """Whether ``path``, of whatever kind, is there, and is not the file or folder that is ``known``."""
+    """Whether ``path``, of any kind, exists and is not the file or folder ``known``."""
     found = _lstat(path)
     return found is not None and (known is None or _identity(found) != _identity(known))
 
 
 def _identity(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_dev, found.st_ino, found.st_mode, found.st_ctime_ns  # numbers of removed files are used again
+    return found.st_dev, found.st_ino, found.st_mode, found.st_ctime_ns  # inode numbers of removed files are reused
 
 
 def _lstat(path: Path) -> os.stat_result | None:
@@ -224,12 +224,12 @@ def _lstat(path: Path) -> os.stat_result | None:
 class Finished(NamedTuple):
     """What a DONE file says."""
 
-    step: int  # that the run reached
+    step: int  # reached by the run
     n_samples: int | None  # of its final evaluation; files of older versions do not say
 
 
 def finished(folder: Path) -> Finished | None:
-    """The content of the DONE file; None where there is none; ValueError if it holds something else."""
+    """The content of the DONE file; None if there is none; ValueError if it holds something else."""
     path = folder / "DONE"
     try:
         text = reading.text(path, reading.SMALL, errors="replace").strip()
@@ -243,11 +243,11 @@ def finished(folder: Path) -> Finished | None:
 
 
 def done(folder: Path) -> int | None:
-    """The step a finished run reached, from its DONE file; None where there is none; ValueError if it holds no step."""
+    """The step a finished run reached, from its DONE file; None if there is none; ValueError if it holds no step."""
     found = finished(folder)
     return None if found is None else found.step
 
 
 def write_done(folder: Path, step: int, n_samples: int | None = None) -> None:
-    """Say that the run is finished at ``step``, its energy taken from ``n_samples``; rank 0 calls it."""
+    """Record that the run finished at ``step`` with an energy from ``n_samples`` samples; rank 0 calls it."""
     write(folder / "DONE", f"{step}\n" if n_samples is None else f"{step} {n_samples}\n")

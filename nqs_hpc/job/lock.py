@@ -1,14 +1,14 @@
-"""One job a run folder: an advisory lock that lives as long as the process that holds it, whatever ends it.
+"""One job per run folder: an advisory lock that lives exactly as long as the process that holds it.
 
-The lock is flock on ``.lock``, which the kernel releases with its holder, so a kill or a power cut leaves none behind.
-The file says who holds it: host, process and Slurm job. On a file system that several hosts share, flock may not reach
-beyond one host; there a holder on another host that did not release the lock counts as alive until Slurm no longer
-knows its job. No lock ends by a time-out.
+The lock is flock on ``.lock``. The kernel releases it when its holder ends, so a kill or a power cut leaves none
+behind. The file says who holds it: host, process and Slurm job. On a shared file system flock may not work across
+hosts; there a holder on another host that did not release the lock counts as alive until Slurm no longer knows its job.
+No lock expires.
 
-A lock belongs to a file, not to a name: a folder can be moved while its job runs, and ``.lock`` removed. So before
-each write a holder checks that its folder and lock are still what their paths name (`check_held`), and a process that
-takes a lock checks that the file it has locked still has that name. The folder itself is locked too where its file
-system allows it: nobody can remove that lock.
+A lock belongs to a file, not to a name: a folder can be moved while its job runs, and ``.lock`` can be removed. So
+before each write a holder checks that the paths still lead to its folder and lock (`check_held`), and a process that
+takes a lock checks that the locked file still has its name. If the file system allows it, the folder itself is locked
+too: nobody can remove that lock.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ from nqs_hpc.job.mounts import shared
 NAME = ".lock"
 NO_LOCKS = "its file system has no locks (flock): mount it with them, or choose a folder elsewhere"
 _WITHOUT = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP)
-LOOKS, LOOK_SECONDS = 10, 0.02  # a process that only asks whether a folder is in use holds its lock for a moment
-_MOST_BYTES = 1000  # of what a lock file says
+LOOKS, LOOK_SECONDS = 10, 0.02  # a process that only checks whether a folder is in use holds its lock for a moment
+_MOST_BYTES = 1000  # read from a lock file
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-# Never truncated before the lock is ours, never through a link; a FIFO is not waited for.
+# Not truncated before we have the lock, not through a link, and without blocking at a FIFO.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FILE = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -51,7 +51,7 @@ _held: dict[Path, _Held] = {}
 
 
 class Lost(RuntimeError):
-    """Another start has taken the run folder over; one line."""
+    """Another start has taken over the run folder; one line."""
 
 
 class Owner(NamedTuple):
@@ -66,7 +66,7 @@ class Owner(NamedTuple):
 
 
 def flock(descriptor: int, operation: int, path: Path) -> None:
-    """`fcntl.flock`; where the file system of ``path`` has no locks, the OSError names it and says what to do."""
+    """`fcntl.flock`; if the file system of ``path`` has no locks, the OSError names it and says what to do."""
     try:
         fcntl.flock(descriptor, operation)
     except BlockingIOError:
@@ -76,10 +76,10 @@ def flock(descriptor: int, operation: int, path: Path) -> None:
 
 
 def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> str | None:
-    """Take the lock of ``folder`` for the life of this process; rank 0 calls it. None if we have it, else why not.
+    """Take the lock of ``folder`` until this process ends; rank 0 calls it. None on success, else the reason why not.
 
-    ``state`` answers for a Slurm job as ``slurm.state`` does. Raises OSError where the file system has no locks, or
-    something else stands in the place of the lock file.
+    ``state`` gives the state of a Slurm job as ``slurm.state`` does. Raises OSError if the file system has no locks or
+    if the lock file is not a regular file.
     """
     path = folder / NAME
     place = os.open(folder, _FOLDER)
@@ -94,7 +94,7 @@ def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> s
                 return reason
             if os.fstat(descriptor).st_nlink == 1:
                 break
-            os.unlink(NAME, dir_fd=place)  # a hard link: the file of somebody else, under another name
+            os.unlink(NAME, dir_fd=place)  # a hard link: the file also has another name, somebody else's
             os.close(descriptor)
             descriptor = None
         own = Owner(socket.gethostname(), os.getpid(), slurm.job_id())
@@ -122,11 +122,11 @@ def lock(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> s
 
 @contextmanager
 def alone(path: Path, *, wait: bool, guard: bool = False) -> Iterator[bool]:
-    """Hold the lock of the file ``path``, made where it is not there, and say whether it is ours.
+    """Hold the lock of the file ``path``, which is made if missing; yields whether we have it.
 
-    With ``wait`` this waits until it is. With ``guard`` each write in its folder raises Lost if folder or lock are
-    no longer what their paths say. Raises OSError if the file system has no locks, or ``path`` is not a regular file.
-    Removing ``path`` within the block is safe: a process that waits for it checks again.
+    With ``wait`` this waits for the lock. With ``guard`` each write in its folder raises Lost if the paths no longer
+    lead to folder and lock. Raises OSError if the file system has no locks, or ``path`` is not a regular file. Removing
+    ``path`` within the block is safe: a process that waits for it checks again.
     """
     place = os.open(path.parent, _FOLDER)
     descriptor = None
@@ -166,11 +166,11 @@ def _locked(path: Path, place: int, *, wait: bool = False) -> int | None:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # its last holder has removed it, and the next process would not find our lock: try again
+        os.close(descriptor)  # its last holder removed it, and the next process would not find our lock: try again
 
 
 def _patiently(descriptor: int, path: Path) -> None:
-    """Lock, if need be a little later; BlockingIOError if somebody holds it for longer than a check takes."""
+    """Lock, trying a few times; BlockingIOError if somebody holds the lock for longer than a check takes."""
     for left in range(LOOKS, -1, -1):
         try:
             return flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, path)
@@ -181,7 +181,7 @@ def _patiently(descriptor: int, path: Path) -> None:
 
 
 def _is(descriptor: int, name: str, place: int) -> bool:
-    """Whether the open file is what ``name`` in the open folder ``place`` says."""
+    """Whether the open file is the one called ``name`` in the open folder ``place``."""
     try:
         return os.path.samestat(os.fstat(descriptor), os.stat(name, dir_fd=place, follow_symlinks=False))
     except FileNotFoundError:
@@ -189,7 +189,7 @@ def _is(descriptor: int, name: str, place: int) -> bool:
 
 
 def _folder_is_free(place: int) -> bool:
-    """Lock the open folder itself; whether nobody else has. Where it cannot be locked it tells nothing."""
+    """Lock the open folder itself; False if another process has. True if the file system cannot lock folders."""
     try:
         _patiently(place, Path())
     except BlockingIOError:
@@ -200,7 +200,7 @@ def _folder_is_free(place: int) -> bool:
 
 
 def in_use(folder: Path) -> str:
-    """Who holds the lock of ``folder`` right now, as flock shows it on this host; empty where nobody does.
+    """Who holds the lock of ``folder`` right now, as flock shows it on this host; empty if nobody does.
 
     Takes nothing and makes nothing. Raises OSError where the file system has no locks.
     """
@@ -210,7 +210,7 @@ def in_use(folder: Path) -> str:
         return ""
     descriptor, look = None, fcntl.LOCK_SH | fcntl.LOCK_NB
     try:
-        with suppress(OSError):  # not there, or no lock file: a start says so
+        with suppress(OSError):  # missing, or not a lock file: a start reports that
             descriptor = os.open(NAME, _READ, dir_fd=place)
         if descriptor is not None:
             flock(descriptor, look, folder / NAME)
@@ -230,7 +230,7 @@ def in_use(folder: Path) -> str:
 
 
 def why_used(folder: Path, *, state: Callable[[str], str | None] = slurm.state) -> str:
-    """Why `lock` would not give ``folder``, in one line; empty where it would. Takes nothing. OSError as `in_use`."""
+    """Why `lock` would refuse ``folder``, in one line; empty if it would not. Takes nothing. OSError as `in_use`."""
     if owner := in_use(folder):
         return f"{folder} is in use by {owner}"
     place = os.open(folder, _FOLDER)
@@ -242,10 +242,10 @@ def why_used(folder: Path, *, state: Callable[[str], str | None] = slurm.state) 
 
 
 def check_held(folder: Path) -> None:
-    """Raise Lost where ``folder``, which this process locked, or its lock is no longer what its path says.
+    """Raise Lost if the path of ``folder``, which this process locked, or of its lock leads to something else.
 
-    `files` calls it before each write. On a file system of several hosts, where flock may end at the host, another host
-    may have taken the lock over without any of that, after a network was cut in two: then the file says so.
+    `files` calls it before each write. On a shared file system without flock across hosts another host may take over
+    the lock after a network failure; then the content of the lock file says so.
     """
     mine = _held.get(folder)
     if mine is None:
@@ -256,7 +256,7 @@ def check_held(folder: Path) -> None:
 
 
 def _check(path: Path, place: int, descriptor: int, who: str) -> None:
-    """Raise Lost unless the open folder ``place`` and the lock file in it are still what ``path`` says."""
+    """Raise Lost unless ``path`` still leads to the open folder ``place`` and the lock file in it."""
     try:
         moved = not os.path.samestat(os.fstat(place), os.stat(path.parent))
     except (FileNotFoundError, NotADirectoryError):
@@ -268,7 +268,7 @@ def _check(path: Path, place: int, descriptor: int, who: str) -> None:
 
 
 def _now_at(place: int) -> str:
-    """Where an open folder is now, in words; empty where Linux does not say, or it is gone."""
+    """Where an open folder is now, in words; empty if Linux does not say, or it is gone."""
     try:
         path = os.readlink(f"/proc/self/fd/{place}")
     except OSError:
@@ -277,11 +277,11 @@ def _now_at(place: int) -> str:
 
 
 def release(folder: Path) -> None:
-    """Release the lock, so that the next start need not ask whether we are alive. Does nothing if it is not ours."""
+    """Release the lock, so that the next start need not check whether we are alive. No effect if it is not ours."""
     mine = _held.pop(folder, None)
     files.let_go(folder)
     if mine is not None:
-        with suppress(OSError):  # a disk that has become read-only, say: the lock ends with us all the same
+        with suppress(OSError):  # a read-only disk, say: the lock ends with this process anyway
             if os.pread(mine.descriptor, _MOST_BYTES, 0) == mine.text:
                 os.ftruncate(mine.descriptor, 0)
         os.close(mine.descriptor)
@@ -289,9 +289,9 @@ def release(folder: Path) -> None:
 
 
 def withdraw(folder: Path, made: list[Path]) -> None:
-    """Undo what a start that ended early has made: ``.lock``, and the folders ``made`` that are empty.
+    """Undo what a start made that ended early: ``.lock``, and the folders ``made`` that are empty.
 
-    All of it under the lock: a process that opened the file meanwhile finds it without a name, and tries again.
+    We hold the lock meanwhile: a process that has just opened the file finds that it lost its name, and tries again.
     """
     with suppress(OSError, Lost):
         files.remove(folder / NAME)
@@ -319,7 +319,7 @@ def _named_owner(place: int) -> Owner | None:
 
 
 def _owner(data: bytes) -> Owner | None:
-    """Who wrote a lock file; None where it is empty or a kill left it torn."""
+    """Who wrote a lock file; None if it is empty or incomplete after a kill."""
     try:
         fields: Any = parse_json(data)
         job = None if fields["job"] is None else printable(str(fields["job"]))
@@ -329,16 +329,16 @@ def _owner(data: bytes) -> Owner | None:
 
 
 def _alive(folder: Path, owner: Owner, state: Callable[[str], str | None]) -> str:
-    """Why a holder that flock does not show counts as alive; empty where it is gone."""
+    """Why a holder that flock does not show counts as alive; empty if it is gone."""
     if owner.host == socket.gethostname() or not shared(folder):
-        return ""  # flock is the truth here
+        return ""  # flock is reliable here
     if owner.job is None:
         return (
             f"{folder} was in use by {owner}, and from this host nobody can tell whether it still is: "
             f"remove {folder / '.lock'} once that process is gone"
         )
     if owner.job == slurm.job_id():
-        return ""  # this job, requeued: Slurm starts it again when its former processes are gone
+        return ""  # this job, requeued: Slurm restarts it only when its former processes are gone
     try:
         found = state(owner.job)
     except slurm.SlurmError as error:

@@ -1,10 +1,11 @@
-"""metrics.jsonl: one JSON object a step, each step exactly once, whatever killed the run.
+"""metrics.jsonl: one JSON object for each step, each step exactly once even if the run was killed.
 
-A line reaches the operating system by one write, so a killed process leaves at most one broken tail. ``sync`` before a
-checkpoint makes the lines survive a power cut that the checkpoint survives; ``cut`` at a restart removes what came
-after the checkpoint. Floats keep every bit, NaN and infinities become null.
+A line reaches the operating system by one write, so a killed process leaves at most one incomplete line. ``sync``
+before a checkpoint makes the lines survive a power cut if the checkpoint does; ``cut`` at a restart removes lines after
+the checkpoint. Floats keep every bit, NaN and infinities become null.
 
-Everything that reads these files reads them here: ``read`` all lines or evenly chosen ones, ``newest`` the end alone.
+All readers of these files use this module: ``read`` returns all lines or evenly chosen ones, ``newest`` only the last
+ones.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ MORE_BYTES = 16 * NEWEST_BYTES
 
 
 class Log(NamedTuple):
-    """An open metrics.jsonl, or another record of the steps; rank 0 has it, the others have none."""
+    """An open metrics.jsonl, or another record of the steps; only rank 0 has it."""
 
     append: Callable[[dict[str, Any]], None]  # one line, flushed to the operating system
     sync: Callable[[], None]  # all lines so far are on the disk; call it before a checkpoint is written
@@ -34,7 +35,7 @@ class Log(NamedTuple):
 
 
 class Appender(NamedTuple):
-    """A file open for appending; its errors name it. lock.Lost where its folder is no longer this process's."""
+    """A file open for appending; its errors name it. lock.Lost if its folder no longer belongs to this process."""
 
     write: Callable[[bytes], None]  # flushed to the operating system
     sync: Callable[[], None]
@@ -42,14 +43,14 @@ class Appender(NamedTuple):
 
 
 class Cut(NamedTuple):
-    """What ``cut`` removed and missed."""
+    """What ``cut`` removed and did not find."""
 
     n_cut: int  # lines removed, broken ones included
-    missing: bool  # whether some step up to the cut has no line
+    missing: bool  # whether a step up to the cut has no line
 
 
 def log(path: Path) -> Log:
-    """Open ``path`` for appending; it is created where it does not exist."""
+    """Open ``path`` for appending; it is created if it does not exist."""
     file = appender(path)
 
     def append(line: dict[str, Any]) -> None:
@@ -59,7 +60,7 @@ def log(path: Path) -> Log:
 
 
 def both(first: Log, second: Log) -> Log:
-    """A log that tells two, the first one first."""
+    """A log that writes to two others, the first one first."""
 
     def append(line: dict[str, Any]) -> None:
         first.append(line)
@@ -77,7 +78,7 @@ def both(first: Log, second: Log) -> Log:
 
 
 def appender(path: Path) -> Appender:
-    """Open ``path`` for appending bytes; it is created where it does not exist."""
+    """Open ``path`` for appending bytes; it is created if it does not exist."""
     descriptor = open_to_append(path)
     sync_folder(path.parent)
 
@@ -85,7 +86,7 @@ def appender(path: Path) -> Appender:
         check_held(path.parent)
         data = memoryview(content)
         try:
-            while data:  # the system may take a part only, when the disk is nearly full
+            while data:  # the system may write only a part when the disk is nearly full
                 data = data[os.write(descriptor, data) :]
         except OSError as error:
             raise named(error, path) from None
@@ -97,16 +98,16 @@ def appender(path: Path) -> Appender:
             raise named(error, path) from None
 
     def close() -> None:
-        with suppress(OSError):  # a file system that says so late: what counts has been synced before
+        with suppress(OSError):  # some file systems report errors late: everything that matters has been synced before
             os.close(descriptor)
 
     return Appender(append, sync, close)
 
 
 def cut(path: Path, step: int) -> Cut:
-    """Keep one intact line for each step 1..``step``, in order; remove all else, atomically. Nothing is open meanwhile.
+    """Keep one intact line for each step 1..``step``, in order, and remove the rest, atomically. No log may be open.
 
-    Of several lines of one step the first is kept. A missing file has no lines.
+    If a step has several lines, the first is kept. A missing file has no lines.
     """
     content = _content(path)
     kept: list[bytes] = []
@@ -123,9 +124,9 @@ def cut(path: Path, step: int) -> Cut:
 
 
 def read(path: Path, at_most: int | None = None) -> list[dict[str, Any]]:
-    """The intact lines of ``path``, in the order of the file; none where it does not exist.
+    """The intact lines of ``path``, in the order of the file; none if it does not exist.
 
-    ``at_most`` so many where it is given, chosen evenly; the others are not parsed.
+    With ``at_most``, at most so many of them, chosen evenly; the others are not parsed.
     """
     content = _content(path)
     texts = reading.lines(content)
@@ -137,17 +138,17 @@ def read(path: Path, at_most: int | None = None) -> list[dict[str, Any]]:
 
 
 def newest(path: Path) -> list[dict[str, Any]]:
-    """The intact lines at the end of ``path``, about a dozen, oldest first; none where it does not exist.
+    """The last intact lines of ``path``, about a dozen, oldest first; none if it does not exist.
 
-    Of lines so long that two do not fit, as those of a run of many couplings are, those in a larger part of the file.
+    If lines are so long that two do not fit, as in a run of many couplings, a larger part of the file is read.
     """
-    # a line that begins before the tail does not parse, as one that a kill has cut short
+    # a line that begins before this part does not parse, like one that a kill cut short
     found = [line for line in map(_parse, tail(path, NEWEST_BYTES)) if line is not None]
     return found if len(found) > 1 else [line for line in map(_parse, tail(path, MORE_BYTES)) if line is not None]
 
 
 def last(path: Path) -> dict[str, Any] | None:
-    """The last intact line of ``path``; None where there is none."""
+    """The last intact line of ``path``; None if there is none."""
     lines = read(path)
     return lines[-1] if lines else None
 
@@ -160,7 +161,7 @@ def _evenly(n: int, at_most: int) -> set[int]:
 
 
 def _content(path: Path) -> bytes:
-    """All of the file; nothing where it does not exist. Raises reading.Unfit where it is not a file of lines."""
+    """The whole file; empty if it does not exist. Raises reading.Unfit if it is not a file of lines."""
     try:
         return reading.data(path, reading.METRICS)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
 """manifest.json: what ran, on what, and every start of it.
 
-The top level describes the latest start (command, versions, git commit, MPI, ranks); ``starts`` lists all of them, each
-with UTC time, step, rank count, hosts and reason, what of the configuration changed, the Slurm job and how often Slurm
-had restarted it, the seconds until its first step was made, and how it ended. ``exit`` is null for a start that was
+The top level describes the latest start (command, versions, git commit, MPI, ranks); ``starts`` lists all starts, each
+with UTC time, step, rank count, hosts, reason, changes of the configuration, the Slurm job and how often Slurm had
+restarted it, the seconds until the end of its first step, and how it ended. ``exit`` is null for a start that was
 killed, ``seconds`` for one that made no step.
 """
 
@@ -31,10 +31,10 @@ PACKAGES = ("jax", "jaxlib", "numpy", "scipy", "optax", "mpi4py", "mpi4jax", "h5
 
 
 def start(folder: Path, world: World, *, step: int, reason: str, changed: list[str], physics: dict[str, Any]) -> None:
-    """Note a start from ``step``, for a ``reason`` such as "new" or "resumed"; collective.
+    """Record a start from ``step``, for a ``reason`` such as "new" or "resumed"; collective.
 
-    ``changed`` lists where its configuration differs from that of the last start, ``key: a -> b``. ``physics``
-    identifies the run: a start with another is refused (`recorded_physics`).
+    ``changed`` lists the changes of the configuration since the last start, ``key: a -> b``. ``physics`` identifies the
+    run: a start with a different one is refused (`recorded_physics`).
 
     Raises ValueError on every rank if there is a manifest that cannot be read.
     """
@@ -66,9 +66,9 @@ def start(folder: Path, world: World, *, step: int, reason: str, changed: list[s
 
 
 def first_step(folder: Path, moments: Mapping[str, float]) -> None:
-    """Note how long the latest start took to its first step, part by part; rank 0 calls it.
+    """Record how long the latest start took to the end of its first step, part by part; rank 0 calls it.
 
-    ``moments``: clock readings by name, from the beginning on; each part is named by the moment that ends it.
+    ``moments``: clock readings by name, the first at the beginning; each part has the name of the moment that ends it.
     """
     manifest = _read(folder / "manifest.json")
     parts = {name: round(then - before, 3) for (_, before), (name, then) in pairwise(moments.items())}
@@ -77,10 +77,10 @@ def first_step(folder: Path, moments: Mapping[str, float]) -> None:
 
 
 def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_vain: bool = False) -> None:
-    """Note how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read.
+    """Record how the latest start ended; rank 0 calls it. Raises ValueError if the manifest cannot be read.
 
-    ``saves``: how many checkpoints it wrote, and the seconds that took. ``in_vain``: its time ran out before it made
-    any progress.
+    ``saves``: how many checkpoints it wrote, and how many seconds that took. ``in_vain``: its time ran out before it
+    made progress.
     """
     manifest = _read(folder / "manifest.json")
     last = {"time": _now(), "step": step, "reason": reason, "saves": saves[0], "save_seconds": round(saves[1], 3)}
@@ -90,27 +90,27 @@ def end(folder: Path, *, step: int, reason: str, saves: tuple[int, float], in_va
 
 
 def was_in_vain(folder: Path) -> bool:
-    """Whether the start before the latest one ran out of time before it made any progress; rank 0 asks."""
+    """Whether the start before the latest one ran out of time before it made progress; rank 0 calls it."""
     starts = _read(folder / "manifest.json")["starts"]
     before = starts[-2].get("exit") if len(starts) > 1 else None
     return isinstance(before, dict) and before.get("in_vain") is True
 
 
 def starts(folder: Path) -> list[dict[str, Any]]:
-    """Every start of the run in ``folder``, the first one first; none where no run has started there."""
+    """All starts of the run in ``folder``, oldest first; none if no run has started there."""
     path = folder / "manifest.json"
     found: list[dict[str, Any]] = _read(path)["starts"] if path.exists() else []
     return found
 
 
 def recorded_physics(folder: Path) -> dict[str, Any] | None:
-    """What the run in ``folder`` computes, as its first start wrote it; None where no run has started there."""
+    """What the run in ``folder`` computes, as its first start recorded it; None if no run has started there."""
     path = folder / "manifest.json"
     return _read(path).get("physics") if path.exists() else None
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of Python, this package and its dependencies, without importing them; null where not installed."""
+    """Versions of Python, this package and its dependencies, without importing them; null if not installed."""
     found: dict[str, str | None] = {"nqs_hpc": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -121,9 +121,9 @@ def versions() -> dict[str, str | None]:
 
 
 def git(root: Path) -> dict[str, Any] | None:
-    """Commit of the checkout whose top is ``root``, and whether tracked files differ from it; None if there is none."""
+    """Commit of the checkout at ``root``, and whether tracked files differ from it; None if there is no checkout."""
     try:
-        # An installed package may sit in somebody else's checkout (a venv in it): only our own top counts.
+        # The package may be installed in a venv inside another project's checkout: only our own top level counts.
         if Path(_git(root, "rev-parse", "--show-toplevel")).resolve() != root.resolve():
             return None
         dirty = _git(root, "status", "--porcelain", "--untracked-files=no") != ""

@@ -1,16 +1,16 @@
-"""RUN/mlruns: the numbers of metrics.jsonl and the configuration once more, as a file store of MLflow.
+"""RUN/mlruns: a copy of the numbers of metrics.jsonl and of the configuration as a file store of MLflow.
 
     mlruns/EXPERIMENT/meta.yaml
     mlruns/EXPERIMENT/RUN/meta.yaml, params/KEY, metrics/NAME, tags/KEY
 
 EXPERIMENT is a number, RUN 32 hexadecimal digits. A metric is a file of lines ``milliseconds value step``, a parameter
-or a tag a file that holds its value. Of MLflow we use this layout alone (`mlflow.store.tracking.file_store`, in MLflow
-up to 3 at least): nothing of it is loaded. Stores of several runs can be copied into one another, because experiments
-of one name have one number and no two runs have the same.
+or a tag is a file that holds its value. We use only this layout (`mlflow.store.tracking.file_store`, in MLflow up to 3
+at least), so MLflow is not loaded. Stores of several runs can be merged by copying, because the number of an experiment
+follows from its name and no two runs have the same number.
 
-A metric is appended to by one write a step. What a kill or a power cut left is made good at the next start, which goes
-on in the same run and gives the store the steps of metrics.jsonl, no more and no fewer; so nothing is flushed to the
-disk before a checkpoint.
+Each step appends one line to each metric by one write. After a kill or a power cut the next start continues the same
+MLflow run and gives the store exactly the steps of metrics.jsonl; so nothing is flushed to the disk before a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -33,15 +33,16 @@ from nqs_hpc.job.files import subfolder, write
 
 NAME = "mlruns"
 RUNNING, FINISHED, FAILED, KILLED = 1, 3, 4, 5  # the states of a run, as MLflow numbers them
-LONGEST = 500  # characters of a parameter's value: as many as every MLflow takes
+LONGEST = 500  # characters of a parameter's value that every version of MLflow accepts
 _RUN, _EXPERIMENT = re.compile(r"[0-9a-f]{32}"), re.compile(r"[0-9]{1,18}")
 
 
 def begin(folder: Path, experiment: str, config: Mapping[str, Any], tags: Mapping[str, Any]) -> None:
-    """Make the store of the run in ``folder``, or go on in the one that is there, whose metrics get the steps of
-    metrics.jsonl. Rank 0 calls it; nothing is open meanwhile. OSError where a file cannot be written.
+    """Make the store of the run in ``folder``, or give the metrics of an existing one the steps of metrics.jsonl. Rank
+    0 calls it, before the store is opened. OSError if a file cannot be written.
 
-    ``config``, plain data, becomes parameters with dotted keys, lists as JSON, what is longer than ``LONGEST`` cut.
+    ``config``, plain data, becomes parameters with dotted keys; lists become JSON, values longer than ``LONGEST`` are
+    cut.
     """
     number = str(int(hashlib.sha256(experiment.encode()).hexdigest()[:14], 16))  # below 2^56
     known = _place(folder)
@@ -72,7 +73,7 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str
 
 
 def end(folder: Path, status: int) -> None:
-    """Say in the store how the run ended; nothing where there is no store. Rank 0 calls it."""
+    """Record in the store how the run ended; no effect if there is no store. Rank 0 calls it."""
     place = _place(folder)
     if place is not None:
         now = _milliseconds()
@@ -82,7 +83,7 @@ def end(folder: Path, status: int) -> None:
 def store(folder: Path) -> log.Log:
     """The metrics of the run in ``folder``, open for appending; call `begin` before.
 
-    A line's numbers but its step become metrics named as in metrics.jsonl; null ones are left out.
+    All numbers of a line except its step become metrics with the names of metrics.jsonl; null ones are left out.
     """
     place = _place(folder)
     assert place is not None, "begin() has made it"
@@ -109,7 +110,7 @@ def file_name(key: str) -> str:
 
 
 def _place(folder: Path) -> Path | None:
-    """The folder of the run in the store of ``folder``, the first by name; None where there is none."""
+    """The folder of the run in the store of ``folder``, the first by name; None if there is none."""
     found = [
         run
         for experiment in sorted(_folders(folder / NAME))
@@ -128,7 +129,7 @@ def _folders(place: Path) -> list[Path]:
 
 
 def _match(folder: Path, metrics: Path) -> None:
-    """Give each metric the steps of metrics.jsonl, with the times that are known of them."""
+    """Give each metric the steps of metrics.jsonl, with their times as far as they are known."""
     known: dict[int, int] = {}
     for path in sorted(metrics.iterdir()):
         for text in reading.lines(_bytes(path)):
@@ -167,7 +168,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _put(path: Path, text: str) -> None:
-    """Write a file unless it holds just that: parameters of a run stay as they are."""
+    """Write a file unless it holds exactly that already."""
     if not path.exists() or _bytes(path) != text.encode():
         write(path, text, durable=False)
 

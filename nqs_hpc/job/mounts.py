@@ -6,12 +6,12 @@ import os
 import re
 from pathlib import Path
 
-# Of one host alone: what another host sees under the same path is another folder.
+# Local to one host: another host sees another folder under the same path.
 LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "ramfs", "tmpfs", "xfs", "zfs"}
 
 
 def file_system(folder: Path) -> str:
-    """The type of the file system that holds ``folder`` (ext4, nfs4, lustre, ...); "unknown" where Linux does not say.
+    """The type of the file system that holds ``folder`` (ext4, nfs4, lustre, ...); "unknown" if Linux does not say.
 
     ``folder`` need not exist: its nearest existing parent counts.
     """
@@ -25,7 +25,7 @@ def file_system(folder: Path) -> str:
         before, _, after = line.partition(" - ")
         if not after:
             continue
-        # spaces and the like stand as \\040; of two mounts at one place the later one is seen
+        # spaces and the like are written as \\040; of two mounts at one place the later one is visible
         mount = re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), before.split(" ")[4])
         inside = place == mount or place.startswith(mount.rstrip("/") + "/")
         if inside and len(mount) >= best:
@@ -34,5 +34,5 @@ def file_system(folder: Path) -> str:
 
 
 def shared(folder: Path) -> bool:
-    """Whether other hosts may have ``folder`` too: all but the file systems known to belong to one host."""
+    """Whether other hosts may see ``folder`` too: true for all file systems not known to be local."""
     return file_system(folder) not in LOCAL

@@ -1,9 +1,9 @@
 """observables.h5: what a run has measured, as HDF5 laid out like the results of ALPS (Bauer et al. 2011,
 doi:10.1088/1742-5468/2011/05/P05001): /NAME/mean/value and /NAME/mean/error.
 
-NAME is LABEL, or LABEL/OUTPUT where an observable has several outputs. /NAME has the attributes unit and label, and in
-/NAME/axes what the entries of an array belong to; of a trajectory the first axis is ``time``. Attributes of the file:
-n_samples, n_sites, step.
+NAME is LABEL, or LABEL/OUTPUT if an observable has several outputs. /NAME has the attributes unit and label; /NAME/axes
+holds the axes of an array. The first axis of a trajectory is ``time``. The file has the attributes n_samples, n_sites
+and step.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ LARGEST = 4096 * reading.MIB  # of a file that is read
 
 
 class Kept(NamedTuple):
-    """A result as the file has it."""
+    """A result in the file."""
 
     value: np.ndarray  # a number or an array
-    error: np.ndarray  # standard error of each of its entries; 0 where the sum is exact, NaN where it is not known
+    error: np.ndarray  # standard error of each entry; 0 if the sum is exact, NaN if the error is unknown
     unit: str
     label: str
     axes: dict[str, np.ndarray]  # what the entries of an array belong to
 
 
 def save(folder: Path, results: Sequence[Result], facts: Mapping[str, int | None]) -> None:
-    """Write ``folder``/observables.h5, atomically; OSError where that is not possible. ``facts``: of the file."""
+    """Write ``folder``/observables.h5, atomically; OSError if that fails. ``facts``: the attributes of the file."""
     write(folder / NAME, pack(results, facts))
 
 
@@ -60,7 +60,7 @@ def pack(results: Sequence[Result], facts: Mapping[str, int | None]) -> bytes:
 
 
 def load(path: Path) -> dict[str, Kept]:
-    """The results of a file by name, LABEL or LABEL.OUTPUT; ValueError, one line, where it is not such a file."""
+    """The results of a file by name, LABEL or LABEL.OUTPUT; ValueError, one line, if it is not such a file."""
     import h5py
 
     found: dict[str, Kept] = {}
@@ -75,7 +75,7 @@ def load(path: Path) -> dict[str, Kept]:
                 value, error = _array(group["mean/value"]), _array(group["mean/error"])
                 unit, label = (printable(str(group.attrs[key])) for key in ("unit", "label"))
                 found[group.name.strip("/").replace("/", ".")] = Kept(value, error, unit, label, axes)
-    except Exception as error:  # HDF5 has an error of its own for everything that can be wrong in a file
+    except Exception as error:  # HDF5 has many kinds of errors for broken files
         why = printable(str(error)) or type(error).__name__
         raise ValueError(f"{printable(str(path), 1000)} cannot be read: {why}") from None
     return found

@@ -1,4 +1,4 @@
-"""When a checkpoint is due, and what checkpoints cost: under SHARE of the time unless the user's numbers forbid it."""
+"""When a checkpoint is due. Checkpoints take less than SHARE of the time unless the user asks for more of them."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 SHARE = 0.02  # of the wall time of a start, for saving
-EVERY_STEPS, EVERY_SECONDS = 50, 300.0  # what auto aims at
+EVERY_STEPS, EVERY_SECONDS = 50, 300.0  # the aim of auto
 FIRST_MINUTE = 60.0
-Every = float | Literal["auto"] | None  # auto: as above, but less often where SHARE forbids it; None: never
+Every = float | Literal["auto"] | None  # auto: as above, less often if that would exceed SHARE; None: never
 
 
 class Pace(NamedTuple):
-    """Rank 0 asks ``due`` after each turn, with the steps completed so far, and says by ``saved`` how many seconds a
+    """Rank 0 calls ``due`` after each turn with the steps completed so far, and ``saved`` with the seconds that a
     checkpoint took.
     """
 
     due: Callable[[int], bool]
     saved: Callable[[float], None]
-    # a line where saving costs more than SHARE, once a start; empty otherwise, and unless ``final`` in the first minute
+    # a line if saving takes more than SHARE, once per start; else empty, also in the first minute unless ``final``
     excess: Callable[..., str]
     spent: Callable[[], tuple[int, float]]  # checkpoints of this start so far, and the seconds they took
 
@@ -27,7 +27,7 @@ class Pace(NamedTuple):
 def pace(every_steps: Every, every_seconds: Every, *, started: float) -> Pace:
     """A schedule for a start that began at ``started``, a ``time.monotonic()``."""
     n_saves, spent, longest, reported = 0, 0.0, 0.0, False
-    seen: int | None = None  # the last step that was counted: the turns inside of one count once
+    seen: int | None = None  # the last step counted: several turns of one step count once
     last = time.monotonic()
 
     def due(step: int) -> bool:

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere. Rank 0 has it, the others have none."""
+"""The display of a running job: a bar on a terminal, plain lines elsewhere. Only rank 0 has it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from nqs_hpc.job.quantities import GROUND_STATE, in_words
 from nqs_hpc.job.streams import patient
 from nqs_hpc.types import Quantity
 
-STEPS = "steps"  # the unit in which progress is counted where a task does not name another
-LEAST_SHARE = 1e-3  # of the whole, from which on the rest can be told
+STEPS = "steps"  # the unit of progress unless a task names another
+LEAST_SHARE = 1e-3  # of the total, after which the remaining time is estimated
 FIRST_PAUSE, LONGEST_PAUSE, GROWTH = 10.0, 300.0, 1.2  # seconds between plain lines
 
 
 class Update(Protocol):
     def __call__(self, line: dict[str, Any], done: float | None = None) -> None:
-        """``line``: the metrics of a step as metrics.jsonl has them; ``done``: how far the run has come, in the unit of
-        its total; the step of the line if None."""
+        """``line``: the metrics of a step as in metrics.jsonl; ``done``: the progress in the unit of the total, the
+        step of the line if None."""
 
 
 class Progress(NamedTuple):
-    """Shows how far a run has come, and the newest values of its quantities."""
+    """Shows the progress of a run and the newest values of its quantities."""
 
     update: Update
     say: Callable[[str], None]  # one line of text, without breaking the bar
@@ -42,10 +42,10 @@ def progress(
     quantities: Sequence[Quantity] = GROUND_STATE,
     unit: str = STEPS,
 ) -> Progress:
-    """Show a run that goes from ``initial`` to ``total`` ``unit`` on ``stream`` (default stderr).
+    """Show the progress of a run from ``initial`` to ``total``, in ``unit``, on ``stream`` (default stderr).
 
-    ``total``: None where it is not known. ``auto`` is a bar on a terminal and plain lines elsewhere. ``quantities``:
-    those of each line that are shown.
+    ``total``: None if it is not known. ``auto`` is a bar on a terminal and plain lines elsewhere. ``quantities``: those
+    shown of each line.
     """
     stream = sys.stderr if stream is None else stream
     is_bar = mode == "bar" or (mode == "auto" and stream.isatty())
@@ -56,17 +56,17 @@ def progress(
 
 
 class _Run(NamedTuple):
-    """What is shown of a run, on a bar or in lines."""
+    """What a bar or lines show of a run."""
 
     total: float | None
     initial: float
     unit: str
     words: Callable[[dict[str, Any]], str]  # of a line of metrics.jsonl
-    eta: Callable[[float], str]  # where so much is done; empty without a total
+    eta: Callable[[float], str]  # given the progress; empty without a total
 
 
 def _eta(total: float | None) -> Callable[[float], str]:
-    first: tuple[float, float] | None = None  # the first step of a start compiles: time runs from its end
+    first: tuple[float, float] | None = None  # the first step of a start compiles: times are counted from its end
 
     def eta(done: float) -> str:
         nonlocal first
@@ -77,7 +77,7 @@ def _eta(total: float | None) -> Callable[[float], str]:
             return "ETA --:--"
         from tqdm import tqdm
 
-        if done - first[0] < LEAST_SHARE * total:  # steps in time begin short, and would promise years
+        if done - first[0] < LEAST_SHARE * total:  # time steps begin short, so the estimate would be years
             return "ETA --:--"
         per_unit = (time.monotonic() - first[1]) / (done - first[0])
         return f"ETA {tqdm.format_interval(per_unit * (total - done))}"
@@ -94,12 +94,12 @@ def _bar(run: _Run, stream: TextIO) -> Progress:
 
     try:
         width = os.get_terminal_size(stream.fileno()).columns
-    except (OSError, ValueError):  # behind mpiexec the stream is a pipe and cannot tell its width
+    except (OSError, ValueError):  # under mpiexec the stream is a pipe and has no width
         width = 0
     columns = os.environ.get("COLUMNS", "")
     named = run.unit.replace("{", "{{").replace("}", "}}")
     counted = "{n_fmt}/{total_fmt}" if run.unit == STEPS else f"{{n:.6g}}/{_number(run.total)} {named}"
-    tqdm.monitor_interval = 0  # no extra thread beside those of MPI and XLA
+    tqdm.monitor_interval = 0  # no thread besides those of MPI and XLA
     bar = tqdm(
         total=run.total,
         initial=run.initial,
@@ -107,7 +107,7 @@ def _bar(run: _Run, stream: TextIO) -> Progress:
         bar_format=counted + " |{bar}| {desc}",
         ncols=(int(columns) if columns.isdigit() else 0) or 80,
         dynamic_ncols=width > 0,  # a terminal may be resized; some (docker, script) claim to have no width
-        miniters=1 if run.unit == STEPS else 0,  # what must have been added since the bar was last drawn
+        miniters=1 if run.unit == STEPS else 0,  # the least progress between two updates of the bar
     )
 
     def update(line: dict[str, Any], done: float | None = None) -> None:

@@ -1,8 +1,8 @@
-"""The quantities of a run that are displayed: by the bar, in the summary, by `status` and `report`.
+"""The quantities of a run that the bar, the summary, `status` and `report` display.
 
 A task declares them; the run writes the declaration into summary.json (`quantities`), from which readers display them
-without knowing the task. Folders that older versions of this package have left declare nothing: they are ground states
-with GROUND_STATE, which is what `tasks.ground_state` declares.
+without knowing the task. Folders of older versions of this package declare nothing: they are ground states, with the
+declaration GROUND_STATE of `tasks.ground_state`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nqs_hpc.types import Quantity
 
 UNIT = "units of the couplings"  # of every energy
 VALUE_AND_ERROR = "error"  # the format of a number with its error, -25.4906(12)
-TASK = "ground_state"  # of runs that do not name their task
+TASK = "ground_state"  # of runs without the name of their task
 LONGEST = 40  # characters of a label or a unit
 LONGEST_KEY = 100  # of a key: observables.LABEL.OUTPUT_error
 MOST = 32  # quantities of a run that are displayed
@@ -31,10 +31,10 @@ GROUND_STATE = (
 
 
 def declared(summary: Mapping[str, Any]) -> tuple[Quantity, ...]:
-    """The quantities that a summary.json declares, GROUND_STATE where it declares none.
+    """The quantities that a summary.json declares, GROUND_STATE if it declares none.
 
-    The file may hold anything: entries without a key are left out, labels are made fit for a terminal, and a format
-    that Python does not know is replaced by six digits.
+    The file may hold anything: entries without a key are left out, labels are made printable, and formats unknown to
+    Python are replaced by six digits.
     """
     given = summary.get("quantities")
     if not isinstance(given, list):
@@ -47,7 +47,7 @@ def declared(summary: Mapping[str, Any]) -> tuple[Quantity, ...]:
 
 
 def as_text(quantity: Quantity, values: Mapping[str, Any]) -> str:
-    """The value of a quantity in its format, as ``values`` by key have it; "" where there is no number."""
+    """The value of a quantity in its format, taken from ``values`` by its key; "" if there is no number."""
     value = values.get(quantity.key)
     if value is None:
         return ""
@@ -57,8 +57,8 @@ def as_text(quantity: Quantity, values: Mapping[str, Any]) -> str:
 
 
 def in_words(quantities: Sequence[Quantity], line: Mapping[str, Any]) -> str:
-    """One line of labels with values: the first quantity always, "n/a" where it has no value; of the others those with
-    a value.
+    """One line of labels with values: always the first quantity ("n/a" if it has no value), and the others that have
+    one.
     """
     texts = [(one.label, as_text(one, line)) for one in quantities]
     return " ".join(f"{label} {text or 'n/a'}" for i, (label, text) in enumerate(texts) if text or i == 0)
@@ -81,7 +81,7 @@ def _is_name(value: Any) -> bool:
 
 
 def _is_format(wanted: str) -> bool:
-    """Whether numbers can be written so, without filling the screen: widths and precisions have one or two digits."""
+    """Whether this is a number format that cannot fill the screen: widths and precisions have at most two digits."""
     if wanted == VALUE_AND_ERROR:
         return True
     try:

@@ -1,4 +1,4 @@
-"""Slurm: the time a job has left, what is in the queue, submitting a job.
+"""Slurm: the remaining time of a job, the state of the queue, submission.
 
 Slurm's commands are called by name with their arguments, never through a shell. Nothing is cached: each call asks.
 """
@@ -24,40 +24,40 @@ ENDED = {
 
 
 class SlurmError(RuntimeError):
-    """Slurm could not be asked, or refused; one line, with Slurm's own words where it has any."""
+    """Slurm did not answer, or refused; one line, with Slurm's own message if there is one."""
 
 
 class NoSlurm(SlurmError):
-    """Slurm's commands are not here."""
+    """Slurm's commands are not installed here."""
 
 
 def job_id() -> str | None:
-    """The Slurm job this process runs in, None outside of one; NUMBER_ELEMENT in an array.
+    """The Slurm job of this process, NUMBER_ELEMENT in an array; None outside of a job.
 
-    In an array SLURM_JOB_ID is the number of one element, but squeue and scontrol can take it for the whole array.
+    In an array SLURM_JOB_ID is the number of one element, but squeue and scontrol may apply it to the whole array.
     """
     array, element = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{element}" if array and element else os.environ.get("SLURM_JOB_ID") or None
 
 
 def end_time(limit: float | None = None) -> float | None:
-    """The Unix time at which the limit of this job is reached; None without a job, or without a limit.
+    """The Unix time of this job's limit; None without a job or without a limit.
 
-    From SLURM_JOB_END_TIME (Slurm 23.02 and newer), else from squeue. Raises SlurmError where there is a job and
-    neither answers, squeue not within ``limit`` seconds where given.
+    From SLURM_JOB_END_TIME (Slurm 23.02 and newer), else from squeue within ``limit`` seconds. Raises SlurmError if
+    there is a job and neither gives the time.
     """
     job = job_id()
     if job is None:
         return None
     given = os.environ.get("SLURM_JOB_END_TIME", "")
     if given.isdigit():
-        return float(given) if int(given) < 2**31 - 1 else None  # the latest of all: no limit
+        return float(given) if int(given) < 2**31 - 1 else None  # the largest value means no limit
     left = seconds(ask("squeue", "--noheader", "--jobs", job, "--format=%L", limit=limit))
     return None if left is None else time.time() + left
 
 
 def seconds(text: str) -> float | None:
-    """A duration as Slurm prints it (``1:58``, ``2-03:04:05``) in seconds; None for UNLIMITED and its like."""
+    """A duration as Slurm prints it (``1:58``, ``2-03:04:05``) in seconds; None for UNLIMITED and the like."""
     found = re.fullmatch(r"(?:(\d+)-)?(?:(\d+):)?(\d+):(\d+)", text.strip())
     if found is None:
         return None
@@ -66,9 +66,9 @@ def seconds(text: str) -> float | None:
 
 
 def state(job: str) -> str | None:
-    """The state of a job in the queue, such as RUNNING; None where Slurm no longer knows it, or knows it has ended.
+    """The state of a job in the queue, such as RUNNING; None if it has ended or Slurm no longer knows it.
 
-    Raises SlurmError where Slurm cannot be asked.
+    Raises SlurmError if Slurm does not answer.
     """
     try:
         answer = ask("squeue", "--noheader", "--states=all", "--jobs", job, "--format=%T")
@@ -76,13 +76,13 @@ def state(job: str) -> str | None:
         if "Invalid job id" in str(error):
             return None
         raise
-    # an array answers with a line an element: it lives as long as one of them
+    # an array has one line per element: it lives as long as any of them
     alive = [name for name in answer.split() if name not in ENDED]
     return alive[0] if alive else None
 
 
 def job_named(name: str) -> tuple[str, str] | None:
-    """Number and state of a living job of this user with this name, None where there is none."""
+    """Number and state of a living job of this user with this name; None if there is none."""
     answer = ask("squeue", "--noheader", f"--user={os.getuid()}", f"--name={name}", "--states=all", "--format=%i|%T")
     for line in answer.splitlines():
         job, _, state = line.partition("|")
@@ -101,7 +101,7 @@ class Queued(NamedTuple):
 def queued() -> dict[str, Queued]:
     """Every living job of this user, by NUMBER, or NUMBER_ELEMENT for each element of an array."""
     answer = ask("squeue", "--noheader", "--array", f"--user={os.getuid()}", "--states=all", "--format=%i|%T|%j")
-    # a job's name may hold anything, even a line break: lines of another form are left out
+    # a job's name may hold anything, even a line break: malformed lines are skipped
     lines = (line.split("|", 2) for line in answer.splitlines())
     found = {line[0]: Queued(*line[1:]) for line in lines if len(line) == 3}
     return {job: one for job, one in found.items() if one.state not in ENDED}
@@ -122,8 +122,8 @@ def submit(script: str, folder: Path, *options: str) -> str:
 
 
 def ask(*words: str, stdin: str = "", cwd: Path | None = None, limit: float | None = None) -> str:
-    """What a Slurm command prints, stripped; SlurmError if it is not there, fails, or takes longer than ``limit``
-    seconds, which are ASK_SECONDS unless given.
+    """The output of a Slurm command, stripped; SlurmError if it is missing, fails, or takes longer than ``limit``
+    seconds (default ASK_SECONDS).
     """
     if shutil.which(words[0]) is None:
         raise NoSlurm(f"{words[0]} is not on PATH")
@@ -133,8 +133,8 @@ def ask(*words: str, stdin: str = "", cwd: Path | None = None, limit: float | No
 def run(
     *words: str, stdin: str = "", cwd: Path | None = None, limit: float | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """A Slurm command that has ended well; SlurmError otherwise. One that takes too long is killed with its children,
-    which may hold its output open.
+    """Run a Slurm command; SlurmError if it fails. One that takes too long is killed with its children, which may keep
+    its output open.
     """
     limit = ASK_SECONDS if limit is None else limit
     pipe = subprocess.PIPE

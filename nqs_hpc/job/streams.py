@@ -1,6 +1,6 @@
-"""Standard streams that may be closed before or while a job runs: the run does not depend on them.
+"""Standard streams that may be closed before or during a job: the run does not depend on them.
 
-A terminal is closed, a pipe has read enough, a log lies on a full disk: what is printed is lost, and nothing else.
+If a terminal is closed, the reader of a pipe ends or a log is on a full disk, only the printed text is lost.
 """
 
 from __future__ import annotations
@@ -12,28 +12,28 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
 
-# A stream with one of these errors will not recover. A full disk may.
+# A stream with one of these errors does not recover. A full disk may.
 _GONE = (errno.EBADF, errno.EIO, errno.ENXIO, errno.EPIPE)
 
 
 def fill() -> None:
-    """Open /dev/null for standard streams that were closed at the start; call it before a file is opened.
+    """Open /dev/null for standard streams that are closed at the start. Call it before any file is opened.
 
-    Else the next file gets their number, and what a library prints (MPI, XLA) would land in it.
+    Otherwise the next file would get their number, and libraries (MPI, XLA) would print into it.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number: this one
-    # Python has none where the number was closed
+    # Python has no stream for a closed descriptor
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - it stays open
 
 
 class Patient:
-    """A stream that discards what is written once its other end is gone."""
+    """A stream that discards all text once its other end is gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -55,7 +55,7 @@ class Patient:
             pass
 
     def _silence(self) -> None:
-        """Point its descriptor at /dev/null: what is left in buffers would fail at the end and change the exit code."""
+        """Point its descriptor at /dev/null: flushing the buffers would fail at exit and change the exit code."""
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
             os.dup2(nowhere, self._stream.fileno())

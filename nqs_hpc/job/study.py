@@ -1,7 +1,7 @@
-"""manifest.json of a sweep's folder: its points, where each lives, and what its launcher last did with it.
+"""manifest.json of a sweep: its points, their folders, and what the launcher last did with them.
 
-A study is a sweep by name: `study=NAME` has the folder sweeps/NAME, and a point a run folder below it. The launcher
-alone writes this file. How far a point has come is read from its own folder, so a launcher may be killed.
+A study is a named sweep: `study=NAME` has the folder sweeps/NAME, and each point a run folder in it. Only the launcher
+writes this file. The progress of a point is read from its own folder, so a launcher may be killed.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from nqs_hpc.job.files import read_json, write_json
 
 MANIFEST = "manifest.json"
 STATES = (
-    "waiting",  # not started yet: others are before it (local launcher), or the launch was broken off
+    "waiting",  # not started yet: others are before it (local launcher), or the launch was interrupted
     "submitted",  # Slurm has it, as ``job``
     "running",  # of the local launcher
     "done",
-    "stopped",  # with a checkpoint; the same launch goes on
+    "stopped",  # with a checkpoint; the same launch continues it
     "failed",  # ``why`` says how
 )
 
@@ -30,15 +30,15 @@ class Point(NamedTuple):
     """One combination of a sweep."""
 
     name: str  # of its run folder, below the study's
-    identity: str  # what makes it this point and no other: a hash of its physics and of what else is swept
+    identity: str  # a hash of its physics and of what else is swept, unique to this point
     swept: dict[str, Any]  # the keys that differ from point to point, and its values
-    overrides: list[str]  # all of its command line but run_dir
-    command: str  # one line of shell that makes it run again, from the study's ``cwd``
+    overrides: list[str]  # its command line without run_dir
+    command: str  # the shell command that runs it again, from the study's ``cwd``
     n_sites: int
     n_steps: int | None
     after: str | None = None  # the point whose parameters it begins with (chain=KEY)
     job: str | None = None  # of Slurm: NUMBER, or NUMBER_ELEMENT of an array
-    ticket: str | None = None  # what the job is called, and _ELEMENT: written before Slurm is asked to take it
+    ticket: str | None = None  # the name of the job, and _ELEMENT: written before the submission
     state: str = "waiting"  # as the launcher last knew it: one of STATES
     why: str = ""
 
@@ -61,17 +61,17 @@ class Study(NamedTuple):
 
 
 def read(folder: Path, *, strict: bool = True) -> Study | None:
-    """The study in ``folder``, None where there is none; ValueError in one line where its manifest is broken.
+    """The study in ``folder``, None if there is none; ValueError, one line, if its manifest is broken.
 
-    A field that `write` would not write makes it broken. Not ``strict``, for readers that only display it, a name that
-    is none does: as a path it would lead out of the folder.
+    It is broken if a field has a value that `write` would not write. Without ``strict``, for readers that only display
+    it, only invalid names count: as paths they would lead out of the folder.
     """
     path = folder / MANIFEST
     try:
         data = read_json(path)
     except FileNotFoundError:
         return None
-    if not isinstance(data, dict) or "study" not in data:  # a run's own manifest has the same name
+    if not isinstance(data, dict) or "study" not in data:  # the manifest of a run has the same file name
         return None
     try:
         points = [Point(**point) for point in data["points"]]
@@ -99,7 +99,7 @@ def _is_count(value: Any) -> bool:
 
 
 def _is_folder_name(value: Any) -> bool:
-    return is_name(value) and not value.startswith(".")  # hidden ones are ours: .lock and its like
+    return is_name(value) and not value.startswith(".")  # hidden names are ours: .lock and the like
 
 
 def _is_job(value: Any) -> bool:
@@ -134,7 +134,7 @@ _STUDY: dict[str, Callable[[Any], bool]] = {"name": _is_folder_name, "cwd": _is_
 
 
 def _check(of: NamedTuple, checks: Mapping[str, Callable[[Any], bool]], what: str) -> None:
-    """Raise ValueError for the first field of ``of`` that is not what it should be."""
+    """Raise ValueError for the first field of ``of`` with an invalid value."""
     for field, check in checks.items():
         value = getattr(of, field)
         if not check(value):
@@ -142,7 +142,7 @@ def _check(of: NamedTuple, checks: Mapping[str, Callable[[Any], bool]], what: st
 
 
 def write(folder: Path, study: Study) -> None:
-    """Put ``study`` into ``folder``, atomically; raises OSError."""
+    """Write ``study`` into ``folder``, atomically; raises OSError."""
     points = [point._asdict() for point in study.points]
     launches = [launch._asdict() for launch in study.launches]
     head = {"study": study.name, "cwd": study.cwd, "launcher": study.launcher}

@@ -1,4 +1,4 @@
-"""The ends of files that grow, such as logs, without reading the rest."""
+"""The ends of growing files such as logs, without reading the rest."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ LOG_BYTES = 16384
 
 
 def last_lines(path: Path, n: int) -> list[str]:
-    """The last ``n`` lines of a log that are not empty, without control characters; none where it does not exist.
+    """The last ``n`` lines of a log that are not empty, without control characters; none if it does not exist.
 
-    Raises OSError where the log cannot be read.
+    Raises OSError if the log cannot be read.
     """
-    # a bar moves by carriage returns: what it showed last is the line
+    # a bar uses carriage returns: what it showed last is the line
     shown = [raw.decode(errors="replace").rstrip("\r").rpartition("\r")[2] for raw in tail(path, LOG_BYTES)]
     return [line for line in map(printable, shown) if line][-n:]
 
 
 def tail(path: Path, n_bytes: int) -> list[bytes]:
-    """The lines in the last ``n_bytes`` of a file, the first of them perhaps in part; none where it does not exist."""
+    """The lines in the last ``n_bytes`` of a file, the first perhaps incomplete; none if it does not exist."""
     try:
         with opened(path) as file:
             file.seek(max(0, os.fstat(file.fileno()).st_size - n_bytes))

@@ -1,9 +1,9 @@
-"""RUN/tensorboard: the numbers of metrics.jsonl once more, as an event file that TensorBoard draws while a job runs.
+"""RUN/tensorboard: a copy of the numbers of metrics.jsonl as an event file, which TensorBoard draws while a job runs.
 
-One file, appended to by one write a step and cut like metrics.jsonl, so that each step stands in it exactly once
-whatever killed the run. The writers of TensorBoard and tensorboardX keep events in a queue of another thread: a kill
-would lose steps that a checkpoint contains, and a full disk would end the thread without a message. Of tensorboardX we
-use the format alone: the messages, and the checksum of a record.
+Each step appends one record by one write, and restarts cut the file like metrics.jsonl, so it holds each step exactly
+once even if the run was killed. The writers of TensorBoard and tensorboardX keep events in a queue of another thread: a
+kill would lose steps that a checkpoint contains, and a full disk would end the thread without a message. We use only
+the format of tensorboardX: the messages, and the checksum of a record.
 
 A record is its length (8 bytes, little endian), the checksum of these (4), an Event, and the checksum of that (4).
 """
@@ -28,17 +28,17 @@ HEAD, TAIL = struct.Struct("<QI"), struct.Struct("<I")
 def board(folder: Path) -> log.Log:
     """The event file of the run in ``folder``, open for appending; call `match` before.
 
-    A line's numbers but its step become scalars named as in metrics.jsonl; null ones are left out.
+    All numbers of a line except its step become scalars with the names of metrics.jsonl; null ones are left out.
     """
     file = log.appender(folder / "tensorboard" / NAME)
     return log.Log(lambda line: file.write(_step_record(line, time.time())), file.sync, file.close)
 
 
 def match(folder: Path) -> None:
-    """Give the event file the steps of metrics.jsonl, no more and no fewer, atomically. Nothing is open meanwhile.
+    """Give the event file exactly the steps of metrics.jsonl, atomically. Call it before `board`.
 
-    Events of further steps, of a start that was killed, and broken ones are removed. Where steps are missing, because
-    the file is new or a power cut has taken its end, it is written again from metrics.jsonl, with the time of now.
+    Broken events and those of later steps, left by a start that was killed, are removed. If steps are missing, because
+    the file is new or a power cut took its end, it is written again from metrics.jsonl with the present time.
     """
     path = subfolder(folder / "tensorboard") / NAME
     lines = log.read(folder / "metrics.jsonl")
@@ -74,7 +74,7 @@ def _records(raw: bytes) -> Iterator[tuple[int, bytes]]:
             return
         try:
             event = Event.FromString(data)
-        except DecodeError:  # a right checksum around something else
+        except DecodeError:  # a correct checksum around something else
             return
         if event.HasField("summary"):
             yield event.step, raw[start:end]
@@ -102,7 +102,7 @@ def _number(value: Any) -> float | None:
 
 
 def _version_record() -> bytes:
-    """The record that every event file begins with; always the same bytes."""
+    """The first record of every event file; always the same bytes."""
     from tensorboardX.proto.event_pb2 import Event
 
     return _record(Event(wall_time=0.0, file_version="brain.Event:2").SerializeToString())

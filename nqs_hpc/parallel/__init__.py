@@ -1,1 +1,1 @@
-"""Ranks, collectives, random keys and chunks: everything that knows a computation is distributed."""
+"""Ranks, collectives, random keys and chunks: all code that knows that a computation is distributed."""

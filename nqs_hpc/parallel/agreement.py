@@ -1,4 +1,4 @@
-"""Whether all ranks have the same installation and settings: versions, MPI library, what changes numbers."""
+"""Whether all ranks have the same installation and settings: versions, MPI library, settings that change numbers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from collections.abc import Mapping
 
 from nqs_hpc.parallel.world import World
 
-# What jax and XLA read from the environment and what changes types, bits or the messages that are sent. Folders and
-# thread counts may differ between nodes.
+# Variables of jax and XLA that change types, bits or messages. Folders and thread counts may differ between nodes.
 SETTINGS = (
     *("JAX_DEFAULT_DTYPE_BITS", "JAX_DEFAULT_MATMUL_PRECISION", "JAX_ENABLE_X64", "JAX_NUMPY_DTYPE_PROMOTION"),
     *("JAX_PLATFORMS", "JAX_RANDOM_SEED_OFFSET", "JAX_THREEFRY_PARTITIONABLE", "MPI4JAX_USE_CUDA_MPI", "XLA_FLAGS"),
@@ -17,12 +16,12 @@ SETTINGS = (
 
 
 def settings() -> dict[str, str]:
-    """The settings of this process that must be equal on all ranks; empty where one is not set."""
+    """The settings of this process that must be equal on all ranks; empty if not set."""
     return {name: os.environ.get(name, "") for name in SETTINGS}
 
 
 def disagreement(facts: Mapping[str, str | None], world: World) -> str:
-    """A line that names each rank whose ``facts`` are not rank 0's, and what differs; empty where all agree.
+    """A line that names each rank whose ``facts`` differ from those of rank 0, and how; empty if all agree.
 
     Collective; the same on every rank.
     """

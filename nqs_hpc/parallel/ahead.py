@@ -1,7 +1,7 @@
-"""The large programs of a run, compiled before they are called: each by one of the ranks that share a cache.
+"""Compiles the large programs of a run before they are called, each on one of the ranks that share a cache.
 
-All ranks run the same programs, and XLA takes seconds for some. So the ranks compile different ones at the same time,
-and read what the others wrote.
+All ranks run the same programs, and XLA takes seconds for some. So each rank compiles some of them, and all read the
+results of the others.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class Program(NamedTuple):
 
 
 def compile_ahead(programs: Sequence[Program], share: Share | None, world: World) -> None:
-    """This rank's share of the programs into the compile cache. Collective; a rank that has no cache to share, or it
-    for itself alone, compiles as it calls.
+    """Compile this rank's share of the programs into the compile cache. Collective; a rank without a shared cache
+    compiles when it calls.
     """
     if world.size == 1:
         return
     if share is not None and share.size > 1:
         before = getattr(jax.config, LEAST)
-        jax.config.update(LEAST, share.least_seconds)  # ranks that write nothing else write these
+        jax.config.update(LEAST, share.least_seconds)  # so that ranks that otherwise write nothing write these
         for program in programs[share.number :: share.size]:
             program.function.lower(*program.arguments).compile()
         jax.config.update(LEAST, before)

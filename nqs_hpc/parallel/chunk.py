@@ -1,4 +1,4 @@
-"""Mapping over samples in chunks: bounds the memory of what is computed a sample at a time."""
+"""Mapping over samples in chunks, which bounds the memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def chunked_map(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -
 
 
 def chunked(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -> Tree:
-    """``function(xs)`` of a function of whole batches, in pieces of ``chunk`` entries of the leading axis, in order."""
+    """``function(xs)`` for a function of batches, in pieces of ``chunk`` entries of the leading axis, in order."""
     n = jax.tree.leaves(xs)[0].shape[0]
     if chunk is None or chunk >= n:
         return function(xs)
@@ -38,9 +38,9 @@ def chunked(function: Callable[[Tree], Tree], xs: Tree, chunk: int | None) -> Tr
 
 
 def blocked(function: Callable[[Tree, jax.Array], jax.Array], size: int) -> Callable[[Tree, jax.Array], jax.Array]:
-    """``function(shared, x)`` that goes through ``x`` at most ``size`` at a time however it is mapped over them.
+    """``function(shared, x)`` that takes at most ``size`` of ``x`` at a time, however it is mapped over them.
 
-    Maps inside maps become one. Not for derivatives in reverse.
+    Nested maps become one. Not for reverse-mode derivatives.
     """
 
     def in_blocks(shared: Tree, xs: jax.Array) -> jax.Array:
@@ -61,11 +61,11 @@ def blocked(function: Callable[[Tree, jax.Array], jax.Array], size: int) -> Call
 
 
 def of_batches(function: Callable[[Tree, Tree], Tree], size: int) -> Callable[[Tree, Tree], Tree]:
-    """``function(shared, xs)`` of whole batches as one of single entries, ``(shared, x) -> result``, for maps over it:
-    however it is mapped, maps inside maps become one, and batches of at most ``size`` go to ``function``. ``x`` may be
-    a tree of arrays; the leaves that are not mapped over are repeated.
+    """``function(shared, xs)`` of batches as a function of single entries, ``(shared, x) -> result``. However it is
+    mapped, nested maps become one, and ``function`` gets batches of at most ``size``. ``x`` may be a tree of arrays;
+    leaves that are not mapped over are repeated.
 
-    Not for derivatives; ``shared`` that is mapped over too is gone through one after the other.
+    Not for derivatives. If ``shared`` is mapped over too, its entries are taken one after the other.
     """
 
     def in_pieces(shared: Tree, xs: Tree) -> Tree:
@@ -102,15 +102,15 @@ def of_batches(function: Callable[[Tree, Tree], Tree], size: int) -> Callable[[T
 
 
 def even_part(n: int, most: int) -> int:
-    """The largest divisor of n up to ``most``, where it is at least half of that, else ``most``: chunks of this size
-    leave no rest, for which a program would hold all of the function's code once more.
+    """The largest divisor of n up to ``most`` if it is at least half of ``most``, else ``most``. Chunks that divide n
+    leave no remainder, for which the program would contain the function's code a second time.
     """
     divisors = (size for size in range(min(n, most), (most + 1) // 2 - 1, -1) if n % size == 0)
     return next(divisors, most)
 
 
 def activations(jaxpr: Any) -> int:
-    """The number of elements of all intermediates of a jaxpr and of those inside it."""
+    """The number of elements of all intermediates of a jaxpr, nested ones included."""
     total = 1
     for equation in jaxpr.eqns:
         total += sum(variable.aval.size for variable in equation.outvars if hasattr(variable.aval, "size"))

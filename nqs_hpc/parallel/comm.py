@@ -1,9 +1,8 @@
-"""Collectives inside jit, over mpi4jax, and a serial twin with the same interface.
+"""Collectives inside jit, over mpi4jax, and a serial version with the same interface.
 
-The only file that imports mpi4jax. Every function is called under jit, by every rank in the same order; never under
-`vmap`, `grad` or a condition that ranks may answer differently. The host side (`world.py`) talks on a duplicate of
-COMM_WORLD, so that the two never meet. Called eagerly a collective would compile again each time: this package never
-does.
+Only this file imports mpi4jax. Call every function under jit, on every rank in the same order; never under `vmap`,
+`grad` or a condition that may differ between ranks. The host side (`world.py`) uses a duplicate of COMM_WORLD, so that
+messages of the two never mix. A collective called outside of jit would compile each time: this package never does that.
 """
 
 from __future__ import annotations
@@ -17,23 +16,23 @@ from jax import Array
 
 from nqs_hpc.parallel.world import World
 
-# MPI counts are C ints, and mpi4jax casts to them unchecked: longer buffers go in pieces.
+# MPI counts are C ints, and mpi4jax casts to them without a check: longer buffers are sent in pieces.
 MAX_ELEMENTS = 2**31 - 1
 
 
 class Comm(NamedTuple):
-    """Reductions over ranks of arrays whose shapes agree; results are equal on all ranks but for `all_to_all`."""
+    """Reductions over ranks of arrays with equal shapes; results are the same on all ranks, except of `all_to_all`."""
 
     rank: int
     size: int
     sum: Callable[[Array], Array]
     max: Callable[[Array], Array]
     gather: Callable[[Array], Array]  # (...) -> (R, ...), in rank order
-    all_to_all: Callable[[Array], Array]  # (R, ...) -> (R, ...): entry r goes to rank r, entry q came from rank q
+    all_to_all: Callable[[Array], Array]  # (R, ...) -> (R, ...): entry r goes to rank r, entry q comes from rank q
 
 
 def comm(world: World) -> Comm:
-    """The collectives of this job: over MPI, or for a single rank identities that XLA removes."""
+    """The collectives of this job: over MPI, or, on a single rank, identities that XLA removes."""
     if world.size == 1:
         return serial()
 
@@ -74,7 +73,7 @@ def comm(world: World) -> Comm:
 
 
 def serial() -> Comm:
-    """The collectives of a process that computes alone, whether or not it is one of many."""
+    """The collectives of a process that computes by itself, also if it is one of many."""
     return Comm(rank=0, size=1, sum=_same, max=_same, gather=lambda x: x[None], all_to_all=_same)
 
 

@@ -1,14 +1,14 @@
 """Compiled programs kept from start to start: jax's compilation cache, set up before jax is imported.
 
-XLA spends seconds on the programs of a run; a start that finds them on the disk spends none. jax names an entry by the
-program, the versions and the compiler's options, but not by the threads, for which XLA cuts its loops: a program made
-for one thread would be read, and run on one, by a start with sixty-four. A home folder also serves processors of many
-kinds. Each pair of these has a folder of its own.
+XLA spends seconds on the programs of a run; a start that finds them on the disk spends none. The name jax gives an
+entry depends on the program, the versions and the options of the compiler, but not on the number of threads for which
+XLA divides its loops: a start with 64 threads would read a program made for one thread and run it on one. A home folder
+may also serve several kinds of processors. So each pair of thread count and processor has its own folder.
 
-jax writes an entry in place and never again, and each rank takes itself for the only process. So one rank a folder
-writes (but for the large programs, which are shared out: `parallel.ahead`), and an entry that cannot be read, cut short
-by a kill, is removed and so written again. That rank also removes entries a month after they were made: those of former
-versions, and of MPI libraries whose handles, which are part of a program, differ from start to start (Open MPI).
+jax writes an entry in place and never again, as if its rank were the only process. So only one rank per folder writes
+(except for the large programs, which are distributed: `parallel.ahead`). An entry that cannot be read, because a kill
+cut it short, is removed, so that it is written again. That rank also removes entries after a month: those of former
+versions, and those of MPI libraries whose handles, which are part of a program, change from start to start (Open MPI).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from nqs_hpc.parallel.world import World
 LEAST_SECONDS = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # programs that compile faster are not written
 NEVER = "1e9"
 MONTH = 30 * 86400.0  # seconds
-# The lines of /proc/cpuinfo that say what a processor can run and what code is tuned for: x86, Arm, POWER.
+# The lines of /proc/cpuinfo with the features and the model of a processor: x86, Arm, POWER.
 KIND = ("vendor_id", "cpu family", "model", "flags", "CPU implementer", "CPU variant", "CPU part", "Features", "cpu")
 
 
@@ -42,7 +42,7 @@ class Share(NamedTuple):
 
 def folder(setting: str | None) -> Path | None:
     """Where programs are kept, absolute; None: nowhere. ``setting``: a path, or auto for jax's own variable or the
-    user's cache folder. Makes nothing; ValueError where the user has no home.
+    user's cache folder. Makes nothing; ValueError if the user has no home.
     """
     if setting is None:
         return None
@@ -57,10 +57,10 @@ def folder(setting: str | None) -> Path | None:
 
 
 def use(kept: Path | None, threads: int, world: World) -> Share | None:
-    """Have jax keep its programs under ``kept``, every one of them, or none where that is None. Collective.
+    """Make jax keep all of its programs under ``kept``, or none if that is None. Collective.
 
-    The rank that writes keeps to a least time of compilation that the user set. Returns this rank's place among
-    those that read and write the same folder.
+    The rank that writes respects the least compile time that the user set. Returns this rank's place among those that
+    use the same folder.
     """
     if kept is None:
         os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"
@@ -71,7 +71,7 @@ def use(kept: Path | None, threads: int, world: World) -> Share | None:
     share = Share(sharing.index(world.rank), len(sharing), float(os.environ.get(LEAST_SECONDS, "0")))
     os.environ["JAX_COMPILATION_CACHE_DIR"] = str(own)
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
-    # XLA's own caches for GPUs: every rank would write them, and their path would be part of every entry's name.
+    # No caches of XLA's own for GPUs: every rank would write them, and their path would enter the name of every entry.
     os.environ["JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES"] = "none"
     if writes:
         os.environ.setdefault(LEAST_SECONDS, "0")
@@ -86,16 +86,16 @@ def use(kept: Path | None, threads: int, world: World) -> Share | None:
 
 
 def processor() -> str:
-    """A short name for this kind of processor: equal names run each other's machine code."""
+    """A short name for this kind of processor: processors with equal names run the same machine code."""
     with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-        first = file.read(2**14).split("\n\n")[0]  # one processor, not hundreds: each costs the kernel time
+        first = file.read(2**14).split("\n\n")[0]  # only the first processor: hundreds take time
     kind = [line for line in first.splitlines() if line.partition(":")[0].strip() in KIND]
     return hashlib.sha256("\n".join(kind).encode()).hexdigest()[:8]
 
 
 def _speak(own: Path, rank: int) -> None:
-    """One line on stderr, in place of jax's warning, for an entry that it could not read or write. One that could not
-    be read is removed, because jax writes no other while it is there.
+    """Print one line on stderr instead of jax's warning for an entry that it could not read or write. An entry that
+    could not be read is removed, because jax does not overwrite it.
     """
     warnings.filterwarnings("always", r"Error (reading|writing) persistent compilation cache entry")
     usual = warnings.showwarning

@@ -1,8 +1,8 @@
-"""The rows of a square matrix over ranks, block after block, as cards are dealt: block k lies on rank k mod R.
+"""The rows of a square matrix over ranks, block by block: block k lies on rank k mod R.
 
-While a factorisation works its way through the matrix every rank keeps rows that are still to be done, unlike with rows
-in one piece a rank. It is the one-dimensional block-cyclic distribution of ScaLAPACK (Blackford et al. 1997,
-doi:10.1137/1.9780898719642). Ranks hold equally many blocks: rows beyond the last are pads, 0 and never read.
+Until the end of a factorisation every rank has rows to work on, unlike with one contiguous piece per rank. This is the
+one-dimensional block-cyclic distribution of ScaLAPACK (Blackford et al. 1997, doi:10.1137/1.9780898719642). All ranks
+hold the same number of blocks: rows beyond the last are padding, 0 and never read.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-# Rows of a block: as many as make products of blocks fast, and so few that each rank has EACH of them or more.
+# Rows of a block: enough for fast products of blocks, but so few that each rank has at least EACH blocks.
 LARGEST, SMALLEST = 256, 8
 EACH = 8
 
 
 class Layout(NamedTuple):
-    """Where the rows of a matrix lie; arithmetic of sizes alone, so the same on every rank."""
+    """Where the rows of a matrix lie; it follows from sizes only, so it is the same on every rank."""
 
     n: int  # rows of the matrix
     size: int  # ranks
@@ -36,11 +36,11 @@ class Layout(NamedTuple):
 
     @property
     def padded(self) -> int:
-        """Rows of all ranks, with pads."""
+        """Rows of all ranks, with padding."""
         return self.local * self.size
 
     def rows(self, rank: Array) -> Array:
-        """(local,) int32: the numbers of a rank's rows in the matrix, ``n`` and above for pads."""
+        """(local,) int32: the numbers of a rank's rows in the matrix, ``n`` and above for padding."""
         here = jnp.arange(self.local, dtype=jnp.int32)
         return (here // self.block * self.size + rank) * self.block + here % self.block
 
@@ -51,12 +51,12 @@ class Layout(NamedTuple):
         return jnp.swapaxes(shaped, 0, 1).reshape(size * m, *rest)
 
     def pad(self, x: Array) -> Array:
-        """(n, ...) with 0 for the pads: (padded, ...)."""
+        """(n, ...) -> (padded, ...), with 0 as padding."""
         return jnp.pad(x, ((0, self.padded - self.n), *((0, 0),) * (x.ndim - 1)))
 
 
 def layout(n: int, size: int) -> Layout:
-    """Of ``n`` rows over ``size`` ranks, in blocks of a power of two."""
+    """The layout of ``n`` rows over ``size`` ranks, in blocks of a power of two."""
     block = SMALLEST
     while block < LARGEST and 2 * block * EACH * size <= n:
         block *= 2

@@ -1,18 +1,18 @@
-"""Routines of BLAS and LAPACK inside compiled programs: those of SciPy, on which XLA's own factorisations already run.
+"""SciPy's routines of BLAS and LAPACK inside compiled programs; XLA's own factorisations use the same ones.
 
-XLA reaches a routine of C through its foreign-function interface. The functions registered here are Python's: called
-with the addresses of the buffers, they pass them to a routine by its address, which runs without the interpreter's
-lock. In programs for CPUs alone (`by_platform`); XLA refuses a function that speaks another version of the interface,
-and then the callers here use XLA's own products and factors.
+XLA calls C functions through its foreign-function interface. The functions registered here are written in Python: they
+get the addresses of the buffers and pass them to a routine by its address, which runs without the interpreter's lock.
+They are used only in programs for CPUs (`by_platform`). XLA refuses functions for another version of the interface, and
+then the callers use XLA's own products and factors.
 
-Python runs the handler of a signal on the main thread, between any two of its instructions, and an exception that
-a handler raises inside a function called by XLA is lost. So these functions must not run there. XLA runs a program on
-the thread that calls it where dispatch is not asynchronous, or where the program is cheap, below a thousand operations,
-calls like these not counted. So all is left to XLA without asynchronous dispatch, and so are matrices of fewer than
-SMALLEST rows; the programs of this package that hold larger ones compute thousands of numbers besides.
+Python runs signal handlers on the main thread, between any two of its instructions, and an exception that a handler
+raises inside a function called by XLA is lost. So these functions must not run on the main thread. XLA runs a program
+on the calling thread if dispatch is not asynchronous or if the program is cheap, below a thousand operations without
+calls like these. So we leave everything to XLA if dispatch is not asynchronous, and matrices of fewer than SMALLEST
+rows always; programs of this package with larger matrices also compute thousands of other numbers.
 
-BLAS runs on one thread here (`parallel.launch`). Large calls are split into parts for the threads of this rank, which
-sleep while they have none: `side_by_side`.
+BLAS has one thread here (`parallel.launch`). Large calls are split into parts for the threads of this rank, which sleep
+while they have no part: `side_by_side`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 from jax import Array
 
-INTERFACE = (0, 3)  # the version of the interface whose structures stand below
+INTERFACE = (0, 3)  # the version of the interface whose structures are declared below
 PREFIXES = {"float32": "s", "float64": "d", "complex64": "c", "complex128": "z"}
 SIZES = {"float32": 4, "float64": 8, "complex64": 8, "complex128": 16}  # bytes
 # How XLA numbers the types of a buffer.
@@ -53,9 +53,9 @@ Function = Callable[[list[View], list[View]], None]  # arguments, results
 
 
 def by_platform(n: int, by_blas: Callable[..., T], by_xla: Callable[..., T], *arguments: Any) -> T:
-    """What the first function makes of arrays in programs for CPUs, for a matrix of n rows, else what the second does.
+    """The result of the first function in programs for CPUs with a matrix of n rows, else that of the second.
 
-    Chosen as a program is lowered: only one of the two is in what XLA compiles, and no branch around it.
+    The choice is made when a program is lowered: XLA compiles only one of the two, without a branch.
     """
     if not available(n):
         return by_xla(*arguments)
@@ -63,7 +63,7 @@ def by_platform(n: int, by_blas: Callable[..., T], by_xla: Callable[..., T], *ar
 
 
 def available(n: int) -> bool:
-    """Whether XLA's CPU compiler takes functions from here, for a matrix of n rows."""
+    """Whether XLA's CPU compiler uses functions of this module for a matrix of n rows."""
     if n < SMALLEST or not jax.config.values["jax_cpu_enable_async_dispatch"]:
         return False
     return _accepted(frozenset(_handlers))
@@ -77,10 +77,10 @@ def call_in_place(
     made: tuple[tuple[int, ...], ...] = (),
     numbers: Array | None = None,
 ) -> list[Array]:
-    """What the function ``name`` makes of the arrays ``changed`` and ``read``, all of one type: the former, in place
-    where XLA can, and new arrays of the shapes ``made``. ``numbers``, int32, are its last argument.
+    """Call the function ``name`` on the arrays ``changed`` and ``read``, all of one type. Returns ``changed``, modified
+    in place if XLA can, and new arrays of the shapes ``made``. ``numbers``, int32, are its last argument.
 
-    Raises TypeError for arrays that BLAS does not know.
+    Raises TypeError for dtypes that BLAS does not have.
     """
     dtypes = {array.dtype.name for array in (*changed, *read)}
     if len(dtypes) != 1 or not dtypes <= set(PREFIXES):
@@ -93,18 +93,18 @@ def call_in_place(
 
 
 def integers(view: View) -> list[int]:
-    """The numbers of an int32 array."""
+    """The entries of an int32 array."""
     return list((ctypes.c_int32 * math.prod(view.shape)).from_address(view.address))
 
 
 def register(name: str) -> Callable[[Function], Function]:
-    """A decorator: XLA knows the function as ``name`` once ``available`` has been called after it."""
+    """A decorator: XLA knows the function as ``name`` after the next call of ``available``."""
 
     def keep(function: Function) -> Function:
         def handle(frame: Any) -> None:
             try:
                 _handle(frame.contents, function)
-            except BaseException:  # nothing can be raised through XLA, and nothing wrong may go on
+            except BaseException:  # exceptions cannot pass through XLA, and we must not continue with wrong numbers
                 traceback.print_exc()
                 sys.stderr.flush()
                 os.abort()
@@ -116,14 +116,14 @@ def register(name: str) -> Callable[[Function], Function]:
 
 
 def scalar(dtype: str, value: float) -> Any:
-    """A real number as BLAS takes it for arrays of ``dtype``."""
+    """A real number as BLAS expects it for arrays of ``dtype``."""
     real = ctypes.c_float if dtype in ("float32", "complex64") else ctypes.c_double
     return (real * 2)(value, 0.0) if dtype.startswith("complex") else real(value)
 
 
 @functools.cache
 def routine(module: str, name: str, n_arguments: int) -> Any:
-    """A routine of ``scipy.linalg.cython_blas`` or ``cython_lapack`` that takes so many addresses."""
+    """A routine of ``scipy.linalg.cython_blas`` or ``cython_lapack`` with this many arguments."""
     import importlib
 
     capsule = importlib.import_module(f"scipy.linalg.{module}").__pyx_capi__[name]
@@ -136,7 +136,7 @@ def routine(module: str, name: str, n_arguments: int) -> Any:
 
 
 def call(module: str, name: str, *arguments: Any) -> None:
-    """A Fortran routine: numbers of ctypes and bytes go in by reference, ints are addresses."""
+    """A Fortran routine: ctypes numbers and bytes are passed by reference, ints are addresses."""
     addresses = [
         argument
         if isinstance(argument, int)
@@ -149,7 +149,7 @@ def call(module: str, name: str, *arguments: Any) -> None:
 
 
 def n_threads() -> int:
-    """How many threads a large call is split between: those of this rank, or 1 where BLAS has threads of its own."""
+    """Over how many threads a large call is split: those of this rank, or 1 if BLAS has its own threads."""
     given = os.environ.get("PJRT_NPROC", "")
     return int(given) if given.isdigit() and os.environ.get("OPENBLAS_NUM_THREADS") == "1" else 1
 
@@ -157,7 +157,7 @@ def n_threads() -> int:
 def side_by_side(parts: Sequence[Callable[[], None]], n_threads: int) -> None:
     """Run ``parts`` in their order on this thread and ``n_threads`` - 1 others; returns when all are done.
 
-    A thread that gets no core takes no part, so that on a busy machine this one does what is left.
+    A thread without a core takes no part, so on a busy machine this thread does the rest.
     """
     left, done, errors = deque(parts), threading.Semaphore(0), []
 
@@ -187,7 +187,7 @@ def side_by_side(parts: Sequence[Callable[[], None]], n_threads: int) -> None:
 
 @functools.cache
 def _helpers(n: int) -> SimpleQueue[Callable[[], None]]:
-    """A queue that so many threads serve until the process ends."""
+    """A queue that this many threads serve until the process ends."""
     jobs: SimpleQueue[Callable[[], None]] = SimpleQueue()
 
     def serve() -> None:
@@ -213,7 +213,7 @@ def _accepted(names: frozenset[str]) -> bool:
     return True
 
 
-# --- XLA's foreign-function interface, xla/ffi/api/c_api.h, as far as it is read here ---
+# --- XLA's foreign-function interface, xla/ffi/api/c_api.h, as far as it is used here ---
 
 
 class _Buffer(ctypes.Structure):

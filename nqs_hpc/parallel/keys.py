@@ -1,10 +1,10 @@
 """Random numbers that do not depend on the ranks: functions of (seed, purpose, step, stage, chain, index).
 
-A chain draws the same numbers wherever it runs, so a run is the same at any rank count, and nothing of the random state
-needs saving: a resumed step draws what it would have drawn. The block cipher is threefry2x32 (Salmon et al. 2011,
-"Parallel random numbers: as easy as 1, 2, 3", doi:10.1145/2063384.2063405): its key holds what is one for all chains,
-its counter the chain and the index. One call of the cipher makes two words, and a program holds one copy of it for each
-call of `words`: XLA takes a third of a second to compile each.
+A chain draws the same numbers on any rank, so a run does not depend on the rank count, and no random state needs
+saving: a resumed step draws what it would have drawn. The block cipher is threefry2x32 (Salmon et al. 2011, "Parallel
+random numbers: as easy as 1, 2, 3", doi:10.1145/2063384.2063405): its key holds what all chains share, its counter the
+chain and the index. One call of the cipher makes two words. A program contains one copy of it for each call of `words`,
+and XLA takes a third of a second to compile each.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jax import Array
 
 
 class Purpose(IntEnum):
-    """What a stream of random numbers is for; streams of different purposes are independent. Values never change."""
+    """The purpose of a stream of random numbers; streams of different purposes are independent. Values never change."""
 
     PARAMETERS = 0
     CHAINS = 1
@@ -27,20 +27,21 @@ class Purpose(IntEnum):
     FINAL_CHAINS = 4
     FINAL_WARMUP = 5
     FINAL_SAMPLE = 6
-    LIBRARY_CHAINS = 7  # a notebook samples with other numbers than training and final evaluation
+    LIBRARY_CHAINS = 7  # a notebook uses other random numbers than training and final evaluation
     LIBRARY_WARMUP = 8
     LIBRARY_SAMPLE = 9
 
 
 def own_purpose(name: str) -> int:
-    """The number of a purpose that a task names itself, "evaluate: chains" say, beyond all those of `Purpose`."""
+    """The number of a purpose named by a task, "evaluate: chains" say; it differs from all those of `Purpose`."""
     return 2**16 + int.from_bytes(hashlib.sha256(name.encode()).digest()[:6], "big")
 
 
 def purpose_key(seed: int, purpose: int, step: int = 0, stage: int = 0) -> np.ndarray:
     """(2,) uint32, the key of one use in one step; ``stage`` counts the uses inside a step.
 
-    On the host, the same on all ranks; the mixing is NumPy's SeedSequence, whose results no version of NumPy changes.
+    Computed on the host, the same on all ranks, by NumPy's SeedSequence, whose results are the same in all versions of
+    NumPy.
     """
     return np.random.SeedSequence([seed, int(purpose), step, stage]).generate_state(2, np.uint32)
 
@@ -54,8 +55,8 @@ def words(key: Array, chain: Array, index: Array, n: int) -> Array:
 
 
 def branch(key: Array, number: int) -> Array:
-    """(2,) uint32, another key that follows from ``key``: for what a sampler draws beside its chains, which so stay
-    what they are without it. ``number``: 2^32 - 2 or less, beyond those of all chains, another for each such use.
+    """(2,) uint32, another key derived from ``key``, for random numbers of a sampler besides those of its chains, which
+    do not change. ``number``: at most 2^32 - 2, larger than the number of any chain, different for each use.
     """
     return words(key, jnp.uint32(number), jnp.uint32(0), 2)
 
@@ -63,7 +64,7 @@ def branch(key: Array, number: int) -> Array:
 def threefry(key: Array, x0: Array, x1: Array) -> tuple[Array, Array]:
     """threefry2x32 of the counters (x0, x1), bit for bit as `jax.extend.random.threefry_2x32`.
 
-    Written out, because XLA takes half as long again to compile jax's loops and runs them a third slower.
+    Written out, because XLA takes 1.5 times as long to compile jax's loops and runs them a third slower.
     """
     k = (key[0], key[1], key[0] ^ key[1] ^ jnp.uint32(0x1BD11BDA))
     x0, x1 = x0 + k[0], x1 + k[1]

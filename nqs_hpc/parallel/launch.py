@@ -1,11 +1,11 @@
-"""Threads and device of this rank: set before jax is imported, because jax reads them once.
+"""Threads and device of this rank, set before jax is imported, because jax reads them once.
 
-Ranks of one host that share an affinity mask (a plain mpiexec) split its cores between them, each bound to its own;
-a mask that the launcher already set apart is kept. XLA's CPU client takes its thread count from PJRT_NPROC alone. BLAS
-gets one thread: its own spin while they wait for each other, and beside any other busy process a call then takes many
-times as long. Large calls are split between threads that sleep while they wait (`parallel.foreign`). With GPUs, rank i
-of a node takes its i-th device and sees no other; i is SLURM_LOCALID where srun started the ranks, else the order of
-the ranks on the host.
+Ranks of one host with the same affinity mask (a plain mpiexec) divide its cores between them, and each is bound to its
+own; separate masks set by the launcher are kept. XLA's CPU client takes its thread count only from PJRT_NPROC. BLAS
+gets one thread: its own threads spin while they wait for each other, so a call takes many times as long if any other
+process is busy. Large calls are split over threads that sleep while they wait (`parallel.foreign`). With GPUs, rank i
+of a node uses the i-th device and sees no other; i is SLURM_LOCALID if srun started the ranks, else the order of the
+ranks on the host.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import NamedTuple
 from nqs_hpc.parallel.launchers import LAUNCHERS
 from nqs_hpc.parallel.world import World
 
-# XLA makes vectors of 256 bits also where a processor has 512, which halves the time of exp, tanh and their like. All
-# ranks have the same width: their programs are the same to the bit.
+# XLA uses vectors of 256 bits also on processors with 512, which would halve the time of exp, tanh and the like. All
+# ranks use the same width, so that their programs are identical to the bit.
 VECTOR_WIDTH = "--xla_cpu_prefer_vector_width"
 
 # Options of glibc's mallopt and the values they are given.
@@ -43,11 +43,11 @@ class Placement(NamedTuple):
     host: str
     cpus: tuple[int, ...]
     threads: int
-    gpu: str | None  # the id it was given, where there are GPUs
+    gpu: str | None  # the id of its GPU, if there are GPUs
 
 
 def launched() -> tuple[int, int]:
-    """How many ranks the launcher started and the number of this one; (1, 0) for a plain start."""
+    """The number of ranks that the launcher started, and the number of this one; (1, 0) for a plain start."""
     for size, rank in LAUNCHERS:
         if (started := _positive_int(size)) is not None:
             return started, int(os.environ.get(rank, "0"))
@@ -57,8 +57,8 @@ def launched() -> tuple[int, int]:
 def place(world: World, wanted: int | None = None) -> Placement:
     """Bind this rank and set the environment that jax and BLAS will read. Collective.
 
-    A number of threads already in PJRT_NPROC is used; without it there is one thread for each core of this rank, or
-    SLURM_CPUS_PER_TASK or ``wanted`` where that is less.
+    The number of threads is PJRT_NPROC if that is set; otherwise one for each core of this rank, or SLURM_CPUS_PER_TASK
+    or ``wanted`` if that is less.
     """
     host = socket.gethostname()
     mask = tuple(sorted(os.sched_getaffinity(0)))
@@ -84,17 +84,17 @@ def place(world: World, wanted: int | None = None) -> Placement:
         local = world.local_rank if None in by_slurm else by_slurm[world.rank]
         gpu = visible[local % len(visible)]
         os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-        # else products of float32 are rounded to the ten bits of TF32: float32 would be no precision of a network
+        # otherwise products of float32 are rounded to the ten bits of TF32, less than the precision of a network
         os.environ.setdefault("JAX_DEFAULT_MATMUL_PRECISION", "highest")
     keep_freed_memory(threads)
     os.environ["JAX_ENABLE_X64"] = "1"  # energies need float64 whatever the precision of the network
-    # CUDA-aware MPI crashes on some systems; through host memory it always works.
+    # CUDA-aware MPI crashes on some systems; messages through host memory always work.
     os.environ.setdefault("MPI4JAX_USE_CUDA_MPI", "0")
     return Placement(host, cpus, threads, gpu)
 
 
 def other_threads(wanted: int, placement: Placement, asked: str | None) -> str:
-    """What to say where a rank does not compute with the ``wanted`` number of threads, else "".
+    """A line if a rank does not compute with the ``wanted`` number of threads, else "".
 
     ``asked``: PJRT_NPROC as it was before `place`.
     """
@@ -105,9 +105,9 @@ def other_threads(wanted: int, placement: Placement, asked: str | None) -> str:
 
 
 def slurm_local_id(world: World) -> int | None:
-    """The number of this rank on its node, where srun started it; None for another launcher, also inside a Slurm job.
+    """The number of this rank on its node if srun started it; None for another launcher, also inside a Slurm job.
 
-    There the variables are those of the batch script, or of the launcher's own daemons.
+    Then the variables of Slurm are those of the batch script, or of the launcher's own daemons.
     """
     here = (os.environ.get("SLURM_STEP_NUM_TASKS"), os.environ.get("SLURM_PROCID"))
     local_id = os.environ.get("SLURM_LOCALID", "")
@@ -115,7 +115,7 @@ def slurm_local_id(world: World) -> int | None:
 
 
 def processor_flags() -> set[str]:
-    """What the first processor can do, as Linux names it; empty where it does not say."""
+    """The features of the first processor, as Linux names them; empty if it does not say."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             first = file.read(2**14).split("\n\n")[0]  # one processor, not hundreds: each costs the kernel time
@@ -125,12 +125,12 @@ def processor_flags() -> set[str]:
 
 
 def keep_freed_memory(threads: int) -> None:
-    """Tell glibc to keep the memory of freed arrays: the temporaries of every call of a program would be mapped and
-    filled with zeros by the kernel again, which took half of an update with a Jacobian of 100 MB.
+    """Make glibc keep the memory of freed arrays. Otherwise the kernel maps the temporaries of every call of a program
+    and fills them with zeros again, which took half of the time of an update with a Jacobian of 100 MB.
 
-    A rank of one thread keeps arrays of any size, in one heap, because other heaps map what is beyond 64 MB. With more
-    threads that heap falls to pieces (half as much memory again was measured), and the largest arrays are mapped and
-    given back. Nothing where the C library is another one.
+    A rank with one thread keeps arrays of any size in one heap, because other heaps map arrays beyond 64 MB. With more
+    threads that heap is fragmented (we measured 1.5 times the memory), so the largest arrays are mapped and returned.
+    No effect if the C library is not glibc.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -139,8 +139,8 @@ def keep_freed_memory(threads: int) -> None:
 
 
 def share(mask: tuple[int, ...], local_rank: int, local_size: int) -> tuple[int, ...]:
-    """The cores of one of ``local_size`` ranks on ``mask``: a contiguous part, or one core each where ranks outnumber
-    them."""
+    """The cores of one of ``local_size`` ranks on ``mask``: a contiguous part, or one core each if there are more ranks
+    than cores."""
     if local_size >= len(mask):
         return (mask[local_rank % len(mask)],)
     first = local_rank * len(mask) // local_size
@@ -149,7 +149,7 @@ def share(mask: tuple[int, ...], local_rank: int, local_size: int) -> tuple[int,
 
 
 def _gpus() -> list[str]:
-    """The ids of the NVIDIA devices this process may use, none where there are none."""
+    """The ids of the NVIDIA devices that this process may use; empty if there are none."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
         return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]

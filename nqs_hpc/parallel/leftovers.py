@@ -1,8 +1,8 @@
-"""Shared memory that killed ranks left behind, removed before MPI starts.
+"""Removes, before MPI starts, shared memory that killed ranks left behind.
 
-Ranks of MPICH on one node meet in a file of /dev/shm whose name is that of their job step. SIGKILL leaves the file, and
-Slurm starts a requeued job under the same step number: on the same node its ranks would take the dead file for their
-own, and fail in MPI_Init with wrong addresses or "out of memory". Open MPI's files carry process numbers.
+Ranks of MPICH on one node share a file in /dev/shm that is named after their job step. After a SIGKILL the file stays,
+and Slurm starts a requeued job with the same step number: on the same node its ranks would use the old file, and fail
+in MPI_Init with wrong addresses or "out of memory". The names of Open MPI's files contain process numbers.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from pathlib import Path
 
 SHARED_MEMORY = Path("/dev/shm")
 PATTERNS = ("mpich_shm_*", "mpich_vci_*")
-# Ranks of a job that is starting right now may have made a file and not mapped it yet.
+# Ranks of a job that is just starting may have made a file but not mapped it yet.
 LEAST_AGE = 10.0  # seconds
 
 
 def remove_leftovers(folder: Path = SHARED_MEMORY) -> list[str]:
     """Remove this user's files of MPICH in ``folder`` that no living process has mapped; returns their names.
 
-    Never raises: what cannot be looked at or removed stays.
+    Never raises: files that cannot be examined or removed stay.
     """
     with suppress(OSError):
         if _old(folder):
-            # One at a time, each with a list of its own: between the look at a name and its removal nobody may make
-            # a file of that name, and every start of a job comes through here first.
+            # One process at a time, each with its own list: nobody may make a file between the check of its name and
+            # its removal, and every start of a job takes this lock first.
             lock = os.open(folder / f"nqs_hpc_{os.getuid()}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
@@ -42,7 +42,7 @@ def remove_leftovers(folder: Path = SHARED_MEMORY) -> list[str]:
 
 
 def _old(folder: Path) -> list[Path]:
-    """This user's files of MPICH that were made some time ago."""
+    """This user's files of MPICH that are at least LEAST_AGE old."""
     found = []
     for path in (path for pattern in PATTERNS for path in folder.glob(pattern)):
         with suppress(FileNotFoundError):
@@ -53,10 +53,10 @@ def _old(folder: Path) -> list[Path]:
 
 
 def _mapped() -> set[str]:
-    """The files that processes of this user have mapped."""
+    """The files mapped by processes of this user."""
     found = set()
     for maps in Path("/proc").glob("[0-9]*/maps"):
-        with suppress(OSError):  # it ended meanwhile, or is another user's
+        with suppress(OSError):  # it has just ended, or belongs to another user
             for line in maps.read_bytes().splitlines():
                 _, slash, name = line.partition(b" /")
                 if slash:

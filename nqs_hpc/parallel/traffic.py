@@ -1,6 +1,6 @@
-"""What a compiled program sends: its collectives with how often each is executed and how many bytes go in.
+"""The collectives of a compiled program: how often each is executed, and how many bytes each rank sends.
 
-Read off the traced program, so that the promise of few collectives a step can be checked without a network, for any
+They are read from the traced program, so we can check the number of collectives per step without a network, for any
 number of ranks.
 """
 
@@ -18,13 +18,13 @@ class Collective(NamedTuple):
     """One collective of a program."""
 
     kind: str
-    n_bytes: int  # handed in by each rank, at one execution
-    times: int  # executions: the lengths of the loops around it multiplied
-    in_while: bool  # inside a loop whose length is decided as it runs: ``times`` is then per iteration
+    n_bytes: int  # sent by each rank in one execution
+    times: int  # executions: the product of the lengths of the loops around it
+    in_while: bool  # inside a loop whose length is decided at run time: ``times`` is then per iteration
 
 
 def collectives(jaxpr: Any, times: int = 1, in_while: bool = False) -> list[Collective]:
-    """All collectives of a jaxpr and of those inside it. A branch counts as if it were taken."""
+    """All collectives of a jaxpr, nested ones included. A branch counts as taken."""
     found = []
     for equation in jaxpr.eqns:
         name = equation.primitive.name

@@ -1,7 +1,7 @@
-"""The ranks of this job as seen from the host: who am I, pass objects around, agree on flags.
+"""The ranks of this job on the host side: own number, exchange of objects, agreement on flags.
 
-The only file that imports mpi4py, and it never imports jax. All traffic runs on a duplicate of COMM_WORLD, because
-mpi4jax sends its own messages on COMM_WORLD and the two must not meet.
+Only this file imports mpi4py, and it never imports jax. It uses a duplicate of COMM_WORLD, because mpi4jax sends its
+messages on COMM_WORLD and the two must not mix.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, NamedTuple
 from nqs_hpc.parallel.heap import fresh_memory
 from nqs_hpc.parallel.leftovers import remove_leftovers
 
-START_SECONDS = 300  # for MPI to come up: thousands of ranks take minutes, a start that hangs takes a job's whole time
+START_SECONDS = 300  # thousands of ranks take minutes to start; a start that hangs would take all of a job's time
 
 
 class World(NamedTuple):
-    """Every function but ``abort`` is collective: all ranks call it, in the same order."""
+    """Every function except ``abort`` is collective: all ranks call it, in the same order."""
 
     rank: int
     size: int
@@ -29,11 +29,11 @@ class World(NamedTuple):
     bcast: Callable[[Any], Any]  # rank 0's object to all
     gather: Callable[[Any], list[Any] | None]  # the objects of all ranks, in order, on rank 0; None elsewhere
     allgather: Callable[[Any], list[Any]]
-    any_flags: Callable[[int], int]  # bitwise or of every rank's bits
+    any_flags: Callable[[int], int]  # bitwise or of the bits of all ranks
     barrier: Callable[[], None]
     abort: Callable[[int], None]  # ends all ranks at once; one rank calls it
     library: str  # name and version of the MPI library
-    mpi: Any = None  # the module mpi4py.MPI, for parallel.comm alone; None in a world without MPI
+    mpi: Any = None  # the module mpi4py.MPI, only for parallel.comm; None in a world without MPI
 
 
 def world() -> World:
@@ -61,7 +61,7 @@ def world() -> World:
 
 
 def alone() -> World:
-    """This process alone, without MPI."""
+    """This process by itself, without MPI."""
     return World(
         rank=0,
         size=1,
@@ -79,9 +79,10 @@ def alone() -> World:
 
 @contextmanager
 def _watched() -> Iterator[None]:
-    """End this process, with a traceback, where the block does not end in START_SECONDS.
+    """End this process, with a traceback, if the block takes longer than START_SECONDS.
 
-    A rank that waits in MPI_Init for one that is gone sees no signal and no exception; a thread without Python does.
+    A rank that waits in MPI_Init for one that is gone gets no signal and no exception; faulthandler's thread needs no
+    Python.
     """
     if sys.__stderr__ is not None:
         faulthandler.dump_traceback_later(START_SECONDS, exit=True, file=sys.__stderr__)

@@ -1,1 +1,1 @@
-"""A run on all ranks: how a start begins, the loop, and what a run says of itself."""
+"""A run on all ranks: the beginning of a start, the loop, the end, and the records of a run."""

@@ -1,6 +1,6 @@
-"""The end of a run: the task finishes, what came of it is judged, and what an earlier end left is kept until then.
+"""The end of a run: the task finishes, its result is judged, and results of an earlier end are kept until then.
 
-All ranks go through the same calls in the same order; what only rank 0 does contains no collective.
+All ranks make the same calls in the same order; what only rank 0 does contains no collective.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def finish(
     watch: lifecycle.Lifecycle,
     show: progress.Progress | None,
 ) -> Outcome:
-    """What the run came to. Stopped here, the next start repeats it."""
+    """The result of the run. If it is stopped here, the next start repeats it."""
     state = outcome.state
     verdict = lifecycle.Verdict(False, False, "")
     asked: float | None = None
@@ -60,7 +60,7 @@ def finish(
 
 
 def evaluated(folder: Path, step: int) -> dict[str, Any] | None:
-    """The summary of the final evaluation of a run that is done at ``step``; None where there is none. Rank 0 asks."""
+    """The summary of the final evaluation of a run that is done at ``step``; None if there is none. Rank 0 calls it."""
     try:
         done = lifecycle.finished(folder)
         summary = files.read_json(folder / "summary.json")
@@ -71,7 +71,7 @@ def evaluated(folder: Path, step: int) -> dict[str, Any] | None:
 
 
 def kept_final(former: dict[str, Any], summary: dict[str, Any]) -> dict[str, Any]:
-    """The summary of a start that did not end its final evaluation: how it ended, and the ``former`` energy."""
+    """The summary of a start that did not complete its final evaluation: how it ended, and the ``former`` energy."""
     kept = f"the energy is that of the final evaluation before, from {former.get('n_samples')} samples"
     reason = f"{summary['reason']}; {kept}"
     return former | {"status": summary["status"], "reason": reason, "seconds": summary["seconds"]}

@@ -1,9 +1,9 @@
-"""Whether the parameters of another run mean the same here, which may be on a larger or smaller lattice.
+"""Whether the parameters of another run, perhaps on a larger or smaller lattice, have the same meaning here.
 
-Shapes decide. Parameters that depend on the size of the lattice (a weight for each site, pair of sites, displacement or
-element of the symmetry group) have a leaf whose size grows with the number of sites. So where the network is the same
-key by key and the numbers of sites differ, equal shapes cannot be a coincidence. Between lattices of one number of
-sites (4x4 and 2x8) they can, and such parameters are refused.
+The shapes decide. Parameters that depend on the size of the lattice (a weight for each site, pair of sites,
+displacement or element of the symmetry group) have a leaf whose size grows with the number of sites. So if the keys of
+the network are the same and the numbers of sites differ, equal shapes cannot be a coincidence. Between lattices with
+the same number of sites (4x4 and 2x8) they can, so such parameters are refused.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SIGNS = ("marshall", "gauge")  # keys of a Hamiltonian that choose the basis of 
 
 
 def judged(config: Config, stored: Stored, fault: str) -> tuple[str, ...]:
-    """What to say of the parameters that ``config`` begins with, a line each; ``fault``: why their shapes do not fit.
+    """Lines about the parameters that ``config`` begins with; ``fault``: why their shapes do not fit.
 
-    Raises ValueError, one line, where they do not fit or are those of something else.
+    Raises ValueError, one line, if they do not fit or have another meaning.
     """
     said: tuple[str, ...] = ()
     if MEAN in stored.leaves:
@@ -39,7 +39,7 @@ def judged(config: Config, stored: Stored, fault: str) -> tuple[str, ...]:
     sizes = f"{_size(theirs)} -> {_size(ours)}"
     is_kind = theirs.get("name") == ours["name"]
     network = differences(before["ansatz"], now["ansatz"], "ansatz.")
-    network = [line for line in network if ".init_scale: " not in line]  # of random parameters alone
+    network = [line for line in network if ".init_scale: " not in line]  # it affects only random parameters
     if fault:
         where = f": its parameters depend on the size of the lattice ({sizes})"
         raise ValueError(fault + (where if is_kind and not network and _shape(theirs) != _shape(ours) else ""))
@@ -64,7 +64,7 @@ _COMPARED = ("lattice", "hamiltonian", "ansatz")
 
 
 def _named(before: Mapping[str, Any], now: Mapping[str, Any], key: str) -> bool:
-    """Whether a group is another choice."""
+    """Whether the choice of a group differs."""
     return bool(before[key].get("name") != now[key]["name"])
 
 
@@ -73,7 +73,7 @@ def _shape(lattice: Mapping[str, Any]) -> Any:
 
 
 def _n_sites(lattice: Mapping[str, Any]) -> Any:
-    """The unit cells of a regular lattice, the sites of another; of the same kind they tell sizes apart."""
+    """The unit cells of a regular lattice, the sites of another: they distinguish sizes of the same kind of lattice."""
     extent = lattice.get("extent")
     if isinstance(extent, list) and all(type(side) is int for side in extent):
         return math.prod(extent)

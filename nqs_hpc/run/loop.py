@@ -1,7 +1,6 @@
-"""The loop: turn by turn until the task says done, or the watch says stop. It knows nothing of physics.
+"""The loop: turn by turn until the task is done or the run has to stop. It contains no physics.
 
-All ranks go through the same calls in the same order; what only rank 0 does (files, the terminal) contains no
-collective.
+All ranks make the same calls in the same order; what only rank 0 does (files, the terminal) contains no collective.
 """
 
 from __future__ import annotations
@@ -21,20 +20,20 @@ from nqs_hpc.run.record import Description
 from nqs_hpc.run.reference import reference, trajectory
 from nqs_hpc.types import Record, Result, RunState
 
-SUMMARY_SECONDS = 30.0  # how stale the summary of a running job may be
+SUMMARY_SECONDS = 30.0  # the greatest age of the summary of a running job
 
 
 class Outcome(NamedTuple):
     """How a start ended."""
 
     state: RunState
-    status: str  # running (nothing is left but the end) | done | doubtful | stopped | failed
+    status: str  # running (only the end is left) | done | doubtful | stopped | failed
     reason: str
-    last: dict[str, Any] | None  # the line of the last step made, None where there was none; at the end its numbers
-    final: bool = False  # whether ``last`` holds what the run came to
-    doubts: tuple[str, ...] = ()  # why its numbers are not to be believed
+    last: dict[str, Any] | None  # the line of the last step, None if there was none; at the end the final numbers
+    final: bool = False  # whether ``last`` holds the final result
+    doubts: tuple[str, ...] = ()  # why its numbers are doubtful
     results: tuple[Result, ...] = ()  # what was measured
-    turns: int = 0  # that this start has made
+    turns: int = 0  # made by this start
 
 
 def loop(
@@ -48,12 +47,12 @@ def loop(
     show: progress.Progress | None,
     start: dict[str, float],
 ) -> Outcome:
-    """Turns until the task is complete, or a stop is asked for, or the task can make no further one."""
+    """Make turns until the task is complete, a stop is requested, or the task can make no further turn."""
     root, task = world.rank == 0, parts.task
     first, began = int(state.step), state
     if task.progress(state).is_complete:
         return Outcome(state, "running", "", None)
-    if (verdict := watch.check()).stop:  # asked for during the start; what is not saved yet is cheap to make again
+    if (verdict := watch.check()).stop:  # requested during the start; what is not saved yet is cheap to repeat
         return Outcome(state, "stopped", verdict.reason, None)
     journal: log.Log | None = None
 
@@ -72,7 +71,7 @@ def loop(
     outcome, turns = None, 0
 
     def write(record: Record, step: int) -> None:
-        """The line of a step, and what belongs beside it. Rank 0 calls it."""
+        """Write the line of a step and what belongs to it. Rank 0 calls it."""
         nonlocal line, last_summary
         assert journal is not None and show is not None
         line = {"step": step, **record.line()}
@@ -98,7 +97,9 @@ def loop(
                 write(record, step)
             except (OSError, lock.Lost) as error:
                 trouble = files.why(error)
-        if step == first + 1 and record is not None:  # what can take longer than a step, now that one sees the run go
+        if (
+            step == first + 1 and record is not None
+        ):  # it can take longer than a step; now the user has seen that the run works
             about.reference = reference(config, parts, folder, world)
             if show is not None and (where := lowest_line(about.reference)):
                 show.say(where)
@@ -109,7 +110,9 @@ def loop(
         complete = task.progress(state).is_complete
         verdict = watch.check(turned, save_seconds, root and saves.due(step), trouble != "")
         save_seconds = 0.0
-        broken = verdict.stop and not verdict.save  # rank 0 could not log the step: no checkpoint outlives its lines
+        broken = (
+            verdict.stop and not verdict.save
+        )  # rank 0 could not log the step: no checkpoint may be ahead of the log
         if broken:
             outcome = Outcome(state, "failed", trouble, line)
         elif why := task.failed(state):

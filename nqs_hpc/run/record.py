@@ -1,4 +1,4 @@
-"""What a run says of itself: summary.json, the first line, and what a checkpoint says beside the state.
+"""The records of a run: summary.json, the first line, and what a checkpoint contains besides the state.
 
 Plain data and text; the loop writes them where they belong.
 """
@@ -24,7 +24,7 @@ from nqs_hpc.types import Progress, Result, RunState
 
 
 def spoiling(config: Config, parts: Parts) -> list[str]:
-    """A line for each thing that can spoil the result and is known at the start: signs, what the ansatz says."""
+    """A line for each known risk for the result: signs, warnings of the ansatz."""
     found = []
     if parts.ansatz.kind in ("real", "signed") and not parts.operator.is_real:
         found.append(NOT_REAL)
@@ -34,7 +34,7 @@ def spoiling(config: Config, parts: Parts) -> list[str]:
 
 
 class Description:
-    """What the summary and the checkpoints say of a run beside its state."""
+    """What the summary and the checkpoints contain besides the state of a run."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Description:
         started: float,
         seconds_before: float,
     ) -> None:
-        """``started``: the ``time.monotonic()`` of this start; ``seconds_before``: of all earlier starts together."""
+        """``started``: the ``time.monotonic()`` of this start; ``seconds_before``: the time of all earlier starts."""
         self.config, self.world, self.parts, self.versions = config, world, parts, versions
         self.threads = placement.threads
         self.started, self.seconds_before = started, seconds_before
@@ -56,11 +56,11 @@ class Description:
         self.saves = (0, 0.0)  # checkpoints of this start, and the seconds they took
 
     def seconds(self) -> float:
-        """Wall time of the run, all starts together."""
+        """Wall time of the run, summed over all starts."""
         return self.seconds_before + time.monotonic() - self.started
 
     def meta(self) -> dict[str, Any]:
-        """What a checkpoint says beside the state."""
+        """What a checkpoint contains besides the state."""
         return {
             "physics": physics(self.config),
             "plan": self.parts.plan._asdict(),
@@ -81,8 +81,8 @@ class Description:
         final: bool = False,
         doubts: Sequence[str] = (),
     ) -> dict[str, Any]:
-        """The content of summary.json. ``line`` holds the numbers it reports: a step's, or those the run came to;
-        ``doubts`` say why these are not to be believed.
+        """The content of summary.json. ``line`` holds its numbers, those of a step or the final ones; ``doubts`` say
+        why they are doubtful.
         """
         task = self.parts.task
         return {
@@ -107,7 +107,7 @@ class Description:
         }
 
     def save_results(self, folder: Path, state: RunState, results: Sequence[Result], summary: dict[str, Any]) -> None:
-        """Write observables.h5 of what was measured, where anything was; ``summary``: `summary` of the same state.
+        """Write observables.h5 if anything was measured; ``summary``: `summary` of the same state.
 
         Raises OSError and lock.Lost. Rank 0 calls it.
         """
@@ -117,7 +117,7 @@ class Description:
             observables_file.save(folder, results, facts)
 
     def headline(self, folder: Path, state: RunState, reason: str) -> str:
-        """One line on what starts, from ``state``."""
+        """One line that describes a start from ``state``."""
         ranks, parts, plan = self.world.size, self.parts, self.parts.plan
         progress = parts.task.progress(state)
         chosen = "" if plan.solver is None else f", solver {plan.solver}"
@@ -134,12 +134,12 @@ class Description:
 
 
 def in_its_unit(progress: Progress) -> dict[str, Any]:
-    """How far a run is, where that is not the number of its steps: for `status` and `report`."""
+    """The progress of a run, unless it is the number of steps: for `status` and `report`."""
     return {} if progress.unit == STEPS else {"progress": progress._asdict()}
 
 
 def far(progress: Progress) -> str:
-    """How far a run is, in words: step 3 of 10."""
+    """The progress of a run in words: step 3 of 10."""
     total = "" if progress.total is None else f" of {progress.total:g}"
     unit = progress.unit.removesuffix("s")
     return f"{unit} {progress.done:g}{total}"
@@ -148,7 +148,7 @@ def far(progress: Progress) -> str:
 def differences_of_machine(
     meta: dict[str, Any], world: World, placement: Placement, versions: dict[str, str | None]
 ) -> list[str]:
-    """A line where ranks or threads are not those of the checkpoint, and one where the installation is another."""
+    """A line if ranks or threads differ from those of the checkpoint, and one if the installation differs."""
     return [*_other_ranks(meta, world, placement), *_other_versions(meta, world, versions)]
 
 
@@ -156,14 +156,14 @@ def _other_versions(meta: dict[str, Any], world: World, versions: dict[str, str 
     known = meta.get("versions")
     before = known if isinstance(known, dict) else {}
     pairs = {name: (now, before[name]) for name, now in versions.items() if before.get(name) not in (None, now)}
-    if "mpi" in meta and meta["mpi"] != world.library:  # checkpoints of older versions do not say
+    if "mpi" in meta and meta["mpi"] != world.library:  # checkpoints of older versions lack it
         pairs["MPI"] = (world.library, meta["mpi"])
     told = [f"{name} {_word(now)}, before {_word(then)}" for name, (now, then) in pairs.items()]
     return [f"{'; '.join(told)}: the run goes on within rounding"] if told else []
 
 
 def _word(text: object) -> str:
-    """What stands in a checkpoint, fit for a terminal."""
+    """A value of a checkpoint, printable on a terminal."""
     return "".join(c if c.isprintable() else "?" for c in str(text or "(none)"))[:60]
 
 
@@ -177,7 +177,7 @@ def _other_ranks(meta: dict[str, Any], world: World, placement: Placement) -> li
 
 
 def planned(config: Config, plan: Plan) -> dict[str, Any]:
-    """The composed configuration as plain data, with what ``auto`` chose in its place."""
+    """The composed configuration as plain data, with ``auto`` replaced by what it chose."""
     plain = to_plain(config)
     plain["chunk_size"] = plan.chunk_size
     if plan.solver is not None:

@@ -1,4 +1,4 @@
-"""The exact energy, and the exact trajectory, that a run is compared with, computed once and kept in its folder."""
+"""The exact energy and the exact trajectory with which a run is compared: computed once and kept in its folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nqs_hpc.types import RunState
 
 
 def system_of(config: Config) -> dict[str, Any]:
-    """What an exact energy belongs to."""
+    """The system that an exact energy belongs to."""
     whole = physics(config)
     found = {name: whole[name] for name in ("lattice", "hamiltonian", "sector", "symmetrize") if name in whole}
     own = {name: whole["ansatz"][name] for name in ("group", "momentum", "irrep") if name in whole["ansatz"]}
@@ -27,24 +27,24 @@ def system_of(config: Config) -> dict[str, Any]:
 
 
 def kept_reference(config: Config, folder: Path) -> dict[str, Any] | None:
-    """The exact energy that an earlier start left in reference.json, None where it left none of this system."""
+    """The exact energy that an earlier start left in reference.json, None if there is none for this system."""
     try:
         kept = files.read_json(folder / "reference.json")
         if kept["system"] == system_of(config):
             return read_reference(kept)
     except (OSError, ValueError, KeyError, TypeError):
-        pass  # not there yet, or not readable: it can be computed again
+        pass  # missing or not readable: it can be computed again
     return None
 
 
 def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[str, Any] | None:
-    """The exact lowest energy of the sector, and where the lowest of all is, where these are small. Collective.
+    """For small systems the exact lowest energy of the sector, and the sector of the ground state. Collective.
 
     Computed once, and kept in reference.json with the system it belongs to.
     """
 
     course = config.task.course()
-    if course is not None and not course[1]:  # nothing in real time goes towards the lowest energy
+    if course is not None and not course[1]:  # evolution in real time does not approach the lowest energy
         return None
 
     def on_rank_0() -> dict[str, Any] | None:
@@ -58,11 +58,11 @@ def reference(config: Config, parts: Parts, folder: Path, world: World) -> dict[
 
 
 def trajectory(config: Config, parts: Parts, folder: Path, world: World, began: RunState) -> str | None:
-    """The exact trajectory of a task that evolves in time, into reference.json, where that is possible and not there
-    yet; why it is not whole, in a line, None where there is nothing to say. Collective.
+    """Write the exact trajectory of a task that evolves in time into reference.json, if that is possible and not done
+    yet. Returns a line that says why it is incomplete, or None. Collective.
 
-    ``began``: the state with which this start began. Where steps lie behind it the parameters at the beginning are
-    those of a new run, if that has its own.
+    ``began``: the state with which this start began. After some steps, the initial parameters are those of a new run,
+    if a new run has defined ones.
     """
     course = config.task.course()
     if course is None or not is_small(parts.hilbert):
@@ -77,10 +77,10 @@ def trajectory(config: Config, parts: Parts, folder: Path, world: World, began: 
     def on_rank_0() -> str | None:
         path = folder / "reference.json"
         if params is None:
-            return "no exact trajectory up to task.t_end: what it begins with is known to the first start alone"
+            return "no exact trajectory up to task.t_end: only the first start knows the initial state"
         try:
             found = exact_trajectory(config, parts, params, times, imaginary=imaginary)
-        except ValueError as error:  # H leads out of the sector, say
+        except ValueError as error:  # for example, H leads out of the sector
             return f"no exact trajectory: {error}"
         if found is None:
             return None
@@ -95,7 +95,7 @@ def trajectory(config: Config, parts: Parts, folder: Path, world: World, began: 
 
 
 def exact_curves(config: Config, folder: Path) -> dict[str, Any] | None:
-    """The exact trajectory that reference.json holds of this run, None where it holds none. Rank 0 calls it."""
+    """The exact trajectory of this run in reference.json, None if there is none. Rank 0 calls it."""
     try:
         kept = files.read_json(folder / "reference.json")["trajectory"]
         return read_trajectory(kept) if kept["of"] == run_name(config) else None

@@ -1,6 +1,6 @@
-"""What a start begins from: the run's own checkpoint, the parameters of another run, or nothing.
+"""The beginning of a start: from the run's own checkpoint, from the parameters of another run, or new.
 
-All ranks go through the same calls in the same order.
+All ranks make the same calls in the same order.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from nqs_hpc.types import Ansatz, RunState, Sampler
 
 
 class Beginning(NamedTuple):
-    """Where a start begins; the same on every rank but for the chains in ``state.chains``."""
+    """The state at the beginning of a start, the same on every rank except for the chains in ``state.chains``."""
 
     parts: Parts
     state: RunState
     reason: str  # new | resumed from step_….h5 | parameters of …
-    messages: list[str]  # what the user should know, a line each
+    messages: list[str]  # lines for the user
     seconds_before: float  # wall time of all earlier starts
-    is_new: bool  # without a checkpoint of its own
+    is_new: bool  # whether it has no checkpoint of its own
 
 
 class Refused(ValueError):
-    """The run cannot go on from its checkpoints; one line, the same on every rank."""
+    """The run cannot continue from its checkpoints; one line, the same on every rank."""
 
 
 def begin(config: Config, folder: Path, world: World, placement: Placement, share: Share | None) -> Beginning:
-    """Build the parts and load, or make, the state they begin with. Collective.
+    """Build the parts and load, or make, the initial state. Collective.
 
-    Raises on every rank, in one line: Refused where the checkpoints are damaged, of another run or of another version;
-    InputError where the parameters of ``init_from`` do not fit, or a module of the user's is not available.
+    Raises on every rank, in one line: Refused if the checkpoints are damaged, of another run or of another version;
+    InputError if the parameters of ``init_from`` do not fit, or a module of the user is not available.
     """
     parts = _built(config, world, placement.host)
     template = jax.eval_shape(parts.task.init)
@@ -77,16 +77,16 @@ def begin(config: Config, folder: Path, world: World, placement: Placement, shar
 
 
 class _Given(NamedTuple):
-    """What a run begins with that another has left."""
+    """What a run takes over from another one."""
 
     params: Any
-    learnt: Any  # by its sampler, None where there is nothing
+    learnt: Any  # by its sampler, None if nothing
     path: Path
     messages: tuple[str, ...]
 
 
 def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given | None:
-    """The parameters that the run begins with, None for random ones. Collective; InputError where they do not fit."""
+    """The initial parameters of the run, None for random ones. Collective; InputError if they do not fit."""
     source = config.task.source()
     key, value = source or ("init_from", config.init_from)
     if value is None:
@@ -106,13 +106,13 @@ def _given(config: Config, parts: Parts, template: Any, world: World) -> _Given 
 
 
 def _judged_export(config: Config, stored: checkpoint.Stored, fault: str) -> tuple[str, ...]:
-    """As `judged`, of parameters that other programs can have written, which have to be of the same network."""
+    """As `judged`, for parameters that other programs may have written: the network must be the same."""
     exported.check_network(config, stored)
     return judged(config, stored, fault)
 
 
 def _others(config: Config, parts: Parts, world: World) -> list[_Given]:
-    """The wave functions of other runs that the task computes with. Collective; InputError where one does not fit."""
+    """The wave functions of other runs that the task uses. Collective; InputError if one does not fit."""
     found = []
     for (path, _), (ansatz, sampler) in zip(config.task.others(), parts.others, strict=True):
         try:
@@ -124,7 +124,7 @@ def _others(config: Config, parts: Parts, world: World) -> list[_Given]:
 
 
 def _wave_function(place: Path, ansatz: Ansatz, sampler: Sampler) -> _Given:
-    """The wave function of a run as a task takes it over, on the host. Rank 0 calls it."""
+    """The wave function of another run in the form that a task needs, on the host. Rank 0 calls it."""
     stored = checkpoint.read(place)
     params, learnt = final_parameters(stored, ansatz), learnt_chains(stored, sampler)
     params, learnt = jax.tree.map(np.asarray, (params, learnt))
@@ -132,9 +132,8 @@ def _wave_function(place: Path, ansatz: Ansatz, sampler: Sampler) -> _Given:
 
 
 def _built(config: Config, world: World, host: str) -> Parts:
-    """The parts; InputError on every rank where one of them could not make them: a module or a GPU that one host lacks,
-    say.
-    """
+    """The parts; InputError on every rank if one rank could not make them, perhaps because its host lacks a module or a
+    GPU."""
     parts, fault = None, None
     try:
         if config.resources.device == "gpu" and jax.devices()[0].platform == "cpu":
@@ -177,7 +176,7 @@ def _resumed(
 
 
 def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[str]]:
-    """What ``auto`` chose at step 0 stays; what the user now sets by hand wins, with a line that bits will change."""
+    """Keep what ``auto`` chose at step 0, unless the user now sets a value; then a line says that bits will change."""
     chosen, messages = {}, []
     optimizer, solving = config.optimizer, config.task.solving(config.optimizer) or config.optimizer
     asked = {
@@ -187,7 +186,7 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
     }
     for name, before in stored._asdict().items():
         now = getattr(fresh, name)
-        # checkpoints older than blocks have none; mixed nodes do not share the bits by which cg counts its iterations
+        # older checkpoints have no blocks; the iterations of cg can differ between different nodes
         is_new = name == "blocks" and before is None
         unfit = name == "solver" and before == "cg" and optimizer.broadcast
         chosen[name] = before if asked[name] == "auto" and not is_new and not unfit else now
@@ -197,14 +196,14 @@ def merge_plans(config: Config, stored: Plan, fresh: Plan) -> tuple[Plan, list[s
 
 
 class Changes(NamedTuple):
-    """What the configuration has that the last start lacked."""
+    """The changes of the configuration since the last start."""
 
     lines: list[str]
     messages: list[str]
 
 
 def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
-    """What differs from the config.yaml of the last start; nothing where there was none. Rank 0 calls it."""
+    """The differences from the config.yaml of the last start; none if there was none. Rank 0 calls it."""
     path = folder / "config.yaml"
     try:
         before = reading.parse_yaml(reading.data(path, reading.SETTINGS))
@@ -222,8 +221,8 @@ def changes_since(folder: Path, config: Config, plan: Plan) -> Changes:
 
 
 def _is_new_key(line: str) -> bool:
-    """Whether a line is of a key that an older version lacked, and that is off; what makes another lattice has been
-    refused as another physics.
+    """Whether a line is about a key that an older version lacked and that is off. A key that changes the lattice has
+    been refused as another physics.
     """
     key, _, change = line.partition(": ")
     return change.startswith("(absent) -> ") and (
@@ -231,5 +230,5 @@ def _is_new_key(line: str) -> bool:
     )
 
 
-# `merge_plans` says these; a start elsewhere does not change the run
+# `merge_plans` reports these; a start on another machine does not change the run
 _SAID_ELSEWHERE = ("chunk_size:", "optimizer.solver:", "optimizer.blocks:", "run_dir:", "compile_cache:", "resources.")

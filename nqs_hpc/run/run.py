@@ -1,7 +1,6 @@
 """A run from its start to its summary: `resume` begins it, `loop` makes its turns, `final` ends it.
 
-All ranks go through the same calls in the same order; what only rank 0 does (files, the terminal) contains no
-collective.
+All ranks make the same calls in the same order; what only rank 0 does (files, the terminal) contains no collective.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from nqs_hpc.run.resume import begin, changes_since
 
 CODES = {
     "done": lifecycle.DONE,
-    "doubtful": lifecycle.DONE,  # all steps are made: another start would find the same
+    "doubtful": lifecycle.DONE,  # all steps are made: another start would get the same
     "stopped": lifecycle.STOPPED,
     "failed": lifecycle.FAULT,
 }
@@ -59,10 +58,10 @@ def run(
     signals: lifecycle.Signals,
     start: dict[str, float],
 ) -> int:
-    """Run, or go on with, the job of ``config`` in ``folder`` to its end; returns the exit code, equal on all ranks.
+    """Run, or continue, the job of ``config`` in ``folder``; returns the exit code, equal on all ranks.
 
     ``share``: this rank's part in compiling. ``start``: the moments (``time.monotonic()``) of this start so far: begun,
-    checked, imported. Raises what `resume.begin` raises, on every rank; OSError and lock.Lost, on every rank, where the
+    checked, imported. Raises what `resume.begin` raises, on every rank; OSError and lock.Lost, on every rank, if the
     run folder cannot be written.
     """
     root = world.rank == 0
@@ -87,12 +86,12 @@ def run(
     changed = files.on_root(world, lambda: changes_since(folder, config, parts.plan))
     manifest.start(folder, world, step=first, reason=beginning.reason, changed=changed.lines, physics=physics(config))
     messages = [*about.warnings, *beginning.messages, *changed.messages]
-    # What was evaluated before counts, DONE and all, until there is something in its place.
+    # An earlier evaluation counts, with its DONE file, until a new one replaces it.
     task, complete = parts.task, parts.task.progress(state).is_complete
     former = files.on_root(world, lambda: evaluated(folder, first)) if complete else None
 
     def prepare() -> tuple[list[str], float | None]:
-        """The files of a start; what more there is to say, and when Slurm ends the job."""
+        """The files of a start, further lines for the user, and the time at which Slurm ends the job."""
         files.write(folder / "config.yaml", config_text(config, parts.plan))
         said = []
         if former is None:
@@ -105,7 +104,7 @@ def run(
             why = "there is no checkpoint" if beginning.is_new else f"after step {first}"
             said.append(f"metrics.jsonl: {cut.n_cut} lines removed ({why}), these steps are made again")
         if cut.missing:
-            said.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint has behind it")
+            said.append(f"metrics.jsonl lacks steps before {first}, which the checkpoint includes")
         if config.log.tensorboard:
             tensorboard.match(folder)
         if config.log.mlflow:
@@ -133,13 +132,15 @@ def run(
     )
 
     why_failed = task.failed(state)
-    if why_failed:  # with steps left it gets another chance, at the step size it was lowered to
+    if why_failed:  # with steps left the next start tries again, with the reduced step size
         state = task.retried(state)
     if why_failed and complete:
         outcome = Outcome(state, "failed", why_failed, None)
     else:
         outcome = loop(config, folder, world, parts, state, about, watch, show, start)
-    if int(outcome.state.step) == first and outcome.status != "stopped":  # no step was made, after which it is computed
+    if (
+        int(outcome.state.step) == first and outcome.status != "stopped"
+    ):  # it is computed after a step, and there was none
         about.reference = reference(config, parts, folder, world)
     if outcome.status == "running":
         outcome = finish(folder, world, parts, outcome, about, watch, show)
@@ -147,14 +148,14 @@ def run(
             outcome = outcome._replace(reason=f"{outcome.reason}; {higher}")
     in_vain = outcome.status == "stopped" and outcome.turns == 0 and watch.out_of_time(outcome.reason)
     if in_vain and files.on_root(world, lambda: manifest.was_in_vain(folder)):
-        # a third one would not come any further either, and a job would go back to the queue again and again
+        # a third start would not get any further, and the job would be requeued again and again
         outcome = outcome._replace(status="failed", reason=too_short(outcome, first, complete, watch.seconds()))
     code = CODES[outcome.status]
 
     def close() -> None:
         assert show is not None
         lock.check_held(folder)
-        last = outcome.last or log.last(folder / "metrics.jsonl")  # this start's, else that of an earlier one
+        last = outcome.last or log.last(folder / "metrics.jsonl")  # of this start, else of an earlier one
         about.reference = about.reference or kept_reference(config, folder)
         summary = about.summary(
             outcome.state,
@@ -183,20 +184,20 @@ def run(
         if code == lifecycle.DONE:
             asked = config.task.samples_of_end or 0
             lifecycle.write_done(folder, int(outcome.state.step), max(asked, summary.get("n_samples") or 0))
-        # Last, since it takes seconds: a queue that has asked for the end does not wait for pictures.
+        # At the end, because it takes seconds, and not if the queue has asked the job to stop.
         if last is not None and not (outcome.status == "stopped" and lifecycle.by_queue(outcome.reason)):
             try:
                 pictures(folder)
-            except ValueError as error:  # no matplotlib here: the run does not need it
+            except ValueError as error:  # without matplotlib: the run does not need it
                 show.say(str(error))
         show.say(f"{outcome.status}: {outcome.reason}; {folder}")
 
     try:
-        files.on_root(world, close)  # no rank leaves before the last file is written
+        files.on_root(world, close)  # no rank exits before the last file is written
     except (OSError, lock.Lost):
         if code != lifecycle.FAULT:
             raise
-        # what made the run fail, a full disk perhaps, keeps it from saying so in its folder
+        # the cause of the failure, a full disk perhaps, can also prevent its record in the folder
         if show is not None:
             show.say(f"failed: {outcome.reason}")
             show.close()
@@ -204,7 +205,7 @@ def run(
 
 
 def too_short(outcome: Outcome, first: int, complete: bool, seconds: float) -> str:
-    """What to say where two starts in a row ran out of time before they had come any further."""
+    """The line for two starts in a row that ran out of time before they made progress."""
     what, also = f"step {first + 1} was made", ""
     if complete:
         what, also = "the final evaluation had ended", ", or lower task.final_samples"

@@ -1,8 +1,8 @@
-"""Whether the network of another run is a function in the same basis as ours, on as many sites.
+"""Whether the network of another run is a function in the same basis as ours, on the same number of sites.
 
-A network is not psi but psi(s) U(s) with signs U(s) of basis states (`system.basis`) that its Hamiltonian has chosen:
-the same parameters under other signs are another state. A quench that begins with a ground state of other couplings
-meets that, where these want other signs.
+A network is not psi but psi(s) U(s), with signs U(s) of basis states (`system.basis`) that its Hamiltonian chooses: the
+same parameters with other signs are another state. This happens in a quench from a ground state of other couplings, if
+those couplings choose other signs.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from nqs_hpc.system.lattice import Lattice
 
 
 def check_signs(config: Config, before: Mapping[str, Any]) -> None:
-    """Raise ValueError, one line, where the run with the physics ``before`` has other signs of basis states."""
+    """Raise ValueError, one line, if the run with the physics ``before`` has other signs of basis states."""
     theirs, our_key = before["hamiltonian"], config.hamiltonian.signs_key
     given = _lattice(config, before["lattice"])
     name = theirs.get("name")
     keys = _keys(choice("hamiltonian", name)) if name in names("hamiltonian") else set()
-    # a gauge that is off is left out of the physics of a run
+    # the physics of a run does not list a gauge that is off
     plain: dict[str, Any] = {"gauge": None} if "gauge" in keys else {}
     plain |= {key: value for key, value in theirs.items() if key == "name" or key in keys}
     try:
         found = compose.hamiltonian(plain, given)
     except (InputError, TypeError):
-        return  # nothing that this version can read, so nothing that can be compared
+        return  # this version cannot read it, so there is nothing to compare
     own, other = _signs(config.hamiltonian, config.lattice.make()), _signs(found, given)
     if own.shape != other.shape or _same(own, other, config.sector):
         return
@@ -57,7 +57,7 @@ def _keys(cls: type[Any]) -> set[str]:
 
 
 def _lattice(config: Config, theirs: Mapping[str, Any]) -> Lattice:
-    """The lattice of the other run; ours where that is of another kind."""
+    """The lattice of the other run; ours if that is of another kind."""
     if theirs.get("name") != config.lattice.name:
         return config.lattice.make()
     fields = {field.name for field in dataclasses.fields(config.lattice)} - {"name"}
@@ -76,5 +76,5 @@ def _signs(hamiltonian: Hamiltonian, given: Lattice) -> NDArray[np.int8]:
 
 
 def _same(one: NDArray[np.int8], other: NDArray[np.int8], total: Total) -> bool:
-    """Whether signs are the same up to a factor; the product of all signs is one number where the total is fixed."""
+    """Whether signs agree up to a factor; the product of all signs is constant if the total is fixed."""
     return np.array_equal(one, other) or (total is not None and np.array_equal(one, -other))

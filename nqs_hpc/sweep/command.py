@@ -1,7 +1,7 @@
-"""``python -m nqs_hpc -m …``: the points are worked out and checked before Hydra, or anything else, makes a file.
+"""``python -m nqs_hpc -m …``: works out and checks all points before Hydra, or anything else, makes a file.
 
-Then `hydra.main` runs, whose launcher (hydra_plugins/nqs_hpc_launchers) hands the points back to `study.launch`. This
-process never loads MPI: its children could not start their own.
+Then `hydra.main` runs. Its launcher (hydra_plugins/nqs_hpc_launchers) passes the points back to `study.launch`. This
+process never loads MPI, because then its children could not start theirs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class SweepRequest(NamedTuple):
     launch: LaunchRequest
     chain: str | None
     n_ranks: int | None  # of each point; None: as resources.ranks says
-    of_hydra: list[str]  # the overrides that Hydra has to know: its own, and those with several values
+    of_hydra: list[str]  # the overrides for Hydra: its own, and those with several values
     lines: list[str]  # what the user should know before the points start
 
     def points(self, words: list[list[str]]) -> list[Combination]:
@@ -46,16 +46,16 @@ class SweepRequest(NamedTuple):
 
 
 def sweep(words: list[str]) -> tuple[int, Path | None]:
-    """Launch the sweep of the command line ``words``; returns the exit code, and the study's folder where points ran.
+    """Launch the sweep of the command line ``words``; returns the exit code, and the study's folder if points ran.
 
-    0: every point is done, or in the queue; 85: stopped, the same command goes on; 1: a point failed; 2: bad input.
+    0: every point is done, or in the queue; 85: stopped, the same command continues; 1: a point failed; 2: bad input.
     """
     overrides = [word for word in words if word not in ("-m", "--multirun")]
     if any(word in ("-h", "--help") for word in overrides):
         return _leave(Answer(DONE, help_text())), None
     try:
         asked, points = _read(overrides, shlex.join(sys.orig_argv))
-        combined = asked.points(points)  # raises for the first that is not valid, while nothing is made
+        combined = asked.points(points)  # raises for the first invalid one, before anything is made
     except InputError as error:
         return _leave(Answer(BAD_INPUT, str(error))), None
     except OSError as error:
@@ -68,13 +68,13 @@ def sweep(words: list[str]) -> tuple[int, Path | None]:
         raise AssertionError("the launchers of nqs_hpc run points, not this")
 
     def launch_points(kind: str) -> list[tuple[list[str], str]]:
-        # what the combinations are is known, and checked, before Hydra begins; symmetrize=all is one value to it
+        # the combinations are known and checked before Hydra starts; to Hydra symmetrize=all is one value
         assert kind == asked.launch.launcher.name
         outcome, states = study.launch(asked.launch, combined)
         left.append(outcome)
         return list(zip([one.words for one in combined], states, strict=True))
 
-    task.launch_points = launch_points  # type: ignore[attr-defined]  # where the plugin looks for it
+    task.launch_points = launch_points  # type: ignore[attr-defined]  # the plugin looks for it here
     try:
         _hydra(task, asked.of_hydra)
     except InputError as error:
@@ -96,12 +96,12 @@ def _leave(left: Answer) -> int:
 
 
 def _hydra(task: Any, overrides: list[str]) -> None:
-    """`hydra.main` on these overrides; what our launcher raises comes through."""
+    """Run `hydra.main` on these overrides; exceptions of our launcher pass through."""
     import hydra
 
     argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
     sys.argv = [argv[0], "--multirun", *overrides]
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, and let us say it in one line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # raise, so that we report it in one line
     try:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name="config")(task)()
     finally:
@@ -111,7 +111,7 @@ def _hydra(task: Any, overrides: list[str]) -> None:
 
 
 def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[str]]]:
-    """What is asked for, and every combination as overrides; raises InputError."""
+    """The request, and every combination as overrides; raises InputError."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 

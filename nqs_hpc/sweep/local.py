@@ -1,8 +1,8 @@
-"""Points on this machine: some at a time, each on cores of its own, several ranks of one under mpiexec.
+"""Points on this machine: a few at a time, each on its own cores; several ranks of a point run under mpiexec.
 
-Children get an environment without what an outer launcher left in it, and a session of their own, so that a Ctrl-C at
-the terminal reaches this process alone. It asks their ranks to stop, by a signal they obey after their step with a
-checkpoint, and waits; a second Ctrl-C ends them at once.
+Children get an environment without the variables of an outer launcher, and their own session, so that a Ctrl-C at the
+terminal reaches only this process. It asks their ranks to stop by a signal, waits until they have finished their step
+and saved a checkpoint, and ends them at once at a second Ctrl-C.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from nqs_hpc.parallel.launchers import without_launcher
 from nqs_hpc.sweep.points import shown
 from nqs_hpc.sweep.study_file import StudyFile, Todo
 
-OUTPUT = "output.log"  # in a point's folder: all that its starts printed
+OUTPUT = "output.log"  # in a point's folder: everything that its starts printed
 POLL_SECONDS, SIGNAL_SECONDS = 0.1, 1.0
-# Here every point has its cores already, and mpiexec is to start ranks on this host, also inside an allocation.
+# Every point already has its cores, and mpiexec must start ranks on this host, also inside an allocation.
 OWN = {"HYDRA_LAUNCHER": "fork", "HYDRA_RMK": "user", "OMPI_MCA_hwloc_base_binding_policy": "none"}
 OWN |= {"PRTE_MCA_hwloc_default_binding_policy": "none"}
 
@@ -49,7 +49,7 @@ def ranks(launcher: Local, config: Config) -> int:
 
 
 def check(launcher: Local, todos: list[Todo]) -> None:
-    """Raise InputError where several ranks are wanted and there is no mpiexec."""
+    """Raise InputError if several ranks are wanted and there is no mpiexec."""
     most = max((ranks(launcher, todo.config) for todo in todos), default=1)
     if most > 1 and mpiexec() is None:
         raise bad(
@@ -62,7 +62,7 @@ def check(launcher: Local, todos: list[Todo]) -> None:
 def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
     """Run ``todos`` to their end, or until this process is asked to stop (SIGINT, SIGTERM, SIGUSR1).
 
-    How each ended is in ``study_file``.
+    ``study_file`` records how each ended.
     """
     free = slots(launcher, todos, taken=_cores_of(study_file.folder))
     waiting, running, n_asked, last_signal = list(todos), list[_Running](), 0, 0.0
@@ -74,7 +74,8 @@ def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
                     f"stopping {len(running)} points with a checkpoint; a second signal stops them at once", flush=True
                 )
             if n_asked and time.monotonic() - last_signal > SIGNAL_SECONDS:
-                # repeatedly: a start that does not handle signals yet ignores it, and further ones change nothing
+                # repeatedly: a start that does not handle signals yet ignores the first, and further ones have no
+                # effect
                 _stop(running, at_once=n_asked > 1)
                 last_signal = time.monotonic()
             while free and not asked() and (todo := _next(waiting, study_file)) is not None:
@@ -82,7 +83,7 @@ def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
                 try:
                     running.append(_start(launcher, todo, free[0], study_file))
                     free.pop(0)
-                except OSError as error:  # of its folder, or of its log: the others run
+                except OSError as error:  # of its folder, or of its log: the others still run
                     study_file.note(todo.point.name, state="failed", why=f"not started: {files.said(error)}")
                     print(f"{_label(todo)}: failed: not started: {files.said(error)}", flush=True)
             for one in [one for one in running if one.process.poll() is not None]:
@@ -90,7 +91,7 @@ def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
                 free.append(one.slot)
                 _ended(one, study_file, stopping=n_asked > 0)
             if waiting and not running and not asked() and _next(waiting, study_file) is None:
-                break  # what is left comes after points that did not finish
+                break  # the remaining ones come after points that did not finish
             time.sleep(POLL_SECONDS)
     for todo in waiting:
         after = todo.point.after
@@ -99,7 +100,7 @@ def run(launcher: Local, todos: list[Todo], study_file: StudyFile) -> None:
 
 
 def slots(launcher: Local, todos: list[Todo], taken: Set[int] = frozenset()) -> list[tuple[int, ...]]:
-    """The cores for each of the points that run at a time; disjoint while there are enough.
+    """The cores for each of the points that run at a time; disjoint if there are enough.
 
     ``taken``: by points that a former launcher left running.
     """
@@ -112,7 +113,7 @@ def slots(launcher: Local, todos: list[Todo], taken: Set[int] = frozenset()) -> 
 
 
 def _cores_of(study: Path) -> set[int]:
-    """The cores that ranks of a study's points are bound to right now."""
+    """The cores to which ranks of a study's points are bound right now."""
     found: set[int] = set()
     for words in Path("/proc").glob("[0-9]*/cmdline"):
         with suppress(OSError):
@@ -123,20 +124,20 @@ def _cores_of(study: Path) -> set[int]:
 
 
 def mpiexec() -> str | None:
-    """The launcher of the MPI in this environment: the one beside this python, else the one on PATH."""
+    """The mpiexec of this environment: the one beside this python, else the one on PATH."""
     beside = Path(sys.executable).parent / "mpiexec"
     return str(beside) if beside.exists() else shutil.which("mpiexec")
 
 
 def child_environment() -> dict[str, str]:
-    """This environment for a job of its own."""
+    """This environment, made fit for a separate job."""
     kept = without_launcher(os.environ)
     kept.pop("PJRT_NPROC", None)  # the threads of this process
     return OWN | kept
 
 
 def _next(waiting: list[Todo], study_file: StudyFile) -> Todo | None:
-    """The first point that need not wait for another one."""
+    """The first point that does not have to wait for another one."""
     for todo in waiting:
         if todo.point.after is None or study_file.point(todo.point.after).state == "done":
             return todo
@@ -150,10 +151,10 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], study_file: Study
     command = [sys.executable, "-m", "nqs_hpc", *todo.words]
     if n_ranks > 1:
         command = [str(mpiexec()), "-n", str(n_ranks), *command]
-    # as many cores as a queue would give it: another number of threads makes other bits
+    # as many cores as in a queue: another number of threads would change the bits
     cores = slot[: n_ranks * todo.config.resources.cores]
 
-    def become() -> None:  # in the child, which has one thread as this process has
+    def become() -> None:  # in the child, which has one thread like this process
         os.sched_setaffinity(0, cores)
         signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # until it listens (job/lifecycle.py)
 
@@ -173,7 +174,7 @@ def _start(launcher: Local, todo: Todo, slot: tuple[int, ...], study_file: Study
 
 
 def _ended(one: _Running, study_file: StudyFile, *, stopping: bool) -> None:
-    """Note how a point ended."""
+    """Record how a point ended."""
     code, folder = one.process.returncode, study_file.folder / one.todo.point.name
     if code in (DONE, STOPPED):
         state, why = {DONE: "done", STOPPED: "stopped"}[code], _reason(folder)
@@ -187,7 +188,7 @@ def _ended(one: _Running, study_file: StudyFile, *, stopping: bool) -> None:
 
 
 def _signal(code: int, n_ranks: int) -> str | None:
-    """The signal that ended a point; mpiexec says its number as its own code, and much beside the point."""
+    """The signal that ended a point; mpiexec returns its number as exit code, and prints much else."""
     number = -code if code < 0 else code if n_ranks > 1 and code > 2 else 0
     try:
         return signal.Signals(number).name
@@ -200,7 +201,7 @@ def _label(todo: Todo) -> str:
 
 
 def _reason(folder: Path) -> str:
-    """How the run says it ended; its last words where it cannot be read."""
+    """How the run ended according to its summary; its last line of output if that cannot be read."""
     try:
         return printable(str(files.read_json(folder / "summary.json")["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
@@ -208,7 +209,7 @@ def _reason(folder: Path) -> str:
 
 
 def _is_doubtful(folder: Path) -> bool:
-    """Whether the run says that its energy is not to be believed."""
+    """Whether the run says that its energy is doubtful."""
     try:
         return bool(files.read_json(folder / "summary.json")["status"] == "doubtful")
     except (OSError, ValueError, KeyError, TypeError):
@@ -216,7 +217,7 @@ def _is_doubtful(folder: Path) -> bool:
 
 
 def _last_line(path: Path) -> str:
-    """The last line of a log that is not empty; "" where there is none, or no log that can be read."""
+    """The last nonempty line of a log; "" if there is none, or the log cannot be read."""
     with suppress(OSError):
         return "".join(last_lines(path, 1))
     return ""
@@ -227,7 +228,7 @@ def _last_line(path: Path) -> str:
 
 @contextmanager
 def _signals() -> Iterator:
-    """Count requests to stop; yields a function that says how many came."""
+    """Count requests to stop; yields a function that returns their number."""
     n_asked = 0
 
     def handle(number: int, frame: object) -> None:
@@ -244,13 +245,13 @@ def _signals() -> Iterator:
 
 
 def _stop(running: list[_Running], *, at_once: bool) -> None:
-    """Ask the ranks of all points to stop, or end all that belongs to them."""
+    """Ask the ranks of all points to stop, or end all of their processes."""
     for one in running:
         for pid in [one.process.pid, *descendants(one.process.pid)]:
             try:
                 if at_once:
                     os.kill(pid, signal.SIGKILL)
-                elif _is_rank(pid):  # mpiexec would end its ranks
+                elif _is_rank(pid):  # not mpiexec, which would end its ranks
                     os.kill(pid, signal.SIGUSR1)
             except ProcessLookupError:
                 continue
@@ -258,7 +259,7 @@ def _stop(running: list[_Running], *, at_once: bool) -> None:
 
 @contextmanager
 def _none_left(running: list[_Running]) -> Iterator[None]:
-    """A launcher that cannot go on because its folder is gone stops its points first: nobody else could."""
+    """Stop the points if the launcher cannot continue because its folder is gone: nobody else could stop them."""
     try:
         yield
     except BaseException:
@@ -277,7 +278,7 @@ def _is_rank(pid: int) -> bool:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes below ``pid``, nearest first."""
+    """The descendants of process ``pid``, nearest first."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:

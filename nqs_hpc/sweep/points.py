@@ -1,7 +1,8 @@
-"""What a sweep consists of: every combination of the values given, checked, each with a name and an identity.
+"""The points of a sweep: every combination of the given values, checked, each with a name and an identity.
 
-A point is a run folder below the study's. Its name tells what is swept; its identity is a hash of its physics, its
-optimizer, and what else is swept (ranks), so that the same point is found again however the command was written.
+A point is a run folder in the study's folder. Its name shows the swept values; its identity is a hash of its physics,
+its optimizer and everything else that is swept (ranks), so the same point is found again however the command is
+written.
 """
 
 from __future__ import annotations
@@ -22,28 +23,28 @@ from nqs_hpc.config.schema import Config
 from nqs_hpc.inputs.checks import InputError, bad, show
 from nqs_hpc.job.study import Point
 
-OWN = ("study", "chain")  # keys of a sweep that its points do not have
-SIZES = ("lattice.length", "lattice.extent")  # which a network may be passed on along
-MAX_POINTS = 10_000  # more is a typing error, not a study
+OWN = ("study", "chain")  # keys of a sweep, not of its points
+SIZES = ("lattice.length", "lattice.extent")  # along which the parameters of some networks can be passed on
+MAX_POINTS = 10_000  # more is a typing error
 MAX_NAME = 120  # characters: folders may have 255 bytes, and files in them need some
 
 
 class Combination(NamedTuple):
-    """A point as the command line has it."""
+    """A point as the command line gives it."""
 
-    config: Config  # without what a chain adds
+    config: Config  # without what a chain adds to it
     words: list[str]  # its overrides
     swept: dict[str, Any]
-    name: str  # of a folder that nobody has yet
+    name: str  # of its folder, if it is new
     identity: str
     after: int | None  # the combination before it in its chain, by index
-    facts: str = ""  # JSON, what its identity is made of beside the one before it
+    facts: str = ""  # JSON: what its identity depends on, besides the point before it
 
 
 def expand(overrides: Iterable[Any]) -> list[list[str]]:
     """Every combination of Hydra's parsed overrides, the last key running fastest, as override strings.
 
-    Raises InputError for a key that is there twice, a glob, and far too many points.
+    Raises InputError for a key that is given twice, a glob, and more than MAX_POINTS points.
     """
     by_key: dict[str, list[str]] = {}
     for one in overrides:
@@ -60,7 +61,7 @@ def expand(overrides: Iterable[Any]) -> list[list[str]]:
 
 
 def parsed_points(overrides: list[str]) -> list[list[str]]:
-    """``expand`` of what stands on a command line; raises InputError for what cannot be read."""
+    """``expand`` for the words of a command line; raises InputError for a word that cannot be read."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
@@ -73,10 +74,10 @@ def parsed_points(overrides: list[str]) -> list[list[str]]:
 
 
 def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | None) -> list[Combination]:
-    """The points of ``expand``, checked; raises InputError for the first that is not valid, named by what is swept.
+    """The points of ``expand``, checked; raises InputError for the first invalid one, named by its swept values.
 
-    ``chain``: the key along which each begins with the parameters of the one before. ``n_ranks``: of each; None: as
-    resources.ranks says.
+    ``chain``: the key along which each point begins with the parameters of the one before. ``n_ranks``: of each point;
+    None: as resources.ranks says.
     """
     given = [{key_of(word): word for word in words if key_of(word) not in OWN} for words in points]
     keys = [key for key in given[0] if len({one[key] for one in given}) > 1]
@@ -98,7 +99,7 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
         facts: dict[str, Any] = {"physics": physics(config), "optimizer": to_plain(config.optimizer)}
         facts["swept"] = {key: one[key] for key in kept}
         alone.append(json.dumps(facts, sort_keys=True, allow_nan=False))
-        # what it begins with is what the ones before it came to
+        # its initial parameters are the result of the points before it
         identities.append(_identity(alone[-1], None if previous is None else identities[previous]))
     twice = [words for words, identity in zip(given, identities, strict=True) if identities.count(identity) > 1]
     if twice:
@@ -118,25 +119,25 @@ def combinations(points: list[list[str]], *, chain: str | None, n_ranks: int | N
 
 
 def _identity(facts: str, after: str | None) -> str:
-    text = facts if after is None else f'{{"after": "{after}", {facts[1:]}'  # where sorted keys have it
+    text = facts if after is None else f'{{"after": "{after}", {facts[1:]}'  # its place among sorted keys
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def refined(combined: list[Combination], known: Sequence[Point]) -> list[Combination]:
-    """``combined`` where points of its chains are ``known`` from a launch with fewer values: those stay what they are.
+    """``combined``, but points of its chains that are ``known`` from a launch with fewer values stay what they are.
 
-    Else a value put before others in a chain would make other points of all behind it, by what they begin with, and
-    the same physics would be there twice. A chain in another order is another chain.
+    Otherwise a value inserted into a chain would change the initial parameters, and so the identity, of all points
+    after it, and the same physics would appear twice. A chain in another order is another chain.
     """
     names = {point.name: point for point in known}
     identities = {point.identity for point in known}
-    children: dict[str, list[str]] = {}  # of a point, what was swept in those that began with it
+    children: dict[str, list[str]] = {}  # for each point the swept values of those that began with it
     for point in known:
         if point.after in names:
             children.setdefault(names[point.after].identity, []).append(_plain(point.swept))
     swept = {_plain(point.swept) for point in known}
     found: list[Combination] = []
-    lines: list[tuple[int, ...]] = []  # for each point those before it in its chain, the nearest first
+    lines: list[tuple[int, ...]] = []  # for each point those before it in its chain, nearest first
     for one in combined:
         line = () if one.after is None else (one.after, *lines[one.after])
         lines.append(line)
@@ -150,7 +151,7 @@ def refined(combined: list[Combination], known: Sequence[Point]) -> list[Combina
                 if found[i].identity in children and (other := _identity(one.facts, found[i].identity)) in identities:
                     chosen, after = other, i
                     break
-            else:  # the first of a chain, unless what came after it comes before it now
+            else:  # the first of a chain, unless a point that came after it now comes before it
                 begun = children.get(_identity(one.facts, None), [])
                 if begun and not {_plain(combined[i].swept) for i in line} & set(begun):
                     chosen, after = _identity(one.facts, None), None
@@ -165,7 +166,7 @@ def _plain(swept: dict[str, Any]) -> str:
 
 
 def _composed(given: list[dict[str, str]], keys: list[str], n_ranks: int | None) -> list[Config]:
-    """The configuration of every point; InputError for the first that is not valid."""
+    """The configuration of every point; InputError for the first invalid one."""
     configs, errors = [], []
     for one in given:
         try:
@@ -192,7 +193,8 @@ def _value(word: str) -> Any:
 
 
 def _chained(given: list[dict[str, str]], chain: str | None) -> list[int | None]:
-    """For each point the one before it in its chain: equal in all but the key, in the order of the key's values."""
+    """For each point the one before it in its chain, which differs only in the key, in the order of the key's
+    values."""
     last: dict[tuple[str, ...], int] = {}
     before: list[int | None] = []
     for index, one in enumerate(given):
@@ -203,13 +205,15 @@ def _chained(given: list[dict[str, str]], chain: str | None) -> list[int | None]
 
 
 def _beside_physics(given: list[dict[str, str]], keys: list[str], configs: list[Config]) -> list[str]:
-    """The swept keys that make another point without making another physics, such as rates and ranks."""
+    """The swept keys that change a point but not its physics, such as rates and ranks."""
     texts = [json.dumps(physics(config), sort_keys=True) for config in configs]
     found = []
     for key in keys:
         if key.startswith("optimizer."):
-            continue  # an identity has the optimizer in it, swept or not
-        seen: dict[tuple[str, ...], tuple[set[str], set[str]]] = {}  # its values and their physics, all else alike
+            continue  # an identity contains the optimizer anyway
+        seen: dict[
+            tuple[str, ...], tuple[set[str], set[str]]
+        ] = {}  # its values and their physics, for equal other values
         for one, text in zip(given, texts, strict=True):
             others = tuple(word for name, word in one.items() if name != key)
             values, different = seen.setdefault(others, (set(), set()))
@@ -221,7 +225,7 @@ def _beside_physics(given: list[dict[str, str]], keys: list[str], configs: list[
 
 
 def _name(swept: list[str], config: Config, identity: str) -> str:
-    """A folder's name: what is swept, readable, and the beginning of the identity, which makes it the only one."""
+    """The name of a folder: the swept values, and the beginning of the identity, which makes the name unique."""
     if not swept:
         return run_name(dataclasses.replace(config, run_dir=None))
     text = ",".join(_readable(word.lstrip("+")) for word in swept)
@@ -229,32 +233,32 @@ def _name(swept: list[str], config: Config, identity: str) -> str:
 
 
 def _readable(word: str) -> str:
-    """An override as part of a folder's name: symmetrize.momentum=[1,2] as momentum=1_2, sector=[5,5] as sector=5_5."""
+    """An override in the name of a folder: symmetrize.momentum=[1,2] becomes momentum=1_2, sector=[5,5] sector=5_5."""
     if word.startswith(("symmetrize.", "sector=")):
         word = re.sub(r"[\[\]]", "", word.removeprefix("symmetrize."))
     return re.sub(r"[^\w.=+-]+", "_", word, flags=re.ASCII)
 
 
 def n_sites(config: Config) -> int:
-    """The sites of a configuration, those that carry its spins or particles."""
+    """The sites of a configuration that carry its spins or particles."""
     sites = config.make_sites()
     return sites.n_sites // sites.layers
 
 
 def command_words(overrides: list[str], folder: Path) -> list[str]:
-    """The overrides of a point with its folder, as they stand after ``python -m nqs_hpc``."""
+    """The overrides of a point with its folder, to follow ``python -m nqs_hpc``."""
     return [*overrides, path_word("run_dir", folder)]
 
 
 def path_word(key: str, path: Path) -> str:
-    """The override that sets ``key`` to a path, whatever characters that has."""
+    """The override that sets ``key`` to a path with any characters."""
     text = str(path)
-    if not re.fullmatch(r"[\w./+-]+", text, flags=re.ASCII):  # Hydra's grammar would read the rest as its own
+    if not re.fullmatch(r"[\w./+-]+", text, flags=re.ASCII):  # other characters have a meaning in Hydra's grammar
         escaped = re.sub(r'(\\*)"', r'\1\1\\"', text)  # backslashes count only before a quote
         text = '"' + re.sub(r"(\\+)$", r"\1\1", escaped) + '"'
     return f"{key}={text}"
 
 
 def shown(swept: dict[str, Any]) -> str:
-    """A point in words: what is swept."""
+    """A point in words: its swept values."""
     return " ".join(f"{key}={show(value)}" for key, value in swept.items())

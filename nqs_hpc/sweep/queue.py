@@ -1,4 +1,4 @@
-"""Points to Slurm: an array for all that ask for the same resources, jobs in a row for a chain."""
+"""Submits points to Slurm: one array for all with the same resources, dependent jobs for a chain."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from nqs_hpc.job import files, slurm
 from nqs_hpc.job.study import Point
 from nqs_hpc.sweep.study_file import StudyFile, Todo
 
-LOGS = ARRAY_LOGS  # below the study's folder: what the elements of arrays print, and the scripts
+LOGS = ARRAY_LOGS  # in the study's folder: output of the elements of arrays, and the scripts
 
 
 class Submission(NamedTuple):
     """One call of sbatch."""
 
     script: str
-    todos: list[Todo]  # an element each, or one
-    name: str  # of the job: nobody else's
+    todos: list[Todo]  # one for each element, or one
+    name: str  # of the job, unique
     is_array: bool
 
 
 def submissions(launcher: Slurm, study: Path, todos: list[Todo], *, bounded: bool = True) -> list[Submission]:
-    """The scripts for those of ``todos`` that wait. ``bounded``: by what Slurm says an array may have.
+    """The scripts for those of ``todos`` that wait. ``bounded``: by Slurm's largest size of an array.
 
-    Raises InputError for a site or a template that is not valid, SlurmError where Slurm cannot be asked.
+    Raises InputError for an invalid site file or template, SlurmError if Slurm does not answer.
     """
     waiting = [todo for todo in todos if todo.point.state == "waiting"]
     in_chains = {todo.point.after for todo in todos} | {todo.point.name for todo in todos if todo.point.after}
@@ -67,9 +67,10 @@ def _single(todo: Todo, study: Path) -> Submission:
 
 
 def submit(found: list[Submission], study_file: StudyFile) -> None:
-    """Hand the submissions to Slurm, in order, noting each as it is taken. Raises SlurmError where it refuses one.
+    """Submit to Slurm in order, and record each submission that is accepted. Raises SlurmError if one is refused.
 
-    What it is called is noted before: a launch that is killed in between leaves what the next one finds in the queue.
+    The name of a job is recorded before: after a launch that was killed in between, the next one finds the job in the
+    queue.
     """
     for submission in found:
         with _undisturbed():
@@ -102,7 +103,7 @@ def _submit_one(submission: Submission, study_file: StudyFile) -> str:
     if todo.point.after is not None:
         before = study_file.point(todo.point.after)
         if before.state != "done":
-            # it begins with what the other one comes to; where that fails, Slurm takes it out of the queue
+            # it begins with the result of the other job; if that fails, Slurm removes it from the queue
             options = [f"--dependency=afterok:{before.job}", "--kill-on-invalid-dep=yes"]
     try:
         job = slurm.submit(submission.script, folder, *options)
@@ -116,7 +117,7 @@ def _submit_one(submission: Submission, study_file: StudyFile) -> str:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Delay a Ctrl-C or a TERM until the block has ended: between sbatch and the note of it the job is not recorded."""
+    """Delay a Ctrl-C or a TERM until the block ends: between sbatch and its record the job would be unknown."""
     former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     try:
         yield
@@ -125,7 +126,7 @@ def _undisturbed() -> Iterator[None]:
 
 
 def find(point: Point, queued: dict[str, slurm.Queued]) -> str | None:
-    """The living job of a point, None where there is none: the one it was noted with, else the one of its ticket."""
+    """The living job of a point, None if there is none: the recorded one, else the one with the name of its ticket."""
     if point.job in queued:
         return point.job
     if point.ticket is None:

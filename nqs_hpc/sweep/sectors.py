@@ -1,7 +1,7 @@
-"""``-m symmetrize=all``: a point for every symmetry sector, with the keys that a user would write for it.
+"""``-m symmetrize=all``: a point for every symmetry sector, with the keys that a user would write.
 
-Which symmetries a Hamiltonian has is asked of its matrix elements, for which jax is needed. This process never loads
-it, since its threads would be in the way of the children that it starts: `python -m nqs_hpc sectors` finds the sectors.
+The symmetries of a Hamiltonian follow from its matrix elements, which need jax. This process never loads jax, whose
+threads would disturb the children: `python -m nqs_hpc sectors` finds the sectors.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from nqs_hpc.inputs.reading import printable
 from nqs_hpc.sweep.points import MAX_POINTS, OWN, key_of
 
 KEY = "symmetrize"
-MOST_NAMED = 6  # sectors without a state that are named
+MOST_NAMED = 6  # sectors without states that are named
 
 
 def asks_all(points: list[list[str]]) -> bool:
-    """Whether ``symmetrize=all`` is among the words; raises InputError for another value of that key."""
+    """Whether ``symmetrize=all`` is among the words; raises InputError for other values of that key."""
     given = {word.partition("=")[2] for point in points for word in point if key_of(word) == KEY}
     if not given:
         return False
     if given != {"all"}:
         value = ",".join(sorted(given))
-        raise bad(KEY, value, "all alone, a point for every sector, or symmetrize.group, .momentum, .irrep, .spin_flip")
+        raise bad(KEY, value, "all by itself, a point for every sector, or symmetrize.group, .momentum, .irrep, .spin_flip")
     return True
 
 
 def every_sector(points: list[list[str]], overrides: list[str]) -> tuple[list[list[str]], list[str]]:
-    """``points`` with a point for each sector in place of ``symmetrize=all``, and lines on what has been left out.
+    """``points`` with a point for each sector in place of ``symmetrize=all``, and lines about what is left out.
 
-    ``overrides``: what the points were expanded from. Raises InputError, and OSError where the sectors cannot be found.
+    ``overrides``: those from which the points were expanded. Raises InputError, and OSError if the sectors cannot be
+    found.
     """
     for word in overrides:
         if re.fullmatch(r"\+*(symmetrize|ansatz)\.(momentum|irrep)|\+*symmetrize\.spin_flip", word.partition("=")[0]):
@@ -85,7 +86,7 @@ def _left_out(system: dict[str, Any]) -> str:
 
 
 def _asked(overrides: list[str]) -> dict[str, Any]:
-    """What ``sectors --json`` prints; its one line of bad input is raised."""
+    """The output of ``sectors --json``; raises its line of bad input as InputError."""
     command = [sys.executable, "-m", "nqs_hpc", "sectors", "--json", *overrides]
     environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
     done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, env=environment)

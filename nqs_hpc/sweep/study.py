@@ -1,7 +1,7 @@
-"""A launch: what is left to do of the points of a sweep, handed to this machine or to Slurm, and written down.
+"""A launch: runs the unfinished points of a sweep on this machine or by Slurm, and records them.
 
-The same launch again starts only what is neither done nor under way: that is asked of the points' own folders and of
-the queue, never of what the manifest remembers.
+Repeating a launch starts only points that are neither done nor running. That is read from the points' own folders and
+from the queue, never from the manifest.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ LOCK = ".launch.lock"
 
 
 class LaunchRequest(NamedTuple):
-    """What a launch is asked to do."""
+    """What to launch, where and how."""
 
     study: str
     folder: Path  # absolute
@@ -41,10 +41,10 @@ class LaunchRequest(NamedTuple):
 
 
 def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Answer, list[str]]:
-    """Launch what is left of ``combined``; returns the last line with the exit code, and each point's state.
+    """Launch the unfinished points of ``combined``; returns the last line with the exit code, and each point's state.
 
-    Raises InputError where the folder is not this study's or a point's folder holds another run, SlurmError where Slurm
-    refuses, OSError where the folder cannot be written. Before the first of them is launched nothing has been made.
+    Raises InputError if the folder does not belong to this study or a point's folder holds another run, SlurmError if
+    Slurm refuses, OSError if the folder cannot be written. Nothing is made before the first point is launched.
     """
     check_folder(request.folder, "study", request.study)
     if request.launcher.is_queue:
@@ -85,14 +85,14 @@ def launch(request: LaunchRequest, combined: list[Combination]) -> tuple[Answer,
             else:
                 local.run(request.launcher, [todo for todo in left if todo.point.state == "waiting"], study_file)
         except slurm.SlurmError:
-            if not any(study_file.point(name).job for name in names):  # nothing of it is anywhere
+            if not any(study_file.point(name).job for name in names):  # no trace of it is left
                 _forget(request.folder, before, made)
             raise
     return _last_line(request, study_file, names), [study_file.point(todo.point.name).state for todo in left]
 
 
 def _before(request: LaunchRequest) -> Study | None:
-    """The study that is in the folder already; raises InputError where the folder is somebody else's."""
+    """The study in the folder, if there is one; raises InputError if the folder holds something else."""
     try:
         before = manifest.read(request.folder)
     except ValueError as error:
@@ -108,7 +108,7 @@ def _before(request: LaunchRequest) -> Study | None:
 
 
 def _todos(request: LaunchRequest, combined: list[Combination], before: Study | None) -> list[Todo]:
-    """The points under the names they have, or will have, in this folder."""
+    """The points with their present or future names in this folder."""
     known = {} if before is None else {point.identity: point for point in before.points}
     todos: list[Todo] = []
     for one in refined(combined, () if before is None else before.points):
@@ -140,7 +140,7 @@ def _todos(request: LaunchRequest, combined: list[Combination], before: Study | 
 
 
 def _again(request: LaunchRequest, config: Config, words: list[str], folder: Path) -> str:
-    """One line of shell that makes the point run again."""
+    """The shell command that runs the point again."""
     command = ["python", "-m", "nqs_hpc"]
     if request.launcher.is_queue:
         command.append("submit")
@@ -154,29 +154,29 @@ class _PointState(NamedTuple):
     why: str
     code: int = DONE
     line: str = ""
-    job: str | None = None  # of Slurm, where it is known to live
+    job: str | None = None  # of Slurm, if it is known to be alive
 
 
 def _queued(request: LaunchRequest, todos: list[Todo]) -> dict[str, slurm.Queued]:
-    """What is in the queue, on either launcher: points of this study may be; nothing where none can be."""
+    """The jobs in the queue, for either launcher, because points of this study may be there; empty if none can be."""
     if request.launcher.dry_run:
         return {}
     if request.launcher.is_queue:
         return slurm.queued()
     if any(todo.point.job or todo.point.ticket for todo in todos):
-        with suppress(slurm.NoSlurm):  # a study that was carried to a machine without a queue
+        with suppress(slurm.NoSlurm):  # a study moved to a machine without a queue
             return slurm.queued()
     return {}
 
 
 def _state_of(todo: Todo, study: Path, queued: dict[str, slurm.Queued]) -> _PointState:
-    """How far a point is: waiting where it is to be launched."""
+    """The state of a point: waiting if it has to be launched."""
     folder = study / todo.point.name
     if (job := queue.find(todo.point, queued)) is not None:
         return _PointState("submitted", f"job {job} is {queued[job].state}", job=job)
     if owner := in_use(folder):
         return _PointState("running", f"in use by {owner}")
-    # the run it begins with may have to be made first
+    # the run whose parameters it begins with may have to run first
     left = refusal(todo.config, folder, source_is_there=todo.point.after is None)
     if left is None:
         return _PointState("waiting", "")
@@ -196,12 +196,12 @@ def _dry_run(request: LaunchRequest, todos: list[Todo]) -> Answer:
 
 
 def _forget(folder: Path, before: Study | None, made: list[Path]) -> None:
-    """Remove what a launch has made that started nothing."""
+    """Remove what a launch made if it started nothing."""
     if before is not None:
         manifest.write(folder, before)
         return
     for name in (manifest.MANIFEST, LOCK):
-        files.remove(folder / name)  # the lock last: what it guards is gone then
+        files.remove(folder / name)  # the lock last: then nothing is left to guard
     if (logs := folder / queue.LOGS).is_dir():
         logs.rmdir()
     files.unmake(made)

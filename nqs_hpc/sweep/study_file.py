@@ -1,4 +1,4 @@
-"""The manifest of a study under the hands of its launcher: every change is on the disk at once."""
+"""The manifest of a study while its launcher works: every change is written to the disk at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nqs_hpc.job.study import Point, Study
 
 
 class Todo(NamedTuple):
-    """A point, and what a launcher needs to run it."""
+    """A point with what a launcher needs to run it."""
 
     point: Point
     config: Config

@@ -74,8 +74,8 @@ def test_beside_a_group_other_keys_and_a_network_with_its_own_sectors():
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["symmetrize=some"], "symmetrize=some is not valid; valid: all alone"),
-        (["symmetrize=all,null"], "symmetrize=all,null is not valid; valid: all alone"),
+        (["symmetrize=some"], "symmetrize=some is not valid; valid: all by itself"),
+        (["symmetrize=all,null"], "symmetrize=all,null is not valid; valid: all by itself"),
         (["symmetrize=all", "symmetrize.momentum=[0]"], "symmetrize.momentum=[0] is not valid; valid: nothing beside"),
         (["symmetrize=all", "symmetrize.spin_flip=1,-1"], "symmetrize.spin_flip=1,-1 is not valid; valid: nothing"),
         (["symmetrize=all", "ansatz.irrep=A"], "ansatz.irrep=A is not valid; valid: nothing beside symmetrize=all"),
