@@ -15,9 +15,9 @@ Runs of other pages are made for a few steps and samples (``small``). What asks 
 machine and not of this program (``FOREIGN``) are not run.
 
 The record of a page is benchmarks/documents/PAGE.json: each command, the words it was run with where these differ, its
-exit code, seconds and output, of a report its text, of a run the exact energy that it knows. tests/test_traced.py asks
-that each command of a page is in its record, and that each number and each line of output that the page shows is there,
-or in RESULTS.md, or in a test.
+exit code, seconds and output, of a report its text, of a run the exact energy that it knows and its verdict.
+tests/test_traced.py asks that each command of a page is in its record, and that each number and each line of output
+that the page shows is there, or in RESULTS.md, or in a test.
 """
 
 from __future__ import annotations
@@ -248,15 +248,19 @@ def ran(name: str, command: str, folder: Path) -> dict[str, object]:
         entry["run"] = key(command)
     seconds = round(time.monotonic() - begun, 1)
     entry |= {"exit_code": code, "seconds": seconds, "output": [line.rstrip() for line in lines[-MOST_LINES:]]}
-    if is_ours(command) and words_of(command)[1][:1] == ["report"] and code == 0:
-        text = (folder / words_of(command)[1][1] / "report" / "report.md").read_text(encoding="utf-8")
-        entry["report"] = [line for line in text.splitlines() if line]
-    references = [
-        folder / line.partition(": new, step")[0] / "reference.json" for line in lines if ": new, step" in line
-    ]
-    if exact := [json.loads(file.read_text())["energy"] for file in references if file.exists()]:
+    pages = [folder / line.replace("index.html", "report.md") for line in lines if line.endswith("/report/index.html")]
+    if pages and pages[-1].is_file():
+        entry["report"] = [line for line in pages[-1].read_text(encoding="utf-8").splitlines() if line]
+    runs = [folder / line.partition(": new, ")[0] for line in lines if ": new, " in line]
+    if exact := [read(run / "reference.json").get("energy") for run in runs if (run / "reference.json").is_file()]:
         entry["exact"] = exact
+    if trusts := [read(run / "summary.json").get("trust") for run in runs if (run / "summary.json").is_file()]:
+        entry["trust"] = trusts
     return entry
+
+
+def read(file: Path) -> dict[str, object]:
+    return json.loads(file.read_text(encoding="utf-8"))
 
 
 def record(page: Path) -> Path:

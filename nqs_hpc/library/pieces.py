@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -63,3 +64,16 @@ def double_precision() -> None:
     import jax
 
     jax.config.update("jax_enable_x64", True)
+    _wait_at_exit()
+
+
+@cache
+def _wait_at_exit() -> None:
+    """Let Python end only after what is computed in the background is done.
+
+    A script may end behind a step whose numbers it has not read. XLA then stops its threads while the step still waits
+    for them, and the process hangs (jaxlib 0.10.2).
+    """
+    import jax
+
+    atexit.register(lambda: jax.block_until_ready(jax.live_arrays()))

@@ -43,7 +43,8 @@ def rows_of(outcomes: list[Outcome]) -> list[tuple[str, ...]]:
 
 def page_of(outcomes: list[Outcome]) -> str:
     """The same in Markdown, with where each value comes from."""
-    rows = [(*row, f"{ORIGINS[one.target.origin]}: {one.target.source}") for row, one in zip(rows_of(outcomes), outcomes, strict=True)]
+    expected = [f"{ORIGINS[one.target.origin]}: {one.target.source}" for one in outcomes]
+    rows = [(*row, origin) for row, origin in zip(rows_of(outcomes), expected, strict=True)]
     return markdown((*OF_ONE, ORIGIN), rows)
 
 

@@ -63,7 +63,10 @@ SLURM = "hydra/launcher=slurm"
         ([*SWEEP, "chain=lattice.length"], "the parameters of ansatz=rbm depend on the size of the lattice"),
         (["-m", "study=a", "lattice.pbc=true,false", "chain=lattice.pbc"], "valid: a key that leaves the network"),
         ([*SWEEP, "lattice.extent=[4"], "cannot be read as KEY=VALUE"),
-        ([*SWEEP, "init_from=nowhere"], "init_from=nowhere is not valid: it does not exist; valid: null, or a run folder"),
+        (
+            [*SWEEP, "init_from=nowhere"],
+            "init_from=nowhere is not valid: it does not exist; valid: null, or a run folder",
+        ),
         ([*SWEEP, SLURM, "resources.site=nowhere.yaml"], "resources.site=nowhere.yaml is not valid"),
         ([*SWEEP, SLURM, "resources.ranks=3"], "sampler.n_chains=256 is not valid; valid: a multiple of the 3 ranks"),
         (["study=a"], "study=a is not valid; valid: null for a single job; a sweep is python -m nqs_hpc -m"),
