@@ -162,6 +162,18 @@ def on_files(files, config):
     return files
 
 
+def on_config(config):
+    """Without 404.html, whose links are absolute: the site has no address that they could begin with."""
+    config.theme.static_templates.discard("404.html")
+    return config
+
+
+def on_page_content(html, page, config, files):
+    """|ψ|² and its like stay in one line: a browser breaks behind a bar. Attributes are left as they are."""
+    whole = r'<span class="whole">\g<0></span>'
+    return re.sub(r">[^<]+", lambda text: re.sub(r"\|[^\s|<>]{1,12}\|²?", whole, text[0]), html)
+
+
 def on_page_markdown(markdown, page, config, files):
     if page.file.src_uri.startswith("source/"):
         return markdown

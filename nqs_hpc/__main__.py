@@ -1,5 +1,5 @@
 """``python -m nqs_hpc``."""
 
-from nqs_hpc.cli.command import main
+from nqs_hpc.cli.begin import begin
 
-raise SystemExit(main())
+raise SystemExit(begin())

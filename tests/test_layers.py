@@ -99,6 +99,7 @@ ALLOWED["sweep"] = {
     "job",
     "cluster",
     "parallel.launchers",
+    "parallel.blas",
 }  # many jobs, each a `submit` or a start
 # A notebook's view of runs and parts; it starts no job, so no loop and nothing of a start. What state a run is in says
 # report, so that it is the same in a notebook and on a terminal.

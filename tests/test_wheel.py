@@ -6,9 +6,11 @@ the .pth files in it are not read, so an editable install of this package stays 
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -17,6 +19,8 @@ import pytest
 from tests.mpi.starts import mpiexec
 
 ROOT = Path(__file__).resolve().parents[1]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+CODE = re.compile(r"^```.*?^```|`[^`\n]+`", flags=re.DOTALL | re.MULTILINE)
 FOLDERS = ("nqs_hpc", "hydra_plugins", "conf", "slurm")
 
 
@@ -68,6 +72,58 @@ def test_wheel_carries_what_the_checkout_has(wheel: Path) -> None:
     expected = {str("nqs_hpc" / file if file.parts[0] in ("conf", "slurm") else file) for file in relative}
     assert carried == expected
     assert any(name.endswith("licenses/LICENSE") for name in names)
+
+
+def test_long_description_has_no_link_that_leads_nowhere(wheel: Path) -> None:
+    """A wheel has no docs/ beside it: links to files are text with the name of the file."""
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        text = archive.read(name).decode().partition("\n\n")[2]
+    assert [target for target in LINK.findall(text) if not target.startswith(("https://", "#"))] == []
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    files = {target.partition("#")[0] for target in LINK.findall(readme) if "://" not in target} - {"docs/run.png", ""}
+    assert files and [file for file in files if f"`{file}`" not in text] == []
+    assert "\n## " in text and "source distribution" in text.splitlines()[-2]
+    for block in re.findall(r"^```.*?^```", readme, flags=re.DOTALL | re.MULTILINE):
+        assert block in text
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The unpacked source distribution."""
+    folder = tmp_path_factory.mktemp("sdist")
+    command(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, cwd=ROOT)
+    (path,) = folder.glob("nqs_hpc-*.tar.gz")
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="data")
+    (unpacked,) = (one for one in folder.iterdir() if one.is_dir())
+    return unpacked
+
+
+def test_source_distribution_has_what_its_pages_name(source: Path) -> None:
+    """Every file that README and the pages of the site link to, and what `make docs` reads."""
+    pages = [source / "README.md", source / "ARCHITECTURE.md", *(source / "docs").rglob("*.md")]
+    here = {file.relative_to(ROOT) for file in (ROOT / "docs").rglob("*.md")}
+    assert {page.relative_to(source) for page in pages[2:]} == here
+    for page in pages:
+        targets = LINK.findall(CODE.sub("", page.read_text(encoding="utf-8")))
+        files = {target.partition("#")[0] for target in targets if "://" not in target} - {""}
+        assert [file for file in files if not (page.parent / file).exists()] == [], page
+    for name in ("mkdocs.yml", "Makefile", "hatch_build.py", "docs/make_site.py", "docs/site.css", "CHANGELOG.md"):
+        assert (source / name).is_file(), name
+
+
+@pytest.mark.slow
+def test_site_is_built_from_the_source_distribution(source: Path, environment: dict[str, str]) -> None:
+    pytest.importorskip("mkdocs")
+    command(
+        sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", source / "out", cwd=source, env=environment
+    )
+    home = (source / "out" / "index.html").read_text(encoding="utf-8")
+    assert '<span class="whole">|ψ|²</span>' in home and home.count("<img alt=") >= 3
+    assert not (source / "out" / "404.html").exists()
+    hrefs = re.findall(r'(?:href|src)="([^"#?:]+)[#?"]', home)
+    assert hrefs and [link for link in hrefs if not (source / "out" / link).exists()] == []
 
 
 def test_installed_package_answers_from_anywhere(python: Path, environment: dict[str, str], tmp_path: Path) -> None:

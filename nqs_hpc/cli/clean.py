@@ -23,6 +23,10 @@ from nqs_hpc.report.places import Place, RunFolders, find_runs
 from nqs_hpc.report.words import read_words
 from nqs_hpc.sweep.study import LOCK
 
+NOT_SEEN = (
+    "Runs in other folders are not seen: if one of them begins from a checkpoint listed here (init_from, task.run, "
+    "task.below), a larger --keep keeps it"
+)
 KEEP = 2  # good checkpoints: where the newest turns out damaged, a start takes the one before it
 HELP = f"""\
 {START} clean {usage("clean")}
@@ -189,6 +193,8 @@ def _text(told: list[Cleaned], asked: Asked) -> str:
     if asked.yes:
         lines.append(f"{_sum(pieces)} removed")
     elif pieces:
+        if any(piece.path.parent.name == "checkpoints" and piece.path.suffix == ".h5" for piece in pieces):
+            lines.append(NOT_SEEN)
         lines.append(f"{_sum(pieces)} can go: the same command with --yes removes them")
     else:
         lines.append("nothing can go")

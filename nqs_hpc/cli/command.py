@@ -234,7 +234,9 @@ def decide(words: list[str], n_ranks: int) -> Job | Answer:
             return Answer(BAD_INPUT, str(error))
     if words == ["--version"]:
         return Answer(DONE, f"nqs_hpc {__version__}")
-    if flags := [word for word in words if word.startswith("-")]:
+    # an option behind what is perhaps a command, such as `submt --dry-run`, is not what is wrong
+    odd = next((word for word in words if word.startswith("-") or "=" not in word), "")
+    if flags := [odd] if odd.startswith("-") else []:
         near = nearest(flags[0], GENERAL)
         valid = f"key=value overrides, -m, {', '.join(COMMANDS)}, --help, --version"
         return Answer(BAD_INPUT, f"{flags[0]} is not an option of nqs_hpc; {near}valid: {valid}")

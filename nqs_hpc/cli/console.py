@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from nqs_hpc.cli.command import main
+from nqs_hpc.cli.begin import begin
 
 
 def console() -> int:
@@ -19,4 +19,4 @@ def console() -> int:
         if sys.path and os.path.realpath(sys.path[0]) == here:
             del sys.path[0]
         sys.path.insert(0, os.getcwd())
-    return main()
+    return begin()

@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
 from nqs_hpc.choices import choice, groups, names
 from nqs_hpc.choices.keys import inner_groups
+from nqs_hpc.config.commands import COMMANDS, START
 from nqs_hpc.config.defaults import FIELDS, choices, conf_dir, load, place_of
-from nqs_hpc.inputs.checks import MOST_MEANT, Check, Unknown, meant
+from nqs_hpc.inputs.checks import MOST_MEANT, Check, InputError, Unknown, meant
 
 LABEL = "observables.LABEL"
 
@@ -116,14 +117,34 @@ def words_of(spot: Spot) -> tuple[str, ...]:
     return choices(spot.inner) if spot.inner else spot.check.words
 
 
-def homes(name: str) -> str:
+def homes(name: str, *, exactly: bool = False) -> str:
     """Full keys whose last part is ``name``, or near to it, in words; empty where there is none."""
     last = {key: key.rpartition(".")[2] for key in spots()}
     same = [key for key, part in last.items() if part == name]
-    if not same:
+    if not same and not exactly:
         close = difflib.get_close_matches(name, list(dict.fromkeys(last.values())), n=1, cutoff=0.8)
         same = [key for key, part in last.items() if part in close]
     return " or ".join(same[:MOST_MEANT])
+
+
+def not_an_override(word: str) -> InputError:
+    """The line of a word without ``=`` where KEY=VALUE belongs, with the command, group or choice that was meant."""
+    given = " ".join(word.split())
+    if given in COMMANDS:
+        hint = f"a command comes first: {START} {given} ...; "
+    else:
+        written = {given: homes(given, exactly=True)} if homes(given, exactly=True) else {}
+        for group in reversed([*(group for group in FIELDS if group in groups()), "experiment"]):
+            written |= {name: f"{group}={name}" for name in choices(group)} | {group: f"{group}=NAME"}
+        written |= {name: name for name in COMMANDS}
+        hint = f"did you mean {' or '.join(close)}? " if (close := _written(given, written)) else ""
+    return InputError(f"{given} is not valid: not of the form KEY=VALUE; {hint}valid: for example lattice.length=6")
+
+
+def _written(word: str, written: Mapping[str, str]) -> list[str]:
+    """What of ``written`` is meant by ``word``: the nearest, or a few that begin like it."""
+    longer = [name for name in written if len(word) > 2 and name.startswith(word)]
+    return [written[name] for name in difflib.get_close_matches(word, written, n=1) or longer[:MOST_MEANT]]
 
 
 def mended(error: Unknown) -> Unknown:

@@ -18,8 +18,7 @@ from nqs_hpc.choices import choice
 from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 from nqs_hpc.choices.keys import read
 from nqs_hpc.choices.observable.base import Observable
-from nqs_hpc.config.catalogue import mended
-from nqs_hpc.config.commands import COMMANDS
+from nqs_hpc.config.catalogue import mended, not_an_override
 from nqs_hpc.config.defaults import FIELDS, check_choice, compose_groups, filled, is_group, refuse_code
 from nqs_hpc.config.files import check_folder, check_packages, check_source
 from nqs_hpc.config.identity import run_folder, to_plain
@@ -27,7 +26,7 @@ from nqs_hpc.config.lower import plain_config, with_waves
 from nqs_hpc.config.observables import KEY
 from nqs_hpc.config.resolve import resolve
 from nqs_hpc.config.schema import Config
-from nqs_hpc.inputs.checks import InputError, Unknown, bad, meant, show, unknown
+from nqs_hpc.inputs.checks import InputError, Unknown, bad, show, unknown
 from nqs_hpc.system.lattice import Lattice
 
 
@@ -308,9 +307,7 @@ def _parse(text: str) -> _Override:
     if text.startswith("~"):
         raise InputError(f"{given} is not valid: keys cannot be taken away; valid: KEY=VALUE, KEY=null to switch off")
     if text.startswith("-") or "=" not in text:
-        command = meant(given, COMMANDS)  # of words in front of keys, one is perhaps a command
-        hint = f"did you mean {command}? " if command else ""
-        raise InputError(f"{given} is not valid: not of the form KEY=VALUE; {hint}valid: for example lattice.length=6")
+        raise not_an_override(text)
     try:
         override = OverridesParser.create().parse_override(text)
         key, several = override.key_or_group, override.is_sweep_override()

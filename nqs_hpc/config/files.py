@@ -40,9 +40,9 @@ def what_it_lacks(place: Path) -> str:
     has_checkpoints = any((place / "checkpoints").glob("step_*.h5"))
     if has_config and not has_checkpoints:
         return "this run has no checkpoints: none was written, or they were removed"
-    if not has_config:
-        return "it has no config.yaml" if has_checkpoints else "it is no run: it has neither config.yaml nor checkpoints"
-    return ""
+    if not has_config and not has_checkpoints:
+        return "it is not the folder of a run: it has neither config.yaml nor checkpoints"
+    return "" if has_config else "it has no config.yaml"
 
 
 def check_packages(config: Config) -> None:

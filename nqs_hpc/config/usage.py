@@ -56,6 +56,8 @@ exit codes
   85  stopped with a checkpoint (signal, time limit, STOP): the same command goes on
   2   bad input: one line with the key, the value and what is valid; nothing was made
   1   a fault
+
+documentation: docs/index.md of the source distribution, where `make docs` builds the site
 """
 
 

@@ -76,7 +76,7 @@ def show(value: Any) -> str:
 
 
 def bad(key: str, value: Any, valid: str, hint: str = "", *, why: str = "") -> InputError:
-    """The one line every bad value ends in; ``hint`` as `nearest` has it, ``why`` where what is valid does not say it."""
+    """The one line every bad value ends in; ``hint`` as `nearest` has it, ``why`` where that does not say it."""
     reason = f": {why}" if why else ""
     return InputError(f"{printable(key)}={show(value)} is not valid{reason}; {hint}valid: {valid}")
 

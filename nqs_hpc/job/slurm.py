@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from nqs_hpc.parallel.blas import as_given
+
 ASK_SECONDS = 20.0  # for an answer; a busy controller takes seconds
 # States without processes. A job in any other state may still have some, or get some.
 ENDED = {
@@ -139,8 +141,9 @@ def run(
     limit = ASK_SECONDS if limit is None else limit
     pipe = subprocess.PIPE
     try:
+        own = as_given(os.environ)  # which sbatch hands on to the job
         process = subprocess.Popen(
-            words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=cwd, start_new_session=True
+            words, stdin=pipe, stdout=pipe, stderr=pipe, text=True, cwd=cwd, env=own, start_new_session=True
         )
     except OSError as error:
         raise SlurmError(f"{words[0]} does not answer: {error}") from None

@@ -26,7 +26,7 @@ from nqs_hpc.job.files import said
 from nqs_hpc.job.lifecycle import BAD_INPUT, DONE, FAULT, STOPPED
 from nqs_hpc.job.lock import Lost
 from nqs_hpc.sweep import sectors, study
-from nqs_hpc.sweep.points import Combination, combinations, expand
+from nqs_hpc.sweep.points import Combination, combinations, expand, key_of, refuse_bare
 from nqs_hpc.sweep.study import LaunchRequest
 
 LAUNCHER, SETTINGS, FOLDER = "hydra/launcher", "hydra.launcher", "hydra.sweep.dir"
@@ -117,6 +117,7 @@ def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[s
 
     if flags := [word for word in overrides if word.startswith("-")]:
         raise InputError(f"{flags[0]} is not an option of a sweep; valid: key=value overrides, {SETTINGS}.dry_run=true")
+    refuse_bare(overrides)
     try:
         parsed = OverridesParser.create().parse_overrides(overrides)
         own = [one for one in parsed if one.is_hydra_override()]
@@ -137,11 +138,15 @@ def _read(overrides: list[str], command: str) -> tuple[SweepRequest, list[list[s
     if "run_dir" in single | several:
         given = (several | single)["run_dir"]
         raise bad("run_dir", given, "none with -m: study=NAME names the folder, a point's overrides the rest")
+    hydras = {one.key_or_group: single[one.key_or_group] for one in own}
     if single.get("study") is None:
+        _launcher(hydras)  # what is mistyped besides is the nearer reason
+        of_points = [[word for word in one if key_of(word) != sectors.KEY] for one in points]
+        combinations(of_points, chain=None, n_ranks=None)
         raise bad("study", None, "a name with -m, study=NAME: the sweep's folder is sweeps/NAME")
     named = apply(name, "study", single["study"])
     chain = single.get("chain")
-    launcher = _launcher({one.key_or_group: single[one.key_or_group] for one in own})
+    launcher = _launcher(hydras)
     place = single.get(FOLDER)
     if place is not None and (not isinstance(place, str) or not place.strip()):
         raise bad(FOLDER, place, "a folder")

@@ -25,6 +25,7 @@ from nqs_hpc.inputs.reading import printable
 from nqs_hpc.job import files
 from nqs_hpc.job.lifecycle import DONE, STOPPED
 from nqs_hpc.job.tails import last_lines
+from nqs_hpc.parallel.blas import as_given
 from nqs_hpc.parallel.launchers import without_launcher
 from nqs_hpc.sweep.points import shown
 from nqs_hpc.sweep.study_file import StudyFile, Todo
@@ -130,8 +131,13 @@ def mpiexec() -> str | None:
 
 
 def child_environment() -> dict[str, str]:
+<<<<<<< HEAD
     """This environment, made fit for a separate job."""
     kept = without_launcher(os.environ)
+=======
+    """This environment for a job of its own."""
+    kept = without_launcher(as_given(os.environ))
+>>>>>>> term
     kept.pop("PJRT_NPROC", None)  # the threads of this process
     return OWN | kept
 

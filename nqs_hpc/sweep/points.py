@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from nqs_hpc.config.catalogue import not_an_override
 from nqs_hpc.config.compose import compose
 from nqs_hpc.config.identity import physics, run_name, to_plain
 from nqs_hpc.config.schema import Config
@@ -60,11 +61,19 @@ def expand(overrides: Iterable[Any]) -> list[list[str]]:
     return [list(words) for words in itertools.product(*by_key.values())]
 
 
+def refuse_bare(overrides: list[str]) -> None:
+    """Raise InputError for a word that sets nothing, which is perhaps a command or a choice."""
+    for word in overrides:
+        if "=" not in word and not word.startswith("~"):
+            raise not_an_override(word)
+
+
 def parsed_points(overrides: list[str]) -> list[list[str]]:
     """``expand`` for the words of a command line; raises InputError for a word that cannot be read."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.errors import HydraException
 
+    refuse_bare(overrides)
     try:
         return expand(OverridesParser.create().parse_overrides(overrides))
     except InputError:
@@ -176,6 +185,7 @@ def _composed(given: list[dict[str, str]], keys: list[str], n_ranks: int | None)
     if errors:
         where, line = errors[0]
         everywhere = len(errors) == len(given) and len({text for _, text in errors}) == 1
+        everywhere |= line.startswith(f"{where} is not valid")  # and names the point by itself
         raise InputError(line if everywhere or not where else f"{where}: {line}")
     return configs
 

@@ -166,7 +166,7 @@ def in_words(found: Compared | Sequence[Compared]) -> str:
     """What the comparison of one wave function came to, or of several (the worst of them), as a line for the user."""
     if isinstance(found, Compared):
         away = found.second.energy
-        distance = "compared with nothing, for an error is not known" if away is None else _distance(away)
+        distance = "its distance from the first is not known" if away is None else _distance(away)
         energy = with_error(found.energy, found.error)
         return f"second ensemble: energy {energy}, {distance} (trust.second in summary.json)"
     known = [abs(one.second.energy) for one in found if one.second.energy is not None]

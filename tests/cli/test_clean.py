@@ -158,6 +158,14 @@ def test_a_checkpoint_that_another_run_names_stays(run, capsys):
     assert steps(run) == [10, 8, 4] and "other: left as it is: no run has started here" in text
 
 
+def test_the_list_says_that_runs_elsewhere_are_not_seen(run, capsys):
+    """Where a checkpoint is listed, in one line; not where nothing of a run goes, and not once it is gone."""
+    said = [line for line in told(capsys, run).splitlines() if "in other folders are not seen" in line]
+    assert len(said) == 1 and "init_from, task.run, task.below" in said[0] and "--keep" in said[0]
+    assert "not seen" not in told(capsys, run, "--keep", "99")
+    assert "not seen" not in told(capsys, run, "--yes") and "not seen" not in told(capsys, run)
+
+
 def test_the_lock_is_given_back(run, capsys):
     there = (run / lock.NAME).exists()
     told(capsys, run, "--yes")

@@ -46,7 +46,7 @@ def test_answers_and_exit_codes_are_those_of_the_module(tmp_path, words):
 
 
 def test_the_folder_of_the_script_is_not_searched(tmp_path, monkeypatch):
-    monkeypatch.setattr(room, "main", lambda: 85)
+    monkeypatch.setattr(room, "begin", lambda: 85)
     monkeypatch.setattr(sys, "argv", [str(tmp_path / "bin" / "nqs-hpc")])
     monkeypatch.setattr(sys, "path", [str(tmp_path / "bin"), "/usr/lib/python3"])
     monkeypatch.chdir(tmp_path)

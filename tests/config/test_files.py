@@ -29,7 +29,7 @@ LACKS = {
     "nowhere/step_00000001.h5": "it does not exist",
     "link": "it is a link to nothing",
     "notes.txt": "it is a file, and not a checkpoint",
-    "void": "it is no run: it has neither config.yaml nor checkpoints",
+    "void": "it is not the folder of a run: it has neither config.yaml nor checkpoints",
 }
 
 

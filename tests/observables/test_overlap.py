@@ -57,7 +57,7 @@ def test_another_run_in_another_basis(run):
         )
     with pytest.raises(
         InputError,
-        match=r"observables\.LABEL\.run=nowhere is not valid; valid: the folder of a run, or one of its checkpoints",
+        match=r"observables\.LABEL\.run=nowhere is not valid: it does not exist; valid: the folder of a run",
     ):
         wave.measure({"f": {"name": "overlap", "run": "nowhere"}})
 

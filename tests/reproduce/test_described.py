@@ -110,7 +110,7 @@ def test_a_file_that_is_not_valid_is_one_line(tmp_path, changes, line):
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"sweep": ["lattice.length=4", "ansatz.alpha=1,x"]}, "mine: ansatz.alpha=x: ansatz.alpha=x is not valid"),
+        ({"sweep": ["lattice.length=4", "ansatz.alpha=1,x"]}, "mine: ansatz.alpha=x is not valid"),
         ({"sweep": ["lattice.length=4"]}, "mine: targets: one: at={ansatz.alpha: 2} is of 0 points; valid: one of"),
         ({"targets": [MINIMAL["targets"][0] | {"at": {}}]}, "mine: targets: one: at={} is of 2 points"),
     ],

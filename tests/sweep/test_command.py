@@ -46,7 +46,7 @@ SLURM = "hydra/launcher=slurm"
         ([*SWEEP, "run_dir=x"], "run_dir=x is not valid; valid: none with -m"),
         ([*SWEEP, "run_dir=x,y"], "run_dir=x,y is not valid; valid: none with -m"),
         ([*SWEEP, "lattice=squair"], "lattice=squair is not valid; did you mean square? valid: chain"),
-        (["-m", "study=a", "hamiltonian.h=1,strong"], "hamiltonian.h=strong: hamiltonian.h=strong is not valid"),
+        (["-m", "study=a", "hamiltonian.h=1,strong"], "hamiltonian.h=strong is not valid; valid: a number"),
         ([*SWEEP, "hydra/launcher=joblib"], "hydra/launcher=joblib is not valid; valid: local, slurm"),
         ([*SWEEP, "hydra.launcher.partition=x"], "has no key partition; valid: dry_run, n_jobs, n_ranks"),
         ([*SWEEP, SLURM, "hydra.launcher.n_jobs=2"], "slurm has no key n_jobs; valid: "),
@@ -65,7 +65,7 @@ SLURM = "hydra/launcher=slurm"
         ([*SWEEP, "lattice.extent=[4"], "cannot be read as KEY=VALUE"),
         (
             [*SWEEP, "init_from=nowhere"],
-            "init_from=nowhere is not valid: it does not exist; valid: null, or a run folder",
+            "init_from=nowhere is not valid: it does not exist; valid: null, or",
         ),
         ([*SWEEP, SLURM, "resources.site=nowhere.yaml"], "resources.site=nowhere.yaml is not valid"),
         ([*SWEEP, SLURM, "resources.ranks=3"], "sampler.n_chains=256 is not valid; valid: a multiple of the 3 ranks"),

@@ -94,7 +94,7 @@ def test_a_chain_goes_along_one_key_in_its_order():
         (
             ["lattice.length=4,six"],
             None,
-            "lattice.length=six: lattice.length=six is not valid; valid: null, or a whole number",
+            "lattice.length=six is not valid; valid: null, or a whole number",
         ),
         (["ansatz=rbm,mlp", "ansatz.alpha=2"], None, "ansatz=mlp: ansatz.alpha=2 is not valid: ansatz=mlp has no key"),
         (["ansatz=rbm,mlp", "seed=x"], None, "seed=x is not valid; valid: a whole number"),

@@ -130,7 +130,7 @@ LABEL = "observables.a"
     ("words", "said"),
     [
         ([], "task.run=null is not valid; valid: the folder of a run"),
-        (["task.run=nowhere"], "task.run=nowhere is not valid; valid: the folder of a run, or one of its checkpoints"),
+        (["task.run=nowhere"], "task.run=nowhere is not valid: it does not exist; valid: the folder of a run"),
         (["task.run=RUN", "lattice.length=8"], "lattice.length=8 is not valid; valid: nothing: the wave function"),
         (["task.run=RUN", "sector=none"], "sector=none is not valid"),
         (["task.run=RUN", "ansatz.alpha=2"], "ansatz.alpha=2 is not valid"),

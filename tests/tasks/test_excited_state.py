@@ -99,7 +99,7 @@ def test_a_restart_is_exact_and_reads_no_other_run(folder, tmp_path):
         ([], "task.below=null is not valid; valid: a list of at most 16 different run folders"),
         (["task.below=[]"], "task.below=[] is not valid"),
         (["task.below=[RUN,RUN]"], "valid: a list of at most 16 different run folders"),
-        (["task.below=[nowhere]"], "task.below=nowhere is not valid; valid: the folder of a run"),
+        (["task.below=[nowhere]"], "task.below=nowhere is not valid: it does not exist; valid: the folder of a run"),
         (["task.below=[RUN]", "lattice.length=8"], "lattice.extent: [6] -> [8]"),
         (["task.below=[RUN]", "hamiltonian.h=2"], "hamiltonian.h: 1.0 -> 2.0"),
         (

@@ -180,7 +180,7 @@ def test_line_has_energy_and_distance_in_standard_errors():
     )
     assert "0.4 standard errors above the first" in in_words(found(0.4))
     assert "energy -25.490600, the same as the first" in in_words(found(0.0, 0.0))
-    assert "an error is not known" in in_words(found(None, float("nan")))
+    assert "its distance from the first is not known" in in_words(found(None, float("nan")))
     assert "1e+03 standard errors above" in in_words(found(float("inf")))
     several = in_words((found(0.4), found(-2.0), found(None)))
     assert "3 couplings: energies at most 2.0 standard errors from the first (points[]" in several
