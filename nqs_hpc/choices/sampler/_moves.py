@@ -170,7 +170,7 @@ def _alone(given: Any, sector: Total) -> str:
         return f"{what} needs a sector, and sector is none"
     if given == "exchange":
         return "an exchange of particles does not reach all states"
-    return f"{given} by itself is not known to reach all states"
+    return f"{given} by itself does not reach all states, as far as is known"
 
 
 def make(
