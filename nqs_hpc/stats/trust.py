@@ -168,7 +168,7 @@ def _spectrum(energy: float, error: float, bounds: tuple[float, float]) -> Check
         return Check(None, None, NOT_KNOWN, "no bounds of the spectrum are known")
     beyond = max(low - energy, energy - high)
     if not low - SIGMAS * error - rounding <= energy <= high + SIGMAS * error + rounding:
-        return Check(beyond, 0.0, BAD, f"it lies outside of the spectrum, which is bounded by {low:.6g} to {high:.6g}")
+        return Check(beyond, 0.0, BAD, f"it lies outside of the spectrum, which lies within {low:.6g} to {high:.6g}")
     if energy > high or energy < low - rounding:
         why = f"it lies outside of the spectrum ({low:.6g} to {high:.6g}) and its error is no smaller"
         return Check(beyond, 0.0, DOUBTFUL, why)
@@ -314,7 +314,7 @@ def _tails(line: Mapping[str, Any], chains: Tails | None, error: float, scale: f
             why = f"local energies have heavy tails (kurtosis {chains.kurtosis:.3g}), so the error bar is not known"
             kurtosis = kurtosis._replace(verdict=DOUBTFUL, why=why)
         if chains.largest > LARGEST:
-            why = f"one sample makes {100 * chains.largest:.2g} % of the variance, so the error bar is not known"
+            why = f"one sample has {100 * chains.largest:.2g} % of the variance, so the error bar is not known"
             largest = largest._replace(verdict=DOUBTFUL, why=why)
     return {"kurtosis": kurtosis, "largest_deviation": largest}
 
