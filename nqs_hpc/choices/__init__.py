@@ -1,12 +1,12 @@
-"""What a name in a configuration means: ``GROUP=NAME`` is the dataclass of ``choices/GROUP/NAME.py``.
+"""The meaning of names in a configuration: ``GROUP=NAME`` selects the dataclass of ``choices/GROUP/NAME.py``.
 
-A choice is a frozen dataclass: its keys, each with a check and a line of doc; what does not fit where (``resolved``);
-the facts that other rooms ask for, whose defaults in ``GROUP/base.py`` are safe for a piece that nobody knows; and
+A choice is a frozen dataclass with its keys, each with a check and a line of documentation; ``resolved``, which checks
+whether it fits the other choices; facts that other packages ask for, with safe defaults in ``GROUP/base.py``; and
 ``make``, which imports the mathematics late, so that input is checked before jax is loaded. A new ansatz, Hamiltonian,
-sampler, optimizer, observable or task is its mathematics, its file here, its YAML in conf/GROUP/ and its test: choices
-are found by looking into the folders, and no list of them is written down anywhere.
+sampler, optimizer, observable or task consists of its mathematics, its file here, its YAML in conf/GROUP/ and its test.
+The choices are the files in these folders; there is no list of them.
 
-Files that begin with an underscore, and ``base.py``, hold what the choices of a group share.
+Files that begin with an underscore, and ``base.py``, contain what the choices of a group share.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def names(group: str) -> tuple[str, ...]:
 
 @cache
 def choice(group: str, name: str) -> type[Any]:
-    """The dataclass of ``group=name``: the one public class that its file defines."""
+    """The dataclass of ``group=name``: the only public class in its file."""
     module = importlib.import_module(f"{__name__}.{group.replace('/', '.')}.{name}")
     found = [
         value

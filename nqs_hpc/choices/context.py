@@ -1,4 +1,4 @@
-"""What a choice is told of the rest of the configuration."""
+"""What a choice knows about the rest of the configuration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Context(NamedTuple):
-    """Resolved choices, and the numbers that they have to fit."""
+    """Resolved choices, and the numbers they have to fit."""
 
     lattice: Lattice  # of the sites
     hilbert: Hilbert
@@ -27,10 +27,10 @@ class Context(NamedTuple):
     sampler: Sampler
     task: Task
     sector: int | tuple[int, ...] | None
-    sector_is_auto: bool  # whether nobody but sector=auto has chosen it
+    sector_is_auto: bool  # whether it follows from sector=auto
     is_symmetrized: bool  # whether the ansatz is summed over a group
     n_ranks: int
     memory_gib: float
     solve_dtype: Float
-    observables: Mapping[str, Observable]  # resolved, where a task asks
+    observables: Mapping[str, Observable]  # resolved, for tasks
     network_dtype: Float = "float64"

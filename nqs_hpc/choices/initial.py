@@ -1,7 +1,8 @@
-"""Product states by name or by angles, from a key to fields in the basis of the ansatz (`system.product_states`).
+"""Product states by name or by angles: from the value of a key to fields in the basis of the ansatz
+(`system.product_states`).
 
-The state is the physical one, of spins or of two occupations, up being the upper of the two values: a boson or an
-excited atom is there. Where the space has a fixed total it is the projection on that.
+The state is the physical one, of spins or of two occupations; up is the larger of the two values, a boson or an excited
+atom. In a space with a fixed total the state is projected onto that total.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from nqs_hpc.system.product_states import NAMES, ProductState, in_basis, named, 
 if TYPE_CHECKING:
     from nqs_hpc.choices.pieces import Pieces
 
-# a name, the angles theta and phi of all sites, or those of each
+# a name, the angles theta and phi of all sites, or those of each site
 State = str | tuple[float, float] | tuple[tuple[float, float], ...]
 
 _ANGLE = checks.number()
@@ -47,26 +48,26 @@ def _pair(value: Any) -> tuple[float, float]:
 
 
 state = Check(
-    f"{', '.join(NAMES)}, or Bloch angles in radians: [theta, phi] for all sites, or a list of them, one pair a site",
+    f"{', '.join(NAMES)}, or Bloch angles in radians: [theta, phi] for all sites, or a list with one pair per site",
     _read,
     words=tuple(NAMES),
 )
 DOC = (
     f"{', '.join(NAMES)}, or angles, cos(theta/2) |up> + exp(i phi) sin(theta/2) |down>: [theta, phi] for all sites, "
-    "or a list of them, one pair a site"
+    "or a list with one pair per site"
 )
 
 
 def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert: Hilbert) -> ProductState:
-    """The physical fields; InputError of ``key`` for a state that the sites or the space do not have.
+    """The physical fields; InputError of ``key`` for a state that does not exist on these sites or in this space.
 
-    ``lattice`` is that of the sites; ``bias`` the largest field, of spins along z, shared out over the sites that the
-    smallest move changes: what lies one move away has the weight exp(-4 bias) in every space.
+    ``lattice`` is that of the sites. ``bias`` is the largest field, for spins along z, divided by the number of sites
+    that the smallest move changes: in every space a state one move away has the weight exp(-4 bias).
     """
     if hilbert.paths:
         raise bad(key, given, "for sites that hold spins or particles: here a state is a path of total spins")
     bias = bias / sites_of_a_move(hilbert)
-    if len(hilbert.local_values) > 2 and are_spins(hilbert):  # along x their amplitudes are not equal
+    if len(hilbert.local_values) > 2 and are_spins(hilbert):  # along x their amplitudes differ
         raise bad(key, given, "for spins 1/2, bosons and fermions: longer spins have no product states here")
     if len(hilbert.local_values) != 2 and given != "plus_x":
         raise bad(
@@ -86,15 +87,15 @@ def product_state(key: str, given: State, bias: float, lattice: Lattice, hilbert
 
 
 def sites_of_a_move(hilbert: Hilbert) -> int:
-    """How many sites change at least between two states."""
+    """The least number of sites in which two states differ."""
     return 1 if hilbert.total is None and not hilbert.blocks else 2
 
 
-SETTLED = 1.0  # field from which on a site begins at the value that it has with nine tenths of the weight
+SETTLED = 1.0  # field beyond which a chain begins with the value that has nine tenths of the weight at a site
 
 
 def configuration(a_N: NDArray[np.complex128], hilbert: Hilbert) -> NDArray[np.int8] | None:
-    """The configuration (N,) that nearly all of a product state is; None where there is none."""
+    """The configuration (N,) with nearly all weight of a product state; None if there is none."""
     field_N = np.real(a_N)
     if len(hilbert.local_values) != 2 or np.abs(field_N).min() < SETTLED:
         return None
@@ -114,9 +115,9 @@ def fields(key: str, given: State, bias: float, lattice: Lattice, basis: Basis) 
 
 
 def begin_with(pieces: Pieces, given: State, bias: float) -> dict[str, Any]:
-    """What an evolution in time begins with: ``start``, which makes of random parameters those of the state, and
-    ``configuration``, where its chains begin; None: anywhere. InputError where the ansatz, as it is summed over a
-    group, is none of that sector.
+    """The beginning of an evolution in time: ``start``, which turns random parameters into those of the state, and
+    ``configuration``, in which its chains begin; None: anywhere. InputError if the state is not in the sector of a
+    symmetrized ansatz.
     """
     import jax
 

@@ -1,4 +1,4 @@
-"""What a key is, and how the dataclass of a group or section is read from a mapping."""
+"""Keys of the configuration, and how the dataclass of a group or section is read from a mapping."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ Examples = tuple[Mapping[str, Any], ...]  # keys of a choice, as in a configurat
 
 
 def key(check: Check, doc: str, *, physics: bool | Literal["given"] = True, in_time: Check | None = None) -> Any:
-    """A key of the configuration. ``physics``: whether another value makes it another run; "given": where it is neither
-    null, false nor 0, so that runs from before the key are still found. ``in_time``: of a coupling, what its values in
-    a ramp are, where that is not all that ``check`` takes.
+    """A key of the configuration. ``physics``: whether another value makes it another run; "given": only if the value
+    is not null, false or 0, so that runs older than the key are still found. ``in_time``: the check for values of a
+    coupling in a ramp, if it differs from ``check``.
     """
     return dataclasses.field(metadata={"check": check, "doc": doc, "physics": physics, "in_time": in_time or check})
 
 
 def derived(*, physics: bool | Literal["given"] = True) -> Any:
-    """A field that no key sets: it is read from a file or worked out. ``physics`` as for a key; () is not given."""
+    """A field that no key sets: it is read from a file or computed. ``physics`` as for a key; () means not given."""
     return dataclasses.field(default=(), metadata={"physics": physics})
 
 
 def inner(group: str, key: str, doc: str, *, default: tuple[str, Callable[[str], str]] | None = None) -> Any:
-    """A key that is a choice of ``group`` itself, with the keys of that choice below it: ``key=NAME key.x=1``.
+    """A key whose value is a choice of ``group``, with the keys of that choice below it: ``key=NAME key.x=1``.
 
-    ``key`` is its full name. In plain data it is a mapping with the choice as ``name``; `config` takes that, or the
-    name alone, and fills in what is not given. A choice that has such a key cannot be one.
+    ``key`` is its full name. In plain data it is a mapping with the choice as ``name``; `config` accepts that, or only
+    the name, and fills in missing keys. A choice with such a key cannot be the value of another one.
 
-    ``default``: (FIELD, function) of an earlier field of this kind, another choice of which takes along the choice that
-    the function makes of its name, unless one is named beside it.
+    ``default``: (FIELD, function): the function gives the default of this key from the name of the choice in FIELD, an
+    earlier key of this kind.
     """
 
     def read_choice(value: Any) -> Any:
@@ -50,8 +50,8 @@ def inner(group: str, key: str, doc: str, *, default: tuple[str, Callable[[str],
 
 
 def named_choices(group: str, key: str, data: Any, reserved: Iterable[str] = ()) -> dict[str, Any]:
-    """The choices of a mapping {LABEL: choice of ``group``}, each a mapping as of `inner`; a label is a name of one's
-    own, none of ``reserved``.
+    """The choices of a mapping {LABEL: choice of ``group``}, each a mapping as in `inner`; the user chooses the labels,
+    except those in ``reserved``.
     """
     found = {}
     for label, one in data.items():
@@ -66,14 +66,14 @@ def named_choices(group: str, key: str, data: Any, reserved: Iterable[str] = ())
 
 
 def follows(group: str, name: str, field: str) -> tuple[str, Callable[[str], str]] | None:
-    """The ``default`` of the key ``field`` of a choice, as of `inner`."""
+    """The ``default`` of the key ``field`` of a choice, as in `inner`."""
     (found,) = (one.metadata["default"] for one in dataclasses.fields(choice(group, name)) if one.name == field)
     default: tuple[str, Callable[[str], str]] | None = found
     return default
 
 
 def inner_groups(group: str, name: str) -> dict[str, str]:
-    """The keys of a choice that are choices themselves, with their groups."""
+    """The keys of a choice whose values are choices, with their groups."""
     return {
         field.name: field.metadata["inner"]
         for field in dataclasses.fields(choice(group, name))
@@ -82,8 +82,8 @@ def inner_groups(group: str, name: str) -> dict[str, str]:
 
 
 def inner_choices(group: str) -> list[str]:
-    """The choices of a group that can stand inside another one: none that has choices inside, or code run that it names
-    (that one key, ``ansatz.module``, is watched, and no other), or that is told the couplings of the run.
+    """The choices of a group that can be inside another one: without choices inside, without code to run (only the key
+    ``ansatz.module`` is guarded), and without couplings of the run as inputs.
     """
     alone = ("runs_code", "takes_couplings")
     found = [name for name in names(group) if not inner_groups(group, name)]
@@ -91,7 +91,7 @@ def inner_choices(group: str) -> list[str]:
 
 
 def read(cls: type[T], data: Any, prefix: str, **fixed: Any) -> T:
-    """The dataclass of a group or section from its mapping; every key checked, none missing, none unknown."""
+    """The dataclass of a group or section from its mapping; checks every key and refuses missing and unknown ones."""
     fields = {f.name: f.metadata["check"] for f in dataclasses.fields(cls) if "check" in f.metadata}  # type: ignore[arg-type]
     if not isinstance(data, Mapping):
         raise bad(prefix, data, f"its keys: {_keys(prefix, fields)}")

@@ -1,4 +1,4 @@
-"""What a task is made from."""
+"""The parts from which a task is made."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 
 class Pieces(NamedTuple):
-    """The functions of a job on this rank, and the choices that a task asks for numbers."""
+    """The functions of a job on this rank, and the choices that give numbers to a task."""
 
     lattice: Lattice  # its sites carry the spins or particles
     hilbert: Hilbert
     basis: Basis
-    symmetry: Symmetry | None  # the sector that the ansatz is of by construction, in its own basis
+    symmetry: Symmetry | None  # the sector of the ansatz by construction, in its own basis
     operator: Operator
     ansatz: Ansatz
     sampler: Sampler
-    update: Callable[[], Update]  # not made for tasks that never ask
+    update: Callable[[], Update]  # only made if the task uses it
     comm: Comm
     seed: int
     chunk: int | None

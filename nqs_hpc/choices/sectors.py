@@ -1,8 +1,8 @@
-"""From names of a symmetry sector to characters: momentum, irreducible representation and parity.
+"""Characters of a symmetry sector from its names: momentum, irreducible representation and parity.
 
-What is named is the physical wave function. The network is a function in the basis of the ansatz, where Marshall's rule
-makes them others (`system.basis`), so what is given is translated here, key by key. A name that is null is the trivial
-one in the basis of the ansatz: by Marshall's theorem the sector of the ground state.
+Names refer to the physical wave function. The network is a function in the basis of the ansatz, where Marshall's rule
+changes characters (`system.basis`), so names are translated here, key by key. The name null means the trivial
+representation in the basis of the ansatz: by Marshall's theorem the sector of the ground state.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from nqs_hpc.system.symmetry import translations
 def sector(
     prefix: str, group: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice, basis: Basis
 ) -> tuple[NDArray[np.int32], Characters]:
-    """The permutations of a group of the lattice, and in the basis of the ansatz the characters chosen."""
+    """The permutations of a group of the lattice, and the chosen characters in the basis of the ansatz."""
     if is_searched(lattice) and group != "point_group" and (lattice.edges is not None or group != "translations"):
         few = "null or point_group" if prefix == "symmetrize" else "translations"
         all_of_them = "; point_group is all its symmetries" if prefix == "symmetrize" else ""
@@ -35,7 +35,7 @@ def sector(
     physical, of_ansatz = _momenta(prefix, k, irrep, lattice, basis)
     if group == "translations":
         return translations(lattice), momentum(lattice, of_ansatz)
-    # the signs of translations are the same behind every point operation, so both momenta are kept by the same ones
+    # point operations do not change the signs of translations, so the same ones keep both momenta
     perms, irreps = space_group(lattice, of_ansatz if irrep is None else physical)
     return perms, turned(prefix, chosen_irrep(prefix, irreps, irrep), irrep, perms, basis)
 
@@ -43,7 +43,7 @@ def sector(
 def _momenta(
     prefix: str, k: tuple[int, ...] | None, irrep: str | None, lattice: Lattice, basis: Basis
 ) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-    """The momentum of psi and that of the ansatz; what is null is 0 in the basis of the ansatz."""
+    """The momentum of psi and that of the ansatz; null means 0 in the basis of the ansatz."""
     moves, key = translations(lattice), f"{prefix}.momentum"
     characters = one_line(key, k, lambda: momentum(lattice, k))
     if k is None and irrep is None:
@@ -58,7 +58,7 @@ def _momenta(
 def turned(
     prefix: str, characters: Characters, irrep: str | None, perms: NDArray[np.int32], basis: Basis
 ) -> Characters:
-    """The characters of a representation that is named, physically, in the basis of the ansatz; null is trivial."""
+    """The characters, in the basis of the ansatz, of a physical representation given by name; null is trivial."""
     if irrep is None:
         return characters
     signs = _signs(f"{prefix}.irrep", irrep, perms, basis)
@@ -66,14 +66,14 @@ def turned(
 
 
 def _signs(key: str, value: Any, perms: NDArray[np.int32], basis: Basis) -> NDArray[np.int8]:
-    """U(g s) / U(s) of each permutation; InputError of ``key`` where one of them depends on s."""
+    """U(g s) / U(s) of each permutation; InputError of ``key`` if one of them depends on s."""
     signs = signs_of_permutations(basis, perms)
     if not signs.all():
         if basis.hilbert.total is None:
             how, why = "a fixed total in place of sector=none, ", "of all totals"
         else:
             how, why = "", "of one total"
-        rule = f"with the signs of {basis.key} the states {why} have no one such name"
+        rule = f"with the signs of {basis.key} the states {why} do not share one such name"
         valid = f"null, {how}or {basis.key}=false: {rule}"
         raise bad(key, value, valid)
     return signs

@@ -1,11 +1,11 @@
-"""What is centred where samples are of several wave functions: by the means of each of them.
+"""Centring for samples of several wave functions: by the means of each of them.
 
-Of L = (1/K) sum_k E_k the force and the quantum geometric tensor are means of those of each wave function,
+For L = (1/K) sum_k E_k the force and the quantum geometric tensor are means over the wave functions,
 
     F = (1/K) sum_k F_k,   S = (1/K) sum_k S_k,   F_k, S_k from O - <O>_k and E_loc - E_k,
 
 so with weights that sum to 1/K in each they are X^dagger eps and X^dagger X of rows X = sqrt(w) (O - <O>_k(s)).
-Functions of a batch of one wave function make the means of all.
+For a batch of one wave function there is only one mean.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from nqs_hpc.types import Batch
 
 
 def energies_A(batch: Batch) -> Array:
-    """The mean that the local energies of all ranks are residuals of: (A,), or of one wave function ()."""
+    """The mean to subtract from each local energy of all ranks: (A,), or () for one wave function."""
     return batch.estimate.mean if batch.groups is None else batch.groups.each.mean[batch.groups.of_A]
 
 
 def energies_B(batch: Batch) -> Array:
-    """The same of this rank's samples: (B,) or ()."""
+    """The same for this rank's samples: (B,) or ()."""
     return batch.estimate.mean if batch.groups is None else batch.groups.each.mean[batch.groups.of_B]
 
 
 def means(batch: Batch, jac_rows: Array, w_rows: Array, n: int) -> Array:
-    """The means of rows of all samples, as `jacobian.centre` takes them: (n, P), or (A, n, P)."""
+    """The means of rows over all samples, for `jacobian.centre`: (n, P), or (A, n, P)."""
     if batch.groups is None:
         return row_means(jac_rows, w_rows, n)
     kinds, of_rows = len(batch.groups.each.mean), jnp.repeat(batch.groups.of_A, n)
-    # the mean of each kind of row of each wave function, in one product
+    # the mean of each kind of row for each wave function, in one product
     label = of_rows * n + jnp.arange(len(w_rows)) % n
     here = label[None] == jnp.arange(kinds * n)[:, None]
     mean = jnp.where(here, kinds * w_rows[None], 0).astype(jac_rows.real.dtype) @ jac_rows
@@ -40,7 +40,7 @@ def means(batch: Batch, jac_rows: Array, w_rows: Array, n: int) -> Array:
 
 
 def centred_coefficients(batch: Batch, y_kA: Array, w_rows: Array, n: int) -> Array:
-    """c with O^dagger c = X^dagger y: sqrt(w) y with its sum over samples taken out, for each kind of row."""
+    """c with O^dagger c = X^dagger y: sqrt(w) y with its sum over samples removed, for each kind of row."""
     scaled = (jnp.sqrt(w_rows)[None] * y_kA).reshape(len(y_kA), -1, n)
     if batch.groups is None:
         return (scaled - w_rows.reshape(1, -1, n) * jnp.sum(scaled, axis=1, keepdims=True)).reshape(y_kA.shape)

@@ -1,8 +1,8 @@
-"""The diagonal blocks of S = X^dagger X that belong to a layer or a leaf of the parameters each.
+"""The diagonal blocks of S = X^dagger X, one for each layer or each leaf of the parameters.
 
-A step of (S_l + lambda)^-1 F_l in each block l leaves out how layers act together, as in K-FAC (Martens and Grosse
-2015, arXiv:1503.05671) and its use for wave functions (Pfau et al. 2020, arXiv:1909.02487), whose Kronecker factors
-are approximations of these blocks; the blocks here are exact.
+A step (S_l + lambda)^-1 F_l in each block l neglects correlations between layers, as in K-FAC (Martens and Grosse 2015,
+arXiv:1503.05671) and its use for wave functions (Pfau et al. 2020, arXiv:1909.02487). Their Kronecker factors
+approximate these blocks; the blocks here are exact.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Block(NamedTuple):
 
 
 def diagonal_blocks(params: Tree, form: Flat, by: By, most: int) -> tuple[Block, ...]:
-    """Blocks that together are the flat vector: of each leaf, or of the leaves that have one parent in the tree (the
-    weights and the bias of a dense layer), cut into equal parts where they are longer than ``most``.
+    """Blocks that together make the flat vector: one for each leaf, or for the leaves with one parent in the tree (the
+    weights and the bias of a dense layer), cut into equal parts if longer than ``most``.
 
-    The real and imaginary part of a number are always in one block.
+    The real and imaginary part of a number are always in the same block.
     """
     layers: dict[Any, list[NDArray[np.int64]]] = {}
     start, complex_vector = 0, jnp.issubdtype(form.dtype, jnp.complexfloating)
@@ -70,7 +70,7 @@ def _block(places: NDArray[np.int64]) -> Block:
 
 
 def put_together(parts: tuple[Array, ...], blocks: tuple[Block, ...], like_P: Array) -> Array:
-    """(P,) the vector of which ``parts`` are the blocks."""
+    """(P,) the vector with the blocks ``parts``."""
     vector_P = jnp.zeros(like_P.shape, parts[0].dtype)
     for part, block in zip(parts, blocks, strict=True):
         done = 0
@@ -81,7 +81,7 @@ def put_together(parts: tuple[Array, ...], blocks: tuple[Block, ...], like_P: Ar
 
 
 def summed(s_blocks: tuple[Array, ...], force_P: Array, comm: Comm) -> tuple[tuple[Array, ...], Array]:
-    """The blocks of S and F over all ranks from this rank's parts of them, in one reduction of packed S and F."""
+    """The blocks of S and F, summed over all ranks in one reduction of packed S and F."""
     if comm.size == 1:
         return s_blocks, force_P
     packed = [pack(block) for block in s_blocks]

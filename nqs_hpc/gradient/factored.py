@@ -1,17 +1,19 @@
-"""Log-derivatives that are products: kernels and products with vectors without a Jacobian.
+"""Log-derivatives that are outer products: kernels and products with vectors without a Jacobian.
 
-The derivative of log psi by the weight of a dense layer is an outer product, O = a (x) b, of the layer's input and of
-what comes back to its output. So <O, O'> = (a . a')(b . b'), the sample-space kernel is a product of two small Gram
-matrices, and O v = a^T V b and O^dagger y = A^dagger diag(y) B^* are matrix products. An ansatz names its parts and
-which of them multiply to the derivative of each leaf (`types.Factors`); for an RBM with t = tanh(theta) the kernel is
+The derivative of log psi with respect to the weight of a dense layer is an outer product, O = a (x) b, of the layer's
+input and the derivative with respect to its output. So <O, O'> = (a . a')(b . b'), the sample-space kernel is a product
+of two small Gram matrices, and O v = a^T V b and O^dagger y = A^dagger diag(y) B^* are matrix products. An ansatz names
+its parts and says which of them form the derivative of each leaf (`types.Factors`); for an RBM with t = tanh(theta) the
+kernel is
 
-    O O^dagger = (s s^T)(t t^dagger) + s s^T + t t^dagger     (elementwise),    N + M numbers a sample for N M + N + M.
+    O O^dagger = (s s^T)(t t^dagger) + s s^T + t t^dagger     (elementwise),    N + M numbers per sample instead of N M
+    + N + M.
 
 The identity is that of Goodfellow (2015, arXiv:1510.01799) for gradient norms and of K-FAC (Martens and Grosse 2015,
 arXiv:1503.05671).
 
-Kernels want centred derivatives. A constant c may be subtracted from O before, because centring removes it anyway; with
-parts split as a = a0 + da about their means, O - a0 (x) b0 = a (x) db + da (x) b0 leaves nothing large to cancel.
+Kernels need centred derivatives. We may subtract a constant from O first, because centring removes it anyway; with
+parts split as a = a0 + da about their means, O - a0 (x) b0 = a (x) db + da (x) b0 avoids large cancellations.
 """
 
 from __future__ import annotations
@@ -30,10 +32,10 @@ Leaves = Sequence[tuple[int, ...]]
 
 
 def part_rows(ansatz: Ansatz, params: Tree, s_BN: Array, chunk: int | None) -> tuple[Array, ...]:
-    """The parts of this rank's samples, each (rows, width): rows as those of `jacobian`.
+    """The parts of this rank's samples, each (rows, width), with the rows of `jacobian`.
 
     In the two rows of a complex ansatz, Re O and Im O, a complex part gives its real and its imaginary part, and the
-    real ones that it multiplies stand twice.
+    real parts that it multiplies appear twice.
     """
     assert ansatz.factors is not None
     parts = chunked_map(lambda s_N: ansatz.factors.parts(params, s_N), s_BN, chunk)  # type: ignore[union-attr]
@@ -48,7 +50,7 @@ def part_rows(ansatz: Ansatz, params: Tree, s_BN: Array, chunk: int | None) -> t
 
 
 def gram(leaves: Leaves, rows: Sequence[Array], columns: Sequence[Array], shifts: Sequence[Array]) -> Array:
-    """(rows, columns): <O, O'> summed over leaves, up to terms of one index alone, which centring removes.
+    """(rows, columns): <O, O'> summed over leaves, up to terms that depend on only one index, which centring removes.
 
     ``rows`` and ``columns`` are parts of samples, ``shifts`` one vector for each part, best its mean.
     """

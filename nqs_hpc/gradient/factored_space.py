@@ -1,7 +1,7 @@
-"""The sample space of an ansatz whose log-derivatives are products: no array of samples times parameters.
+"""The sample space of an ansatz whose log-derivatives are products, without an array of samples times parameters.
 
-A gather of the parts; each rank makes the rows of its samples, or those that a ``layout`` gives it; a gather of their
-means, by which it centres them, and, of a kernel that is whole on every rank, of the rows.
+The parts are gathered; each rank makes the rows of its samples, or those that a ``layout`` assigns to it; the means of
+the rows are gathered for centring. If every rank needs the complete kernel, the rows are gathered too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from nqs_hpc.parallel.comm import Comm
 from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.types import Ansatz, Batch, Tree
 
-# Rows of a kernel made at a time: their Gram matrices stay in the cache, and bound what is held beside the kernel.
+# Rows of a kernel made at a time: their Gram matrices fit into the cache, and little memory is needed besides the
+# kernel.
 KERNEL_ROWS = 256
 
 
@@ -48,7 +49,7 @@ def factored_space(
     if layout is not None:
         columns_A, w_columns = [layout.pad(part) for part in parts_A], layout.pad(w_rows)
         mine_rows = tuple(part[layout.rows(batch.rank)] for part in columns_A)
-    # real and imaginary part apart to the end: XLA's loops over complex numbers are several times as slow
+    # real and imaginary part are separate until the end: XLA's loops over complex numbers are several times as slow
     raw = chunked(lambda rows: split(factored.gram(leaves, rows, columns_A, shifts)), mine_rows, KERNEL_ROWS)
     kernel = centred_kernel_rows(raw, w_columns, n, batch.rank, comm, layout)
     if layout is None:
@@ -65,16 +66,16 @@ def factored_space(
 
 
 def split(x: Array) -> tuple[Array, ...]:
-    """(x,) of a real x, its two parts of a complex one."""
+    """(x,) for a real x, its two parts for a complex one."""
     return (x,) if jnp.isrealobj(x) else (x.real, x.imag)
 
 
 def centred_kernel_rows(
     raw: tuple[Array, ...], w_rows: Array, n: int, rank: Array, comm: Comm, layout: Layout | None
 ) -> Array:
-    """This rank's rows of sqrt(w) (1 - 1 w^T) raw (1 - w 1^T) sqrt(w) for a Hermitian ``raw``, apart for the n kinds of
-    rows of a sample (Re O and Im O). ``raw``: the rows of this rank's samples, or those that ``layout`` gives it, the
-    real part and, where there is one, the imaginary part. One gather, of means.
+    """This rank's rows of sqrt(w) (1 - 1 w^T) raw (1 - w 1^T) sqrt(w) for a Hermitian ``raw``, separately for the n
+    kinds of rows of a sample (Re O and Im O). ``raw``: the rows of this rank's samples, or those that ``layout``
+    assigns to it; the real part and, if there is one, the imaginary part. One gather, of means.
     """
     m, size = raw[0].shape
     kinds = jnp.arange(n)
@@ -92,7 +93,7 @@ def centred_kernel_rows(
     centred = []
     for part, own, every, sign in zip(raw, means, means_A, (1, -1), strict=False):
         whole = of_kind.T @ every  # kind of row, kind of column
-        # the means of the columns are those of the rows, of the imaginary part with the other sign
+        # the means of the columns equal those of the rows, with the opposite sign for the imaginary part
         of_columns = sign * every.reshape(-1, n, n).transpose(2, 0, 1)
         shaped = part.reshape(m // n, n, size // n, n) - own.reshape(-1, n, n)[:, :, None, :] - of_columns[None]
         centred.append(weight * (shaped + whole[None, :, None, :]).reshape(m, size))
@@ -100,7 +101,7 @@ def centred_kernel_rows(
 
 
 def gather_columns(comm: Comm, columns: list[Array] | tuple[Array, ...]) -> list[Array]:
-    """Arrays (#rows, width) of all ranks as (rows, width), in one gather."""
+    """Gather arrays (#rows, width) of all ranks as (rows, width), in one collective."""
     if comm.size == 1:
         return list(columns)
     dtype = jnp.result_type(*columns)

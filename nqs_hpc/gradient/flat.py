@@ -1,7 +1,7 @@
 """Parameters as one flat vector, and back.
 
-Real, signed and complex ansätze see a real vector: complex leaves enter as their real parts, then their imaginary
-parts. A holomorphic ansatz sees a complex vector of half that length.
+For real, signed and complex ansätze the vector is real: complex leaves enter as their real parts, then their imaginary
+parts. For a holomorphic ansatz it is complex with half that length.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from nqs_hpc.types import Kind, Tree
 
 
 class Flat(NamedTuple):
-    """``ravel(params) -> theta_P`` and its inverse; both linear, so they carry gradients and updates too."""
+    """``ravel(params) -> theta_P`` and its inverse; both are linear, so they also apply to gradients and updates."""
 
     ravel: Callable[[Tree], Array]
     unravel: Callable[[Array], Tree]
-    split: Callable[[Array], list[Array]]  # the leaves, in the vector's own dtype; where none is cut in two
+    split: Callable[[Array], list[Array]]  # the leaves, in the dtype of the vector; only if no leaf is split
     n_parameters: int  # length of the vector
     n_real: int  # real degrees of freedom
     dtype: np.dtype  # of the vector
@@ -31,7 +31,7 @@ class Flat(NamedTuple):
 def flat(params: Tree, kind: Kind) -> Flat:
     """The flat form of pytrees like ``params`` (arrays or their shapes).
 
-    A holomorphic kind needs complex leaves alone.
+    A holomorphic kind needs only complex leaves.
     """
     leaves, structure = jax.tree.flatten(params)
     shapes = [leaf.shape for leaf in leaves]
@@ -69,5 +69,5 @@ def flat(params: Tree, kind: Kind) -> Flat:
 
 
 def widened(x: Array, solve_dtype: str) -> Array:
-    """``x`` in the precision given, of a solve, complex where it is complex."""
+    """``x`` in the precision of a solve, complex if ``x`` is complex."""
     return x.astype(jnp.result_type(solve_dtype, jnp.complex64) if jnp.iscomplexobj(x) else solve_dtype)

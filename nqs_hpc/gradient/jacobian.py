@@ -1,7 +1,7 @@
 """Log-derivatives of the wave function over samples, O_p(s) = d log psi(s) / d theta_p, as rows of a matrix.
 
 The rows of one sample depend on the kind of the ansatz: one real row (real, signed), two real rows Re O and Im O
-(complex), one complex row (holomorphic). With residuals cut the same way all estimators read alike:
+(complex), one complex row (holomorphic). With residuals split in the same way all estimators have the same form:
 
     X = sqrt(w) (O - <O>),  eps = sqrt(w) (E_loc - E):   force F = X^dagger eps,   QGT S = X^dagger X,
 
@@ -20,12 +20,12 @@ from nqs_hpc.gradient.flat import Flat
 from nqs_hpc.parallel.chunk import chunked, chunked_map
 from nqs_hpc.types import Ansatz, Kind, Tree
 
-# Samples differentiated at a time, where the chunk is not smaller: their activations stay in a core's cache.
+# Samples differentiated at a time, unless the chunk is smaller: their activations fit into a core's cache.
 SAMPLES = 64
 
 
 def rows_per_sample(kind: Kind) -> int:
-    """How many rows of the Jacobian belong to one sample."""
+    """The number of rows of the Jacobian per sample."""
     return 2 if kind == "complex" else 1
 
 
@@ -38,11 +38,11 @@ def jacobian(
     *,
     block: tuple[Array, int] | None = None,
 ) -> Array:
-    """(B * rows, P) uncentred, unweighted log-derivatives of this rank, the rows of a sample together.
+    """(B * rows, P) uncentred, unweighted log-derivatives of this rank; the rows of a sample are adjacent.
 
-    ``block``: only so many columns from the one given on, 0 beyond the last.
+    ``block``: only this many columns from the given one on, 0 beyond the last.
     """
-    # Leaf by leaf, then joined: the derivative by the joined vector is a sum of padded vectors, one for each leaf.
+    # Leaf by leaf, then joined: differentiation by the joined vector would add up padded vectors, one for each leaf.
 
     def row(gradient: Tree) -> Array:
         """jax's gradient by x + i y is d/dx - i d/dy; the flat vector holds x and y."""
@@ -79,12 +79,12 @@ def jacobian(
 
 
 def weigh(kind: Kind, w_B: Array) -> Array:
-    """The weight of each row: that of its sample."""
+    """The weight of each row, which is that of its sample."""
     return jnp.repeat(w_B, rows_per_sample(kind))
 
 
 def residuals(kind: Kind, e_loc_B: Array, w_B: Array, mean: Array) -> Array:
-    """eps: the weighted, centred local energies, in rows like those of the Jacobian. ``mean``: of each sample or one
+    """eps: the weighted, centred local energies, in rows like those of the Jacobian. ``mean``: for each sample, or one
     for all.
     """
     eps_B = jnp.sqrt(w_B) * (e_loc_B - mean)
@@ -96,9 +96,7 @@ def residuals(kind: Kind, e_loc_B: Array, w_B: Array, mean: Array) -> Array:
 
 
 def centre(jac_rows: Array, w_rows: Array, mean_rows_P: Array) -> Array:
-    """X = sqrt(w) (O - <O>), with the means given per row of a sample, (n, P), or of each sample, (B, n, P):
-    (rows, P).
-    """
+    """X = sqrt(w) (O - <O>), with the means per row of a sample, (n, P), or for each sample, (B, n, P): (rows, P)."""
     n = mean_rows_P.shape[-2]
     of_samples = jac_rows.reshape(-1, n, jac_rows.shape[1])
     shaped = of_samples - (mean_rows_P if mean_rows_P.ndim == 3 else mean_rows_P[None])
@@ -106,8 +104,8 @@ def centre(jac_rows: Array, w_rows: Array, mean_rows_P: Array) -> Array:
 
 
 def row_means(jac_rows: Array, w_rows: Array, n: int) -> Array:
-    """(n, P) weighted sums of the rows of each kind over the samples given: means once summed over ranks."""
-    # A product: XLA's sum over the leading axis of a large array is many times as slow.
+    """(n, P) weighted sums of the rows of each kind over these samples; summed over ranks they are means."""
+    # A matrix product, because XLA's sum over the leading axis of a large array is many times as slow.
     of_kind = jnp.arange(n)[:, None] == jnp.arange(len(w_rows))[None] % n
     return jnp.where(of_kind, w_rows[None], 0).astype(jac_rows.real.dtype) @ jac_rows
 

@@ -1,10 +1,10 @@
-"""Hermitian matrices of which each rank holds rows: K = sum_r Z_r Z_r^dagger, made and multiplied so.
+"""Hermitian matrices K = sum_r Z_r Z_r^dagger, made and multiplied with rows distributed over ranks.
 
-A whole K is n^2 numbers on every rank. By the rows of `parallel.cyclic` it is n^2 / R, and at no time is more of it
-held. Each rank has its term of the sum, Z_r: the columns of X that came to it (K = X X^dagger), or the samples that
-are its own (K = X^dagger X). For a few rows of each rank at a time all ranks compute their terms, and one all-to-all
-takes each term to the rank whose row it is, which adds them up: a sum and a distribution in one, n^2 / 2 numbers a rank
-for the triangle below the diagonal.
+A complete K has n^2 numbers on every rank. With the rows of `parallel.cyclic` each rank holds n^2 / R, and never more.
+Each rank has its term of the sum, Z_r: its columns of X (K = X X^dagger), or its samples (K = X^dagger X). For a few
+rows of each rank at a time all ranks compute their terms, and one all-to-all sends each term to the rank that holds the
+row, which adds them up. This sums and distributes at once, with n^2 / 2 numbers per rank for the triangle below the
+diagonal.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from nqs_hpc.parallel.cyclic import Layout
 from nqs_hpc.parallel.foreign import PREFIXES, View
 
 GRAM = "nqs_hpc_gram_rows"
-LEVELS = 8  # widths of what is sent: rows of a level are sent to the diagonal of its last one
-AT_ONCE = 1024  # rows of all ranks that are made, sent and added at a time
-SPLIT_FROM = 2**23  # operations that several threads share
+LEVELS = 8  # widths of messages: rows of a level are sent up to the diagonal of its last row
+AT_ONCE = 1024  # rows of all ranks that are computed, sent and added at a time
+SPLIT_FROM = 2**23  # operations from which on several threads share a product
 
 
 def times(rows: Array, v_A: Array, layout: Layout, comm: Comm) -> Array:
-    """(n,) K v of whole rows (local, padded) of K and a v (n,) that all ranks hold. One gather."""
+    """(n,) K v from complete rows (local, padded) of K and a v (n,) that all ranks hold. One gather."""
     return layout.in_order(comm.gather(product(rows, layout.pad(v_A))))[: layout.n]
 
 
 def add_gram(
     rows: Array, z: Array, layout: Layout, comm: Comm, *, by_columns: bool = False, whole: bool = False
 ) -> Array:
-    """(local, padded): ``rows`` and this rank's rows of sum_r Z_r Z_r^dagger, of Z (n, k) or, ``by_columns``, of its
-    adjoint (k, n).
+    """(local, padded): ``rows`` plus this rank's rows of sum_r Z_r Z_r^dagger, from Z (n, k) or, ``by_columns``, from
+    its adjoint (k, n).
 
-    What is right of the diagonal counts where ``whole`` is set, and is undefined otherwise. `exchanges` all-to-alls.
+    Entries right of the diagonal are undefined unless ``whole`` is set. Needs `exchanges` all-to-alls.
     """
     height = at_once(layout)
     steps_of_block = layout.block // height
@@ -62,7 +62,7 @@ def add_gram(
 
 
 def at_once(layout: Layout) -> int:
-    """Rows of each rank that are made at a time: a part of a block."""
+    """Rows of each rank that are computed at a time: a part of a block."""
     height = layout.block
     while height > 1 and height * layout.size > AT_ONCE:
         height //= 2
@@ -70,18 +70,18 @@ def at_once(layout: Layout) -> int:
 
 
 def exchanges(layout: Layout) -> int:
-    """The all-to-alls of `add_gram`."""
+    """The number of all-to-alls of `add_gram`."""
     return layout.local // at_once(layout)
 
 
 def levels(n_blocks: int, n_levels: int) -> Iterator[tuple[int, int]]:
-    """Blocks 0 to ``n_blocks`` in at most so many ranges, from the first of one to the first of the next."""
+    """Blocks 0 to ``n_blocks`` in at most LEVELS ranges, from the first block of one to the first of the next."""
     edges = sorted({i * n_blocks // n_levels for i in range(n_levels + 1)})
     return itertools.pairwise(edges)
 
 
 def _term(z: Array, step: Array, height: int, width: int, layout: Layout, *, by_columns: bool, whole: bool) -> Array:
-    """(R, height, width): what this rank's Z adds to some rows of each rank."""
+    """(R, height, width): the contribution of this rank's Z to some rows of each rank."""
     shape = (layout.size, height, width)
     first = step * height // layout.block * layout.size * layout.block + step * height % layout.block
 
@@ -95,7 +95,7 @@ def _term(z: Array, step: Array, height: int, width: int, layout: Layout, *, by_
         padding = ((0, 0), (0, layout.padded - layout.n))
         z = jnp.pad(z, padding if by_columns else padding[::-1])
         z = z.conj().T if by_columns else z
-        # of each rank's block the same few rows
+        # the same few rows of each rank's block
         picked = [jax.lax.dynamic_slice_in_dim(z, first + q * layout.block, height) for q in range(layout.size)]
         return product(jnp.concatenate(picked), z[:width].conj().T).reshape(shape)
 
@@ -131,7 +131,8 @@ def _gram(arguments: list[View], results: list[View]) -> None:
 
 
 def _product(z: View, by_columns: int, m: int, n: int, k: int, columns: int, rows: int, out: int, width: int) -> None:
-    """?gemm: (n, m) entries of the result by rows, which is its transpose (m, n) to BLAS, which counts by columns."""
+    """?gemm: (n, m) entries of the result in row-major order, which BLAS, column-major, sees as the transpose (m,
+    n)."""
     one, zero = foreign.scalar(z.dtype, 1.0), foreign.scalar(z.dtype, 0.0)
     which = (b"N", b"C") if by_columns else (b"C", b"N")
     sizes, ld = (ctypes.c_int(m), ctypes.c_int(n), ctypes.c_int(k)), ctypes.c_int(z.shape[1])

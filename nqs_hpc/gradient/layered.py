@@ -1,8 +1,8 @@
 """Log-derivatives layer by layer, from one forward and one backward pass (`types.Layered`).
 
-A Jacobian of many parameters is made some stages at a time from the tape, so that the network is not differentiated
-again for each block of it; sums over samples contract the coefficients with what came back first, and are one product
-a layer.
+A Jacobian of many parameters is made from the tape, some stages at a time, so the network is not differentiated again
+for each block. Sums over samples first contract the coefficients with the back-propagated derivatives, and then need
+one product per layer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Tape = Sequence[tuple[Tree, Tree]]
 
 
 def tape(layered: Layered, params: Tree, s_BN: Array, chunk: int | None) -> Tape:
-    """The tape of this rank's samples, whose axis leads."""
+    """The tape of this rank's samples, which are the first axis."""
     return chunked_map(lambda s_N: layered.tape(params, s_N), s_BN, chunk)
 
 
@@ -39,7 +39,7 @@ def first(many: Tree) -> Tree:
 
 
 def jacobian_of(layered: Layered, recorded: Tape, numbers: Sequence[int], chunk: int | None) -> Array:
-    """(B * rows, columns) of the stages of these numbers, the rows of a sample together."""
+    """(B * rows, columns) of the stages with these numbers; the rows of a sample are adjacent."""
     stages = [layered.stages[i] for i in numbers]
     used = sorted({stage.record for stage in stages})
 
@@ -55,7 +55,7 @@ def jacobian_of(layered: Layered, recorded: Tape, numbers: Sequence[int], chunk:
 
 
 def adjoint(layered: Layered, recorded: Tape, y_rows: Array) -> Array:
-    """(P,): the sum over this rank's rows of y, real, times the derivative."""
+    """(P,): the sum over this rank's rows of real y times the derivative."""
 
     def weighted(back: Array) -> Array:
         y = y_rows.astype(back.dtype).reshape(len(back), -1)
@@ -66,7 +66,8 @@ def adjoint(layered: Layered, recorded: Tape, y_rows: Array) -> Array:
 
 
 def grouped(widths: Sequence[int], blocks: int) -> list[list[int]]:
-    """The stages in order, as groups of neighbours: none wider than a ``blocks``-th of all or one stage alone."""
+    """The stages in order, as groups of neighbours: none wider than a ``blocks``-th of all, unless it is a single
+    stage."""
     most = -(-sum(widths) // blocks)
     groups: list[list[int]] = [[]]
     total = 0

@@ -11,10 +11,11 @@ from nqs_hpc.types import Ansatz, Tree
 
 
 def pullback(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, c_B: Array, chunk: int | None) -> Array:
-    """(P,) over this rank's samples: Re sum_b c_b O_b for real parameters, sum_b c_b O_b in the holomorphic form.
+    """(P,) summed over this rank's samples: Re sum_b c_b O_b for real parameters, sum_b c_b O_b in the holomorphic
+    form.
 
-    Samples come ``chunk`` at a time, so that no more than a chunk of activations is held; a last chunk is filled up
-    with coefficients 0.
+    Samples are taken ``chunk`` at a time, so only one chunk of activations is held; the last chunk is filled up with
+    coefficients 0.
     """
     theta_P = flat.ravel(params)
     holomorphic = jnp.iscomplexobj(theta_P)
@@ -40,7 +41,7 @@ def pullback(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, c_B: Array, 
 
 
 def pullback_rows(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, y_rows: Array, chunk: int | None) -> Array:
-    """(P,): O^dagger y over this rank's samples, for y in rows as those of `jacobian`."""
+    """(P,): O^dagger y over this rank's samples, with the rows of `jacobian`."""
     if ansatz.kind == "complex":
         re_im = y_rows.reshape(-1, 2)
         return pullback(ansatz, flat, params, s_BN, jax.lax.complex(re_im[:, 0], -re_im[:, 1]), chunk)

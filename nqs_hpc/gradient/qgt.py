@@ -1,6 +1,6 @@
-"""The quantum geometric tensor S = X^dagger X in parameter space, summed over ranks; Hermitian matrices made small.
+"""The quantum geometric tensor S = X^dagger X in parameter space, summed over ranks; packed Hermitian matrices.
 
-Of each matrix here the upper triangle counts alone (`gradient.rank_k`).
+Only the upper triangle of each matrix here is defined (`gradient.rank_k`).
 
 Stokes et al. 2020, "Quantum natural gradient" (arXiv:1909.02108); Sorella 1998 (doi:10.1103/PhysRevLett.80.4558).
 """
@@ -14,7 +14,7 @@ from nqs_hpc.parallel.comm import Comm
 
 
 def dense_qgt(s_PP: Array, force_P: Array, comm: Comm) -> tuple[Array, Array]:
-    """S (P, P) and F (P,) over all ranks from this rank's parts of them, in one reduction of packed S and F."""
+    """S (P, P) and F (P,), summed over all ranks in one reduction of packed S and F."""
     if comm.size == 1:
         return s_PP, force_P
     n = len(force_P)
@@ -23,22 +23,22 @@ def dense_qgt(s_PP: Array, force_P: Array, comm: Comm) -> tuple[Array, Array]:
 
 
 def pack(matrix: Array) -> Array:
-    """n (n + 1) / 2 numbers of an upper triangle (n, n): the off-diagonal block, and both diagonal blocks in one
-    square, the second with its rows and columns turned round.
+    """The n (n + 1) / 2 numbers of an upper triangle (n, n): the off-diagonal block, and both diagonal blocks in one
+    square, the second with rows and columns reversed.
 
-    Half the traffic of the matrix, by copies alone (rectangular full packed format: Gustavson et al. 2010,
+    This halves the traffic of the matrix and needs only copies (rectangular full packed format: Gustavson et al. 2010,
     doi:10.1145/1731022.1731028).
     """
     n = matrix.shape[0]
     h = n // 2
     first, second = matrix[:h, :h], matrix[h : 2 * h, h : 2 * h]
     square = jnp.triu(first) + jnp.tril(jnp.flip(second), -1)
-    rest = matrix[:, 2 * h :].ravel()  # the last column where n is odd
+    rest = matrix[:, 2 * h :].ravel()  # the last column if n is odd
     return jnp.concatenate([square.ravel(), matrix[:h, h : 2 * h].ravel(), jnp.diagonal(second), rest])
 
 
 def unpack(packed: Array, n: int) -> Array:
-    """The upper triangle that `pack` made small, 0 below it."""
+    """The inverse of `pack`: the upper triangle, 0 below it."""
     h = n // 2
     square = packed[: h * h].reshape(h, h)
     block = packed[h * h : 2 * h * h].reshape(h, h)

@@ -1,10 +1,10 @@
 """Products X X^dagger and X^dagger X as symmetric rank-k updates: half the operations of a general product.
 
-XLA has no such product, and on CPUs its general ones take twice the time for a real X and six times for a complex one.
-There the two are therefore done by ?syrk and ?herk (Dongarra et al. 1990, doi:10.1145/77626.79170; `parallel.foreign`);
-elsewhere, and for small matrices, general products stand in.
+XLA has no such product, and on CPUs its general products take twice the time for a real X and six times for a complex
+one. So on CPUs we use ?syrk and ?herk (Dongarra et al. 1990, doi:10.1145/77626.79170; `parallel.foreign`); elsewhere,
+and for small matrices, general products.
 
-All results hold the upper triangle; what is below the diagonal is undefined. Cholesky and eigenvalues read no more.
+Results contain the upper triangle; entries below the diagonal are undefined. Cholesky and eigenvalues do not read them.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from nqs_hpc.gradient.planes import product
 from nqs_hpc.parallel import foreign
 from nqs_hpc.parallel.foreign import PREFIXES, View
 
-SPLIT_FROM = 2**23  # operations of a product that several threads share, about a millisecond of one
-MIN_ROWS = 32  # of a part
+SPLIT_FROM = 2**23  # operations from which on several threads share a product, about a millisecond of one thread
+MIN_ROWS = 32  # per part
 ROWS, COLUMNS = "nqs_hpc_rank_k_rows", "nqs_hpc_rank_k_columns"
 
 
 def add_of_rows(total: Array, x: Array) -> Array:
-    """(n, n) total + x x^dagger of x (n, k); the upper triangle counts."""
+    """(n, n) total + x x^dagger for x (n, k); only the upper triangle is defined."""
     return foreign.by_platform(len(total), partial(_add, ROWS), lambda t, x: t + product(x, x.conj().T), total, x)
 
 
 def add_of_columns(total: Array, x: Array) -> Array:
-    """(n, n) total + x^dagger x of x (k, n); the upper triangle counts."""
+    """(n, n) total + x^dagger x for x (k, n); only the upper triangle is defined."""
     return foreign.by_platform(len(total), partial(_add, COLUMNS), lambda t, x: t + product(x.conj().T, x), total, x)
 
 
@@ -54,8 +54,8 @@ def _columns(arguments: list[View], results: list[View]) -> None:
 
 
 def _update(x: View, total: View, n: int, k: int, transposed: bytes) -> None:
-    """To BLAS, which counts by columns, a row-major x is its transpose, and an upper triangle the lower one of the
-    conjugate matrix: which is what the transpose of x makes.
+    """BLAS is column-major: it sees a row-major x as its transpose, and our upper triangle as the lower one of the
+    conjugate matrix, which is just what the transpose of x gives.
     """
     if n == 0 or k == 0:
         return
@@ -65,8 +65,8 @@ def _update(x: View, total: View, n: int, k: int, transposed: bytes) -> None:
 def add_lower(
     dtype: str, transposed: bytes, n: int, k: int, factor: float, x: int, x_width: int, total: int, width: int
 ) -> None:
-    """Add factor x x^dagger (``transposed`` N) or factor x^dagger x to the lower triangle of ``total``, both by columns
-    of the widths given in memory; large ones by rows of ``total``, on all threads of this rank.
+    """Add factor x x^dagger (``transposed`` N) or factor x^dagger x to the lower triangle of ``total``, both
+    column-major with the given widths; large products are split by rows of ``total`` over all threads of this rank.
     """
     n_threads = foreign.n_threads() if n * n * k >= SPLIT_FROM else 1
     if n_threads == 1:

@@ -28,19 +28,19 @@ from nqs_hpc.types import Ansatz, Samples, Tree
 
 T = TypeVar("T")
 
-# Samples whose rows the dense QGT takes in at a time, where chunk_size is not smaller: enough for a fast product.
+# Samples whose rows are added to the dense QGT at a time, unless chunk_size is smaller: enough for a fast product.
 QGT_ROWS = 256
 
 
 class Rows(NamedTuple):
-    """``times(v_P)`` is X v, (rows,) of this rank; ``adjoint(y_rows)`` its part of X^dagger y, (P,)."""
+    """``times(v_P)`` is X v, (rows,) on this rank; ``adjoint(y_rows)`` is this rank's part of X^dagger y, (P,)."""
 
     times: Callable[[Array], Array]
     adjoint: Callable[[Array], Array]
 
 
 def uncentred(ansatz: Ansatz, flat: Flat, params: Tree, s_BN: Array, chunk: int | None, dtype: str) -> Rows:
-    """O of this rank's samples in place of X, without a Jacobian; its products in ``dtype`` where there are factors."""
+    """O of this rank's samples instead of X, without a Jacobian; products are in ``dtype`` if there are factors."""
     if ansatz.factors is not None:
         leaves = ansatz.factors.leaves
         parts = tuple(widened(part, dtype) for part in factored.part_rows(ansatz, params, s_BN, chunk))
@@ -81,9 +81,9 @@ def centred_rows(
     stored: bool,
     dtype: str = "float64",
 ) -> Rows:
-    """X of this rank's samples; ``stored`` where there are no factors and its Jacobian fits. One reduction.
+    """X of this rank's samples; ``stored`` if there are no factors and the Jacobian fits. One reduction.
 
-    Products are in ``dtype``, complex where X is, but for those that are made again from the network.
+    Products are in ``dtype``, complex if X is, except for those that are recomputed from the network.
     """
     raw = uncentred(ansatz, flat, params, samples.s_BN, chunk, dtype)
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
@@ -109,7 +109,7 @@ def gram_of_parameters(
 ) -> tuple[Array, Array]:
     """This rank's part of S = X^dagger X (P, P) and F = X^dagger eps (P,), some samples at a time. One reduction.
 
-    Of S the upper triangle counts.
+    Only the upper triangle of S is defined.
     """
     zero = jnp.zeros((flat.n_parameters,) * 2, flat.dtype)
     at_once = min(chunk or QGT_ROWS, QGT_ROWS)
@@ -127,7 +127,7 @@ def gram_of_blocks(
     *,
     chunk: int | None,
 ) -> tuple[tuple[Array, ...], Array]:
-    """This rank's part of the diagonal blocks of S, and F (P,), as `gram_of_parameters` has them. One reduction."""
+    """This rank's part of the diagonal blocks of S, and F (P,), as in `gram_of_parameters`. One reduction."""
 
     def add(totals: tuple[Array, ...], x: Array) -> tuple[Array, ...]:
         return tuple(add_of_columns(total, block.of(x)) for total, block in zip(totals, blocks, strict=True))
@@ -148,10 +148,10 @@ def gram_by_rows(
     *,
     chunk: int | None,
 ) -> tuple[Array, Array]:
-    """S of all ranks by rows (local, padded), of which the lower triangle counts, and F of all ranks (P,): as many
-    samples at a time as hold no more log-derivatives than there are numbers in the rows.
+    """S of all ranks by rows (local, padded), with only the lower triangle defined, and F of all ranks (P,). The
+    samples taken at a time have at most as many log-derivatives as the rows have numbers.
 
-    Two reductions, and `kernel_rows.exchanges` for so many samples.
+    Two reductions, and `kernel_rows.exchanges` for each such group of samples.
     """
 
     def add(rows: Array, x: Array) -> Array:
@@ -175,7 +175,7 @@ def _gram(
     at_once: int,
     chunk: int | None,
 ) -> tuple[T, Array]:
-    """``zero`` with X^dagger X added by ``add_columns``, so many samples at a time, and this rank's F."""
+    """``zero`` with X^dagger X added by ``add_columns``, a group of samples at a time, and this rank's F."""
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
     n, n_samples = rows_per_sample(ansatz.kind), len(w_B)
     size = min(n_samples, at_once)
@@ -204,8 +204,8 @@ def sums_of_chains(
     vectors_Pk: Array,
     chain_length: int,
 ) -> Array:
-    """(C, k) what each of this rank's chains adds to V^dagger X^dagger eps, ``chain_length`` samples that follow each
-    other. Some chains at a time; one reduction.
+    """(C, k) the contribution of each of this rank's chains, of ``chain_length`` consecutive samples, to V^dagger
+    X^dagger eps. Some chains at a time; one reduction.
     """
     w_B = samples.w_B.astype(flat.dtype.type(0).real.dtype)
     n, n_chains = rows_per_sample(ansatz.kind), len(w_B) // chain_length

@@ -1,6 +1,6 @@
 """The sample-space side of X = sqrt(w) (O - <O>) over all ranks: its kernel X X^dagger and its products.
 
-Four ways to the same numbers, each with its traffic:
+Four methods that give the same numbers with different traffic:
 
 ``factored``  from the parts of an ansatz whose log-derivatives are products (`gradient.factored_space`).
 ``stored``    from the Jacobian of this rank's samples. Each rank has all parameters of its samples and needs all
@@ -11,8 +11,8 @@ Four ways to the same numbers, each with its traffic:
 ``layered``   as before where an ansatz has its log-derivatives layer by layer: nothing is differentiated again, and a
               block is some layers.
 
-Rows of all ranks come in rank order, which is the order of chains, as in ``Batch.e_loc_A``. The kernel is whole on
-every rank, or each has the rows that a ``layout`` gives it (`gradient.kernel_rows`), and a whole one is nowhere.
+Rows of all ranks are in rank order, which is the order of chains, as in ``Batch.e_loc_A``. Every rank holds the
+complete kernel, or only the rows that a ``layout`` assigns to it (`gradient.kernel_rows`).
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ def sample_space(
     layout: Layout | None = None,
     whole: bool = False,
 ) -> SampleSpace:
-    """The sample space of a step; ``blocks`` parts of the Jacobian where the ansatz has no factors. With a ``layout``
-    over several ranks the kernel comes by its rows, on both sides of the diagonal where they have to be ``whole``. With
+    """The sample space of a step; the Jacobian has ``blocks`` parts if the ansatz has no factors. With a ``layout``
+    over several ranks the kernel is distributed by rows, with both sides of the diagonal if ``whole``. With
     ``metric_P``, (P,) weights M of the parameters, the kernel is X M X^dagger, always from a Jacobian.
 
-    Collectives: three from factors, two from a stored Jacobian, ``blocks`` + 1 from blocks (of layers up to twice as
-    many and one); and one in ``adjoint``. By rows: two from factors; otherwise 1 + `kernel_rows.exchanges` for each
+    Collectives: three with factors, two with a stored Jacobian, ``blocks`` + 1 with blocks (with layers up to 2
+    ``blocks`` + 1); and one in ``adjoint``. By rows: two with factors; otherwise 1 + `kernel_rows.exchanges` for each
     block, and one for v.
     """
     if ansatz.factors is not None and metric_P is None:
@@ -72,7 +72,7 @@ def sample_space(
 
 
 class Sums(NamedTuple):
-    """What the blocks of X, some columns of all rows, add up to: the kernel and X v."""
+    """The sums over blocks of X (some columns of all rows): the kernel and X v."""
 
     n_rows: int
     flat: Flat
@@ -105,7 +105,7 @@ class Sums(NamedTuple):
         return kernel, image if self.v_P is None else image + x_block @ own(self.v_P)
 
     def reduced(self, total: tuple[Array, Array]) -> tuple[Array, Array | None]:
-        """Over ranks; a whole kernel and the image in one reduction of packed numbers."""
+        """Summed over ranks; a complete kernel and the image in one reduction of packed numbers."""
         kernel, image = total[0], None if self.v_P is None else total[1]
         if self.layout is not None:
             return kernel, None if image is None else self.comm.sum(image)
@@ -132,7 +132,7 @@ def blocked_space(
     ansatz: Ansatz, params: Tree, batch: Batch, sums: Sums, chunk: int | None, blocks: int
 ) -> SampleSpace:
     flat, comm = sums.flat, sums.comm
-    # A whole row is differentiated before its block is taken: so many samples at a time that both need as much.
+    # A complete row is differentiated before its block is taken: samples per chunk such that both need equal memory.
     n_local = len(batch.samples.s_BN)
     chunk = min(chunk or n_local, max(1, n_local // blocks))
     width = -(-flat.n_parameters // (blocks * comm.size)) * comm.size
@@ -157,7 +157,7 @@ def layered_space(
     assert sum(widths) == sums.flat.n_parameters
     total, start = sums.zero(), 0
     for numbers in layered.grouped(widths, blocks):
-        # one group after the other: its Jacobian is gone before the next is made
+        # one group after the other: each Jacobian is freed before the next is made
         recorded, total = jax.lax.optimization_barrier((recorded, total))
         jac = layered.jacobian_of(layers, recorded, numbers, chunk)
         total = sums.added(total, exchanged(ansatz, jac, batch, comm), start, jac.shape[1])
@@ -170,7 +170,7 @@ def layered_space(
 def _adjoint_of_rows(
     ansatz: Ansatz, batch: Batch, comm: Comm, back: Callable[[Array], Array]
 ) -> Callable[[Array], Array]:
-    """X^dagger y from ``back``, O^dagger y of this rank's rows."""
+    """X^dagger y from ``back``, which is O^dagger y of this rank's rows."""
 
     def adjoint(y_kA: Array) -> Array:
         w_rows = weigh(ansatz.kind, batch.w_A).astype(y_kA.real.dtype)
@@ -182,7 +182,7 @@ def _adjoint_of_rows(
 
 
 def exchanged(ansatz: Ansatz, jac: Array, batch: Batch, comm: Comm) -> Array:
-    """(rows of all ranks, this rank's share of the columns): X from the Jacobian rows of this rank, padded with 0."""
+    """(rows of all ranks, this rank's share of the columns): X from this rank's Jacobian rows, padded with 0."""
     share = -(-jac.shape[1] // comm.size)
     jac = jnp.pad(jac, ((0, 0), (0, share * comm.size - jac.shape[1])))
     # (#rows, P) -> (rows, #P)

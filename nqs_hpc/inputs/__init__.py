@@ -1,1 +1,1 @@
-"""What users give, checked: single values, and files read with care. Below every room that reads."""
+"""Checks of user input: single values, and files that are read safely. All readers use it."""

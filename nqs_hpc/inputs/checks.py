@@ -1,8 +1,8 @@
-"""Checks of single input values: each knows in words what is valid, and returns the value in its one normal form.
+"""Checks of single input values: each describes in words what is valid, and returns the value in a normal form.
 
-A configuration is plain data from YAML and the command line. Booleans are never taken for numbers, text that reads as a
-number is one ("1e-3"), NaN and infinities are refused, and so two spellings of one value end up equal: 1 and 1.0, 4 and
-[4, 4]. Loads nothing but the standard library.
+A configuration is plain data from YAML and the command line. Booleans are not numbers, text that looks like a number is
+one ("1e-3"), NaN and infinities are refused, and two spellings of a value become equal: 1 and 1.0, 4 and [4, 4]. Loads
+only the standard library.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from typing import Any, Literal, NamedTuple
 
 from nqs_hpc.inputs.reading import printable
 
-MOST_MEANT = 3  # names in one line that begin like a word
+MOST_MEANT = 3  # suggested names in one line
 
 
 class InputError(ValueError):
-    """Bad input from the user: one line with the key, the value given and what would be valid."""
+    """Bad input from the user: one line with the key, the value and what would be valid."""
 
 
 class Invalid(ValueError):
-    """Raised inside a check; ``below``, ``value`` and ``valid`` name a place inside a mapping where that is clearer.
+    """Raised inside a check; ``below``, ``value`` and ``valid`` name a place inside a mapping if that is clearer.
 
-    ``hint`` stands before what is valid (`nearest`).
+    ``hint`` comes before what is valid (`nearest`).
     """
 
     def __init__(self, below: str = "", value: Any = None, valid: str = "", hint: str = "") -> None:
@@ -34,8 +34,8 @@ class Invalid(ValueError):
 
 
 class Unknown(InputError):
-    """The line of a key whose part ``name`` does not exist in ``owner``; ``meant``: names that do, in place of the
-    nearest of ``names``; ``elsewhere``: who has it, in words.
+    """The line for a key whose part ``name`` does not exist in ``owner``; ``meant``: suggested names, instead of the
+    nearest of ``names``; ``elsewhere``: where the name exists, in words.
     """
 
     def __init__(
@@ -49,19 +49,19 @@ class Unknown(InputError):
         )
 
     def __reduce__(self) -> tuple[type[InputError], tuple[str]]:
-        return InputError, (str(self),)  # what other ranks are sent: the line
+        return InputError, (str(self),)  # other ranks get the line
 
 
 class Check(NamedTuple):
     valid: str  # what is valid, in words
     read: Callable[[Any], Any]  # value -> its normal form; raises Invalid
-    # what a shell can complete: the words that are valid, whatever else is
+    # for shell completion: words that are valid, perhaps besides other values
     words: tuple[str, ...] = ()
     names: Literal["", "file", "run"] = ""  # whether a value is the path of a file or folder, or of a run
 
 
 def show(value: Any) -> str:
-    """A value as one writes it on the command line, on one line of at most about 100 characters."""
+    """A value as on the command line, on one line of at most about 100 characters."""
     if value is None or isinstance(value, bool):
         text = {None: "null", True: "true", False: "false"}[value]
     elif isinstance(value, Mapping):
@@ -76,13 +76,13 @@ def show(value: Any) -> str:
 
 
 def bad(key: str, value: Any, valid: str, hint: str = "", *, why: str = "") -> InputError:
-    """The one line every bad value ends in; ``hint`` as `nearest` has it, ``why`` where that does not say it."""
+    """The error line for a bad value; ``hint`` as from `nearest`, ``why`` where the rest does not say it."""
     reason = f": {why}" if why else ""
     return InputError(f"{printable(key)}={show(value)} is not valid{reason}; {hint}valid: {valid}")
 
 
 def meant(value: Any, names: Iterable[str]) -> str:
-    """The name that was perhaps meant, or up to three that begin like ``value``; empty where none is near."""
+    """The name that was perhaps meant, or up to three that begin like ``value``; empty if none is near."""
     valid, given = list(names), str(value)
     close = difflib.get_close_matches(given, valid, n=1)
     longer = [name for name in valid if len(given) > 2 and name.startswith(given)]
@@ -90,7 +90,7 @@ def meant(value: Any, names: Iterable[str]) -> str:
 
 
 def nearest(value: Any, names: Iterable[str]) -> str:
-    """The name that was perhaps meant, in words to put before what is valid; empty where none is near."""
+    """The name that was perhaps meant, as words to put before what is valid; empty if none is near."""
     close = meant(value, names)
     return f"did you mean {close}? " if close else ""
 
@@ -125,7 +125,7 @@ def _number(value: Any) -> float:
 def number(
     *, least: float | None = None, above: float | None = None, most: float | None = None, below: float | None = None
 ) -> Check:
-    """A finite real number in a range; comes back as float."""
+    """A finite real number in a range; returned as float."""
     bounds = [
         text
         for bound, text in (
@@ -151,7 +151,7 @@ positive = number(above=0)
 
 
 def integer(*, least: int | None = 1, below: int | None = None) -> Check:
-    """A whole number in a range; 1e3 is one. Comes back as int."""
+    """A whole number in a range; 1e3 is one. Returned as int."""
     valid = (
         "a whole number" + (f", at least {least}" if least is not None else "") + (f", below {below}" if below else "")
     )
@@ -159,7 +159,7 @@ def integer(*, least: int | None = 1, below: int | None = None) -> Check:
     def read(value: Any) -> int:
         if isinstance(value, str):
             try:
-                value = int(value)  # not by way of a float, which would round a long seed
+                value = int(value)  # not through a float, which would round a long seed
             except ValueError:
                 value = _number(value)
         if not (isinstance(value, int) and not isinstance(value, bool)):
@@ -250,7 +250,7 @@ name = Check("a name of letters, digits and _ . + -", _name)
 
 
 def optional(check: Check) -> Check:
-    """null, or what ``check`` takes."""
+    """null, or a value that ``check`` accepts."""
     return check._replace(
         valid=f"null, or {check.valid}",
         read=lambda value: None if value is None else check.read(value),
@@ -259,7 +259,7 @@ def optional(check: Check) -> Check:
 
 
 def either(word: str, check: Check) -> Check:
-    """A word such as auto, or what ``check`` takes."""
+    """A word such as auto, or a value that ``check`` accepts."""
     return check._replace(
         valid=f"{word}, or {check.valid}",
         read=lambda value: word if value == word else check.read(value),
@@ -268,7 +268,7 @@ def either(word: str, check: Check) -> Check:
 
 
 def list_of(check: Check) -> Check:
-    """A list with at least one entry; comes back as a tuple."""
+    """A list with at least one entry; returned as a tuple."""
 
     def read(value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple) or not value:
@@ -279,7 +279,7 @@ def list_of(check: Check) -> Check:
 
 
 def integers(*, least: int | None) -> Check:
-    """A whole number or a list of such; comes back as a tuple."""
+    """A whole number or a list of them; returned as a tuple."""
     several = list_of(integer(least=least))
     return Check(
         f"{integer(least=least).valid}, or a list of such",
@@ -288,7 +288,7 @@ def integers(*, least: int | None) -> Check:
 
 
 def one_or_list(check: Check) -> Check:
-    """A single value or a list; a single value comes back as it is, a list as a tuple."""
+    """A single value or a list; a single value is returned unchanged, a list as a tuple."""
     several = list_of(check)
 
     def read(value: Any) -> Any:
@@ -312,7 +312,7 @@ def _arguments(value: Any) -> dict[str, Any]:
         raise Invalid
     for argument in value:
         if not isinstance(argument, str) or not argument.isidentifier():
-            raise Invalid(str(argument), value[argument], "for names those that Python can have")
+            raise Invalid(str(argument), value[argument], "for names valid names in Python")
     return dict(value)
 
 

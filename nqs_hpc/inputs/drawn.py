@@ -20,7 +20,7 @@ FORM = "{random: normal, uniform or sign, mean: 0, width: 1, seed: 0}"
 
 @dataclass(frozen=True)
 class Drawn:
-    """How numbers are drawn; another seed draws others."""
+    """How numbers are drawn; another seed gives other numbers."""
 
     random: str
     mean: float
@@ -40,7 +40,7 @@ _CHECKS = {
 
 
 def number_or_drawn() -> Check:
-    """A number, which comes back as float, or a mapping, which comes back as `Drawn`."""
+    """A number, returned as float, or a mapping, returned as `Drawn`."""
     number = checks.number()
 
     def read(value: Any) -> Any:

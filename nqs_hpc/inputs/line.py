@@ -1,4 +1,4 @@
-"""An error of the libraries below as the one line of a key."""
+"""Errors of lower layers as the error line of a key."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ T = TypeVar("T")
 
 
 def one_line(key: str, value: Any, make: Callable[[], T]) -> T:
-    """What ``make`` returns; its ValueError becomes the one line of ``key``."""
+    """The result of ``make``; its ValueError becomes the error line of ``key``."""
     try:
         return make()
     except ValueError as error:
-        reason = printable(str(error), 2000)  # of a file that may be anything
+        reason = printable(str(error), 2000)  # the file may contain anything
         whole = reason.startswith(f"{key}=")
         raise InputError(reason if whole else f"{key}={show(value)} is not valid: {reason}") from None

@@ -9,13 +9,13 @@ from nqs_hpc.inputs.checks import Check, Invalid, choice, integer, positive
 
 
 class BySize(NamedTuple):
-    """A value as a function of the number of sites: that of the largest entry which is not above it."""
+    """A value as a function of the number of sites: that of the largest entry that is not above it."""
 
     entries: tuple[tuple[int, Any], ...]  # (number of sites, value), sorted
 
 
 def by_size(check: Check) -> Check:
-    """A value, or a table {number of sites: value}; a table comes back as BySize."""
+    """A value, or a table {number of sites: value}; a table is returned as BySize."""
     sites = integer()
 
     def read(value: Any) -> Any:
@@ -29,13 +29,13 @@ def by_size(check: Check) -> Check:
 
 
 class Weights(NamedTuple):
-    """Names with weights above 0, sorted, of sum 1."""
+    """Names with weights above 0, sorted; the weights sum to 1."""
 
     entries: tuple[tuple[str, float], ...]
 
 
 def one_or_weights(*names: str) -> Check:
-    """One of a few words, or a mapping {NAME: weight}; a mapping of one comes back as its name, others as Weights."""
+    """One of a few words, or a mapping {NAME: weight}; a mapping of one is returned as its name, others as Weights."""
     word = choice(*names)
 
     def read(value: Any) -> Any:
@@ -65,7 +65,7 @@ class Range(NamedTuple):
 
 
 def whole_or_range() -> Check:
-    """A whole number above 0, or bounds {least: number, most: number} of one."""
+    """A whole number above 0, or bounds {least: number, most: number} for one."""
     whole = integer()
 
     def read(value: Any) -> int | Range:

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers for readers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 
 
 def with_error(value: float | None, error: float | None) -> str:
-    """A number with its uncertainty in units of the last digits, two of them: -25.4906(12) is -25.4906 +- 0.0012.
+    """A number with two digits of its error in units of the last digits: -25.4906(12) is -25.4906 +- 0.0012.
 
-    Without an error, or with one beyond the precision of the number, six decimals; "n/a" where there is no number.
+    Six decimals without an error, or with one beyond the precision of the number; "n/a" if there is no number.
     """
     if value is None or not math.isfinite(value):
         return "n/a"

@@ -1,4 +1,4 @@
-"""Values as JSON has them."""
+"""Values for JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """``value`` as JSON can hold it: arrays and their scalars become lists and numbers, NaN and infinities None."""
+    """``value`` in a form for JSON: arrays and their scalars become lists and numbers, NaN and infinities None."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,7 +1,7 @@
-"""Values of couplings, one after the other, as a user gives them: {h: [0.5, 0.75, 1.0]}.
+"""Lists of values of couplings, as a user gives them: {h: [0.5, 0.75, 1.0]}.
 
-Several couplings have as many values each: the first of all together, the second, and so on. A value of a coupling that
-is a list is a list, {J: [[1, 0], [1, 0.5]]}.
+Several couplings have equally many values: the first values belong together, then the second, and so on. The values of
+a coupling that is a list are lists, {J: [[1, 0], [1, 0.5]]}.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Points(NamedTuple):
         return [{name: values[k] for name, values in self.entries} for k in range(self.n)]
 
     def plain(self) -> dict[str, Any]:
-        """As it could have been given."""
+        """In the form of the configuration."""
         return {name: [list(one) if isinstance(one, tuple) else one for one in values] for name, values in self.entries}
 
 

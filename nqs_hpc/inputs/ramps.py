@@ -1,11 +1,11 @@
-"""Couplings that depend on time, as a user gives them: linear pieces, a table from a file, or a cosine.
+"""Couplings as functions of time, as a user gives them: linear pieces, a table from a file, or a cosine.
 
     {h: [[0, 6.09], [2, 0]]}                      linear between times, constant before the first and after the last
-    {J: [[0, [1, 0]], [2, [1, 0.5]]]}             the same of a coupling that is a list
+    {J: [[0, [1, 0]], [2, [1, 0.5]]]}             the same for a coupling that is a list
     {h: FILE}                                     text of lines ``time value`` (of a list: one column an entry)
     {g: {mean: 0, amplitude: 0.3, omega: 2}}      mean + amplitude cos(omega t + phase)
 
-A table counts by what it holds: it becomes linear pieces as soon as it is read, so that a restart needs no file.
+A table becomes linear pieces when it is read, so that a restart does not need the file.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 from nqs_hpc.inputs import reading
 from nqs_hpc.inputs.checks import Check, Invalid, number
 
-Value = float | tuple[float, ...]  # of a coupling; a tuple of one that is a list
+Value = float | tuple[float, ...]  # of a coupling; a tuple for a coupling that is a list
 
 MOST_BYTES = 2**20  # of a table
 MOST_TIMES = 10_000
 
 
 class Linear(NamedTuple):
-    """Linear between ``times``, which go up; constant outside of them."""
+    """Linear between ``times``, which increase; constant outside of them."""
 
     times: tuple[float, ...]
     values: tuple[Value, ...]
@@ -49,12 +49,12 @@ class Ramp(NamedTuple):
     entries: tuple[tuple[str, Path], ...]
 
     def plain(self) -> dict[str, Any]:
-        """As it could have been given, with what was read from files."""
+        """In the form of the configuration, with the content of files."""
         return {name: _plain(path) for name, path in self.entries}
 
 
 def extremes(path: Path) -> tuple[Value, ...]:
-    """Values between which the coupling always lies, entry by entry of one that is a list."""
+    """Bounds of the coupling at all times, entry by entry if it is a list."""
     if isinstance(path, Linear):
         return path.values
     mean, amplitude = _entries(path.mean), _entries(path.amplitude)
@@ -91,7 +91,7 @@ def _plain(path: Path) -> Any:
     return [[time, bare(value)] for time, value in zip(path.times, path.values, strict=True)]
 
 
-LARGEST = 1e12  # of couplings, frequencies and phases: the differences of larger ones are not numbers any more
+LARGEST = 1e12  # for couplings, frequencies and phases: differences of larger ones are no longer meaningful
 _finite = number(least=-LARGEST, most=LARGEST)
 _PIECES = "a list [[TIME, VALUE], ...] of times that go up and finite values, the same number of them at each time"
 _TABLE = "a text file of lines TIME VALUE, times going up"
@@ -120,7 +120,7 @@ def _path(name: str, given: Any) -> Path:
 
 
 def _pieces(name: str, given: Any, rows: Any, valid: str) -> Linear:
-    """``rows`` [[time, value], ...] in their normal form; ``given`` is what the user wrote."""
+    """``rows`` [[time, value], ...] in normal form; ``given`` is the input of the user."""
     if not rows:
         raise Invalid(name, given, f"{valid}; there is no time in it")
     if len(rows) > MOST_TIMES:

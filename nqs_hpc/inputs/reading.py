@@ -1,11 +1,11 @@
-"""How every file is opened and parsed that somebody else may have written: one rule for all readers.
+"""Opens and parses all files that somebody else may have written: one rule for all readers.
 
-A file is read if it is a regular one of bounded size. It is opened without waiting for anybody (a FIFO would hold a
-reader against SIGTERM until it has a writer) and without following a link at the last component, for a link in a run
-folder can lead to any file of the reader's; a file that the user names himself may be a link (``follow``). JSON and
-YAML are held to a depth and a size that nothing of ours comes near: a kilobyte of aliases stands for a terabyte of
-lists, and 200000 brackets end a recursive parser. What is wrong is one line. Loads nothing but the standard library,
-and YAML when that is asked for.
+A file is read if it is a regular file of bounded size. It is opened without blocking (a FIFO would block its reader,
+even at SIGTERM, until it has a writer) and without following a link at the last component, because a link in a run
+folder can lead to any file that the reader may read. A file named by the user may be a link (``follow``). JSON and YAML
+have limits of depth and size far above those of our own files: a kilobyte of aliases can represent a terabyte of lists,
+and 200000 brackets crash a recursive parser. Errors are one line. Loads only the standard library, and YAML when
+needed.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 MIB = 2**20
-# The largest files that are read, by kind. Each leaves room for ten times what any run of ours has written.
-SMALL = 64 * 1024  # DONE, a lock, how much is left of a time: a line each
+# The largest files that are read, by kind: at least ten times as large as any of our runs has written.
+SMALL = 64 * 1024  # DONE, a lock, a remaining time: one line each
 SETTINGS = (
     64 * MIB
 )  # JSON and YAML: the manifest of ten thousand points has 20 MiB, config.yaml lists the bonds of a graph
 SYSTEM = 64 * MIB  # bonds, positions, permutations, Pauli strings: a million lines
 TEMPLATE = MIB  # a batch script
-METRICS = 1024 * MIB  # two million steps, a line of 500 bytes each; event files of TensorBoard have as much
+METRICS = 1024 * MIB  # two million steps with lines of 500 bytes; event files of TensorBoard are as large
 CHECKPOINT = 64 * 1024 * MIB  # parameters, their averages and those of the optimiser, chains
 
-DEPTH = 64  # of lists in lists; ours have six
-NODES = 500_000  # of a YAML text whose aliases are written out: the bonds of a hundred thousand pairs
-NUMBERED = 1000  # keys of one mapping that are not words: numbers can be chosen so that their hashes are all the same
-DIGITS = 400  # of a number in YAML: converting one takes time that grows with the square of them
+DEPTH = 64  # of nested lists; ours have six
+NODES = 500_000  # of a YAML text with its aliases expanded: the bonds of a hundred thousand pairs
+NUMBERED = 1000  # keys of one mapping that are not words: numbers can be chosen so that all their hashes are equal
+DIGITS = 400  # of a number in YAML: the time of its conversion grows with the square of the digits
 
 _KINDS = (
     (stat.S_ISFIFO, "FIFO"),
@@ -47,10 +47,10 @@ _KINDS = (
 
 
 class Unfit(OSError, ValueError):
-    """A file that may not be read, or that holds something else than it should; one line.
+    """A file that may not be read, or does not hold what it should; one line.
 
-    ``filename`` is its path and ``strerror`` what is wrong, such as "Is a FIFO, not a regular file". Both kinds of
-    error in one: of what a disk does, and of what a user gets wrong.
+    ``filename`` is its path and ``strerror`` the reason, such as "Is a FIFO, not a regular file". It is both an OSError
+    and a ValueError, because disks and users can cause it.
     """
 
     def __str__(self) -> str:
@@ -59,12 +59,12 @@ class Unfit(OSError, ValueError):
 
 
 def unfit(path: str | Path, what: str) -> Unfit:
-    """The error for a file that ``what`` is wrong with."""
+    """The error for a file, with the reason ``what``."""
     return Unfit(errno.EINVAL, what[:1].upper() + printable(what[1:]), os.fspath(path))
 
 
 def opened(path: str | Path, *, follow: bool = False) -> BinaryIO:
-    """The regular file ``path``, open for reading, whatever its size. Raises OSError, Unfit where it is none."""
+    """The regular file ``path`` of any size, open for reading. Raises OSError, Unfit if it is not a regular file."""
     flags = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY | (0 if follow else os.O_NOFOLLOW)
     name = os.fspath(path)
     try:
@@ -72,7 +72,7 @@ def opened(path: str | Path, *, follow: bool = False) -> BinaryIO:
     except ValueError:  # a NUL in the name
         raise unfit(name, "is not valid: a NUL is in it") from None
     except OSError as error:
-        # a link under O_NOFOLLOW; a socket, or a FIFO that was opened elsewhere; a device without a driver
+        # a link with O_NOFOLLOW; a socket, or a FIFO that is open elsewhere; a device without a driver
         if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO, errno.ENODEV):
             raise unfit(name, _wanted(_lstat_mode(name))) from None
         raise
@@ -87,13 +87,14 @@ def opened(path: str | Path, *, follow: bool = False) -> BinaryIO:
 
 
 def data(path: str | Path, limit: int, *, follow: bool = False) -> bytes:
-    """The bytes of the regular file ``path``, at most ``limit``. Raises OSError, Unfit where it is none or larger."""
+    """The bytes of the regular file ``path``, at most ``limit``. Raises OSError, Unfit if it is not regular or
+    larger."""
     with opened(path, follow=follow) as file:
         size = os.fstat(file.fileno()).st_size
         parts: list[bytes] = []
-        left = limit + 1 if size <= limit else 0  # a file with holes can be of any size and take no room on the disk
+        left = limit + 1 if size <= limit else 0  # a sparse file can have any size without using disk space
         try:
-            # one byte more than it has shows at once that it is at its end; a file that grows meanwhile has more
+            # reading one byte more than the size detects the end at once, and a file that grows meanwhile
             while left > 0 and (part := file.read(min(left, size + 1 if not parts else MIB))):
                 parts.append(part)
                 left -= len(part)
@@ -105,7 +106,7 @@ def data(path: str | Path, limit: int, *, follow: bool = False) -> bytes:
 
 
 def text(path: str | Path, limit: int, *, follow: bool = False, errors: str = "strict") -> str:
-    """The same as text: UTF-8, with a byte-order mark or without, any line ends. ``errors``: strict ones are Unfit."""
+    """The same as text: UTF-8, with or without byte-order mark, any line ends. ``errors``: "strict" raises Unfit."""
     raw = data(path, limit, follow=follow)
     try:
         return raw.decode("utf-8-sig", errors).replace("\r\n", "\n").replace("\r", "\n")
@@ -114,12 +115,12 @@ def text(path: str | Path, limit: int, *, follow: bool = False, errors: str = "s
 
 
 def lines(raw: bytes) -> Iterator[bytes]:
-    """The lines of a file's bytes without their ends, one after the other: a list of them can be ten times as large."""
+    """An iterator over the lines of a file's bytes, without line ends: a list can take ten times the memory."""
     return (line.rstrip(b"\r\n") for line in io.BytesIO(raw))
 
 
 def parse_json(raw: bytes | str, *, parse_constant: Callable[[str], Any] | None = None) -> Any:
-    """A JSON text; ValueError in one line, also where it is nested beyond any of ours. ``parse_constant`` as json's."""
+    """Parse JSON; ValueError, one line, also if it is nested too deeply. ``parse_constant`` as in json."""
     try:
         content = raw.decode("utf-8-sig") if isinstance(raw, bytes) else raw
         if content.count("[") + content.count("{") > DEPTH and not _shallow(content):
@@ -132,9 +133,7 @@ def parse_json(raw: bytes | str, *, parse_constant: Callable[[str], Any] | None 
 
 
 def parse_yaml(raw: bytes | str) -> Any:
-    """A YAML text, of plain data alone; ValueError in one line, also where its aliases or its depth are beyond any of
-    ours.
-    """
+    """Parse YAML of plain data; ValueError, one line, also if it has too many aliases or too much depth."""
     import yaml
 
     try:
@@ -146,7 +145,7 @@ def parse_yaml(raw: bytes | str) -> Any:
         raise ValueError(printable(str(error))) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
-    # what PyYAML's constructors let through, of a tag on a value that it cannot be (`!!int ""`)
+    # errors that PyYAML's constructors do not catch, for a tag that does not fit its value (`!!int ""`)
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise ValueError(f"a value in it is not valid: {printable(str(error))}") from None
 
@@ -156,9 +155,9 @@ LONGEST = 300
 
 
 def printable(raw: str, longest: int = LONGEST) -> str:
-    """``raw`` on one line of at most ``longest`` characters, none of which does anything to a terminal.
+    """``raw`` on one line of at most ``longest`` characters, none of which controls a terminal.
 
-    Control characters, marks that turn the direction of writing and halves of surrogate pairs are replaced.
+    Control characters, marks that change the direction of writing and halves of surrogate pairs are replaced.
     """
     words = " ".join(_ESCAPES.sub("", raw).split())
     if not words.isprintable():
@@ -167,14 +166,14 @@ def printable(raw: str, longest: int = LONGEST) -> str:
 
 
 def harmless(line: str) -> str:
-    """What is about to be printed, its lines and columns as they are, without what a terminal would obey."""
+    """A text for printing with its lines and columns unchanged, but without control characters for a terminal."""
     if line.isprintable():
         return line
     return "".join(char if char.isprintable() or char in "\n\t" else "\N{REPLACEMENT CHARACTER}" for char in line)
 
 
 def is_name(value: Any) -> bool:
-    """Whether ``value`` names something inside a folder and nowhere else: one component of a path, printable."""
+    """Whether ``value`` is a name inside a folder: one printable component of a path."""
     return (
         isinstance(value, str)
         and value not in ("", ".", "..")
@@ -207,36 +206,38 @@ _OTHERS = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def _shallow(content: str) -> bool:
-    """Whether brackets close, none more than DEPTH deep. Innermost pairs are taken out DEPTH times, all of it in C."""
+    """Whether brackets close and are at most DEPTH deep. Innermost pairs are removed DEPTH times, all in C."""
     if "\\" in content:
         content = content.replace("\\\\", "").replace('\\"', "")
     marks = content.encode("utf-8", "replace").translate(None, _OTHERS)
-    brackets = _STRINGS.sub(b"", marks.replace(b'""', b""))  # two quotes side by side change what is inside of nothing
+    brackets = _STRINGS.sub(
+        b"", marks.replace(b'""', b"")
+    )  # two adjacent quotes do not change what is inside of strings
     for _ in range(DEPTH):
         fewer = brackets.replace(b"[]", b"").replace(b"{}", b"")
         if len(fewer) == len(brackets):
-            return len(brackets) <= DEPTH  # what does not close is left to the parser, which says where
+            return len(brackets) <= DEPTH  # brackets that do not close are left to the parser, which says where
         brackets = fewer
     return not brackets
 
 
-# A line that begins so can open many blocks at once.
+# A line with such a beginning can open many blocks at once.
 _STEEP = re.compile(r"^[ \t?:-]{40}", re.MULTILINE)
 
 
 def _simple(content: str) -> bool:
-    """Whether a YAML text is plainly flat and short: no anchors, aliases or tags, few brackets, little indented."""
+    """Whether a YAML text is clearly flat and short: no anchors, aliases or tags, few brackets, little indentation."""
     marked = "*" in content or "&" in content or "!" in content
-    # each value but the first stands behind one of these
+    # each value except the first follows one of these
     marked = marked or sum(content.count(mark) for mark in "\n,:-") > NODES
     return not marked and content.count("[") + content.count("{") <= DEPTH // 2 and not _STEEP.search(content)
 
 
 @cache
 def _loader(simple: bool) -> Any:
-    """PyYAML's safe loader, on its parser in C where that was built, with bounds on what a text stands for.
+    """PyYAML's safe loader, with its parser in C if available, and with limits on the size of the result.
 
-    ``simple``: of a text without anything to count, which is then composed in C, three times as fast.
+    ``simple``: for a text that needs no counting; it is composed in C, three times as fast.
     """
     import yaml
     from yaml.composer import Composer
@@ -247,7 +248,7 @@ def _loader(simple: bool) -> Any:
     base: Any = yaml.SafeLoader if fast is None else fast
 
     class Quick(base):
-        """The parser as it is, with its own constructors of numbers and mappings."""
+        """The plain parser, with our constructors of numbers and mappings."""
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             if sum(key.tag != "tag:yaml.org,2002:str" for key, _ in node.value) > NUMBERED:
@@ -255,14 +256,14 @@ def _loader(simple: bool) -> Any:
             return super().construct_mapping(node, deep=deep)
 
     class Bounded(Quick):
-        """Nodes are composed from the parser's events in Python, because in C nobody counts them."""
+        """Nodes are composed from the parser's events in Python, because the composer in C does not count them."""
 
         def __init__(self, stream: Any) -> None:
             super().__init__(stream)
-            # what Composer.__init__ sets: in C the parser composes too, and sets nothing
+            # what Composer.__init__ sets; the parser in C also composes, and does not set it
             self.anchors: dict[str, Any] = {}
             self._depth = self._nodes = 0
-            self._sizes: dict[int, tuple[int, int]] = {}  # of each node: nodes below it, and how deep they go
+            self._sizes: dict[int, tuple[int, int]] = {}  # of each node: the number of nodes below it, and their depth
 
         def get_single_node(self) -> Any:
             return Composer.get_single_node(self)

@@ -1,4 +1,4 @@
-"""Rates and shifts over the steps: a number, or a schedule of optax by name, with optax's own argument names.
+"""Rates and shifts as functions of the step: a number, or an optax schedule by name, with optax's argument names.
 
     0.05
     {schedule: cosine, init_value: 0.1, decay_steps: 300}
@@ -6,7 +6,7 @@
     {schedule: sgdr, cosine_kwargs: [{init_value: 0, peak_value: 0.1, warmup_steps: 10, decay_steps: 100}, ...]}
     {schedule: join, schedules: [0.1, {schedule: exponential, ...}], boundaries: [100]}
 
-Scales multiply the value before them. The parts of sgdr and join count their steps from where they begin.
+Scales multiply the previous value. The parts of sgdr and join count their steps from their own beginning.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ from nqs_hpc.inputs.checks import Check, Invalid, boolean, choice, integer, list
 
 
 class Schedule(NamedTuple):
-    """A rate or a shift over the steps: an optax schedule by name, with optax's own argument names."""
+    """A rate or a shift as a function of the step: an optax schedule by name, with optax's argument names."""
 
     kind: str
     arguments: tuple[tuple[str, Any], ...]  # sorted by name
 
     def plain(self) -> Any:
-        """As it could have been given."""
+        """In the form of the configuration."""
         given = {name: _plain(value) for name, value in self.arguments}
         return given["value"] if self.kind == "constant" else {"schedule": self.kind, **given}
 
 
 class Scales(NamedTuple):
-    """Factors from steps on."""
+    """Factors that apply from given steps on."""
 
     entries: tuple[tuple[int, float], ...]  # (step, factor), sorted
 
@@ -151,8 +151,8 @@ OPTIONAL = {
 
 
 def levels(schedule: Schedule) -> tuple[float, ...]:
-    """Values between which the schedule stays, all of which it comes to or tends to, but for a decay without floor,
-    which never is 0.
+    """Lower and upper bound of the schedule; it reaches or approaches both, except that a decay without floor never
+    reaches 0.
     """
     given, kind = dict(schedule.arguments), schedule.kind
     if kind == "join":
@@ -174,12 +174,12 @@ def levels(schedule: Schedule) -> tuple[float, ...]:
 
 
 def lowest(schedule: Schedule) -> float:
-    """The lowest value the schedule comes to, or tends to where it has a floor."""
+    """The lowest value that the schedule reaches, or approaches if it has a floor."""
     return float(min(levels(schedule)))
 
 
 def schedule(*, zero: bool = False) -> Check:
-    """A number or a mapping {schedule: KIND, ...}; comes back as a Schedule. ``zero``: may vanish throughout."""
+    """A number or a mapping {schedule: KIND, ...}; returned as a Schedule. ``zero``: whether it may be 0 throughout."""
     plain = number(least=0) if zero else positive
     kinds = "|".join(SCHEDULES)
 
@@ -212,7 +212,7 @@ def _of_kind(kind: str, given: Mapping[Any, Any]) -> Schedule:
             try:
                 arguments[name] = check.read(given[name])
             except Invalid as error:
-                if error.below:  # of a schedule inside
+                if error.below:  # in a schedule inside
                     raise Invalid(f"{name}.{error.below}", error.value, error.valid) from None
                 raise Invalid(name, given[name], error.valid or check.valid) from None
         elif name not in left_out:
@@ -231,7 +231,7 @@ def _check_together(kind: str, given: Mapping[str, Any]) -> None:
                 "boundaries", boundaries, f"the {n - 1} steps at which the next of {n} schedules begins, rising"
             )
     if kind.endswith("onecycle"):
-        # optax keeps these steps as the keys of one table: two that are equal would be one
+        # optax keeps these steps as keys of a table: equal ones would become one
         n = given["transition_steps"]
         turns = [int(given.get("pct_start", 0.3) * n), n]
         if kind == "linear_onecycle":

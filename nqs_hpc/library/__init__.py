@@ -1,6 +1,6 @@
-"""nqs_hpc in a notebook or a script: runs and sweeps opened again, and the pieces of a job for one's own loop.
+"""nqs_hpc in a notebook or a script: opens runs and sweeps, and gives the parts of a job for one's own loop.
 
-One process, without MPI. Files are read without jax; whatever computes loads it.
+It uses one process, without MPI. Files are read without jax; computations load it.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Operators as a user writes them, in the basis and the sector in which a run knows its wave function.
+"""Operators given by the user, in the basis and the sector of a run's wave function.
 
 With Marshall's rule, or another gauge (`system.gauge`), the ansatz is not psi but U psi, U = prod sz_i over some of
-the sites, and an operator A becomes U A U, whose elements change sign with each spin they flip on these. In a sector
-psi vanishes outside of it, where the ansatz, never asked there while it was trained, does not: elements that lead out
-are 0.
+the sites, and an operator A becomes U A U, whose elements change sign with each spin they flip on these sites. psi
+vanishes outside of a sector, but the ansatz, which was never trained there, does not: so elements that lead out of the
+sector are set to 0.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from nqs_hpc.types import Operator
 
 
 def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: bool | None) -> Operator:
-    """``given`` as the ansatz of a run sees it: None (its Hamiltonian), an Operator, a Hamiltonian as in the
-    configuration, or a list of Pauli strings, as hamiltonian.terms takes them.
+    """``given`` in the basis of a run's ansatz: None (its Hamiltonian), an Operator, a Hamiltonian as in the
+    configuration, or a list of Pauli strings as in hamiltonian.terms.
 
-    ``signs_N``: those of Marshall's rule or of hamiltonian.gauge, where the run has one on. ``marshall``: whether an
-    Operator carries them.
+    ``signs_N``: those of Marshall's rule or of hamiltonian.gauge, if the run has one on. ``marshall``: whether an
+    Operator already contains them.
     Raises ValueError, one line.
     """
     if given is None or given is parts.operator:
@@ -37,8 +37,8 @@ def observable(given: Any, parts: Parts, signs_N: np.ndarray | None, marshall: b
         if signs_N is not None and marshall is None:
             raise ValueError(
                 "marshall=null is not valid: the ansatz of this run is psi times signs of the basis states "
-                "(hamiltonian.marshall or .gauge); valid with an Operator: true where its elements carry these signs, "
-                "as those of build do, false where it is as written"
+                "(hamiltonian.marshall or .gauge); valid with an Operator: true if its elements contain these signs, "
+                "as those of build do, false if they do not"
             )
         operator = given
     else:
@@ -61,7 +61,7 @@ def read(given: Any, parts: Parts) -> Operator:
                 "operator", given, "one in the basis of this run: one has paths of total spins, the other single sites"
             )
         return config.as_written().operator(parts.lattice)
-    if isinstance(given, str):  # of one line or of several, as a file has them
+    if isinstance(given, str):  # one line or several, as in a file
         given = [line for line in given.splitlines() if line.split("#", maxsplit=1)[0].strip()]
     if isinstance(given, list | tuple) and given:
         if parts.hilbert.paths:

@@ -1,4 +1,4 @@
-"""A configuration and the parts of its job, for one's own script."""
+"""A configuration and the parts of its job, for one's own scripts."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def compose(given: Given = ()) -> Config:
 def build(given: Given = (), plan: Plan | None = None, *, ranks: bool = False) -> Parts:
     """The parts of a job: lattice, hilbert, operator, ansatz, sampler, task, driver, plan.
 
-    ``given``: what `compose` takes. ``plan``: what ``auto`` chose earlier; without it that is decided here. ``ranks``:
-    on all ranks of this script together, which each call it, as mpiexec or srun started them; else on this process
-    alone. Switches 64-bit numbers of jax on (`double_precision`).
+    ``given``: an argument of `compose`. ``plan``: what ``auto`` chose earlier; without it that is decided here.
+    ``ranks``: for all ranks of this script, started by mpiexec or srun, which all call it; else only for this process.
+    Switches on 64-bit numbers in jax (`double_precision`).
     """
     double_precision()
     from nqs_hpc.parallel.comm import comm, serial
@@ -48,18 +48,18 @@ def build(given: Given = (), plan: Plan | None = None, *, ranks: bool = False) -
 
 @cache
 def all_ranks() -> World:
-    """The ranks of this script, MPI started at the first call."""
+    """The ranks of this script; the first call starts MPI."""
     from nqs_hpc.parallel.world import world
 
     return world()
 
 
 def double_precision() -> None:
-    """Let jax of this process have 64-bit numbers, without which it would silently make energies float32.
+    """Switch on 64-bit numbers in jax, without which energies would silently become float32.
 
-    A job sets JAX_ENABLE_X64 before jax is imported. In a notebook jax may have been: then the variable is not read any
-    more, but the setting can be changed at any time. It is part of what jax compiles for, so programs compiled before
-    are compiled again; arrays made before stay as they are.
+    A job sets JAX_ENABLE_X64 before jax is imported. In a notebook jax may already be imported and no longer reads the
+    variable, but the setting can be changed at any time. Programs compiled earlier are compiled again; existing arrays
+    do not change.
     """
     import jax
 

@@ -1,8 +1,8 @@
-"""A run opened again: its numbers as arrays, and its wave function.
+"""An opened run: its numbers as arrays, and its wave function.
 
-Files are read where they are first asked for, and kept: open the folder again to see what a running job has added.
-Nothing of a run executes anything: its configuration is data, its checkpoints are arrays. (Of somebody else's network
-the class is imported, and only where the caller allows it.)
+Files are read when they are first needed, and kept: open the folder again to see new results of a running job. A run
+folder contains no code: the configuration is data, checkpoints are arrays. (Only for a network of the user's own a
+class is imported, and only if the caller allows it.)
 """
 
 from __future__ import annotations
@@ -46,18 +46,18 @@ def load_run(
     allow_import: bool = False,
     ranks: bool = False,
 ) -> Run:
-    """The run in ``folder``, finished or not; ``step`` picks one of its checkpoints in place of the newest.
+    """The run in ``folder``, finished or not; ``step`` picks one of its checkpoints instead of the newest.
 
-    ``coupling``: of a network that is told couplings of the Hamiltonian the wave function at these, ``{"h": 0.6}``,
-    whether it was trained there or not; expectation values of None are then those of that Hamiltonian. A run of several
-    couplings has no wave function without it.
+    ``coupling``: for a network with couplings of the Hamiltonian as inputs the wave function at these couplings,
+    ``{"h": 0.6}``, whether it was trained there or not; the expectation value of None is then that of the Hamiltonian
+    at these couplings. A run of several couplings has no wave function without it.
 
     ``allow_import``: whether the wave function of a run with ansatz=flax or equinox may import the module that the
-    folder names, which runs its code. ``ranks``: in a script under mpiexec or srun, whose ranks all make the same
-    calls, `expect` and `measure` share the chains between them, and return the same on each.
+    folder names, which runs its code. ``ranks``: in a script under mpiexec or srun, where all ranks make the same
+    calls, `expect` and `measure` divide the chains between the ranks and return the same on each.
 
-    Raises ValueError, one line, where there is no run, its config.yaml cannot be read, it has no such checkpoint, or no
-    such couplings.
+    Raises ValueError, one line, if there is no run, its config.yaml cannot be read, or it has no such checkpoint or
+    couplings.
     """
     place = Path(folder)
     path = place / "config.yaml"
@@ -66,12 +66,12 @@ def load_run(
         raise ValueError(f"{reading.printable(str(place), 1000)} {what}; valid: the folder of a run that has started")
     run = Run(place, read_config(path), step, coupling=coupling, allow_import=allow_import, ranks=ranks)
     if step is not None:
-        run.checkpoint  # noqa: B018 - a step without checkpoint is an error of this call, not of a later one
+        run.checkpoint  # noqa: B018 - a step without a checkpoint raises here, not later
     return run
 
 
 def read_config(path: Path) -> Config:
-    """The configuration that a run has left in config.yaml; ValueError, one line, where it is damaged."""
+    """The configuration of a run in config.yaml; ValueError, one line, if it is damaged."""
     try:
         plain = reading.parse_yaml(reading.data(path, reading.SETTINGS))
         if not isinstance(plain, dict):
@@ -96,8 +96,8 @@ class Run:
         ranks: bool = False,
     ) -> None:
         self.folder, self.config, self._step, self._allow_import = folder, config, step, allow_import
-        self.coupling = None if coupling is None else dict(coupling)  # that its network is told
-        # what its wave function is made from
+        self.coupling = None if coupling is None else dict(coupling)  # the inputs of its network
+        # the data of its wave function
         self._at = config if coupling is None else at_coupling(config, coupling)
         self._ranks = ranks
 
@@ -107,28 +107,28 @@ class Run:
     @cached_property
     def metrics(self) -> dict[str, np.ndarray]:
         """The columns of metrics.jsonl by name, (steps,) each: ``step`` whole numbers, ``rejected`` booleans, all
-        others float64 with NaN for null. Entry k is the energy before update k + 1. Of a run of several couplings
-        ``energy`` is their mean, ``energies_0``, ``energies_1``, … are those of each.
+        others float64 with NaN for null. Entry k is the energy before update k + 1. For several couplings ``energy`` is
+        the mean, and ``energies_0``, ``energies_1``, … are the single energies.
         """
         return columns(spread(log.read(self.folder / "metrics.jsonl")), first=("step",))
 
     @cached_property
     def results(self) -> dict[str, Kept]:
-        """What the run has measured, out of observables.h5: by name, LABEL or LABEL.OUTPUT, each with value, error,
-        unit, label and axes. Of a trajectory each has the time as its first axis: ``axes["time"]`` (T,), ``value``
-        (T, ...), and the energy is among them. ValueError where nothing is measured yet.
+        """The observables of the run, from observables.h5: by name, LABEL or LABEL.OUTPUT, each with value, error,
+        unit, label and axes. In a trajectory time is the first axis: ``axes["time"]`` (T,), ``value`` (T, ...), and the
+        energy is included. ValueError if nothing has been measured yet.
         """
         if not (path := self.folder / observables_file.NAME).exists():
             raise ValueError(f"{path} does not exist: this run has measured no observables so far")
         return observables_file.load(path)
 
     def dataframe(self) -> pandas.DataFrame:
-        """``metrics`` as a pandas DataFrame, a row a step; ValueError where pandas is missing."""
+        """``metrics`` as a pandas DataFrame, one row per step; ValueError if pandas is missing."""
         return frame(self.metrics)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The content of summary.json; ValueError where there is none yet, or a broken one."""
+        """The content of summary.json; ValueError if there is none yet, or it is broken."""
         path = self.folder / "summary.json"
         if not path.exists():
             raise ValueError(f"{path} does not exist: a run writes it at its first step")
@@ -136,7 +136,7 @@ class Run:
 
     @cached_property
     def parts(self) -> Parts:
-        """What the run computes with: lattice, operator, ansatz, sampler, …"""
+        """The parts of the run: lattice, operator, ansatz, sampler, …"""
         from nqs_hpc.parts import Plan
 
         used = [self.config.ansatz, *(wave.ansatz for _, wave in self.config.task.others())]
@@ -150,7 +150,7 @@ class Run:
 
     @cached_property
     def checkpoint(self) -> Stored:
-        """The arrays of the checkpoint that parameters come from. A damaged one is passed over with a warning."""
+        """The arrays of the checkpoint with the parameters. Damaged checkpoints are skipped with a warning."""
         from nqs_hpc.job import checkpoint
         from nqs_hpc.parts.plan import described
 
@@ -171,7 +171,7 @@ class Run:
 
     @property
     def step(self) -> int:
-        """The updates that ``params`` have behind them."""
+        """The number of updates before ``params``."""
         return int(self.checkpoint.leaves["step"])
 
     @property
@@ -183,54 +183,55 @@ class Run:
 
     @cached_property
     def params(self) -> Tree:
-        """The parameters as the ansatz takes them: those that a final evaluation after this checkpoint is made with, so
-        with ``optimizer.average`` their running mean.
+        """The parameters of the ansatz, as in a final evaluation after this checkpoint: with ``optimizer.average`` the
+        running mean.
         """
         from nqs_hpc.parts.stored import final_parameters
 
         return final_parameters(self.checkpoint, self.parts.ansatz)
 
     def log_psi(self, s: ArrayLike) -> np.ndarray:
-        """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 where ψ can be
-        negative or complex. In the basis of the Hamiltonian as it is written, with the signs of Marshall's rule or of
-        another gauge; -inf outside of the run's sector. Raises ValueError for anything but configurations.
+        """log ψ, not normalised, of spins s (..., N), each +1 or -1: (...), float64, or complex128 if ψ can be negative
+        or complex. In the physical basis, including the signs of Marshall's rule or of another gauge; -inf outside of
+        the run's sector. Raises ValueError for anything but configurations.
         """
         return self._wave.log_psi(s)
 
     def sample(self, n: int, *, seed: int = 0) -> np.ndarray:
-        """n configurations (n, N) int8 of |ψ|², each of weight 1/n, by the run's sampler: fresh chains, warmed up for
-        as long as the run's. Samples of different chains come next to each other, so the first ``sampler.n_chains`` are
-        independent. The same ``seed`` gives the same ones; fewer of them are the first of more.
+        """n configurations (n, N) int8 from |ψ|², each with weight 1/n, by the run's sampler with fresh chains and the
+        run's warm-up. Neighbouring samples come from different chains, so the first ``sampler.n_chains`` are
+        independent. The same ``seed`` gives the same samples; a smaller n gives the first ones of a larger n.
         """
         return self._wave.sample(n, seed=seed)
 
     def expect(
         self, operator: Any = None, *, n_samples: int | None = None, seed: int = 0, marshall: bool | None = None
     ) -> Expectation:
-        """The expectation value of an operator, with its error from fresh chains: mean, error, variance, r_hat, tau.
+        """The expectation value of an operator with its error, from fresh chains: mean, error, variance, r_hat, tau.
 
         ``operator``: Pauli strings as lines, ``["0.5 Z0", "0.5 Z1"]``; a Hamiltonian as in the configuration,
-        ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian. What
-        leads out of the run's sector counts as 0, because ψ vanishes there. ``n_samples``: task.final_samples if None;
-        rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run with Marshall's rule or
-        another gauge, whether its elements carry these signs, as those of `build` do. Raises ValueError, one line.
+        ``{"name": "pauli", "terms": [...]}``; an Operator of one of the factories; None for the run's Hamiltonian.
+        Elements that lead out of the run's sector count as 0, because ψ vanishes there. ``n_samples``:
+        task.final_samples if None; rounded up to whole calls of the sampler. ``marshall``: with an Operator, in a run
+        with Marshall's rule or another gauge, whether its elements contain these signs, as those of `build` do. Raises
+        ValueError, one line.
         """
         return self._wave.expect(operator, n_samples=n_samples, seed=seed, marshall=marshall)
 
     def measure(self, observables: Any, *, n_samples: int | None = None, seed: int = 0) -> dict[str, Measured]:
-        """What task=evaluate measures: results by name, LABEL or LABEL.OUTPUT, each with value, error, unit and axes.
+        """Measure as task=evaluate: results by name, LABEL or LABEL.OUTPUT, each with value, error, unit and axes.
 
-        ``observables`` as the key: ``["total_spin", "spin_correlations"]``, or ``{"zz": {"name": "pauli", "terms":
-        ["1.0 Z0 Z3"]}}``. All of them see the same samples, and sums of Pauli strings share the ratios of ψ.
-        ``n_samples`` and ``seed`` as `expect`. Raises ValueError, one line.
+        ``observables`` as in the configuration: ``["total_spin", "spin_correlations"]``, or ``{"zz": {"name": "pauli",
+        "terms": ["1.0 Z0 Z3"]}}``. All use the same samples, and sums of Pauli strings share the ratios of ψ.
+        ``n_samples`` and ``seed`` as in `expect`. Raises ValueError, one line.
         """
         return self._wave.measure(observables, n_samples=n_samples, seed=seed)
 
     def export(self, path: str | Path) -> Path:
-        """Write what plain NumPy can read without this package: an .npz of ``params/NAME``, ``metrics/NAME``, and as
-        text ``config`` (JSON), ``origin``; with Marshall's rule or another gauge ``marshall_signs`` (N,), -1 where ψ
-        changes sign with the spin. No pickle. To FILE.safetensors the parameters alone are written, and the
-        configuration to FILE.yaml beside it (`parts.exported`). Returns the path.
+        """Write an .npz file that NumPy reads without this package and without pickle: ``params/NAME``,
+        ``metrics/NAME``, the texts ``config`` (JSON) and ``origin``, and with Marshall's rule or another gauge
+        ``marshall_signs`` (N,), -1 where ψ changes sign with the spin. FILE.safetensors gets only the parameters, and
+        FILE.yaml beside it the configuration (`parts.exported`). Returns the path.
         """
         from nqs_hpc.job.checkpoint import names
         from nqs_hpc.parts import exported
@@ -254,7 +255,7 @@ class Run:
         if swept := self._at.task.swept:
             told = ", ".join(f"{name!r}: VALUE" for name in swept)
             raise ValueError(f"{self.folder} is a run of several couplings: valid: load_run(..., coupling={{{told}}})")
-        parts = self.parts  # first: it switches 64-bit numbers on
+        parts = self.parts  # first, because it switches on 64-bit numbers
         from nqs_hpc.library.wave import wave_function
         from nqs_hpc.parts.stored import learnt_chains
 
@@ -262,7 +263,7 @@ class Run:
 
 
 def read_summary(path: Path) -> dict[str, Any]:
-    """The content of a summary.json; ValueError, one line, where it is broken."""
+    """The content of a summary.json; ValueError, one line, if it is broken."""
     found = files.read_json(path)
     if not isinstance(found, dict):
         raise ValueError(f"{path} is not the summary of a run")

@@ -1,7 +1,7 @@
-"""A sweep opened again: its points, and one table of what came out.
+"""An opened sweep: its points, and a table of the results.
 
-A folder with the manifest of a study (`job.study`), or any folder of run folders. What a point is, and why, is what
-`python -m nqs_hpc status` says of it (`report.rows`); what is not finished, or broken, is a row that says so.
+A folder with the manifest of a study (`job.study`), or any folder of run folders. The state of a point, and its reason,
+are those of `python -m nqs_hpc status` (`report.rows`); an unfinished or broken point has a row that says so.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from nqs_hpc.report.values import clean
 if TYPE_CHECKING:
     import pandas
 
-# Columns of the table beside name, swept keys, state and why; fields of report.rows.Row.
+# Columns of the table besides name, swept keys, state and why; fields of report.rows.Row.
 FACTS = ("step", "n_sites", "n_parameters", "n_ranks", "seconds")
 # Of an energy.
 RESULTS = (
     *("energy", "energy_error", "energy_variance", "energy_per_site", "v_score", "reference", "relative_error"),
     *("r_hat", "tau", "acceptance"),
 )
-# What a start is told and no result depends on: no axis of a sweep found by comparing configurations.
+# Settings of a start that do not change results: not an axis of a sweep that is found by comparing configurations.
 APART = ("run_dir", "compile_cache", "max_seconds", "memory_gib", "checkpoint", "log", "resources")
 
 
 def load_sweep(folder: str | Path) -> Sweep:
-    """The sweep in ``folder`` as it is now; ValueError, one line, where there is neither a manifest of one nor a run
-    below it. Asks Slurm once where a point is not finished and Slurm has it.
+    """The sweep in ``folder`` as it is now; ValueError, one line, if there is neither a manifest of a sweep nor a run
+    in it. Asks Slurm once if an unfinished point has a Slurm job.
 
-    A run of several couplings is a point for each; alone it is a sweep too.
+    A run of several couplings gives a point for each coupling; by itself it is also a sweep.
     """
     place = Path(folder)
     if not place.is_dir():
@@ -64,8 +64,8 @@ class Point:
     def __init__(
         self, folder: Path, swept: dict[str, Any], row: Row, coupling: Mapping[str, Any] | None = None
     ) -> None:
-        """``row``: what the files of the point said when the sweep was opened; ``coupling``: which it is of a run of
-        several.
+        """``row``: the content of the point's files when the sweep was opened; ``coupling``: the number of the coupling
+        in a run of several.
         """
         self.folder, self.swept = folder, swept
         self.name, self.state, self.why = row.name, row.state, row.why
@@ -76,17 +76,17 @@ class Point:
 
     @cached_property
     def run(self) -> Run:
-        """The run, opened; ValueError as `load_run`."""
+        """The opened run; ValueError as in `load_run`."""
         return load_run(self.folder, coupling=self._coupling)
 
     @cached_property
     def summary(self) -> dict[str, Any]:
-        """The content of summary.json, empty where there is none yet; ValueError, one line, where it is broken."""
+        """The content of summary.json, empty if there is none yet; ValueError, one line, if it is broken."""
         path = self.folder / "summary.json"
         return read_summary(path) if path.exists() else {}
 
     def row(self) -> dict[str, Any]:
-        """The line of the table; results are null until a final evaluation was made, of other tasks than ground states
+        """The row of the table; results are null until the final evaluation, or, for other tasks than ground states,
         until the run is done.
         """
         row = self._row
@@ -101,7 +101,7 @@ class Point:
 
 
 class Sweep:
-    """What `load_sweep` returns."""
+    """The result of `load_sweep`."""
 
     def __init__(self, folder: Path, points: list[Point]) -> None:
         self.folder, self.points = folder, points
@@ -110,20 +110,20 @@ class Sweep:
         return f"Sweep({str(self.folder)!r}, {len(self.points)} points)"
 
     def table(self) -> dict[str, np.ndarray]:
-        """A row a point, as columns (points,): point, the swept keys, state, why, and the numbers of summary.json,
-        those of an unfinished or broken point NaN. Swept values that are not numbers are text.
+        """One row per point, as columns (points,): point, the swept keys, state, why, and the numbers of summary.json,
+        NaN for an unfinished or broken point. Swept values that are not numbers are text.
         """
         rows = [point.row() for point in self.points]
         swept = dict.fromkeys(key for row in self.points for key in row.swept)
         return columns(rows, first=["point", *swept, "state", "why"])
 
     def dataframe(self) -> pandas.DataFrame:
-        """``table`` as a pandas DataFrame; ValueError where pandas is missing."""
+        """``table`` as a pandas DataFrame; ValueError if pandas is missing."""
         return frame(self.table())
 
 
 def found_axes(found: list[ReadPoint]) -> list[dict[str, Any]]:
-    """For each run the keys of config.yaml that differ between them; {} where it cannot be read."""
+    """For each run the keys of config.yaml that differ between runs; {} if it cannot be read."""
     read = [_flat(one.traces.config) for one in found]
     keys = dict.fromkeys(key for flat in read for key in flat)
     readable = [flat for flat in read if flat]
@@ -132,7 +132,7 @@ def found_axes(found: list[ReadPoint]) -> list[dict[str, Any]]:
 
 
 def _swept(one: ReadPoint) -> dict[str, Any]:
-    """What tells the point from the others, values of its launch in their own types."""
+    """The swept keys of the point, with the values of its launch in their own types."""
     point = one.traces.place.point
     own = point.swept if point is not None and isinstance(point.swept, dict) else {}
     values = one.row.swept | {clean(key): _clean(value) for key, value in own.items()}
@@ -140,7 +140,7 @@ def _swept(one: ReadPoint) -> dict[str, Any]:
 
 
 def _clean(value: Any) -> Any:
-    """A value whose text is fit for a terminal."""
+    """A value with printable text."""
     if isinstance(value, list):
         return [_clean(below) for below in value]
     if isinstance(value, Mapping):
@@ -149,7 +149,7 @@ def _clean(value: Any) -> Any:
 
 
 def _flat(config: Mapping[Any, Any]) -> dict[str, Any]:
-    """The keys of a config.yaml, dotted, a group by its choice."""
+    """The dotted keys of a config.yaml; a group has the value of its choice."""
     flat: dict[str, Any] = {}
     for key, value in config.items():
         if key in APART:

@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
 
 def columns(rows: Sequence[Mapping[str, Any]], first: Iterable[str] = ()) -> dict[str, np.ndarray]:
-    """Every key of the rows as a column (rows,), in the order met, those of ``first`` in front and always there.
+    """Every key of the rows as a column (rows,), in order of appearance; those of ``first`` come first and always
+    exist.
 
-    Numbers become float64 with NaN for what is null or absent; int64 where all are whole and none is missing,
-    bool where all are booleans; text, and whatever else there is, becomes text with "" for what is missing.
+    Numbers become float64 with NaN for null or missing values; int64 if all are whole and none is missing, bool if all
+    are booleans; everything else becomes text with "" for missing values.
     """
     names = dict.fromkeys([*first, *(name for row in rows for name in row)])
     return {name: _column([row.get(name) for row in rows]) for name in names}
 
 
 def spread(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with what is a list of numbers under a name for each: energies_0, energies_1, …"""
+    """The rows with each list of numbers split into names: energies_0, energies_1, …"""
     found = []
     for row in rows:
         own: dict[str, Any] = {}
@@ -50,12 +51,12 @@ def _column(values: list[Any]) -> np.ndarray:
 def _real(value: float) -> float:
     try:
         return float(value)
-    except OverflowError:  # a whole number of hundreds of digits, which nothing of ours writes
+    except OverflowError:  # a whole number with hundreds of digits, which we never write
         return np.nan
 
 
 def frame(table: Mapping[str, np.ndarray]) -> pandas.DataFrame:
-    """A DataFrame of columns; ValueError where pandas is missing."""
+    """A DataFrame of columns; ValueError if pandas is missing."""
     try:
         import pandas
     except ImportError:

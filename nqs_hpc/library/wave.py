@@ -31,9 +31,9 @@ class Expectation(NamedTuple):
     """An expectation value; the statistics are those of `stats`."""
 
     mean: float  # in the unit of the operator
-    error: float  # standard error, from the means of the chains; 0 where the sum is exact
-    variance: float  # of the operator's local values, that of the operator itself where psi is real or exact
-    r_hat: float | None  # None for exact sums and below 16 samples a chain
+    error: float  # standard error, from the means of the chains; 0 if the sum is exact
+    variance: float  # of the operator's local values; that of the operator itself if psi is real or exact
+    r_hat: float | None  # None for exact sums and below 16 samples per chain
     tau: float | None  # in samples
     n_samples: int
 
@@ -42,29 +42,29 @@ class Measured(NamedTuple):
     """A result of an observable."""
 
     value: np.ndarray  # a number or an array
-    error: np.ndarray  # standard error of each of its entries; 0 where the sum is exact, NaN where it is not known
+    error: np.ndarray  # standard error of each entry; 0 if the sum is exact, NaN if it is unknown
     unit: str
-    axes: dict[str, np.ndarray]  # what the entries of an array belong to
-    statistics: dict[str, float | None]  # of a number: variance, r_hat, tau, n_eff, where they are known
+    axes: dict[str, np.ndarray]  # the axes of an array
+    statistics: dict[str, float | None]  # for a number: variance, r_hat, tau, n_eff, as far as they are known
 
 
 class Wave(NamedTuple):
-    """Functions of fixed parameters; `library.run.Run` says what each takes and returns."""
+    """Functions of fixed parameters; `library.run.Run` documents them."""
 
     params: Tree
     log_psi: Callable[[ArrayLike], np.ndarray]
     sample: Callable[..., np.ndarray]
     expect: Callable[..., Expectation]
     measure: Callable[..., dict[str, Measured]]
-    signs_N: np.ndarray | None  # of Marshall's rule, where it is on
+    signs_N: np.ndarray | None  # of Marshall's rule, if it is on
 
 
 def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | None = None) -> Wave:
-    """The wave function of ``params``, on the ranks that ``parts`` were built for; ``learnt`` as `learnt_chains`."""
+    """The wave function of ``params``, on the ranks of ``parts``; ``learnt`` as in `learnt_chains`."""
     ansatz, sampler, hilbert, chunk = parts.ansatz, parts.sampler, parts.hilbert, parts.plan.chunk_size
     basis = basis_of(config, parts.lattice)
     signs_N = basis.signs_N
-    # a plan without chunks has said that a step's samples fit into memory, and no more than these
+    # a plan without chunks ensures only that the samples of one step fit into memory
     most = chunk or sampler.n_samples
     log_psi_of = jax.jit(lambda params, s_BN: chunked_map(lambda s_N: ansatz.log_psi(params, s_N), s_BN, most))
     fresh, draw = jax.jit(sampler.init), jax.jit(sampler.sample)
@@ -72,7 +72,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
     rank, of_all_ranks = np.int32(comm.rank), jax.jit(comm.gather)
 
     def gathered(x_B: jax.Array) -> np.ndarray:
-        """Of all ranks, chain by chain."""
+        """The values of all ranks, ordered by chain."""
         x_RB = np.asarray(of_all_ranks(x_B))
         return x_RB.reshape(-1, *x_RB.shape[2:])
 
@@ -81,7 +81,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
         seen = observing(ansatz, [], observables, sampler, comm, basis=basis, chunk=chunk, memory=memory)
         return seen, jax.jit(seen.measure)
 
-    @functools.lru_cache(maxsize=8)  # the same operator again is not compiled again
+    @functools.lru_cache(maxsize=8)  # the same operator is not compiled again
     def program_of(operator: Operator) -> tuple[Observing, Callable[..., Any]]:
         return programs({"operator": Observable(local_values(operator, chunk=chunk))})
 
@@ -93,14 +93,14 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
             raise ValueError(f"s is not valid: a value other than {', '.join(map(str, hilbert.local_values))}")
         s_BN = s.reshape(-1, hilbert.n_sites).astype(np.int8)
         value_B = np.asarray(log_psi_of(params, s_BN))
-        value_B = value_B.astype(np.result_type(value_B, np.float64))  # of a float32 network too
+        value_B = value_B.astype(np.result_type(value_B, np.float64))  # also for a float32 network
         if signs_N is not None:
             value_B = value_B + 1j * np.pi * (signs_of_states(basis, s_BN) < 0)
         value_B[~members(hilbert, s_BN)] = -np.inf
         return value_B.reshape(s.shape[:-1])
 
     def calls(seed: int) -> Iterator[tuple[Samples, dict[str, jax.Array]]]:
-        """Call after call of the sampler, on fresh chains that were warmed up."""
+        """Successive calls of the sampler on fresh, warmed-up chains."""
         checks.apply(checks.integer(least=0), "seed", seed)
         chains = fresh(purpose_key(seed, Purpose.LIBRARY_CHAINS), rank)
         if sampler.inherit is not None and learnt is not None:
@@ -136,7 +136,7 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
             if n_samples is not None:
                 wanted = checks.apply(checks.integer(), "n_samples", n_samples)
             n_calls = -(-wanted // sampler.n_samples)
-            # the values of few are kept sample by sample
+            # some observables keep their values for each sample
             if wanted > (most := int(config.memory_gib * 2**30 / 64 / max(seen.n_series, 1))):
                 raise bad("n_samples", wanted, f"at most {most}, within memory_gib={config.memory_gib:g}")
         tally = Tally(seen, sampler)
@@ -173,11 +173,11 @@ def wave_function(config: Config, parts: Parts, params: Tree, learnt: Tree | Non
 
 
 def resampled(w_A: np.ndarray, key: np.ndarray) -> np.ndarray:
-    """Numbers (A,) of A samples with weights ``w_A``, each as often as A times its weight says, but for less than 1, in
-    a random order: those samples then have equal weights.
+    """Indices (A,) of A samples with weights ``w_A``, in random order: each appears A times its weight, rounded up or
+    down, so that the resulting samples have equal weights.
 
-    Systematic resampling (Kitagawa 1996, doi:10.1080/10618600.1996.10474692): the numbers in which A equal steps of the
-    summed weights, begun at random, end.
+    Systematic resampling (Kitagawa 1996, doi:10.1080/10618600.1996.10474692): A equal steps through the cumulative
+    weights from a random start give the indices.
     """
     generator, n = np.random.default_rng(key), len(w_A)
     ends = np.cumsum(w_A) / np.sum(w_A)

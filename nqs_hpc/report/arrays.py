@@ -1,10 +1,10 @@
-"""The arrays that a run measured, out of its observables.h5: structure factors, correlations, ….
+"""The arrays that a run measured, from its observables.h5: structure factors, correlations, ….
 
     /LABEL/mean/value, /LABEL/mean/error, /LABEL/axes/AXIS     or the same below /LABEL/OUTPUT
 
-A damaged or made-up file can end the HDF5 library, and with it the whole process. So the files are read by a process of
-their own (this module as a program), which sends the arrays back as bytes; a file in which it ends is one line in the
-report. Nothing is read but arrays that lie in the file as they are (`job.checkpoint_file.stored`), of bounded size.
+A damaged or crafted file can crash the HDF5 library, and with it the process. So a separate process (this module as a
+program) reads the files and sends the arrays back as bytes; a file that crashes it becomes one line in the report. Only
+arrays of bounded size that are stored plainly in the file are read (`job.checkpoint_file.stored`).
 """
 
 from __future__ import annotations
@@ -35,15 +35,16 @@ class MeasuredArray(NamedTuple):
     """One array that was measured."""
 
     name: str  # LABEL or LABEL.OUTPUT
-    label: str  # how a figure calls it
+    label: str  # in figures
     unit: str
     value: np.ndarray  # real, finite
-    error: np.ndarray | None  # one standard error; None where there is none
-    axes: dict[str, np.ndarray]  # what the entries belong to
+    error: np.ndarray | None  # one standard error; None if there is none
+    axes: dict[str, np.ndarray]  # the axes of the array
 
 
 def measured_arrays(folders: Sequence[Path]) -> list[list[MeasuredArray] | str]:
-    """The arrays of each folder, or in one line why its file cannot be read. Folders without a file have none."""
+    """The arrays of each folder, or one line that says why its file cannot be read. Folders without a file have
+    none."""
     found: list[list[MeasuredArray] | str] = [[] for _ in folders]
     left = [i for i, folder in enumerate(folders) if os.path.lexists(folder / FILE)]
     while left:
@@ -51,15 +52,15 @@ def measured_arrays(folders: Sequence[Path]) -> list[list[MeasuredArray] | str]:
         for i, answer in zip(left, answers, strict=False):
             found[i] = answer
         if len(answers) < len(left):
-            why = f"HDF5 ends, or takes more than {SECONDS:g} s, on the way"
+            why = f"HDF5 crashes, or takes more than {SECONDS:g} s"
             found[left[len(answers)]] = f"{FILE} cannot be read: {why}"
         left = left[len(answers) + 1 :]
     return found
 
 
 def _asked(paths: list[Path]) -> list[list[MeasuredArray] | str]:
-    """What the other process says of the first of the files, as far as it comes."""
-    # the package from where this process has it: its folder need not be where Python looks
+    """The answers of the other process for the files that it reads before it ends."""
+    # the package from the same place as in this process, which Python may not search by default
     package = str(Path(__file__).resolve().parents[2])
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([package, *filter(None, [os.getenv("PYTHONPATH")])])}
     words = [sys.executable, "-P", "-m", "nqs_hpc.report.arrays", *map(os.path.abspath, paths)]
@@ -94,7 +95,7 @@ def read(path: Path) -> list[MeasuredArray]:
             sets[name] = item
 
     with h5py.File(io.BytesIO(data), "r") as file:
-        file.visititems(visit)  # goes along hard links alone, none of which leads out of the file
+        file.visititems(visit)  # follows only hard links, none of which leads out of the file
         names = [name for name in sets if name.endswith("/mean/value") and sets[name].ndim > 0][:MOST]
         found = []
         for name in names:
@@ -130,16 +131,16 @@ def read(path: Path) -> list[MeasuredArray]:
 
 
 def _text(item: Any, key: str) -> str:
-    """An attribute that is a text; empty where there is none."""
+    """An attribute that is a text; empty if there is none."""
     try:
         value = item.attrs.get(key, "")
-    except Exception:  # of any type that HDF5 knows, or that h5py does not
+    except Exception:  # attributes of other types, perhaps unknown to h5py
         return ""
     return printable(value, _NAME) if isinstance(value, str) else ""
 
 
 def _packed(answer: list[MeasuredArray] | str) -> bytes:
-    """Arrays, or a line, as bytes: no pickle, so that nothing which the other process sends is ever run."""
+    """Arrays, or a line, as bytes without pickle, so that data of the other process is never executed."""
     file = io.BytesIO()
     if isinstance(answer, str):
         np.savez(file, told=np.frombuffer(json.dumps(answer).encode(), np.uint8))
@@ -169,14 +170,14 @@ def _unpacked(sent: bytes) -> list[MeasuredArray] | str:
 
 
 def main(names: list[str], out: IO[bytes]) -> None:
-    """Send what each of the files holds, one after the other."""
+    """Send the content of each file, one after the other."""
     for name in names:
         answer: list[MeasuredArray] | str
         try:
             answer = read(Path(name))
         except OSError as error:
             answer = f"{FILE} cannot be read: {printable(error.strerror or str(error))}"
-        except Exception as error:  # HDF5 has an error of its own for everything that can be wrong in a file
+        except Exception as error:  # HDF5 has many kinds of errors for broken files
             answer = f"{FILE} cannot be read: {printable(str(error)) or type(error).__name__}"
         packed = _packed(answer)
         out.write(len(packed).to_bytes(8, "little") + packed)

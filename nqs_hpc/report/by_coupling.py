@@ -1,8 +1,8 @@
-"""A run of several couplings, one network for all of them, as the runs of a sweep: what each has of its files.
+"""A run of several couplings with one network, presented like the runs of a sweep, one for each coupling.
 
-Such a run says in summary.json under ``couplings`` what it found at each: the coupling by its key, ``energy``,
-``error``, ``variance``, ``exact_energy``, ``trust`` and what else an energy has; in the lines of metrics.jsonl
-``energies`` and ``energy_errors`` stand beside ``energy``, which is their mean.
+summary.json of such a run has an entry for each coupling under ``couplings``: the coupling by its key, ``energy``,
+``error``, ``variance``, ``exact_energy``, ``trust`` and so on. The lines of metrics.jsonl have ``energies`` and
+``energy_errors`` besides ``energy``, which is their mean.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from nqs_hpc.report.values import clean, items, number, section, text
 
 GROUP = "hamiltonian."
 MOST = 100  # couplings of a run
-# Of a line of metrics.jsonl: a number, and the list that has it for each coupling.
+# In a line of metrics.jsonl: a number, and the list with its value for each coupling.
 LISTS = {"energy": "energies", "energy_error": "energy_errors", "acceptance": "acceptances"}
-_OWN = ("energy", "error", "variance", "exact_energy")  # of an entry, which a summary names otherwise
+_OWN = ("energy", "error", "variance", "exact_energy")  # keys of an entry with other names in a summary
 
 
 def each(found: Traces, verdict: PointState) -> list[tuple[Traces, PointState]]:
-    """What each coupling of a run has left, and its state; of a run of one Hamiltonian the run itself.
+    """The files of a run as seen by each of its couplings, with their states; for one Hamiltonian the run itself.
 
-    The record of its physics says the one coupling, as that of a run of its own would.
+    The recorded physics has only this coupling, as in a separate run.
     """
     entries = [(entry, given) for entry in items(found.summary, "couplings") if (given := couplings(entry))]
     if not 0 < len(entries) <= MOST:
@@ -33,7 +33,7 @@ def each(found: Traces, verdict: PointState) -> list[tuple[Traces, PointState]]:
 
 
 def couplings(entry: Mapping[str, Any]) -> dict[str, float | list[float]]:
-    """The couplings that an entry is of, by their keys: numbers, or lists of them. Empty where it says none."""
+    """The couplings of an entry by their keys: numbers, or lists of them. Empty if there are none."""
     known: dict[str, float | list[float]] = {}
     for key, value in entry.items():
         if not (key.startswith(GROUP) and len(key) > len(GROUP) and key.isprintable()):
@@ -46,7 +46,7 @@ def couplings(entry: Mapping[str, Any]) -> dict[str, float | list[float]]:
 
 
 def named(given: Mapping[str, float | list[float]]) -> str:
-    """Couplings as the name of a point has them: h=0.5, J=[1,0.5]."""
+    """Couplings as in the name of a point: h=0.5, J=[1,0.5]."""
     words = []
     for key, value in given.items():
         shown = ",".join(f"{x:.12g}" for x in value) if isinstance(value, list) else f"{value:.12g}"
@@ -55,7 +55,7 @@ def named(given: Mapping[str, float | list[float]]) -> str:
 
 
 def line_of(line: dict[str, Any], k: int) -> dict[str, Any]:
-    """A line of metrics.jsonl as that of coupling ``k`` alone: without what it does not say of each."""
+    """A line of metrics.jsonl for coupling ``k`` only, without quantities that are not known for each coupling."""
     own: dict[str, Any] = {}
     for key, of_each in LISTS.items():
         values = line.get(of_each)
@@ -91,7 +91,7 @@ def _inside(given: Mapping[str, float | list[float]]) -> dict[str, float | list[
 
 
 def _state(found: Traces, verdict: PointState, entry: dict[str, Any]) -> PointState:
-    """A finished run is doubtful for the worst of its couplings: each has its own verdict."""
+    """The state of one coupling of a finished run by its own verdict; the run has the worst of them."""
     if verdict.state not in ("done", "doubtful") or found.summary.get("final") is not True:
         return verdict
     doubt = _doubt(section(entry, "trust"))
@@ -101,7 +101,7 @@ def _state(found: Traces, verdict: PointState, entry: dict[str, Any]) -> PointSt
 
 
 def _doubt(trust: dict[str, Any]) -> str | None:
-    """Why the energy at one coupling is doubtful; None where nothing speaks against it."""
+    """Why the energy at one coupling is doubtful; None if nothing speaks against it."""
     if trust.get("verdict") not in ("doubtful", "bad"):
         return None
     checks: Sequence[Any] = list(section(trust, "checks").values())

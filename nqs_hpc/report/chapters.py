@@ -1,4 +1,4 @@
-"""The chapters of a report: what is drawn and fitted, with what it means, which points need attention, what ran."""
+"""The chapters of a report: figures and fits with explanations, points that need attention, versions that ran."""
 
 from __future__ import annotations
 
@@ -102,15 +102,15 @@ OF_FINISHED = (
 
 
 class Section(NamedTuple):
-    """One sheet with what it means, and the table of its fits."""
+    """One sheet with its explanation and the table of its fits."""
 
     title: str
     text: str
     sheet: Sheet
     fits: list[Extrapolation]
-    of: str  # what a fit is of, above its column
-    notes: list[str]  # a line each: the laws, and what is not in the fits
-    table: tuple[list[str], list[list[str]]] = ([], [])  # titles and cells of a table of its own
+    of: str  # title of the column that names the fits
+    notes: list[str]  # lines: the laws, and what is not in the fits
+    table: tuple[list[str], list[list[str]]] = ([], [])  # titles and cells of a separate table
 
 
 class Fault(NamedTuple):
@@ -123,25 +123,25 @@ class Fault(NamedTuple):
 
 
 class Content(NamedTuple):
-    """All that a report says, whatever it is written as."""
+    """The content of a report, independent of its format."""
 
     title: str
-    made: str  # when
-    launch: str  # the command that launched the sweep; empty where it is none
-    cwd: str  # the folder from which its commands work
+    made: str  # time of the report
+    launch: str  # the command that launched the sweep; empty if it is not a sweep
+    cwd: str  # the folder in which its commands work
     troubles: list[str]
     rows: list[Row]
     columns: list[Column]
     sections: list[Section]
     faults: list[Fault]
     versions: dict[str, dict[str, int]]
-    n_final: int  # points with the energy of their final parameters
-    left_out: dict[str, str]  # point -> why it is in no fit
+    n_final: int  # number of points with the energy of their final parameters
+    left_out: dict[str, str]  # point -> why it is not in the fits
     laws: dict[str, str]  # point -> the law of its line to infinite size
 
 
 def content(of: RunFolders, found: list[ReadPoint], choice: FitOptions = EVERYTHING) -> Content:
-    """What there is to say of a folder; ValueError in one line for a ``choice`` that fits no point."""
+    """The report of a folder; ValueError, one line, for a ``choice`` that fits no point."""
     rows, study = [one.row for one in found], of.study
     resting = [one for one in found if not one.row.is_trajectory]
     given = curve_set(resting, choice)
@@ -177,7 +177,7 @@ def in_time(found: list[ReadPoint], moving: InSpace) -> list[Section]:
 
 
 def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -> list[Section]:
-    """The sheets that have anything to show."""
+    """The sheets with content."""
     infinite, to_size = sizes(given)
     exact, to_zero = variances(given.points)
     to_limit, limits = lanczos(found)
@@ -202,7 +202,7 @@ def sections(found: list[ReadPoint], given: CurveSet, pictures: ArrayPictures) -
 
 
 def _left_out(why: dict[str, str]) -> list[str]:
-    """A sentence on the points that are in no fit, those of one reason together."""
+    """A sentence on the points that are not in the fits, grouped by reason."""
     by_reason: dict[str, list[str]] = {}
     for name, reason in why.items():
         by_reason.setdefault(reason, []).append(name)
@@ -214,11 +214,11 @@ def _left_out(why: dict[str, str]) -> list[str]:
 
 
 def faults(found: list[ReadPoint]) -> list[Fault]:
-    """The points that failed or stand still, with the last lines of their logs."""
+    """The points that failed or stalled, with the last lines of their logs."""
     rows = [one.row for one in found]
     listed, told = [], set()
     for number, one in enumerate(found, 1):
-        same = (one.traces.place.folder, one.row.state, one.row.why)  # of all couplings of a run
+        same = (one.traces.place.folder, one.row.state, one.row.why)  # the same for all couplings of a run
         if one.row.state in ("failed", "doubtful", "stalled") and same not in told:
             told.add(same)
             try:
@@ -230,7 +230,7 @@ def faults(found: list[ReadPoint]) -> list[Fault]:
 
 
 def versions(found: list[ReadPoint]) -> dict[str, dict[str, int]]:
-    """Package -> each version with which points ran, and how many."""
+    """Package -> each version with which points ran, and the number of points."""
     counts: dict[str, Counter[str]] = {}
     for one in found:
         names: dict[str, Any] = dict(section(one.traces.manifest, "versions"))

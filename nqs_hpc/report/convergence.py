@@ -1,6 +1,6 @@
-"""How the energies came down: a panel a point, or where there are many, the curves of a system together.
+"""Convergence of the energies: one panel per point, or, for many points, the curves of a system in one panel.
 
-Of a run without an energy, the first of its quantities against the step.
+For a run without an energy the first of its quantities is drawn.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from nqs_hpc.report.series import Series, running_mean, series
 from nqs_hpc.types import Quantity
 
 MOST_PANELS = 12  # beyond, curves share panels
-MOST_STEPS = 4000  # of a run in a panel of its own
+MOST_STEPS = 4000  # of a run in its own panel
 FEW_STEPS = 200  # of one among many
 
 
 def convergence(found: list[ReadPoint]) -> Sheet:
-    """Energy against step, of every point that has made one."""
+    """Energy against step, for every point that has made a step."""
     rows = [one.row for one in found]
     drawn = [one for one in found if one.traces.steps]
     if len(drawn) > MOST_PANELS:
@@ -41,7 +41,7 @@ def convergence(found: list[ReadPoint]) -> Sheet:
 
 
 def _together(drawn: list[ReadPoint]) -> Sheet:
-    """A panel a system; a panel an ansatz where there are too many systems, or some points do not say theirs."""
+    """One panel per system; one per ansatz if there are too many systems, or the system of some points is unknown."""
     groups = by_system(drawn)
     if len(groups) > MOST_PANELS or sum(map(len, groups.values())) < len(drawn):
         groups = {}
@@ -56,7 +56,7 @@ def _together(drawn: list[ReadPoint]) -> Sheet:
 
 
 def _curve(one: ReadPoint, at_most: int) -> Series | None:
-    """The curve of a point's energy, else of its first quantity; None where fewer than two steps have a value."""
+    """The curve of a point's energy, else of its first quantity; None if fewer than two steps have a value."""
     shown = _drawn(one.row)
     if shown is None:
         return None
@@ -71,11 +71,11 @@ def _drawn(row: Row) -> Quantity | None:
 
 
 def _vertical(row: Row) -> str:
-    """What goes up in the panel of a point."""
+    """The vertical axis in the panel of a point."""
     if "energy" in row.values:
         return f"energy per site [{UNIT}]" if row.n_sites else f"energy [{UNIT}]"
     shown = _drawn(row)
-    assert shown is not None  # else there is no curve
+    assert shown is not None  # otherwise there is no curve
     return f"{shown.label} [{shown.unit}]" if shown.unit else shown.label
 
 
@@ -91,7 +91,7 @@ def _run(row: Row, curve: Series) -> Callable[[Any], None]:
         axes.fill_between(curve.step, energy - error, energy + error, color=COLOURS[0], alpha=0.2, linewidth=0)
         axes.plot(curve.step, energy, color=COLOURS[0], linewidth=0.6, alpha=0.75)
         part, mean = running_mean(energy)
-        half = len(mean) // 2  # earlier the mean lags behind the descent and says nothing
+        half = len(mean) // 2  # earlier the mean lags behind the descent
         axes.plot(curve.step[part][half:], mean[half:], color=COLOURS[1], linewidth=1.8)
         shown = [*np.percentile(energy, [1, 85])]
         if reference is not None:
@@ -111,7 +111,7 @@ def _run(row: Row, curve: Series) -> Callable[[Any], None]:
 
 
 def _many(members: list[ReadPoint], colours: dict[str, LegendEntry]) -> tuple[str, Callable[[Any], None]]:
-    """Curves that fall to zero, the distance of the energy to the exact one or the V-score: its name and drawing."""
+    """Curves that fall to zero: distance of the energy to the exact one, or V-score; name and drawing."""
     exact = all(one.row.get("reference") for one in members)
     curves = [(colours[label(one.row)].colour, curve) for one in members if (curve := _falling(one, exact)) is not None]
 
@@ -128,7 +128,7 @@ def _many(members: list[ReadPoint], colours: dict[str, LegendEntry]) -> tuple[st
 
 
 def _falling(one: ReadPoint, exact: bool) -> tuple[np.ndarray, np.ndarray] | None:
-    """Steps and heights of a curve, NaN where a logarithm has no place for it; None where it is not known."""
+    """Steps and heights of a curve, NaN for values without a logarithm; None if it is not known."""
     curve = _curve(one, FEW_STEPS) if "energy" in one.row.values else None
     reference, zero, n = one.row.get("reference"), one.row.get("e_infinity"), one.row.n_sites or 1
     if curve is None or (not exact and (zero is None or np.isnan(curve.variance).all())):

@@ -1,4 +1,4 @@
-"""Correlations of pairs of sites against their distance, those of one point together."""
+"""Correlations of pairs of sites against their distance, in one panel per point."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ MOST_SITES = 1024
 
 
 class Correlations(NamedTuple):
-    """One correlator, averaged over the pairs of sites of one distance."""
+    """One correlator, averaged over the pairs of sites at each distance."""
 
     label: str
     unit: str
-    r: np.ndarray  # distances, rising
+    r: np.ndarray  # distances in ascending order
     value: np.ndarray
     error: np.ndarray | None
 
@@ -53,7 +53,7 @@ def _drawing(curves: list[Correlations], colours: dict[str, LegendEntry]) -> Cal
 
 
 def correlations(array: MeasuredArray, label: str, one: ReadPoint) -> Correlations | None:
-    """Correlations of all pairs of sites, averaged over pairs of one distance; None for what is none."""
+    """Correlations of all pairs of sites, averaged over pairs at each distance; None for other arrays."""
     n = len(array.value)
     if array.value.shape != (n, n) or not 1 < n <= MOST_SITES or not {"sites", "positions"} & set(array.axes):
         return None
@@ -66,14 +66,14 @@ def correlations(array: MeasuredArray, label: str, one: ReadPoint) -> Correlatio
         return found
 
     value = mean(array.value)
-    # the pairs are measured on the same samples: what their errors have in common does not average out
+    # the pairs are measured on the same samples: correlated errors do not average out
     bars = None if array.error is None else mean(np.abs(array.error))
 
     return Correlations(label, array.unit, r, value, bars)
 
 
 def _distances(one: ReadPoint, n: int) -> np.ndarray | None:
-    """The distances of all pairs of sites by the nearest image; None where the lattice is not one of ours."""
+    """The distances of all pairs of sites by the nearest image; None for unknown lattices."""
     lattice = told(section(section(one.traces.manifest, "physics"), "lattice"), n)
     sites = np.arange(n)
     return distance(lattice, sites[:, None], sites[None]) if lattice is not None and lattice.n_sites == n else None

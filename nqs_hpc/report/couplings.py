@@ -20,12 +20,12 @@ MOST_PANELS = 12
 MOST_CROSSINGS = 40
 BINDER = "binder"
 
-# A value of a point with its error; None where the point has none.
+# A value of a point with its error; None if the point has none.
 Value = Callable[[ReadPoint], Measurement | None]
 
 
 class Against(NamedTuple):
-    """All that is seen against one coupling."""
+    """All panels against one coupling."""
 
     coupling: Coupling
     sheet: Sheet
@@ -33,7 +33,7 @@ class Against(NamedTuple):
 
 
 class Marked(NamedTuple):
-    """A crossing, and the curves it is of."""
+    """A crossing and its curves."""
 
     panel: str
     text: str  # of the curves
@@ -41,13 +41,13 @@ class Marked(NamedTuple):
 
 
 def against(found: list[ReadPoint]) -> list[Against]:
-    """A sheet for each coupling that was swept."""
+    """A sheet for each swept coupling."""
     shown = [one for one in found if _is_shown(one)]
     return [made for coupling in couplings(shown) if (made := _against(found, shown, coupling)).sheet.panels]
 
 
 def crossings(of: list[Line], name: str) -> list[Marked]:
-    """The crossings of the curves of every two sizes of one family; doubtful points are left out."""
+    """The crossings of the curves for all pairs of sizes in a family; doubtful points are left out."""
     found: list[Marked] = []
     by_family: dict[str, list[tuple[Line, Points]]] = {}
     for line in of:
@@ -120,7 +120,7 @@ def _left_out(
     if missing := [one.row.name for one in found if id(one) not in final]:
         notes.append(f"Not drawn, because they have no final values: {_some(missing)}.")
     if alone := [one.row.name for one in shown if id(one) not in placed]:
-        notes.append(f"Not drawn, because no other point differs from them in this coupling alone: {_some(alone)}.")
+        notes.append(f"Not drawn, because no other point differs from them only in this coupling: {_some(alone)}.")
     if len(every) > len(drawn):
         notes.append(f"{len(every) - len(drawn)} more lines are not drawn; {MOST_LINES} are.")
     if len(panels) > MOST_PANELS:
@@ -135,7 +135,7 @@ def _some(names: list[str], most: int = 12) -> str:
 
 
 def _points(line: Line, value: Value, *, sure: bool = False) -> Points | None:
-    """The points of a line that have the value; ``sure``: without those that are doubtful."""
+    """The points of a line that have the value; ``sure``: without doubtful ones."""
     pairs = [
         (x, known)
         for x, one in zip(line.x, line.members, strict=True)
@@ -172,7 +172,7 @@ def _drawing(
     def draw(axes: Any) -> None:
         for key, line in curves:
             mean = _points(line, value)
-            assert mean is not None  # else it is not among the curves
+            assert mean is not None  # otherwise it is not among the curves
             axes.plot(mean.x, mean.y, color=key.colour, linewidth=0.9, alpha=0.7)
             for sure in (True, False):
                 _marks(axes, key, line, value, sure)
@@ -188,7 +188,7 @@ def _drawing(
 
 
 def _marks(axes: Any, key: LegendEntry, line: Line, value: Value, sure: bool) -> None:
-    """The points themselves, of several seeds each; open where they are doubtful."""
+    """The points of all seeds; open symbols if they are doubtful."""
     pairs = [
         (x, known)
         for x, one in zip(line.x, line.members, strict=True)
@@ -210,7 +210,8 @@ def _marks(axes: Any, key: LegendEntry, line: Line, value: Value, sure: bool) ->
 
 
 def _errors(axis: str, drawn: list[Line], colours: dict[str, LegendEntry]) -> Callable[[Any], None]:
-    """Distance from the exact energy, logarithmic; open where it lies within the statistical error, which is drawn."""
+    """Distance from the exact energy, logarithmic; if it is within the statistical error, that is drawn with open
+    symbols."""
 
     def draw(axes: Any) -> None:
         for line in drawn:
@@ -230,7 +231,7 @@ def _errors(axis: str, drawn: list[Line], colours: dict[str, LegendEntry]) -> Ca
         if axes.lines:
             axes.set_yscale("log")
             low, high = axes.dataLim.intervaly
-            room = max(1.3, (10 * low / high) ** 0.5)  # a decade at least: within less, ticks have too few digits
+            room = max(1.3, (10 * low / high) ** 0.5)  # at least a decade, because otherwise ticks have too few digits
             axes.set_ylim(low / room, high * room)
             logarithmic(axes.yaxis)
         _along(axes, axis)

@@ -1,14 +1,14 @@
-"""Where the curves of two sizes cross: of Binder cumulants, an estimate of the critical coupling.
+"""Crossings of the curves of two sizes: for Binder cumulants an estimate of the critical coupling.
 
-At a continuous transition the Binder cumulant depends on (g - g_c) L^(1/nu) alone, up to corrections that vanish with
-size, so that the curves of all sizes meet at g_c (K. Binder, Z. Phys. B 43, 119 (1981), doi:10.1007/BF01293604).
+At a continuous transition the Binder cumulant depends only on (g - g_c) L^(1/nu), up to corrections that vanish for
+large sizes, so the curves of all sizes meet at g_c (K. Binder, Z. Phys. B 43, 119 (1981), doi:10.1007/BF01293604).
 
-The difference of two curves is formed on the couplings of both, each between its points by a straight line. Its zero is
-found twice: by a straight line between the two neighbours of the change of sign, and by a parabola through the four
-points around it (weighted least squares). The value is that of the parabola. Its statistical error is half the width
-of the middle 68 % of the zeros of many draws of all points from their error bars; the distance between the two
-zeros, which says what the interpolation is worth, is added in quadrature. What all points have in common, the
-variational error and the drift of the crossing with size, is in no error.
+We form the difference of two curves at the couplings of both, with linear interpolation between points. Its zero is
+found twice: by a straight line between the two neighbours of the sign change, and by a parabola through the four points
+around it (weighted least squares). The result is that of the parabola. Its statistical error is half the width of the
+central 68 % of the zeros when all points are drawn many times from their error bars; the distance between the two
+zeros, a measure of the interpolation error, is added in quadrature. The error does not include the variational error or
+the drift of the crossing with size.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import NamedTuple
 import numpy as np
 
 DRAWS = 400
-SEED = 20260101  # of the draws: the same points always have the same error
+SEED = 20260101  # of the draws, so that the same points always give the same error
 CLEAR = 2.0  # standard errors by which the curves have to differ on both sides
-LEAST_FOUND = 0.95  # of the draws have to cross too
+LEAST_FOUND = 0.95  # fraction of the draws that have to cross
 
 
 class Points(NamedTuple):
-    """One curve: couplings in rising order, each once."""
+    """One curve: couplings in ascending order, each once."""
 
     x: np.ndarray
     y: np.ndarray
@@ -32,15 +32,15 @@ class Points(NamedTuple):
 
 
 class Crossing(NamedTuple):
-    """Where two curves cross."""
+    """The crossing of two curves."""
 
     x: float
     error: float
-    y: float  # of the curves there
+    y: float  # the value of the curves there
 
 
 def crossing(first: Points, second: Points) -> Crossing | None:
-    """Where two curves cross; None where they do not, or where that is not clear within their errors."""
+    """The crossing of two curves; None if there is none, or it is not clear within their errors."""
     low, high = max(first.x[0], second.x[0]), min(first.x[-1], second.x[-1])
     x_X = np.unique(np.concatenate([first.x, second.x]))
     x_X = x_X[(x_X >= low) & (x_X <= high)]
@@ -70,7 +70,7 @@ def crossing(first: Points, second: Points) -> Crossing | None:
 
 
 def _error(one: Points, x_X: np.ndarray) -> np.ndarray:
-    """The error of a curve between its points, of a straight line between two of them."""
+    """The error of a curve at couplings between its points, by linear interpolation."""
     right = np.clip(np.searchsorted(one.x, x_X), 1, len(one.x) - 1)
     left = right - 1
     share = (x_X - one.x[left]) / (one.x[right] - one.x[left])
@@ -78,10 +78,10 @@ def _error(one: Points, x_X: np.ndarray) -> np.ndarray:
 
 
 def _change(difference_X: np.ndarray, error_X: np.ndarray) -> int | None:
-    """After which point the difference changes its sign, of several the one that fits most points; None for no clear
-    change.
+    """The point after which the difference changes its sign; of several, the one that fits most points; None if there
+    is no clear change.
 
-    Deep in a phase the curves of all sizes lie on each other, and their difference is noise of any sign.
+    Deep in a phase the curves of all sizes agree, and the sign of their difference is noise.
     """
     z_X = np.clip(difference_X / np.where(error_X > 0, error_X, np.inf), -5, 5)
     z_X = np.where(error_X > 0, z_X, 5 * np.sign(difference_X))
@@ -97,7 +97,7 @@ def _change(difference_X: np.ndarray, error_X: np.ndarray) -> int | None:
 
 
 def _zeros(x_X: np.ndarray, difference_X: np.ndarray, error_X: np.ndarray, place: int) -> tuple[float, float]:
-    """The zero between ``place`` and the next point: by a straight line, and by a parabola where there are more."""
+    """The zero between ``place`` and the next point: by a straight line, and by a parabola if there are more points."""
     (left, right), (below, above) = x_X[place : place + 2], difference_X[place : place + 2]
     straight = float(left - below * (right - left) / (above - below))
     near = slice(max(0, place - 1), place + 3)
@@ -111,7 +111,7 @@ def _zeros(x_X: np.ndarray, difference_X: np.ndarray, error_X: np.ndarray, place
     if b * b < 4 * a * c:
         return straight, straight
     root = (b * b - 4 * a * c) ** 0.5
-    larger = -(b + (root if b >= 0 else -root)) / 2  # the other difference would cancel
+    larger = -(b + (root if b >= 0 else -root)) / 2  # the other sign would cancel
     roots = [straight + width * found for found in (larger / a if a else 0.0, c / larger if larger else 0.0)]
     near_by = [root for root in roots if x_X[near][0] <= root <= x_X[near][-1]]
     curved = min(near_by, key=lambda root: abs(root - straight), default=straight)

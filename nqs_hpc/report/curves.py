@@ -1,7 +1,7 @@
-"""The curves of an extrapolation: which points lie on one, by which law, and which points are left out and why.
+"""The curves of an extrapolation: their points, their laws, and which points are left out and why.
 
-On one curve lattices keep their shape as they grow: squares with squares, ladders of one width, tubes of one
-circumference. Sizes that frustrate the order of a magnet are apart from those that do not.
+The lattices of a curve have the same shape: squares, ladders of one width, tubes of one circumference. Sizes that
+frustrate the order of a magnet form a separate curve.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ MOST_NAMED = 12  # points or curves in a sentence
 
 
 class FitOptions(NamedTuple):
-    """What a user asks of the extrapolations."""
+    """The user's options for extrapolations."""
 
-    power: float | None = None  # of 1/L, in place of that of the law
+    power: float | None = None  # of 1/L, instead of that of the law
     leave_out: tuple[str, ...] = ()  # points by name, or KEY=VALUE
     min_size: int | None = None  # sites
 
 
 class Curve(NamedTuple):
-    """Points that differ in size and seed alone."""
+    """Points that differ only in size and seed."""
 
     name: str
     members: list[ReadPoint]
@@ -40,23 +40,23 @@ class Curve(NamedTuple):
 
 
 class CurveSet(NamedTuple):
-    """What there is to draw and to fit."""
+    """The data for drawings and fits."""
 
     points: list[ReadPoint]  # measured, and not left out
     curves: list[Curve]
-    left_out: dict[str, str]  # point -> why it is in no fit
-    notes: list[str]  # beside those
+    left_out: dict[str, str]  # point -> why it is not in the fits
+    notes: list[str]  # further remarks
 
 
 def curve_set(found: list[ReadPoint], choice: FitOptions) -> CurveSet:
-    """The points and curves of a folder; ValueError in one line for a choice that names no point."""
+    """The points and curves of a folder; ValueError, one line, for a choice that names no point."""
     left = _by_state(found) | _by_hand(found, choice)
     points = []
     seen: dict[str, str] = {}
     for one in measured(found):
         if one.row.name in left:
             continue
-        row = one.row  # a copied folder would count as a measurement of its own
+        row = one.row  # a copied folder would count as an independent measurement
         measured_ = [row.get(key) for key in ("energy", "energy_error", "energy_variance")]
         same = json.dumps([_physics(one), *measured_, row.n_sites])
         if row.get("energy_error") and same in seen:
@@ -93,14 +93,14 @@ def curve_set(found: list[ReadPoint], choice: FitOptions) -> CurveSet:
 
 
 def families(members: list[ReadPoint]) -> Iterator[tuple[str, list[ReadPoint], tuple[int, ...]]]:
-    """The members of one curve by how they grow: a name where there are several, the points, and the directions.
+    """A family divided by the directions in which lattices grow: a name if there are several, points, and directions.
 
-    A point can be in two: a square of 4 is one of the squares and one of the ladders of width 4.
+    A point can be in two parts: a 4x4 square is one of the squares and one of the ladders of width 4.
     """
     extents = {one.row.name: _extent(one) for one in members}
     known = [one for one in members if extents[one.row.name] is not None]
     if len(known) < len(members) or len({len(extents[one.row.name] or ()) for one in known}) != 1:
-        yield "", members, ()  # no directions: sites can be counted, and that is all
+        yield "", members, ()  # no directions: only the number of sites is known
         return
     dimensions = len(extents[members[0].row.name] or ())
     found: dict[tuple[Any, ...], list[ReadPoint]] = {}
@@ -117,7 +117,7 @@ def families(members: list[ReadPoint]) -> Iterator[tuple[str, list[ReadPoint], t
 
 
 def _label(key: tuple[Any, ...], keys: list[tuple[Any, ...]]) -> str:
-    """What tells a family from the others, in words."""
+    """What distinguishes a family from the others, in words."""
     grown, shape, fixed, fits_order = key
     if len(keys) == 1:
         return ""
@@ -150,7 +150,7 @@ def _extent(one: ReadPoint) -> tuple[int, ...] | None:
 
 
 def _order_fits(one: ReadPoint, extent: tuple[int, ...]) -> bool:
-    """Whether an antiferromagnet's order has room: even sides, on lattices of triangles multiples of three."""
+    """Whether an antiferromagnet's order fits: even sides, multiples of three on lattices of triangles."""
     physics = _physics(one)
     lattice, hamiltonian = section(physics, "lattice"), section(physics, "hamiltonian")
     given = hamiltonian.get("J")
@@ -161,25 +161,25 @@ def _order_fits(one: ReadPoint, extent: tuple[int, ...]) -> bool:
         return True
     if name in BIPARTITE:
         closed = all(extent[i] % 2 == 0 for i in range(len(extent)) if pbc[i])
-        return closed and prod(extent) % 2 == 0  # an odd number of spins has a spin left over, with open ends too
+        return closed and prod(extent) % 2 == 0  # an odd number of spins does not fit, even with open ends
     return all(extent[i] % 3 == 0 for i in range(len(extent)) if pbc[i])
 
 
 def _coincides(one: ReadPoint, grown: tuple[int, ...]) -> bool:
-    """Whether a periodic side is so short that different bonds across it are one and the same pair of sites."""
+    """Whether a periodic side is so short that different bonds across it join the same pair of sites."""
     lattice, extent = section(_physics(one), "lattice"), _extent(one)
     if extent is None:
         return False
     given = section(_physics(one), "hamiltonian").get("J")
     orders = len(given) if isinstance(given, list) else 1
-    basis = lattice.get("name") in ("honeycomb", "kagome")  # whose nearest neighbours lie to one side of a cell each
+    basis = lattice.get("name") in ("honeycomb", "kagome")  # nearest neighbours lie on different sides of a cell
     reach = orders if lattice.get("name") == "chain" else 1 if orders <= 2 else 2
     least = 2 if basis and orders == 1 else 2 * reach + 1
     return any(lattice["pbc"][i] and extent[i] < least for i in grown)
 
 
 def _by_state(found: list[ReadPoint]) -> dict[str, str]:
-    """Points that are in no fit because of their state."""
+    """Points that are not in the fits because of their state."""
     reasons = {}
     for one in found:
         row = one.row
@@ -209,7 +209,7 @@ def _by_hand(found: list[ReadPoint], choice: FitOptions) -> dict[str, str]:
 
 
 def _is(one: ReadPoint, key: str, text: str) -> bool:
-    """Whether a point has a swept key, or a field of its row, of this value; of a key the last part is enough."""
+    """Whether a swept key, or a field of the row, has this value; the last part of a key is enough."""
     for name in (*one.row.swept, "n_sites", "state"):
         if name == key or name.endswith(f".{key}"):
             known = value(one.row, name)

@@ -1,7 +1,7 @@
-"""What differs between two runs: keys, what they ran on, numbers, and from which step on their curves.
+"""Differences between two runs: keys, environment, numbers, and the step from which their curves differ.
 
-Two energies differ by |E_A - E_B| / sqrt(err_A^2 + err_B^2) sigma. Of systems that differ, the quotient says nothing
-and is left out. Everything here is plain data, as ``compare --json`` prints it.
+Two energies differ by |E_A - E_B| / sqrt(err_A^2 + err_B^2) sigma. For different systems this has no meaning and is
+left out. Results are plain data, as ``compare --json`` prints them.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from nqs_hpc.report.rows import ReadPoint, flat, read_rows
 from nqs_hpc.report.series import Series, series
 from nqs_hpc.report.values import clean, number, section
 
-# What makes two energies those of different systems, or of different states of one.
+# Keys that make two energies those of different systems, or of different states.
 SYSTEM = ("lattice", "hamiltonian", "sector", "task")
-# Of a task, what only says how long it is: such runs are of the same states.
+# Keys of a task that only set its length: the states are the same.
 LENGTHS = ("task.n_steps", "task.final_samples", "task.second_samples", "task.samples", "task.error")
 NUMBERS = (
     *("energy", "energy_error", "energy_variance", "energy_per_site", "v_score", "relative_error", "r_hat", "tau"),
@@ -34,7 +34,7 @@ MACHINE = ("git", "mpi", "hosts", "n_ranks", "versions")
 
 
 def one_run(name: str) -> ReadPoint:
-    """The run in the folder ``name``; ValueError in one line where it is none, or several."""
+    """The run in the folder ``name``; ValueError, one line, if it is not exactly one run."""
     try:
         found = find_runs(name)
     except ValueError as error:
@@ -49,7 +49,7 @@ def one_run(name: str) -> ReadPoint:
 
 
 def differences(a: ReadPoint, b: ReadPoint) -> dict[str, Any]:
-    """All that differs, as plain data; what one of the two lacks is not there."""
+    """All differences, as plain data; values missing in one of the runs are left out."""
     keys = _between(_flat(a.traces.config), _flat(b.traces.config))
     physics = {key for one in (a, b) for key in _flat(section(one.traces.manifest, "physics"))}
     for one in keys:
@@ -76,7 +76,7 @@ def _is_system(key: str) -> bool:
 
 
 def _flat(data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
-    """Dotted keys; the choice of a group stands under the group alone. A schedule or table is one value."""
+    """Dotted keys; the choice of a group is the value of the group. A schedule or table is one value."""
     found: dict[str, Any] = {}
     for name, value in data.items():
         key = prefix.removesuffix(".") if name == "name" and prefix else f"{prefix}{name}"
@@ -88,7 +88,7 @@ def _flat(data: Mapping[Any, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _between(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The keys whose values differ, in their order; a value that is missing is not there."""
+    """The keys whose values differ, in order; missing values are left out."""
     found = []
     for key in dict.fromkeys([*a, *b]):
         there = {name: of[key] for name, of in (("a", a), ("b", b)) if key in of}
@@ -113,7 +113,7 @@ def _machine(one: ReadPoint) -> dict[str, Any]:
 
 
 def _numbers(a: ReadPoint, b: ReadPoint) -> list[dict[str, Any]]:
-    """The numbers of both, and their difference where both have one; then what was measured beside the energy."""
+    """The numbers of both, and their difference if both have one; then the observables."""
     left, right = _values(a), _values(b)
     found = []
     for key in dict.fromkeys([*left, *right]):
@@ -135,7 +135,7 @@ def _values(one: ReadPoint) -> dict[str, float | None]:
 
 
 def _energies(a: ReadPoint, b: ReadPoint, others: list[str]) -> dict[str, Any]:
-    """How far the energies are apart, in units of their errors; or why that says nothing."""
+    """The difference of the energies in units of their errors; or why that has no meaning."""
     mean = [one.row.get("energy") for one in (a, b)]
     if mean[0] is None or mean[1] is None:
         lacks = " and ".join(name for name, x in zip("AB", mean, strict=True) if x is None)
@@ -152,7 +152,7 @@ def _energies(a: ReadPoint, b: ReadPoint, others: list[str]) -> dict[str, Any]:
 
 
 def _curves(a: ReadPoint, b: ReadPoint) -> dict[str, Any]:
-    """The metrics at steps of both: where each begins to differ, and by how much at most, relatively."""
+    """The metrics at common steps: where each begins to differ, and the largest relative difference."""
     lines = [_lines(one) for one in (a, b)]
     steps = sorted(lines[0].keys() & lines[1].keys())
     first: dict[str, dict[str, Any]] = {}
@@ -180,7 +180,7 @@ def _curves(a: ReadPoint, b: ReadPoint) -> dict[str, Any]:
 
 
 def _lines(one: ReadPoint) -> dict[int, dict[str, Any]]:
-    """The metrics by step, without what a clock said."""
+    """The metrics by step, without times."""
     try:
         read = log.read(one.traces.place.folder / "metrics.jsonl")
     except (OSError, ValueError):
@@ -190,7 +190,7 @@ def _lines(one: ReadPoint) -> dict[int, dict[str, Any]]:
 
 
 def _each(line: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of metrics with a list, of several couplings, as a number for each of them: energies_0, energies_1, …"""
+    """A line of metrics with each list over couplings split into numbers: energies_0, energies_1, …"""
     found: dict[str, Any] = {}
     for key, value in line.items():
         found |= {f"{key}_{k}": one for k, one in enumerate(value)} if isinstance(value, list) else {key: value}
@@ -205,8 +205,8 @@ def _relative(a: Any, b: Any) -> float | None:
 
 
 def picture(a: ReadPoint, b: ReadPoint, form: str) -> bytes:
-    """Both energies by step, and their difference with its error, as one of `figures.FORMATS`; ValueError where
-    there is nothing to draw.
+    """Both energies by step, and their difference with its error, as one of `figures.FORMATS`; ValueError if there is
+    nothing to draw.
     """
     need_matplotlib()
     found = [series(one.traces.place.folder / "metrics.jsonl", least=1) for one in (a, b)]
@@ -224,7 +224,7 @@ def picture(a: ReadPoint, b: ReadPoint, form: str) -> bytes:
 
 
 def _apart(a: Series, b: Series) -> Series | None:
-    """B minus A at the steps of both."""
+    """B minus A at common steps."""
     step, of_a, of_b = np.intersect1d(a.step, b.step, return_indices=True)
     if len(step) == 0:
         return None

@@ -1,4 +1,4 @@
-"""Energies to infinite size and to zero variance: the lines, their pictures, and what to say of them."""
+"""Extrapolation of energies to infinite size and to zero variance: lines, figures and descriptions."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ from nqs_hpc.report.rows import ReadPoint, Row
 
 MOST_PANELS = 12
 PER_SITE = f"energy per site [{UNIT}]"
-TINY = 0.03  # an axis that ends below it has its numbers with powers of ten
-UNLIKELY = 0.01  # a larger χ² is so rarely chance that the line is called into question
-_ONE_SYSTEM = ("lattice.length", "lattice.extent")  # what no label says of points of one system
+TINY = 0.03  # an axis that ends below it has ticks with powers of ten
+UNLIKELY = 0.01  # below this probability of χ² the line is questioned
+_ONE_SYSTEM = ("lattice.length", "lattice.extent")  # not in the labels of points of one system
 
 
 Fitted = tuple[Curve, fits.FittedLine, LegendEntry]
 
 
 class Extrapolation(NamedTuple):
-    """A line, what it is of, and what it should meet."""
+    """A line, its points, and the exact value."""
 
     of: str
     line: fits.FittedLine
     n_points: int
-    reference: float | None  # the exact energy per site, where it is known
-    law: Law | None = None  # by which it goes to infinite size; None where it goes to zero variance
+    reference: float | None  # the exact energy per site, if known
+    law: Law | None = None  # of the extrapolation to infinite size; None for zero variance
 
 
 def sizes(given: CurveSet) -> tuple[Sheet, list[Extrapolation]]:
-    """Energy per site against a power of 1/L, points that differ in size alone together; and how far they lie from
-    the lines.
+    """Energy per site against a power of 1/L, with a line for points that differ only in size; and distances from the
+    lines.
     """
     fitted = [(curve, line) for curve in given.curves if (line := _to_size(curve)) is not None]
     extrapolations = [
@@ -46,12 +46,12 @@ def sizes(given: CurveSet) -> tuple[Sheet, list[Extrapolation]]:
     ]
     colours = keys([curve.name for curve, _ in fitted])
     several = [(curve, line, colours[curve.name]) for curve, line in fitted]
-    by_axis: dict[str, list[Fitted]] = {}  # curves of different laws have no axis in common
+    by_axis: dict[str, list[Fitted]] = {}  # curves with different laws have different axes
     for one in several:
         by_axis.setdefault(axis_label(one[0].law), []).append(one)
     if len(several) <= len(COLOURS):
         groups = list(by_axis.values())
-    else:  # each has a panel of its own, and the largest come first
+    else:  # each has its own panel, the largest first
         groups = [[one] for one in sorted(several, key=lambda one: -len(one[0].members))[:MOST_PANELS]]
 
     def panels(group: list[Fitted]) -> list[Panel]:
@@ -67,7 +67,7 @@ def sizes(given: CurveSet) -> tuple[Sheet, list[Extrapolation]]:
 
 
 def variances(found: list[ReadPoint]) -> tuple[Sheet, list[Extrapolation]]:
-    """Energy against variance, points of one system together, with the line to zero variance."""
+    """Energy against variance for the points of each system, with the line to zero variance."""
     extrapolations: list[Extrapolation] = []
     panels: list[Panel] = []
     shown: list[ReadPoint] = []
@@ -80,7 +80,7 @@ def variances(found: list[ReadPoint]) -> tuple[Sheet, list[Extrapolation]]:
             continue
         known = [exact / row.n_sites for row in rows if (exact := row.get("reference")) is not None and row.n_sites]
         alike = bool(known) and max(known) - min(known) <= SAME_LEVEL * max(map(abs, known))
-        exact = known[0] if alike else None  # two that differ: one of them is wrong, and nobody here knows which
+        exact = known[0] if alike else None  # if two differ, one of them is wrong, but we do not know which
         extrapolations.append(Extrapolation(name, fitted, len(rows), exact))
         if len(panels) < MOST_PANELS:
             panels.append(Panel(name, PER_SITE, _variance(rows, x, fitted, exact, colours)))
@@ -90,7 +90,7 @@ def variances(found: list[ReadPoint]) -> tuple[Sheet, list[Extrapolation]]:
 
 
 def result(one: Extrapolation) -> str:
-    """The extrapolated energy per site, and how far from the exact one it lies."""
+    """The extrapolated energy per site, and its distance from the exact one."""
     text = with_error(one.line.intercept, one.line.error)
     if one.reference is None or not one.line.error:
         return text
@@ -98,19 +98,19 @@ def result(one: Extrapolation) -> str:
 
 
 def quality(one: Extrapolation) -> str:
-    """By which law a line goes, and how well it holds, in words."""
+    """The law of a line and the quality of the fit, in words."""
     line, of = one.line, "" if one.law is None else f"{one.law.name()}: "
     if one.law is not None and one.law.power is None:
         return f"{of}the largest size; its error includes the distance to the next smaller one"
     if line.chi2 is None:
-        return f"{of}{line.dof} degree{'s' * (line.dof > 1)} of freedom; error from the scatter alone"
+        return f"{of}{line.dof} degree{'s' * (line.dof > 1)} of freedom; error only from the scatter"
     scaled = f"; error scaled by {(line.chi2 / line.dof) ** 0.5:.1f}" if line.chi2 > line.dof else ""
     doubt = "; the line does not hold" if line.probability is not None and line.probability < UNLIKELY else ""
     return f"{of}χ² = {line.chi2:.3g} for {line.dof} degree{'s' * (line.dof > 1)} of freedom{scaled}{doubt}"
 
 
 def laws(extrapolations: list[Extrapolation]) -> list[str]:
-    """A sentence a law: what it is, why it was chosen, and for which curves."""
+    """A sentence per law: the law, why it was chosen, and for which curves."""
     by_law: dict[Law, list[str]] = {}
     for one in extrapolations:
         if one.law is not None:
@@ -124,7 +124,7 @@ def laws(extrapolations: list[Extrapolation]) -> list[str]:
 
 
 def axis_label(law: Law) -> str:
-    """What lies along the axis of a curve."""
+    """The horizontal axis of a curve."""
     if law.power is None:
         return "1/N"
     if law.d == 1:
@@ -164,7 +164,7 @@ def _lines(several: list[Fitted]) -> Callable[[Any], None]:
 
 
 def _residuals(several: list[Fitted]) -> Callable[[Any], None]:
-    """What the lines hide: beside them, points of several curves are drawn a little apart."""
+    """Distances from the lines; points of several curves are drawn slightly apart."""
 
     def draw(axes: Any) -> None:
         axes.axhline(0.0, color=MUTED, linewidth=1)

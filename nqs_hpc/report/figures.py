@@ -1,9 +1,9 @@
-"""From panels to pictures: each panel an inline SVG whose colours follow the page, all of a sheet one figure for print.
+"""Figures from panels: each panel as an inline SVG with the colours of the page, a whole sheet as a figure for print.
 
-A panel draws itself into axes, so all are the same drawing. The inline SVG keeps text as text, without fonts of its
-own, and names its colours by CSS variables: a page in dark colours recolours it. A figure for print is as wide as the
-column of a journal, or as its page where it has several panels: a PNG of 300 dpi, an SVG with text as text, and a PDF
-with its fonts inside (as TrueType, for journals refuse Type 3).
+A panel draws itself into axes, so both are the same drawing. The inline SVG keeps text as text, without fonts, and uses
+CSS variables as colours, which a dark page changes. A figure for print has the width of a journal's column, or of its
+page if there are several panels: a PNG with 300 dpi, an SVG with text as text, and a PDF with embedded fonts (TrueType,
+because journals refuse Type 3).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-# Variable of the page -> its light value, which no other colour of a drawing may have.
+# CSS variable -> its light value, which no other colour of a drawing may have.
 INK, MUTED, GRID, PAPER = "#1f2328", "#57606a", "#dde2e8", "#fefefe"
 COLOURS = ("#2563ab", "#c2561a", "#2c7d4f", "#7b4ab5", "#0f7f8f", "#b8324a", "#7d5a1e", "#55606e")
 MARKERS = ("o", "s", "^", "D", "v", "P")
@@ -26,7 +26,7 @@ _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class Layout(NamedTuple):
-    """How large a panel is drawn; inches, and points for fonts."""
+    """The size of a panel in inches, and of fonts in points."""
 
     inches: tuple[float, float]
     margins: tuple[float, float, float, float]  # left, right (half the last tick's label), below and above of its axes
@@ -38,7 +38,7 @@ PAGE = Layout((4.5, 3.2), (0.85, 0.32, 0.5, 0.52), 9.0, 1)
 PRINT = Layout((3.375, 2.5), (0.68, 0.2, 0.42, 0.45), 7.5, 2)  # the column of a journal; two fill its page
 DPI = 300
 FORMATS = ("png", "svg", "pdf")
-_WIDTH = 0.0085  # inches of a character, per point of its font: more than most have
+_WIDTH = 0.0085  # width of a character in inches, per point of its font: more than most have
 
 
 class LegendEntry(NamedTuple):
@@ -53,12 +53,12 @@ class Panel(NamedTuple):
     """One pair of axes."""
 
     title: str
-    vertical: str  # what goes up, with its unit: written above the axes, where it needs no turned head
+    vertical: str  # vertical axis with its unit, written horizontally above the axes
     draw: Callable[[Any], None]  # into matplotlib's Axes
 
 
 class Sheet(NamedTuple):
-    """Panels that are read together."""
+    """Panels that belong together."""
 
     name: str  # of its files
     panels: list[Panel]
@@ -66,7 +66,7 @@ class Sheet(NamedTuple):
 
 
 def keys(labels: list[str]) -> dict[str, LegendEntry]:
-    """A colour and a marker for each label, in their order: 8 x 6 that can be told apart, then over again."""
+    """A colour and a marker for each label, in order: 8 x 6 distinguishable combinations, then they repeat."""
     different = list(dict.fromkeys(labels))
     n = len(COLOURS)
     return {
@@ -76,7 +76,7 @@ def keys(labels: list[str]) -> dict[str, LegendEntry]:
 
 
 def need_matplotlib() -> None:
-    """Raise ValueError, one line, where it is missing."""
+    """Raise ValueError, one line, if matplotlib is missing."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError:
@@ -84,7 +84,7 @@ def need_matplotlib() -> None:
 
 
 def svg(panel: Panel, salt: str) -> str:
-    """The panel as an element to put into a page; ``salt`` keeps its ids apart from those of other panels."""
+    """The panel as an element of a page; ``salt`` makes its ids different from those of other panels."""
     with style(PAGE, {"svg.hashsalt": salt}):
         figure = _figure(PAGE, 1, 1, 0.0)
         _draw(panel, figure, PAGE, 0.0, 0, 0)
@@ -93,14 +93,14 @@ def svg(panel: Panel, salt: str) -> str:
     text = image.getvalue()
     text = re.sub(r"<metadata>.*?</metadata>", "", text[text.index("<svg") :], flags=re.DOTALL)
     head, bracket, rest = text.partition(">")
-    text = re.sub(r' (?:width|height)="[^"]*"', "", head) + bracket + rest  # its size is the page's to say
+    text = re.sub(r' (?:width|height)="[^"]*"', "", head) + bracket + rest  # the page sets its size
     for colour, name in VARIABLES.items():
         text = text.replace(colour, f"var(--{name})")
     return text
 
 
 def printed(sheet: Sheet) -> dict[str, bytes]:
-    """All panels of the sheet as one figure on white, by each of FORMATS."""
+    """All panels of the sheet as one figure on white, in each of FORMATS."""
     n_columns = min(PRINT.n_beside, len(sheet.panels))
     n_rows = -(-len(sheet.panels) // n_columns)
     longest = max((len(key.label) for key in sheet.keys), default=0)
@@ -117,7 +117,7 @@ def printed(sheet: Sheet) -> dict[str, bytes]:
 
 
 def saved(figure: Any) -> dict[str, bytes]:
-    """A figure by each of FORMATS, to be called within `style`; equal figures give equal bytes."""
+    """A figure in each of FORMATS; call it within `style`. Equal figures give equal bytes."""
     pictures = {}
     dates: dict[str, Any] = {"png": {}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     for name in FORMATS:
@@ -128,7 +128,7 @@ def saved(figure: Any) -> dict[str, bytes]:
 
 
 def logarithmic(axis: Any) -> None:
-    """Ticks of a logarithmic axis, powers of ten in plain characters; more of them where it spans few decades."""
+    """Ticks of a logarithmic axis: powers of ten in plain characters, more of them if it spans few decades."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     low, high = axis.get_view_interval()
@@ -139,7 +139,7 @@ def logarithmic(axis: Any) -> None:
 
 
 def whole_numbers(axis: Any) -> None:
-    """Ticks at whole numbers, a few."""
+    """A few ticks at whole numbers."""
     from matplotlib.ticker import MaxNLocator
 
     axis.set_major_locator(MaxNLocator(integer=True, nbins=6))
@@ -171,7 +171,7 @@ def power_of_ten(value: float) -> str:
 
 
 def _figure(layout: Layout, n_rows: int, n_columns: int, strip: float) -> Any:
-    """An empty figure for panels of one size, with a ``strip`` of so many inches above them."""
+    """An empty figure for panels of equal size, with a ``strip`` of this height in inches above them."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -181,14 +181,15 @@ def _figure(layout: Layout, n_rows: int, n_columns: int, strip: float) -> Any:
 
 
 def _draw(panel: Panel, figure: Any, layout: Layout, strip: float, row: int, column: int) -> None:
-    # Margins in inches that are always the same: the axes of all panels line up, and a layout that is searched for
-    # would draw everything twice.
+    # Fixed margins in inches: the axes of all panels are aligned, and automatic layout would draw everything twice.
     (total_width, total_height), (width, height) = figure.get_size_inches(), layout.inches
     left, right, lower, upper = layout.margins
     from_below = total_height - strip - (row + 1) * height + lower
     x, y = (column * width + left) / total_width, from_below / total_height
     axes = figure.add_axes((x, y, (width - left - right) / total_width, (height - lower - upper) / total_height))
-    room = (width - left) / max(1, len(panel.title)) / _WIDTH  # a long title is small: it must not reach its neighbour
+    room = (
+        (width - left) / max(1, len(panel.title)) / _WIDTH
+    )  # a long title gets a smaller font, so that it does not reach its neighbour
     axes.set_title(panel.title, fontsize=max(4.0, min(1.1 * layout.font, room)), loc="left", pad=1.9 * layout.font)
     axes.text(0, 1.025, panel.vertical, transform=axes.transAxes, fontsize="medium", color=MUTED, va="bottom")
     axes.grid(True, linewidth=0.6)

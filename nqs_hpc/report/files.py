@@ -1,4 +1,4 @@
-"""The report as files for other programs: every column as CSV, and what the page says as Markdown."""
+"""The report as files for other programs: all columns as CSV, and the page as Markdown."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.table import totals
 from nqs_hpc.report.varbench import markdown, markdown_row
 
-APART = ("name", "swept")  # fields of a row with columns of their own
+APART = ("name", "swept")  # fields of a row with separate columns
 
 
 def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) -> str:
-    """All columns of all rows with every digit; what is unknown is empty. ``more``: columns by title, of values by
+    """All columns of all rows with all digits; unknown values are empty. ``more``: columns by title, with values by
     point.
     """
     more = more or {}
@@ -33,18 +33,18 @@ def table_csv(rows: list[Row], more: dict[str, dict[str, str]] | None = None) ->
 
 
 def _cell(value: Any) -> Any:
-    """A value as a cell; of a text that a spreadsheet would calculate, the text behind an apostrophe."""
+    """A value as a cell; a text that a spreadsheet would evaluate gets an apostrophe in front."""
     if not isinstance(value, str) or not value.lstrip().startswith(("=", "+", "-", "@")):
         return value
     try:
-        float(value)  # "-1" is a number however it was written down
+        float(value)  # "-1" is a number, even as text
     except ValueError:
         return f"'{value}"
     return value
 
 
 def page_markdown(page: Content) -> str:
-    """What the page says, with the PNGs that lie beside it."""
+    """The content of the page, with links to the PNGs beside it."""
     lines = [f"# {markdown(page.title)}", "", f"{totals(page.rows)}; {page.made}.", ""]
     lines += _table(["#", *(column.title for column in page.columns)])
     for number, row in enumerate(page.rows, 1):

@@ -1,10 +1,10 @@
-"""Extrapolations by straight lines: the energy per site to infinite size, the energy to zero variance.
+"""Linear extrapolations: of the energy per site to infinite size, and of the energy to zero variance.
 
-Weighted least squares, y = a + b x, with weights 1/sigma². Where the points scatter about the line more than their
-errors allow, the line is not a full description, so the error of a is scaled up by sqrt(chi²/dof), as the Particle
-Data Group does with discordant measurements. Points without errors count alike; the error then comes from their
-scatter alone, multiplied by Student's t so that it covers 68 % with few points too. No error includes what all points
-have in common: variational energies lie above the exact ones, and so does what is extrapolated from them.
+Weighted least squares, y = a + b x, with weights 1/sigma². If the points scatter about the line more than their errors
+allow, the line is not a complete description, so the error of a is scaled up by sqrt(chi²/dof), as the Particle Data
+Group does for discordant measurements. Points without errors have equal weights; then the error comes only from their
+scatter, multiplied by Student's t so that it covers 68 % also for few points. Errors do not include the common bias:
+variational energies lie above the exact ones, and so do their extrapolations.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from typing import NamedTuple
 
 import numpy as np
 
-LEAST_POINTS = 3  # a line fits any two, so its quality would be unknown
-ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below its mean plus one standard deviation
+LEAST_POINTS = 3  # a line fits any two points, so its quality would be unknown
+ONE_SIGMA = 0.8413447460685429  # fraction of a normal distribution below its mean plus one standard deviation
 
 
 class FittedLine(NamedTuple):
     """A line through measured points."""
 
     intercept: float
-    error: float  # one standard error of the intercept, scaled up where the line does not hold within the errors
+    error: float  # one standard error of the intercept, scaled up if the line does not fit within the errors
     slope: float
-    chi2: float | None  # None where points have no errors
+    chi2: float | None  # None if points have no errors
     dof: int
-    probability: float | None  # of a larger chi², were the line and the errors true
+    probability: float | None  # of a larger chi² if the line and the errors are correct
 
 
 def line(x: list[float], y: list[float], sigma: list[float | None]) -> FittedLine | None:
-    """The line through points (x, y ± sigma); None with fewer than three different x, or beyond what floats hold."""
+    """The line through points (x, y ± sigma); None with fewer than three different x, or if floats overflow."""
     if len(set(x)) < LEAST_POINTS:
         return None
     with np.errstate(all="ignore"):
@@ -38,10 +38,11 @@ def line(x: list[float], y: list[float], sigma: list[float | None]) -> FittedLin
 
 
 def largest(sizes: list[int], y: list[float], sigma: list[float | None]) -> FittedLine | None:
-    """The mean at the largest size, for energies that approach their limit exponentially; None with fewer than three.
+    """The mean at the largest size, for energies that approach their limit exponentially; None for less than three
+    sizes.
 
-    The distance to the limit is smaller than the last change if each size at least halves it: so the error includes the
-    distance to the next smaller size.
+    If each size at least halves the distance to the limit, the remaining distance is smaller than the last change. So
+    the error includes the distance to the next smaller size.
     """
     if len(set(sizes)) < LEAST_POINTS:
         return None
@@ -52,7 +53,7 @@ def largest(sizes: list[int], y: list[float], sigma: list[float | None]) -> Fitt
 
 
 def _mean(sizes: list[int], y: list[float], sigma: list[float | None], size: int) -> tuple[float, float]:
-    """The energy at one size, of several seeds their mean, with an error."""
+    """The energy at one size with its error; for several seeds their mean."""
     y_P = np.array([value for value, its in zip(y, sizes, strict=True) if its == size])
     errors = [error for error, its in zip(sigma, sizes, strict=True) if its == size]
     known = all(error is not None and error > 0 for error in errors)

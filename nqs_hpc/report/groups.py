@@ -1,4 +1,4 @@
-"""Which points belong together: to one curve against size, to one system, to one ansatz."""
+"""Groups of points: curves against size, systems, ansätze."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.table import cell, names, short_keys
 from nqs_hpc.report.values import clean, section
 
-SOURCES = ("task.run", "init_from")  # names of other runs; what those were is recorded with the run itself
-SIZES = ("lattice.length", "lattice.extent", "lattice.cluster", "seed", *SOURCES)  # along a curve these change
-PARTICLES = ("bose_hubbard", "tv", "fermion")  # Hamiltonians whose one total is a number of particles
-SAME_LEVEL = 1e-9  # relative: exact energies so close are of one level
+SOURCES = ("task.run", "init_from")  # names of other runs, whose physics is recorded with the run itself
+SIZES = ("lattice.length", "lattice.extent", "lattice.cluster", "seed", *SOURCES)  # keys that change along a curve
+PARTICLES = ("bose_hubbard", "tv", "fermion")  # Hamiltonians whose total is a number of particles
+SAME_LEVEL = 1e-9  # relative: closer exact energies belong to the same level
 
 
 def measured(found: list[ReadPoint]) -> list[ReadPoint]:
-    """Those with the energy of their final parameters."""
+    """The points with the energy of their final parameters."""
     return [one for one in found if one.row.final and one.row.state == "done" and one.row.get("energy") is not None]
 
 
 def label(row: Row, without: tuple[str, ...] = SIZES) -> str:
-    """What distinguishes a curve from others, such as "rbm, h 1.5"; empty where nothing does."""
+    """What distinguishes a curve from others, such as "rbm, h 1.5"; may be empty."""
     names = short_keys(list(row.swept))
     shown = [(key, cell(value)) for key, value in row.swept.items() if key not in without and value is not None]
     return ", ".join(
@@ -32,7 +32,7 @@ def label(row: Row, without: tuple[str, ...] = SIZES) -> str:
 
 
 def title(row: Row, rows: list[Row]) -> str:
-    """What a row is called above a panel, among the ``rows`` of the table."""
+    """The title of a row's panel, among the ``rows`` of the table."""
     cells = [(column, column.cell(row)) for column in names(rows)]
     return (
         ", ".join(f"{column.title} {text}" if column.is_number else text for column, text in cells if text) or row.name
@@ -40,10 +40,10 @@ def title(row: Row, rows: list[Row]) -> str:
 
 
 def by_system(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
-    """Points that are after the same lowest state, by a name for it; points whose system is not recorded are left out.
+    """Points that look for the same lowest state, by its name; points whose system is not recorded are left out.
 
-    The same Hamiltonian on the same lattice, in the same sector: of the conserved total and of the symmetries, however
-    the wave function has them. Two descriptions of a sector whose exact lowest energies agree are one.
+    The Hamiltonian, the lattice and the sector (conserved total and symmetries, whether imposed or built in) are the
+    same. Two descriptions of a sector with the same exact lowest energy count as one.
     """
     groups: dict[str, list[ReadPoint]] = {}
     for one in found:
@@ -69,14 +69,14 @@ def _couplings(physics: dict[str, Any]) -> list[Any]:
 
 
 def _symmetry(physics: dict[str, Any]) -> dict[str, Any]:
-    """The symmetry sector a record asks for, without what is not set: of a sum, or built into the network."""
+    """The symmetry sector in a record, imposed by a sum or built into the network, without unset keys."""
     own = {key: value for key, value in section(physics, "ansatz").items() if key in ("group", "momentum", "irrep")}
     summed = {key: value for key, value in section(physics, "symmetrize").items() if key != "mode"}
     return {key: value for key, value in (own | summed).items() if value is not None}
 
 
 def _same_level(some: list[ReadPoint], others: list[ReadPoint]) -> bool:
-    """Whether two groups are of one Hamiltonian and lattice, and of sectors whose exact lowest energies agree."""
+    """Whether two groups have the same Hamiltonian and lattice, and sectors with the same exact lowest energy."""
     first, second = (section(group[0].traces.manifest, "physics") for group in (some, others))
     exact = {energy for one in (*some, *others) if (energy := one.row.get("reference")) is not None}
     known = all(any(one.row.get("reference") is not None for one in group) for group in (some, others))
@@ -90,11 +90,11 @@ def _bare(physics: dict[str, Any]) -> list[Any]:
 
 
 def by_curve(found: list[ReadPoint]) -> dict[str, list[ReadPoint]]:
-    """Points that differ in size and seed alone, by a label that distinguishes them from other curves."""
+    """Points that differ only in size and seed, by a label that distinguishes them from other curves."""
     groups: dict[str, list[ReadPoint]] = {}
     called: dict[str, str] = {}
     for one in found:
-        # also what the table does not show: a launch does not record what it did not sweep
+        # including settings that the table does not show, because a launch records only what it sweeps
         same = {key: plain(value) for key, value in settings(one.traces).items()} | one.row.swept
         of_size = scaled(one)
         same = {key: of_size.get(key, value) for key, value in same.items() if key not in SIZES} | of_size
@@ -126,7 +126,7 @@ def scaled(one: ReadPoint) -> dict[str, Any]:
 
 
 def named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[str, list[ReadPoint]]:
-    """Groups by identity as groups by name; names that several would have are numbered."""
+    """Groups by identity as groups by name; ambiguous names are numbered."""
     shared = {name for name in called.values() if list(called.values()).count(name) > 1}
     named: dict[str, list[ReadPoint]] = {}
     for number, (identity, members) in enumerate(groups.items(), 1):
@@ -136,7 +136,7 @@ def named(groups: dict[str, list[ReadPoint]], called: dict[str, str]) -> dict[st
 
 
 def system(members: list[ReadPoint]) -> str:
-    """A short name of what the points are the ground state of: "chain 16, h 1.5"."""
+    """A short name of the system of some points: "chain 16, h 1.5"."""
     one = members[0]
     lattice = section(section(one.traces.manifest, "physics"), "lattice")
     extent = lattice.get("extent")
@@ -152,7 +152,7 @@ def system(members: list[ReadPoint]) -> str:
 
 
 def ansatz(one: ReadPoint) -> str:
-    """The name of the wave function, with what is swept of it."""
+    """The name of the wave function, with its swept keys."""
     name: Any = section(section(one.traces.manifest, "physics"), "ansatz").get("name")
     short = short_keys(list(one.row.swept))
     settings = [

@@ -1,4 +1,4 @@
-"""What trajectories measure site by site: spins over sites and time; after a kick S(q, omega) (`report.response`)."""
+"""Site-resolved results of trajectories: spins over sites and time; after a kick S(q, omega) (`report.response`)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNIT_OF_OMEGA = "units of the couplings"
 
 
 class InSpace(NamedTuple):
-    """The arrays of trajectories that have a picture."""
+    """The arrays of trajectories that have a figure."""
 
     maps: Sheet
     spectra: Sheet
@@ -42,11 +42,11 @@ class _Kicked(NamedTuple):
     strength: float
     lattice: Lattice
     z: MeasuredArray
-    alike: str  # the same of runs that differ in nothing but the strength
+    alike: str  # equal for runs that differ only in the strength
 
 
 def in_space(found: list[ReadPoint]) -> InSpace:
-    """Pictures of at most twelve trajectories, evenly chosen."""
+    """Figures of at most twelve trajectories, evenly chosen."""
     rows = [one.row for one in found]
     evolving = [one for one in found if one.row.is_trajectory]
     chosen = [evolving[i] for i in evenly(len(evolving), MOST_PANELS)]
@@ -73,7 +73,7 @@ def _spectra(kicked: list[_Kicked]) -> tuple[list[Panel], list[str], list[Legend
     for one in kicked:
         of_same = [other for other in kicked if other.alike == one.alike and other.strength == -one.strength]
         if of_same and one.strength < 0:
-            continue  # drawn with its opposite
+            continue  # drawn together with its opposite
         opposite = next((other for other in of_same if np.array_equal(other.z.axes["time"], one.z.axes["time"])), None)
         waves = wave_vectors(one.lattice)
         if waves is None:
@@ -101,7 +101,7 @@ def _spectra(kicked: list[_Kicked]) -> tuple[list[Panel], list[str], list[Legend
 
 
 def _kicked(name: str, one: ReadPoint, array: MeasuredArray) -> _Kicked | None:
-    """What an array of spins along z of a run with task.kick is; None for all else."""
+    """The kick of an array of spins along z in a run with task.kick; None for other arrays."""
     physics = section(one.traces.manifest, "physics")
     kick = section(section(physics, "task"), "kick")
     site, strength = count(kick.get("site")), number(kick.get("strength"))
@@ -125,7 +125,7 @@ def _kicked(name: str, one: ReadPoint, array: MeasuredArray) -> _Kicked | None:
 
 
 def _map(q_Q: np.ndarray, spectrum: Spectrum) -> Callable[[Any], None]:
-    """Over one period of q, which is drawn at both ends."""
+    """The map over one period of q; the end point is drawn at both ends."""
     side = 2 * np.pi
     order = np.argsort(np.mod(q_Q, side))
     q = np.append(np.mod(q_Q, side)[order], side)
@@ -146,7 +146,7 @@ def _map(q_Q: np.ndarray, spectrum: Spectrum) -> Callable[[Any], None]:
 
 
 def _curves(q_QD: np.ndarray, spectrum: Spectrum) -> tuple[Callable[[Any], None], list[LegendEntry]]:
-    """The wave vectors of the largest weight against omega."""
+    """S against omega for the wave vectors with the largest weight."""
     weight = np.clip(spectrum.value_QW, 0, None).sum(axis=1)
     keys = np.unique(np.round([[w, *np.sort(np.abs(q))] for w, q in zip(weight, q_QD, strict=True)], 9), axis=0,
                      return_index=True)[1]  # fmt: skip
@@ -168,7 +168,7 @@ def _curves(q_QD: np.ndarray, spectrum: Spectrum) -> tuple[Callable[[Any], None]
 
 
 def _highest(spectrum: Spectrum) -> float:
-    """The frequency above which nothing is seen."""
+    """The frequency above which there is no weight."""
     size = np.abs(spectrum.value_QW).max(axis=0)
     seen = np.flatnonzero(size > 0.02 * size.max())
     last = spectrum.omega_W[seen[-1]] if len(seen) else spectrum.omega_W[-1]

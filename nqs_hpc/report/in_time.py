@@ -1,4 +1,4 @@
-"""Drawings against time: measured curves beside exact ones, what says how far they can be believed, spins by sites."""
+"""Figures against time: measured and exact curves, the quality of trajectories, spins by sites."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from nqs_hpc.report.figures import (
 )
 from nqs_hpc.report.trajectory import UNIT_OF_TIME, Curve, Trajectory, off_limits
 
-FEW = 40  # times, below which each is marked
-ROUNDING = 1e-12  # of r² and of distances: what is below is not drawn
-SMALL = 1e-3  # below which the power of ten is written beside each tick
+FEW = 40  # times; with fewer each is marked
+ROUNDING = 1e-12  # of r² and of distances: smaller values are not drawn
+SMALL = 1e-3  # for smaller numbers each tick has its power of ten
 MOST_PANELS = 24  # of one run
 COLOUR_MAP = "RdBu_r"  # 0 is white: values of both signs
 NAMES = {
@@ -49,7 +49,7 @@ def energy_sheet(found: Trajectory, name: str) -> Sheet:
 
 
 def observables_sheet(found: Trajectory, arrays: list[MeasuredArray]) -> Sheet:
-    """A panel for each number that a run measures beside the energy, then those of arrays over sites."""
+    """A panel for each number that a run measures besides the energy, then those of arrays over sites."""
     labels = {one.name: f"{one.label} [{one.unit}]" if one.unit else one.label for one in arrays}
     titles = {name: (name, labels.get(name, "value")) for name in found.measured if name != "energy"}
     sheet = _measured(found, "observables", titles)
@@ -58,7 +58,7 @@ def observables_sheet(found: Trajectory, arrays: list[MeasuredArray]) -> Sheet:
 
 
 def quality_sheet(found: Trajectory) -> Sheet:
-    """How far a trajectory can be believed."""
+    """The quality of a trajectory."""
     panels = []
     for key, curve in found.quality.items():
         limit = found.limits.get(key)
@@ -100,7 +100,7 @@ def curves(
         largest = max((float(np.abs(curve.value).max()) for curve, _ in measured), default=0.0)
         spread = max((float(np.ptp(curve.value)) for curve, _ in measured), default=0.0)
         if len(measured) == 1 and not exact and not is_logarithmic and spread < 1e-9 * largest:
-            middle = float(measured[0][0].value[0])  # the same all the time, but for rounding
+            middle = float(measured[0][0].value[0])  # constant up to rounding
             axes.set_ylim(middle - 0.1 * largest, middle + 0.1 * largest)
         elif not is_logarithmic and 0 < largest < SMALL:
             small_numbers(axes.yaxis)
@@ -115,7 +115,7 @@ def curves(
 
 
 def site_map(array: MeasuredArray) -> Draw | None:
-    """Values over sites, along, and time, upwards; None for arrays that are something else."""
+    """Values over sites (horizontal) and time (vertical); None for other arrays."""
     times, sites, value = array.axes.get("time"), array.axes.get("sites"), array.value
     if times is None or sites is None or value.shape != (times.size, sites.size) or min(value.shape) < 2:
         return None
@@ -138,7 +138,7 @@ def site_map(array: MeasuredArray) -> Draw | None:
 
 
 def colour_bar(axes: Any, drawn: Any) -> None:
-    """The bar that says what a colour means, in the right part of the panel."""
+    """The colour bar in the right part of the panel."""
     from matplotlib.ticker import MaxNLocator
 
     place = axes.get_position()

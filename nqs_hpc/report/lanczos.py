@@ -1,7 +1,7 @@
 """The energy before and after a Lanczos step against the variance, and the line through both to zero variance.
 
 For states close to the ground state E = E_0 + c V, V the variance of H (S. Sorella, Phys. Rev. B 64, 024512 (2001),
-arXiv:cond-mat/0009149). Of two states, (E_0, V_0) and after the step (E_1, V_1), the line has at V = 0
+arXiv:cond-mat/0009149). The line through (E_0, V_0) before and (E_1, V_1) after the step has at V = 0
 
     E_inf = E_1 - V_1 (E_0 - E_1) / (V_0 - V_1)
 """
@@ -59,20 +59,21 @@ def steps(one: ReadPoint) -> dict[str, Step]:
 
 
 def limit(step: Step) -> Limit | None:
-    """The line at zero variance, the errors of the four numbers independent; None where the step lowers no variance."""
+    """The line at zero variance, with independent errors of the four numbers; None if the variance does not
+    decrease."""
     (e_0, e_1), (v_0, v_1) = step.energies, step.variances
     fall = v_0.value - v_1.value
     if not fall > 0 or v_1.value < 0:
         return None
     slope = (e_0.value - e_1.value) / fall
-    # derivatives by E_0, E_1, V_0, V_1
+    # derivatives with respect to E_0, E_1, V_0, V_1
     by = (-v_1.value / fall, v_0.value / fall, slope * v_1.value / fall, -slope * v_0.value / fall)
     error = float(np.linalg.norm([d * one.error for d, one in zip(by, (e_0, e_1, v_0, v_1), strict=True)]))
     return Limit(e_1.value - slope * v_1.value, error, slope)
 
 
 def lanczos(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
-    """A panel for each point that measured a step, and a line of what it comes to."""
+    """A panel for each point that measured a step, and a line with its result."""
     rows = [one.row for one in found]
     panels: list[Panel] = []
     notes = []

@@ -2,13 +2,13 @@
 
 With d the number of directions in which the lattice grows and N ~ L^d its sites:
 
-- Open ends: their surface costs an energy in proportion to itself, P = 1.
-- No ends, and excitations whose energy is linear in the momentum, as the spin waves of an ordered antiferromagnet and
-  all of a critical point: their zero-point energy leaves P = d + 1. On a ring that is 1/L² (Blöte, Cardy and
+- Open ends: the energy has a surface term, P = 1.
+- No ends, and excitations with linear dispersion, such as the spin waves of an ordered antiferromagnet and the
+excitations at a critical point: their zero-point energy gives P = d + 1. On a ring that is 1/L² (Blöte, Cardy and
   Nightingale 1986, doi:10.1103/PhysRevLett.56.742; Affleck 1986, doi:10.1103/PhysRevLett.56.746), on a torus 1/L³
   (Neuberger and Ziman 1989, doi:10.1103/PhysRevB.39.2608; Hasenfratz and Niedermayer 1993, arXiv:hep-lat/9212022).
 - No ends and a gap: the approach is exponential, and no power of 1/L describes it. An excitation above a gap adds its
-  energy once, P = d.
+energy once, P = d.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from typing import Any, NamedTuple
 
 from nqs_hpc.report.values import number, section
 
-NEAR = 0.02  # a field so close, relative to it, to the critical one: the correlation length is above most lattices
+NEAR = 0.02  # relative distance to the critical field below which the correlation length exceeds most lattices
 # Critical h / J of the Ising ferromagnet in a transverse field (Blöte and Deng 2002, doi:10.1103/PhysRevE.66.066110).
 CRITICAL_FIELD = {"chain": 1.0, "square": 3.04438, "triangular": 4.76805, "honeycomb": 2.13250}
 DIMERISED = 0.2411  # J2 / J1 from which on the chain has a gap (Okamoto and Nomura 1992)
-NEEL_BELOW, STRIPES_ABOVE = 0.4, 0.65  # J2 / J1 between which the square lattice is disputed
+NEEL_BELOW, STRIPES_ABOVE = 0.4, 0.65  # J2 / J1 between which the phase on the square lattice is disputed
 TORIC_FIELD = 0.2  # well below the transition of the toric code near 0.33
 BIPARTITE = ("chain", "square", "cubic", "honeycomb")
 _POWERS = "⁰¹²³⁴⁵⁶⁷⁸⁹"
@@ -31,12 +31,12 @@ _ROOTS = {2: "√N", 3: "∛N"}
 class Law(NamedTuple):
     """A law, and why it was chosen."""
 
-    power: float | None  # of 1/L; None: no power describes it, and the energy at the largest size is taken as it is
+    power: float | None  # of 1/L; None: no power law, and the energy at the largest size is taken
     d: int  # N ~ L^d
     why: str
 
     def x(self, n_sites: int) -> float:
-        """Where a size lies on the axis on which the law is a straight line; without one, on that of 1/N."""
+        """The position of a size on the axis on which the law is a straight line; without a law, on that of 1/N."""
         return float(n_sites) ** (-1.0 if self.power is None else -self.power / self.d)
 
     def name(self) -> str:
@@ -53,7 +53,7 @@ def law(
 ) -> Law:
     """The law for points of ``physics``, whose lattices differ in the directions ``grown``.
 
-    ``frustrated``: whether their sides leave no room for the order of the magnet; ``power``: a user's own.
+    ``frustrated``: whether the magnetic order does not fit their sides; ``power``: given by the user.
     """
     lattice, d = section(physics, "lattice"), max(1, len(grown))
     pbc = lattice.get("pbc")
@@ -62,9 +62,9 @@ def law(
     if not grown or not isinstance(pbc, list):
         return Law(1.0, d, "only the number of sites of these lattices is known")
     if not all(pbc[i] for i in grown):
-        return Law(1.0, d, "open ends cost an energy in proportion to their surface")
+        return Law(1.0, d, "open ends cost an energy proportional to their surface")
     kind, words = _phase(physics, grown)
-    if frustrated:  # the order is turned by half a turn over the lattice, or broken along a wall
+    if frustrated:  # the order is twisted by half a turn over the lattice, or broken along a domain wall
         what = "by a twist of the order" if kind == "linear" else "by a wall"
         return Law(2.0 if kind == "linear" else 1.0, d, f"{words}; sides that frustrate the order raise it {what}")
     if kind == "gapped" and _excited(physics):
@@ -77,7 +77,7 @@ def law(
 
 
 def _phase(physics: dict[str, Any], grown: tuple[int, ...]) -> tuple[str, str]:
-    """What the model is known to be: linear (gapless, its excitations linear), gapped or unknown; and that in words."""
+    """What is known about the model: linear (gapless with linear dispersion), gapped or unknown; and a description."""
     hamiltonian = section(physics, "hamiltonian")
     if any(
         isinstance(one, dict)
@@ -131,7 +131,7 @@ def _heisenberg(lattice: dict[str, Any], hamiltonian: dict[str, Any], grown: tup
         return unknown
     if ratio and (J[0] < 0 or delta != 1):
         return unknown
-    delta = delta if J[0] > 0 else -delta  # turning one sublattice about z changes the sign of the x and y parts
+    delta = delta if J[0] > 0 else -delta  # a rotation of one sublattice about z changes the sign of the x and y parts
     if delta < -1:
         return unknown
     if delta == -1:
@@ -166,7 +166,7 @@ def _closed(d: int) -> str:
 
 
 def _excited(physics: dict[str, Any]) -> bool:
-    """Whether the sector is one that the ground state need not lie in."""
+    """Whether the ground state may lie outside of the sector."""
     spins = section(physics, "hamiltonian").get("name") != "bose_hubbard"
     parts = (section(physics, "symmetrize"), section(physics, "ansatz"))
     momenta = [part.get("momentum") for part in parts]

@@ -1,8 +1,8 @@
-"""Points as lines against a coupling: which couplings were swept, which points lie on one line, and what is seen there.
+"""Lines of points against a coupling: the swept couplings, the points of each line, and the values.
 
 A coupling is a number of the Hamiltonian that differs between points (hamiltonian.h, or one of several in
-hamiltonian.J), or the conserved total. It is read from the record of each run, so an evaluation of a run has the
-coupling of that run.
+hamiltonian.J), or the conserved total. It is read from the record of each run, so an evaluation has the coupling of its
+run.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.swept import plain, settings
 from nqs_hpc.report.values import clean, number, section
 
-MOST_COUPLINGS = 3  # each is a section
-MOST_COMPONENTS = 4  # couplings by the order of neighbours; longer lists are of sites
+MOST_COUPLINGS = 3  # each has a section
+MOST_COMPONENTS = 4  # couplings by neighbour order; longer lists are by site
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 Numbers = dict[str, float]
 
 
 class Coupling(NamedTuple):
-    """What was swept."""
+    """A swept coupling."""
 
     key: str  # hamiltonian.h, hamiltonian.J[2]
     short: str  # h, J₂
 
 
 class Line(NamedTuple):
-    """Points that differ in one coupling alone, in its order."""
+    """Points that differ only in one coupling, in its order."""
 
     name: str  # size, ansatz, and what else is swept
-    family: str  # lines that differ in size alone have one
+    family: str  # the same for lines that differ only in size
     of: str  # the name without the size
     size: str
     n_sites: int
@@ -48,7 +48,7 @@ class Measurement(NamedTuple):
     """One value of a run."""
 
     value: float
-    error: float  # 0 where it is not known
+    error: float  # 0 if not known
     unit: str
 
 
@@ -62,7 +62,7 @@ def couplings(found: list[ReadPoint]) -> list[Coupling]:
 
 
 def lines(found: list[ReadPoint], key: str) -> list[Line]:
-    """The lines of the points that have the coupling ``key``, one family after the other, small sizes first."""
+    """The lines of the points with the coupling ``key``, one family after the other, small sizes first."""
     groups: dict[str, list[ReadPoint]] = {}
     called: dict[str, str] = {}
     family: dict[str, str] = {}
@@ -98,7 +98,7 @@ def lines(found: list[ReadPoint], key: str) -> list[Line]:
 
 
 def observables(one: ReadPoint) -> dict[str, Measurement]:
-    """What a run measured beside the energy, by name: numbers alone."""
+    """The observables of a run that are numbers, by name."""
     values = measured_beside(one.traces.summary)
     found = {}
     for name, told in section(one.traces.summary, "observables").items():
@@ -110,7 +110,7 @@ def observables(one: ReadPoint) -> dict[str, Measurement]:
 
 
 def averaged(x: list[float], values: list[Measurement]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """One value and error for each different x: of several seeds the mean, weighted by errors where all are known."""
+    """One value and error for each different x; for several seeds the mean, weighted by errors if all are known."""
     x_P, y_P = np.array(x), np.array([one.value for one in values])
     error_P = np.array([one.error for one in values])
     places = np.unique(x_P)
@@ -124,9 +124,7 @@ def averaged(x: list[float], values: list[Measurement]) -> tuple[np.ndarray, np.
 
 
 def _numbers(one: ReadPoint) -> Numbers:
-    """The couplings of a point by key, each component of a short list apart; those of farther neighbours are 0 where a
-    list ends before them.
-    """
+    """The couplings of a point by key, with the components of short lists separate; missing components are 0."""
     found: Numbers = {}
     for key, value in (one.row.swept | settings(one.traces)).items():
         if not (key.startswith("hamiltonian.") or key == "sector") or (key == "sector" and isinstance(value, list)):
@@ -143,7 +141,7 @@ def _numbers(one: ReadPoint) -> Numbers:
 
 
 def _components(found: list[ReadPoint]) -> list[str]:
-    """Components of lists that differ between points: the list itself is a text, and says little in a legend."""
+    """Components of lists that differ between points, because a list would only be a text in a legend."""
     numbers = [_numbers(one) for one in found]
     keys = dict.fromkeys(key for known in numbers for key in known if "[" in key)
     return [key for key in keys if len({known.get(key) for known in numbers}) > 1]
@@ -155,12 +153,12 @@ def _short(key: str) -> str:
 
 
 def _of_ansatz(one: ReadPoint) -> tuple[str, ...]:
-    """The keys that `ansatz` names already; and the Hamiltonian's lists, whose components are named."""
+    """The keys that `ansatz` already names, and the Hamiltonian's lists, whose components are named."""
     return ("hamiltonian.J", *(key for key in one.row.swept if key == "ansatz" or key.startswith("ansatz.")))
 
 
 def _size(one: ReadPoint) -> str:
-    """The size as a legend has it: 4×4; of a lattice without sides its number of sites."""
+    """The size in a legend: 4×4, or the number of sites for a lattice without sides."""
     lattice: dict[str, Any] = section(section(one.traces.manifest, "physics"), "lattice")
     extent = lattice.get("extent")
     text = "×".join(map(str, extent)) if isinstance(extent, list) and 0 < len(extent) <= 3 else ""

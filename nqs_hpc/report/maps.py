@@ -1,4 +1,4 @@
-"""Arrays as pictures: what was measured at wave vectors over the Brillouin zone, and of pairs against distance."""
+"""Figures of arrays: results at wave vectors over the Brillouin zone, and of pairs of sites against distance."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from nqs_hpc.report.zone import distinct, folded, is_cell, outline, tiles, withi
 
 MOST_PANELS = 12
 MOST_VECTORS = 4096  # of a map
-COLOUR_MAP = "viridis"  # even in lightness: it reads alike on screens, in grey and for the colour-blind
+COLOUR_MAP = "viridis"  # uniform in lightness: readable on screens, in grey and for the colour-blind
 LEVELS = 64
-DOT = "#a8a8a8"  # is seen on the darkest colour of the map and on the lightest, on any page
+DOT = "#a8a8a8"  # visible on the darkest and the lightest colour of the map, on any page
 
 
 class ArrayPictures(NamedTuple):
-    """The arrays that have a picture."""
+    """The arrays that have a figure."""
 
     maps: Sheet
     correlations: Sheet
@@ -32,7 +32,7 @@ class ArrayPictures(NamedTuple):
 
 
 def arrays(found: list[ReadPoint]) -> ArrayPictures:
-    """Pictures of at most twelve points that measured arrays, evenly chosen."""
+    """Figures of at most twelve points that measured arrays, evenly chosen."""
     rows = [one.row for one in found]
     having = [
         one
@@ -71,7 +71,7 @@ def arrays(found: list[ReadPoint]) -> ArrayPictures:
 
 
 def evenly(n: int, most: int) -> list[int]:
-    """Places of at most ``most`` of ``n`` things, the last among them."""
+    """Indices of at most ``most`` of ``n`` things, including the last."""
     return sorted({n - 1 - round(i * n / min(n, most)) for i in range(min(n, most))}) if n else []
 
 
@@ -81,7 +81,7 @@ def _has_arrays(one: ReadPoint) -> bool:
 
 
 def _over_zone(array: MeasuredArray) -> Callable[[Any], None] | None:
-    """A map of two dimensions, a curve of one; None for what is not of wave vectors."""
+    """A map in two dimensions, a curve in one; None for arrays without wave vectors."""
     q, cell, value = array.axes.get("q"), array.axes.get("cell"), array.value
     if q is None or value.ndim != 1 or len(value) > MOST_VECTORS or q.shape[0] != len(value):
         return None
@@ -98,7 +98,7 @@ def _over_zone(array: MeasuredArray) -> Callable[[Any], None] | None:
 
 
 def _curve(q_Q: np.ndarray, value: np.ndarray, error: np.ndarray | None, side: float) -> Callable[[Any], None]:
-    """Over the zone of a chain; a point at its end is drawn at both ends."""
+    """The curve over the zone of a chain; a point at its end is drawn at both ends."""
     ends = np.abs(np.abs(q_Q) - side / 2) < 1e-6 * side
     q = np.concatenate([q_Q, -q_Q[ends]])
     order = np.argsort(q)
@@ -130,7 +130,7 @@ def _map(q_Q2: np.ndarray, value: np.ndarray, cell_dd: np.ndarray) -> Callable[[
 
 
 def _dots(q_Q2: np.ndarray, value: np.ndarray, cell_dd: np.ndarray) -> Callable[[Any], None]:
-    """Each where it is: of lattices with a basis two can differ by a reciprocal lattice vector, and not be alike."""
+    """Each wave vector at its place: on lattices with a basis, values can differ at equivalent wave vectors."""
 
     def draw(axes: Any) -> None:
         coloured = axes.scatter(*q_Q2.T, c=value, cmap=_colours(), s=24, zorder=3, edgecolors=DOT, linewidths=0.4)
@@ -140,7 +140,7 @@ def _dots(q_Q2: np.ndarray, value: np.ndarray, cell_dd: np.ndarray) -> Callable[
 
 
 def _finish(axes: Any, coloured: Any, corners: np.ndarray, *, inside: bool) -> None:
-    """The outline of the zone, axes in units of π, and the bar that says what a colour means."""
+    """The outline of the zone, axes in units of π, and the colour bar."""
     axes.plot(*np.concatenate([corners, corners[:1]]).T, color=INK, linewidth=1)
     axes.grid(False)
     place = axes.get_position()
@@ -167,7 +167,7 @@ def _colours() -> Any:
 
 
 def in_pi(axis: Any, width: float) -> None:
-    """Ticks at multiples of π, or of a simple part of it."""
+    """Ticks at multiples of π, or of a simple fraction of it."""
     from matplotlib.ticker import FuncFormatter, MultipleLocator
 
     step = next((part for part in (0.25, 0.5, 1, 2, 4) if width / (part * np.pi) <= 4.5), width / np.pi / 4)

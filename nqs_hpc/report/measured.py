@@ -1,7 +1,7 @@
-"""What the quantities of a run are worth, out of its summary and the newest lines of its metrics.jsonl.
+"""The values of a run's quantities, from its summary and the newest lines of metrics.jsonl.
 
-A run declares its quantities (`job.quantities`). A run that has an energy among them has more, which follow from it and
-from what the summary says of the system: per site, against the exact energy, the V-score.
+A run declares its quantities (`job.quantities`). If they include an energy, more follow from it and from the summary:
+the energy per site, the distance from the exact energy, the V-score.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nqs_hpc.types import Quantity
 
 Values = dict[str, float | None]
 
-# What a row with an energy has, in the order of CSV and JSON.
+# The values of a row with an energy, in the order of CSV and JSON.
 OF_ENERGY = (
     *("energy", "energy_error", "energy_variance"),
     *("energy_per_site", "energy_per_site_error", "v_score", "e_infinity", "reference", "relative_error"),
@@ -35,8 +35,8 @@ def values(
 ) -> Values:
     """The declared quantities with their errors, by key; with an energy all of OF_ENERGY. None for what is not known.
 
-    They are those of the final evaluation where there is one, before that those of the newest line of ``steps``: the
-    summary of a running job may be half a minute old.
+    They are from the final evaluation if there is one, before that from the newest line of ``steps``: the summary of a
+    running job may be half a minute old.
     """
     final = summary.get("final") is True
     known = _numbers(summary)
@@ -47,7 +47,7 @@ def values(
     keys = [key for one in quantities for key in (one.key, one.error) if key is not None]
     has_energy = "energy" in keys
     found = {key: number(source.get(key)) for key in ([*OF_ENERGY, *keys] if has_energy else keys)}
-    if final and newest is not None:  # what a final evaluation does not measure is that of the last step
+    if final and newest is not None:  # quantities that a final evaluation does not measure are those of the last step
         found |= {key: number(newest.get(key)) for key in keys if key not in known and key not in OF_ENERGY}
     found |= {key: value for key, value in measured_beside(summary).items() if key not in found}
     if not has_energy:
@@ -71,8 +71,8 @@ def values(
 
 
 def measured_beside(summary: Mapping[str, Any]) -> Values:
-    """Values and errors of the observables of a summary that are numbers, also where no quantity is declared of them,
-    at most MOST_OBSERVABLES: as observables.NAME and observables.NAME_error.
+    """Values and errors of the observables of a summary that are numbers, declared or not, at most MOST_OBSERVABLES: as
+    observables.NAME and observables.NAME_error.
     """
     found: Values = {}
     for name, told in section(summary, "observables").items():
@@ -83,16 +83,14 @@ def measured_beside(summary: Mapping[str, Any]) -> Values:
 
 
 def e_infinity_of_older(known: Values, n: int | None) -> float | None:
-    """E_infinity of a summary that older versions wrote without it: what its V-score N Var / (E - E_infinity)² counts
-    from, above E.
-    """
+    """E_infinity for an older summary that lacks it, from its V-score N Var / (E - E_infinity)²; it lies above E."""
     energy, variance, v_score = known.get("energy"), known.get("energy_variance"), known.get("v_score")
     if energy is None or variance is None or not n or not v_score or variance / v_score < 0:
         return None
     zero = energy + math.sqrt(n * variance / v_score)
     if not math.isfinite(zero):
         return None
-    return 0.0 if abs(zero) < 1e-9 * abs(energy) else zero  # rounding, where H has no trace
+    return 0.0 if abs(zero) < 1e-9 * abs(energy) else zero  # rounding, if H has no trace
 
 
 def _numbers(summary: Mapping[str, Any]) -> Values:
@@ -101,7 +99,7 @@ def _numbers(summary: Mapping[str, Any]) -> Values:
     """
     numbers: Values = {}
     measured = section(summary, "observables")
-    named = {f"observables.{label}": value for label, value in measured.items()}  # as lines of metrics.jsonl have them
+    named = {f"observables.{label}": value for label, value in measured.items()}  # as in lines of metrics.jsonl
     for name, value in (measured | named | dict(summary)).items():
         numbers[name] = number(value)
         if isinstance(value, dict) and "mean" in value:

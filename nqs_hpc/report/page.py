@@ -1,8 +1,8 @@
-"""``python -m nqs_hpc report DIR``: what the points of a sweep found, as one page, and as tables and plots beside it.
+"""``python -m nqs_hpc report DIR``: the results of a sweep as one page, with tables and plots beside it.
 
 Writes DIR/report/: index.html, self-contained; points.csv with every column; report.md; varbench.md; each sheet of
 plots as PNG, SVG and PDF.
-Reads run folders only, so it can be made at any time, of finished and unfinished points, and made again.
+It only reads run folders, so it can be made, and made again, at any time, for finished and unfinished points.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ USAGE = "python -m nqs_hpc report DIR [--size-power P] [--min-size N] [--leave-o
 HELP = f"""{USAGE}
 
 --size-power P     energy per site against 1/L^P, N = L^d, instead of the law for boundary, dimension and model
---min-size N       lattices of fewer sites are left out of the lines to infinite size
---leave-out POINT  a point that is left out of all lines: its name in the table of `status`, or KEY=VALUE"""
+--min-size N       leave lattices of fewer sites out of the lines to infinite size
+--leave-out POINT  leave a point out of all lines: its name in the table of `status`, or KEY=VALUE"""
 MOST_POWER = 20.0
-# The marks of a legend, in 14 x 14, by matplotlib's markers; a line where there is none.
+# The marks of a legend, in 14 x 14, by matplotlib's markers; a line without a marker.
 MARKS = {
     "": '<path d="M0 7h14" stroke="{0}" stroke-width="2"/>',
     "--": '<path d="M0 7h14" stroke="{0}" stroke-width="1.5" stroke-dasharray="4 1.5"/>',
@@ -48,7 +48,7 @@ MARKS = {
 
 
 def report(words: list[str]) -> int:
-    """Write the report and print the path of the page; the exit code: 0, 2 for bad input, 1 where it cannot be kept."""
+    """Write the report and print the path of the page; exit code 0, 2 for bad input, 1 if it cannot be written."""
     if any(word in ("-h", "--help") for word in words):
         print(HELP)
         return DONE
@@ -69,7 +69,7 @@ def report(words: list[str]) -> int:
 
 
 def _read(words: list[str]) -> tuple[str, FitOptions]:
-    """The folder and what is asked of the lines; raises ValueError in one line."""
+    """The folder and the options for the lines; raises ValueError, one line."""
     folder, given, _ = read_words(words, "report", USAGE, with_value=("--size-power", "--min-size", "--leave-out"))
     powers = [_number("--size-power", text, float, MOST_POWER) for text in given["--size-power"]]
     least = [int(_number("--min-size", text, int, 1e9)) for text in given["--min-size"]]
@@ -92,7 +92,7 @@ def _number(option: str, text: str, kind: type[int] | type[float], most: float) 
 
 
 def gathered(of: RunFolders, choice: FitOptions) -> tuple[list[ReadPoint], Content]:
-    """What is in the folder and what there is to say of it; ValueError in one line for a choice that fits no point."""
+    """The places in the folder and its report; ValueError, one line, for a choice that fits no point."""
     found = read_rows(of, time.time(), each_coupling=True)
     return found, content(of, found, choice)
 
@@ -111,7 +111,7 @@ def make(of: RunFolders, found: list[ReadPoint], page: Content) -> Path:
 
 
 def page_html(page: Content) -> str:
-    """The page: no file beside it and no network is needed to read it. Every value is escaped but our own SVG."""
+    """The page; it needs no other file and no network. Every value except our own SVG is escaped."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 

@@ -1,4 +1,4 @@
-"""What a folder that somebody names holds: a sweep, a folder of runs, or one run; and where its points live."""
+"""The content of a folder: a sweep, a folder of runs, or one run; and the folders of its points."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ VALID = "the folder of a sweep, of runs, or of one run"
 
 
 class Place(NamedTuple):
-    """One point of a sweep, or one run that belongs to none."""
+    """One point of a sweep, or a single run."""
 
     name: str
     folder: Path  # absent while a point has not started
-    point: study.Point | None  # what the launcher knows
+    point: study.Point | None  # from the manifest of the launcher
     sweep: Path | None  # the folder of its sweep
 
 
@@ -29,11 +29,11 @@ class RunFolders(NamedTuple):
     folder: Path
     study: study.Study | None
     places: list[Place]
-    troubles: list[str]  # what could not be read beside the runs, a line each
+    troubles: list[str]  # lines about other things that could not be read
 
 
 def find_runs(name: str) -> RunFolders:
-    """What is in the folder ``name``; ValueError in one line where it holds nothing to show."""
+    """The content of the folder ``name``; ValueError, one line, if there is nothing to show."""
     folder = Path(name)
     try:
         if not folder.is_dir():
@@ -47,7 +47,7 @@ def find_runs(name: str) -> RunFolders:
             if not places:
                 raise ValueError(f"{clean(name)} is a sweep without points; valid: {VALID}")
             return RunFolders(folder, found, places, [])
-        if _is_run(folder):  # a broken manifest.json is then that of the run, which says so in its row
+        if _is_run(folder):  # then a broken manifest.json belongs to the run, whose row reports it
             return RunFolders(folder, None, [Place(folder.resolve().name, folder, None, None)], [])
         below = sorted(item for item in folder.iterdir() if item.is_dir() and not item.name.startswith("."))
         sweeps = [item.name for item in below if _is_study(item)]

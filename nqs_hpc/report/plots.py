@@ -1,7 +1,7 @@
-"""The pictures that a run leaves in its folder, each as PNG, SVG and PDF.
+"""The figures that a run writes into its folder, each as PNG, SVG and PDF.
 
-energy: how the energy came down, with its error, the reference and the final value; of a trajectory against time, with
-``trajectory`` (how far it can be believed) and ``observables`` beside it.
+energy: the energy by step with its error, the reference and the final value. For a trajectory the energy is drawn
+against time, and there are also ``trajectory`` (its quality) and ``observables``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ BLUE, ORANGE, GREY = "#3b76af", "#c4511d", "#333333"
 
 
 def pictures(folder: Path) -> list[Path]:
-    """Draw all pictures of a run folder; the paths of the PNGs. Raises ValueError as `energy_png`."""
+    """Draw all figures of a run folder; returns the paths of the PNGs. Raises ValueError as `energy_png`."""
     need_matplotlib()
     found = trajectory(Path(folder))
     if found is None:
         return [energy_png(folder)]
-    known = read(Path(folder) / FILE) if (Path(folder) / FILE).exists() else []  # which this process has just written
+    known = read(Path(folder) / FILE) if (Path(folder) / FILE).exists() else []  # this process has just written it
     sheets = [energy_sheet(found, Path(folder).resolve().name), quality_sheet(found), observables_sheet(found, known)]
     drawn = [sheet for sheet in sheets if sheet.panels]
     for sheet in drawn:
@@ -45,9 +45,9 @@ def energy_png(folder: Path) -> Path:
     """Draw ``folder``/energy.png, energy.svg and energy.pdf, each atomically, and return the path of the first.
 
     Upper panel: energy of each step with its standard error, in the second half a running mean over a tenth of the
-    steps (at most 50), the exact reference where summary.json has one, the final value of a finished run. Lower panel,
-    logarithmic: the distance to the reference, else the variance. The energy of a run of several couplings is their
-    mean; thin lines are the distances of each. Broken lines and steps without an energy are left out.
+    steps (at most 50), the exact reference if summary.json has one, the final value of a finished run. Lower panel,
+    logarithmic: the distance to the reference, else the variance. For several couplings the energy is their mean; thin
+    lines are the distances for each coupling. Broken lines of metrics.jsonl and steps without an energy are left out.
     Raises ValueError in one line if there is no energy to draw or matplotlib is missing.
     """
     need_matplotlib()
@@ -72,7 +72,7 @@ def energy_png(folder: Path) -> Path:
         window = min(50, len(step) // 10)
         if window > 1:
             mean = np.convolve(energy, np.full(window, 1 / window), mode="valid")
-            half = len(step) // 2  # earlier the mean lags behind the descent and says nothing
+            half = len(step) // 2  # earlier the mean lags behind the descent
             upper.plot(
                 step[half:],
                 mean[half - window + 1 :],
@@ -115,7 +115,7 @@ def energy_png(folder: Path) -> Path:
             axes.grid(alpha=0.25)
 
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # found once, not for each format
+        figure.set_layout_engine("none")  # computed once, not for each format
         pictures = saved(figure)
     for name, picture in pictures.items():
         write(folder / f"energy.{name}", picture)
@@ -123,7 +123,7 @@ def energy_png(folder: Path) -> Path:
 
 
 def _curve(path: Path) -> Series:
-    """The energies of all steps; absent errors are 0, absent variances NaN. ValueError where there is no energy."""
+    """The energies of all steps; missing errors are 0, missing variances NaN. ValueError if there is no energy."""
     curve = series(path, least=1)
     if curve is None:
         raise ValueError(f"{path} holds no energies to plot")
@@ -131,7 +131,7 @@ def _curve(path: Path) -> Series:
 
 
 def _distances(folder: Path, summary: dict[str, Any]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Steps and |E - E0| / |E0| of each coupling of a run of several; NaN where a logarithm has no place for it."""
+    """Steps and |E - E0| / |E0| for each coupling of a run of several; NaN for values without a logarithm."""
     found = []
     for k, entry in enumerate(items(summary, "couplings")[:MOST]):
         exact = number(entry.get("exact_energy"))

@@ -1,4 +1,4 @@
-"""How good the points are and what they took: error against cost, and the health of the sampling."""
+"""Quality and cost of the points: error against cost, and diagnostics of the sampling."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nqs_hpc.report.groups import ansatz, measured
 from nqs_hpc.report.rows import ReadPoint, Row
 
 WORST_R_HAT = 1.1
-MANY = 50  # points, beyond which their marks are small
+MANY = 50  # points; with more their marks are small
 
-# What goes up or along: its value in a row, and whether that is more than its own uncertainty.
+# A quantity on an axis: its value in a row, and whether that exceeds its own uncertainty.
 Measure = Callable[[Row], tuple[float, bool] | None]
 
 
@@ -56,7 +56,7 @@ def _told(colours: dict[str, LegendEntry]) -> list[LegendEntry]:
 def _scatter(
     points: list[ReadPoint], along: Measure, height: Measure, axis: str, colours: dict[str, LegendEntry]
 ) -> Callable[[Any], None]:
-    marks: dict[tuple[str, bool], list[tuple[float, float]]] = {}  # drawn together: artists are what costs time
+    marks: dict[tuple[str, bool], list[tuple[float, float]]] = {}  # drawn together, because every artist costs time
     for one in points:
         x, y = along(one.row), height(one.row)
         assert x is not None and y is not None
@@ -107,7 +107,7 @@ def _parameters(row: Row) -> tuple[float, bool] | None:
 
 
 def _relative(row: Row) -> tuple[float, bool] | None:
-    """The error; its statistical uncertainty where that is larger."""
+    """The error, or its statistical uncertainty if that is larger."""
     relative, reference = row.get("relative_error"), row.get("reference")
     if relative is None or not reference:
         return None

@@ -1,4 +1,4 @@
-"""The state of all jobs in Slurm: one call of squeue, however many points a sweep has."""
+"""The state of all jobs in Slurm, by one call of squeue for any number of points."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _FORMAT = "%i|%A|%T|%r|%Z"  # the number as shown (ARRAY_ELEMENT), the job's own
 
 
 class Job(NamedTuple):
-    """A job as Slurm knows it; ended ones are known for some minutes."""
+    """A job in Slurm, which forgets ended jobs after some minutes."""
 
     number: str
     state: str
-    reason: str  # why it waits; "None" where it does not
+    reason: str  # why it waits; "None" if it does not
 
     @property
     def waits(self) -> bool:
-        """Whether it is in the queue and no process of it runs."""
+        """Whether it is in the queue without running processes."""
         return self.state in WAITING
 
     @property
     def lives(self) -> bool:
-        """Whether processes of it may be running."""
+        """Whether it may have running processes."""
         return not self.waits and self.state not in slurm.ENDED
 
 
@@ -36,15 +36,15 @@ class Queue(NamedTuple):
     """The jobs of one user."""
 
     by_number: dict[str, Job]  # under either of its numbers
-    by_folder: dict[Path, Job]  # that works there; a living one rather than an ended one
-    silent: str  # why Slurm could not be asked, one line; empty where it answered
+    by_folder: dict[Path, Job]  # the job that works there, preferably a living one
+    silent: str  # why Slurm did not answer, one line; empty if it did
 
 
 NOT_ASKED = Queue({}, {}, "")
 
 
 def ask(user: int) -> Queue:
-    """The jobs of the user with this number; where Slurm does not answer, ``silent`` says why."""
+    """The jobs of the user with this number; if Slurm does not answer, ``silent`` says why."""
     words = ("squeue", "--noheader", "--array", "--states=all", f"--user={user}", f"--format={_FORMAT}")
     try:
         answer = slurm.ask(*words)
@@ -54,11 +54,11 @@ def ask(user: int) -> Queue:
     by_folder: dict[Path, Job] = {}
     for line in answer.splitlines():
         fields = line.split("|", 4)
-        if len(fields) < 5:  # the rest of a folder's name with a line break in it
+        if len(fields) < 5:  # the rest of a folder name with a line break
             continue
         shown, own, state, reason, folder = fields
         job = Job(shown, state, reason)
-        for number in (shown, own):  # elements that wait all have the own number of one that may run
+        for number in (shown, own):  # waiting elements all have the job number of one that may run
             if (same := by_number.get(number)) is None or not same.lives:
                 by_number[number] = job
         if (known := by_folder.get(Path(folder))) is None or known.state in slurm.ENDED:

@@ -1,24 +1,24 @@
-"""The dynamical structure factor, from how the spins of all sites answer to a kick of one of them (`task.kick`).
+"""The dynamical structure factor from the response of all spins to a kick of one of them (`task.kick`).
 
-The kick U = exp(-i e Z_j) of the state |0>, Z = sigma^z, makes of the spin at site r, in the Heisenberg picture,
+With the kick U = exp(-i e Z_j) of the state |0>, Z = sigma^z, the spin at site r is, in the Heisenberg picture,
 
     <U+ Z_r(t) U> = cos^2(e) <Z_r(t)> + sin^2(e) <Z_j Z_r(t) Z_j> + sin(2 e) Im C_r(t),     C_r(t) = <Z_r(t) Z_j>,
 
-exactly, because Z_j^2 = 1. So of two kicks of opposite angles
+exactly, because Z_j^2 = 1. So two kicks with opposite angles give
 
     Im C_r(t) = (<Z_r>_e - <Z_r>_-e) / (2 sin 2 e)                                          for any state and any angle;
 
-of one kick Im C_r(t) = (<Z_r>_e(t) - <Z_r>_e(0)) / sin 2 e: for any angle where |0> is an eigenstate of H and of the
-flip of all spins, else up to a part of order e. Of a ground state that is invariant under translations, with
+and one kick gives Im C_r(t) = (<Z_r>_e(t) - <Z_r>_e(0)) / sin 2 e: for any angle if |0> is an eigenstate of H and of
+the flip of all spins, else up to terms of order e. For a translation-invariant ground state, with
 Z_q = 1/sqrt(N) sum_r exp(i q.r) Z_r and excitation energies w_n, sum_r cos(q.(r - r_j)) Im C_r(t) is
 -sum_n |<n|Z_q|0>|^2 sin(w_n t), a mean over q and -q, and a window w(t) that falls from 1 to 0 at the last time T gives
 
     S(q, w) = -2/pi int_0^T dt w(t) sin(w t) sum_r cos(q.(r - r_j)) Im C_r(t)
             = sum_n |<n|Z_q|0>|^2 (d(w - w_n) - d(w + w_n)),        d(x) = 1/pi int_0^T dt w(t) cos(x t).
 
-d is a peak of area 1 and width 2 pi / T: w(t) = cos^2(pi t / 2 T), after von Hann. What the ground state itself
-contributes, w_n = 0, a kick does not show. Linear response with neural quantum states: Mendes-Santos, Schmitt and Heyl,
-Phys. Rev. Lett. 131, 046501 (2023), arXiv:2303.08184.
+d is a peak of area 1 and width 2 pi / T: w(t) = cos^2(pi t / 2 T), after von Hann. A kick does not show the
+contribution of the ground state itself, w_n = 0. Linear response with neural quantum states: Mendes-Santos, Schmitt and
+Heyl, Phys. Rev. Lett. 131, 046501 (2023), arXiv:2303.08184.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Spectrum(NamedTuple):
 
     omega_W: Array
     value_QW: Array
-    error_QW: Array  # standard error, where times are independent of each other
+    error_QW: Array  # standard error, for independent times
 
 
 def correlations(

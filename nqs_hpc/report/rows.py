@@ -1,6 +1,6 @@
-"""A row a point: what it is, how far it has come, what it found. What `status` and `report` show.
+"""One row per point: its keys, progress and results, for `status` and `report`.
 
-Everything that a file does not say, or says unreadably, is None; a broken folder is a row like any other.
+Everything that is missing or unreadable in a file is None; a broken folder has a row too.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Row(NamedTuple):
     swept: Settings  # the keys that differ from point to point, with its values
     state: str  # one of states.STATES
     why: str
-    trust: str | None  # the verdict on its final energy: good, doubtful, bad; None where nobody judged it
+    trust: str | None  # the verdict on its final energy: good, doubtful, bad; None if there is none
     step: int | None
     n_steps: int | None
-    progress: Progress | None  # how far it is where that is not the number of its steps
+    progress: Progress | None  # its progress, if that is not the number of steps
     task: str  # what it computes: ground_state, …
-    quantities: tuple[Quantity, ...]  # that it declares to be displayed
-    values: Values  # of these and of what follows from them, by key
+    quantities: tuple[Quantity, ...]  # declared for display
+    values: Values  # of these and of derived quantities, by key
     final: bool  # whether the values are those of a final evaluation
     seconds_per_step: float | None
     eta_seconds: float | None  # until the last step, without the final evaluation
@@ -48,37 +48,37 @@ class Row(NamedTuple):
     n_parameters: int | None
     n_ranks: int | None
     job: str | None  # of Slurm
-    command: str | None  # that makes it run again
+    command: str | None  # to run it again
     troubles: list[str]  # files of its folder that cannot be read
 
     @property
     def is_trajectory(self) -> bool:
-        """Whether its lines are of different times, and not of a state that comes closer to the one looked for."""
+        """Whether its lines are times of a trajectory, not steps of an optimization."""
         return self.progress is not None and self.progress.unit == TIME
 
     def get(self, key: str) -> float | None:
-        """The value of one quantity; None where it is not known, or the run has no such quantity."""
+        """The value of one quantity; None if it is not known, or the run has no such quantity."""
         return self.values.get(key)
 
 
 class ReadPoint(NamedTuple):
-    """A row and what it was read from."""
+    """A row and the files it was read from."""
 
     row: Row
     traces: Traces
 
 
 def flat(row: Row) -> dict[str, Any]:
-    """A row with its values among its fields, as CSV and JSON have it; ``task`` where it is not the usual one."""
+    """A row with its values among its fields, for CSV and JSON; ``task`` if it is not the default."""
     fields = row._asdict()
     if (progress := fields.pop("progress")) is not None:
         fields |= {"progress": progress.done, "progress_total": progress.total, "progress_unit": progress.unit}
     task, values = fields.pop("task"), fields.pop("values")
     del fields["quantities"]
-    values = {key: value for key, value in values.items() if key not in fields}  # no quantity takes a field's place
+    values = {key: value for key, value in values.items() if key not in fields}  # no quantity replaces a field
     result: dict[str, Any] = {}
     for field, value in fields.items():
-        if field == "final":  # between the values that were measured and those that follow from them
+        if field == "final":  # between measured and derived values
             result |= {key: values.pop(key) for key in OF_ENERGY[:3] if key in values} | {field: value} | values
         else:
             result[field] = value
@@ -88,7 +88,7 @@ def flat(row: Row) -> dict[str, Any]:
 def read_rows(of: RunFolders, now: float, *, each_coupling: bool = False) -> list[ReadPoint]:
     """A row for each place, in their order; asks Slurm at most once. ``now``: the Unix time.
 
-    ``each_coupling``: of a run of several couplings a row for each, with what a sweep over them would have.
+    ``each_coupling``: for a run of several couplings a row for each, as in a sweep over them.
     """
     all_traces = [traces(place) for place in of.places]
     queue = NOT_ASKED
@@ -118,7 +118,7 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
     reached, target, per_step = step(found), n_steps(found), step_seconds(found)
     left = None
     if reached is not None and target is not None and per_step is not None and reached <= target:
-        left = (target - reached) * per_step  # a target that lies behind: a run that is asked for fewer steps now
+        left = (target - reached) * per_step  # negative if a run is now asked for fewer steps
     progress = _progress(found)
     if progress is not None:
         left = _left(found, progress)
@@ -150,7 +150,7 @@ def _row(found: Traces, verdict: PointState, of_it: Settings) -> Row:
 
 
 def _progress(found: Traces) -> Progress | None:
-    """How far a run is in a unit of its own, by the newest line where that says it."""
+    """The progress of a run in its own unit, from the newest line if that contains it."""
     told = section(found.summary, "progress")
     unit = text(told.get("unit"), LONGEST_UNIT)
     if unit is None:
@@ -177,7 +177,7 @@ def _verdict(summary: dict[str, Any]) -> str | None:
 
 
 def _of_its_sector(summary: dict[str, Any], verdict: PointState) -> str:
-    """What a finished run says where its sector does not hold the ground state."""
+    """The note of a finished run if its sector does not contain the ground state."""
     reference = section(summary, "reference")
     above = number(reference.get("above_lowest")) or number(reference.get("network_above"))
     return text(summary.get("reason")) or "" if verdict.state == "done" and above else ""

@@ -1,4 +1,4 @@
-"""The curve of a run, out of metrics.jsonl: as many steps as a plot can show, and a running average."""
+"""The curve of a run, from metrics.jsonl: as many steps as a plot can show, and a running average."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nqs_hpc.report.values import number
 
 
 class Series(NamedTuple):
-    """Steps with a value; NaN where a line has no error, or no variance."""
+    """Steps with a value; NaN if a line has no error, or no variance."""
 
     step: np.ndarray
     value: np.ndarray
@@ -30,10 +30,10 @@ def series(
     least: int = 2,
     coupling: int | None = None,
 ) -> Series | None:
-    """The values under ``key`` of at most ``at_most`` intact lines, evenly chosen; None where fewer than ``least``
-    lines have one.
+    """The values of ``key`` in at most ``at_most`` intact lines, evenly chosen; None if fewer than ``least`` lines have
+    one.
 
-    The variance is that under ``key``_variance. ``coupling``: of a run of several the values of this one.
+    The variance is ``key``_variance. ``coupling``: the number of the coupling in a run of several.
     """
     try:
         lines = log.read(path, at_most)
@@ -48,7 +48,7 @@ def series(
 
 
 def running_mean(values_S: np.ndarray) -> tuple[slice, np.ndarray]:
-    """The mean over a tenth of the values, ending at each; and to which of them it belongs. At least over two."""
+    """The mean over the last tenth of the values, at least two, ending at each; and the indices of these values."""
     window = max(2, len(values_S) // 10)
     mean = np.convolve(values_S, np.full(window, 1 / window), mode="valid")
     return slice(window - 1, None), mean

@@ -1,7 +1,8 @@
-"""The state of a point, and why, from the files in its folder and from Slurm.
+"""The state of a point, and its reason, from the files in its folder and from Slurm.
 
-In this order: it is finished; it waits in the queue; a process works on it, or should; it ended, by itself or killed;
-it never began. The point's files count more than the manifest of the launcher, which may have been killed.
+Checked in this order: it is finished; it waits in the queue; a process works on it, or should; it ended, by itself or
+killed; it never began. The files of the point have priority over the manifest of the launcher, which may have been
+killed.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from nqs_hpc.report.values import clean, count, number, section, text
 STATES = ("done", "doubtful", "running", "stalled", "requeued", "queued", "waiting", "stopped", "failed")
 ENDED = {"done", "doubtful", "stopped", "failed"}
 STALLED_STEPS = 10
-LEAST_SECONDS = 60.0  # a step may be quicker than the file system of another host shows it
-# A start compiles, and after its first step computes the reference; the final evaluation compiles and warms up again.
+LEAST_SECONDS = 60.0  # the file system of another host may show a step only later
+# A start compiles, and computes the reference after its first step; the final evaluation compiles and warms up again.
 QUIET_SECONDS = 900.0
-SAMPLES = 1024.0  # of a step, where the summary does not say
-# What mpiexec says below the output of a rank that died, in at most so many lines.
+SAMPLES = 1024.0  # per step, if the summary does not say
+# The message of mpiexec below the output of a rank that died, and its largest number of lines.
 N_BANNER = 12
 _BANNER = re.compile(
     r"=|YOUR APPLICATION TERMINATED|This typically refers to a problem with your appl|Please see the FAQ page"
@@ -32,7 +33,7 @@ _ORDINARY = re.compile(r"^step \d|^final evaluation|\||, step \d+ of \d+;")  # p
 
 
 class PointState(NamedTuple):
-    """A state, and one short phrase where it needs one."""
+    """A state with a short reason if it needs one."""
 
     state: str
     why: str = ""
@@ -84,15 +85,15 @@ def judge(found: Traces, queue: Queue, now: float) -> PointState:
 
 
 def _more_samples(found: Traces) -> str:
-    """What is missing of the final evaluation that the last start of a finished run was to make; "" if nothing.
+    """What is missing of the final evaluation requested by the last start of a finished run; "" if nothing.
 
-    Only a start with more samples than those of DONE leaves a DONE beside a config.yaml that asks for more.
+    Only a start with more samples than in DONE leaves a DONE beside a config.yaml that asks for more.
     """
     asked = count(section(found.config, "task").get("final_samples"))
     known = count(found.summary.get("n_samples"))
     if asked is None or known is None or found.summary.get("final") is not True:
         return ""
-    known = max(known, found.n_final or 0)  # a kill between the two files leaves DONE as it was before
+    known = max(known, found.n_final or 0)  # a kill between the two writes leaves the old DONE
     if asked <= known:
         return ""
     if section(found.config, "sampler").get("name") == "enumerate":
@@ -108,14 +109,14 @@ def _finished(found: Traces) -> PointState:
 
 
 def followers(all_traces: list[Traces], verdicts: list[PointState]) -> list[PointState]:
-    """``verdicts`` in their order; a point that has not begun because the one before it is not done is waiting.
+    """``verdicts`` in order; a point that has not begun because the one before it is not done is waiting.
 
-    Slurm cancels what depends on a job that failed; the next launch of the sweep starts it again.
+    Slurm cancels jobs that depend on a failed one; the next launch of the sweep starts them again.
     """
     known = {found.place.name: verdict for found, verdict in zip(all_traces, verdicts, strict=True)}
 
     def before(found: Traces) -> str | None:
-        """The point that ``found``, without a run, waits for; None where there is none, or it is done."""
+        """The point for which ``found``, without a run, waits; None if there is none, or it is done."""
         point = found.place.point
         after = point.after if point is not None and not found.begun and not found.troubles else None
         made = ("done", "doubtful")
@@ -143,7 +144,7 @@ def _alive(found: Traces, queue: Queue, job: Job | None) -> str:
     if job is not None and job.lives:
         return "yes"
     owner = found.owner
-    if owner is None:  # the last process ended in order
+    if owner is None:  # the last process ended normally
         return "no"
     if owner.host == socket.gethostname():
         return "yes" if _process_lives(owner.pid) else "no"
@@ -165,12 +166,12 @@ def _process_lives(pid: int) -> bool:
 
 
 def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> PointState:
-    """Running, or stalled: the last sign of life is older than its phase explains."""
+    """Running, or stalled if the last sign of life is older than its phase explains."""
     start, reached, target = found.starts[-1] if found.starts else {}, step(found), n_steps(found)
     per_step = step_seconds(found) or 0.0
     limit = max(STALLED_STEPS * per_step, LEAST_SECONDS)
     samples = number(section(found.config, "task").get("final_samples")) or 0.0
-    if target is not None and (count(start.get("step")) or 0) >= target:  # this start makes the final evaluation alone
+    if target is not None and (count(start.get("step")) or 0) >= target:  # this start makes only the final evaluation
         rounds = samples / (number(section(found.config, "sampler").get("n_samples")) or SAMPLES)
         limit = QUIET_SECONDS + STALLED_STEPS * per_step * (1 + rounds)
         sign, phase = found.started, "final evaluation"
@@ -194,7 +195,7 @@ def _working(found: Traces, queue: Queue, now: float, *, sure: bool) -> PointSta
 
 
 def _killed(found: Traces, job: Job | None, launched: str) -> PointState:
-    """A start without an entry on how it ended; ``launched``: what its launcher noted."""
+    """A start without a recorded end; ``launched``: the record of its launcher."""
     said = f"killed after step {step(found)}"
     if job is not None:
         said += f", Slurm: {job.state}"
@@ -202,7 +203,7 @@ def _killed(found: Traces, job: Job | None, launched: str) -> PointState:
 
 
 def _ended(exit_: dict[str, object]) -> PointState:
-    """How the last start ended, by its own entry in the manifest."""
+    """How the last start ended, according to its entry in the manifest."""
     word, _, why = (text(exit_.get("reason")) or "").partition(": ")
     if word in ("stopped", "failed"):
         return PointState(word, why)
@@ -211,7 +212,7 @@ def _ended(exit_: dict[str, object]) -> PointState:
 
 def _no_summary(found: Traces) -> str:
     how = "cannot be read" if any(trouble.startswith("summary.json ") for trouble in found.troubles) else "is missing"
-    return f"summary.json {how}: the energy is the last step's"
+    return f"summary.json {how}: the energy is that of the last step"
 
 
 def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> PointState:
@@ -227,7 +228,7 @@ def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> PointSta
         return PointState("waiting", f"after {clean(str(point.after))}" if point.after else "")
     if point.job is not None and queue.silent:
         return PointState("queued", clean(f"the state of job {point.job} is not known: {queue.silent}"))
-    if point.state == "running":  # the interpreter loads before it takes the lock
+    if point.state == "running":  # the interpreter takes time to start before it takes the lock
         fresh = found.log is not None and now - found.log.stat().st_mtime < LEAST_SECONDS
         return PointState("running", "starting") if fresh else PointState("failed", f"ended early{_last_words(found)}")
     if point.job is not None:
@@ -237,7 +238,7 @@ def _never(found: Traces, queue: Queue, job: Job | None, now: float) -> PointSta
 
 
 def _last_words(found: Traces) -> str:
-    """The last line of the log, where it says why."""
+    """The last line of the log, if it gives a reason."""
     if found.log is None:
         return ""
     try:
@@ -250,7 +251,7 @@ def _last_words(found: Traces) -> str:
 
 
 def reason(said: str) -> str:
-    """The cause that a launcher or a log gives; empty for lines that every run, or every killed rank, prints."""
+    """The cause given by a launcher or a log; empty for lines that every run, or every killed rank, prints."""
     head, colon, line = clean(said).partition(": ")
     if not re.fullmatch(r"code \d+", head):
         head, colon, line = "", "", clean(said)
@@ -258,7 +259,7 @@ def reason(said: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time in the two largest of its units."""
+    """A time in its two largest units."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.0f} s"

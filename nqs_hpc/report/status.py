@@ -1,6 +1,6 @@
 """``python -m nqs_hpc status DIR``: a table of the points of a sweep, or of the runs in a folder.
 
-Reads files, of metrics.jsonl the end alone, and asks squeue once; loads neither jax nor numpy nor MPI.
+It reads files, only the end of metrics.jsonl, and calls squeue once; it loads neither jax nor numpy nor MPI.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from nqs_hpc.report.words import read_words
 
 USAGE = "python -m nqs_hpc status DIR [--watch] [--json] [--sort [-]KEY] [--filter KEY=VALUE ...]"
 WATCH_SECONDS = 2.0
-WIDE = 400  # columns where there is no terminal whose width would count
+WIDE = 400  # columns without a terminal
 COLOURS = {
     "done": "green",
     "doubtful": "yellow",
@@ -43,7 +43,7 @@ COLOURS = {
     "stopped": "magenta",
     "failed": "red",
 }
-# What a narrow terminal can do without, first to last.
+# Columns that are dropped on a narrow terminal, in this order.
 DISPENSABLE = ("restarts", "acceptance", "r_hat", "trust", "seconds_per_step", "v_score")
 
 
@@ -55,7 +55,7 @@ class _Request(NamedTuple):
 
 
 def status(words: list[str]) -> int:
-    """Print the table; the exit code: 0 also where points failed, 2 for bad input, which one line on stderr names."""
+    """Print the table; exit code 0, also if points failed, 2 for bad input, which one line on stderr names."""
     try:
         if any(word in ("-h", "--help") for word in words):
             print(USAGE, flush=True)
@@ -69,14 +69,14 @@ def status(words: list[str]) -> int:
         else:
             found, rows = _look(asked)
             _console().print(view(found, rows, _console()))
-        sys.stdout.flush()  # here, where it can still be caught, and not at the end of the interpreter
+        sys.stdout.flush()  # here, where errors can still be caught, not at the end of the interpreter
     except ValueError as error:
-        with suppress(OSError):  # a full disk: the exit code says it too
+        with suppress(OSError):  # a full disk: the exit code also reports it
             print(harmless(str(error)), file=sys.stderr)
         return BAD_INPUT
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in its buffer would fail again
-        if not isinstance(error, BrokenPipeError):  # `status DIR | head` has what it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # flushing its buffer would fail again
+        if not isinstance(error, BrokenPipeError):  # `status DIR | head` is fine
             with suppress(OSError):
                 print(f"the table cannot be printed: {error.strerror}", file=sys.stderr)
             return FAULT
@@ -84,7 +84,7 @@ def status(words: list[str]) -> int:
 
 
 def view(found: RunFolders, rows: list[Row], console: Console) -> Group:
-    """What is shown of ``rows``: a table as wide as the console, why points are as they are, and a last line."""
+    """The display of ``rows``: a table as wide as the console, reasons for states, and a last line."""
     shown = columns(rows)
     table = _table(shown, rows)
     for key in (*DISPENSABLE, *(column.key for column in reversed(declared_columns(rows)))):
@@ -152,12 +152,12 @@ def _watch(asked: _Request) -> None:
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Rich would end the process with code 1 here."""
+        """Do nothing, because Rich would end the process with code 1 here."""
         raise BrokenPipeError
 
 
 def _console() -> Console:
-    # a pipe has no width: nothing is to be cut off there
+    # a pipe has no width: nothing is cut off
     plain = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return _Console(width=WIDE if plain else shutil.get_terminal_size().columns, highlight=False, soft_wrap=False)
 

@@ -1,7 +1,7 @@
-"""The keys in which the points of a folder differ: those that were swept, and others of their physics.
+"""The keys in which the points of a folder differ: swept keys, and other settings of their physics.
 
-A sweep can be launched several times into one folder, and each launch notes for its points only what it swept itself:
-of two launches at different fields no point says its field. So recorded settings are compared between all points.
+A sweep can be launched several times into one folder, and each launch records for its points only its own swept keys:
+after two launches at different fields no point names its field. So we compare the recorded settings of all points.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from nqs_hpc.report.values import clean, number, section
 
 Settings = dict[str, str | float | None]
 
-# Settings that make another curve or another column. Others follow from these, or are not physics.
+# Settings that distinguish curves or columns. Others follow from these, or are not physics.
 _TELLING = ("lattice.", "hamiltonian.", "ansatz.", "symmetrize.")
 _TELLING_ONE = {"lattice", "hamiltonian", "ansatz", "sampler", "optimizer", "sector", "seed"}
-# What a key stands for on one lattice: every bond, every string of a sum. It changes with size, the key does not.
+# Expanded values of a key on one lattice: every bond, every string of a sum. They change with size, the key does not.
 _EXPANDED = {
     "lattice.edges",
     "lattice.weights",
@@ -27,14 +27,17 @@ _EXPANDED = {
     "hamiltonian.terms",
     "symmetrize.permutations",
 }
-_ONE_FOR_ALL = {"lattice.extent": "lattice.length", "lattice.pbc": "lattice.pbc"}  # lists by direction, if all alike
-_NOT_RESOLVED = {"auto", "none", "null"}  # a record holds what they came to
+_ONE_FOR_ALL = {
+    "lattice.extent": "lattice.length",
+    "lattice.pbc": "lattice.pbc",
+}  # lists by direction, if all entries are equal
+_NOT_RESOLVED = {"auto", "none", "null"}  # a record holds their resolved values
 
 
 def swept(all_traces: list[Traces]) -> list[Settings]:
-    """For each point the same keys with its values: those of its sweep, then the settings that differ between points.
+    """For each point the same keys with its values: the swept keys, then other settings that differ between points.
 
-    None where a point has no such setting, or, before it began, does not say it.
+    None if a point has no such setting, or has not begun and does not specify it.
     """
     points = [found.place.point for found in all_traces]
     own = [point.swept if point is not None and isinstance(point.swept, dict) else {} for point in points]
@@ -52,10 +55,11 @@ def swept(all_traces: list[Traces]) -> list[Settings]:
 
 
 def settings(found: Traces) -> dict[str, Any]:
-    """The telling settings of a point as flat keys: as its run recorded them, before that as its sweep asks for them.
+    """The distinguishing settings of a point as flat keys: as recorded by its run, or before that as requested by its
+    sweep.
 
-    A group's choice stands under the group alone: ``ansatz`` is rbm. A size or boundary alike in every direction is one
-    value, an extent then ``lattice.length``.
+    The choice of a group is the value of the group: ``ansatz`` is rbm. A size or boundary equal in every direction is
+    one value; the extent then becomes ``lattice.length``.
     """
     asked = _asked(found)
     flat = _flat(section(found.manifest, "physics"))
@@ -74,7 +78,7 @@ def settings(found: Traces) -> dict[str, Any]:
 
 
 def plain(value: Any) -> str | float | None:
-    """A setting as a table shows it: a number stays one, a list of one is its element."""
+    """A setting for a table: a number stays a number, a list of one becomes its element."""
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
     if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and number(value) is not None):
@@ -83,7 +87,7 @@ def plain(value: Any) -> str | float | None:
 
 
 def _differing(known: list[dict[str, Any]], begun: list[bool]) -> list[str]:
-    """The keys in which points differ; those of a group among points of the same choice, as others have other keys."""
+    """The keys in which points differ; keys of a group are compared between points with the same choice."""
     keys = []
     for key in dict.fromkeys(key for values in known for key in values):
         group, dot, _ = key.partition(".")
@@ -108,7 +112,7 @@ def _asked(found: Traces) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
-    """A number, a truth value or a list of them where the text is one, else the text."""
+    """The number, truth value or list that the text represents, else the text."""
     try:
         return parse_json(text.lower(), parse_constant=str)
     except ValueError:
@@ -116,7 +120,7 @@ def _value(text: str) -> Any:
 
 
 def _rest(found: Traces) -> dict[str, Any]:
-    """Settings beside the telling ones, such as rates: what is swept in one launch may stand still in another."""
+    """Other settings, such as rates, because a key that is swept in one launch may be constant in another."""
     rest = _flat(found.config) | _asked(found)
     return {key: value for key, value in rest.items() if not key.startswith(_TELLING) and key not in _TELLING_ONE}
 

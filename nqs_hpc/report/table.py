@@ -1,4 +1,4 @@
-"""Rows as text: which columns there are, how a cell reads, sorting and filtering. The same on terminal and page."""
+"""Rows as text: columns, cells, sorting and filtering, the same for terminal and page."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from nqs_hpc.report.rows import Row, flat
 from nqs_hpc.report.states import STATES, duration
 from nqs_hpc.types import Quantity
 
-TRUSTED = {"good": "done", "doubtful": "doubtful", "bad": "failed"}  # the state whose colour a verdict has
+TRUSTED = {"good": "done", "doubtful": "doubtful", "bad": "failed"}  # verdict -> state with the same colour
 
 
 class Column(NamedTuple):
-    """One column; ``cell`` is empty where the row has nothing for it."""
+    """One column; ``cell`` is empty if the row has no value."""
 
     title: str
     cell: Callable[[Row], str]
     key: str  # the field of Row it sorts by, or a swept key
-    is_number: bool = True  # to be aligned to the right
+    is_number: bool = True  # aligned to the right
 
 
 class Selection(NamedTuple):
-    """What of the rows is asked for, as a user wrote it."""
+    """The requested sorting and filters, as the user wrote them."""
 
     sort: str | None  # a key, with a minus in front for the largest first
     filters: list[tuple[str, str]]
 
 
 def columns(rows: list[Row]) -> list[Column]:
-    """Who, how far, what: the columns of a status, without those that are empty in all ``rows``."""
+    """The columns of a status: point, progress, results, without those that are empty in all ``rows``."""
     wanted = [
         Column("state", lambda row: row.state, "state", False),
         Column("step" if all(row.progress is None for row in rows) else "progress", steps, "step"),
@@ -52,7 +52,7 @@ def columns(rows: list[Row]) -> list[Column]:
 
 
 def declared_columns(rows: list[Row]) -> list[Column]:
-    """A column for each quantity that the runs declare beside those with a column in every status."""
+    """A column for each declared quantity that has no standard column."""
     titles: dict[str, Quantity] = {}
     for row in rows:
         usual = {one.key for one in GROUND_STATE} if row.task == TASK else {"energy", "r_hat", "acceptance"}
@@ -67,7 +67,7 @@ def declared_columns(rows: list[Row]) -> list[Column]:
 
 
 def more_columns(rows: list[Row]) -> list[Column]:
-    """What a page has room for beside `columns`."""
+    """Further columns for a page, besides `columns`."""
     wanted = [
         Column("sites", lambda row: short(row.n_sites, "d"), "n_sites"),
         Column("energy/site", energy_per_site, "energy_per_site"),
@@ -83,7 +83,7 @@ def more_columns(rows: list[Row]) -> list[Column]:
 
 
 def names(rows: list[Row]) -> list[Column]:
-    """The columns that say which point a row is: its swept keys where all rows have them, else its name."""
+    """The columns that identify a row: its swept keys if all rows have them, else its name."""
     keys = list(dict.fromkeys(key for row in rows for key in row.swept))
     told_apart = len({tuple(row.swept.get(key) for key in keys) for row in rows}) == len(rows)
     if not keys or not told_apart or any(key not in row.swept for row in rows for key in keys):
@@ -95,18 +95,18 @@ def names(rows: list[Row]) -> list[Column]:
 
 
 def short_keys(keys: list[str]) -> dict[str, str]:
-    """Each key with the shortest of its endings that no other key has: lattice.length is length."""
+    """Each key with its shortest unique ending: lattice.length becomes length."""
     last = Counter(key.rpartition(".")[2] for key in keys)
     return {key: key.rpartition(".")[2] if last[key.rpartition(".")[2]] == 1 else key for key in keys}
 
 
 def filled(given: list[Column], rows: list[Row]) -> list[Column]:
-    """Those of the columns that have something to show."""
+    """The columns that are not empty."""
     return [column for column in given if any(column.cell(row) for row in rows)]
 
 
 def steps(row: Row) -> str:
-    """Steps made of steps asked for, or how far it is in its own unit: time 0.3/1."""
+    """Steps made of steps requested, or the progress in another unit: time 0.3/1."""
     if row.progress is not None:
         total = "?" if row.progress.total is None else f"{row.progress.total:.4g}"
         return f"{row.progress.unit} {row.progress.done:.4g}/{total}"
@@ -116,17 +116,17 @@ def steps(row: Row) -> str:
 
 
 def energy(row: Row) -> str:
-    """The total energy with its error, empty where there is none."""
+    """The total energy with its error, empty if there is none."""
     return _with_error(row, "energy")
 
 
 def energy_per_site(row: Row) -> str:
-    """The same over the number of sites."""
+    """The same divided by the number of sites."""
     return _with_error(row, "energy_per_site")
 
 
 def eta(row: Row) -> str:
-    """The time left, of points that are on their way."""
+    """The remaining time of points that are running."""
     return "" if row.eta_seconds is None else duration(row.eta_seconds)
 
 
@@ -136,7 +136,7 @@ def short(value: float | None, form: str) -> str:
 
 
 def three(value: float | None) -> str:
-    """A number with three digits, zeros at the end included."""
+    """A number with three digits, including trailing zeros."""
     return "" if value is None else f"{value:#.3g}".rstrip(".")
 
 
@@ -146,14 +146,14 @@ def cell(value: str | float | None) -> str:
 
 
 def totals(rows: list[Row]) -> str:
-    """How many points there are of each state: "6 points: 4 done, 1 running, 1 failed"."""
+    """The number of points in each state: "6 points: 4 done, 1 running, 1 failed"."""
     counted = Counter(row.state for row in rows)
     counts = ", ".join(f"{counted[state]} {state}" for state in STATES if counted[state])
     return f"{len(rows)} point{'s' * (len(rows) != 1)}: {counts}"
 
 
 def select(rows: list[Row], wanted: Selection) -> list[Row]:
-    """The rows that pass all filters, sorted; ValueError in one line for a key that no row has."""
+    """The rows that pass all filters, sorted; ValueError, one line, for a key that no row has."""
     fields = dict.fromkeys(key for row in rows for key in flat(row))
     valid = [*fields, *dict.fromkeys(key for row in rows for key in row.swept)]
     for key, text in wanted.filters:
@@ -170,7 +170,7 @@ def select(rows: list[Row], wanted: Selection) -> list[Row]:
 
 
 def value(row: Row, key: str) -> Any:
-    """What a row has under a swept key, a field or a quantity; None where it has no such key."""
+    """The value of a swept key, a field or a quantity in a row; None if it has no such key."""
     return row.swept[key] if key in row.swept else flat(row).get(key)
 
 
@@ -191,7 +191,7 @@ def _with_error(row: Row, key: str) -> str:
 
 
 def _known(key: str, option: str, valid: list[str]) -> str:
-    """The full name of a key, of which a user may give the last part alone."""
+    """The full name of a key; the user may give only its last part."""
     found = [name for name in valid if name == key] or [name for name in valid if name.endswith(f".{key}")]
     if len(found) != 1:
         near = "" if found else nearest(key, valid)

@@ -1,7 +1,7 @@
 """The tower of states of a study of sectors: the lowest energy of each, against its spin and against its momentum.
 
-The levels of a finite antiferromagnet that orders lie on E = E0 + S(S + 1) / (2 chi N), and the momenta and irreps of
-the lowest ones say which order that is: P. W. Anderson, Phys. Rev. 86, 694 (1952), doi:10.1103/PhysRev.86.694;
+The levels of a finite antiferromagnet with long-range order lie on E = E0 + S(S + 1) / (2 chi N), and the momenta and
+irreps of the lowest levels identify the order: P. W. Anderson, Phys. Rev. 86, 694 (1952), doi:10.1103/PhysRev.86.694;
 B. Bernu, P. Lecheminant, C. Lhuillier and L. Pierre, Phys. Rev. B 50, 10048 (1994), doi:10.1103/PhysRevB.50.10048.
 """
 
@@ -25,18 +25,18 @@ OF_SECTOR = (
 )
 MOST_PANELS, MOST_KEYS = 12, 24
 TOWER = "Tower of states"
-APART = 0.035  # of the height of a panel: symbols nearer than this stand beside each other
+APART = 0.035  # fraction of the height of a panel: closer symbols are drawn side by side
 TOTAL_SPIN, SQUARE = "total_spin", "s2"  # the observable, and its output <S^2>
 
 
 class Level(NamedTuple):
     """The lowest state of one sector."""
 
-    total: int | tuple[int, ...] | None  # 2 Sz, or a number of particles, of fermions with spin of each
+    total: int | tuple[int, ...] | None  # 2 Sz, or a number of particles, for each spin of fermions
     momentum: tuple[int, ...] | None
     irrep: str | None
     flip: int | None
-    spin: float | None  # <S^2>, where it was measured
+    spin: float | None  # <S^2>, if measured
     energy: float | None  # None before the final evaluation
     error: float
     exact: float | None
@@ -46,9 +46,9 @@ Place = Callable[[Level], float]
 
 
 def tower(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
-    """Two panels a system, at most: against spin or total where levels differ in it, and against momentum or irrep.
+    """At most two panels per system: against spin or total if levels differ in it, and against momentum or irrep.
 
-    With a line for each system that says from which energy its levels are counted.
+    A line per system gives the energy from which its levels are counted.
     """
     groups: dict[str, list[ReadPoint]] = {}
     if any(len({one.row.swept.get(key) for one in found}) > 1 for key in OF_SECTOR):
@@ -56,7 +56,7 @@ def tower(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
             if (identity := _identity(one)) is not None:
                 groups.setdefault(identity, []).append(one)
     drawn = {name: levels for name, members in groups.items() if len(levels := _levels(members)) > 1}
-    # energies of different numbers of fermions are counted from no common one: that takes a chemical potential
+    # energies of different numbers of fermions have no common zero without a chemical potential
     drawn = {name: levels for name, levels in drawn.items() if not _of_several_numbers(levels)}
     everything = [level for levels in drawn.values() for level in levels]
     colours = {
@@ -73,7 +73,7 @@ def tower(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
         zero, what = _zero(levels, groups[name])
         notes.append(f"E₀ of {of} = {zero:.7g}, {what}.".replace("-", "−"))
         panels += _panels(of, levels, zero, _is_heisenberg(groups[name][0]), colours, markers)
-    # where the momentum is what goes along, its colours need no key
+    # if momentum is the horizontal axis, its colours need no key
     along = any(one.title.startswith(TOWER) for one in panels)
     legend = [LegendEntry(f"k = {_label(name)}", colour, "o") for name, colour in colours.items() if name and along]
     legend += [LegendEntry(name, INK, marker) for name, marker in markers.items() if name and len(markers) > 1]
@@ -82,12 +82,12 @@ def tower(found: list[ReadPoint]) -> tuple[Sheet, list[str]]:
 
 
 def _identity(one: ReadPoint) -> str | None:
-    """What the points of one tower share: the lattice, the Hamiltonian and the network."""
+    """The common settings of the points of a tower: lattice, Hamiltonian and network."""
     physics = section(one.traces.manifest, "physics")
     lattice, hamiltonian = physics.get("lattice"), physics.get("hamiltonian")
     if not lattice or not hamiltonian or "energy" not in one.row.values:
         return None
-    # whether there are signs may follow from the sector
+    # whether signs are used may depend on the sector
     couplings = {
         key: value for key, value in section(physics, "hamiltonian").items() if key not in ("marshall", "gauge")
     }
@@ -95,7 +95,7 @@ def _identity(one: ReadPoint) -> str | None:
 
 
 def _plain(one: ReadPoint) -> ReadPoint:
-    """Without what names its sector."""
+    """The network without the keys of its sector."""
     kept = {key: value for key, value in one.row.swept.items() if key not in OF_SECTOR}
     return one._replace(row=one.row._replace(swept=kept))
 
@@ -131,7 +131,7 @@ def _numbers(value: Any) -> tuple[int, ...] | None:
 
 
 def _spin(one: ReadPoint) -> float | None:
-    """<S^2> of a run that has measured it, under whatever label."""
+    """<S^2> of a run that has measured it, under any label."""
     asked = section(one.traces.config, "observables")
     for name, value in section(one.traces.summary, "observables").items():
         label, _, output = str(name).rpartition(".")
@@ -141,8 +141,8 @@ def _spin(one: ReadPoint) -> float | None:
 
 
 def _multiplet(level: Level) -> float:
-    """The S(S + 1) nearest to what was measured; S is whole for an even number of spins 1/2 (or of fermions), else half
-    of an odd.
+    """The S(S + 1) nearest to the measured value; S is an integer for an even number of spins 1/2 (or fermions), else
+    half an odd integer.
     """
     assert level.spin is not None
     total = sum(level.total) if isinstance(level.total, tuple) else level.total or 0
@@ -152,7 +152,7 @@ def _multiplet(level: Level) -> float:
 
 
 def _zero(levels: list[Level], members: list[ReadPoint]) -> tuple[float, str]:
-    """The energy that levels are counted from, and what it is."""
+    """The energy from which levels are counted, and its description."""
     compared = (section(section(one.traces.summary, "reference"), "lowest").get("energy") for one in members)
     of_all = [energy for one in compared if (energy := number(one)) is not None]
     if of_all:
@@ -236,7 +236,7 @@ def _drawing(
     ticks: dict[float, str],
     measured: bool,
 ) -> Callable[[Any], None]:
-    """``measured``: symbols stand at the spin that was measured, exact levels at that of the multiplet."""
+    """``measured``: symbols are at the measured spin, exact levels at that of the multiplet."""
     heights = [y - zero for level in levels for y in (level.energy, level.exact) if y is not None]
     low, high = min(heights), max(heights)
     span = high - low or 1.0
@@ -244,7 +244,7 @@ def _drawing(
     middles = sorted(columns)
     gap = min((b - a for a, b in pairwise(middles)), default=1.0)
     most = 1 + 2 * max(abs(_offset(column)) for members in columns.values() for _, column in members)
-    # columns of one place end where those of the next begin, and are not wider than a symbol needs
+    # columns of one place end where those of the next begin, and are at most as wide as a symbol
     width = min(0.9 * gap / most, 0.05 * max(middles[-1] - middles[0], gap))
 
     def draw(axes: Any) -> None:
@@ -275,7 +275,7 @@ def _drawing(
 
 
 def _beside(levels: list[Level], place: Place, apart: float) -> dict[float, list[tuple[Level, int]]]:
-    """The levels at each place, and in which column: those that would cover each other stand beside each other."""
+    """The levels at each place with their columns: overlapping levels are drawn side by side."""
     columns: dict[float, list[tuple[Level, int]]] = {}
     tops: dict[float, list[float]] = {}
     for level in sorted(levels, key=_top):
@@ -288,7 +288,7 @@ def _beside(levels: list[Level], place: Place, apart: float) -> dict[float, list
 
 
 def _offset(column: int) -> int:
-    """0, 1, -1, 2, -2, ..: the first column stands at the place itself."""
+    """0, 1, -1, 2, -2, ..: the first column is at the place itself."""
     return (column + 1) // 2 * (1 if column % 2 else -1)
 
 

@@ -1,4 +1,4 @@
-"""The files in the folder of a point, read but not interpreted. Any of them may be missing, truncated or junk."""
+"""Reads the files in the folder of a point without interpretation. Any of them may be missing, truncated or invalid."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ class Owner(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Empty mappings and lists stand for files that are missing or cannot be read."""
+    """Missing or unreadable files are represented by empty mappings and lists."""
 
     place: Place
-    begun: bool  # whether a run has left anything
+    begun: bool  # whether there are files of a run
     summary: dict[str, Any]
     manifest: dict[str, Any]
     starts: list[dict[str, Any]]
     config: dict[str, Any]
     steps: list[dict[str, Any]]  # the newest lines of metrics.jsonl, oldest first
-    written: float | None  # Unix time of the newest of them, by the clock of the file's host
+    written: float | None  # Unix time of the newest of them, by the clock of the file server
     started: float | None  # Unix time at which the manifest was last written: at a start, its first step, its end
     done: int | None
-    n_final: int | None  # samples of the final evaluation that DONE speaks of, where it says so
+    n_final: int | None  # samples of the final evaluation according to DONE, if given
     stop: bool
     owner: Owner | None
-    job: str | None  # of Slurm that runs, or ran, this point in batch
+    job: str | None  # the Slurm job that runs, or ran, this point
     log: Path | None  # what it printed
-    troubles: list[str]  # files that cannot be read, a line each
-    # of a run of several couplings (`by_coupling`) the number of those whose values these are, and their values
+    troubles: list[str]  # lines about files that cannot be read
+    # for a run of several couplings (`by_coupling`): the number of this coupling, and its values
     number: int | None = None
     couplings: dict[str, float | list[float]] | None = None
 
 
 def traces(place: Place) -> Traces:
-    """Read the folder of ``place``; raises nothing for what it may hold."""
+    """Read the folder of ``place``; does not raise, whatever it contains."""
     folder, troubles = place.folder, []
     if folder.exists() and not folder.is_dir():
         troubles.append(f"{clean(folder.name)} is a file, not a run folder")
@@ -94,18 +94,18 @@ def traces(place: Place) -> Traces:
 
 
 def in_batch(found: Traces) -> bool:
-    """Whether Slurm was asked to run this point."""
+    """Whether this point was submitted to Slurm."""
     return found.job is not None or (found.place.folder / "job.sbatch").exists()
 
 
 def n_steps(found: Traces) -> int | None:
-    """How many steps the point is to make."""
+    """The number of steps that the point has to make."""
     asked = count(found.place.point.n_steps) if found.place.point is not None else None
     return asked if asked is not None else count(section(found.config, "task").get("n_steps"))
 
 
 def step(found: Traces) -> int | None:
-    """The step it has reached: of the newest line, else of DONE, else of the summary."""
+    """The step it has reached, from the newest line, else from DONE, else from the summary."""
     newest = found.steps[-1]["step"] if found.steps else None
     for known in (newest, found.done, count(found.summary.get("step"))):
         if known is not None:
@@ -114,7 +114,7 @@ def step(found: Traces) -> int | None:
 
 
 def step_seconds(found: Traces) -> float | None:
-    """The time of a step, the median of the newest ones."""
+    """The time per step, as the median of the newest ones."""
     known = sorted(value for line in found.steps if (value := number(line.get("seconds"))) is not None)
     return known[len(known) // 2] if known else None
 
@@ -135,7 +135,7 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _owner(path: Path) -> Owner | None:
     raw = reading.data(path, reading.SMALL)
-    with suppress(ValueError, KeyError, TypeError, OverflowError):  # empty after an orderly end, torn by a kill
+    with suppress(ValueError, KeyError, TypeError, OverflowError):  # empty after a normal end, incomplete after a kill
         data = reading.parse_json(raw)
         job = None if data["job"] is None else clean(str(data["job"]))
         return Owner(clean(str(data["host"])), int(data["pid"]), job)
@@ -147,7 +147,7 @@ def _modified(path: Path) -> float:
 
 
 def _log(place: Place, job: str | None) -> Path | None:
-    """The newest of the files that can hold what the point printed."""
+    """The newest of the files that may contain the output of the point."""
     candidates = [place.folder / "output.log", *place.folder.glob("slurm-*.log")]
     if place.sweep is not None and job is not None and re.fullmatch(r"\w+", job):
         candidates.append(place.sweep / "logs" / f"{job}.log")

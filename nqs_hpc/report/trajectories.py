@@ -1,4 +1,4 @@
-"""Trajectories of several points together: curves against time, how far each can be believed, a row each."""
+"""Trajectories of several points: curves against time, their quality, and a table with a row for each."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from nqs_hpc.report.rows import ReadPoint
 from nqs_hpc.report.trajectory import Curve, Trajectory, deviation, off_limits, trajectory
 
 MOST_PANELS = 12
-MOST_POINTS = len(COLOURS)  # more curves in one panel cannot be told apart
+MOST_POINTS = len(COLOURS)  # more curves in one panel cannot be distinguished
 
 
 class Compared(NamedTuple):
-    """What there is to see of trajectories; all empty where there are none."""
+    """The sheets of trajectories; all empty if there are none."""
 
     measured: Sheet
     quality: Sheet
@@ -30,7 +30,7 @@ class Compared(NamedTuple):
 
 
 def compared(found: list[ReadPoint]) -> Compared:
-    """Of the points that evolve in time and have begun."""
+    """The sheets for points that evolve in time and have begun."""
     rows = [one.row for one in found]
     evolving = [one for one in found if one.row.is_trajectory]
     known = [(one, of) for one in evolving if (of := trajectory(one.traces.place.folder)) is not None]
@@ -86,7 +86,7 @@ def _quality(key: str) -> Callable[[ReadPoint, Trajectory, bool], Curve | None]:
 
 
 def _cells(name: str, one: ReadPoint, of: Trajectory) -> list[str]:
-    """A row of the table; empty cells for what is not known."""
+    """A row of the table; unknown values are empty cells."""
     t_end = "" if of.t_end is None else f" of {of.t_end:.4g}"
     reached = max(float(curve.time[-1]) for curve in (*of.measured.values(), *of.quality.values()))
     bound, r2, drift, steps = (of.quality.get(key) for key in ("bound", "r2", "energy_drift", "steps_error"))

@@ -1,6 +1,6 @@
-"""A trajectory out of a run folder: its lines as columns against time, and the exact one where the run has it.
+"""A trajectory from a run folder: its lines as columns against time, and the exact trajectory if the run has one.
 
-Reads metrics.jsonl, summary.json and reference.json; any of them may be missing, truncated or junk.
+Reads metrics.jsonl, summary.json and reference.json; any of them may be missing, truncated or invalid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNIT_OF_TIME = "1 / units of the couplings"
 PREFIX = "observables."
 QUALITY = ("energy_drift", "r2", "bound", "steps_error", "scatter", "infidelity", "dt")  # keys of metrics.jsonl
 CHECKS = {"r2": "r2", "bound": "bound", "steps_error": "steps", "scatter": "scatter"}  # by names in `trust`
-LARGEST = 64 * reading.MIB  # of reference.json, which has the exact curve of every observable
+LARGEST = 64 * reading.MIB  # of reference.json, which contains the exact curve of every observable
 MOST_TIMES = 2**17
 MOST_CURVES = 64
 LONGEST_NAME = 60
@@ -34,21 +34,21 @@ class Curve(NamedTuple):
 
     time: Array
     value: Array
-    error: Array  # 0 where it is not known
+    error: Array  # 0 if not known
 
 
 class Trajectory(NamedTuple):
-    """Curves of ``energy`` and of each observable by its name, and of what says how far they can be believed."""
+    """Curves of ``energy`` and of each observable by its name, and of the quantities that measure their quality."""
 
     t_end: float | None
     measured: dict[str, Curve]
     quality: dict[str, Curve]  # those of QUALITY that are known
     exact: dict[str, Curve]
-    limits: dict[str, float]  # of some of these, above which the run calls itself doubtful
+    limits: dict[str, float]  # of some of these, above which the run is doubtful
 
 
 def trajectory(folder: Path) -> Trajectory | None:
-    """That of a run folder; None where its lines have no times."""
+    """The trajectory of a run folder; None if its lines have no times."""
     try:
         if not any(number(line.get("time")) is not None for line in log.newest(folder / "metrics.jsonl")):
             return None
@@ -64,7 +64,7 @@ def trajectory(folder: Path) -> Trajectory | None:
     for name in names[:MOST_CURVES]:
         measured[clean(name, LONGEST_NAME)] = _curve(lines, f"{PREFIX}{name}", f"{PREFIX}{name}_error")
     quality = {key: _curve(lines, key) for key in QUALITY}
-    begun = quality["dt"].value > 0  # no step led to the first line
+    begun = quality["dt"].value > 0  # the first line belongs to no step
     quality["dt"] = Curve(*(column[begun] for column in quality["dt"]))
     summary = _json(folder / "summary.json", SETTINGS)
     checks = section(section(summary, "trust"), "checks")
@@ -80,7 +80,7 @@ def trajectory(folder: Path) -> Trajectory | None:
 
 
 def exact_curves(reference: Mapping[str, Any]) -> dict[str, Curve]:
-    """Of ``energy`` and of observables that are numbers, from the content of reference.json; {} where it has none."""
+    """Exact curves of ``energy`` and of observables that are numbers, from reference.json; {} if it has none."""
     found = section(reference, "trajectory")
     times = _numbers(found.get("times"))
     if times is None or len(times) < 2 or np.any(np.diff(times) <= 0):
@@ -95,7 +95,7 @@ def exact_curves(reference: Mapping[str, Any]) -> dict[str, Curve]:
 
 
 def off_limits(found: Trajectory) -> float | None:
-    """The first time at which r2 is above its limit: from there on the curves need not be those of H."""
+    """The first time at which r2 exceeds its limit; from there on the curves may not follow H."""
     limit, curve = found.limits.get("r2"), found.quality.get("r2")
     if limit is None or curve is None or not (above := curve.value > limit).any():
         return None
@@ -103,7 +103,7 @@ def off_limits(found: Trajectory) -> float | None:
 
 
 def deviation(found: Trajectory) -> tuple[str, float, float] | None:
-    """The largest distance of a measured curve from the exact one: of which, how large, when; None without exact ones.
+    """The largest distance of a measured curve from the exact one: its name, value and time; None without exact curves.
 
     Energies count per site elsewhere; here all observables but the energy are compared, those of one size.
     """

@@ -1,10 +1,10 @@
-"""varbench.md: the energies as the tables of the variational benchmarks project have them, to be handed in there.
+"""varbench.md: the energies in the format of the variational benchmarks project, for submission there.
 
-Wu et al. 2024, arXiv:2302.04919; github.com/varbench/varbench. One table a Hamiltonian and lattice, a row a result:
-Energy (of the whole system), Sigma (its statistical error), Energy Variance, DOF (number of spins, or of fermions),
-Einf (energy at infinite temperature), Method, Data Repository (left empty: a link to where the data are published).
-There spins are Pauli matrices and the first coupling is the unit of energy, so Heisenberg energies are four times ours,
-over J.
+Wu et al. 2024, arXiv:2302.04919; github.com/varbench/varbench. One table per Hamiltonian and lattice, one row per
+result: Energy (of the whole system), Sigma (its statistical error), Energy Variance, DOF (number of spins, or of
+fermions), Einf (energy at infinite temperature), Method, Data Repository (left empty: a link to where the data are
+published). That project uses Pauli matrices and the first coupling as unit of energy, so its Heisenberg energies are
+four times ours, divided by J.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ COLUMNS = ("Energy", "Sigma", "Energy Variance", "DOF", "Einf", "Method", "Data 
 
 
 def varbench(found: list[ReadPoint]) -> str:
-    """The tables as Markdown, a heading each, then the points whose energies are not to be believed, in our units.
+    """The tables as Markdown with headings, then the points with doubtful energies, in our units.
 
-    Empty where no point has its final energy.
+    Empty if no point has its final energy.
     """
     parts = []
     for name, members in by_system(measured(found)).items():
@@ -43,7 +43,7 @@ def markdown_row(cells: Any) -> str:
 
 
 def markdown(raw: str) -> str:
-    """Text that Markdown takes for nothing else: neither a column, nor HTML, nor a link or emphasis."""
+    """Text escaped for Markdown: no columns, HTML, links or emphasis."""
     entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&#124;", "*": "&#42;", "[": "&#91;", "`": "&#96;"}
     return "".join(entities.get(char, char) for char in clean(raw, 10**5)).replace("_", "\\_")
 
@@ -62,7 +62,7 @@ def _cells(one: ReadPoint) -> list[str]:
 
 
 def _factor(one: ReadPoint) -> float:
-    """From our units to theirs."""
+    """The factor from our units to theirs."""
     hamiltonian = section(section(one.traces.manifest, "physics"), "hamiltonian")
     coupling = hamiltonian.get("J")
     first = abs(number(coupling[0] if isinstance(coupling, list) and coupling else coupling) or 1.0)

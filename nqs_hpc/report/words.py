@@ -1,4 +1,4 @@
-"""The words after `status` and `report`: one folder, and options."""
+"""The arguments of `status` and `report`: one folder, and options."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from nqs_hpc.report.values import clean
 def read_words(
     words: Sequence[str], command: str, usage: str, *, with_value: Sequence[str], flags: Sequence[str] = ()
 ) -> tuple[str, dict[str, list[str]], set[str]]:
-    """The folder, the values of each option ``with_value``, in their order, and the ``flags`` that are there.
+    """The folder, the values of each option ``with_value``, in order, and the given ``flags``.
 
-    A value stands behind its option, as a word of its own or after an equals sign. Raises ValueError in one line.
+    A value follows its option as a separate word or after an equals sign. Raises ValueError, one line.
     """
     folders: list[str] = []
     given: dict[str, list[str]] = {option: [] for option in with_value}

@@ -1,4 +1,4 @@
-"""The first Brillouin zone: its outline, wave vectors brought into it, and the part of it that is nearest to each.
+"""The first Brillouin zone: its outline, wave vectors folded into it, and the part nearest to each wave vector.
 
 The zone is the Wigner-Seitz cell of the reciprocal lattice: the points nearer to 0 than to any other lattice vector
 (Ashcroft and Mermin 1976, "Solid State Physics", ch. 5).
@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-FURTHEST = 3  # reciprocal lattice vectors that are looked at, in each direction
-SAME = 1e-6  # of the length of the cell: wave vectors so close are one
+FURTHEST = 3  # range of reciprocal lattice vectors in each direction
+SAME = 1e-6  # of the length of the cell: closer wave vectors are equal
 
 
 def is_cell(cell_dd: Array) -> bool:
-    """Whether rows are vectors that span a cell, not so flat that its zone is not among the nearest lattice vectors."""
+    """Whether rows span a cell that is not too flat: FURTHEST lattice vectors must determine its zone."""
     if cell_dd.ndim != 2 or cell_dd.shape[0] != cell_dd.shape[1] or not np.isfinite(cell_dd).all():
         return False
     lengths = np.linalg.norm(cell_dd, axis=1)
@@ -28,18 +28,18 @@ def is_cell(cell_dd: Array) -> bool:
 
 
 def folded(q_Qd: Array, cell_dd: Array) -> Array:
-    """Each wave vector by the one in the zone that differs from it by a reciprocal lattice vector, (Q, d)."""
+    """Each wave vector folded into the zone by a reciprocal lattice vector, (Q, d)."""
     share = q_Qd @ np.linalg.inv(cell_dd)
     q_Qd = (share - np.rint(share)) @ cell_dd
     images = q_Qd[:, None] + _lattice(cell_dd)  # (Q, images, d)
-    # of several on the outline always the same: the one with the largest components
+    # of several on the outline always the one with the largest components
     length = np.round(np.linalg.norm(images, axis=2) / np.linalg.norm(cell_dd[0]), 9)
     order = np.lexsort([*(-np.round(images[:, :, i], 9) for i in range(images.shape[2])), length], axis=1)
     return np.take_along_axis(images, order[:, :1, None], axis=1)[:, 0]
 
 
 def distinct(q_Qd: Array, cell_dd: Array) -> bool:
-    """Whether no two of the wave vectors are one."""
+    """Whether all wave vectors are different."""
     near = np.round(q_Qd / (SAME * np.linalg.norm(cell_dd[0])))
     return len(np.unique(near, axis=0)) == len(q_Qd)
 
@@ -64,8 +64,8 @@ def within(q_Qd: Array, cell_dd: Array) -> Array:
 
 
 def tiles(q_Q2: Array, cell_dd: Array) -> list[tuple[int, Array]]:
-    """Polygons that cover the zone and nothing else: the number of a wave vector, and the corners of the part of the
-    zone that is nearer to it, or to one of its images, than to any other.
+    """Polygons that tile the zone: the number of a wave vector, and the corners of the part of the zone that is nearer
+    to it, or to one of its images, than to any other.
     """
     from scipy.spatial import Voronoi
 
@@ -73,7 +73,7 @@ def tiles(q_Q2: Array, cell_dd: Array) -> list[tuple[int, Array]]:
     images = (q_Q2[:, None] + vectors).reshape(-1, 2)
     number = np.repeat(np.arange(len(q_Q2)), len(vectors))
     furthest = np.linalg.norm(outline(cell_dd), axis=1).max()
-    # a part of the zone is nearest to something in the zone, or as far outside of it as the zone is wide
+    # any point of the zone is nearest to an image in the zone, or at most one width of the zone outside of it
     near = np.linalg.norm(images, axis=1) < 4 * furthest
     images, number = images[near], number[near]
     diagram = Voronoi(images)
@@ -116,7 +116,7 @@ def _lattice(cell_dd: Array) -> Array:
 
 
 def _around(diagram: Any, which: int) -> Array:
-    """The corners of the Voronoi cell of one of the points, in order; none where it is not bounded."""
+    """The corners of the Voronoi cell of one of the points, in order; none if it is not bounded."""
     region = diagram.regions[diagram.point_region[which]]
     if not region or -1 in region:
         return np.empty((0, 2))

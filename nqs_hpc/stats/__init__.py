@@ -1,1 +1,1 @@
-"""Estimates with honest errors, and diagnostics of Markov chains."""
+"""Estimates with reliable errors, and diagnostics of Markov chains."""

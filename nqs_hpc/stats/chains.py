@@ -1,7 +1,7 @@
 """Diagnostics of Markov chains: integrated autocorrelation time, split R-hat, effective sample size.
 
-On the host, in NumPy, from the real parts of gathered local energies (n_chains, chain_length). Where the weights of
-samples differ they are those of the series `linearised`, whose mean fluctuates as the weighted mean does.
+Computed on the host, in NumPy, from the real parts of gathered local energies (n_chains, chain_length). If the weights
+of samples differ, the series `linearised` is used, whose mean fluctuates like the weighted mean.
 
 R-hat: Gelman et al., Bayesian Data Analysis (3rd ed. 2013), section 11.4; Vehtari et al. 2021, arXiv:1903.08008.
 Autocorrelation: Sokal 1997, "Monte Carlo methods in statistical mechanics" (automatic window, c = 5).
@@ -11,18 +11,18 @@ from __future__ import annotations
 
 import numpy as np
 
-# Below this many samples a chain neither number means anything: even perfect chains of 4 give R-hat 1.1 and more.
+# With fewer samples per chain neither number means anything: even perfect chains of 4 samples give R-hat > 1.1.
 SHORTEST = 16
-ROUNDING = 1e-13  # of the largest value: differences below it are those of the last digits
+ROUNDING = 1e-13  # relative to the largest value: smaller differences are rounding errors
 WINDOW = 5.0
 ROUNDING = 1e-12  # relative spread of local energies below which a chain is constant
-ONE_SIGMA = 0.8413447460685429  # of a normal distribution lies below one standard deviation above its mean
-FEW_CHAINS = 32  # below which the spread of their means is a poor measure of the error
+ONE_SIGMA = 0.8413447460685429  # fraction of a normal distribution below its mean plus one standard deviation
+FEW_CHAINS = 32  # with fewer the spread of their means is a poor measure of the error
 
 
 def linearised(values_A: np.ndarray, w_A: np.ndarray) -> np.ndarray:
-    """z_i = A w_i (x_i - m) + m of A samples with weights that sum to 1, m = sum w x: to first order in what fluctuates
-    the weighted mean of x is the plain mean of z. Of equal weights it is x itself.
+    """z_i = A w_i (x_i - m) + m for A samples with weights that sum to 1, m = sum w x: to first order in the
+    fluctuations the weighted mean of x is the plain mean of z. For equal weights z is x.
     """
     if np.ptp(w_A) == 0:
         return values_A
@@ -47,8 +47,8 @@ def autocorrelation_time(x_CL: np.ndarray) -> float:
 
 
 def split_r_hat(x_CL: np.ndarray) -> float:
-    """sqrt of (pooled variance / mean variance within), of chains cut in halves; 1: they agree, NaN: chains that do not
-    move, but for rounding, say nothing.
+    """sqrt(pooled variance / mean variance within), for chains cut in halves; 1: they agree, NaN: they do not move
+    beyond rounding.
     """
     half = x_CL.shape[1] // 2
     halves = np.concatenate([x_CL[:, :half], x_CL[:, -half:]])
@@ -65,13 +65,13 @@ def effective_sample_size(x_CL: np.ndarray) -> float:
 
 
 def widened(error: float, values_A: np.ndarray, chain_length: int, w_A: np.ndarray | None = None) -> float:
-    """The error of the mean where there are few chains: ``error``, from the spread of n chain means, has only n - 1
-    degrees of freedom, and of 2 chains that happen to agree it is far too small.
+    """The error of the mean for few chains: ``error``, from the spread of n chain means, has only n - 1 degrees of
+    freedom, and is far too small for 2 chains that happen to agree.
 
-    From FEW_CHAINS chains on it is ``error`` itself. Below, it is widened to the quantile of Student's t that holds
-    68 %, and is at least sqrt(tau variance / n) where chains are long enough to know tau (``SHORTEST``): that has as
-    many degrees of freedom as there are independent samples. NaN where neither is known. ``w_A``: the weights, which
-    sum to 1, where they differ.
+    From FEW_CHAINS chains on it is ``error`` itself. For fewer it is widened to the quantile of Student's t that covers
+    68 %, and is at least sqrt(tau variance / n) if chains are long enough for tau (``SHORTEST``): that estimate has as
+    many degrees of freedom as there are independent samples. NaN if neither is known. ``w_A``: the weights, which sum
+    to 1, if they differ.
     """
     n_chains = len(values_A) // chain_length if chain_length else 0
     if chain_length == 0 or n_chains >= FEW_CHAINS or not np.all(np.isfinite(values_A)):
@@ -88,12 +88,12 @@ def widened(error: float, values_A: np.ndarray, chain_length: int, w_A: np.ndarr
 
 
 def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, error: float) -> dict[str, float | None]:
-    """r_hat, tau and n_eff of one evaluation; r_hat and tau are None for exact sums and below 16 samples a chain.
+    """r_hat, tau and n_eff of one evaluation; r_hat and tau are None for exact sums and below 16 samples per chain.
 
-    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau where tau is known, times the
-    variance over that of z where weights differ; else variance / error^2 by the ``error`` from chain means; at most n.
-    For exact sums it is 1 / sum w^2. None where values are not finite; r_hat and tau are None too where the values
-    differ by no more than rounding.
+    n_eff is the number of independent samples of |psi|^2 with the same error: n / tau if tau is known, times the
+    variance divided by that of z if weights differ; else variance / error^2 with the ``error`` from chain means; at
+    most n. For exact sums it is 1 / sum w^2. None if values are not finite; r_hat and tau are also None if the values
+    differ only by rounding.
     """
     if not np.all(np.isfinite(values_A)):
         return {"r_hat": None, "tau": None, "n_eff": None}
@@ -106,7 +106,7 @@ def diagnostics(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, err
         n_eff = min(n, variance / error**2) if error > 0 else None
         return {"r_hat": None, "tau": None, "n_eff": n_eff}
     x_CL = np.real(linearised(values_A, w_A)).reshape(-1, chain_length)
-    if np.ptp(x_CL) <= ROUNDING * np.abs(x_CL).max():  # of an eigenstate: what differs is rounding, and says nothing
+    if np.ptp(x_CL) <= ROUNDING * np.abs(x_CL).max():  # an eigenstate: differences are rounding errors
         return {"r_hat": None, "tau": None, "n_eff": float(x_CL.size)}
     n_eff = effective_sample_size(x_CL)
     if is_weighted and x_CL.var() > 0:

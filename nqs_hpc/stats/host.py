@@ -1,4 +1,4 @@
-"""`stats.estimate` on the host: for values whose number grows, of which jax would compile a program for each number."""
+"""`stats.estimate` on the host, for a growing number of values: jax would compile a program for each number."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class HostEstimate(NamedTuple):
 
 
 def host_estimate(values_A: np.ndarray, w_A: np.ndarray, chain_length: int) -> HostEstimate:
-    """As `stats.estimate.estimate`, and of weights that differ from sample to sample."""
+    """As `stats.estimate.estimate`, also for weights that differ from sample to sample."""
     mean = complex(np.sum(w_A * values_A))
     variance = float(np.sum(w_A * np.abs(values_A - mean) ** 2))
     if chain_length == 0:
@@ -22,7 +22,7 @@ def host_estimate(values_A: np.ndarray, w_A: np.ndarray, chain_length: int) -> H
     n_chains = len(values_A) // chain_length
     if n_chains == 1:
         return HostEstimate(mean, float("nan"), variance)
-    if np.ptp(w_A) > 0:  # quotients of sums: the weight of a chain fluctuates with it
+    if np.ptp(w_A) > 0:  # quotients of sums: the weight of a chain fluctuates too
         w_C = w_A.reshape(n_chains, chain_length).sum(axis=1)
         apart_C = (w_A * (values_A - mean)).reshape(n_chains, chain_length).sum(axis=1) / w_C.sum()
         return HostEstimate(mean, float(np.sqrt(np.sum(np.abs(apart_C) ** 2) * n_chains / (n_chains - 1))), variance)

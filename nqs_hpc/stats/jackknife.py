@@ -1,12 +1,12 @@
-"""Errors of what is computed from means: ratios, logarithms, cumulants, Fourier transforms.
+"""Errors of functions of means: ratios, logarithms, cumulants, Fourier transforms.
 
-Of n independent chains, or blocks of chains, each is left out once: with f_c = f(means without c),
+Each of n independent chains, or blocks of chains, is left out once: with f_c = f(means without c),
 
     error^2 = (n - 1) / n * sum_c |f_c - mean f|^2.
 
 Quenouille 1956 (doi:10.1093/biomet/43.3-4.353), Tukey 1958; Efron 1982, "The jackknife, the bootstrap and other
-resampling plans" (doi:10.1137/1.9781611970319). Weighted samples are honoured: means are quotients of sums, and the
-weights of a chain are left out with it.
+resampling plans" (doi:10.1137/1.9781611970319). For weighted samples means are quotients of sums, and the weights of a
+chain are left out with it.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ Derived = Callable[[NDArray[np.complexfloating]], dict[str, NDArray[np.floating]
 
 class Estimated(NamedTuple):
     value: NDArray[np.floating]
-    error: NDArray[np.floating]  # one standard deviation; NaN of a single chain
+    error: NDArray[np.floating]  # one standard deviation; NaN for a single chain
 
 
 def real_part(means_D: NDArray[np.complexfloating]) -> dict[str, NDArray[np.floating]]:
-    """What is derived where nothing else is: one number (...), or D of them (..., D)."""
+    """The default for ``derived``: the means themselves, one number (...), or D of them (..., D)."""
     values = np.real(means_D)
     return {"": values[..., 0] if values.shape[-1] == 1 else values}
 
 
 def exact(means_D: NDArray[np.complexfloating], derived: Derived | None) -> dict[str, Estimated]:
-    """Of exact sums, which have no statistical error: means (D,)."""
+    """The same for exact sums, which have no statistical error: means (D,)."""
     found = (derived or real_part)(means_D)
     return {name: Estimated(np.asarray(value), np.zeros(np.shape(value))) for name, value in found.items()}
 
@@ -44,8 +44,7 @@ def jackknife(
 ) -> dict[str, Estimated]:
     """Values and errors of ``derived`` (None: the means) from sum w x (C, D) and sum w (C,) of independent chains.
 
-    Below FEW_CHAINS chains the error is widened to the quantile of Student's t that holds 68 %, as `stats.chains`
-    does for means.
+    Below FEW_CHAINS chains the error is widened to the quantile of Student's t that covers 68 %, as in `stats.chains`.
     """
     of = derived or real_part
     n = len(w_C)
@@ -64,7 +63,7 @@ def jackknife(
 
 
 def widening(n_chains: int) -> float:
-    """By what an error from the spread of ``n_chains`` means is multiplied: it has only n - 1 degrees of freedom."""
+    """The factor of an error from the spread of ``n_chains`` means, which has only n - 1 degrees of freedom."""
     if n_chains >= FEW_CHAINS or n_chains < 2:
         return 1.0
     from scipy.special import stdtrit  # only few chains need it

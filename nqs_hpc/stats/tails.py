@@ -1,4 +1,4 @@
-"""What the local energies of chains say of themselves: tails, chains that stand still, the length of a chain in tau.
+"""Diagnostics of the local energies of chains: tails, chains that do not move, the length of a chain in units of tau.
 
 On the host, in NumPy, from gathered local energies chain by chain.
 """
@@ -14,24 +14,24 @@ from nqs_hpc.stats.chains import ROUNDING, SHORTEST, autocorrelation_time, linea
 
 
 class Tails(NamedTuple):
-    """Of local energies x with weights w and mean m; None where nothing varies, or the values are not finite."""
+    """Of local energies x with weights w and mean m; None if nothing varies, or the values are not finite."""
 
     kurtosis: float | None  # sum w (x - m)^4 / (sum w (x - m)^2)^2; 3 for a normal distribution
-    largest: float | None  # the share of the variance that the largest deviation has
-    standing: float | None  # the share of chains that stand still; None without chains
+    largest: float | None  # the fraction of the variance in the largest deviation
+    standing: float | None  # the fraction of chains that do not move; None without chains
     n_samples: int
-    length_over_tau: float | None  # None below 16 samples a chain
+    length_over_tau: float | None  # None below 16 samples per chain
 
 
 def tails(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, independent: bool = False) -> Tails:
-    """Of real parts (A,), chain by chain. ``chain_length`` is 0 for exact sums, ``independent`` set without chains. Of
-    samples whose weights differ they are those of the series `chains.linearised`.
+    """The diagnostics of real parts (A,), ordered by chain. ``chain_length`` is 0 for exact sums, ``independent`` is
+    set without chains. If weights differ, the series `chains.linearised` is used.
 
-    A chain stands still where all its values are one, to rounding, and not the value at which most such chains stand:
-    where nearly all of |psi|^2 lies on states of one energy, a chain that stays there measures what it should.
+    A chain counts as not moving if all its values are equal up to rounding, unless they equal the most frequent value
+    of such chains: if nearly all of |psi|^2 lies on states of one local energy, a chain that stays there is correct.
     """
     x_A = np.real(values_A)
-    if chain_length and np.ptp(w_A) > 0:  # what makes the error: the series whose plain mean fluctuates alike
+    if chain_length and np.ptp(w_A) > 0:  # the series whose plain mean fluctuates like the weighted mean
         x_A, w_A = linearised(x_A, w_A), np.full(len(w_A), 1.0 / len(w_A))
     if not np.all(np.isfinite(x_A)):
         return Tails(None, None, None, len(x_A), None)
@@ -51,7 +51,7 @@ def tails(values_A: np.ndarray, w_A: np.ndarray, chain_length: int, *, independe
 
 
 def standing(x_CL: np.ndarray) -> float:
-    """The share of chains whose values are all one, and not the one that most such chains have."""
+    """The fraction of chains whose values are all equal, but differ from the value of most such chains."""
     tolerance = ROUNDING * max(float(np.max(np.abs(x_CL))), 1e-300)
     still_C = np.ptp(x_CL, axis=1) <= tolerance
     if not still_C.any():

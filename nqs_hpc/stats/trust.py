@@ -1,9 +1,9 @@
-"""Whether the energy of an evaluation can be trusted, judged by what else is known.
+"""Whether the energy of an evaluation can be trusted.
 
-A number with a small error bar can still be nonsense: chains that never move report the same few local energies again
-and again, chains that stay in one region agree with each other, and local energies with heavy tails have an error that
-further samples contradict. Each check has a value, a limit and a verdict. None of them needs the exact energy; where it
-is known it is used too. The reason for each limit stands beside it.
+A number with a small error bar can still be wrong: chains that never move repeat the same few local energies, chains
+that stay in one region agree with each other, and with heavy tails more samples contradict the error. Each check has a
+value, a limit and a verdict. No check needs the exact energy, but it is used if it is known. Comments give the reason
+for each limit.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from nqs_hpc.stats.tails import Tails
 
 GOOD, DOUBTFUL, BAD, NOT_KNOWN = "good", "doubtful", "bad", "not known"
 
-FROZEN = 0.01  # accepted moves a sample, below which chains do not sample: about one in a whole final evaluation
+FROZEN = 0.01  # accepted moves per sample, below which chains do not sample: about one in a whole final evaluation
 LARGEST_ERROR = 0.1  # of the distance to the energy of infinite temperature
 LARGEST_GAP = 0.1  # |E - E_0| / |E_0| beyond which an energy is doubtful
 ANY_STATE = "what is measured need not be a ground state"
-BELOW = 3.0  # errors that an energy may lie below the exact one, which is a bound
-DRIFT = 0.02  # of the distance to the energy of infinite temperature, that a last update may change
+BELOW = 3.0  # how many errors an energy may lie below the exact one, which is a bound
+DRIFT = 0.02  # of the distance to the energy at infinite temperature: the largest change by a last update
 SIGMAS = 5.0
-RECENT = 5  # steps: over more of them the energy of a run that still improves changes too much to compare with
-# An error that falls as 1 / step falls in the last sixth of the steps, against the sixth before, by a quarter of what
-# is left (1/0.75 - 1/0.917 = 0.24): a limit of 1 % on what is left.
+RECENT = 5  # steps: over more of them the energy of a run that still improves changes too much for a comparison
+# An error that falls as 1 / step falls from the second last sixth of the steps to the last by a quarter of the
+# remaining error (1/0.75 - 1/0.917 = 0.24): the limit allows a remaining error of 1 %.
 STILL_MOVING = 0.0025
-LEAST_STEPS = 12  # of which a third still has two halves of two steps
-# R-hat^2 - 1 is the variance of the means of half chains over that inside, 2 tau / L for chains that sample one
-# distribution: 1.18 at L = 5 tau, the least length of a chain whose tau is known (`chains.WINDOW`).
+LEAST_STEPS = 12  # so that a third of them still has two halves of two steps
+# R-hat^2 - 1 is the variance of the means of half chains over the variance inside, 2 tau / L for chains that sample the
+# same distribution: R-hat = 1.18 at L = 5 tau, the least length at which tau is known (`chains.WINDOW`).
 WORST_R_HAT = 1.2
-NO_AGREEMENT = 1.5  # R-hat at which means of half chains lie as far apart as samples do
-# The relative error of an eigenvalue is about the V-score where the levels mixed in lie about |E| / N above it.
+NO_AGREEMENT = 1.5  # R-hat at which means of half chains differ as much as samples
+# The relative error of an eigenvalue is about the V-score if the levels mixed in lie about |E| / N above it.
 WORST_V_SCORE = 0.1
 NO_EIGENSTATE = 1.0  # product states have about 1, good ones less than 0.01
-STANDING = 0.01  # share of chains: they shift the energy by that part of their distance from it
+STANDING = 0.01  # fraction of chains: they shift the energy by that fraction of their distance from it
 # The variance has the relative error sqrt((kurtosis - 1) / n), here 1/2: the error bar is known to a quarter.
-LOOSE = 0.25  # of the number of samples, the excess of the kurtosis over 1
-LARGEST = 0.2  # of the variance in one sample: a tail of which fewer than five samples are seen has no error bar
-# Near an eigenstate a few rare states have all of a small variance. An error of that part of |E - E_inf| may be ten
-# times too small and is still a hundredth of what makes an energy wrong.
+LOOSE = 0.25  # excess of the kurtosis over 1, divided by the number of samples
+LARGEST = 0.2  # of the variance in one sample: fewer than five samples of a tail give no error bar
+# Near an eigenstate the variance is small and comes from a few rare states. Even ten times this fraction of |E - E_inf|
+# is only a hundredth of an error that makes an energy wrong.
 NEGLIGIBLE = 1e-5
-DIFFERS = 4.0  # errors between two ensembles: once in 16000 runs by chance
+DIFFERS = 4.0  # errors between two ensembles: by chance once in 16000 runs
 CONTRADICTS = 6.0
 ROUNDING = 1e-6  # relative, of energies
 
 
 class Check(NamedTuple):
-    """One question with its answer; ``why`` is a sentence where the verdict is not good, or none was needed."""
+    """The result of one check; ``why`` is a sentence if the verdict is not good, or the check was not needed."""
 
     value: float | None
     limit: float | None
@@ -60,25 +60,25 @@ class Check(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What an energy is compared with."""
+    """The facts with which an energy is compared."""
 
     bounds: tuple[float, float]  # no eigenvalue of the Hamiltonian lies outside
     e_infinity: float  # the energy at infinite temperature
     reference: float | None  # the exact lowest energy of the sector sampled
-    recent: Sequence[float]  # energies of the last steps of training; fewer than three say nothing
+    recent: Sequence[float]  # energies of the last steps of training; fewer than three are not used
     recent_error: float = 0.0  # of one of those energies
-    n_degrees: int = 0  # of freedom, that the V-score counts: sites, or fermions; 0: it need not be an eigenstate
-    is_averaged: bool = False  # whether the parameters evaluated are a running mean, not those of the last step
+    n_degrees: int = 0  # degrees of freedom in the V-score: sites, or fermions; 0: the state need not be an eigenstate
+    is_averaged: bool = False  # whether the evaluated parameters are a running mean, not those of the last step
     history: Sequence[float] = ()  # energies of all steps of training
-    signs_off: str | None = None  # the key by which signs that the ground state needs are switched off
+    signs_off: str | None = None  # the key that switches off signs that the ground state needs
 
 
 class Second(NamedTuple):
-    """A second ensemble of the same wave function against the first, in errors of the difference; None: not known."""
+    """A second ensemble of the same wave function minus the first, in errors of the difference; None: not known."""
 
     energy: float | None
     spread: float | None  # of the mean distance of local energies from the energy
-    r_hat: float | None  # of the second ensemble's own chains
+    r_hat: float | None  # of the chains of the second ensemble
 
 
 class NoSecond(NamedTuple):
@@ -89,12 +89,12 @@ class NoSecond(NamedTuple):
 
 
 def accepted_per_sample(counts: dict[str, float], n_samples: int) -> float | None:
-    """Accepted moves between two samples of a chain; None for samplers that propose nothing."""
+    """Accepted moves between two samples of a chain; None for samplers without moves."""
     return counts["accepted"] / n_samples if counts.get("proposed") else None
 
 
 def is_frozen(line: Mapping[str, Any]) -> bool:
-    """Whether the chains behind a line of metrics.jsonl, or behind a final evaluation, did not move."""
+    """Whether the chains of a line of metrics.jsonl, or of a final evaluation, did not move."""
     moves = line.get("accepted_per_sample")
     return moves is not None and moves < FROZEN
 
@@ -105,12 +105,12 @@ def near(energy: float, reference: float | None) -> bool:
 
 
 def doubts(line: dict[str, Any], known: Known) -> list[str]:
-    """Why the energy of a final evaluation should not be trusted, as far as ``line`` and ``known`` say (`checks`)."""
+    """Why the energy of a final evaluation should not be trusted, according to ``line`` and ``known`` (`checks`)."""
     return reasons(checks(line, known))
 
 
 def reasons(found: Mapping[str, Check]) -> list[str]:
-    """A sentence for each check that is doubtful or bad, the bad ones first; [] where nothing speaks against it."""
+    """A sentence for each check that is doubtful or bad, bad ones first; [] if nothing speaks against the energy."""
     return [one.why for verdict in (BAD, DOUBTFUL) for one in found.values() if one.verdict == verdict]
 
 
@@ -128,10 +128,10 @@ def checks(
     *,
     exact_sum: bool = False,
 ) -> dict[str, Check]:
-    """Every check by its name, in the order of their weight.
+    """Every check by its name, the most important first.
 
     ``line``: energy, energy_error (None or NaN: not known), energy_variance, r_hat, n_eff, acceptance,
-    accepted_per_sample, as metrics.jsonl has them. ``chains``: what the local energies say. ``exact_sum``: whether the
+    accepted_per_sample, as in metrics.jsonl. ``chains``: diagnostics of the local energies. ``exact_sum``: whether the
     energy is a sum over all states, which has neither chains nor tails.
 
     V-score: N Var(E) / (E - E_inf)^2 (Wu et al. 2024, Science 386, 296, arXiv:2302.04919).
@@ -168,9 +168,7 @@ def _spectrum(energy: float, error: float, bounds: tuple[float, float]) -> Check
         return Check(None, None, NOT_KNOWN, "no bounds of the spectrum are known")
     beyond = max(low - energy, energy - high)
     if not low - SIGMAS * error - rounding <= energy <= high + SIGMAS * error + rounding:
-        return Check(
-            beyond, 0.0, BAD, f"it lies outside of the spectrum, which reaches at most from {low:.6g} to {high:.6g}"
-        )
+        return Check(beyond, 0.0, BAD, f"it lies outside of the spectrum, which lies within {low:.6g} to {high:.6g}")
     if energy > high or energy < low - rounding:
         why = f"it lies outside of the spectrum ({low:.6g} to {high:.6g}) and its error is no smaller"
         return Check(beyond, 0.0, DOUBTFUL, why)
@@ -188,7 +186,7 @@ def _exact(energy: float, error: float, known: Known) -> dict[str, Check]:
     elif not near(energy, exact):
         why = f"it is {_percent(energy - exact, exact)} from the exact lowest energy {exact:.6f}"
         distance = distance._replace(verdict=BAD, why=why)
-    # what lies beyond rounding, in errors
+    # the difference beyond rounding, in errors
     depth = exact - energy - 10 * ROUNDING * abs(exact)
     below = Check(depth / error if error else None, BELOW)
     if depth > BELOW * error:
@@ -206,7 +204,7 @@ def _error(error: float, scale: float) -> Check:
 
 
 def _below_infinity(energy: float, error: float, known: Known) -> Check:
-    """Of a state that should be the lowest: half of all states lie below the mean of all."""
+    """For a state that should be the lowest: half of all states lie below the mean."""
     if not known.n_degrees:
         return Check(None, None, GOOD, ANY_STATE)
     above = energy - known.e_infinity
@@ -241,7 +239,7 @@ def _training(energy: float, error: float, known: Known) -> Check:
 
 
 def _drift(known: Known) -> Check:
-    """The last sixth of the steps against the sixth before it."""
+    """The last sixth of the steps, compared with the sixth before it."""
     n = len(known.history)
     if n < LEAST_STEPS:
         few = f"fewer than {LEAST_STEPS} steps of training are known, which do not show whether the energy still falls"
@@ -275,7 +273,7 @@ def _v_score(variance: float | None, scale: float, n_degrees: int) -> Check:
 
 
 def _chains(line: Mapping[str, Any], chains: Tails | None) -> dict[str, Check]:
-    none = Check(None, None, NOT_KNOWN, "chains of at least 16 samples tell, here are none")
+    none = Check(None, None, NOT_KNOWN, "this needs chains of at least 16 samples")
     found = dict.fromkeys(("r_hat", "chain_length", "standing_chains"), none)
     r_hat = line.get("r_hat")
     if r_hat is not None and not math.isnan(r_hat):
@@ -307,11 +305,11 @@ def _tails(line: Mapping[str, Any], chains: Tails | None, error: float, scale: f
     if chains is None:
         return dict.fromkeys(("kurtosis", "largest_deviation"), Check(None, None, NOT_KNOWN, "no local energies"))
     if chains.kurtosis is None or chains.largest is None:
-        return dict.fromkeys(("kurtosis", "largest_deviation"), Check(None, None, GOOD, "all local energies are one"))
+        return dict.fromkeys(("kurtosis", "largest_deviation"), Check(None, None, GOOD, "all local energies are equal"))
     n = line.get("n_eff") or chains.n_samples
     most = 1.0 + LOOSE * n
     kurtosis, largest = Check(chains.kurtosis, most), Check(chains.largest, LARGEST)
-    if error > NEGLIGIBLE * scale:  # below, no tail matters
+    if error > NEGLIGIBLE * scale:  # for smaller errors tails do not matter
         if chains.kurtosis > most:
             why = f"local energies have heavy tails (kurtosis {chains.kurtosis:.3g}), so the error bar is not known"
             kurtosis = kurtosis._replace(verdict=DOUBTFUL, why=why)
@@ -327,7 +325,7 @@ def _second(second: Second | NoSecond | None) -> dict[str, Check]:
         missing = second or NoSecond("no second ensemble was sampled")
         return dict.fromkeys(names, Check(None, None, missing.verdict, missing.why))
     found = {name: Check(None, DIFFERS, NOT_KNOWN, "an error is not known") for name in names}
-    what = "chains from other starts, by other moves, find another"
+    what = "chains with other starts and other moves find a different"
     for name, value, of in (
         ("second_energy", second.energy, "energy"),
         ("second_spread", second.spread, "spread of local energies"),
@@ -341,7 +339,7 @@ def _second(second: Second | NoSecond | None) -> dict[str, Check]:
     if r_hat is not None and not math.isnan(r_hat):
         found["second_r_hat"] = Check(r_hat, NO_AGREEMENT)
         if r_hat > NO_AGREEMENT:
-            why = f"chains from other starts do not agree with each other (R-hat {min(r_hat, 1e3):.3g})"
+            why = f"chains with other starts do not agree with each other (R-hat {min(r_hat, 1e3):.3g})"
             found["second_r_hat"] = Check(r_hat, NO_AGREEMENT, DOUBTFUL, f"{why}: some states are not reached by all")
     else:
         found["second_r_hat"] = Check(None, NO_AGREEMENT, NOT_KNOWN, "R-hat is not known")
@@ -349,7 +347,7 @@ def _second(second: Second | NoSecond | None) -> dict[str, Check]:
 
 
 def as_plain(found: Mapping[str, Check]) -> dict[str, Any]:
-    """The verdict with all checks, as summary.json has them; numbers that are not finite become null."""
+    """The verdict with all checks for summary.json; numbers that are not finite become null."""
 
     def finite(value: float | None) -> float | None:
         return float(value) if value is not None and math.isfinite(value) else None

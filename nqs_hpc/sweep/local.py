@@ -131,13 +131,8 @@ def mpiexec() -> str | None:
 
 
 def child_environment() -> dict[str, str]:
-<<<<<<< HEAD
     """This environment, made fit for a separate job."""
-    kept = without_launcher(os.environ)
-=======
-    """This environment for a job of its own."""
     kept = without_launcher(as_given(os.environ))
->>>>>>> term
     kept.pop("PJRT_NPROC", None)  # the threads of this process
     return OWN | kept
 

@@ -29,7 +29,7 @@ def asks_all(points: list[list[str]]) -> bool:
         return False
     if given != {"all"}:
         value = ",".join(sorted(given))
-        raise bad(KEY, value, "all by itself, a point for every sector, or symmetrize.group, .momentum, .irrep, .spin_flip")
+        raise bad(KEY, value, "all by itself, a point per sector, or symmetrize.group, .momentum, .irrep, .spin_flip")
     return True
 
 

@@ -1,9 +1,9 @@
-"""Unit cells from a lattice library of ALPS, its XML.
+"""Unit cells from a lattice library of ALPS (XML).
 
 A LATTICEGRAPH joins a LATTICE (its dimension and basis vectors) and a UNITCELL: vertices with coordinates in the
 basis vectors, and edges between vertices of two cells, each with a type. The types of edges, sorted, are the neighbour
-orders 1, 2, ... What a LATTICEGRAPH says of extents and boundaries is left to the keys of the lattice. B. Bauer et al.,
-J. Stat. Mech. P05001 (2011), doi:10.1088/1742-5468/2011/05/P05001.
+orders 1, 2, ... Extents and boundaries in a LATTICEGRAPH are ignored: the keys of the lattice set them. B. Bauer et
+al., J. Stat. Mech. P05001 (2011), doi:10.1088/1742-5468/2011/05/P05001.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from nqs_hpc.inputs.reading import printable
 from nqs_hpc.system.alps_graph import root_of, whole
 from nqs_hpc.system.unit_cell import UnitCell, cartesian, number
 
-NAMED = 12  # names that a line lists
+NAMED = 12  # names listed in a line
 
 
 def read(text: str, name: str | None) -> UnitCell:
-    """The unit cell of the lattice graph or unit cell ``name``, None where the file has one alone. ValueError, in one
-    line, where the file has none, or where what it has is not a lattice.
+    """The unit cell of the lattice graph or unit cell ``name``; None if the file has only one. ValueError, one line, if
+    the file has none, or its content is not a lattice.
     """
     root = root_of(text)
     of_lattice, unit = _chosen(root, name)
@@ -48,7 +48,7 @@ def read(text: str, name: str | None) -> UnitCell:
 
 
 def _chosen(root: Element, name: str | None) -> tuple[Element | None, Element]:
-    """The lattice graph, if it is one, and the unit cell."""
+    """The lattice graph, if there is one, and the unit cell."""
     every = [root, *root.findall("LATTICEGRAPH"), *root.findall("UNITCELL")]
     graphs = [one for one in every if one.tag == "LATTICEGRAPH"]
     units = [one for one in every if one.tag == "UNITCELL"]
@@ -69,7 +69,7 @@ def _chosen(root: Element, name: str | None) -> tuple[Element | None, Element]:
 
 
 def _referred(root: Element, element: Element) -> Element:
-    """The element itself, or the one of its kind that it refers to."""
+    """The element itself, or the element that it refers to."""
     name = element.get("ref")
     if name is None:
         return element
@@ -80,7 +80,7 @@ def _referred(root: Element, element: Element) -> Element:
 
 
 def _lattice(root: Element, graph: Element | None, unit: Element) -> Element:
-    """The LATTICE of a graph; of a unit cell alone the only one of its dimension."""
+    """The LATTICE of a graph; for a unit cell without a graph the only LATTICE of its dimension."""
     if graph is not None:
         found = graph.find("FINITELATTICE")
         inner = graph.find("LATTICE") if found is None else _referred(root, found).find("LATTICE")
@@ -112,7 +112,7 @@ def _numbers(text: str | None, dim: int, names: Mapping[str, float]) -> tuple[fl
 
 
 def _end(edge: Element, tag: str, dim: int) -> tuple[int, list[int]]:
-    """The vertex, from 0, and the cell of an edge's end."""
+    """The vertex, counted from 0, and the cell of an edge's end."""
     end = edge.find(tag)
     if end is None:
         raise ValueError(f"EDGE without a {tag}")

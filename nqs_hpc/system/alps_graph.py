@@ -1,4 +1,4 @@
-"""Graphs of a lattice library of ALPS, its XML: sites and bonds without a unit cell, read and written.
+"""Graphs of a lattice library of ALPS (XML): reads and writes sites and bonds without a unit cell.
 
     <GRAPH vertices="4"><EDGE type="0" source="1" target="2"/> ... </GRAPH>
 
@@ -17,7 +17,7 @@ from nqs_hpc.inputs.reading import printable
 
 def graph(text: str) -> list[tuple[int, int, int]]:
     """The edges (vertex, vertex, order) of the only GRAPH of a file, vertices from 0; the types of edges, sorted, are
-    the orders 1, 2, ... ValueError, in one line, where there is no such graph.
+    the orders 1, 2, ... ValueError, one line, if there is no such graph.
     """
     root = root_of(text)
     found = [one for one in (root, *root.findall("GRAPH")) if one.tag == "GRAPH"]
@@ -37,15 +37,15 @@ def graph(text: str) -> list[tuple[int, int, int]]:
 
 
 def written(name: str, n_sites: int, bonds: Sequence[tuple[int, int, int]]) -> str:
-    """A lattice library with one GRAPH, of the bonds (site, site, order): the type of an edge is its order less 1."""
+    """A lattice library with one GRAPH of the bonds (site, site, order): the type of an edge is its order minus 1."""
     edges = "".join(f'  <EDGE type="{order - 1}" source="{i + 1}" target="{j + 1}"/>\n' for i, j, order in bonds)
     vertices = "".join(f'  <VERTEX id="{site + 1}"/>\n' for site in range(n_sites))
     return f'<LATTICES>\n<GRAPH name={quoteattr(name)} vertices="{n_sites}">\n{vertices}{edges}</GRAPH>\n</LATTICES>\n'
 
 
 def root_of(text: str) -> Element:
-    """The root of a lattice library. A file with a document type or an entity is refused, so nothing in it stands for
-    anything else. ValueError in one line.
+    """The root of a lattice library. A file with a document type or an entity is refused, so that nothing is expanded.
+    ValueError, one line.
     """
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise ValueError("it has a document type or an entity, which are not read")

@@ -1,11 +1,11 @@
-"""The permutations of sites that leave a labelled graph as it is: symmetries of a lattice without a regular geometry.
+"""The permutations of sites that leave a labelled graph invariant: symmetries of a lattice without regular geometry.
 
-A pair of sites has a label: of bonds their orders and weights, of positions the shell of its distance. Sites are told
-apart by colours, refined until each says which labels lead to which colours (B. Weisfeiler and A. Leman, 1968); where
-sites of one colour are left, one of them is marked, and for each other one a permutation is sought that carries it
-there. Those of all marked sites in turn make the whole group, as in the search of B. D. McKay and A. Piperno, J. Symb.
-Comput. 60, 94 (2014), doi:10.1016/j.jsc.2013.09.003. Colours are hashes, so they mean the same in any order of sites,
-and each permutation is checked in the end.
+Each pair of sites has a label: orders and weights for bonds, the shell of its distance for positions. Sites get
+colours, which are refined until a colour determines which labels lead to which colours (B. Weisfeiler and A. Leman,
+1968). If several sites share a colour, one of them is marked, and for each other one a permutation is searched that
+maps one to the other. The permutations of all marked sites together generate the whole group, as in the search of B. D.
+McKay and A. Piperno, J. Symb. Comput. 60, 94 (2014), doi:10.1016/j.jsc.2013.09.003. Colours are hashes, so they do not
+depend on the order of sites, and each permutation is checked in the end.
 """
 
 from __future__ import annotations
@@ -19,21 +19,22 @@ from nqs_hpc.system import shells
 from nqs_hpc.system.lattice import TOLERANCE, Lattice
 from nqs_hpc.system.layers import of_all_layers, one_layer
 
-MOST = 512  # elements, as many as characters are computed for (`characters.MAX_ELEMENTS`)
-MAX_SITES = 512  # all pairs are compared, many times
-MOST_TRIES = 4096  # colourings, after which a graph counts as too hard
+MOST = 512  # elements; characters are computed for at most as many (`characters.MAX_ELEMENTS`)
+MAX_SITES = 512  # all pairs are compared many times
+MOST_TRIES = 4096  # colourings; a graph that needs more counts as too hard
 
 Colours = NDArray[np.uint64]
 
 
 def is_searched(lattice: Lattice) -> bool:
-    """Whether the point group of a lattice is found here: it has bonds or positions, and no unit cell."""
+    """Whether the point group of a lattice is found here: for bonds or positions without a unit cell."""
     return lattice.edges is not None or lattice.name == "points"
 
 
 def symmetries(lattice: Lattice) -> NDArray[np.int32]:
-    """(G, N) of a lattice that `is_searched`, the identity first, then sorted: what keeps the bonds of all orders with
-    their weights, or of positions all distances up to the lattice's tolerance. ValueError where they are too many.
+    """(G, N) for a lattice that `is_searched`, the identity first, then sorted: permutations that keep the bonds of all
+    orders with their weights, or, for positions, all distances up to the lattice's tolerance. ValueError if they are
+    too many.
     """
     one = one_layer(lattice)
     if one.n_sites > MAX_SITES:
@@ -44,7 +45,7 @@ def symmetries(lattice: Lattice) -> NDArray[np.int32]:
 
 
 def automorphisms(labels_NN: NDArray[np.int64]) -> NDArray[np.int32]:
-    """(G, N) the permutations p with labels[p[i], p[j]] = labels[i, j], of a symmetric matrix; sorted, the identity
+    """(G, N) the permutations p with labels[p[i], p[j]] = labels[i, j] for a symmetric matrix; sorted, the identity
     first. ValueError for more than ``MOST``.
     """
     hashed_NN = _mixed(_with_steps(labels_NN).astype(np.uint64))
@@ -72,7 +73,7 @@ def _cached(labels: bytes, n_sites: int) -> NDArray[np.int32]:
 
 
 class _Search:
-    """Permutations that carry one colouring to another, with a bound on what all of them may cost."""
+    """Permutations that map one colouring to another, with a bound on their total cost."""
 
     def __init__(self, labels_NN: NDArray[np.int64], hashed_NN: Colours) -> None:
         self._labels_NN, self._hashed_NN, self._left = labels_NN, hashed_NN, MOST_TRIES
@@ -109,7 +110,7 @@ def _of_bonds(lattice: Lattice) -> NDArray[np.int64]:
             kinds[number_NN[i, j]].append((order, weight))
     labels = {kind: label for label, kind in enumerate(sorted({tuple(kind) for kind in kinds}), 1)}
     label_of = np.array([labels[tuple(kind)] for kind in kinds] + [0])
-    return label_of[number_NN].astype(np.int64)  # pairs without a bond read the last entry
+    return label_of[number_NN].astype(np.int64)  # pairs without a bond use the last entry
 
 
 def _of_distances(lattice: Lattice) -> NDArray[np.int64]:
@@ -122,7 +123,8 @@ def _of_distances(lattice: Lattice) -> NDArray[np.int64]:
 
 
 def _with_steps(labels_NN: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Labels that also count the steps from site to site: a ring is told apart at once and not a bond at a time."""
+    """Labels that also count the steps between sites: so the sites of a ring are distinguished at once, not bond by
+    bond."""
     n = len(labels_NN)
     steps_NN = np.zeros((n, n), dtype=np.int64)
     near = [sum(1 << j for j in np.flatnonzero(row).tolist()) for row in labels_NN > 0]  # sets as bits
@@ -144,7 +146,7 @@ def _with_steps(labels_NN: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _mixed(x: Colours) -> Colours:
-    """A hash of each (splitmix64)."""
+    """A hash of each entry (splitmix64)."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -171,10 +173,10 @@ def _marked(colours: Colours, site: int, hashed_NN: Colours) -> Colours:
 
 
 def _ambiguous(colours: Colours) -> int | None:
-    """The first site of the smallest set of sites of one colour; None where all colours differ."""
+    """The first site of the smallest set of sites with the same colour; None if all colours differ."""
     kinds, first, counts = np.unique(colours, return_index=True, return_counts=True)
     several = np.flatnonzero(counts > 1)
     if not len(several):
         return None
     least = several[counts[several] == counts[several].min()]
-    return int(first[least[np.argmin(kinds[least])]])  # the same colour whatever the order of sites
+    return int(first[least[np.argmin(kinds[least])]])  # the same colour for any order of sites

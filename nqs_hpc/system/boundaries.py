@@ -4,8 +4,7 @@ A particle that leaves by the far side of direction d and enters by the near one
 the conjugate on the way back. The phases are those of a flux through the torus in the gauge of one cut (N. Byers and
 C. N. Yang, Phys. Rev. Lett. 7, 46 (1961), doi:10.1103/PhysRevLett.7.46; in finite systems D. Poilblanc, Phys. Rev. B
 44, 9562 (1991), doi:10.1103/PhysRevB.44.9562). They are given in units of pi, so that periodic and antiperiodic sides,
-0 and 1, have real numbers to the last bit. The sides of a tilted cluster are those of its axes, along which its cells
-are in rows.
+0 and 1, give exactly real numbers. The sides of a tilted cluster are those along its axes.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ _QUARTERS = (1.0 + 0j, 1j, -1.0 + 0j, -1j)
 
 
 def check_phases(lattice: Lattice, phases: Sequence[float]) -> None:
-    """ValueError where the phases are not one for each direction of the lattice, 0 along open ones."""
+    """ValueError unless there is one phase for each direction of the lattice, 0 along open ones."""
     if not any(phases):
         return
     if not any(lattice.pbc):
@@ -36,11 +35,11 @@ def check_phases(lattice: Lattice, phases: Sequence[float]) -> None:
 
 
 def hops(lattice: Lattice, by_order: Sequence[float], phases: Sequence[float]) -> dict[tuple[int, int], complex]:
-    """The whole amplitude of a hop from i to j of each pair i < j of one layer: its couplings of all neighbour orders,
-    bonds' weights and phases; that from j to i is the conjugate. Sums may be 0.
+    """The total amplitude of the hop from i to j for each pair i < j of one layer: couplings of all neighbour orders,
+    weights and phases of bonds; the hop from j to i has the conjugate. Sums may be 0.
 
-    ``by_order``: a number for each neighbour order; ``phases``: in units of pi, one for each direction. ValueError
-    where a pair is joined in several ways whose phases differ, unless ``double_bonds`` adds them up.
+    ``by_order``: a number for each neighbour order; ``phases``: in units of pi, one for each direction. ValueError if a
+    pair is joined in several ways with different phases, unless ``double_bonds`` adds them up.
     """
     if not any(phases):
         return {pair: complex(value) for pair, value in pair_couplings(lattice, by_order).items()}
@@ -72,18 +71,18 @@ def phase_of(units: float) -> complex:
 
 
 def crossings(lattice: Lattice, order: int) -> dict[tuple[int, int], list[tuple[int, ...]]]:
-    """Of each bond (i, j) of `neighbours`, in their order, all the ways in which it joins its sites: how many times the
-    way from i to j crosses each side of the lattice, positive out of the far side.
+    """For each bond (i, j) of `neighbours`, in order, all ways in which it joins its sites: how many times the way from
+    i to j crosses each side of the lattice, positive out of the far side.
     """
     shell = shell_of(lattice, order)
     here = cells(lattice)[:: len(lattice.basis)]
     there = here[:, None, :] + shell.cell[None, :, :]
     first = np.arange(len(here))[:, None] * len(lattice.basis) + shell.start[None, :]
     second = sites_at(lattice, there, shell.end[None, :])
-    # the image of j that lies n sides away is reached across n sides, and hopped to is j itself
+    # a hop across n sides reaches the image of j that lies n sides away, which is j itself
     ways = np.where(lattice.pbc, there // np.array(lattice.extent), 0)
     found: dict[tuple[int, int], set[tuple[int, ...]]] = defaultdict(set)
-    once = (second > first) & (second >= 0)  # each is seen from both ends
+    once = (second > first) & (second >= 0)  # each bond is found from both ends
     for i, j, way in zip(first[once].tolist(), second[once].tolist(), ways[once].tolist(), strict=True):
         found[i, j].add(tuple(way))
     return {(i, j): sorted(found[i, j]) for i, j in neighbours(lattice, order).tolist()}

@@ -1,13 +1,13 @@
-"""Symmetry sectors: a group of site permutations, with or without spin flip, and a character chi of it.
+"""Symmetry sectors: a group of site permutations, with or without spin flip, and a character chi of the group.
 
-What a wave function of the sector fulfils, with g carrying values along (`symmetry`),
+A wave function of the sector satisfies, with g moving values along (`symmetry`),
 
     psi(g s) = chi(g) psi(s)            where chi(1) = 1,
 
-and in general psi(s) = (d / |G|) sum_g chi*(g) psi(g s) with d = chi(1). Of fermions psi(g s) comes with the sign of
+and in general psi(s) = (d / |G|) sum_g chi*(g) psi(g s) with d = chi(1). For fermions psi(g s) includes the sign of
 sorting (`exchange`), here and below. A translation by t cells of momentum k, whole
 numbers k_i of 2 pi / L_i along the periodic directions, has chi(t) = exp(-2 pi i sum_i k_i t_i / L_i). A product t p of
-a point operation p and a translation t has chi(t) chi(p) where p keeps k: other p are left out, which leaves the little
+a point operation p and a translation t has chi(t) chi(p) if p keeps k; other p are left out, which leaves the little
 group of k. Irreducible representations of point groups have Mulliken's names (J. Chem. Phys. 23, 1997 (1955),
 doi:10.1063/1.1740655):
 
@@ -44,24 +44,24 @@ MAX_ELEMENTS = 512  # of a group whose characters are computed from its products
 class Symmetry(NamedTuple):
     """A sector: its group, the identity first, and a character; the same on every rank."""
 
-    perms: NDArray[np.int32]  # (G, N) where sites go
-    flips: NDArray[np.int8]  # (G,) -1 where all spins are flipped as well, else 1
+    perms: NDArray[np.int32]  # (G, N): where sites go
+    flips: NDArray[np.int8]  # (G,): -1 if all spins are also flipped, else 1
     characters: Characters  # (G,)
 
     @property
     def dimension(self) -> int:
-        """That of the irreducible representation; above 1 psi(g s) is not a multiple of psi(s)."""
+        """The dimension of the irreducible representation; above 1 psi(g s) is not a multiple of psi(s)."""
         return round(self.characters[0].real)
 
     @property
     def is_trivial(self) -> bool:
-        """Whether all characters are 1: but for the signs of fermions psi(g s) = psi(s) for all g."""
+        """Whether all characters are 1: up to signs of fermions psi(g s) = psi(s) for all g."""
         return bool(np.all(self.characters == 1))
 
 
 def momentum(lattice: Lattice, k: Sequence[int] | None) -> Characters:
     """The character of each of ``translations(lattice)`` at momentum ``k``, a whole number for each periodic direction
-    in units of 2 pi / L; None is 0. ValueError for another count of numbers.
+    in units of 2 pi / L; None is 0. ValueError for a wrong number of components.
     """
     extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
     k = (0,) * len(extent) if k is None else tuple(k)
@@ -77,14 +77,14 @@ def momentum_of(lattice: Lattice, characters: Characters) -> tuple[int, ...]:
     """The momentum k of the characters of ``translations(lattice)``, 0 <= k_i < L_i: the inverse of `momentum`."""
     extent = [length for length, closed in zip(lattice.extent, lattice.pbc, strict=True) if closed]
     strides = [int(np.prod(extent[:i], initial=1)) for i in range(len(extent))]
-    # along a direction of one cell there is nothing to turn, and no such row behind the last direction
+    # a direction with a single cell has momentum 0, and there may be no such row after the last direction
     steps = (-np.angle(characters[stride % len(characters)]) / (2 * np.pi) for stride in strides)
     return tuple(round(turn * length) % length for turn, length in zip(steps, extent, strict=True))
 
 
 def stars(lattice: Lattice, points: NDArray[np.int32], *, with_opposite: bool) -> list[list[tuple[int, ...]]]:
-    """All momenta, in sets that the point operations ``points`` (G, N) carry into each other, with the opposite of each
-    where that has the same energies, as for a real H; sorted, so that the first of each set stands for it.
+    """All momenta, in sets that the point operations ``points`` (G, N) map into each other, including -k if it has the
+    same energies, as for a real H; sorted, so that the first represents the set.
     """
     moves = translations(lattice)
     numbers = np.unique(_conjugates(points, moves), axis=0)
@@ -102,11 +102,11 @@ def stars(lattice: Lattice, points: NDArray[np.int32], *, with_opposite: bool) -
 
 
 def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
-    """The point group about one centre, (G, N), and its characters by name; of a lattice without a unit cell all its
+    """The point group about one centre, (G, N), and its characters by name; for a lattice without a unit cell all its
     symmetries (`automorphisms`).
 
     ``keeps``: the character of the translations that the operations have to keep, which leaves a little group.
-    ValueError where symmetries without a unit cell are too many.
+    ValueError if there are too many symmetries without a unit cell.
     """
     if is_searched(lattice):  # its one translation, the identity, keeps them all
         every = symmetries(lattice)
@@ -119,14 +119,15 @@ def point_irreps(lattice: Lattice, keeps: Characters | None = None) -> tuple[NDA
     named = _planar(matrices) if lattice.vectors.shape[0] <= 2 else None
     if named is None:
         return distinct, generic_irreps(distinct)
-    # On small tori different operations give the same permutation: a function that tells them apart is not a character.
+    # On small tori different operations give the same permutation: a function that distinguishes them is not a
+    # character.
     on_first = {name: character[first] for name, character in named.items()}
     whole = {n: c for n, c in on_first.items() if np.array_equal(c[inverse.reshape(-1)], named[n])}
     return distinct, whole
 
 
 def generic_irreps(perms: NDArray[np.integer]) -> dict[str, Characters]:
-    """The characters of a group of permutations (G, N) by name. ValueError where that is none, or a large one."""
+    """The characters of a group of permutations (G, N) by name. ValueError if it is not a group, or too large."""
     if len(perms) > MAX_ELEMENTS:
         raise ValueError(f"{len(perms)} permutations; valid: a group of at most {MAX_ELEMENTS}")
     letters = {1: "A", 2: "E", 3: "T"}
@@ -136,8 +137,8 @@ def generic_irreps(perms: NDArray[np.integer]) -> dict[str, Characters]:
 
 
 def space_group(lattice: Lattice, k: Sequence[int] | None) -> tuple[NDArray[np.int32], dict[str, Characters]]:
-    """Translations times the point operations that keep momentum ``k``, (G, N), and the characters at k by the name of
-    the point group's. ValueError as ``momentum`` does.
+    """Translations times the point operations that keep momentum ``k``, (G, N), and the characters at k by the names of
+    the point group. ValueError as in ``momentum``.
     """
     of_translations = momentum(lattice, k)
     points, irreps = point_irreps(lattice, of_translations)
@@ -158,7 +159,7 @@ def with_spin_flip(
 ) -> Symmetry:
     """The sector of ``characters``; with ``parity`` 1 or -1 that of the group times the flip of all spins.
 
-    Of fermions that is a permutation too, the exchange of the modes up with those down.
+    For fermions the flip is also a permutation, the exchange of up and down modes.
     """
     flips = np.ones(len(perms), dtype=np.int8)
     if parity is None:
@@ -178,7 +179,8 @@ def may_flip(hilbert: Hilbert, lattice: Lattice) -> bool:
 
 
 def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:
-    """The group in a file, a permutation a line: site i goes to the i-th number. The identity is moved to the front.
+    """The group in a file, one permutation per line: site i goes to the i-th number. The identity is moved to the
+    front.
 
     ``#`` starts a comment, blank lines are skipped. ValueError in one line if a line is not a permutation of the sites,
     one is given twice, or together they are not a group.
@@ -209,7 +211,7 @@ def read_permutations(path: str | Path, n_sites: int) -> NDArray[np.int32]:
 
 
 def chosen(irreps: Mapping[str, Characters], name: str | None) -> Characters:
-    """The characters of that name; None is the trivial one. ValueError for a name that is none of them."""
+    """The characters of that name; None is the trivial one. ValueError for an unknown name."""
     if name is None:
         return next(iter(irreps.values()))
     if name not in irreps:
@@ -224,7 +226,7 @@ def _keeping(points: NDArray[np.int32], moves: NDArray[np.int32], characters: Ch
 
 def _conjugates(points: NDArray[np.int32], moves: NDArray[np.int32]) -> NDArray[np.int64]:
     """(G, T) the number of the translation p t p^-1."""
-    # A translation is known by where it carries site 0.
+    # A translation is determined by the image of site 0.
     place = np.full(moves.shape[1], -1)
     place[moves[:, 0]] = np.arange(len(moves))
     back = np.argsort(points, axis=1)
@@ -232,7 +234,7 @@ def _conjugates(points: NDArray[np.int32], moves: NDArray[np.int32]) -> NDArray[
 
 
 def _planar(matrices: NDArray[np.float64]) -> dict[str, Characters] | None:
-    """Characters of operations in up to two dimensions by name; None for rotations alone, but for a half turn."""
+    """Characters of operations in up to two dimensions by name; None for pure rotation groups beyond a half turn."""
     mirrors = np.linalg.det(matrices) < 0
     n = int((~mirrors).sum())
     one = np.ones(len(matrices), dtype=np.complex128)
@@ -244,10 +246,10 @@ def _planar(matrices: NDArray[np.float64]) -> dict[str, Characters] | None:
     if not mirrors.any():
         return None
     cosine, sine = matrices[:, 0, 0], matrices[:, 0, 1]
-    angle = np.arctan2(sine, cosine)  # of the turn; of mirrors twice that of their axis
+    angle = np.arctan2(sine, cosine)  # of the rotation; for mirrors twice that of their axis
     turn = np.rint(angle * n / (2 * np.pi)).astype(int)
     axes = np.rint(np.mod(angle[mirrors], 2 * np.pi) * n / (2 * np.pi) * 1e6) / 1e6
-    through = np.zeros(len(matrices), dtype=int)  # the number of a mirror's axis, from the first one on
+    through = np.zeros(len(matrices), dtype=int)  # the number of a mirror's axis, counted from the first
     through[mirrors] = np.rint(axes - axes.min())
     sign_b = 1.0 - 2 * (np.where(mirrors, through, turn) % 2) + 0j
     irreps = {"A1": one, "A2": np.where(mirrors, -one, one)}

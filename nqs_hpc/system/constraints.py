@@ -1,10 +1,10 @@
-"""Configurations under several constraints at once: how many there are, all of them, one of them.
+"""Configurations with several constraints at once: their number, all of them, one of them.
 
-The sites are divided into groups, each with a total of its own or with none, and some pairs of sites exclude each
-other: they may not both be occupied, that is, not both hold a value other than the first of the local values. Counting
-goes site by site (a transfer matrix): what matters of the sites before is which of those that exclude a later site are
-occupied, and the totals so far. Sites that exclude each other follow each other, so on a chain that is one bit, on a
-lattice a row of them.
+The sites are divided into groups, each with or without a fixed total, and some pairs of sites exclude each other: at
+most one of them may be occupied, that is, hold a value other than the first local value. Counting goes site by site (a
+transfer matrix). Only two things matter about earlier sites: which of those that exclude a later site are occupied, and
+the totals so far. Sites that exclude each other are close in the order, so on a chain this is one bit, on a lattice a
+row of bits.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ class Group(NamedTuple):
 
 class Constraints(NamedTuple):
     n_sites: int
-    values: tuple[int, ...]  # of each site; the first is that of an empty site
+    values: tuple[int, ...]  # of each site; the first one means empty
     groups: tuple[Group, ...]  # every site is in one
     excluded: tuple[tuple[int, int], ...]
 
 
 class _Place(NamedTuple):
-    """What counting needs to know of one site, in the order in which sites are taken."""
+    """What counting needs to know about one site, in the order of counting."""
 
     site: int
     group: int  # number among the groups with a total, -1 for none
-    after: int  # sites of the group that come later
+    after: int  # number of later sites of the group
     earlier: int  # bits: partners taken before
     keep: int  # bits: sites that later ones exclude, this one included
 
@@ -46,7 +46,7 @@ Key = tuple[int, tuple[int, ...]]  # occupied sites, as bits; totals so far
 
 
 def count(constraints: Constraints) -> int:
-    """The exact number of configurations. ValueError where counting them would take too long."""
+    """The exact number of configurations. ValueError if counting would take too long."""
     fixed = [group for group in constraints.groups if group.total is not None]
     layer: dict[Key, int] = {(0, (0,) * len(fixed)): 1}
     for place in _places(constraints):
@@ -59,10 +59,10 @@ def count(constraints: Constraints) -> int:
 
 
 def one_state(constraints: Constraints) -> NDArray[np.int8] | None:
-    """A configuration (N,); None where there is none. ValueError where finding one would take too long."""
+    """A configuration (N,); None if there is none. ValueError if the search would take too long."""
     fixed = [group for group in constraints.groups if group.total is not None]
     start: Key = (0, (0,) * len(fixed))
-    layers: list[dict[Key, tuple[Key, int]]] = []  # from where each is reached, and with which value
+    layers: list[dict[Key, tuple[Key, int]]] = []  # the previous key of each, and the value between
     keys: list[Key] = [start]
     places = _places(constraints)
     for place in places:
@@ -81,7 +81,7 @@ def one_state(constraints: Constraints) -> NDArray[np.int8] | None:
 
 
 def all_codes(constraints: Constraints) -> NDArray[np.int64]:
-    """The codes (`hilbert`) of all configurations, sorted. Nothing bounds how many."""
+    """The codes (`hilbert`) of all configurations, sorted. Their number is not limited."""
     values = np.array(constraints.values, dtype=np.int64)
     d, low, high = len(values), int(values.min()), int(values.max())
     number = _group_numbers(constraints)
@@ -107,9 +107,7 @@ def all_codes(constraints: Constraints) -> NDArray[np.int64]:
 
 
 def independent_sites(constraints: Constraints) -> list[int]:
-    """Sites of which no two exclude each other, each taken where it can be: any of their values is possible together,
-    with all other sites empty.
-    """
+    """Sites of which no two exclude each other, chosen greedily: they may have any values if all others are empty."""
     partners, chosen = _partners(constraints), set[int]()
     for site in range(constraints.n_sites):
         if not chosen & partners[site]:
@@ -169,7 +167,7 @@ def _places(constraints: Constraints) -> list[_Place]:
 
 
 def _order(constraints: Constraints, partners: list[set[int]]) -> list[int]:
-    """Breadth first through the sites that exclude each other, so that few of them wait for a partner at a time."""
+    """Breadth-first order of the sites that exclude each other, so that few sites wait for a partner at a time."""
     order: list[int] = []
     seen: set[int] = set()
     for first in range(constraints.n_sites):
@@ -177,7 +175,7 @@ def _order(constraints: Constraints, partners: list[set[int]]) -> list[int]:
             continue
         seen.add(first)
         queue = [first]
-        for site in queue:  # grows while it is read
+        for site in queue:  # grows during the loop
             new = sorted(partners[site] - seen)
             seen.update(new)
             queue += new

@@ -1,9 +1,8 @@
-"""Bonds by the direction in which they join their sites, which a coupling may depend on: compass models, spin-orbit
-coupling.
+"""Bonds by their direction, for couplings that depend on it: compass models, spin-orbit coupling.
 
-A bond has a direction and no sense, so of d and -d the one is taken whose last coordinate that is not 0 is positive,
-and the bond is written from i to j where j lies along d from i. Directions are sorted by their last coordinate, then by
-the one before, and by the first from the largest down: of nearest neighbours
+A bond has a direction but no sense: of d and -d we take the one whose last nonzero coordinate is positive, and the bond
+goes from i to j if j lies along d from i. Directions are sorted by their last coordinate, then by the previous one, and
+by the first in descending order: for nearest neighbours
 
     chain, square, cubic      along the axes, x, y, z
     triangular, kagome        at 0, 60 and 120 degrees to the first axis
@@ -26,18 +25,18 @@ class Directed(NamedTuple):
     """The bonds along one direction."""
 
     direction: NDArray[np.float64]  # (D,), of length 1
-    bonds: NDArray[np.int32]  # (n, 2), from i to j; a pair that is joined in both senses stands in both
+    bonds: NDArray[np.int32]  # (n, 2), from i to j; a pair joined in both senses appears in both
     counts: NDArray[np.float64]  # (n,) 1, or with ``double_bonds`` the number of ways from i to j along the direction
 
 
 def directions(lattice: Lattice, order: int) -> NDArray[np.float64]:
-    """The directions (n, D) of neighbours of ``order`` on the infinite lattice; ValueError where there are none.
+    """The directions (n, D) of neighbours of ``order`` on the infinite lattice; ValueError if there are none.
 
-    Directions of measured positions that differ by twice the tolerance of their distances are one.
+    For measured positions, directions that differ by less than twice the tolerance of distances are equal.
     """
     if lattice.edges is not None:
         raise ValueError("its bonds have directions on a lattice with positions, and lattice=edges has none")
-    if lattice.tolerance is not None:  # there is one cell
+    if lattice.tolerance is not None:  # there is only one cell
         i, j = neighbours(lattice, order).T
         apart = lattice.positions[j] - lattice.positions[i]
     else:
@@ -53,7 +52,7 @@ def directions(lattice: Lattice, order: int) -> NDArray[np.float64]:
 
 
 def bonds_by_direction(lattice: Lattice, order: int) -> list[Directed]:
-    """The bonds of `neighbours` of each of `directions`, of which a small lattice may lack some; ValueError as there.
+    """The bonds of `neighbours` along each of `directions`; on a small lattice some may be empty. ValueError as there.
 
     On a small torus one pair of sites can be joined along several directions, and along one in both senses.
     """
@@ -76,7 +75,7 @@ def bonds_by_direction(lattice: Lattice, order: int) -> list[Directed]:
 
 
 def _ways(lattice: Lattice, order: int) -> dict[tuple[int, int], list[tuple[int, ...]]]:
-    """Those of `crossings`; positions with a tolerance have no sides to cross."""
+    """As `crossings`; positions with a tolerance have no sides to cross."""
     if lattice.tolerance is None:
         return crossings(lattice, order)
     stays = (0,) * len(lattice.pbc)
@@ -84,10 +83,10 @@ def _ways(lattice: Lattice, order: int) -> dict[tuple[int, int], list[tuple[int,
 
 
 def with_sense(lattice: Lattice, order: int) -> list[Directed]:
-    """The bonds of ``order`` with their sense: along each of the directions, of lattice=edges all together, as lines of
-    the file name their sites, with their weights as ``counts``.
+    """The bonds of ``order`` with their sense, along each direction. For lattice=edges they are one group, with the
+    order of sites in the file and the weights as ``counts``.
 
-    ValueError where a pair of sites is joined in several ways, unless ``double_bonds`` counts all of them.
+    ValueError if a pair of sites is joined in several ways, unless ``double_bonds`` counts all of them.
     """
     if lattice.edges is not None:
         bonds, turned = neighbours(lattice, order), (lattice.turned or {}).get(order)
@@ -107,7 +106,7 @@ def with_sense(lattice: Lattice, order: int) -> list[Directed]:
 
 
 def joined_along(lattice: Lattice, along: Directed) -> dict[tuple[int, int], float]:
-    """What each pair i < j that is joined along a direction counts, in whatever sense: 1, or with ``double_bonds`` the
+    """The count of each pair i < j that is joined along a direction, in either sense: 1, or with ``double_bonds`` the
     number of ways.
     """
     found: dict[tuple[int, int], float] = {}

@@ -1,4 +1,4 @@
-"""Distances of the sites of a lattice, and couplings that fall off as a power of them.
+"""Distances between sites, and couplings that decay as a power of the distance.
 
 Along a periodic side of length L a distance is that of the nearest image, or the chord L / pi |sin(pi x / L)| of the
 ring that the side makes.
@@ -18,7 +18,7 @@ Measure = Callable[[Lattice, ArrayLike, ArrayLike], NDArray[np.float64]]  # `dis
 
 
 def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64]:
-    """The distance of sites i and j (any shapes that broadcast), that of the nearest image along periodic sides.
+    """The distance of sites i and j (shapes broadcast), to the nearest image along periodic sides.
 
     In nearest-neighbour distances. ValueError for a lattice from edges, which has no geometry.
     """
@@ -26,7 +26,7 @@ def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64
     if not len(sides):
         return np.asarray(np.linalg.norm(apart, axis=-1))
     sides = shortened(sides) @ sides
-    # Rounding the coordinates leaves at most half of each side, but on skew tori a shorter image can lie further off.
+    # After rounding, coordinates are at most half of each side, but on skew tori another image can be nearer.
     inverse = np.linalg.pinv(sides)  # (D, sides)
     apart = apart - np.rint(apart @ inverse) @ sides
     half = np.linalg.norm(sides, axis=1).sum() / 2
@@ -38,8 +38,8 @@ def distance(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64
 
 
 def chord(lattice: Lattice, i: ArrayLike, j: ArrayLike) -> NDArray[np.float64]:
-    """The distance of sites i and j (any shapes that broadcast), by chords along periodic sides: the side is bent to a
-    ring, and distances along several sides, or along a side and across it, add as at right angles.
+    """The distance of sites i and j (shapes broadcast), by chords along periodic sides: the side is bent to a ring, and
+    distances along several sides, or along a side and across it, add like perpendicular components.
 
     In nearest-neighbour distances of the straight lattice. ValueError for a lattice from edges, for one without
     periodic sides, and for two periodic sides that are not at right angles.
@@ -74,10 +74,10 @@ def pairs_within(
     """All pairs of sites, or those up to ``cutoff`` apart: (n_pairs, 2) with i < j, sorted, and their distance ``by``
     `distance` or `chord`.
 
-    A pair counts once. ValueError for a lattice from edges, and those of ``by``.
+    Each pair appears once. ValueError for a lattice from edges, and those of ``by``.
     """
     pairs, lengths = [np.empty((0, 2), np.int32)], [np.empty(0)]
-    for i in range(lattice.n_sites - 1):  # a row at a time: all pairs at once would hold their images too
+    for i in range(lattice.n_sites - 1):  # row by row: all pairs at once would also need memory for their images
         j = np.arange(i + 1, lattice.n_sites)
         apart = by(lattice, i, j)
         near = np.full(len(j), True) if cutoff is None else apart <= cutoff + TOLERANCE
@@ -91,9 +91,9 @@ def power_law(lengths_P: NDArray[np.float64], alpha: float, *, kac_sites: int | 
 
         2 / N sum_{i<j} 1 / r_ij^alpha,
 
-    the mean over all sites of what couples to one: so energies are extensive also for alpha below the dimension (M.
-    Kac, G. E. Uhlenbeck and P. C. Hemmer, J. Math. Phys. 4, 216 (1963), doi:10.1063/1.1703946). ValueError where a
-    number is too large.
+    the mean over all sites of the sum of couplings to one site, so that energies are extensive also for alpha below the
+    dimension (M. Kac, G. E. Uhlenbeck and P. C. Hemmer, J. Math. Phys. 4, 216 (1963), doi:10.1063/1.1703946).
+    ValueError where a number is too large.
     """
     with np.errstate(over="ignore", under="ignore"):
         strengths_P = lengths_P ** (-alpha)

@@ -1,12 +1,12 @@
-"""The file behind lattice=edges: one bond a line, ``i j`` or ``i j x``.
+"""The file of lattice=edges: one bond per line, ``i j`` or ``i j x``.
 
-The third column is the neighbour order of a bond, 1 where it is left out, or the weight of the bond, a factor of its
-coupling. Sites count from 0, or from 1 if lattice.first_site says so. ``#`` starts a comment, blank lines are skipped,
-either site of a pair may come first. A pair may be given once at each order, and of weights once. Which site comes
-first is the sense of the bond, for couplings that have one.
+The third column is the neighbour order of a bond (default 1), or the weight of the bond, a factor of its coupling.
+Sites count from 0, or from 1 with lattice.first_site=1. ``#`` starts a comment, blank lines are skipped, either site of
+a pair may come first. A pair may appear once at each order, and only once with weights. The order of the sites is the
+sense of the bond, for couplings that have one.
 
-Data that NetworkX writes behind a bond are read where they are nothing, {}, or of weights {'weight': x}. A file of ALPS
-with one GRAPH is read as bonds of orders (`alps_graph`).
+Data that NetworkX writes after a bond are accepted if they are empty, {}, or, with weights, {'weight': x}. A file of
+ALPS with one GRAPH is read as bonds with orders (`alps_graph`).
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ LARGEST = 2**31 - 1  # sites are int32
 
 
 class Bonds(NamedTuple):
-    """What a file holds, sites counted from 0."""
+    """The content of a file, sites counted from 0."""
 
     edges: tuple[tuple[int, int, int], ...]  # site, larger site, order; by order, then by sites
-    weights: tuple[float, ...] | None  # one a bond
+    weights: tuple[float, ...] | None  # one per bond
     turned: tuple[int, ...]  # the numbers of the bonds whose larger site comes first in the file
 
 
 def read_edges(path: str | Path) -> dict[int, NDArray[np.int32]]:
-    """The bonds of a file of orders, by order, each (n_bonds, 2), as ``edges_lattice`` takes them; see `read_bonds`."""
+    """The bonds of a file by order, each (n_bonds, 2), for ``edges_lattice``; see `read_bonds`."""
     edges = read_bonds(path).edges
     orders = sorted({order for _, _, order in edges})
     return {n: np.array([(i, j) for i, j, order in edges if order == n], dtype=np.int32) for n in orders}
 
 
 def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0) -> Bonds:
-    """The bonds of a file, whose third column holds weights if ``weighted``, else orders.
+    """The bonds of a file; its third column holds weights if ``weighted``, else orders.
 
     ValueError, in one line with the file and the line number, for a file that cannot be read or names no bond of order
     1, and for a line that is not a bond: words, negative or too large numbers, self-loops, repeats, lines of other
@@ -56,7 +56,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
         )
     hint = "" if weighted else " (weights: lattice.third_column=weight)"
     try:
-        # utf-8-sig: some editors put a byte-order mark in front; undecodable bytes end in a line that is refused
+        # utf-8-sig: some editors write a byte-order mark; undecodable bytes lead to a line that is refused
         text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
         raise ValueError(f"lattice.file={path}: {error.strerror}") from None
@@ -107,7 +107,7 @@ def read_bonds(path: str | Path, *, weighted: bool = False, first_site: int = 0)
     return Bonds(tuple(edges), tuple(weights[bond] for bond in edges) if weighted else None, in_file)
 
 
-# NetworkX ends the lines of write_edgelist in the data of a bond, {} where there are none
+# NetworkX's write_edgelist ends lines with the data of a bond, {} if there are none
 _WEIGHT = re.compile(r"\{'weight': (?:np\.float64\()?([^{}(),:]+)\)?\}$")
 
 
@@ -117,7 +117,7 @@ def _words(line: str, weighted: bool) -> list[str]:
 
 
 def _of_alps(path: str | Path, text: str, weighted: bool, valid: str) -> list[tuple[int, str, list[str]]]:
-    """The edges of a GRAPH of ALPS as lines of ours, whose types are neighbour orders."""
+    """The edges of a GRAPH of ALPS as lines of our format; types become neighbour orders."""
     try:
         if weighted:
             raise ValueError("its edges have types, which are orders, and no weights")
@@ -128,7 +128,7 @@ def _of_alps(path: str | Path, text: str, weighted: bool, valid: str) -> list[tu
 
 
 def written(n_sites: int, bonds: Sequence[tuple[int, int, int]], weights: Sequence[float] | None) -> str:
-    """The file of bonds (site, site, order), which NetworkX reads too; with ``weights``, all of order 1, these."""
+    """The file of bonds (site, site, order), also readable by NetworkX; with ``weights`` all orders are 1."""
     if weights is not None:
         head, lines = "i j weight", [f"{i} {j} {w!r}" for (i, j, _), w in zip(bonds, weights, strict=True)]
     elif any(order != 1 for _, _, order in bonds):
@@ -149,7 +149,7 @@ def _weight(word: str, fault: str) -> float:
 
 
 def _refuse_counts(path: str | Path, rows: list[tuple[int, str, list[str]]], valid: str) -> None:
-    """Raise where the first line counts sites and bonds: it would be read as one bond more."""
+    """Raise if the first line counts sites and bonds, because it would be read as one more bond."""
     numbers = [[int(w) if w.isascii() and w.isdigit() and len(w) <= 10 else -1 for w in words] for _, _, words in rows]
     if looks := formats.counts(numbers):
         number, line, _ = rows[0]

@@ -1,12 +1,12 @@
-"""The built-in lattices, by their unit cells: of cells in rows, or of a torus of any shape.
+"""The built-in lattices from their unit cells: cells in rows, or a torus of any shape.
 
-Nearest neighbours are 1 apart on all of them, but for ladders with shorter rungs. Neighbour orders count distances, but
-on the checkerboard lattice: its sites are those of a square lattice, every other square of which is crossed. Order 1
-are the sides of the squares, order 2 the diagonals of the crossed ones, order 3 those of the empty ones, which are as
-long, and from order 4 on distances go on. With equal couplings of orders 1 and 2 it is the planar pyrochlore: corner-
-sharing tetrahedra (J.-B. Fouet et al., Phys. Rev. B 67, 054411 (2003), doi:10.1103/PhysRevB.67.054411).
+Nearest neighbours are 1 apart on all of them, except on ladders with shorter rungs. Neighbour orders count distances,
+except on the checkerboard lattice, a square lattice in which every other square is crossed: order 1 are the sides of
+the squares, order 2 the diagonals of the crossed squares, order 3 the equally long diagonals of the empty squares, and
+from order 4 on orders count distances again. With equal couplings of orders 1 and 2 it is the planar pyrochlore:
+corner- sharing tetrahedra (J.-B. Fouet et al., Phys. Rev. B 67, 054411 (2003), doi:10.1103/PhysRevB.67.054411).
 
-A tilted cluster is cells in rows along other primitive vectors (`vectors.torus`), its ``axes``.
+A tilted cluster consists of cells in rows along other primitive vectors (`vectors.torus`), its ``axes``.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from nqs_hpc.system.sites import TILTED, Lattice, Shell
 from nqs_hpc.system.vectors import torus
 
-LEAST_RUNG, MOST_RUNG = 0.5, 2.0  # between them legs and rungs are orders 1 and 2, whatever is next to them
+LEAST_RUNG, MOST_RUNG = 0.5, 2.0  # in this range legs and rungs are orders 1 and 2
 
 UNIT_CELL = "unit_cell"  # in names of lattices
 
@@ -34,12 +34,13 @@ def regular(
     stated: tuple[Shell, ...] | None = None,
     distances_from: int | None = None,
 ) -> Factory:
-    """Lattices of one unit cell, ``vectors`` (D, D) and ``basis`` (n_basis, D); the rest as `Lattice` has it."""
+    """Lattices with one unit cell, ``vectors`` (D, D) and ``basis`` (n_basis, D); other fields as in `Lattice`."""
     a_DD, basis_bD = np.array(vectors, dtype=np.float64), np.array(basis, dtype=np.float64)
     dim = len(a_DD)
 
     def lattice(extent: Sequence[int], pbc: Sequence[bool]) -> Lattice:
-        """Of ``extent`` unit cells, periodic where ``pbc``, both (D,); ValueError where no such lattice exists."""
+        """The lattice of ``extent`` unit cells, periodic where ``pbc``, both (D,); ValueError if no such lattice
+        exists."""
         size = tuple(int(length) for length in extent)
         closed = tuple(bool(side) for side in pbc)
         for key, given in (("extent", size), ("pbc", closed)):
@@ -59,8 +60,8 @@ def regular(
 
 
 def tilted(family: Lattice, cluster: Sequence[Sequence[int]]) -> Lattice:
-    """The torus whose sides are the rows of ``cluster`` (D, D), in primitive vectors, of the lattice that ``family`` is
-    a piece of. ValueError where it has fewer than 2 sites, or sides that do not span the lattice.
+    """The torus whose sides are the rows of ``cluster`` (D, D), in primitive vectors of the lattice of ``family``.
+    ValueError if it has fewer than 2 sites, or its sides are not independent.
     """
     sides = np.array(cluster, dtype=np.int64)
     extent, axes = torus(sides, family.vectors)
@@ -87,7 +88,7 @@ def made(
     cluster: Sequence[Sequence[int]] | None = None,
     rung: float | None = None,
 ) -> Lattice:
-    """The built-in lattice that the keys of ``lattice`` say: of ``extent`` cells, or the tilted ``cluster``."""
+    """The built-in lattice with the keys of ``lattice``: ``extent`` cells, or the tilted ``cluster``."""
     factory = FACTORIES[name] if rung is None else ladder(rung)
     if cluster is None:
         assert extent is not None
@@ -96,8 +97,8 @@ def made(
 
 
 def told(keys: Mapping[str, Any], most_sites: int) -> Lattice | None:
-    """The built-in lattice that a run's keys of ``lattice`` say, as they lie in a file of it; None where they are not
-    those of one, or of more than ``most_sites`` sites.
+    """The built-in lattice with the keys of ``lattice`` in a file of a run; None if they are not valid, or there are
+    more than ``most_sites`` sites.
     """
     name, extent, pbc, cluster = (keys.get(key) for key in ("name", "extent", "pbc", "cluster"))
     rung = keys.get("rung")
@@ -115,18 +116,18 @@ def told(keys: Mapping[str, Any], most_sites: int) -> Lattice | None:
         if not 0 < n <= most_sites + 0.5:
             return None
         found = made(name, extent, [bool(side) for side in pbc], cluster, rung)
-    except ValueError:  # lists of other lengths
+    except ValueError:  # lists of wrong lengths
         return None
     return found if found.n_sites <= most_sites else None
 
 
 def is_in_cells(lattice: Lattice) -> bool:
-    """Whether the sites are whole unit cells in rows, of a built-in lattice or a user's: along the axes if tilted."""
+    """Whether the sites are complete unit cells in rows, along the axes if tilted; for built-in and users' cells."""
     return lattice.name.removeprefix(TILTED) in (*FACTORIES, UNIT_CELL)
 
 
 def size_in_words(lattice: Lattice) -> str:
-    """Cells by direction, 4x4, of a tilted cluster with its axes, 10x1 along [1, 0] and [3, 1]."""
+    """Cells by direction, 4x4; for a tilted cluster with its axes, 10x1 along [1, 0] and [3, 1]."""
     size = "x".join(map(str, lattice.extent))
     return size if lattice.axes is None else f"{size} along {' and '.join(map(str, lattice.axes.tolist()))}"
 
@@ -140,7 +141,7 @@ def placed(lattice: Lattice) -> Lattice:
 
 
 def shells_of(bonds: Sequence[tuple[int, int, Sequence[int]]]) -> Shell:
-    """Bonds (from, to, cell of the latter) of one order, seen from both ends."""
+    """Bonds (from, to, cell of the latter) of one order, listed from both ends."""
     both = [*bonds, *((end, start, [-x for x in cell]) for start, end, cell in bonds)]
     start, end, cell = (np.array(part, dtype=np.int64) for part in zip(*both, strict=True))
     return Shell(start, end, cell)

@@ -1,16 +1,16 @@
-"""FCIDUMP files: the integrals of a molecule in orthonormal orbitals, as quantum chemistry programs write them.
+"""FCIDUMP files: the integrals of a molecule in orthonormal orbitals, written by quantum chemistry programs.
 
 P. J. Knowles and N. C. Handy, Comput. Phys. Commun. 54, 75 (1989), doi:10.1016/0010-4655(89)90033-7. A header
 
     &FCI NORB=2, NELEC=2, MS2=0, ORBSYM=1,1, ISYM=1, &END
 
-and lines of a value and four orbitals that count from 1: ``i j k l`` is (ij|kl), ``i j 0 0`` is (i|j), ``i 0 0 0`` the
-energy of an orbital, which is not needed, ``0 0 0 0`` the energy of the nuclei and of a frozen core. Of integrals that
-are equal by symmetry one stands for all. Orbitals are real.
+is followed by lines with a value and four orbitals that count from 1: ``i j k l`` is (ij|kl), ``i j 0 0`` is (i|j), ``i
+0 0 0`` the energy of an orbital, which is not needed, ``0 0 0 0`` the energy of the nuclei and of a frozen core. One
+integral represents all that are equal by symmetry. Orbitals are real.
 
-With IUHF=1 in the header each spin has orbitals of its own, as Molpro and block2 write them: (ij|kl) of two electrons
-with spin up, of two with spin down, of one of each, then (i|j) of up and of down, with a line ``0.0 0 0 0 0`` behind
-each of the five, and the energy of the core.
+With IUHF=1 in the header each spin has its own orbitals, in the format of Molpro and block2: (ij|kl) for two electrons
+with spin up, for two with spin down, for one of each, then (i|j) for up and for down, with a line ``0.0 0 0 0 0`` after
+each of the five blocks, and finally the energy of the core.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from nqs_hpc.inputs.reading import printable
 from nqs_hpc.system.fermion_strings import FermionString, normal_ordered
 from nqs_hpc.system.fermion_terms import Integral, Term, equal_ones, of_each_spin, strings_of
 
-SAME = 1e-9  # between two values that symmetry makes one
+SAME = 1e-9  # largest difference of two values that are equal by symmetry
 _HEAD = re.compile(r"\s*&FCI\b(.*?)(&END|/|\$END)", re.IGNORECASE | re.DOTALL)
 _LONGEST = 2**16  # characters of a header
 
 
 class Fcidump(NamedTuple):
-    """What a file holds."""
+    """The content of a file."""
 
     n_orbitals: int
     n_up: int
@@ -41,7 +41,7 @@ class Fcidump(NamedTuple):
 
 
 def read(path: str | Path) -> Fcidump:
-    """ValueError, one line, for a file that is none, or of another kind."""
+    """Read a file; ValueError, one line, if it is not a valid FCIDUMP."""
     path = Path(path)
     try:
         text = reading.text(path, reading.SYSTEM, follow=True)
@@ -80,7 +80,7 @@ def _keep(
     value: float,
     where: str,
 ) -> None:
-    """Add a value to the integrals, one of which stands for all that are equal to it."""
+    """Add a value to the integrals; one represents all that are equal by symmetry."""
     known = integrals.setdefault(min(equal), value)
     if abs(known - value) > SAME * max(1.0, abs(value)):
         which = " ".join(str(orbital + 1) for orbital in orbitals)
@@ -92,7 +92,7 @@ _BLOCKS = ("up up", "down down", "up down", "up", "down")
 
 
 def _of_each_spin(lines: list[tuple[str, str]], n: int, path: Path) -> list[Term]:
-    """The terms of a file with orbitals of each spin."""
+    """The terms of a file with separate orbitals for each spin."""
     blocks: list[dict[tuple[int, ...], float]] = [{} for _ in _BLOCKS]
     core: float | None = None
     now = 0
@@ -119,8 +119,8 @@ def _of_each_spin(lines: list[tuple[str, str]], n: int, path: Path) -> list[Term
 def written(strings: Sequence[FermionString], n_orbitals: int, n_up: int, n_down: int) -> str:
     """The file of a Hamiltonian of ``n_orbitals`` orbitals with both spins, first all up, then all down.
 
-    Its integrals are the coefficients of c+_pu c_qu and c+_pu c+_rd c_sd c_qu. ValueError where these, with the
-    symmetry of real orbitals that are those of both spins, are not all of it.
+    Its integrals are the coefficients of c+_pu c_qu and c+_pu c+_rd c_sd c_qu. ValueError if these, with the symmetry
+    of real orbitals common to both spins, do not give the complete Hamiltonian.
     """
     n, found = n_orbitals, dict[tuple[int, ...], float]()
     for coefficient, operators in normal_ordered(strings):
@@ -133,7 +133,7 @@ def written(strings: Sequence[FermionString], n_orbitals: int, n_up: int, n_down
             orbitals = (p, q, r - n, s - n)
         elif not operators:
             orbitals = ()
-        else:  # what is right of it follows from the others
+        else:  # the rest follows by symmetry
             continue
         found.setdefault(min(equal_ones(orbitals)) if orbitals else (), complex(coefficient).real)
     core = found.pop((), 0.0)
@@ -181,13 +181,13 @@ def _header(text: str, path: Path) -> tuple[int, int, int]:
 
 
 def _has_two_kinds(text: str) -> bool:
-    """Whether a header says that each spin has its own orbitals."""
+    """Whether the header says that each spin has its own orbitals."""
     found = re.findall(r"\bI?UHF\s*=\s*([^=,\s]+)", text, flags=re.IGNORECASE)
     return any(word.upper().strip(".") not in ("0", "F", "FALSE") for word in found)
 
 
 def _line(line: str, n_orbitals: int, where: str) -> tuple[float, tuple[int, ...]]:
-    """The value and the orbitals, from 0, that are not 0."""
+    """The value and the nonzero orbitals, counted from 0."""
     words = line.split()
     try:
         value = float(re.sub("[dD]", "e", words[0])) if "_" not in line else math.nan  # Fortran writes 1.0D-3

@@ -2,10 +2,10 @@
 
     H = sum_mn h_mn c^dagger_m c_n + sum_d v_d P_d + sum_k (c_k A_k + h.c.)
 
-with P_d projectors on occupations (n_i n_j, say) and A_k products that change some. The first part has the sums of the
-negative and of the positive eigenvalues of h as its ends, P_d those 0 and v_d, and c_k A_k + h.c. at most the modulus
-of c_k, for A_k^2 = 0. The sums of these bound the spectrum of H; so do those of the moduli in Pauli strings, and the
-narrower ones are taken.
+with P_d projectors on occupations (n_i n_j, say) and A_k products that change occupations. The first part is bounded by
+the sums of the negative and of the positive eigenvalues of h, v_d P_d by 0 and v_d, and c_k A_k + h.c. by the modulus
+of c_k, because A_k^2 = 0. The sums of these bounds bound the spectrum of H; so do the sums of moduli in Pauli strings,
+and we take the tighter bounds.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from nqs_hpc.system.orbitals import one_body
 
 
 def bounds(strings: Iterable[FermionString], n_modes: int) -> tuple[float, float]:
-    """Two numbers between which the whole spectrum of a Hermitian sum lies, with any number of fermions."""
+    """Lower and upper bound of the spectrum of a Hermitian sum, for any number of fermions."""
     every = tuple(strings)
     levels = np.linalg.eigvalsh(one_body(every, n_modes))
     low, high = float(levels[levels < 0].sum()), float(levels[levels > 0].sum())
@@ -30,7 +30,7 @@ def bounds(strings: Iterable[FermionString], n_modes: int) -> tuple[float, float
         if value is not None:
             low, high = low + min(0.0, value), high + max(0.0, value)
         elif string.operators:
-            reach = abs(string.coefficient) / 2  # the conjugate has the other half
+            reach = abs(string.coefficient) / 2  # the conjugate contributes the other half
             low, high = low - reach, high + reach
         else:
             constant = complex(string.coefficient).real

@@ -1,4 +1,4 @@
-"""Sums of products of fermion operators, and the Jordan-Wigner transformation of them to Pauli strings.
+"""Sums of products of fermion operators, and their Jordan-Wigner transformation to Pauli strings.
 
     H = sum_k c_k o_1 o_2 ... o_n,     o_i = c^dagger_m or c_m of a mode m.
 
@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 from nqs_hpc.types import PauliString
 
-TINY = 1e-13  # of the sum of the moduli that were added, below which a coefficient is zero
+TINY = 1e-13  # relative to the sum of the added moduli: smaller coefficients are zero
 
 
 class FermionString(NamedTuple):
@@ -30,7 +30,7 @@ class FermionString(NamedTuple):
 
 
 class NotHermitian(ValueError):
-    """A sum that is not Hermitian; ``string`` is one of its terms whose Hermitian conjugate is missing."""
+    """A sum is not Hermitian; the Hermitian conjugate of its term ``string`` is missing."""
 
     def __init__(self, string: FermionString) -> None:
         super().__init__(f"the sum is not Hermitian: nothing in it is the Hermitian conjugate of {written(string)}")
@@ -38,14 +38,15 @@ class NotHermitian(ValueError):
 
 
 def jordan_wigner(strings: Iterable[FermionString]) -> tuple[PauliString, ...]:
-    """The same sum in Pauli strings, equal ones merged and those that cancel left out, sorted as `pauli_strings` are.
+    """The same sum in Pauli strings, with equal ones merged and those that cancel left out, sorted as in
+    `pauli_strings`.
 
-    `NotHermitian` where a coefficient is not real.
+    Raises `NotHermitian` if a coefficient is not real.
     """
     return _jordan_wigner(tuple(strings))
 
 
-@lru_cache(maxsize=8)  # several facts of one Hamiltonian ask for it
+@lru_cache(maxsize=8)  # several facts of a Hamiltonian use it
 def _jordan_wigner(strings: tuple[FermionString, ...]) -> tuple[PauliString, ...]:
     total: dict[tuple[int, int], complex] = defaultdict(complex)
     size: dict[tuple[int, int], float] = defaultdict(float)
@@ -68,7 +69,7 @@ def _jordan_wigner(strings: tuple[FermionString, ...]) -> tuple[PauliString, ...
 
 
 def _largest_with(place: tuple[int, int], strings: Iterable[FermionString]) -> FermionString:
-    """The string with the largest share in a product of X and Z."""
+    """The string with the largest contribution to a product of X and Z."""
     return max(strings, key=lambda string: abs(_product(string).get(place, 0.0)))
 
 
@@ -100,7 +101,7 @@ def _product(string: FermionString) -> dict[tuple[int, int], complex]:
 
 
 def normal_ordered(strings: Iterable[FermionString]) -> tuple[FermionString, ...]:
-    """The same sum with creation operators to the left, modes ascending, and annihilation operators to the right, modes
+    """The same sum with creation operators on the left, modes ascending, and annihilation operators on the right, modes
     descending; each product once, those that cancel left out.
     """
     total: dict[tuple[tuple[int, bool], ...], complex] = defaultdict(complex)
@@ -139,23 +140,23 @@ def number(coefficient: float, *modes: int) -> FermionString:
 
 
 def conserves(string: FermionString, modes: Collection[int]) -> bool:
-    """Whether the product keeps the number of fermions in ``modes``; a sum does where all its terms do."""
+    """Whether the product conserves the number of fermions in ``modes``; a sum does if all its terms do."""
     return sum(1 if creates else -1 for mode, creates in string.operators if mode in modes) == 0
 
 
 def of_numbers(string: FermionString) -> float | None:
-    """The only eigenvalue beside 0 of a product that changes no occupation, as 2.0 n_0 n_1; None of any other product,
-    and of a constant.
+    """The only nonzero eigenvalue of a product that changes no occupation, such as 2.0 n_0 n_1; None for any other
+    product, and for a constant.
     """
     found = _product(string)
     if not string.operators or any(x for x, _ in found):
         return None
     n_modes = len({mode for mode, _ in string.operators})
-    return found.get((0, 0), 0.0j).real * 2**n_modes  # its trace over these modes, of one state of them
+    return found.get((0, 0), 0.0j).real * 2**n_modes  # its trace over these modes, in one state
 
 
 def written(string: FermionString) -> str:
-    """``-1.0 [0^ 1]``, as a term in a configuration and in OpenFermion; 0^ creates."""
+    """``-1.0 [0^ 1]``, as in a configuration and in OpenFermion; 0^ creates."""
     c = complex(string.coefficient)
     number = repr(c.real) if c.imag == 0 else repr(c)
     return f"{number} [{' '.join(f'{mode}^' if creates else str(mode) for mode, creates in string.operators)}]"

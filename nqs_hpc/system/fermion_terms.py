@@ -1,18 +1,18 @@
-"""Sums of fermion operators as text: reading, writing in one normal form, and what the lines stand for.
+"""Sums of fermion operators as text: reading, writing in a normal form, and the operators of each line.
 
-A line is a coefficient and operators of modes that count from 0, a mode with ^ a creation operator:
+A line has a coefficient and operators of modes that count from 0; a mode with ^ is a creation operator:
 
     -1.0 [0^ 1]          as OpenFermion prints them, a + at the end of all lines but one; [] a constant
     -1.0 0^ 1            the same
     0.67 (1 1|2 2)       an integral in the chemists' notation, of real orbitals that count from 1, as in an FCIDUMP
 
-A coefficient may be complex as Python writes it, (0.5+0.2j). An integral stands for those that the eightfold symmetry
-of real orbitals makes equal, and for all spins (R. J. Bartlett and M. Musial, Rev. Mod. Phys. 79, 291 (2007),
+A coefficient may be complex as Python writes it, (0.5+0.2j). An integral represents all those that are equal by the
+eightfold symmetry of real orbitals, and all spins (R. J. Bartlett and M. Musial, Rev. Mod. Phys. 79, 291 (2007),
 doi:10.1103/RevModPhys.79.291):
 
     H = sum_pq,s (p|q) c+_ps c_qs + 1/2 sum_pqrs,st (pq|rs) c+_ps c+_rt c_st c_qs.
 
-Everything raises ValueError with one line that names the file and line, or the number of the term.
+Functions raise ValueError with one line that names the file and line, or the number of the term.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from nqs_hpc.inputs import reading
 from nqs_hpc.system.fermion_strings import FermionString, written
 
 HEAD = "FermionOperator:"  # the first line of a file of OpenFermion's save_operator
-MOST_OPERATORS = 12  # of one term, which is a sum of 2^12 Pauli strings
-MOST_STRINGS = 2**18  # that integrals may come to: more take minutes to write as Pauli strings
+MOST_OPERATORS = 12  # per term, which is a sum of 2^12 Pauli strings
+MOST_STRINGS = 2**18  # from integrals; more would take minutes to convert to Pauli strings
 _LINE = "valid is a coefficient and operators, like -1.0 [0^ 1], or -1.5 [] for a constant"
 
 
 class Integral(NamedTuple):
-    """A value of (p|q) or (pq|rs), of orbitals from 0."""
+    """A value of (p|q) or (pq|rs), with orbitals counted from 0."""
 
     value: float
     orbitals: tuple[int, ...]  # 2 or 4
@@ -47,9 +47,7 @@ Term = FermionString | Integral
 
 
 def read(path: str | Path) -> tuple[list[Term], bool]:
-    """The terms of a text file, one a line, and whether OpenFermion's first line stands above them; # begins a
-    comment.
-    """
+    """The terms of a text file, one per line, and whether it begins with OpenFermion's first line; # is a comment."""
     path = Path(path)
     try:
         text = reading.text(path, reading.SYSTEM, follow=True)
@@ -125,9 +123,7 @@ def as_text(one: Term) -> str:
 
 
 def merged(terms: Iterable[Term]) -> list[Term]:
-    """Equal products and equal integrals added up, those that come to 0 left out, sorted. ValueError where nothing is
-    left.
-    """
+    """Equal products and equal integrals added up, zeros left out, sorted. ValueError if nothing is left."""
     strings: dict[tuple[tuple[int, bool], ...], list[complex]] = {}
     integrals: dict[tuple[int, ...], list[float]] = {}
     for one in terms:
@@ -151,8 +147,8 @@ def merged(terms: Iterable[Term]) -> list[Term]:
 
 
 def equal_ones(orbitals: tuple[int, ...], *, two_kinds: bool = False) -> set[tuple[int, ...]]:
-    """The orbitals of the integrals that are equal to this one, of real orbitals. ``two_kinds``: whether those of the
-    first electron are others than those of the second.
+    """The orbitals of all integrals equal to this one, for real orbitals. ``two_kinds``: whether the two electrons have
+    different orbitals.
     """
     if len(orbitals) == 2:
         return {orbitals, orbitals[::-1]}
@@ -163,8 +159,8 @@ def equal_ones(orbitals: tuple[int, ...], *, two_kinds: bool = False) -> set[tup
 
 
 def strings_of(terms: Iterable[Term], n_orbitals: int) -> tuple[FermionString, ...]:
-    """The products of operators that the terms stand for; of integrals with orbital p the modes p, up, and
-    ``n_orbitals`` + p, down. ValueError where these are too many.
+    """The products of operators in the terms; orbital p of an integral has the modes p, up, and ``n_orbitals`` + p,
+    down. ValueError if there are too many.
     """
     every = list(terms)
     found = [one for one in every if isinstance(one, FermionString)]
@@ -187,7 +183,7 @@ def one_body(integrals: Sequence[Integral], n: int) -> list[FermionString]:
 
 
 def two_body(integrals: Sequence[Integral], n: int) -> list[FermionString]:
-    """Two fermions of one spin in p < r come from q < s with (pq|rs) - (ps|rq), of two spins with (pq|rs)."""
+    """Two fermions of equal spin go from q < s to p < r with (pq|rs) - (ps|rq), of different spins with (pq|rs)."""
     used = sorted({orbital for one in integrals if len(one.orbitals) == 4 for orbital in one.orbitals})
     place = {orbital: k for k, orbital in enumerate(used)}
     m = len(used)
@@ -220,8 +216,8 @@ def _of_one_spin(g_pqrs: NDArray[np.float64]) -> NDArray[np.float64]:
 def of_each_spin(
     two: Sequence[Mapping[tuple[int, ...], float]], one: Sequence[Mapping[tuple[int, ...], float]], core: float, n: int
 ) -> list[Term]:
-    """The products of operators of integrals in orbitals of each spin: (pq|rs) of up and up, of down and down, of up
-    and down, and (p|q) of up and of down, each once of those that are equal. ValueError where these are too many.
+    """The products of operators for integrals in separate orbitals of each spin: (pq|rs) for up and up, down and down,
+    up and down, and (p|q) for up and for down, with equal ones given once. ValueError if there are too many.
     """
     if n > 128:
         raise ValueError(f"integrals of two fermions in {n} orbitals; valid are at most 128")

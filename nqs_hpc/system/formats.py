@@ -1,6 +1,6 @@
-"""Files of other programs, recognised by their lines: none of them is read, and the message names the format.
+"""Recognises files of other programs by their lines, which are not read, so that the message names the format.
 
-An edge list of NetworkX that ends its lines in an empty dictionary is the exception: nothing is lost by reading it.
+The exception is an edge list of NetworkX with empty dictionaries at the ends of lines, which is read.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-LONGEST = 200  # characters of a line that are looked at
+LONGEST = 200  # characters of a line that are examined
 
 _ANYWHERE = (
     (r".*[\0\ufffd]", "a file that is not plain text in UTF-8"),
@@ -21,7 +21,7 @@ _ANYWHERE = (
     (r"=+$", "a .def file of HPhi or mVMC"),
     (r">>(graph|sparse)6", "graph6"),
     (r"[\[({]", "JSON, or lists of Python"),
-    (r"-?\d+\s+-?\d+\s*\{", "an edge list of NetworkX with data; nx.write_weighted_edgelist writes numbers alone"),
+    (r"-?\d+\s+-?\d+\s*\{", "an edge list of NetworkX with data; nx.write_weighted_edgelist writes only numbers"),
     (r".*[,;]", "values separated by commas"),
     (r"[A-Z][a-z]?(\s+-?\d+\.?\d*([eE][+-]?\d+)?){3}$", "an XYZ file of atoms"),
     (r"c(\s|$)|p\s+\w+\s+\d|[ea]\s+\d+\s+\d", "a DIMACS file"),
@@ -30,7 +30,7 @@ _HEADER = r"[A-Za-z_]\w*(\s+[A-Za-z_]\w*)*$"
 
 
 def looks_like(line: str, *, first: bool) -> str:
-    """`` looks like …`` for a line that is not one of ours, or nothing; ``first``: none before it held anything."""
+    """`` looks like …`` for a line in another format, or nothing; ``first``: whether all earlier lines were empty."""
     text = line.strip()[:LONGEST]
     for pattern, name in _ANYWHERE:
         if re.match(pattern, text):
@@ -43,10 +43,10 @@ def looks_like(line: str, *, first: bool) -> str:
 
 
 def counts(rows: Sequence[Sequence[int]]) -> str:
-    """What the first of these rows of whole numbers is where it counts sites and bonds instead of being a bond:
-    `` looks like …``, or nothing.
+    """`` looks like …`` if the first of these rows of whole numbers counts sites and bonds instead of being a bond, or
+    nothing.
 
-    It is believed only where the rest, read as that says, is a graph of so many sites and bonds.
+    The first row must agree with the numbers of sites and bonds in the rest.
     """
     if len(rows) < 2 or len(rows[0]) not in (2, 3):
         return ""

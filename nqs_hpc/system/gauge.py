@@ -1,11 +1,11 @@
 """Signs of the basis states that make off-diagonal matrix elements negative.
 
-With U(s) = prod_{i in A} sigma_i, sigma_i = s_i of a spin 1/2, (-1)^(S - m_i) of a longer one and (-1)^n_i of n_i
+With U(s) = prod_{i in A} sigma_i, sigma_i = s_i for a spin 1/2, (-1)^(S - m_i) for a longer spin and (-1)^n_i for n_i
 bosons, U H U has the elements of H times -1 for each site of A that changes by a spin flip or an odd number of steps.
-Where all elements of U H U are negative or 0, its ground state is positive (Perron and Frobenius), and a real positive
-wave function can represent it. Such a set A solves a system of linear equations over two elements, one for each kind of
-move: the number of its sites in A is odd where the element is positive, and even where it is negative. Marshall's rule
-for antiferromagnets (W. Marshall, Proc. R. Soc. A 232, 48 (1955), doi:10.1098/rspa.1955.0200) is the solution on a
+If all elements of U H U are negative or 0, its ground state is positive (Perron and Frobenius), and a real positive
+wave function can represent it. Such a set A solves a system of linear equations over GF(2), one for each kind of move:
+the number of its sites in A is odd where the element is positive, and even where it is negative. Marshall's rule for
+antiferromagnets (W. Marshall, Proc. R. Soc. A 232, 48 (1955), doi:10.1098/rspa.1955.0200) is the solution on a
 bipartite lattice.
 """
 
@@ -22,9 +22,9 @@ Element = tuple[tuple[int, ...], int]  # the sites that change by an odd number 
 
 
 def signs(n_sites: int, elements: Iterable[Element]) -> NDArray[np.int8] | None:
-    """-1 on the sites of A, +1 elsewhere (N,), with A empty where nothing has to change; None where there is no such A.
+    """-1 on the sites of A, +1 elsewhere (N,), with A empty if nothing has to change; None if there is no such A.
 
-    Of each connected part the first site is +1 where that is possible.
+    The first site of each connected part is +1 if possible.
     """
     rows = [(sites, sign) for sites, sign in elements if sites or sign > 0]
     if any(not sites for sites, _ in rows):  # a positive element that no signs change
@@ -45,14 +45,15 @@ def _as_signs(inside: list[int]) -> NDArray[np.int8]:
 
 
 def _of_pairs(n_sites: int, rows: list[tuple[tuple[int, ...], bool]]) -> list[int] | None:
-    """The solution of rows of one or two sites; one alone is a pair with a site in front of all, which is not in A."""
+    """The solution for rows of one or two sites; a single site forms a pair with an extra site that is not in A."""
     pairs = [(sites[0] + 1, sites[1] + 1) if len(sites) == 2 else (0, sites[0] + 1) for sites, _ in rows]
     colours = signed_colouring(n_sites + 1, pairs, [-1.0 if odd else 1.0 for _, odd in rows])
     return None if colours is None else [int(colour < 0) for colour in colours[1:]]
 
 
 def _eliminated(n_sites: int, rows: list[tuple[tuple[int, ...], bool]]) -> list[int] | None:
-    """The solution of rows of any length, by elimination; each row is one integer, its bit N the right-hand side."""
+    """The solution for rows of any length, by elimination; each row is an integer whose bit N is the right-hand
+    side."""
     pivots: dict[int, int] = {}  # its highest site -> row
     for sites, odd in rows:
         row = sum(1 << site for site in sites)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 def connected(n_sites: int, pairs: NDArray[np.int32]) -> bool:
     """Whether the pairs (n, 2) join all sites."""
-    part = np.arange(n_sites)  # the lowest site that each is known to be joined to
+    part = np.arange(n_sites)  # the lowest site known to be connected to each
     while True:
         new = part.copy()
         for a, b in (pairs.T, pairs.T[::-1]):
@@ -23,7 +23,7 @@ def connected(n_sites: int, pairs: NDArray[np.int32]) -> bool:
 
 
 def signed_colouring(n_sites: int, pairs: Iterable[tuple[int, int]], signs: Iterable[float]) -> NDArray[np.int8] | None:
-    """c (N,) of +1 and -1 with c_i c_j of the sign of each pair; None where there is none.
+    """c (N,) of +1 and -1 such that c_i c_j has the sign of each pair; None if there is none.
 
     The first site of every connected part is +1, and so is a site without a pair.
     """

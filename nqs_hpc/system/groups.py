@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 
 def product_table(perms: NDArray[np.integer]) -> NDArray[np.int32]:
-    """(G, G) int32, the number of g h of each pair. ValueError where ``perms`` (G, N) are not a group.
+    """(G, G) int32, the number of g h for each pair. ValueError if ``perms`` (G, N) are not a group.
 
     Rows must be distinct permutations.
     """
     size, n = perms.shape
-    # A permutation is known by a sum of random integers, exact modulo 2^64: g h then costs no search through rows.
+    # A permutation is identified by a sum of random integers modulo 2^64, so g h needs no search through rows.
     weights = np.random.default_rng(0).integers(1, 2**63, (1, n), dtype=np.uint64)
     table = np.empty((size, size), dtype=np.int32)
 
@@ -63,7 +63,7 @@ def classes(table: NDArray[np.int32]) -> NDArray[np.int64]:
 
 
 def character_table(table: NDArray[np.int32]) -> NDArray[np.complex128]:
-    """All irreducible characters, (irreps, G): by dimension, the trivial one first, then by falling real parts."""
+    """All irreducible characters, (irreps, G): by dimension, the trivial one first, then by descending real parts."""
     label = classes(table)
     sizes = np.bincount(label)
     n_classes, size = len(sizes), len(table)
@@ -73,7 +73,7 @@ def character_table(table: NDArray[np.int32]) -> NDArray[np.complex128]:
     count = np.zeros((n_classes,) * 3)
     for t, z in enumerate(first):
         np.add.at(count[:, :, t], (label, label[table[inverse, z]]), 1.0)
-    # the eigenvalues of a random combination tell apart what those of one M_r may not
+    # eigenvalues of a single M_r may be degenerate, those of a random combination are not
     mixed = np.einsum("r,rst->st", np.random.default_rng(1).normal(size=n_classes), count)
     _, omega = np.linalg.eig(mixed)
     omega = (omega / omega[label[identity(table)]][None, :]).T
@@ -83,7 +83,7 @@ def character_table(table: NDArray[np.int32]) -> NDArray[np.complex128]:
 
 
 def rounded(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
-    """``values`` with the parts that are whole or half numbers but for rounding made exactly that."""
+    """``values`` with real and imaginary parts rounded to integers or half-integers if they are within rounding."""
 
     def exact(x: NDArray[np.float64]) -> NDArray[np.float64]:
         near = np.rint(2 * x) / 2

@@ -1,4 +1,4 @@
-"""Hartree-Fock: the determinant of the lowest energy, of any Hamiltonian of products of two and four operators.
+"""Hartree-Fock: the determinant with the lowest energy, for Hamiltonians of products of two and four operators.
 
 With rho_mn = <c^dagger_m c_n> the energy of a determinant is, by Wick's theorem, a polynomial of second order,
 
@@ -6,9 +6,9 @@ With rho_mn = <c^dagger_m c_n> the energy of a determinant is, by Wick's theorem
 
 and its orbitals are the lowest of F_mn = dE / drho_mn (Szabo and Ostlund 1989, "Modern Quantum Chemistry", ch. 3). The
 iteration is optimal damping (Cances and Le Bris, Int. J. Quantum Chem. 79, 82 (2000),
-doi:10.1002/1097-461X(2000)79:2<82::AID-QUA3>3.0.CO;2-I): rho goes towards that of the lowest orbitals of F up to the
-minimum of E on this way, so that E falls with every step. It begins from the free orbitals, from a staggered order and
-from random fields; the lowest of what it comes to is taken.
+doi:10.1002/1097-461X(2000)79:2<82::AID-QUA3>3.0.CO;2-I): rho moves towards that of the lowest orbitals of F up to the
+minimum of E along this line, so that E decreases in every step. It starts from free orbitals, from a staggered order
+and from random fields; the lowest result is taken.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ PAIRINGS = ((0, 1, 2, 3, 1), (0, 2, 1, 3, -1), (0, 3, 1, 2, 1))  # two pairs of 
 
 class MeanField(NamedTuple):
     energy: float  # of the determinant
-    orbitals: tuple[NDArray[Any], ...]  # as `orbitals.arranged` has them
-    blocks: tuple[Levels, ...]  # all eigenvectors of F: of each block, or one of restricted and generalised orbitals
+    orbitals: tuple[NDArray[Any], ...]  # as from `orbitals.arranged`
+    blocks: tuple[Levels, ...]  # all eigenvectors of F, for each block; restricted and generalised orbitals have one
     residual: float  # |[F, rho]|, the largest element
     n_starts: int
 
 
 class Functional(NamedTuple):
-    """E(rho) of a Hamiltonian on so many modes."""
+    """E(rho) of a Hamiltonian."""
 
     constant: complex
     h_MM: NDArray[Any]
@@ -49,7 +49,7 @@ class Functional(NamedTuple):
 
 
 def functional(strings: Sequence[FermionString], n_modes: int) -> Functional:
-    """ValueError where a string has more than four operators, or an odd number."""
+    """ValueError if a string has more than four operators, or an odd number."""
     lengths = {len(string.operators) for string in strings}
     if not lengths <= {0, 2, 4}:
         raise ValueError("Hartree-Fock is available for terms of two and four operators, and this has others")
@@ -99,10 +99,10 @@ def _add_derivative(f_MM: NDArray[Any], of: Functional, a: int, b: int, weight_k
 
 @functools.lru_cache(maxsize=16)
 def hartree_fock(strings: tuple[FermionString, ...], hilbert: Hilbert, kind: Kind) -> MeanField:
-    """The determinant of that kind with the lowest energy that was found; the same on every call.
+    """The determinant of this kind with the lowest energy found; the same on every call.
 
-    Restricted orbitals need as many fermions of either spin, else ValueError. Generalised ones may mix the spins, and
-    then the energy is that of a state whose numbers of either spin fluctuate.
+    Restricted orbitals need equal numbers of both spins, else ValueError. Generalised orbitals may mix the spins; then
+    the energy is that of a state with fluctuating numbers of each spin.
     """
     blocks = blocks_of(hilbert)
     numbers = [total for _, total in blocks]
@@ -155,13 +155,13 @@ def _iterated(
         length = 1.0 if bend <= 0 else min(1.0, -slope / (2 * bend))
         rho_MM = rho_MM + length * step_MM
         energy, f_MM = (at_new, f_new_MM) if length == 1.0 else energy_and_fock(of, rho_MM)
-    # what is kept is a determinant: of a rho that is none, of a partly filled shell, that of the lowest orbitals
+    # the result must be a determinant: if rho is none (partly filled shell), take the lowest orbitals
     found, rho_MM = lowest(f_MM)
     energy, f_MM = energy_and_fock(of, rho_MM)
     residual = 0.0
     places = [tuple(range(n_modes))] if kind == "generalised" else [sites for sites, _ in blocks]
     parts = [f_MM[np.ix_(sites, sites)] for sites in places]
-    if kind == "restricted":  # the orbitals are the same, so it is the mean of F that they make diagonal
+    if kind == "restricted":  # both spins have the same orbitals, which diagonalise the mean of F
         parts = [np.mean(parts, axis=0)] * len(parts)
     for sites, f_block in zip(places, parts, strict=True):
         rho_block = rho_MM[np.ix_(sites, sites)].conj()
@@ -172,7 +172,7 @@ def _iterated(
 
 
 def _fields(of: Functional, hilbert: Hilbert, kind: Kind) -> list[NDArray[np.float64]]:
-    """Fields with which the first orbitals are found: none, staggered ones, random ones."""
+    """Fields for the initial orbitals: none, staggered, random."""
     n = hilbert.n_sites
     blocks = blocks_of(hilbert)
     strength = float(np.abs(of.h_MM).max(initial=0.0)) or 1.0
@@ -193,7 +193,7 @@ def _fields(of: Functional, hilbert: Hilbert, kind: Kind) -> list[NDArray[np.flo
 
 
 def _colours(h_NN: NDArray[Any]) -> NDArray[np.float64]:
-    """+1 and -1 of the two sublattices that h joins; every other mode where there are no such."""
+    """+1 and -1 on the two sublattices that h connects; alternating modes if there are none."""
     n = len(h_NN)
     colour = np.zeros(n)
     for first in range(n):

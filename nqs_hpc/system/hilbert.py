@@ -1,14 +1,13 @@
-"""Hilbert spaces of N equal sites, with the constraints that their states obey, and the numbering of these.
+"""Hilbert spaces of N equal sites with constraints, and the numbering of their states.
 
-A configuration s_N holds one of ``local_values`` on each site. Its code is the number whose digit i, in base d =
-len(local_values), says which: code = sum_i digit_i d^i, little endian. Spin half has local values (+1, -1), so a bit 0
-is up; bosons have their numbers, 0 to n_max. The number of states of a sector
-is the coefficient of x^total in (sum_v x^v)^N.
+A configuration s_N holds one of ``local_values`` on each site. Its code in base d = len(local_values) is sum_i digit_i
+d^i, with digit_i the index of the value at site i. Spin 1/2 has local values (+1, -1), so a bit 0 is up; bosons have
+their numbers, 0 to n_max. The number of states of a sector is the coefficient of x^total in (sum_v x^v)^N.
 
-Constraints are the total of all sites, blocks of sites with a total each (fermions of either spin), and exclusions:
-pairs of sites that may not both be occupied, that is, not both hold a value other than the first of the local values
-(two excited Rydberg atoms within the blockade, two fermions on one site of the t-J model); or, alone or with one
-total, partial sums that are never negative (the total spins of the first sites of a chain).
+Constraints are: the total of all sites; blocks of sites, each with a total (fermions of either spin); exclusions, pairs
+of sites of which at most one may be occupied, that is, hold a value other than the first local value (two excited
+Rydberg atoms within the blockade, two fermions on one site of the t-J model); or, possibly with one total, partial sums
+that are never negative (total spins of the first sites of a chain).
 """
 
 from __future__ import annotations
@@ -23,9 +22,9 @@ from nqs_hpc.system import ballot, constraints
 from nqs_hpc.system.constraints import Constraints, Group
 from nqs_hpc.system.totals import even_step, has_total, reachable
 
-# What is conserved: the total of all sites, that of each block of them, or nothing.
+# Conserved quantities: the total of all sites, that of each block, or none.
 Total = int | tuple[int, ...] | None
-MAX_ENUMERATED = 2**26  # codes of more states are not enumerated: 0.5 GiB of int64
+MAX_ENUMERATED = 2**26  # larger spaces are not enumerated: 0.5 GiB of int64 codes
 
 
 class Block(NamedTuple):
@@ -38,43 +37,43 @@ class Block(NamedTuple):
 class Hilbert(NamedTuple):
     """All configurations of ``n_sites``, or those whose local values sum to ``total`` and which obey the constraints.
 
-    `spaces.constrained` makes and checks the last two. With blocks that cover all sites ``total`` is the sum of theirs;
-    where both are given, the sites outside of the blocks have what is left of it.
+    `spaces.constrained` makes and checks blocks and exclusions. If blocks cover all sites, ``total`` is the sum of
+    their totals; otherwise the sites outside of the blocks have the rest.
     """
 
     n_sites: int
     local_values: tuple[int, ...]  # distinct, each an int8
     total: int | None = None
     blocks: tuple[Block, ...] = ()  # disjoint
-    excluded: tuple[tuple[int, int], ...] = ()  # pairs of sites of which one at least holds the first local value
-    # whether the sites are modes of fermions: a state is their creation operators on the vacuum in the order of the
-    # sites, so that an exchange of sites brings the sign of sorting the occupied ones
+    excluded: tuple[tuple[int, int], ...] = ()  # pairs of sites of which at least one holds the first local value
+    # whether the sites are modes of fermions: a state is a product of creation operators in the order of the sites, so
+    # a permutation of sites gives the sign of sorting the occupied ones
     fermionic: bool = False
-    layers: int = 1  # how many of the sites are one place of the lattice: 2 of fermions with spin
+    layers: int = 1  # sites per place of the lattice: 2 for fermions with spin
     paths: bool = False  # whether the sites are steps +1 and -1, in order, of paths that never go below 0 (`ballot`)
 
 
 def places(space: Hilbert) -> int:
-    """The sites that an energy per site counts: of fermions with spin the orbitals, each of which is two modes."""
+    """The number of sites in an energy per site: for fermions with spin the orbitals, each with two modes."""
     return space.n_sites // space.layers
 
 
 def degrees(space: Hilbert) -> int:
-    """The degrees of freedom that a V-score counts: of fermions how many there are, where that is fixed, else places
-    (the tables of Wu et al. 2024, doi:10.1126/science.adg9774).
+    """The degrees of freedom in a V-score: the number of fermions if it is fixed, else the number of places (as in the
+    tables of Wu et al. 2024, doi:10.1126/science.adg9774).
     """
     return space.total if space.fermionic and space.total else places(space)
 
 
 def spin_half(n_sites: int, total: int | None = None) -> Hilbert:
-    """Spins +1 and -1; ``total`` is 2 S^z = sum_i s_i. ValueError where no state of the spins has that total."""
+    """Spins +1 and -1; ``total`` is 2 S^z = sum_i s_i. ValueError if no state has that total."""
     space = Hilbert(n_sites, (1, -1), total)
     check(space)
     return space
 
 
 def are_spins(space: Hilbert) -> bool:
-    """Whether the sites hold spins of any length: the flip of all takes local values to local values."""
+    """Whether the sites hold spins of any length: the flip of all maps local values to local values."""
     return set(space.local_values) == {-v for v in space.local_values}
 
 
@@ -84,28 +83,29 @@ def is_whole(space: Hilbert) -> bool:
 
 
 def is_restricted(space: Hilbert) -> bool:
-    """Whether there is a constraint beside totals, which `violates` looks at."""
+    """Whether there is a constraint besides totals, which `violates` checks."""
     return bool(space.excluded) or space.paths
 
 
 def has_one_total(space: Hilbert) -> bool:
-    """Whether no constraint holds but one total, or none."""
+    """Whether there is at most one total and no other constraint."""
     return not space.blocks and not is_restricted(space)
 
 
 def one_total(total: Total) -> int | None:
-    """The total of all sites, for what has no blocks with totals of their own."""
+    """The total of all sites, for spaces without blocks with totals."""
     assert total is None or isinstance(total, int)
     return total
 
 
 def named_total(space: Hilbert) -> Total:
-    """The conserved total as the key `sector` names it: with blocks a number for each."""
+    """The conserved total in the form of the key `sector`: with blocks a number for each."""
     return tuple(block.total for block in space.blocks) if space.blocks else space.total
 
 
 def only_total(space: Hilbert, who: str) -> int | None:
-    """``space.total``, for what knows no other constraint; ValueError beginning with ``who`` where there is one."""
+    """``space.total``, for code that supports no other constraint; ValueError beginning with ``who`` if there is
+    one."""
     if not has_one_total(space):
         what = "of paths" if space.paths else "with blocks of sites or exclusions"
         raise ValueError(f"{who}: not available in a space {what}, only with one total")
@@ -113,7 +113,7 @@ def only_total(space: Hilbert, who: str) -> int | None:
 
 
 def groups(space: Hilbert) -> tuple[Group, ...]:
-    """The sites divided into sets that have a total each, or none: the blocks, and the rest."""
+    """The sites divided into sets with or without a total: the blocks, and the rest."""
     inside = {site for block in space.blocks for site in block.sites}
     rest = tuple(site for site in range(space.n_sites) if site not in inside)
     total = None if space.total is None else space.total - sum(block.total for block in space.blocks)
@@ -121,8 +121,8 @@ def groups(space: Hilbert) -> tuple[Group, ...]:
 
 
 def violates(space: Hilbert, s: Any) -> Any:
-    """Whether configurations (..., N), of NumPy or jax, break a constraint that is not a total: have both sites of an
-    excluded pair occupied, or leave the paths: (...) bool.
+    """Whether configurations (..., N), in NumPy or jax, violate a constraint that is not a total: both sites of an
+    excluded pair are occupied, or the path goes below 0: (...) bool.
     """
     if space.paths:
         return ballot.is_negative(s)
@@ -142,15 +142,15 @@ def members(space: Hilbert, s: ArrayLike) -> NDArray[np.bool_]:
 
 
 def bosons(n_sites: int, n_max: int, total: int | None = None) -> Hilbert:
-    """At most ``n_max`` bosons a site; ``total`` is their number. ValueError where the sites cannot hold so many."""
+    """At most ``n_max`` bosons per site; ``total`` is their number. ValueError if the sites cannot hold that many."""
     space = Hilbert(n_sites, tuple(range(n_max + 1)), total)
     check(space)
     return space
 
 
 def dimension(space: Hilbert) -> int:
-    """The exact number of states; 0 where no state obeys the constraints. ValueError where exclusions make counting
-    them take too long.
+    """The exact number of states; 0 if no state satisfies the constraints. ValueError if exclusions make counting too
+    slow.
     """
     if space.paths:
         return ballot.count(space.n_sites, space.total)
@@ -165,19 +165,18 @@ def dimension(space: Hilbert) -> int:
     low, high = min(space.local_values), max(space.local_values)
     if not n * low <= space.total <= n * high:
         return 0
-    # The polynomial at x = 2^bits, which no coefficient reaches: its coefficients are the digits of one long integer.
+    # The polynomial at x = 2^bits, larger than any coefficient: the coefficients are the digits of one long integer.
     bits = everything.bit_length()
     series: int = sum(1 << bits * (v - low) for v in space.local_values) ** n
     return series >> bits * (space.total - n * low) & (1 << bits) - 1
 
 
 def dimension_up_to(space: Hilbert, limit: int) -> int:
-    """The exact number of states where that is at most ``limit``, else some number above it; quick for any lattice.
+    """The exact number of states if it is at most ``limit``, else some number above it; fast for any lattice.
 
-    Local values must be evenly spaced. With e the total above the lowest or, if that is less, below the highest, in
-    steps: the counts rise with e up to the middle of the spectrum, and with e steps on different sites alone there are
-    comb(N, e) of them. With exclusions a lower bound is tried first: the states in which only sites that do not exclude
-    each other are occupied.
+    Local values must be evenly spaced. Let e be the distance of the total from the nearest extreme, in steps: the
+    number of states increases with e up to the middle, and steps on e different sites give comb(N, e) states. With
+    exclusions a lower bound is tried first: the states in which only sites that do not exclude each other are occupied.
     """
     if space.paths:
         return dimension(space)
@@ -199,12 +198,12 @@ def dimension_up_to(space: Hilbert, limit: int) -> int:
     least = comb(n, min(e, n // 2))
     if least > limit or d == 2:
         return least
-    # inclusion-exclusion over the sites that hold more than they can; few terms, since e or n is small here
+    # inclusion-exclusion over sites with too many steps; few terms, because e or n is small here
     return sum((-1) ** k * comb(n, k) * comb(e - k * d + n - 1, n - 1) for k in range(e // d + 1))
 
 
 def codes(space: Hilbert) -> NDArray[np.int64]:
-    """The codes of all states, sorted. ValueError above 2^26 states, for codes past int64, and for an empty space."""
+    """The codes of all states, sorted. ValueError above 2^26 states, for codes beyond int64, and for an empty space."""
     check(space)
     _check_int64(space)
     states = dimension(space)
@@ -216,7 +215,7 @@ def codes(space: Hilbert) -> NDArray[np.int64]:
         return _not_empty(space, constraints.all_codes(_constraints(space)))
     if space.total is None:
         return np.arange(states, dtype=np.int64)
-    # The states are pairs of a high and a low half: of each half only as much is built as a state needs.
+    # States are pairs of a high and a low half; of each half only those that occur in a state are made.
     d, n_low = len(space.local_values), space.n_sites // 2
     high, totals = _prefixes(space, space.n_sites - n_low, space.total, n_low)
     low = {left: _prefixes(space, n_low, left, 0)[0] for left in set((space.total - totals).tolist())}
@@ -239,7 +238,7 @@ def decode(space: Hilbert, codes: ArrayLike) -> NDArray[np.int8]:
 
 
 def encode(space: Hilbert, s: ArrayLike) -> NDArray[np.int64]:
-    """The codes (...) of configurations (..., N): the inverse of ``decode``. ValueError for codes past int64."""
+    """The codes (...) of configurations (..., N): the inverse of ``decode``. ValueError for codes beyond int64."""
     _check_int64(space)
     s_N = np.asarray(s)
     low = min(space.local_values)
@@ -252,7 +251,7 @@ def encode(space: Hilbert, s: ArrayLike) -> NDArray[np.int64]:
 
 
 def base_state(space: Hilbert) -> NDArray[np.int8]:
-    """A valid configuration (N,), totals spread evenly over their sites where there are no exclusions. ValueError where
+    """A valid configuration (N,), with totals spread evenly over their sites if there are no exclusions. ValueError if
     there is none.
     """
     check(space)
@@ -282,12 +281,12 @@ def _constraints(space: Hilbert) -> Constraints:
 
 
 def _parts(space: Hilbert) -> list[Hilbert]:
-    """A space of each group alone."""
+    """A separate space for each group."""
     return [Hilbert(len(group.sites), space.local_values, group.total) for group in groups(space)]
 
 
 def _with_others_empty(space: Hilbert, sites: list[int]) -> list[Hilbert]:
-    """Spaces of ``sites`` alone, group by group, where all others hold the first local value."""
+    """Spaces of only ``sites``, group by group, while all other sites hold the first local value."""
     made, chosen = [], set(sites)
     for group in groups(space):
         inside = len(chosen & set(group.sites))
@@ -306,7 +305,8 @@ def _not_empty(space: Hilbert, found: NDArray[Any]) -> NDArray[Any]:
 
 
 def _prefixes(space: Hilbert, sites: int, total: int, after: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Codes, sorted, and totals of the configurations of ``sites`` from which ``after`` more could reach ``total``."""
+    """Codes, sorted, and totals of the configurations of ``sites`` from which ``after`` more sites can reach
+    ``total``."""
     values = np.array(space.local_values, dtype=np.int64)
     code, sums = np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64)
     for left in reversed(range(after, sites + after)):
@@ -318,7 +318,7 @@ def _prefixes(space: Hilbert, sites: int, total: int, after: int) -> tuple[NDArr
 
 
 def check(space: Hilbert) -> None:
-    """ValueError where no state has the totals; exclusions are not looked at."""
+    """ValueError if no state has the totals; exclusions are not checked."""
     values, n = space.local_values, space.n_sites
     assert n >= 1 and len(set(values)) == len(values), space
     if space.blocks:
@@ -328,7 +328,7 @@ def check(space: Hilbert) -> None:
     low, high, even = (n % 2 if space.paths else min(values) * n), max(values) * n, even_step(values)
     if space.total is None:
         return
-    if even is not None:  # spins, bosons: without the sets of all totals, which take their time on large lattices
+    if even is not None:  # spins, bosons: without the sets of all totals, which are slow for large lattices
         valid = low <= space.total <= high and (space.total - low) % even == 0
     else:
         valid = has_total(reachable(values, n), values, n, space.total)

@@ -1,11 +1,11 @@
-"""Lattices: where the sites are, which pairs are neighbours of which order, and whether these are bipartite.
+"""Lattices: sites, neighbours by order, and sublattices.
 
 A site is r = x a_1 + y a_2 + z a_3 + b: cell (x, y, z), primitive vectors a, basis vector b. Its number is
 ``cell * n_basis + basis`` with ``cell = x + Lx y + Lx Ly z``, so on the square lattice site = x + Lx y. The built-in
-lattices are those of `families`. A lattice from a user's edges has sites and bonds, and no geometry; one from a user's
-positions (`points`) or of the bonds of the square lattice (`links`) keeps their lengths.
+lattices are those of `families`. A lattice from a user's edges has sites and bonds, but no geometry; lattices from a
+user's positions (`points`) or from the bonds of the square lattice (`links`) keep the given lengths.
 
-Bonds join a pair of sites once. Where a Hamiltonian counts some more often, or by a number from a user's file, that is
+Bonds join a pair of sites once. If a Hamiltonian counts some more often, or by a number from a user's file, that is
 their weight (`bond_weights`).
 """
 
@@ -44,12 +44,12 @@ __all__ = [
 def edges_lattice(
     n_sites: int | None, edges: Mapping[int, ArrayLike], weights: Mapping[int, ArrayLike] | None = None
 ) -> Lattice:
-    """A lattice of given bonds, ``{order: (n_bonds, 2)}`` as ``read_edges`` returns them, and of their weights
-    ``{order: (n_bonds,)}`` where they have some.
+    """A lattice of given bonds, ``{order: (n_bonds, 2)}`` as from ``read_edges``, and of their weights ``{order:
+    (n_bonds,)}`` if there are any.
 
-    A bond begins at the site that comes first, for couplings that have a sense (`turned`). ``n_sites`` None means one
-    more than the largest site named; a number must equal that, since a site past it has no bond. ValueError for that,
-    and for lines that are not bonds: negative sites, self-loops, repeats.
+    A bond begins at its first site, for couplings that have a sense (`turned`). ``n_sites`` None means one more than
+    the largest site; a number must equal that, because a site beyond it has no bond. ValueError for that, and for lines
+    that are not bonds: negative sites, self-loops, repeats.
     """
     bonds: dict[int, NDArray[np.int32]] = {}
     turned: dict[int, NDArray[np.bool_]] = {}
@@ -81,7 +81,7 @@ def edges_lattice(
 
 
 def cells(lattice: Lattice) -> NDArray[np.int64]:
-    """The cell coordinates (N, D) of every site, in each layer the same."""
+    """The cell coordinates (N, D) of every site, the same in each layer."""
     cell = np.arange(lattice.n_sites) % (lattice.n_sites // lattice.layers) // len(lattice.basis)
     return np.stack(np.unravel_index(cell, lattice.extent, order="F"), axis=1)
 
@@ -99,7 +99,7 @@ def sites_at(lattice: Lattice, cell: NDArray[np.int64], sublattice: NDArray[np.i
 
 
 def _shells(lattice: Lattice) -> Iterator[Shell]:
-    """The bonds of each order on the infinite lattice: those that the unit cell states, then by distance."""
+    """The bonds of each order on the infinite lattice: first those that the unit cell states, then by distance."""
     if lattice.stated is None:
         return by_distance(lattice)
     after = iter(()) if lattice.distances_from is None else islice(by_distance(lattice), lattice.distances_from, None)
@@ -107,8 +107,8 @@ def _shells(lattice: Lattice) -> Iterator[Shell]:
 
 
 def by_distance(lattice: Lattice) -> Iterator[Shell]:
-    """The shells of neighbours on the infinite lattice, nearest first, without end."""
-    # long and skew vectors would make the box of candidates large, so it is one of short vectors of the same lattice
+    """An infinite iterator over the shells of neighbours on the infinite lattice, nearest first."""
+    # long and skew vectors would need a large box of candidates, so we use short vectors of the same lattice
     short_DD = shortened(lattice.vectors)
     vectors_DD = short_DD @ lattice.vectors
     # n = x inv(A) bounds the integer coordinates of a vector of given length by the columns of inv(A)
@@ -123,7 +123,7 @@ def by_distance(lattice: Lattice) -> Iterator[Shell]:
         by_length = np.argsort(length[near], kind="stable")
         start, cell, end = (index[by_length] for index in near)
         steps = np.nonzero(np.diff(length[near][by_length]) > TOLERANCE)[0] + 1
-        # the last shell may be cut by rounding at the radius itself: leave it to the next, larger one
+        # rounding may cut the last shell at the radius itself: leave it to the next, larger radius
         for low, high in list(pairwise((0, *steps)))[done:]:
             yield Shell(start[low:high], end[low:high], box[cell[low:high]] @ short_DD)
             done += 1
@@ -131,7 +131,7 @@ def by_distance(lattice: Lattice) -> Iterator[Shell]:
 
 
 def shell_of(lattice: Lattice, order: int) -> Shell:
-    """The bonds of ``order`` on the infinite lattice. ValueError where the unit cell states no such order."""
+    """The bonds of ``order`` on the infinite lattice. ValueError if the unit cell states no such order."""
     found = next(islice(_shells(lattice), order - 1, None), None)
     if found is None:
         assert lattice.stated is not None
@@ -156,17 +156,17 @@ def _joined(lattice: Lattice, shell: Shell) -> NDArray[np.int64]:
 def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
     """The bonds (n_bonds, 2) of neighbours of ``order``, i < j in each, sorted, each pair once.
 
-    Orders count the distances on the infinite lattice, 1 the nearest; on kagome order 3 is both the pairs across a
-    hexagon and those along a line, on pyrochlore likewise. Where the unit cell states bonds, as that of checkerboard
-    does, its orders come first. Sites i and j are joined at an order if *some* translation by periodic sides brings
-    j to that distance of i; where several do, they are joined once; a site's own image is dropped. So on a side of
-    extent 2 the two sites are joined once, not twice; `bond_weights` has the 2 where that is asked for. On small tori a
-    pair can appear at several orders: on a ring of 3 orders 1 and 2 are the same three bonds; on a ring of 4 order 2
-    has two bonds, order 3 repeats order 1, and order 4 has none; on the 4x4 square torus orders 1 to 5 share no pair,
-    and order 6 repeats order 1.
+    Orders count the distances on the infinite lattice, 1 is the nearest; on kagome and pyrochlore order 3 includes both
+    the pairs across a hexagon and those along a line. If the unit cell states bonds, as for checkerboard, its orders
+    come first. Sites i and j are joined at an order if *some* translation by periodic sides brings j to that distance
+    from i; if several do, they are joined once; a site's own image is dropped. So on a side of extent 2 the two sites
+    are joined once, not twice; `bond_weights` gives the factor 2 if requested. On small tori a pair can appear at
+    several orders: on a ring of 3 orders 1 and 2 are the same three bonds; on a ring of 4 order 2 has two bonds, order
+    3 repeats order 1, and order 4 has none; on the 4x4 square torus orders 1 to 5 share no pair, and order 6 repeats
+    order 1.
 
-    ValueError where the finite lattice has no bond of that order, or where among measured positions it is not clear
-    which these are (`shells`).
+    ValueError if the finite lattice has no bond of that order, or if the shells of measured positions are not clear
+    (`shells`).
     """
     if order < 1:
         raise ValueError(f"neighbour order {order}: orders count from 1, the nearest neighbours")
@@ -192,9 +192,9 @@ def neighbours(lattice: Lattice, order: int) -> NDArray[np.int32]:
 
 
 def joined_pairs(lattice: Lattice) -> NDArray[np.int32]:
-    """The pairs (n, 2) of nearest neighbours; every pair of sites where these do not join all of them.
+    """The pairs (n, 2) of nearest neighbours; all pairs of sites if these do not connect all sites.
 
-    Of several layers within each.
+    With several layers, pairs within each.
     """
     if lattice.layers > 1:
         one = one_layer(lattice)
@@ -206,10 +206,10 @@ def joined_pairs(lattice: Lattice) -> NDArray[np.int32]:
 
 
 def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
-    """What each of the bonds of `neighbours` counts, (n_bonds,), a factor of its coupling; None where all count 1.
+    """The weight of each bond of `neighbours`, (n_bonds,), a factor of its coupling; None if all are 1.
 
-    With ``double_bonds`` that is in how many ways the sites are joined: 2 along a periodic side of extent 2, where a
-    sum over sites and directions names the bond twice, and likewise on a ring of 4 at order 2.
+    With ``double_bonds`` it is the number of ways in which the sites are joined: 2 along a periodic side of extent 2,
+    where a sum over sites and directions contains the bond twice, and likewise on a ring of 4 at order 2.
     """
     if lattice.layers > 1:
         of_one = bond_weights(one_layer(lattice), order)
@@ -223,13 +223,13 @@ def bond_weights(lattice: Lattice, order: int) -> NDArray[np.float64] | None:
 
 
 def pair_couplings(lattice: Lattice, by_order: Sequence[float]) -> dict[tuple[int, int], float]:
-    """The whole coupling of each pair of sites: of all neighbour orders, each by its number and the bonds' weights.
+    """The total coupling of each pair of sites: over all neighbour orders, with the weights of bonds.
 
     On small tori two sites can be neighbours of several orders; a sum may be 0.
     """
     total: dict[tuple[int, int], float] = defaultdict(float)
     for order, coupling in enumerate(by_order, 1):
-        if not coupling:  # such an order may not exist on this lattice
+        if not coupling:  # this order may not exist on this lattice
             continue
         bonds, weights = neighbours(lattice, order), bond_weights(lattice, order)
         factors = np.ones(len(bonds)) if weights is None else weights
@@ -251,7 +251,7 @@ def bond_lengths(lattice: Lattice, order: int) -> tuple[float, float] | None:
 
 
 def _orders(lattice: Lattice) -> list[int]:
-    """The orders that have bonds, up to the one by which every pair of sites was joined at least once."""
+    """The orders that have bonds, up to the one at which every pair of sites has been joined at least once."""
     joined = np.zeros((lattice.n_sites, lattice.n_sites), dtype=bool)
     left = lattice.n_sites * (lattice.n_sites - 1) // 2
     orders = []
@@ -278,7 +278,7 @@ def _ranges(orders: Sequence[int]) -> str:
 
 
 def bipartition(lattice: Lattice) -> NDArray[np.int8] | None:
-    """The sublattice (N,) of each site, +1 or -1, so that nearest neighbours differ; None where that cannot be.
+    """The sublattice (N,) of each site, +1 or -1, such that nearest neighbours differ; None if that is impossible.
 
     The first site of every connected part is +1, and so is a site that has no neighbour.
     """

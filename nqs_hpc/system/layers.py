@@ -1,4 +1,4 @@
-"""Several copies of a lattice, one after another: the modes of fermions with spin, first all up, then all down.
+"""Several copies of a lattice, one after the other: the modes of fermions with spin, first all up, then all down.
 
 Site l N + i of ``layers`` copies is site i of copy l. Bonds join sites of one copy, and a symmetry of the lattice moves
 all copies alike.
@@ -13,7 +13,7 @@ from nqs_hpc.system.sites import Lattice
 
 
 def layered(lattice: Lattice, n_layers: int) -> Lattice:
-    """``n_layers`` copies of a lattice that is one."""
+    """``n_layers`` copies of a single lattice."""
     assert lattice.layers == 1
     return lattice._replace(
         n_sites=n_layers * lattice.n_sites, positions=np.tile(lattice.positions, (n_layers, 1)), layers=n_layers
@@ -21,7 +21,7 @@ def layered(lattice: Lattice, n_layers: int) -> Lattice:
 
 
 def one_layer(lattice: Lattice) -> Lattice:
-    """The lattice itself, of its copies."""
+    """The single lattice of several copies."""
     if lattice.layers == 1:
         return lattice
     n = lattice.n_sites // lattice.layers
@@ -34,7 +34,7 @@ def in_all_layers(sites: NDArray[np.integer], n_sites: int, n_layers: int) -> ND
 
 
 def of_all_layers(perms: NDArray[np.integer], n_layers: int) -> NDArray[np.int32]:
-    """Permutations (G, N) of the sites of one copy, as those of all copies: (G, n_layers N)."""
+    """Permutations (G, N) of the sites of one copy, applied to all copies: (G, n_layers N)."""
     n_sites = perms.shape[1]
     return np.concatenate([perms + layer * n_sites for layer in range(n_layers)], axis=1).astype(np.int32)
 

@@ -1,8 +1,8 @@
 """The lattice of the links of a square lattice: a site at the middle of every bond, as in lattice gauge models.
 
-The square lattice itself has the vertices. Along a periodic direction a site belongs to a cell, as elsewhere; an open
-direction ends in half a cell, so all its links together are one long cell. On a torus the links of vertex v are the
-sites 2 v (to the right) and 2 v + 1 (upwards), also on a side of extent 2, where two links join the same vertices.
+The sites of the square lattice are the vertices. Along a periodic direction a link belongs to a cell, as elsewhere; an
+open direction ends in half a cell, so all its links together form one long cell. On a torus the links of vertex v are
+the sites 2 v (to the right) and 2 v + 1 (upwards), also on a side of extent 2, where two links join the same vertices.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NAME = "links"
 
 
 def links(square: Lattice) -> Lattice:
-    """The links of ``square``, in the unit of its bonds: 2 Lx Ly on a torus, 2 Lx Ly - Lx - Ly on an open one.
+    """The links of ``square``, with bonds as unit of length: 2 Lx Ly on a torus, 2 Lx Ly - Lx - Ly with open ends.
 
     ValueError for another lattice, and for one without a plaquette.
     """
@@ -29,7 +29,7 @@ def links(square: Lattice) -> Lattice:
     if min(square.extent) < 2:
         raise ValueError(f"lattice.extent={list(square.extent)} has no plaquette, which takes 2 vertices each way")
     sides = list(zip(square.extent, square.pbc, strict=True))
-    # a direction is either whole cells of one vertex, or one cell of all vertices
+    # a direction has either cells of one vertex each, or one cell with all vertices
     inside = [1 if closed else length for length, closed in sides]
     basis = []
     for y in range(inside[1]):
@@ -45,19 +45,19 @@ def links(square: Lattice) -> Lattice:
 
 
 def stars(lattice: Lattice) -> list[tuple[int, ...]]:
-    """The links that meet in each vertex: four, at an open end three, in an open corner two."""
+    """The links that meet at each vertex: four, at an open end three, in an open corner two."""
     return list(_around(lattice, along=True).values())
 
 
 def plaquettes(lattice: Lattice) -> list[tuple[int, ...]]:
-    """The four links around each face; past an open end there is none."""
+    """The four links around each face; there are no faces beyond an open end."""
     return [sites for sites in _around(lattice, along=False).values() if len(sites) == 4]
 
 
 def _around(lattice: Lattice, *, along: bool) -> dict[tuple[int, ...], tuple[int, ...]]:
-    """The links half a bond from each vertex (``along`` a link) or from each face's middle (across it)."""
+    """The links half a bond away from each vertex (``along``) or from the middle of each face (across)."""
     assert lattice.name == NAME
-    # in half bonds, so that all is whole numbers: of a link's middle one coordinate is odd
+    # in units of half a bond all numbers are whole: the middle of a link has one odd coordinate
     middles = np.rint(2 * lattice.positions).astype(np.int64)
     sites: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for site, middle in enumerate(middles):
@@ -73,16 +73,16 @@ def _wrapped(lattice: Lattice, place: NDArray[np.int64]) -> tuple[int, ...]:
 
 
 class Grid(NamedTuple):
-    """The links by the vertices that they leave, and the faces, both with the first direction fastest."""
+    """The links by the vertices at which they begin, and the faces, both with the first direction fastest."""
 
     extent: tuple[int, ...]  # vertices
-    faces: tuple[int, ...]  # the same of faces: one less along an open direction
+    faces: tuple[int, ...]  # faces: one less along an open direction
     links_V2: NDArray[np.int32]  # the sites to the right of each vertex and above it; n_sites beyond an open end
     around_F4: NDArray[np.int32]  # the vertices whose links go around a face: below it, right of it, above it, left
 
 
 def grid(lattice: Lattice) -> Grid:
-    """Of the lattice that `links` returns. Links below and above a face go to the right, the other two upwards."""
+    """The grid of a lattice from `links`. Links below and above a face go to the right, the other two upwards."""
     assert lattice.name == NAME
     lengths = np.rint(np.diag(lattice.vectors) * lattice.extent).astype(np.int64)
     # an open side of n vertices is a cell of length 2 n

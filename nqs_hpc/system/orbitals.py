@@ -1,9 +1,9 @@
-"""Orbitals from which determinants begin: those of the terms of a Hamiltonian that hold two operators.
+"""Initial orbitals of determinants, from the terms of a Hamiltonian with two operators.
 
     H_1 = sum_mn h_mn c^dagger_m c_n,      h phi_k = eps_k phi_k,
 
-the lowest of them filled; of fermions with spin each block by itself where h does not join them. `hartree_fock` has
-those in the mean field of the others; files hold any.
+with the lowest ones filled; for fermions with spin each block by itself if h does not connect them. `hartree_fock`
+gives orbitals in the mean field; files may contain any orbitals.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from nqs_hpc.system.fermion_strings import FermionString
 from nqs_hpc.system.hilbert import Hilbert, groups
 
 Kind = Literal["restricted", "unrestricted", "generalised"]
-MOST_MODES = 2**12  # of a block: dense matrices of so many rows are diagonalised at every start
-DEGENERATE = 1e-9  # of the largest modulus of the energies, within which two of them are one
+MOST_MODES = 2**12  # per block: dense matrices of this size are diagonalised at every start
+DEGENERATE = 1e-9  # relative to the largest modulus of the energies: closer energies are equal
 
 
 class Levels(NamedTuple):
-    """Orthonormal orbitals of one block, all of them, by their energies."""
+    """All orthonormal orbitals of one block, by energy."""
 
     energies: NDArray[np.float64]  # (k,), ascending
-    vectors: NDArray[Any]  # (modes, k); real where h is
+    vectors: NDArray[Any]  # (modes, k); real if h is
     filled: int
 
 
@@ -43,7 +43,7 @@ def one_body(strings: Iterable[FermionString], n_modes: int) -> NDArray[np.compl
 
 
 def blocks_of(hilbert: Hilbert) -> tuple[tuple[tuple[int, ...], int], ...]:
-    """The sites and the number of fermions of each block: two of fermions with spin, else one. ValueError where a
+    """The sites and the number of fermions of each block: two blocks for fermions with spin, else one. ValueError if a
     number is not fixed.
     """
     found = groups(hilbert)
@@ -53,14 +53,14 @@ def blocks_of(hilbert: Hilbert) -> tuple[tuple[tuple[int, ...], int], ...]:
 
 
 def levels(h_MM: NDArray[Any], filled: int) -> Levels:
-    """The eigenvectors of a Hermitian matrix, real ones of a real matrix."""
+    """The eigenvectors of a Hermitian matrix, real for a real matrix."""
     energies, vectors = np.linalg.eigh(h_MM.real if not np.any(h_MM.imag) else h_MM)
     return Levels(energies, vectors, filled)
 
 
 @functools.lru_cache(maxsize=16)
 def free_levels(strings: tuple[FermionString, ...], hilbert: Hilbert) -> tuple[Levels, ...]:
-    """The orbitals of h in each block, without what joins the blocks."""
+    """The orbitals of h in each block, neglecting elements between blocks."""
     blocks = blocks_of(hilbert)
     if (largest := max(len(sites) for sites, _ in blocks)) > MOST_MODES:
         raise ValueError(f"determinants are available on at most {MOST_MODES} orbitals, and these are {largest}")
@@ -69,12 +69,12 @@ def free_levels(strings: tuple[FermionString, ...], hilbert: Hilbert) -> tuple[L
 
 
 def free_orbitals(strings: Iterable[FermionString], hilbert: Hilbert) -> tuple[NDArray[Any], ...]:
-    """The lowest orbitals (sites, fermions) of each block, orthonormal, without what joins the blocks."""
+    """The lowest orbitals (sites, fermions) of each block, orthonormal, neglecting elements between blocks."""
     return tuple(block.vectors[:, : block.filled] for block in free_levels(tuple(strings), hilbert))
 
 
 def open_shell(block: Levels) -> str:
-    """What of a degenerate highest level is filled, in words; empty where all of it is."""
+    """How many orbitals of a degenerate highest level are filled, in words; empty if all are."""
     energies, n = block.energies, block.filled
     if not 0 < n < len(energies):
         return ""
@@ -87,7 +87,7 @@ def open_shell(block: Levels) -> str:
 
 
 def open_shells(blocks: tuple[Levels, ...]) -> list[str]:
-    """A line for every block that has one, one line where both spins have the same."""
+    """A line for every block with an open shell, one line if both spins have the same."""
     said = [open_shell(block) for block in blocks]
     who = [""] if len(blocks) == 1 else [" of spin up", " of spin down"]
     if len(said) == 2 and said[0] == said[1]:
@@ -97,9 +97,9 @@ def open_shells(blocks: tuple[Levels, ...]) -> list[str]:
 
 
 def arranged(kind: Kind, of_blocks: tuple[NDArray[Any], ...]) -> tuple[NDArray[Any], ...]:
-    """Orbitals of each block as the first parameters of a determinant of that kind.
+    """Orbitals of each block as the initial parameters of a determinant of that kind.
 
-    Restricted: those of the block with more fermions, for both. Generalised: (all modes, all fermions), 0 between the
+    Restricted: those of the block with more fermions, for both spins. Generalised: (all modes, all fermions), 0 between
     blocks.
     """
     if kind == "unrestricted" or len(of_blocks) == 1:
@@ -115,8 +115,8 @@ def arranged(kind: Kind, of_blocks: tuple[NDArray[Any], ...]) -> tuple[NDArray[A
 
 
 def shape_in_file(kind: Kind, hilbert: Hilbert) -> tuple[int, int]:
-    """The rows and columns of orbitals in a file: (modes of a block, fermions), of unrestricted ones those of spin up
-    and then those of spin down, of generalised ones all modes.
+    """The rows and columns of orbitals in a file: (modes of a block, fermions); unrestricted: first spin up, then spin
+    down; generalised: all modes.
     """
     blocks = blocks_of(hilbert)
     numbers = [total for _, total in blocks]
@@ -125,7 +125,7 @@ def shape_in_file(kind: Kind, hilbert: Hilbert) -> tuple[int, int]:
 
 
 def from_array(kind: Kind, hilbert: Hilbert, array: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    """The first parameters of a determinant from the array of a file."""
+    """The initial parameters of a determinant from the array of a file."""
     numbers = [total for _, total in blocks_of(hilbert)]
     if kind == "unrestricted" and len(numbers) == 2:
         return array[:, : numbers[0]], array[:, numbers[0] :]
@@ -133,7 +133,7 @@ def from_array(kind: Kind, hilbert: Hilbert, array: NDArray[Any]) -> tuple[NDArr
 
 
 def read(path: str, shape: tuple[int, int]) -> NDArray[Any]:
-    """The numbers of a .npy file, or of a text file with a row a line, float64 or complex128. Raises ValueError."""
+    """The numbers of a .npy file, or of a text file with one row per line, float64 or complex128. Raises ValueError."""
     try:
         raw = reading.data(path, reading.SYSTEM, follow=True)
     except OSError as error:
@@ -157,7 +157,7 @@ def _of_npy(raw: bytes) -> NDArray[Any]:
         shape, _, dtype = header(file)
     except (ValueError, KeyError, SyntaxError, TypeError):
         raise ValueError("the file is not one of numpy.save") from None
-    # what the header claims is checked against what there is before anything of that size is made
+    # the header is compared with the size of the file before memory is allocated
     size = dtype.itemsize
     for length in shape:
         size *= length

@@ -1,4 +1,4 @@
-"""Which sites the two fermions of a pair are on, and with which sign: the form factor of its wave."""
+"""The form factor of pairs of fermions: their sites and signs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WAVES = ("s", "extended_s", "d")
 
 
 def form_factors(lattice: Lattice, wave: str) -> list[dict[int, float]]:
-    """Of each site the sites of its pair with the weights f, summed over the steps that lead to the same one."""
+    """For each site the partner sites with the weights f, summed over steps that lead to the same site."""
     n = lattice.n_sites
     found: list[dict[int, float]] = [defaultdict(float) for _ in range(n)]
     if wave == "s":

@@ -1,9 +1,8 @@
-"""Patches of a lattice: equal blocks of cells that cover it, and their positions relative to each other.
+"""Patches of a lattice: equal blocks of cells that cover it, and their relative positions.
 
-A patch is a block of ``patch`` unit cells with all their sites. The patches are again a lattice, of extent / patch in
-each direction and closed where that is closed. Two pairs of patches have the same relative position if a translation
-by whole patches brings one to the other: n displacements along a closed direction of n patches, 2n - 1 along an open
-one.
+A patch is a block of ``patch`` unit cells with all their sites. The patches form a lattice with extent / patch cells in
+each direction and the same boundaries. Two pairs of patches have the same relative position if a translation by whole
+patches maps one to the other: n displacements along a closed direction of n patches, 2n - 1 along an open one.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ class Patches(NamedTuple):
 def patches(lattice: Lattice, patch: int | Sequence[int]) -> Patches:
     """The patches of ``patch`` cells, one number for all directions or one each.
 
-    ValueError, saying what is valid, where these do not fit.
+    ValueError, which says what is valid, if they do not fit.
     """
     if not is_in_cells(lattice) and lattice.name != links.NAME:
         raise ValueError(f"patches of a lattice in unit cells; {lattice.told} has none")
@@ -44,7 +43,7 @@ def patches(lattice: Lattice, patch: int | Sequence[int]) -> Patches:
     numbers = tuple(extent // length for extent, length in zip(lattice.extent, size, strict=True))
     patch_N = np.ravel_multi_index(tuple((cell_ND // size).T), numbers, order="F")
     n_patches = int(np.prod(numbers))
-    # a stable sort keeps the order of the sites within each patch, which translations do not change
+    # a stable sort keeps the order of the sites within each patch, as translations do
     sites = np.argsort(patch_N, kind="stable").reshape(n_patches, -1)
 
     place_nD = np.stack(np.unravel_index(np.arange(n_patches), numbers, order="F"), axis=1)

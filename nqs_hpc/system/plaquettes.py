@@ -1,6 +1,6 @@
 """Groups of sites that a move flips together: the squares of the square lattice, the stars of its links.
 
-A star is what the toric code's Hamiltonian flips (`links`).
+The toric code's Hamiltonian flips stars (`links`).
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def flipped_groups(lattice: Lattice) -> list[tuple[int, ...]]:
 
 
 def squares(lattice: Lattice) -> list[tuple[int, ...]]:
-    """The four sites of each square of lattice=square in the order around it, each set of sites once; ValueError where
-    there is none.
+    """The four sites of each square of lattice=square in order around it, each set of sites once; ValueError if there
+    is none.
     """
     if lattice.name != "square":
         raise ValueError(f"squares are those of lattice=square with lattice.length or .extent; this is {lattice.told}")

@@ -1,10 +1,10 @@
-"""The lattice behind lattice=points: sites anywhere, from a file of positions or a list of them.
+"""The lattice of lattice=points: sites anywhere, from a file of positions or a list of them.
 
-A file holds one site a line, its one to three coordinates apart by blanks, all lines alike. ``#`` starts a comment,
-blank lines are skipped. The unit of length is the file's own: distances are what it says.
+A file has one site per line, with one to three coordinates separated by blanks, the same number in all lines. ``#``
+starts a comment, blank lines are skipped. Distances have the unit of the file.
 
-As a lattice it is one open cell whose basis are the sites, so that neighbours by distance and the symmetries of the
-cluster come from the same code as everywhere. Its vectors are so long that images of the cell never matter. The origin
+The lattice is one open cell with the sites as its basis, so neighbours by distance and the symmetries of the cluster
+come from the same code as for other lattices. Its vectors are so long that images of the cell never matter. The origin
 is moved to the smallest coordinates.
 """
 
@@ -22,13 +22,13 @@ from nqs_hpc.system.lattice import Lattice
 
 MAX_POINTS = 4096  # neighbours by distance compare all pairs
 LARGEST = 1e6  # coordinates; beyond it float64 cannot resolve the shells of neighbours
-CLOSEST = 1e-6  # of the size of a cluster smaller than 1, and apart, below which two sites are in one place
-SMALLEST = 1e-3  # distance; below it the 1e-6 that symmetries and exact shells allow for rounding are not small
+CLOSEST = 1e-6  # relative to the size of a cluster smaller than 1, else absolute: closer sites are in the same place
+SMALLEST = 1e-3  # distance; for smaller ones the tolerance 1e-6 of symmetries and exact shells is not small
 VALID = "valid is 'x', 'x y' or 'x y z', finite numbers, as many on every line"
 
 
 def read_points(path: str | Path) -> list[tuple[float, ...]]:
-    """The positions of a file, in its order. ValueError in one line, with the number of the line where it is one's."""
+    """The positions of a file, in its order. ValueError, one line, with the line number if a line is wrong."""
     try:
         text = reading.text(path, reading.SYSTEM, follow=True, errors="replace")
     except OSError as error:
@@ -47,7 +47,7 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
             looks = formats.looks_like(line, first=not points)
             raise ValueError(f"lattice.file={path}, line {number}: {line.strip()[:60]!r}{looks}; {VALID}")
         points.append(point)
-        if len(points) > MAX_POINTS:  # before a long file fills the memory
+        if len(points) > MAX_POINTS:  # stop before a long file fills the memory
             raise ValueError(f"lattice.file={path}: more than {MAX_POINTS} sites; valid are 2 to {MAX_POINTS}")
     try:
         points_lattice(points)
@@ -57,10 +57,10 @@ def read_points(path: str | Path) -> list[tuple[float, ...]]:
 
 
 def points_lattice(points: Sequence[Sequence[float]], tolerance: float | None = None) -> Lattice:
-    """A lattice of sites at ``points`` (N, D), numbered in their order; ``tolerance`` as `Lattice` has it.
+    """A lattice of sites at ``points`` (N, D), numbered in their order; ``tolerance`` as in `Lattice`.
 
-    ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in one place or closer than ``SMALLEST``, and
-    for coordinates that are not numbers below ``LARGEST``.
+    ValueError for fewer than 2 or more than ``MAX_POINTS`` sites, for two in the same place or closer than
+    ``SMALLEST``, and for coordinates that are not numbers below ``LARGEST``.
     """
     if not 2 <= len(points) <= MAX_POINTS:
         raise ValueError(f"{len(points)} sites; valid are 2 to {MAX_POINTS}")

@@ -2,13 +2,13 @@
 
     psi(s) = prod_i exp(a_i x_i),     x_i = +1 for the upper local value, -1 for the lower:     e^{2 a_i} = up / down
 
-of site i, so that the state (cos(theta/2) |up> + e^{i phi} sin(theta/2) |down>) of the Bloch sphere has
+on site i, so the state cos(theta/2) |up> + e^{i phi} sin(theta/2) |down> on the Bloch sphere has
 
     a = log(cos(theta/2) / sin(theta/2)) / 2 - i phi / 2.
 
-Along z the field is infinite; it is cut off at a ``bias``, which leaves the weight exp(-4 bias) to the other value. A
-change of a_i by i pi changes psi by a sign for all states, so Im a_i is taken from (-pi/2, pi/2]. In a space with a
-fixed total, or with states left out, the product state is its projection on that space.
+Along z the field is infinite; it is cut off at a ``bias``, which leaves the weight exp(-4 bias) for the other value. A
+change of a_i by i pi only changes the sign of psi for all states, so Im a_i is in (-pi/2, pi/2]. In a space with a
+fixed total or excluded states we take the projection of the product state onto that space.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from nqs_hpc.system.lattice import Lattice, bipartition
 
 NAMES = ("plus_x", "minus_x", "up", "down", "neel")
 
-TINY = 1e-12  # a difference of phases or fields that is rounding
+TINY = 1e-12  # smaller differences of phases or fields are rounding errors
 
 
 class ProductState(NamedTuple):
     fields_N: NDArray[np.complex128]
-    along_N: NDArray[np.int8]  # +1 where a site is up, -1 where it is down, 0 where it is neither
+    along_N: NDArray[np.int8]  # +1 if a site is up, -1 if it is down, 0 if it is neither
 
 
 def named(name: str, lattice: Lattice, bias: float) -> ProductState:
-    """One of `NAMES`, all spins alike but for neel, where they alternate and site 0 is up. ValueError where nearest
+    """One of `NAMES`: all spins equal, except that they alternate in neel, where site 0 is up. ValueError if nearest
     neighbours cannot alternate.
     """
     along = np.zeros(lattice.n_sites, dtype=np.int8)
@@ -51,7 +51,7 @@ def named(name: str, lattice: Lattice, bias: float) -> ProductState:
 
 
 def of_angles(angles: ArrayLike, bias: float) -> ProductState:
-    """Of the Bloch angles (N, 2), theta and phi in radians. A site along z has no phase."""
+    """The state with Bloch angles (N, 2), theta and phi in radians. A site along z has no phase."""
     theta, phi = np.asarray(angles, dtype=np.float64).T
     up, down = np.cos(theta / 2), np.sin(theta / 2)
     is_up, is_down = np.abs(down) < TINY, np.abs(up) < TINY
@@ -64,7 +64,7 @@ def of_angles(angles: ArrayLike, bias: float) -> ProductState:
 
 
 def reduced(fields: ArrayLike) -> NDArray[np.complex128]:
-    """The same state with Im a in (-pi/2, pi/2], exact at 0 and pi/2 where it is near them."""
+    """The same state with Im a in (-pi/2, pi/2], rounded to 0 and pi/2 if near them."""
     a = np.asarray(fields, dtype=np.complex128)
     turns = a.imag / np.pi
     turns = turns - np.round(turns)
@@ -73,8 +73,8 @@ def reduced(fields: ArrayLike) -> NDArray[np.complex128]:
 
 
 def in_basis(fields_N: NDArray[np.complex128], basis: Basis) -> NDArray[np.complex128]:
-    """The fields of phi where those given are of psi = U phi (`system.basis`): but for a constant U is the product of
-    exp(i pi x / 2) over the sites with a sign.
+    """The fields of phi for given fields of psi = U phi (`system.basis`): up to a constant U is the product of exp(i pi
+    x / 2) over the sites with a sign.
     """
     if basis.signs_N is None:
         return reduced(fields_N)
@@ -96,7 +96,7 @@ def affine(local_values: tuple[int, ...]) -> tuple[float, float]:
 
 
 def why_outside(along_N: NDArray[np.int8], hilbert: Hilbert) -> str:
-    """Why no part of a state lies in the space; empty where some does. ``along_N`` as in `ProductState`."""
+    """Why a state has no component in the space; empty if it has one. ``along_N`` as in `ProductState`."""
     low, high = sorted(hilbert.local_values)[:: len(hilbert.local_values) - 1]
     fixed = {int(i): high if along_N[i] > 0 else low for i in np.flatnonzero(along_N)}
     if not fixed:
@@ -111,7 +111,7 @@ def why_outside(along_N: NDArray[np.int8], hilbert: Hilbert) -> str:
 
 
 def _has_state_with(fixed: dict[int, int], hilbert: Hilbert) -> bool:
-    """Whether some state has these values on these sites: each of them becomes a block of its own."""
+    """Whether a state has these values on these sites; each of these sites becomes a separate block."""
     empty = hilbert.local_values[0]
     first = np.array([fixed.get(i, empty) for i in range(hilbert.n_sites)], dtype=np.int8)
     if bool(violates(hilbert, first)):
@@ -127,7 +127,7 @@ def _has_state_with(fixed: dict[int, int], hilbert: Hilbert) -> bool:
         elif left:
             return False
     if not any(total is not None for _, total in groups(hilbert)):
-        return True  # all others can hold the first local value, which excludes nothing
+        return True  # all other sites can hold the first local value, which excludes nothing
     try:
         base_state(hilbert._replace(total=None, blocks=tuple(blocks)))
     except ValueError:
@@ -138,11 +138,11 @@ def _has_state_with(fixed: dict[int, int], hilbert: Hilbert) -> bool:
 def character(
     fields_N: NDArray[np.complex128], perm: NDArray[np.integer], flip: int, hilbert: Hilbert
 ) -> complex | None:
-    """chi of psi(g s) = chi psi(s) for all s of the space, where there is one; g carries the values of sites to
-    ``perm`` (N,), and turns spins over where ``flip`` is -1.
+    """chi with psi(g s) = chi psi(s) for all s of the space, if it exists; g moves the values of sites to ``perm``
+    (N,), and flips all spins if ``flip`` is -1.
 
-    With d_i = flip a_{perm(i)} - a_i the quotient is exp(sum_i d_i x_i): one number if d_i is a multiple of i pi, and
-    where a total is fixed, if all d_i of its sites are the same up to such multiples.
+    With d_i = flip a_{perm(i)} - a_i the quotient is exp(sum_i d_i x_i): constant if every d_i is a multiple of i pi,
+    or, with a fixed total, if all d_i of its sites are equal up to such multiples.
     """
     if not fields_N.any():
         return 1.0
@@ -156,8 +156,8 @@ def character(
 
 
 def is_in_sector(fields_N: NDArray[np.complex128], symmetry: Symmetry, hilbert: Hilbert) -> bool:
-    """Whether psi(g s) = chi(g) psi(s) for all elements, with characters of dimension 1; of fermions with the sign of
-    sorting, which has to be the same for all states.
+    """Whether psi(g s) = chi(g) psi(s) for all elements, with characters of dimension 1; for fermions with the sign of
+    sorting, which must be the same for all states.
     """
     if symmetry.dimension != 1:
         return False

@@ -1,9 +1,9 @@
-"""Shells of neighbours among measured positions: which distances are the same one.
+"""Shells of neighbours among measured positions: which distances count as equal.
 
-Positions are written with a few decimals, or measured, so the distances of one shell scatter: 0.99998, 1, 1.00006 on a
-triangular lattice with four decimals. Sorted, distances whose relative difference is at most a tolerance belong to one
-shell. Two shells have to differ by twice that, and a shell to be no wider: else the tolerance alone would decide which
-bonds an order has.
+Positions have a few decimals, or are measured, so the distances of a shell scatter: 0.99998, 1, 1.00006 on a triangular
+lattice with four decimals. Successive sorted distances belong to the same shell if their relative difference is at most
+a tolerance. Two shells must differ by twice the tolerance, and a shell must not be wider: otherwise only the tolerance
+would decide which bonds an order has.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ def shell(
 ) -> tuple[NDArray[np.int32], tuple[float, float]]:
     """The bonds (n, 2) of neighbours of ``order``, sorted, with the least and the largest of their distances.
 
-    ``tolerance`` is relative. ValueError where there are not as many shells, or where one of the first ``order`` is not
-    clearly apart from the next.
+    ``tolerance`` is relative. ValueError if there are fewer shells, or one of the first ``order`` shells is not clearly
+    separated from the next.
     """
     pairs, lengths = by_distance(positions_ND)
     steps = np.diff(lengths) / lengths[:-1]

@@ -1,6 +1,6 @@
-"""Spaces with more than one total: spins of any length, fermions, blocks of sites, exclusions, and paths.
+"""Further spaces: spins of any length, fermions, blocks of sites, exclusions, and paths.
 
-`hilbert` has what all of them share, and the spaces of spins 1/2 and of bosons.
+`hilbert` contains what all spaces share, and the spaces of spins 1/2 and of bosons.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from nqs_hpc.system.hilbert import Block, Hilbert, check
 
 
 def spin(n_sites: int, two_s: int, total: int | None = None) -> Hilbert:
-    """Spins S = two_s / 2 with local values 2m, from two_s down to -two_s; ``total`` is 2 S^z. S = 1/2 is
-    `spin_half`. ValueError where no state of the spins has that total.
+    """Spins S = two_s / 2 with local values 2m, from two_s down to -two_s; ``total`` is 2 S^z. S = 1/2 is `spin_half`.
+    ValueError if no state has that total.
     """
     if two_s < 1:
         raise ValueError(f"two_s={two_s}: twice the length of a spin, at least 1")
@@ -33,15 +33,15 @@ def fermions(n_orbitals: int, n_up: int | None, n_down: int | None, *, double: b
 
 
 def spinless_fermions(n_orbitals: int, total: int | None) -> Hilbert:
-    """Fermions without spin, at most one an orbital; ``total`` is their number. ValueError where they do not fit."""
+    """Fermions without spin, at most one per orbital; ``total`` is their number. ValueError if they do not fit."""
     space = Hilbert(n_orbitals, (0, 1), total, fermionic=True)
     check(space)
     return space
 
 
 def paths(n_sites: int, total: int | None = None) -> Hilbert:
-    """Paths of ``n_sites`` steps +1 and -1 that begin at 0 and never go below it; ``total`` is where they end.
-    ValueError where none ends there.
+    """Paths of ``n_sites`` steps +1 and -1 that begin at 0 and never go below it; ``total`` is their end point.
+    ValueError if no path ends there.
     """
     space = Hilbert(n_sites, (1, -1), total, paths=True)
     check(space)
@@ -49,8 +49,8 @@ def paths(n_sites: int, total: int | None = None) -> Hilbert:
 
 
 def constrained(space: Hilbert, *, blocks: Sequence[Block] = (), excluded: Iterable[Sequence[int]] = ()) -> Hilbert:
-    """``space`` with blocks and exclusions. ValueError for sites that do not exist, blocks that share sites, and totals
-    that no state has.
+    """``space`` with blocks and exclusions. ValueError for sites that do not exist, overlapping blocks, and impossible
+    totals.
     """
     n = space.n_sites
     found = tuple(Block(tuple(sorted(map(int, sites))), int(total)) for sites, total in blocks)

@@ -1,4 +1,4 @@
-"""Matrices of one spin and of two spins of length S, in the basis of falling m: digit d is m = S - d."""
+"""Matrices of one spin and of two spins of length S, in the basis of descending m: digit d is m = S - d."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def bond_matrix(two_s: int, J: float, Q: float = 0.0, delta: float = 1.0) -> NDA
 
 
 def raising(two: NDArray[np.float64], d: int, t: int) -> NDArray[np.float64]:
-    """<a, b|h|a', b'> of two spins with the digits a' = a - t and b' = b + t, of each (a, b): (d, d); NaN where there
-    is no such state. Elements that are 0 but for rounding are 0.
+    """<a, b|h|a', b'> of two spins with the digits a' = a - t and b' = b + t, for each (a, b): (d, d); NaN if there is
+    no such state. Elements within rounding of 0 are 0.
     """
     found = np.full((d, d), np.nan)
     for a in range(max(0, t), min(d, d + t)):
@@ -43,5 +43,5 @@ def raising(two: NDArray[np.float64], d: int, t: int) -> NDArray[np.float64]:
 
 
 def signs_of_steps(two: NDArray[np.float64], d: int) -> dict[int, frozenset[int]]:
-    """The signs of the elements, -1, 0 or 1, by how much m of one spin rises (and that of the other falls)."""
+    """The signs of the elements, -1, 0 or 1, by the increase of m of one spin (and decrease of the other)."""
     return {t: frozenset(np.sign(x[~np.isnan(x)]).astype(int)) for t in range(1, d) for x in (raising(two, d, t),)}

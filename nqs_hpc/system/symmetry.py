@@ -1,9 +1,8 @@
 """Space-group symmetries of a finite lattice, as permutations of its sites.
 
-A permutation says where sites go: ``perm[i]`` is the site that site i is carried to. It acts on configurations by
-carrying the values along, ``s'[perm[i]] = s[i]``, that is ``s' = s[np.argsort(perm)]``; ``s[perm]`` is the action of
-the inverse. First g then h is the permutation ``h[g]``. Sets of permutations are groups, the same on every rank, with
-the identity first.
+A permutation says where sites go: it maps site i to ``perm[i]``. It acts on configurations by moving the values along,
+``s'[perm[i]] = s[i]``, that is ``s' = s[np.argsort(perm)]``; ``s[perm]`` is the action of the inverse. First g then h
+is the permutation ``h[g]``. Sets of permutations are groups, the same on every rank, with the identity first.
 """
 
 from __future__ import annotations
@@ -21,8 +20,8 @@ from nqs_hpc.system.vectors import shortened
 def translations(lattice: Lattice) -> NDArray[np.int32]:
     """All translations along the periodic directions, (T, N) int32 with T the product of their extents.
 
-    They are numbered as cells are, the first periodic direction fastest: row ``tx + Lx ty`` moves by tx a_1 + ty a_2. A
-    lattice without periodic directions has the identity alone. ValueError for a lattice from edges.
+    They are numbered like cells, the first periodic direction fastest: row ``tx + Lx ty`` moves by tx a_1 + ty a_2. A
+    lattice without periodic directions has only the identity. ValueError for a lattice from edges.
     """
     _check(lattice)
     if lattice.layers > 1:
@@ -37,11 +36,11 @@ def translations(lattice: Lattice) -> NDArray[np.int32]:
 def point_group(lattice: Lattice) -> NDArray[np.int32]:
     """Rotations and reflections about one centre that map the finite lattice onto itself, (G, N) int32.
 
-    Of all centres the one with most elements is taken: site 0 where that is enough, else a hexagon's or a cell's
-    centre, or the middle of the cluster along open directions; of the links of a lattice a vertex, about which, and not
-    about a link, vertices go to vertices. Elements are distinct as permutations and sorted as
-    such: on tori of extent 2 different rotations can be the same permutation, and count once. Each maps the bonds of
-    every order onto themselves. ValueError for a lattice from edges.
+    The centre with the most elements is taken: site 0 if that is enough, else the centre of a hexagon or a cell, or the
+    middle of the cluster along open directions; for the links of a lattice a vertex, so that vertices are mapped to
+    vertices. Elements are distinct as permutations and sorted: on tori of extent 2 different rotations can be the same
+    permutation, and count once. Each maps the bonds of every order onto themselves. ValueError for a lattice from
+    edges.
     """
     perms, _ = point_operations(lattice)
     return np.unique(perms, axis=0)  # sorted, and the identity is the smallest permutation
@@ -61,7 +60,7 @@ def point_operations(lattice: Lattice) -> tuple[NDArray[np.int32], NDArray[np.fl
     stated = [neighbours(lattice, n) for n in range(1, 1 + len(lattice.stated or ()))]
     for centre in _centres(lattice):
         found = [(perm, m) for m in matrices if (perm := _permutation(lattice, m, centre)) is not None]
-        if stated:  # bonds that are not all those of one length
+        if stated:  # bonds that are not simply all those of one length
             found = [(perm, m) for perm, m in found if all(is_symmetry(perm, bonds) for bonds in stated)]
         distinct = len(np.unique([perm for perm, _ in found], axis=0))
         if distinct > most:
@@ -87,7 +86,7 @@ def _check(lattice: Lattice) -> None:
 
 def _isometries(lattice: Lattice) -> list[NDArray[np.int64]]:
     """Integer matrices M of the orthogonal maps a_i -> sum_j M_ij a_j that keep the lattice and its periodic sides."""
-    short_DD = shortened(lattice.vectors)  # of skew vectors the images would lie in a large box
+    short_DD = shortened(lattice.vectors)  # skew vectors would need a large box of images
     back_DD = np.rint(np.linalg.inv(short_DD)).astype(np.int64)
     vectors_DD = short_DD @ lattice.vectors
     gram = vectors_DD @ vectors_DD.T
@@ -114,10 +113,10 @@ def _isometries(lattice: Lattice) -> list[NDArray[np.int64]]:
 
 
 def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
-    """Where a group could be centred, site 0 first, of links a vertex: fractional coordinates (D,).
+    """Possible centres of a group in fractional coordinates (D,), site 0 first, a vertex for links.
 
-    Each two-fold rotation has the middle of two sites for its centre, and the largest groups contain one. Along open
-    directions the centre is that of the cluster, at a right angle to the periodic ones.
+    Each two-fold rotation is centred in the middle between two sites, and the largest groups contain one. Along open
+    directions the centre is that of the cluster, perpendicular to the periodic directions.
     """
     sides = lattice.vectors[np.array(lattice.pbc)]
     along = np.linalg.pinv(sides) @ sides if len(sides) else np.zeros((sides.shape[1],) * 2)
@@ -128,7 +127,7 @@ def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
     points = first + [
         (lattice.basis[a] + lattice.basis[b]) / 2 + h for a, b in np.ndindex(n_basis, n_basis) for h in halves
     ]
-    points += [lattice.basis.mean(axis=0)]  # of pyrochlore's tetrahedra, which no middle of two sites is
+    points += [lattice.basis.mean(axis=0)]  # the centre of pyrochlore's tetrahedra, which is not between two sites
     distinct: dict[tuple[float, ...], NDArray[np.float64]] = {}
     for point in points:
         centre = (middle + (point - middle) @ along) @ np.linalg.inv(lattice.vectors)
@@ -137,7 +136,7 @@ def _centres(lattice: Lattice) -> list[NDArray[np.float64]]:
 
 
 def _permutation(lattice: Lattice, matrix: NDArray[np.int64], centre: NDArray[np.float64]) -> NDArray[np.int64] | None:
-    """Where r -> (r - centre) M + centre carries the sites; None where one of them would leave the lattice."""
+    """The images of the sites under r -> (r - centre) M + centre; None if one of them leaves the lattice."""
     offsets = lattice.basis @ np.linalg.inv(lattice.vectors)
     sites = cells(lattice) + np.tile(offsets, (lattice.n_sites // len(offsets), 1))
     moved = (sites - centre[None, :]) @ matrix + centre[None, :]

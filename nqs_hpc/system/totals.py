@@ -1,4 +1,4 @@
-"""Which totals sites with given local values can have."""
+"""The possible totals of sites with given local values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import pairwise
 
 
 def even_step(values: Sequence[int]) -> int | None:
-    """The distance of evenly spaced local values, None where they are not, or there is only one."""
+    """The spacing of evenly spaced local values, None if they are not, or there is only one."""
     ordered = sorted(values)
     steps = {b - a for a, b in pairwise(ordered)}
     return steps.pop() if len(steps) == 1 else None

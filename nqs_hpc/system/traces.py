@@ -1,13 +1,13 @@
-"""How many states a symmetry sector has: d / |G| sum_g chi*(g) Tr g, without listing any.
+"""The number of states of a symmetry sector, d / |G| sum_g chi*(g) Tr g, without enumeration.
 
-The trace of g counts the states that g leaves as they are, each with its sign. Such a state has one value on each cycle
-of g. Of fermions an occupied cycle of length l brings the sign (-1)^(l-1) of a cyclic exchange. With x_b for each
-fermion, or unit of the total, in block b, and a_b sites of a cycle in it, the trace is the coefficient of the totals in
+The trace of g counts the states invariant under g, each with its sign. Such a state has one value on each cycle of g.
+For fermions an occupied cycle of length l gives the sign (-1)^(l-1) of a cyclic exchange. With x_b for each fermion, or
+unit of the total, in block b, and a_b sites of a cycle in the block, the trace is the coefficient of the totals in
 
     prod_cycles sum_v (sign of v) prod_b x_b^(a_b v),
 
-where cycles that exclude each other come as one factor with several values. With a flip of all spins values alternate
-around cycles of even length and are 0 on the others.
+where cycles that exclude each other form one factor. With a flip of all spins values alternate around cycles of even
+length and are 0 on the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from nqs_hpc.system.characters import Symmetry
 from nqs_hpc.system.hilbert import Hilbert, groups, only_total
 
-MOST_JOINED = 12  # cycles that exclude each other, whose values are tried one by one
+MOST_JOINED = 12  # cycles that exclude each other; their values are tried one by one
 
 Totals = tuple[int, ...]  # of the groups with a fixed total
 Factor = tuple[tuple[Totals, int], ...]  # totals and ways, with their sign
@@ -31,14 +31,13 @@ Factor = tuple[tuple[Totals, int], ...]  # totals and ways, with their sign
 def sector_dimension(symmetry: Symmetry, hilbert: Hilbert) -> int:
     """The number of states of the sector.
 
-    Of more than 2^53 states the last digits are rounding. ValueError as `traces`, and OverflowError beyond 1e308
-    states.
+    Above 2^53 states the last digits are rounded. ValueError as in `traces`, and OverflowError beyond 1e308 states.
     """
     return dimension_of(symmetry, traces(symmetry.perms, symmetry.flips, hilbert))
 
 
 def dimension_of(symmetry: Symmetry, trace_G: Sequence[int]) -> int:
-    """`sector_dimension` with the traces of the elements known."""
+    """`sector_dimension` with given traces of the elements."""
     total = sum(np.conj(character) * n for character, n in zip(symmetry.characters, map(float, trace_G), strict=True))
     return round(total.real * symmetry.dimension / len(symmetry.perms))
 
@@ -46,9 +45,9 @@ def dimension_of(symmetry: Symmetry, trace_G: Sequence[int]) -> int:
 def traces(perms: NDArray[np.integer], flips: NDArray[np.integer], hilbert: Hilbert) -> list[int]:
     """The trace of each element (G, N), (G,) in a space that they map onto itself.
 
-    ValueError where many cycles exclude each other, and for flips in spaces with blocks or exclusions.
+    ValueError if many cycles exclude each other, and for flips in spaces with blocks or exclusions.
     """
-    known: dict[tuple[Factor, ...], int] = {}  # elements with like cycles have the same trace
+    known: dict[tuple[Factor, ...], int] = {}  # elements with equal cycles have the same trace
     found = []
     for perm, flip in zip(perms, flips, strict=True):
         cycles = _cycles(perm)
@@ -66,7 +65,7 @@ def traces(perms: NDArray[np.integer], flips: NDArray[np.integer], hilbert: Hilb
 
 
 def _coefficient(factors: tuple[Factor, ...], hilbert: Hilbert) -> int:
-    """Of the totals of a space in a product of factors."""
+    """The coefficient of the totals of a space in a product of factors."""
     wanted = tuple(total for _, total in groups(hilbert) if total is not None)
     sums: dict[Totals, int] = {(0,) * len(wanted): 1}
     for factor in factors:
@@ -80,7 +79,7 @@ def _coefficient(factors: tuple[Factor, ...], hilbert: Hilbert) -> int:
 
 
 def _factors(cycles: list[list[int]], hilbert: Hilbert) -> Iterator[Factor]:
-    """One of each set of cycles that exclude each other, of most one cycle alone."""
+    """The factor of each set of cycles that exclude each other; most sets are a single cycle."""
     of_site = {site: number for number, cycle in enumerate(cycles) for site in cycle}
     joined: dict[int, set[int]] = {number: set() for number in range(len(cycles))}
     for a, b in hilbert.excluded:
@@ -92,7 +91,7 @@ def _factors(cycles: list[list[int]], hilbert: Hilbert) -> Iterator[Factor]:
     left = set(joined)
     while left:
         members = [left.pop()]
-        for number in members:  # grows while it is read
+        for number in members:  # grows during the loop
             new = sorted(joined[number] & left)
             left.difference_update(new)
             members += new

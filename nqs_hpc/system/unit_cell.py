@@ -1,10 +1,10 @@
-"""The unit cell behind lattice=unit_cell.
+"""The unit cell of lattice=unit_cell.
 
-A file of it in YAML or JSON is a mapping that holds ``vectors`` (D rows of D numbers, D at most 3), ``basis`` (a row
-for each site, Cartesian, or in the vectors with ``fractional: true``), and ``bonds`` where these are not to go by
-distance: ``{from: 0, to: 1, cell: [1, 0], order: 2}`` joins site 0 of every cell to site 1 of the next one along the
-first vector; without ``cell`` that is the same cell, without ``order`` it is 1. Numbers may be written as ``1/3`` or
-``sqrt(3)/2``. The unit of length is the file's own.
+A file in YAML or JSON is a mapping with ``vectors`` (D rows of D numbers, D at most 3), ``basis`` (a row for each site,
+Cartesian, or in the vectors with ``fractional: true``), and ``bonds`` if they are not defined by distance: ``{from: 0,
+to: 1, cell: [1, 0], order: 2}`` joins site 0 of every cell to site 1 of the next cell along the first vector; the
+default ``cell`` is the same cell, the default ``order`` is 1. Numbers may be written as ``1/3`` or ``sqrt(3)/2``. The
+unit of length is that of the file.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from nqs_hpc.system.lattice import by_distance
 from nqs_hpc.system.vectors import reaching, shortened
 
 MAX_BASIS = 32
-CLOSEST, FARTHEST = 0.3, 1000.0  # of the nearest sites, in the file's unit
+CLOSEST, FARTHEST = 0.3, 1000.0  # distance of the nearest sites, in the unit of the file
 CELLS_AWAY = 2  # coordinates of the basis in the vectors
-RESOLVED, SHELLS = 1e-3, 8  # relative difference by which these first shells by distance have to be apart
+RESOLVED, SHELLS = 1e-3, 8  # least relative difference between the first shells by distance, and their number
 LONGEST = 80  # characters of a number
 KEYS = ("vectors", "basis", "fractional", "bonds")
 
@@ -39,11 +39,13 @@ class UnitCell(NamedTuple):
 
     vectors: tuple[Row, ...]
     basis: tuple[Row, ...]  # Cartesian
-    bonds: tuple[tuple[int, ...], ...]  # order, from, to, and the cell of the latter; none where distances count
+    bonds: tuple[
+        tuple[int, ...], ...
+    ]  # order, from, to, and the cell of the latter; none if distances define the orders
 
 
 def of_mapping(data: Any) -> UnitCell:
-    """A unit cell from plain data. ValueError where it is none."""
+    """A unit cell from plain data. ValueError if it is not valid."""
     valid = f"valid is a mapping of {', '.join(KEYS)}, of which the first two are needed"
     if not isinstance(data, Mapping) or not {"vectors", "basis"} <= set(data) <= set(KEYS):
         raise ValueError(valid)
@@ -68,7 +70,7 @@ def of_mapping(data: Any) -> UnitCell:
 
 
 def rows(data: Any, what: str) -> tuple[Row, ...]:
-    """Rows of as many numbers each; ValueError with ``what`` in front."""
+    """Rows of equally many numbers; ValueError that begins with ``what``."""
     if not isinstance(data, list) or not all(isinstance(row, list) for row in data) or not data:
         raise ValueError(f"{what}: valid is a list of rows of numbers")
     try:
@@ -81,14 +83,14 @@ def rows(data: Any, what: str) -> tuple[Row, ...]:
 
 
 def cartesian(basis: Sequence[Row], vectors: Sequence[Row]) -> tuple[Row, ...]:
-    """Coordinates in the vectors as Cartesian ones."""
+    """Coordinates in the vectors, converted to Cartesian ones."""
     if len(vectors) != len(basis[0]):
         raise ValueError(f"basis: valid are {len(vectors)} coordinates for each site")
     return tuple(tuple(row) for row in (np.array(basis) @ np.array(vectors)).tolist())
 
 
 def factory_of(vectors: Sequence[Row], basis: Sequence[Row], bonds: Sequence[Sequence[int]]) -> Factory:
-    """The lattices of a unit cell; ValueError where it is none."""
+    """The lattices of a unit cell; ValueError if it is not valid."""
     a_DD, b_bD = np.array(vectors, dtype=np.float64), np.array(basis, dtype=np.float64)
     dim = len(a_DD)
     if a_DD.shape != (dim, dim) or dim > 3:
@@ -136,7 +138,7 @@ def _stated(bonds: Sequence[Sequence[int]], n_basis: int, dim: int) -> Any:
 
 
 def _nearest(a_DD: NDArray[np.float64], b_bD: NDArray[np.float64]) -> float:
-    """The least distance of two sites of the infinite lattice."""
+    """The smallest distance of two sites of the infinite lattice."""
     short_DD = shortened(a_DD) @ a_DD
     images = reaching(np.full(len(a_DD), 2)) @ short_DD
     least = float(np.linalg.norm(images[np.abs(images).max(axis=1) > 0], axis=1).min())
@@ -149,7 +151,7 @@ def _nearest(a_DD: NDArray[np.float64], b_bD: NDArray[np.float64]) -> float:
 
 
 def _check_shells(a_DD: NDArray[np.float64], factory: Factory) -> None:
-    """ValueError where two of the first distances differ by so little that rounded coordinates may be the reason."""
+    """ValueError if two of the first distances differ so little that rounded coordinates may be the reason."""
     lattice = factory((2,) * len(a_DD), (False,) * len(a_DD))
     lengths = []
     for shell in islice(by_distance(lattice), SHELLS):
@@ -170,7 +172,7 @@ _OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
 
 
 def number(written: Any, names: Mapping[str, float] | None = None) -> float:
-    """A number, or its text of + - * /, sqrt, pi and ``names``. ValueError where it is not a finite one."""
+    """A number, or text with + - * /, sqrt, pi and ``names``. ValueError if the value is not finite."""
     if isinstance(written, int | float) and not isinstance(written, bool):
         found = float(written) if abs(written) < 1e300 else math.inf
     else:

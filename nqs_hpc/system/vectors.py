@@ -1,9 +1,9 @@
-"""Vectors of lattices: short ones of the same lattice, and a torus of any shape as one of rows.
+"""Vectors of lattices: short primitive vectors, and a torus of any shape as cells in rows.
 
 A torus is Z^D modulo the rows of an integer matrix C. By Smith's normal form there are unimodular U and W with
 U C W = S diagonal (H. J. S. Smith, Phil. Trans. R. Soc. 151, 293 (1861), doi:10.1098/rstl.1861.0016). With the axes
-W^-1, other primitive vectors of the same lattice, the torus is S_ii cells along axis i, closed on themselves: a tilted
-cluster is a plain one in other coordinates, and its translations are the group Z_S11 x Z_S22 x ...
+W^-1, other primitive vectors of the same lattice, the torus has S_ii cells along axis i with periodic boundaries: a
+tilted cluster is a plain one in other coordinates, and its translations are the group Z_S11 x Z_S22 x ...
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def shortened(vectors: NDArray[np.float64]) -> Integers:
     """R (n, n), unimodular: the rows of R @ ``vectors`` (n, D) span the same lattice, none shorter by a multiple of
     another.
 
-    In the plane that is Gauss's reduction, which finds the shortest ones.
+    In the plane this is Gauss's reduction, which finds the shortest vectors.
     """
     return _shortened(vectors, np.ones(len(vectors), dtype=np.int64))
 
@@ -36,7 +36,7 @@ def torus(cluster: Integers, vectors: NDArray[np.float64]) -> tuple[tuple[int, .
     """The cells along each axis, S (D,) largest first, and the axes (D, D) in the primitive ``vectors`` (D, D) of a
     torus whose sides are the rows of ``cluster`` (D, D) in these. Axes are as short as S allows.
 
-    ValueError where the rows are not independent.
+    ValueError if the rows are not independent.
     """
     sizes, axes = _smith([[int(x) for x in row] for row in cluster])
     order = sorted(range(len(sizes)), key=lambda i: -sizes[i])
@@ -47,7 +47,7 @@ def torus(cluster: Integers, vectors: NDArray[np.float64]) -> tuple[tuple[int, .
 
 
 def _shortened(vectors: NDArray[np.float64], extent: Integers) -> Integers:
-    """`shortened`, where the sides extent_i v_i must go on to span what they do."""
+    """As `shortened`, with the condition that the sides extent_i v_i still span the same torus."""
     found = np.eye(len(vectors), dtype=np.int64)
     improved = True
     while improved:
@@ -66,10 +66,10 @@ def _shortened(vectors: NDArray[np.float64], extent: Integers) -> Integers:
 
 
 def _smith(matrix: list[list[int]]) -> tuple[list[int], list[list[int]]]:
-    """The diagonal of Smith's form and W^-1 of a square matrix, in whole numbers of Python's, which do not overflow."""
+    """The diagonal of Smith's form and W^-1 of a square matrix, in Python's integers, which do not overflow."""
     n = len(matrix)
     c = [row[:] for row in matrix]
-    inverse = [[int(i == j) for j in range(n)] for i in range(n)]  # of what the columns were multiplied with
+    inverse = [[int(i == j) for j in range(n)] for i in range(n)]  # the inverse of the column operations
 
     def add_column(source: int, target: int, times: int) -> None:
         for row in c:

@@ -1,12 +1,12 @@
 """Wave vectors of a periodic lattice.
 
-With b_i the reciprocal vectors, b_i . a_j = 2 pi delta_ij, and L_i unit cells along direction i, those that fit are
+With the reciprocal vectors b_i, b_i . a_j = 2 pi delta_ij, and L_i unit cells along direction i, the wave vectors are
 
     q = sum_i m_i / L_i b_i.
 
-What is Fourier transformed at the true positions of the sites repeats itself after b_i where each cell has one site. On
-a basis of several it repeats after p_i b_i, with p_i the smallest number by which the coordinates of the basis in the
-primitive vectors become whole: 2 on kagome, 3 on honeycomb. This is the extended zone of the literature.
+A Fourier transform with the true positions of the sites has the period b_i if each cell has one site. With several
+sites per cell the period is p_i b_i, with p_i the smallest factor that makes the coordinates of the basis in the
+primitive vectors integers: 2 on kagome, 3 on honeycomb. The literature calls this the extended zone.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ MOST_ZONES = 12  # along one direction
 
 
 class WaveVectors(NamedTuple):
-    """A Fourier transform at ``q_QD`` repeats itself after each row of ``cell_DD``."""
+    """Wave vectors ``q_QD`` of a Fourier transform, whose periods are the rows of ``cell_DD``."""
 
     q_QD: NDArray[np.float64]  # Cartesian, in the inverse of the nearest-neighbour distance
     cell_DD: NDArray[np.float64]  # p_i b_i
 
 
 def wave_vectors(lattice: Lattice) -> WaveVectors | None:
-    """All wave vectors of one period, the first direction fastest; None where a side is open or there is no geometry,
-    or where no basis like that repeats itself.
+    """All wave vectors of one period, the first direction fastest; None if a side is open, there is no geometry, or the
+    basis has no such period.
     """
     if lattice.edges is not None or not all(lattice.pbc):
         return None

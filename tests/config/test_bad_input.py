@@ -558,8 +558,8 @@ BAD = [
     ),
     ([TORIC, "lattice=square", "sampler.move=hamiltonian"], "sampler.move", "hamiltonian", "auto or flip"),
     ([BOSONS, "sampler.move={hop: 1, global_flip: 1}"], "sampler.move.global_flip", "0.5", "a move of spins"),
-    (["sampler.move=heat_bath"], "sampler.move", "heat_bath", "the move flip, which costs less"),
-    ([HEISENBERG, "sampler.move=heat_bath"], "sampler.move", "heat_bath", "the move exchange, which costs less"),
+    (["sampler.move=heat_bath"], "sampler.move", "heat_bath", "it equals flip, which costs less"),
+    ([HEISENBERG, "sampler.move=heat_bath"], "sampler.move", "heat_bath", "it equals exchange, which costs less"),
     (
         [BOSONS, "sector=none", "sampler.move=heat_bath", "sampler.move_range=2"],
         "sampler.move_range",
@@ -660,8 +660,8 @@ BAD = [
         "cnn",
         "chain, ladder, square, cubic or triangular",
     ),
-    (["ansatz=cnn", TORIC, "lattice=square", "lattice.length=3"], "ansatz", "cnn", "one site a cell"),
-    (["ansatz=cnn", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "cnn", "one site a cell"),
+    (["ansatz=cnn", TORIC, "lattice=square", "lattice.length=3"], "ansatz", "cnn", "one site per cell"),
+    (["ansatz=cnn", "lattice=edges", "lattice.file=ring.txt"], "ansatz", "cnn", "one site per cell"),
     # choices inside a choice
     ([PARTS, "ansatz.phase=mlpp"], "ansatz.phase", "mlpp", "did you mean mlp?"),
     ([PARTS, "ansatz.phase=modulus_phase"], "ansatz.phase", "modulus_phase", "cnn, gcnn, "),

@@ -10,7 +10,7 @@ HUBBARD = ["hamiltonian=hubbard", "lattice=square", "lattice.extent=[3,2]", "ans
 CHAIN = ["hamiltonian=hubbard", "lattice.length=6", "ansatz=rbm"]
 BAD = [
     (["sampler.move=exchange"], "sampler.move=exchange", "auto or hop, or a mapping"),
-    (["sampler.move=pair_hop"], "sampler.move=pair_hop", "pair_hop alone does not reach"),
+    (["sampler.move=pair_hop"], "sampler.move=pair_hop", "pair_hop by itself does not reach"),
     (["sampler.move=flip"], "sampler.move=flip", "would leave sector="),
     (["sector=none", "sampler.move=hop"], "sampler.move=hop", "a hop of a particle needs a sector"),
     (["sampler.move={hop: 1, global_flip: 1}"], "sampler.move.global_flip", "these are fermions"),

@@ -94,14 +94,7 @@ def test_parameters_that_do_not_fit_are_bad_input(undisturbed, tmp_path, words, 
 
 def test_init_from_nowhere(tmp_path):
     output = job(1, "init_from=nowhere", cwd=tmp_path, code=2)
-<<<<<<< HEAD
-    assert (
-        output.count("\n") == 1
-        and "init_from=nowhere is not valid: it does not exist; valid: null, or a run folder" in output
-    )
-=======
     assert output.count("\n") == 1 and "init_from=nowhere is not valid: it does not exist; " in output
->>>>>>> term
     assert list(tmp_path.iterdir()) == []
 
 

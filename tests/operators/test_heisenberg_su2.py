@@ -142,7 +142,7 @@ REFUSED = [
     (["ansatz=masked_dense"], "ansatz", "steps of paths"),
     (["ansatz=rnn"], "ansatz", "steps of paths"),
     (["ansatz=mps", "sampler=autoregressive"], "sampler", "autoregressive"),
-    (["sampler.move={exchange: 1, global_flip: 1}"], "sampler.move.global_flip", "no path stays one"),
+    (["sampler.move={exchange: 1, global_flip: 1}"], "sampler.move.global_flip", "a path with all its steps reversed"),
     (["task=dynamics", "ansatz.dtype=complex", "task.initial=neel"], "task.initial", "path of total spins"),
     (
         ["task=dynamics", "ansatz.dtype=complex", "task.kick={site: 1, strength: 0.1}"],

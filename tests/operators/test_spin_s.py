@@ -143,7 +143,7 @@ def test_angles_are_couplings_to_the_bit():
         assert found.K == found.J or 0.0 in (found.J, found.K)
         alone = ["lattice.length=4", "sampler.move=hamiltonian", f"hamiltonian.theta={theta}"]
         if theta != 1:  # places of spins change, or nothing of a spin beside a 0: not all states are reached
-            with pytest.raises(InputError, match="hamiltonian alone does not reach all states"):
+            with pytest.raises(InputError, match="hamiltonian by itself does not reach all states"):
                 compose([BLBQ, *alone], 1)
 
 

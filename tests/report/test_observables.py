@@ -252,7 +252,7 @@ def test_a_file_that_ends_hdf5_costs_its_own_line_alone(tmp_path, monkeypatch):
     real = reader._asked
     monkeypatch.setattr(reader, "_asked", lambda paths: real(paths[:1]))
     first, second, third = measured_arrays([tmp_path / name for name in ("a", "b", "c")])
-    assert "HDF5 ends" in second and len(first) == len(third) == 2
+    assert "HDF5 crashes" in second and len(first) == len(third) == 2
 
 
 def test_shapes_that_do_not_fit_are_left_out(tmp_path, quick, capsys):

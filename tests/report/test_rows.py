@@ -317,8 +317,8 @@ def test_a_done_run_whose_summary_is_gone_says_so(runs):
         path.write_text(content) if isinstance(content, str) else content is ... or path.unlink()
     found = rows(runs.folder)
     assert {name: (row.state, row.why) for name, row in found.items()} == {
-        "torn": ("done", "summary.json cannot be read: the energy is the last step's"),
-        "gone": ("done", "summary.json is missing: the energy is the last step's"),
+        "torn": ("done", "summary.json cannot be read: the energy is that of the last step"),
+        "gone": ("done", "summary.json is missing: the energy is that of the last step"),
         "whole": ("done", ""),
     }
 

@@ -34,7 +34,7 @@ TRIANGULAR = Known((-27.0, 9.0), 0.0, -6.9308, [-2.99998] * 20, n_degrees=12)
     [
         (line(390, 230), TRIANGULAR, "outside of the spectrum (-27 to 9)"),
         (line(26, 18), Known((-6.75, 2.25), 0.0, None, [-1.75] * 20), "outside of the spectrum"),
-        (line(12.0, 0.1), TRIANGULAR, "reaches at most from -27 to 9"),
+        (line(12.0, 0.1), TRIANGULAR, "lies within -27 to 9"),
         (line(-2.99998, 1e-6), TRIANGULAR, "56.7 % from the exact lowest energy -6.930800"),
         (line(-25.9), RING._replace(reference=-25.4931), "below the exact lowest energy"),
         (line(-25.0, 4.0), RING, "its error is comparable to"),

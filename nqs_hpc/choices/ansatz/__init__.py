@@ -1,1 +1,1 @@
-"""The Ansätze: one file a name (`nqs_hpc.choices`)."""
+"""The Ansätze: one file per name (`nqs_hpc.choices`)."""

@@ -1,4 +1,4 @@
-"""Networks by import path: the one place where a configuration has code run, which its command has to name."""
+"""Networks by import path. Only here can a configuration run code, and the command has to name that code."""
 
 from __future__ import annotations
 
@@ -20,31 +20,33 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class ByModule(Ansatz):
-    """Somebody else's network."""
+    """A network that the user provides."""
 
-    examples: ClassVar[Examples] = ()  # a network of somebody else
+    examples: ClassVar[Examples] = ()  # the user provides the network
     runs_code: ClassVar[bool] = True
     module: str = key(
         checks.import_path,
-        "import path PACKAGE.MODULE:CLASS of the module, which is imported and run: name it yourself",
+        "import path PACKAGE.MODULE:CLASS of the module; it is imported and run, so the command has to name it",
     )
     arguments: dict[str, Any] = key(checks.arguments, "arguments of the class, plain data")
     holomorphic: bool = key(
-        checks.boolean, "log psi is holomorphic in its parameters, all of them complex, which is tried: half the work"
+        checks.boolean,
+        "log psi is holomorphic in its parameters, which are all complex (this is checked): half the work",
     )
 
     def row_size(self) -> int:
-        return 2 if self.holomorphic else 1  # the least: what the network is, is known once it has been imported
+        return 2 if self.holomorphic else 1  # the least: the network is known only after its import
 
     def is_real(self) -> bool:
         return False  # known once it has been imported
 
     def functions(self) -> tuple[Callable[..., Any], Callable[..., Any]]:
-        """What loads the class of a path, and what makes of class, arguments, a state and a dtype the network."""
+        """A function that loads the class of a path, and one that makes the network from class, arguments, state and
+        dtype."""
         raise NotImplementedError
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
-        """Imports what ``module`` names. InputError, one line, where that is missing, or makes no wave function."""
+        """Imports ``module``. InputError, one line, if it is missing or its network is not a wave function."""
         assert self.package is not None
         if find_spec(self.package) is None:
             valid = "another one, or with the extra modules installed: pip install 'nqs_hpc[modules]'"

@@ -26,18 +26,18 @@ def init_scale(doc: str) -> Any:
 
 
 def why_no_phases(dtype: str, fields_N: NDArray[np.complex128], basis: Basis) -> str:
-    """What would be valid in place of a product state with phases, for numbers of ``dtype``; empty where it is."""
+    """What is valid instead of a product state with phases, for numbers of ``dtype``; empty if the state is valid."""
     if dtype == "complex" or not fields_N.imag.any():
         return ""
     signs = "" if basis.signs_N is None else f", with the signs of {basis.key},"
-    return f"with real numbers a state without phases, which this one has{signs}; it with ansatz.dtype=complex"
+    return f"with real numbers a state without phases, but this one has some{signs}; this one with ansatz.dtype=complex"
 
 
 def why_no_units(bias: bool, fields_N: NDArray[np.complex128], basis: Basis) -> str:
-    """The same, for hidden units on single sites, with or without biases."""
+    """The same for hidden units on single sites, with or without biases."""
     values = basis.hilbert.local_values
     if len(values) != 2:
         return f"null on sites with {len(values)} values; with two a product state is exact"
     if bias or (not fields_N.any() and sum(values) == 0):
         return ""
-    return "without biases plus_x of spins alone; this one with ansatz.bias=true"
+    return "without biases only plus_x of spins; this one with ansatz.bias=true"

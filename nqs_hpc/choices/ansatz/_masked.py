@@ -1,4 +1,4 @@
-"""What autoregressive networks share (`ansatz.conditionals`), and those with masked weights."""
+"""What autoregressive networks share (`ansatz.conditionals`), in particular those with masked weights."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nqs_hpc.system.lattice import Lattice
 
 @dataclass(frozen=True)
 class Autoregressive(Ansatz):
-    """Of real parameters; keys that all of them have."""
+    """The keys of all autoregressive networks; their parameters are real."""
 
     is_autoregressive: ClassVar[bool] = True
     dtype: Literal["real", "complex"] = _keys.dtype("complex: real parameters, and outputs for the phases")
@@ -49,8 +49,8 @@ class Autoregressive(Ansatz):
 
 @dataclass(frozen=True)
 class Masked(Autoregressive):
-    layers: int = key(checks.integer(below=2**8), "layers, the one to the outputs among them")
-    features: int = key(checks.integer(), "numbers a site in each layer but the last")
+    layers: int = key(checks.integer(below=2**8), "layers, including the output layer")
+    features: int = key(checks.integer(), "numbers per site in each layer except the last")
     activation: Activation = _keys.activation("activation between the layers")
 
     def shared(self, basis: Basis, float_dtype: Float) -> dict[str, Any]:

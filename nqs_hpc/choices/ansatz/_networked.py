@@ -1,4 +1,4 @@
-"""What determinants share whose orbitals a network makes depend on what is occupied (`ansatz.networked`)."""
+"""What determinants share whose orbitals depend on the occupied modes through a network (`ansatz.networked`)."""
 
 from __future__ import annotations
 
@@ -24,24 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Networked(Slater):
-    """Resolved: ``kernel`` has one entry a direction where the network is convolutional."""
+    """Resolved: ``kernel`` of a convolutional network has one entry per direction."""
 
     net: Literal["perceptron", "convolutional"] = key(
         checks.choice("perceptron", "convolutional"),
         "network: perceptron, dense layers over all modes; convolutional, which commutes with translations",
     )
     layers: int = key(checks.integer(below=2**8), "layers of the network")
-    features: int = key(
-        checks.integer(below=2**14), "numbers that each layer gives, of a convolutional one on each site"
-    )
+    features: int = key(checks.integer(below=2**14), "outputs of each layer, on each site if it is convolutional")
     kernel: int | tuple[int, ...] = key(
         checks.one_or_list(checks.integer()),
-        "of net=convolutional: extent of the kernels in sites, or a list by direction",
+        "for net=convolutional: extent of the kernels in sites, or a list by direction",
     )
-    activation: Activation = _keys.activation("activation behind each layer")
+    activation: Activation = _keys.activation("activation after each layer")
     init_scale: float = key(
         checks.number(above=0, most=10),
-        "what the network adds to orbitals at the start, in units of the size of their entries",
+        "initial size of what the network adds to the orbitals, relative to their entries",
     )
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
@@ -49,7 +47,7 @@ class Networked(Slater):
         if self.net == "perceptron":
             return made
         if not is_regular(lattice):
-            regular = "convolutional needs one site a cell: lattice=chain, ladder, square, cubic or triangular"
+            regular = "convolutional needs one site per cell: lattice=chain, ladder, square, cubic or triangular"
             raise bad(f"{prefix}.net", self.net, f"perceptron on {lattice.told}; {regular}")
         return dataclasses.replace(made, kernel=by_direction(f"{prefix}.kernel", self.kernel, lattice))
 
@@ -75,7 +73,7 @@ class Networked(Slater):
         )
 
     def determinants(self, basis: Basis, float_dtype: Float) -> dict[str, Any]:
-        """The arguments that the factories share beside the network."""
+        """The arguments that the factories share besides the network."""
         numbers = [total for _, total in orbitals.blocks_of(basis.hilbert)]
         return {
             "n_fermions": [sum(numbers)] if self.kind == "generalised" else numbers,

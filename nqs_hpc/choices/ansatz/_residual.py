@@ -26,11 +26,11 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class Residual(Ansatz):
-    """Resolved: ``kernel`` has one entry a direction."""
+    """Resolved: ``kernel`` has one entry per direction."""
 
     skip: ClassVar[bool]  # whether layers come in residual blocks of two
-    layers: int = key(checks.integer(below=2**8), "convolutions; of resnet two a residual block")
-    features: int = key(checks.integer(), "numbers each convolution gives a site")
+    layers: int = key(checks.integer(below=2**8), "convolutions; a residual block of resnet has two")
+    features: int = key(checks.integer(), "outputs of each convolution per site")
     kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of the kernels in sites, or a list by direction"
     )
@@ -42,10 +42,10 @@ class Residual(Ansatz):
         if not is_regular(lattice):
             links = "hamiltonian=toric_code, whose spins lie on links,"
             here = links if lattice.name == LINKS else f"{lattice.told}"
-            regular = "chain, ladder, square, cubic or triangular: convolutions need lattices of one site a cell"
+            regular = "chain, ladder, square, cubic or triangular: convolutions need lattices with one site per cell"
             raise bad(prefix, self.name, f"with {here} another ansatz; {self.name} with lattice={regular}")
         if lattice.layers > 1:
-            valid = "vit, which sees both spins of a cell, or another ansatz: convolutions need one site a cell"
+            valid = "vit, which sees both spins of a cell, or another ansatz: convolutions need one site per cell"
             raise bad(prefix, self.name, valid)
         if self.skip and self.layers % 2:
             valid = "an even number: a residual block has two layers; or ansatz=cnn"
@@ -76,16 +76,16 @@ class Residual(Ansatz):
 
 
 def is_regular(lattice: Lattice) -> bool:
-    """Whether convolutions know the lattice: one site a cell."""
+    """Whether convolutions are available on the lattice, which needs one site per cell."""
     return is_in_cells(lattice) and len(lattice.basis) == 1
 
 
 def by_direction(key: str, kernel: int | tuple[int, ...], lattice: Lattice) -> tuple[int, ...]:
-    """The extent of a kernel along each direction. InputError where it reaches a site twice."""
+    """The extent of a kernel along each direction. InputError if it reaches a site twice."""
     n_dim = len(lattice.extent)
     found = kernel if isinstance(kernel, tuple) else (kernel,) * n_dim
     if len(found) != n_dim:
-        raise bad(key, kernel, f"a whole number, or a list of {n_dim}, one a direction")
+        raise bad(key, kernel, f"a whole number, or a list of {n_dim}, one per direction")
     most = [n if side else 2 * n - 1 for n, side in zip(lattice.extent, lattice.pbc, strict=True)]
     if any(size > bound for size, bound in zip(found, most, strict=True)):
         reach = f"at most {show(most)} by direction, on {show(list(lattice.extent))} sites"

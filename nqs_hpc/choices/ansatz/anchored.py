@@ -1,4 +1,4 @@
-"""ansatz=anchored: any network, moved so that it begins as a product state (`ansatz.anchored`)."""
+"""ansatz=anchored: any network, shifted so that it begins as a product state (`ansatz.anchored`)."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Anchored(Ansatz):
         {"net": {"name": "rbm_symm", "init_scale": 0.3}, "state": "minus_x"},
         {"net": {"name": "mlp", "dtype": "complex", "activation": "tanh"}, "state": "plus_x"},
     )
-    net: Ansatz = inner("ansatz", "ansatz.net", "the network, any of the others; its keys below: ansatz.net.alpha")
-    state: initial.State = key(initial.state, f"the product state that it begins as: {initial.DOC}")
+    net: Ansatz = inner("ansatz", "ansatz.net", "the network, any other ansatz; its keys: ansatz.net.alpha")
+    state: initial.State = key(initial.state, f"the initial product state: {initial.DOC}")
     state_bias: float = key(checks.number(above=0, most=8.0), "largest field of that state, as task.initial_bias")
-    net_seed: int = key(checks.integer(least=0, below=2**31), "seed of the network's first parameters")
+    net_seed: int = key(checks.integer(least=0, below=2**31), "seed of the network's initial parameters")
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         net = self.net.resolved(lattice, basis, prefix=f"{prefix}.net")
         known = basis()
         own = net.own_symmetry(lattice, known, f"{prefix}.net")
         if own is not None and not own.is_trivial:
-            why = "in this one the network is 0 on some states, which no product state is"
+            why = "in this sector the network is 0 on some states, but a product state is not"
             raise bad(f"{prefix}.net", net.name, f"a network of momentum 0 with the trivial irrep: {why}")
         fields_N = self._fields(lattice, known, prefix)
         if net.row_size() == 1 and not _are_signs(fields_N):
@@ -62,7 +62,7 @@ class Anchored(Ansatz):
         return self.net.complex_keys().replace("ansatz.", "ansatz.net.")
 
     def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
-        """Of the network's own what leaves the product state as it is."""
+        """The network's own symmetry, as far as the product state has it."""
         own = self.net.invariance(lattice, basis)
         if own is None:
             return None

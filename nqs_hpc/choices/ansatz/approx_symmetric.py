@@ -27,7 +27,7 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True)
 class ApproxSymmetric(Ansatz):
-    """Resolved: kernels have one entry a direction."""
+    """Resolved: kernels have one entry per direction."""
 
     examples: ClassVar[Examples] = (
         {"link_features": 3, "link_kernel": [2, 3], "loops": 2, "features": 3, "kernel": [2, 1]},
@@ -38,15 +38,15 @@ class ApproxSymmetric(Ansatz):
         "hamiltonian": {"name": "toric_code", "hx": 0.3, "hz": 0.2},
     }
     link_layers: int = key(
-        checks.integer(below=2**8), "convolutions on the links, two a residual block that begins at the identity"
+        checks.integer(below=2**8), "convolutions on the links; each residual block has two and begins as the identity"
     )
-    link_features: int = key(checks.integer(), "hidden numbers of such a block at a vertex")
+    link_features: int = key(checks.integer(), "hidden numbers of such a block per vertex")
     link_kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of their kernels in vertices, or a list by direction"
     )
-    loops: int = key(checks.integer(), "values a link has, and so products around each face")
+    loops: int = key(checks.integer(), "values per link, and so products around each face")
     layers: int = key(checks.integer(below=2**8), "convolutions on the faces")
-    features: int = key(checks.integer(), "numbers each of them gives a face")
+    features: int = key(checks.integer(), "outputs of each of them per face")
     kernel: tuple[int, ...] = key(
         checks.one_or_list(checks.integer()), "extent of their kernels in faces, or a list by direction"
     )
@@ -57,7 +57,7 @@ class ApproxSymmetric(Ansatz):
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         if lattice.name != LINKS:
             raise bad(
-                prefix, self.name, f"with hamiltonian=toric_code alone, whose spins lie on links; not on {lattice.told}"
+                prefix, self.name, f"only with hamiltonian=toric_code, whose spins lie on links; not on {lattice.told}"
             )
         if self.link_layers % 2:
             raise bad(f"{prefix}.link_layers", self.link_layers, "an even number: a residual block has two layers")

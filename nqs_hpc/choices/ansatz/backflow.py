@@ -1,4 +1,4 @@
-"""ansatz=backflow: determinants of orbitals that depend on what is occupied (`ansatz.backflow`)."""
+"""ansatz=backflow: determinants of orbitals that depend on the occupied modes (`ansatz.backflow`)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What every ansatz answers. The defaults are safe for a network that says nothing of itself: it has no built-in
-symmetry and no conditionals, and its numbers may be complex.
+"""The facts and methods of every ansatz. The defaults are safe for any network: no built-in symmetry, no conditionals,
+and numbers that may be complex.
 """
 
 from __future__ import annotations
@@ -23,50 +23,52 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Ansatz:
-    """``lattice`` is that of the sites; ``prefix`` the key under which the choice stands."""
+    """``lattice`` is that of the sites; ``prefix`` is the key of the choice."""
 
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
-    # what else of the configuration such a test then gives, where a chain does not do: of six sites, along x of more
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it, on a chain of six sites
+    # further overrides of such a test if a chain does not fit: six sites, or more along x
     tried_with: ClassVar[dict[str, Any]] = {}
-    runs_code: ClassVar[bool] = False  # whether one of its keys names code that is run
-    is_autoregressive: ClassVar[bool] = False  # whether its class makes all of them so (`has_conditionals`)
-    package: ClassVar[str | None] = None  # that it needs, an extra of this one
-    needs_fermions: ClassVar[bool] = False  # whether it is a wave function of fermions in fixed numbers alone
-    takes_couplings: ClassVar[bool] = False  # whether it is told couplings of the Hamiltonian (`types.Ansatz.bound`)
+    runs_code: ClassVar[bool] = False  # whether one of its keys names code to run
+    is_autoregressive: ClassVar[bool] = False  # whether all networks of the class are (`has_conditionals`)
+    package: ClassVar[str | None] = None  # a package it needs, an extra of this package
+    needs_fermions: ClassVar[bool] = False  # whether it needs fermions in fixed numbers
+    takes_couplings: ClassVar[bool] = (
+        False  # whether couplings of the Hamiltonian are inputs of it (`types.Ansatz.bound`)
+    )
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
-        """Every key in its final form; InputError where the ansatz does not fit the sites, or the basis in which it is.
+        """The choice with every key in its final form; InputError if the ansatz does not fit the sites or the basis.
 
-        ``basis`` is asked where it matters: on large lattices its signs take their time.
+        Call ``basis`` only if it matters: on large lattices its signs take time.
         """
         del lattice, basis, prefix
         return self
 
     def knowing(self, hamiltonian: Hamiltonian, swept: Sequence[str]) -> Self:
-        """A resolved choice that knows a resolved Hamiltonian, of which the couplings ``swept`` take several values in
-        the run; raises InputError. Itself where it is told none.
+        """A resolved choice that knows a resolved Hamiltonian, whose couplings ``swept`` take several values in the
+        run; raises InputError. Returns itself if the network takes no couplings.
         """
         del hamiltonian, swept
         return self
 
     @property
     def told_names(self) -> tuple[str, ...]:
-        """The couplings that a resolved choice is told, by name."""
+        """The names of the couplings that are inputs of a resolved choice."""
         return ()
 
     def told(self, hamiltonian: Hamiltonian) -> tuple[float, ...]:
-        """What a network that takes couplings is told of a resolved Hamiltonian."""
+        """The values of these couplings in a resolved Hamiltonian."""
         del hamiltonian
         return ()
 
     def modulus_of(self) -> tuple[str, Ansatz]:
-        """The ansatz of |psi|, and its key below this one's: where sampling needs less than the whole."""
+        """The ansatz of |psi|, which is enough for sampling, and its key below that of this ansatz."""
         return "", self
 
     def row_size(self) -> int:
-        """The numbers of a sample in the kernel of minsr, squared: 1 real, 2 holomorphic, 4 complex with real
-        parameters, which has two rows a sample.
+        """The size of a sample's entries in the kernel of minsr: 1 real, 2 holomorphic, 4 complex with real parameters,
+        which has two rows per sample.
         """
         return 4
 
@@ -79,58 +81,61 @@ class Ansatz:
         return "ansatz.dtype=complex"
 
     def has_conditionals(self) -> bool:
-        """Whether sampler=autoregressive can draw from it: of most a fact of their class, of some one of their keys."""
+        """Whether sampler=autoregressive can draw from it: for most a fact of the class, for some it depends on
+        keys."""
         return self.is_autoregressive
 
     def has_signs(self, lattice: Lattice, basis: Callable[[], Basis]) -> bool:
-        """Whether psi can change its sign though its numbers are real (kind ``signed`` of `types.Ansatz`)."""
+        """Whether psi can change its sign although its numbers are real (kind ``signed`` of `types.Ansatz`)."""
         del lattice, basis
         return False
 
     def invariance(self, lattice: Lattice, basis: Basis) -> NDArray[np.int32] | None:
-        """The permutations (G, N), a group, under which the network is invariant by construction, whatever its
-        parameters; None where there are none.
+        """The group of permutations (G, N) under which the network is invariant by construction, for any parameters;
+        None if there is none.
         """
         del lattice, basis
         return None
 
     def is_even(self) -> bool:
-        """Whether psi(-s) = psi(s) by construction, whatever the parameters."""
+        """Whether psi(-s) = psi(s) by construction, for any parameters."""
         return False
 
     def is_of_one_size(self) -> bool:
-        """Whether the shapes of its parameters depend on the size of the lattice, so that they fit no other size."""
+        """Whether the shapes of its parameters depend on the size of the lattice."""
         return False
 
     def has_fields(self, *, complex_: bool) -> bool:
-        """Whether its parameters hold a field a_i s_i of each site, complex or real (`types.Ansatz.shifted`)."""
+        """Whether its parameters include a field a_i s_i for each site, complex or real (`types.Ansatz.shifted`)."""
         del complex_
         return False
 
     def why_not(self, fields_N: NDArray[np.complex128], lattice: Lattice, basis: Basis) -> str:
-        """What would be valid in place of the product state of these fields (`types.Ansatz.product_state`), where the
-        network cannot be that; empty where it can.
+        """What is valid instead of the product state of these fields (`types.Ansatz.product_state`) if the network
+        cannot represent it; empty if it can.
         """
         del fields_N, lattice, basis
         able = "rbm, rbm_symm, jastrow, modulus_phase of two of them, or ansatz=anchored ansatz.net"
-        return f"null with ansatz={self.name}, which can be none exactly; one with ansatz={able}={self.name}"
+        return (
+            f"null with ansatz={self.name}, which cannot be a product state exactly; one with ansatz={able}={self.name}"
+        )
 
     def own_symmetry(self, lattice: Lattice, basis: Basis, prefix: str = "ansatz") -> Symmetry | None:
-        """The sector that keys of this ansatz choose, in place of `symmetrize`; raises InputError."""
+        """The sector that keys of this ansatz choose, instead of `symmetrize`; raises InputError."""
         del lattice, basis, prefix
         return None
 
     def has_sector(self) -> bool:
-        """Whether keys of this ansatz choose a sector: then they are ``group``, ``momentum`` and ``irrep``."""
+        """Whether keys of this ansatz choose a sector; these are ``group``, ``momentum`` and ``irrep``."""
         return False
 
     def lines(self, lattice: Lattice, basis: Basis) -> list[str]:
-        """Lines for the start of a run: what it begins from."""
+        """Lines for the start of a run about the initial state."""
         del lattice, basis
         return []
 
     def warnings(self, lattice: Lattice, basis: Basis) -> list[str]:
-        """What of it can spoil a run, a line each: said at the start, and kept in the summary."""
+        """Warnings about what can spoil a run, one line each, printed at the start and kept in the summary."""
         del lattice, basis
         return []
 

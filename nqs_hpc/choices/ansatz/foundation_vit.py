@@ -1,4 +1,4 @@
-"""ansatz=foundation_vit: a vision transformer that is told couplings of the Hamiltonian (`ansatz.foundation_vit`)."""
+"""ansatz=foundation_vit: a vision transformer with couplings of the Hamiltonian as inputs (`ansatz.foundation_vit`)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FoundationVit(Vit):
-    """Resolved: ``couplings`` are names, and ``gamma`` the numbers that it is told of the Hamiltonian of the run."""
+    """Resolved: ``couplings`` are names, and ``gamma`` their values in the Hamiltonian of the run."""
 
     takes_couplings: ClassVar[bool] = True
     couplings: tuple[str, ...] | Auto = key(
         checks.either("auto", checks.list_of(checks.name)),
-        "the couplings of the Hamiltonian that the network is told, a list; auto: those of task.couplings, with other "
-        "tasks all that it has",
+        "list of couplings of the Hamiltonian that are inputs of the network; auto: those of task.couplings, else "
+        "all of them",
     )
-    gamma: tuple[float, ...] = derived(physics=False)  # it follows from the rest
+    gamma: tuple[float, ...] = derived(physics=False)  # it follows from the other keys
 
     def knowing(self, hamiltonian: Hamiltonian, swept: Sequence[str]) -> Self:
         known = list(hamiltonian.couplings())

@@ -21,22 +21,24 @@ from nqs_hpc.system.characters import Symmetry, with_spin_flip
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
 
-MAX_WIDTH = 8192  # elements times features of a group convolution, whose matrix has the square of it
+MAX_WIDTH = 8192  # elements times features of a group convolution; its matrix has the square of this number
 
 
 @dataclass(frozen=True)
 class Gcnn(Ansatz):
     examples: ClassVar[Examples] = ({"layers": 2, "features": 3}, {"layers": 3, "features": 2, "dtype": "complex"})
-    layers: int = key(checks.integer(below=2**8), "layers, with the one from sites to the group")
+    layers: int = key(checks.integer(below=2**8), "layers, including the one from sites to the group")
     features: int = key(checks.integer(), "features of each layer, for each element of the group")
     group: Literal["translations", "space_group"] = key(
-        checks.choice("translations", "space_group"), "symmetries of the network; space_group: point group too"
+        checks.choice("translations", "space_group"), "symmetries of the network; space_group includes the point group"
     )
     momentum: tuple[int, ...] | None = key(
         checks.optional(checks.integers(least=None)),
-        "as symmetrize.momentum; other than null needs dtype=complex, but where Marshall's signs make it 0",
+        "as symmetrize.momentum; values other than null need dtype=complex, unless Marshall's signs make it 0",
     )
-    irrep: str | None = key(checks.optional(checks.name), "as symmetrize.irrep, of the point operations in space_group")
+    irrep: str | None = key(
+        checks.optional(checks.name), "as symmetrize.irrep, for the point operations in space_group"
+    )
     activation: Activation = _keys.activation("activation between the layers")
     dtype: Literal["real", "complex"] = _keys.dtype(
         "real: psi > 0; complex: real parameters, a last layer of complex numbers"
@@ -44,7 +46,7 @@ class Gcnn(Ansatz):
     init_scale: float = _keys.init_scale("factor on LeCun's normal initial weights")
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
-        """InputError where the sector is none of the lattice, or not one for the network's numbers."""
+        """InputError if the lattice does not have the sector, or the network's numbers do not allow it."""
         if lattice.edges is not None:
             file = "another ansatz, and permutations of its sites in symmetrize.file"
             raise bad(prefix, self.name, f"with lattice=edges, which has bonds and no geometry, {file}")

@@ -1,4 +1,4 @@
-"""ansatz=hidden_fermion: determinants with rows that depend on what is occupied (`ansatz.hidden_fermion`)."""
+"""ansatz=hidden_fermion: determinants with rows that depend on the occupied modes (`ansatz.hidden_fermion`)."""
 
 from __future__ import annotations
 

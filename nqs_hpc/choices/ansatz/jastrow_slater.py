@@ -16,13 +16,13 @@ from nqs_hpc.types import Ansatz as Functions
 
 @dataclass(frozen=True, kw_only=True)
 class JastrowSlater(Slater):
-    """The keys of a determinant, with numbers of one dtype in both factors."""
+    """The keys of a determinant; both factors have numbers of the same dtype."""
 
     examples: ClassVar[Examples] = (
         {"noise": 0.2, "init_scale": 0.3},
         {"dtype": "complex", "noise": 0.2, "init_scale": 0.3},
     )
-    init_scale: float = _keys.init_scale("standard deviation of the first parameters of the Jastrow factor")
+    init_scale: float = _keys.init_scale("standard deviation of the initial parameters of the Jastrow factor")
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
         from nqs_hpc.ansatz.products import product_of

@@ -14,23 +14,23 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
 
-GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
+GRIDS = ("chain", "square", "triangular")  # one site per cell, along at most two directions
 
 
 @dataclass(frozen=True)
 class MaskedConv(Masked):
     examples: ClassVar[Examples] = ({"layers": 2, "features": 4, "activation": "tanh", "dtype": "complex"},)
     kernel: int = key(
-        checks.integer(least=2), "how many sites of a chain, or rows of a lattice, a layer looks at, its own among them"
+        checks.integer(least=2), "sites of a chain, or rows of a lattice, that a layer sees, including its own"
     )
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         if lattice.name not in GRIDS:
             raise bad(prefix, self.name, f"masked_dense, or one of lattice={', '.join(GRIDS)}: sites in rows")
         if lattice.layers > 1:
-            raise bad(prefix, self.name, "masked_dense or another: modes of two spins are not in rows")
+            raise bad(prefix, self.name, "masked_dense or another ansatz: modes of two spins are not in rows")
         if self.kernel > min(lattice.extent):
-            valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice: the rest would see nothing"
+            valid = f"at most {min(lattice.extent)}, the smallest extent of the lattice"
             raise bad(f"{prefix}.kernel", self.kernel, valid)
         return super().resolved(lattice, basis, prefix=prefix)
 

@@ -22,10 +22,10 @@ from nqs_hpc.types import Ansatz as Functions
 class ModulusPhase(Ansatz):
     examples: ClassVar[Examples] = ({"modulus": {"name": "jastrow"}, "phase": {"name": "mlp", "alphas": [1]}},)
     modulus: Ansatz = inner(
-        "ansatz", "ansatz.modulus", "real network of log |psi|, any of the others; its keys below: ansatz.modulus.alpha"
+        "ansatz", "ansatz.modulus", "real network of log |psi|, any other ansatz; its keys: ansatz.modulus.alpha"
     )
     phase: Ansatz = inner(
-        "ansatz", "ansatz.phase", "real network of the phase, any of the others; its keys below: ansatz.phase.alphas"
+        "ansatz", "ansatz.phase", "real network of the phase, any other ansatz; its keys: ansatz.phase.alphas"
     )
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
@@ -33,9 +33,11 @@ class ModulusPhase(Ansatz):
         for name in ("modulus", "phase"):
             part, key = getattr(self, name), f"{prefix}.{name}"
             if part.row_size() != 1:
-                raise bad(f"{key}.dtype", part.dtype, f"real: {key} is one real network of two")
+                raise bad(f"{key}.dtype", part.dtype, f"real: {key} is one of two real networks")
             if part.has_signs(lattice, basis):
-                raise bad(key, part.name, f"another: its real numbers have signs, and {key} is one real network of two")
+                raise bad(
+                    key, part.name, f"another: its real numbers have signs, and {key} is one of two real networks"
+                )
             parts[name] = part.resolved(lattice, basis, prefix=key)
         return dataclasses.replace(self, **parts)
 

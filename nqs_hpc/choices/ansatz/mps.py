@@ -33,19 +33,19 @@ class Mps(Ansatz):
     chi: int = key(checks.integer(below=2**10), "bond dimension: the size of the matrices")
     boundary: Literal["open", "periodic"] = key(
         checks.choice("auto", "open", "periodic"),
-        "open: from the first site to the last; periodic: the trace of a ring; auto: that of a chain, else open",
+        "open: from the first site to the last; periodic: the trace of a ring; auto: as lattice=chain, else open",
     )
     cell: int | None = key(
         checks.optional(checks.integer()),
-        "how many matrices a ring repeats, 1 makes psi translation-invariant; null: each site has its own",
+        "period of the matrices of a ring, 1 makes psi translation-invariant; null: each site has its own",
     )
     path: Literal["numbers", "snake"] = key(
         checks.choice("numbers", "snake"),
-        "order of the sites: that of their numbers, or with every second row backwards, from neighbour to neighbour",
+        "order of the sites: by their numbers, or with every second row backwards, from neighbour to neighbour",
     )
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex parameters; real ones give a psi with signs")
     init_scale: float = _keys.init_scale("standard deviation of the initial parameters, around equal amplitudes")
-    draws: bool = derived(physics=False)  # whether sites can be drawn one after the other
+    draws: bool = derived(physics=False)  # whether sites can be sampled one after the other
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         is_ring = len(lattice.extent) == 1 and lattice.edges is None and all(lattice.pbc) and lattice.layers == 1
@@ -110,13 +110,13 @@ class Mps(Ansatz):
 
 
 def has_rows(lattice: Lattice) -> bool:
-    """Whether sites lie in rows of one site a cell, in more than one direction."""
+    """Whether sites lie in rows with one site per cell, in more than one direction."""
     regular = lattice.edges is None and lattice.layers == 1 and len(lattice.extent) > 1
     return regular and len(lattice.basis) == 1 and int(np.prod(lattice.extent)) == lattice.n_sites
 
 
 def snake(extent: tuple[int, ...]) -> NDArray[np.int32]:
-    """The sites row by row, and plane by plane, each one backwards from the one before it."""
+    """The sites row by row, and plane by plane, each in the direction opposite to the previous one."""
     numbers = np.arange(extent[0], dtype=np.int32)
     for length in extent[1:]:
         step = len(numbers)

@@ -18,22 +18,22 @@ from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.system.patches import patches
 from nqs_hpc.types import Ansatz as Functions
 
-MOST = 1024  # values of a patch, each an output of the network
+MOST = 1024  # values of a patch; each is an output of the network
 
 
 @dataclass(frozen=True)
 class PatchedTransformer(Autoregressive):
-    """Resolved: ``patch`` has one entry a dimension."""
+    """Resolved: ``patch`` has one entry per dimension."""
 
     examples: ClassVar[Examples] = (
         {"width": 4, "heads": 2, "layers": 1, "expansion": 2},
         {"width": 4, "heads": 1, "layers": 2, "expansion": 1, "dtype": "complex"},
     )
     patch: tuple[int, ...] = key(
-        checks.one_or_list(checks.integer()), "cells of a patch, or a list by direction; divides the extent"
+        checks.one_or_list(checks.integer()), "cells of a patch, or a list by direction; it must divide the extent"
     )
-    width: int = key(checks.integer(), "numbers that stand for a patch")
-    heads: int = key(checks.integer(), "heads of the attention; divides the width")
+    width: int = key(checks.integer(), "numbers that represent a patch")
+    heads: int = key(checks.integer(), "heads of the attention; they must divide the width")
     layers: int = key(checks.integer(below=2**8), "blocks of attention and perceptron")
     expansion: int = key(checks.integer(), "hidden units of the perceptrons, in units of the width")
     activation: Activation = _keys.activation("activation of the hidden layers")

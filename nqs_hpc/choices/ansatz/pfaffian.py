@@ -1,4 +1,4 @@
-"""ansatz=pfaffian: fermions in pairs, whose amplitudes are the parameters (`ansatz.pfaffian`)."""
+"""ansatz=pfaffian: fermions in pairs; the amplitudes of the pairs are the parameters (`ansatz.pfaffian`)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Pfaffian(Slater):
     )
     kind: Literal["restricted", "unrestricted", "generalised"] = key(
         checks.choice("restricted", "unrestricted", "generalised"),
-        "pairs: singlets of both spins, any pairs of opposite spin, or pairs of any two modes, as all without spin are",
+        "pairs: singlets, any pairs of opposite spin, or pairs of any two modes (always, without spin)",
     )
 
     def make(self, lattice: Lattice, basis: Basis, float_dtype: Float) -> Functions:
@@ -33,7 +33,7 @@ class Pfaffian(Slater):
 
         numbers = [total for _, total in orbitals.blocks_of(basis.hilbert)]
         first = self._first(basis)
-        if self.kind == "generalised" and self.start == "free":  # by spins, which are paired with each other
+        if self.kind == "generalised" and self.start == "free":  # up spins are paired with down spins
             first = orbitals.free_orbitals(basis.fermions, basis.hilbert)
         return pfaffian(
             numbers,

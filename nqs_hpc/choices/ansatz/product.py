@@ -1,4 +1,4 @@
-"""ansatz=product: the product of any two wave functions, an amplitude and a determinant say (`ansatz.products`)."""
+"""ansatz=product: the product of two wave functions, for example a network and a determinant (`ansatz.products`)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Product(Ansatz):
         },
     )
     first: Ansatz = inner(
-        "ansatz", "ansatz.first", "one wave function, any of the others; its keys below: ansatz.first.init_scale"
+        "ansatz", "ansatz.first", "one wave function, any other ansatz; its keys: ansatz.first.init_scale"
     )
     second: Ansatz = inner(
-        "ansatz", "ansatz.second", "the other one, any of the others; its keys below: ansatz.second.start"
+        "ansatz", "ansatz.second", "the second wave function, any other ansatz; its keys: ansatz.second.start"
     )
 
     def _both(self) -> tuple[tuple[str, Ansatz], ...]:

@@ -18,7 +18,7 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice, neighbours
 from nqs_hpc.types import Ansatz as Functions
 
-MOST_HIDDEN = 2**20  # units, of each of which a list of sites is kept
+MOST_HIDDEN = 2**20  # units; each has a list of sites
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,9 +27,7 @@ class RbmLocal(Rbm):
         {"alpha": 1.5, "range": 1, "init_scale": 0.3},
         {"alpha": 1, "range": 2, "dtype": "complex", "init_scale": 0.3},
     )
-    range: int = key(
-        checks.integer(below=2**15), "how many nearest-neighbour bonds away from its site a hidden unit sees"
-    )
+    range: int = key(checks.integer(below=2**15), "range of a hidden unit around its site, in nearest-neighbour bonds")
 
     def resolved(self, lattice: Lattice, basis: Callable[[], Basis], *, prefix: str = "ansatz") -> Self:
         one_line(f"{prefix}.range", self.range, lambda: near(lattice, self.range))
@@ -54,8 +52,8 @@ class RbmLocal(Rbm):
 
 
 def near(lattice: Lattice, bonds: int) -> NDArray[np.bool_]:
-    """(N, N) whether at most ``bonds`` nearest-neighbour bonds lie between two sites; those of several layers of the
-    lattice stand at one place.
+    """(N, N) whether two sites are at most ``bonds`` nearest-neighbour bonds apart; sites of different layers of the
+    lattice at the same place are 0 apart.
     """
     n_places = lattice.n_sites // lattice.layers
     joined = np.eye(n_places, dtype=bool)

@@ -1,4 +1,4 @@
-"""ansatz=rbm_symm: a restricted Boltzmann machine of shared weights (`ansatz.rbm_symm`)."""
+"""ansatz=rbm_symm: a restricted Boltzmann machine with shared weights (`ansatz.rbm_symm`)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class RbmSymm(Ansatz):
         {"alpha": 2, "init_scale": 0.3},
         {"alpha": 2, "dtype": "complex", "init_scale": 0.3},
     )
-    alpha: int = key(checks.integer(), "features, each a hidden unit that is moved to every cell")
+    alpha: int = key(checks.integer(), "features; each is a hidden unit translated to every cell")
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex parameters")
     bias: bool = key(checks.boolean, "whether visible and hidden units have a bias")
     init_scale: float = _keys.init_scale("standard deviation of the initial parameters")

@@ -17,7 +17,7 @@ from nqs_hpc.system.basis import Basis
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
 
-GRIDS = ("chain", "square", "triangular")  # one site a cell, along at most two directions
+GRIDS = ("chain", "square", "triangular")  # one site per cell, along at most two directions
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Rnn(Autoregressive):
     )
     dimensions: Auto | Literal[1, 2] = key(
         checks.either("auto", checks.choice_of(1, 2)),
-        "1: hidden states from the site before on the path; 2: from the row before too; auto: 2 on lattices in rows",
+        "1: hidden states from the previous site on the path; 2: also from the previous row; auto: 2 if there are rows",
     )
     layers: int = key(checks.integer(below=2**8), "cells on top of each other")
     features: int = key(checks.integer(), "numbers in a hidden state")

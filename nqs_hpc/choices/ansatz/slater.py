@@ -1,4 +1,4 @@
-"""ansatz=slater: determinants of orbitals that are the parameters (`ansatz.slater`)."""
+"""ansatz=slater: determinants; the orbitals are the parameters (`ansatz.slater`)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STARTS = ("free", "hartree_fock")
 
 @dataclass(frozen=True)
 class Slater(Ansatz):
-    """Resolved: ``rows`` are the orbitals of a file, of complex ones the real parts and then the imaginary parts."""
+    """Resolved: ``rows`` are the orbitals of a file; of complex orbitals first the real, then the imaginary parts."""
 
     needs_fermions: ClassVar[bool] = True
     examples: ClassVar[Examples] = (
@@ -37,16 +37,16 @@ class Slater(Ansatz):
     )
     kind: Literal["restricted", "unrestricted", "generalised"] = key(
         checks.choice("restricted", "unrestricted", "generalised"),
-        "orbitals: the same for both spins, own ones of each spin, or such as mix the spins",
+        "orbitals: the same for both spins, different for each spin, or mixing the spins",
     )
     dtype: Literal["real", "complex"] = _keys.dtype("real or complex orbitals")
     start: str = key(
         checks.path._replace(words=("free", "hartree_fock")),
-        "first orbitals: free, hartree_fock, or a file .npy or .txt with a row for each mode",
+        "initial orbitals: free, hartree_fock, or a file .npy or .txt with a row for each mode",
     )
     noise: float = key(
         checks.number(least=0, most=10),
-        "standard deviation of random numbers added to the first orbitals, in units of the size of their entries",
+        "standard deviation of random numbers added to the initial orbitals, relative to their entries",
     )
     rows: tuple[tuple[float, ...], ...] = derived(physics="given")
 

@@ -1,4 +1,4 @@
-"""ansatz=table: every amplitude a parameter, of few states (`ansatz.table`)."""
+"""ansatz=table: every amplitude is a parameter, for few states (`ansatz.table`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nqs_hpc.system.hilbert import dimension_up_to
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Ansatz as Functions
 
-MAX_STATES = 2**16  # as many complex parameters; their dense matrices in SR are what ends first
+MAX_STATES = 2**16  # as many complex parameters; the dense matrices of SR are the tighter limit
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""The Hamiltonians: one file a name (`nqs_hpc.choices`)."""
+"""The Hamiltonians: one file per name (`nqs_hpc.choices`)."""

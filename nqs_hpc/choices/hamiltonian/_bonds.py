@@ -1,5 +1,5 @@
-"""The bonds that a Hamiltonian takes from its lattice: couplings by neighbour order, and the bonds counted in words for
-the start of a run.
+"""The bonds that a Hamiltonian takes from its lattice: couplings by neighbour order, and lines about the bonds for the
+start of a run.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from nqs_hpc.system.words import sites_in_words
 
 
 def numbers() -> Check:
-    """A number or a list of such; comes back as a tuple."""
+    """A number or a list of numbers; returned as a tuple."""
     several = checks.list_of(checks.number())
     valid = f"{checks.number().valid}, or a list of such"
     return Check(valid, lambda value: several.read(value if isinstance(value, list | tuple) else [value]))
 
 
 def listed(value: float | tuple[float, ...]) -> tuple[float, ...]:
-    return value if isinstance(value, tuple) else (value,)  # a number where it was not read but follows a ramp
+    return value if isinstance(value, tuple) else (value,)  # a number if it was not read but follows a ramp
 
 
 def by_orders(name: str, values: float | tuple[float, ...], lattice: Lattice) -> tuple[float, ...]:
-    """Couplings by neighbour order without trailing zeros; InputError where the lattice lacks such neighbours."""
+    """Couplings by neighbour order without trailing zeros; InputError if the lattice lacks such neighbours."""
     found = listed(values)
     while len(found) > 1 and found[-1] == 0:
         found = found[:-1]
@@ -39,7 +39,8 @@ def by_orders(name: str, values: float | tuple[float, ...], lattice: Lattice) ->
 
 
 def lines(name: str, orders: list[int], lattice: Lattice) -> list[str]:
-    """The sites, the bonds of each of ``orders`` that hamiltonian=``name`` uses, and what has none, a line each."""
+    """Lines about the sites, the bonds of each of ``orders`` that hamiltonian=``name`` uses, and sites without
+    bonds."""
     n_sites = lattice.n_sites
     where = "" if lattice.axes is None else f" in cells {size_in_words(lattice)}"
     parts, joined = [f"{n_sites} sites{where}"], np.zeros(n_sites, dtype=bool)

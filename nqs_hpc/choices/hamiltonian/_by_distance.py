@@ -1,4 +1,4 @@
-"""What Hamiltonians whose sites interact by their distance ask of a lattice, and say of it."""
+"""What Hamiltonians with interactions by distance require of a lattice, and report about it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from nqs_hpc.system import shells
 from nqs_hpc.system.distances import Measure, distance, pairs_within
 from nqs_hpc.system.lattice import Lattice
 
-MOST_COUNTED = 1024  # sites, of which all pairs are compared a second time for what the start of a run says
+MOST_COUNTED = 1024  # sites, up to which all pairs are compared again for a line at the start of a run
 
 
 def check_lattice(name: str, lattice: Lattice, *, most: int, what: str) -> None:
-    """InputError where the sites of hamiltonian=``name`` have no distances, or there are more than ``most``."""
+    """InputError if the sites of hamiltonian=``name`` have no distances, or there are more than ``most``."""
     if lattice.edges is not None:
         valid = f"another lattice, or lattice=points with a file of positions: {what} interact by distance"
         raise bad("lattice", lattice.name, f"with hamiltonian={name} {valid}")
@@ -26,14 +26,14 @@ def check_lattice(name: str, lattice: Lattice, *, most: int, what: str) -> None:
 
 
 def check_cutoff(cutoff: float | None, lattice: Lattice, what: str, by: Measure = distance) -> None:
-    """InputError where no two sites are as near as ``cutoff``."""
+    """InputError if no two sites are within ``cutoff``."""
     if cutoff is not None and not len(pairs_within(lattice, cutoff, by)[0]):
         nearest = float(pairs_within(lattice, None, by)[1].min())
         raise bad("hamiltonian.cutoff", cutoff, f"null, or at least {nearest:g}, the distance of the nearest {what}")
 
 
 def lines(cutoff: float | None, lattice: Lattice, what: str, by: Measure = distance) -> list[str]:
-    """The sites, and how many pairs of them interact, as the one line for the start of a run."""
+    """The line for the start of a run: the number of sites and of interacting pairs."""
     return [f"lattice: {lattice.n_sites} sites{_pairs(cutoff, lattice, what, by)}"]
 
 

@@ -1,4 +1,4 @@
-"""What Hamiltonians of fermions share: the space of their modes, and their elements from strings of operators."""
+"""What Hamiltonians of fermions share: the space of the modes, and matrix elements from strings of operators."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Fermions(Hamiltonian):
     """With spin the sites are two layers of the lattice, up and down; the conserved numbers are [N_up, N_down]."""
 
     words: ClassVar[str] = "fermions"
-    signs_key: ClassVar[str] = ""  # signs of modes do not undo those of exchanges
+    signs_key: ClassVar[str] = ""  # signs of modes cannot cancel those of exchanges
 
     @property
     def has_spin(self) -> bool:
@@ -36,7 +36,7 @@ class Fermions(Hamiltonian):
 
     @property
     def is_double(self) -> bool:
-        """Whether an orbital can hold two."""
+        """Whether an orbital can hold two fermions."""
         return True
 
     def sites(self, lattice: Lattice) -> Lattice:
@@ -89,7 +89,7 @@ class Fermions(Hamiltonian):
         return f"{number} fermion{'s' * (number != 1)} on {n} {'orbitals' if self.has_spin else 'sites'}"
 
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        return [hilbert] if of_symmetry else []  # the numbers of particles are what is prepared
+        return [hilbert] if of_symmetry else []  # the numbers of particles are given, not compared
 
     def lines(self, lattice: Lattice) -> list[str]:
         return _bonds.lines(self.name, self.orders(), one_layer(lattice))

@@ -1,4 +1,4 @@
-"""What Hamiltonians of fermions that hop along the bonds of a lattice share: t by neighbour order, boundary phases."""
+"""What Hamiltonians of fermions that hop along bonds share: t by neighbour order, boundary phases."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nqs_hpc.system.layers import one_layer
 
 @dataclass(frozen=True)
 class Hopping(Fermions):
-    """Resolved: couplings by neighbour order without trailing zeros, ``phases`` in (-1, 1], None where all are 0."""
+    """Resolved: couplings by neighbour order without trailing zeros, ``phases`` in (-1, 1], None if all are 0."""
 
     by_order: ClassVar[tuple[str, ...]] = ("t",)  # the keys that are couplings by neighbour order
     t: tuple[float, ...] = key(numbers(), "hopping between nearest neighbours, or a list by neighbour order: [t, t']")
@@ -75,7 +75,7 @@ class Hopping(Fermions):
         return hops(one_layer(lattice), self.t, self.phases or ())
 
     def hopping(self, lattice: Lattice) -> list[FermionString]:
-        """- sum t (c+ c + h.c.) of all spins."""
+        """-sum t (c+ c + h.c.) over all spins."""
         firsts = (0, lattice.n_sites // 2) if self.has_spin else (0,)
         return [
             string
@@ -86,7 +86,7 @@ class Hopping(Fermions):
         ]
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        """Hops along a connected graph order indistinguishable particles in any way."""
+        """Hops along a connected graph bring indistinguishable particles into any order."""
         return total is not None and joined(one_layer(lattice), [pair for pair, t in self.hops(lattice).items() if t])
 
 

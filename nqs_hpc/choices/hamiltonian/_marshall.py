@@ -1,4 +1,4 @@
-"""What Hamiltonians of exchanged spins 1/2 share: Marshall's signs of two sublattices, and the least total."""
+"""What Hamiltonians with exchange of spins 1/2 share: Marshall's signs on two sublattices, and the least total."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from nqs_hpc.system.lattice import Lattice, bipartition
 
 @dataclass(frozen=True)
 class Marshalled(Hamiltonian):
-    """Of spins 1/2 that are exchanged, with a key ``marshall``, which is a boolean once it is resolved."""
+    """A Hamiltonian with exchange of spins 1/2 and the key ``marshall``, which is a boolean once resolved."""
 
     signs_key: ClassVar[str] = "hamiltonian.marshall"
     marshall: bool = key(
         checks.either("auto", checks.boolean),
-        "Marshall sign rule; auto: where signs make all off-diagonal elements negative, or the antiferromagnet of two "
+        "Marshall sign rule; auto: if signs make all off-diagonal elements negative, or if antiferromagnetism on two "
         "sublattices prevails",
     )
 
     def is_antiferromagnet(self, lattice: Lattice) -> bool:
-        """Whether nearest neighbours on two sublattices prevail, where the rest is frustrated."""
+        """Whether nearest neighbours on two sublattices prevail over frustrated couplings."""
         raise NotImplementedError
 
     def marshalled(self, lattice: Lattice) -> Self:
-        """With Marshall's rule on or off; raises InputError. Frustrated couplings have no signs that make all elements
-        negative; an antiferromagnet on two sublattices then has those of its nearest neighbours, which are right for
-        weak other couplings.
+        """The choice with Marshall's rule on or off; raises InputError. If frustration does not allow signs that make
+        all elements negative, an antiferromagnet on two sublattices has those of its nearest neighbours, which are
+        right for weak other couplings.
         """
         found, has_two, given = self.positive_signs(lattice), bipartition(lattice) is not None, self.marshall
         on: Any = given
@@ -49,7 +49,7 @@ class Marshalled(Hamiltonian):
         return True
 
     def conserves_spin(self) -> bool:
-        """Whether it commutes with the total spin, and not with its z component alone."""
+        """Whether it commutes with the total spin, not only with its z component."""
         return True
 
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:

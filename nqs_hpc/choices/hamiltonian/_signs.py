@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from nqs_hpc.types import PauliString
 
-MOST_SIGN_SITES = 12  # whose spins decide the sign of one element: 2^12 cases are tried
+MOST_SIGN_SITES = 12  # on which the sign of one element may depend: 2^12 cases are tried
 
 
 def of_strings(strings: Iterable[PauliString]) -> list[tuple[tuple[int, ...], int | None]]:
-    """Of a sum of Pauli strings: the strings that flip the same sites are one element."""
+    """The elements of a sum of Pauli strings: strings that flip the same sites form one element."""
     groups: dict[tuple[int, ...], list[tuple[tuple[int, ...], complex]]] = defaultdict(list)
     for coefficient, operators, sites in strings:
         flips = tuple(sorted(site for site, letter in zip(sites, operators, strict=True) if letter in "XY"))
@@ -26,11 +26,11 @@ def of_strings(strings: Iterable[PauliString]) -> list[tuple[tuple[int, ...], in
 
 
 def _sign_of(terms: list[tuple[tuple[int, ...], complex]]) -> int | None:
-    """The sign of sum_t c_t prod_{i in t} s_i, where it is real and one for all s for which it is not 0; 0 where it
-    vanishes for all of them; else None.
+    """The sign of sum_t c_t prod_{i in t} s_i if it is real and the same for all s for which the sum is not 0; 0 if the
+    sum always vanishes; else None.
     """
     common = frozenset.intersection(*(frozenset(turns) for turns, _ in terms))
-    if common:  # a factor of either sign, as the spins that fermions hop over
+    if common:  # a factor of either sign, such as the spins that fermions hop over
         rest = [(tuple(site for site in turns if site not in common), c) for turns, c in terms]
         return None if _sign_of(rest) != 0 else 0
     sites = sorted({site for turns, _ in terms for site in turns})
@@ -54,7 +54,7 @@ def sign(value: float) -> int:
 
 
 def one_sign(signs_N: NDArray[np.int8] | None) -> int:
-    """The sign that all sites have; 1 where there are no signs."""
+    """The common sign of all sites; 1 if there are no signs."""
     if signs_N is None:
         return 1
     assert np.all(signs_N == signs_N[0]), "signs that differ from site to site, of a term that is the same at all"

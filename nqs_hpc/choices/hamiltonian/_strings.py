@@ -1,4 +1,4 @@
-"""What Hamiltonians share that are sums of Pauli strings, which their keys and the lattice say."""
+"""What Hamiltonians share that are sums of Pauli strings, given by their keys and the lattice."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from nqs_hpc.types import Operator, PauliString
 
 @dataclass(frozen=True)
 class OfStrings(Hamiltonian):
-    """Facts and matrix elements follow from the ``strings`` of a resolved choice."""
+    """A Hamiltonian whose facts and matrix elements follow from its ``strings``."""
 
     def strings(self, lattice: Lattice) -> Sequence[PauliString]:
-        """The whole sum, on the lattice of the sites."""
+        """The complete sum, on the lattice of the sites."""
         raise NotImplementedError
 
     def elements(self, lattice: Lattice) -> Iterable[Element]:

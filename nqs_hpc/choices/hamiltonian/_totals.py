@@ -1,6 +1,6 @@
 """The conserved total of a ground state, from the couplings of pairs.
 
-For H = sum_b Jxy_b (xx + yy) + Jz_b zz on bonds b it is known in these cases, for connected bonds:
+For H = sum_b Jxy_b (xx + yy) + Jz_b zz on connected bonds b it is known in these cases:
 
     Jz_b = Jxy_b on all bonds             every multiplet has a state of the least total, 0 (1 for an odd number)
     |Jz_b| <= |Jxy_b|, and signs on       the least total: D. C. Mattis, Phys. Rev. Lett. 42, 503 (1979),
@@ -9,14 +9,13 @@ For H = sum_b Jxy_b (xx + yy) + Jz_b zz on bonds b it is known in these cases, f
     with Jz_b c_i c_j < 0 on all bonds    element is positive, so the ground states overlap with the two states of the
                                           bonds' lowest zz energy, s = c and s = -c
 
-They hold for spins of any length S, with m_i = c_i S in place of s = c. A term D sum_i (Sz_i)^2 has no positive element
-along x either, in the second case for D >= 0, in the last for D <= 0.
+They hold for spins of any length S, with m_i = c_i S instead of s = c. They also hold with a term D sum_i (Sz_i)^2,
+whose elements along x are not positive: the second case for D >= 0, the last for D <= 0.
 
-Of the last case c = 1 throughout is a ferromagnet, whose ground states have many totals: there it is none, as where a
-field couples to the total, or where H has no element off the diagonal, or where D competes with the couplings of
-sublattices that are not of one size. Other Hamiltonians have the least total where no
-zz coupling is ferromagnetic: what is usual, not what is proven. Where the space is small the run compares all totals
-and says so (`parts.reference`).
+In the last case c = 1 everywhere is a ferromagnet, whose ground states have many totals: then we fix none. We also fix
+none if a field couples to the total, if H has no element off the diagonal, or if D competes with couplings of
+sublattices of different size. For other Hamiltonians we take the least total if no zz coupling is ferromagnetic, which
+is usual but not proven. In small spaces the run compares all totals and reports the result (`parts.reference`).
 """
 
 from __future__ import annotations
@@ -27,13 +26,13 @@ from collections.abc import Sequence
 from nqs_hpc.system.graph import signed_colouring
 from nqs_hpc.types import PauliString
 
-NOISE = 1e-12  # of the largest coupling, below which a difference of couplings is one of rounding
+NOISE = 1e-12  # relative to the largest coupling: smaller differences are rounding errors
 
 Bonds = dict[tuple[int, int], tuple[float, float]]  # the couplings Jxy and Jz of a pair of sites
 
 
 def of_bonds(bonds: Bonds, n_sites: int, *, alone: bool = True, two_s: int = 1, single_ion: float = 0.0) -> int | None:
-    """The total of a ground state, None for all, from the couplings of pairs.
+    """The total of a ground state from the couplings of pairs; None: all totals.
 
     ``alone``: whether these are the whole Hamiltonian, with ``single_ion`` sum_i (Sz_i)^2 of spins ``two_s`` / 2.
     """
@@ -56,7 +55,7 @@ def of_bonds(bonds: Bonds, n_sites: int, *, alone: bool = True, two_s: int = 1, 
 
 
 def pairs(strings: Sequence[PauliString]) -> Bonds:
-    """The couplings of pairs in a sum that conserves the total, where XX and YY have one coefficient."""
+    """The couplings of pairs in a sum that conserves the total, so XX and YY have the same coefficient."""
     found: dict[tuple[int, int], list[float]] = defaultdict(lambda: [0.0, 0.0])
     for coefficient, operators, sites in strings:
         if operators in ("XX", "ZZ"):
@@ -69,7 +68,7 @@ def is_diagonal(strings: Sequence[PauliString]) -> bool:
 
 
 def favours_a_total(strings: Sequence[PauliString]) -> bool:
-    """Whether the sum is another one for flipped spins, but for fields on single sites that add up to nothing."""
+    """Whether a flip of all spins changes the sum; fields on single sites that add up to 0 do not count."""
     fields = [string.coefficient for string in strings if string.operators == "Z"]
     if abs(sum(fields)) > NOISE * sum(map(abs, fields)):
         return True
@@ -77,7 +76,7 @@ def favours_a_total(strings: Sequence[PauliString]) -> bool:
 
 
 def of_strings(strings: Sequence[PauliString], n_sites: int) -> int | None:
-    """The total of a ground state of a sum that conserves it, None for all."""
+    """The total of a ground state of a sum that conserves it; None: all totals."""
     if favours_a_total(strings) or is_diagonal(strings):
         return None
     alone = all(string.operators in ("XX", "YY", "ZZ", "") for string in strings)

@@ -1,4 +1,4 @@
-"""Marshall's signs of antiferromagnets whose further couplings frustrate them."""
+"""Marshall's signs for antiferromagnets with frustrating further couplings."""
 
 from __future__ import annotations
 
@@ -16,19 +16,17 @@ from nqs_hpc.system.lattice import Lattice, bipartition, bond_weights, neighbour
 
 @dataclass(frozen=True)
 class TwoSublattices(Gauged):
-    """A Hamiltonian that takes the signs of two sublattices where none make all off-diagonal elements negative."""
+    """A Hamiltonian that takes the signs of two sublattices if no signs make all off-diagonal elements negative."""
 
     gauge: bool | None = key(
         checks.optional(checks.either("auto", checks.boolean)),
-        "signs of the basis states that make off-diagonal elements negative; auto: where they exist for all elements, "
-        "else Marshall's where nearest neighbours are antiferromagnetic on two sublattices",
+        "signs of the basis states that make off-diagonal elements negative; auto: if they exist for all elements, "
+        "else Marshall's if nearest neighbours are antiferromagnetic on two sublattices",
         physics="given",
     )
 
     def nearest_coupling(self) -> float:
-        """Of a bond of nearest neighbours in the plane, positive for an antiferromagnet; 0 where there are no signs
-        that suit it.
-        """
+        """The in-plane coupling of nearest neighbours, positive for an antiferromagnet; 0 if no signs suit it."""
         raise NotImplementedError
 
     def nearly_positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
@@ -37,7 +35,7 @@ class TwoSublattices(Gauged):
             return None
         try:
             bonds, weights = neighbours(lattice, 1), bond_weights(lattice, 1)
-        except ValueError:  # of positions whose shells run into each other
+        except ValueError:  # positions whose shells overlap
             return None
         weakest = 1.0 if weights is None else float(weights.min())
         return bipartition(lattice) if weakest > 0 and connected(lattice.n_sites, bonds) else None

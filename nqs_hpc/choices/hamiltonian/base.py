@@ -1,7 +1,7 @@
-"""What every Hamiltonian answers: where its spins or particles sit, what it conserves, which states it joins.
+"""The facts and methods of every Hamiltonian: sites, conserved quantities, the states that it connects.
 
-The defaults are safe for a Hamiltonian that says nothing of itself: it conserves nothing, its signs are not known, and
-its own moves alone do not reach every state.
+The defaults are safe for any Hamiltonian: it conserves nothing, its signs are unknown, and its own moves do not reach
+every state.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ from nqs_hpc.system.hilbert import Hilbert, Total, one_total, spin_half
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator, PauliString
 
-# The sites whose values an off-diagonal element changes by an odd number of steps (all that it changes, where these are
-# spins 1/2 or single particles hop), and its sign; None: complex, or it depends on the state.
+# The sites whose values an off-diagonal element changes by an odd number of steps (for spins 1/2 and hops of single
+# particles, all that it changes), and its sign; None: complex, or it depends on the state.
 Element = tuple[tuple[int, ...], int | None]
 
 
 @dataclass(frozen=True)
 class Hamiltonian:
-    """``lattice`` is that of the sites, but in `resolved` and `sites` the one that is given, or that of the sites."""
+    """``lattice`` is that of the sites; in `resolved` and `sites` it may also be the given lattice."""
 
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on each lattice that fits
-    signs_key: ClassVar[str] = "hamiltonian.gauge"  # which puts signs of basis states into the ansatz; "": none does
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it, on each lattice that fits
+    signs_key: ClassVar[str] = "hamiltonian.gauge"  # the key that puts signs of basis states into the ansatz; "": none
     words: ClassVar[str] = "spins"  # what the sites hold
-    # keys that name files; resolved, what was read from them is ``terms``, and a run reads none again
+    # keys that name files; once resolved their content is in ``terms``, and a run does not read them again
     sources: ClassVar[tuple[str, ...]] = ()
 
     def resolved(self, lattice: Lattice) -> Self:
-        """Every ``auto`` replaced, terms read from their file and expanded; raises InputError."""
+        """The choice with every ``auto`` replaced, and terms read from their file and expanded; raises InputError."""
         del lattice
         return self
 
@@ -51,29 +51,28 @@ class Hamiltonian:
         return lattice
 
     def space(self, n_sites: int, total: Total = None) -> Hilbert:
-        """What the sites hold, in the sector of ``total``; ValueError where there is no such sector."""
+        """The Hilbert space of the sites in the sector of ``total``; ValueError if there is no such sector."""
         return spin_half(n_sites, one_total(total))
 
     def fermions(self, lattice: Lattice) -> tuple[FermionString, ...]:
-        """All of it in operators of fermions; empty where the sites hold something else."""
+        """The complete Hamiltonian in operators of fermions; empty if the sites hold something else."""
         del lattice
         return ()
 
     def strings(self, lattice: Lattice) -> Sequence[PauliString] | None:
-        """All of a resolved choice in Pauli matrices of the sites, as it is written, for other programs; of fermions
-        of the modes, an occupied one being Z = -1. None where sites hold more than two values, or states are excluded.
+        """A resolved choice in physical Pauli matrices of the sites, for other programs; for fermions those of the
+        modes, with Z = -1 for an occupied mode. None if sites hold more than two values, or states are excluded.
         """
         del lattice
         return None
 
-    # what of it can depend on time
+    # what can depend on time
 
     @classmethod
     def couplings(cls) -> dict[str, Check]:
-        """The keys that are numbers, or lists of numbers, in which the matrix elements are of first order, with what
-        is valid for each.
+        """The keys, numbers or lists of numbers, on which the matrix elements depend linearly, with their checks.
 
-        Elements of a higher order are found, and refused, where they are made (`operators.ramped`).
+        Nonlinear elements are detected and refused when they are made (`operators.ramped`).
         """
         numbers = ("float", float, "tuple[float, ...]", tuple[float, ...])
         return {
@@ -85,16 +84,16 @@ class Hamiltonian:
     # what it conserves
 
     def conserves(self) -> bool:
-        """Whether it conserves the total of the local values: magnetisation, or particles."""
+        """Whether it conserves the total of the local values: magnetisation, or number of particles."""
         return False
 
     def ground_total(self, lattice: Lattice) -> Total:
-        """The total of a ground state, which sector=auto takes; None: all states. Asked where `conserves`."""
+        """The total of a ground state, which sector=auto takes; None: all states. Called only if `conserves`."""
         del lattice
         return None
 
     def check_total(self, total: Total, n_sites: int) -> None:
-        """Raise InputError where no state has ``total``, or it is not conserved."""
+        """Raise InputError if no state has ``total``, or it is not conserved."""
         if not self.conserves():
             why = f"auto or none: hamiltonian={self.name}{self.why_not_conserved()} does not conserve the total"
             raise bad("sector", total, f"{why} magnetisation")
@@ -103,17 +102,17 @@ class Hamiltonian:
         one_line("sector", total, lambda: self.space(n_sites, total))
 
     def told(self, total: Total, n_sites: int) -> str:
-        """A total in words, where its number does not say it all; the start of a run prints it."""
+        """A total in words, if its number is not clear by itself; the start of a run prints it."""
         del total, n_sites
         return ""
 
     def why_not_conserved(self) -> str:
-        """The keys that break the conservation, in words behind the name."""
+        """The keys that break the conservation, in words that follow the name."""
         return ""
 
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        """The spaces, the widest first, in the first of which that is small enough the lowest level is looked for, to
-        compare the sector that is sampled with. ``of_symmetry``: whether that is one of several in ``hilbert``.
+        """The spaces, widest first, for comparison of the sampled sector with the lowest level: it is computed in the
+        first one that is small enough. ``of_symmetry``: whether the sampled sector is one of several in ``hilbert``.
         """
         wider = [self.space(hilbert.n_sites)] if self.conserves() else []
         return [*wider, *([hilbert] if of_symmetry else [])]
@@ -121,29 +120,29 @@ class Hamiltonian:
     # which bonds of the lattice it uses
 
     def orders(self) -> list[int]:
-        """The neighbour orders whose bonds it takes from the lattice."""
+        """The neighbour orders whose bonds it uses."""
         return []
 
     def most_orders(self) -> int | None:
-        """How many neighbour orders it has a coupling for, as it was read; None where it names the sites itself."""
+        """The number of neighbour orders with a coupling, as read; None if it names the sites itself."""
         return 1
 
     def has_sense(self) -> bool:
-        """Whether a coupling is another one for a bond from j to i than from i to j."""
+        """Whether a coupling differs between the bond from i to j and the bond from j to i."""
         return False
 
     def reach(self) -> float | None:
-        """The distance beyond which nothing interacts, where a key says so."""
+        """The distance beyond which nothing interacts, if a key sets one."""
         return None
 
     def lines(self, lattice: Lattice) -> list[str]:
-        """Lines for the start of a run: the sites, the bonds of each order that is used, what has none."""
+        """Lines for the start of a run: the sites, the bonds of each order that is used, sites without bonds."""
         return _bonds.lines(self.name, self.orders(), lattice)
 
-    # which states it joins, and with which sign
+    # the states that it connects, and with which sign
 
     def elements(self, lattice: Lattice) -> Iterable[Element]:
-        """Every off-diagonal element. Without an answer the signs are not known."""
+        """All off-diagonal elements; None: the signs are unknown."""
         del lattice
         return [((0,), None)]
 
@@ -153,37 +152,37 @@ class Hamiltonian:
         return True
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        """Whether its own moves lead from every state to every other, in the sector of ``total``."""
+        """Whether its own moves connect all states in the sector of ``total``."""
         del lattice, total
         return False
 
     def binds_pairs(self) -> bool:
-        """Whether two fermions on a site attract each other, so that chains have to move both together."""
+        """Whether two fermions on a site attract each other, so that chains have to move them together."""
         return False
 
     def twist(self) -> tuple[float, ...]:
-        """The phases of hops across the boundary, in units of pi, by direction; () where there are none."""
+        """The phases of hops across the boundary, in units of pi, by direction; () if there are none."""
         return ()
 
     # signs of basis states
 
     def positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        """The signs (N,) that make all off-diagonal elements negative or 0, all +1 where they are so already; None
-        where no signs do.
+        """The signs (N,) that make all off-diagonal elements negative or 0, all +1 if they already are; None if no
+        signs do.
         """
         found = [(sites, sign) for sites, sign in self.elements(lattice)]
         known = [(sites, sign) for sites, sign in found if sign is not None]
         return gauge.signs(lattice.n_sites, known) if len(known) == len(found) else None
 
     def is_positive(self, lattice: Lattice) -> bool:
-        """Whether the ground state is known to be positive in the basis with the signs that a resolved choice takes,
-        though not all of its elements are negative there.
+        """Whether the ground state is known to be positive with the signs that a resolved choice takes, although not
+        all elements are negative.
         """
         del lattice
         return False
 
     def signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        """The signs (N,) that a resolved choice takes: the ansatz is psi(s) prod_{i: -1} sigma_i; None where it is psi
+        """The signs (N,) that a resolved choice takes: the ansatz is psi(s) prod_{i: -1} sigma_i; None if it is psi
         itself.
         """
         del lattice
@@ -204,27 +203,28 @@ class Hamiltonian:
 
 @dataclass(frozen=True)
 class Gauged(Hamiltonian):
-    """A Hamiltonian with the key ``gauge``: signs that make its off-diagonal elements negative, all of them or, where
-    that cannot be, the largest, or none.
+    """A Hamiltonian with the key ``gauge``: signs that make its off-diagonal elements negative, all of them or, if that
+    is impossible, the largest, or none.
 
-    Resolved: True where signs are taken, else None, which leaves the physics of a run as it is without the key.
+    Resolved: True if signs are taken, else None, which leaves the physics of a run as it is without the key.
     """
 
     gauge: bool | None = key(
         checks.optional(checks.either("auto", checks.boolean)),
-        "signs of the basis states that make off-diagonal elements negative, as Marshall's; auto: where they exist",
+        "signs of the basis states that make off-diagonal elements negative, as Marshall's; auto: if they exist",
         physics="given",
     )
 
     def nearly_positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        """The signs (N,) that make the largest off-diagonal elements negative, as Marshall's do of weakly frustrated
-        antiferromagnets; None: none are known. Asked where there are no `positive_signs`.
+        """The signs (N,) that make the largest off-diagonal elements negative, as Marshall's do for weakly frustrated
+        antiferromagnets; None: none are known. Called if there are no `positive_signs`.
         """
         del lattice
         return None
 
     def gauged(self, lattice: Lattice) -> Self:
-        """With the signs of basis states taken or not; raises InputError. ``lattice`` is that of the sites."""
+        """The choice with the signs of basis states taken or not; raises InputError. ``lattice`` is that of the
+        sites."""
         if not self.gauge:
             return dataclasses.replace(self, gauge=None)
         found = self._best_signs(lattice)

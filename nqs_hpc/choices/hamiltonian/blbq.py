@@ -23,12 +23,12 @@ from nqs_hpc.system.spaces import spin
 from nqs_hpc.system.spin_matrices import bond_matrix, signs_of_steps
 from nqs_hpc.types import Operator
 
-NOISE = 1e-12  # below which a difference of two couplings is one of rounding
+NOISE = 1e-12  # smaller differences of two couplings are rounding errors
 
 
 @dataclass(frozen=True)
 class Blbq(TwoSublattices):
-    """Resolved: ``theta`` is None, and ``J`` and ``K`` are what it says."""
+    """Resolved: ``theta`` is None, and ``J`` and ``K`` follow from it."""
 
     examples: ClassVar[Examples] = (
         {},
@@ -45,14 +45,14 @@ class Blbq(TwoSublattices):
     K: float = key(checks.number(), "biquadratic coupling of nearest neighbours, (S.S)^2")
     theta: float | None = key(
         checks.optional(checks.number(least=-2, most=2)),
-        "an angle in units of pi, from -2 to 2, in place of the two: J = cos(theta), K = sin(theta)",
+        "an angle in units of pi, from -2 to 2, instead of J and K: J = cos(theta), K = sin(theta)",
     )
 
     def resolved(self, lattice: Lattice) -> Self:
         if self.theta is not None:
             J, K = _by_angle(self.theta)
             if (self.J, self.K) != (1.0, 0.0):
-                valid = f"null with hamiltonian.J={self.J:g} and hamiltonian.K={self.K:g}, which it stands for"
+                valid = f"null with hamiltonian.J={self.J:g} and hamiltonian.K={self.K:g}, which it replaces"
                 raise bad("hamiltonian.theta", self.theta, valid)
             return dataclasses.replace(self, J=J, K=K, theta=None).resolved(lattice)
         if self.J == self.K == 0:
@@ -87,13 +87,13 @@ class Blbq(TwoSublattices):
                 found.append((tuple(bond), signs[1]))
             if 2 in signs:
                 of_two_steps.add(signs[2])
-        if of_two_steps:  # which change no sites by an odd number
+        if of_two_steps:  # they change no site by an odd number
             found.append(((), of_two_steps.pop() if len(of_two_steps) == 1 else None))
         return found
 
     def _signs(self, factor: int) -> dict[int, int | None]:
-        """The sign of the elements of a bond by the steps of its spins, None where there are both; without those that
-        all vanish.
+        """The sign of the elements of a bond for each step of its spins, None if both signs occur; without steps whose
+        elements all vanish.
         """
         found = signs_of_steps(factor * bond_matrix(2, self.J, self.K), 3)
         alive = {step: signs - {0} for step, signs in found.items() if signs - {0}}
@@ -103,7 +103,8 @@ class Blbq(TwoSublattices):
         return len(neighbours(lattice, 1)) > 0
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        """Where no step of 1 has a vanishing element: not for J = 0, nor for J = K, where spins only change places."""
+        """Whether no step of 1 has a vanishing element: not for J = 0, nor for J = K, where spins only change
+        places."""
         steps = signs_of_steps(bond_matrix(2, self.J, self.K), 3)[1]
         weights = bond_weights(lattice, 1)
         alive = 0 not in steps and (weights is None or bool((weights != 0).all()))
@@ -121,7 +122,7 @@ class Blbq(TwoSublattices):
 
 
 def _by_angle(theta: float) -> tuple[float, float]:
-    """cos and sin of theta pi; where they are 0, or equal, they are so to the bit."""
+    """cos and sin of theta pi; zeros and equal values are exact to the bit."""
     x = theta % 2.0
     quarters = {0.0: (1.0, 0.0), 0.5: (0.0, 1.0), 1.0: (-1.0, 0.0), 1.5: (0.0, -1.0)}
     if x in quarters:

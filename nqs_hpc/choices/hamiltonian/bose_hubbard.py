@@ -1,4 +1,4 @@
-"""hamiltonian=bose_hubbard: bosons with a hard limit a site (`operators.bose_hubbard`)."""
+"""hamiltonian=bose_hubbard: bosons with a hard limit per site (`operators.bose_hubbard`)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class BoseHubbard(Gauged):
     J: float = key(checks.number(), "hopping between nearest neighbours")
     U: float = key(checks.number(), "repulsion of two bosons on a site")
     mu: float = key(checks.number(), "chemical potential")
-    n_max: int = key(checks.integer(below=128), "most bosons on a site")
+    n_max: int = key(checks.integer(below=128), "largest number of bosons on a site")
 
     def resolved(self, lattice: Lattice) -> Self:
         if self.J == self.U == self.mu == 0:
@@ -45,7 +45,7 @@ class BoseHubbard(Gauged):
         return True
 
     def ground_total(self, lattice: Lattice) -> Total:
-        if self.mu != 0:  # it decides how many there are
+        if self.mu != 0:  # it determines the number of bosons
             return None
         return lattice.n_sites if self.n_max > 1 else lattice.n_sites // 2
 
@@ -56,7 +56,7 @@ class BoseHubbard(Gauged):
         super().check_total(total, n_sites)
 
     def compared(self, hilbert: Hilbert, *, of_symmetry: bool) -> list[Hilbert]:
-        if self.mu == 0:  # the number of bosons is what is prepared: energies of two numbers do not compare
+        if self.mu == 0:  # the number of bosons is given: energies of different numbers are not compared
             return [hilbert] if of_symmetry else []
         return super().compared(hilbert, of_symmetry=of_symmetry)
 
@@ -84,7 +84,7 @@ class BoseHubbard(Gauged):
         edges, weights, J = neighbours(lattice, 1), bond_weights(lattice, 1), self.J
         if signs_N is not None:
             signs_n = np.prod(signs_N[edges], axis=1)
-            if weights is None and len(set(signs_n.tolist())) == 1:  # of one coupling: it is that of all bonds
+            if weights is None and len(set(signs_n.tolist())) == 1:  # one coupling for all bonds
                 J = J * int(signs_n[0])
             else:
                 weights = signs_n * (1.0 if weights is None else weights)

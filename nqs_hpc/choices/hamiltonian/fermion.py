@@ -32,7 +32,7 @@ def _terms(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Fermion(Fermions):
-    """Resolved: ``terms`` are the lines of the whole sum, sorted and merged, wherever they came from."""
+    """Resolved: ``terms`` are the lines of the complete sum, sorted and merged, whatever their source."""
 
     examples: ClassVar[Examples] = (
         {"terms": ["-1.0 [0^ 1] +", "-1.0 [1^ 0]", "2.0 [0^ 0 2^ 2]", "0.3 []"]},
@@ -44,25 +44,25 @@ class Fermion(Fermions):
     sources: ClassVar[tuple[str, ...]] = ("file", "fcidump")
     terms: tuple[str, ...] | None = key(
         checks.optional(Check("a list of lines like -1.0 [0^ 1]", _terms)),
-        "list of lines: a coefficient and modes from 0, 0^ creates, or an integral of orbitals from 1, 0.7 (1 1|2 2)",
+        "list of lines: a coefficient and modes from 0 (0^ creates), or an integral of orbitals from 1, 0.7 (1 1|2 2)",
     )
     file: str | None = key(
-        checks.optional(checks.path), "the terms in a text file, as OpenFermion prints them", physics=False
+        checks.optional(checks.path), "text file of the terms, as OpenFermion prints them", physics=False
     )
     fcidump: str | None = key(
         checks.optional(checks.path),
-        "a molecule: integrals in a FCIDUMP file; package:NAME one that comes with this package",
+        "a molecule: integrals in an FCIDUMP file; package:NAME: a file of this package",
         physics=False,
     )
     spin: bool = key(
-        checks.boolean, "whether the sites are orbitals with modes for up and down; false: a mode on each site"
+        checks.boolean, "whether each site is an orbital with modes for up and down; false: each site is one mode"
     )
     interleaved: bool | Auto = key(
         checks.either("auto", checks.boolean),
-        "modes 2p and 2p+1 are orbital p up and down, as OpenFermion has them; false: first all up, then all down; "
+        "modes 2p and 2p+1 are orbital p up and down, as in OpenFermion; false: first all up, then all down; "
         "auto: true for a file that begins with FermionOperator:",
     )
-    # What is worked out, and not what makes two Hamiltonians different: a run keeps its terms and its sector.
+    # Derived, and not what distinguishes two Hamiltonians: a run keeps its terms and its sector.
     electrons: tuple[int, ...] = dataclasses.field(default=(), compare=False, metadata={"physics": False})
     n_orbitals: int = dataclasses.field(default=0, compare=False, metadata={"physics": False})
 
@@ -106,13 +106,13 @@ class Fermion(Fermions):
         return self._in_order(terms, lattice, interleaved=self.interleaved is True), ()
 
     def _in_order(self, terms: list[Term], lattice: Lattice, *, interleaved: bool) -> list[Term]:
-        """With the modes first all up, then all down."""
+        """The terms with the modes first all up, then all down."""
         self._check_modes(terms, lattice)
         n_orbitals = lattice.n_sites // lattice.layers
         return [_in_blocks(term, n_orbitals) for term in terms] if interleaved and self.spin else terms
 
     def _check_modes(self, terms: list[Term], lattice: Lattice) -> None:
-        """ValueError where a mode or orbital is none of these sites."""
+        """ValueError if a mode or orbital is not on these sites."""
         one = lattice.n_sites // lattice.layers
         n_modes = 2 * one if self.spin else one
         for term in terms:
@@ -131,7 +131,7 @@ class Fermion(Fermions):
                 raise ValueError(f"{fermion_terms.as_text(term)}: {which}{spins}")
 
     def _checked(self, terms: list[Term], lattice: Lattice) -> list[Term]:
-        """The sum in its normal form; ValueError where it is not one on these sites."""
+        """The sum in its normal form; ValueError if it does not fit these sites."""
         self._check_modes(terms, lattice)
         one = lattice.n_sites // lattice.layers
         found = fermion_terms.merged(terms)
@@ -177,7 +177,7 @@ def _strings(terms: tuple[str, ...], n_orbitals: int) -> tuple[FermionString, ..
 
 
 def _in_blocks(term: Term, n_orbitals: int) -> Term:
-    """A product of modes 2p and 2p + 1, orbital p up and down, with the modes p and ``n_orbitals`` + p."""
+    """A product of modes 2p and 2p + 1, orbital p up and down, rewritten with the modes p and ``n_orbitals`` + p."""
     if isinstance(term, Integral):
         return term
     moved = tuple((mode // 2 + n_orbitals * (mode % 2), creates) for mode, creates in term.operators)

@@ -63,7 +63,7 @@ class HaldaneShastry(TwoSublattices):
         return total is not None
 
     def positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        """What `elements` lead to: three sites whose pairs all are positive have no signs."""
+        """The result of `elements`: for three sites whose pairs are all positive no signs exist."""
         if self.J < 0:
             return np.ones(lattice.n_sites, dtype=np.int8)
         return np.array([1, -1], dtype=np.int8) if lattice.n_sites == 2 else None
@@ -72,7 +72,7 @@ class HaldaneShastry(TwoSublattices):
         return self.J
 
     def is_positive(self, lattice: Lattice) -> bool:
-        """With Marshall's signs, though second neighbours frustrate each other."""
+        """With Marshall's signs, although second neighbours are frustrated."""
         return bool(self.gauge) and lattice.n_sites % 2 == 0
 
     def strings(self, lattice: Lattice) -> Sequence[PauliString]:

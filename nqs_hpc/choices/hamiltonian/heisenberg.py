@@ -26,8 +26,8 @@ from nqs_hpc.types import Operator, PauliString
 
 @dataclass(frozen=True)
 class Heisenberg(Marshalled):
-    """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean. Each of ``J``, and
-    ``h``, is a number or `Drawn`, one number for each bond or site.
+    """Resolved: ``J`` is a tuple by neighbour order without trailing zeros, ``marshall`` a boolean. ``h`` and each of
+    ``J`` is a number, or `Drawn` with one number for each bond or site.
     """
 
     examples: ClassVar[Examples] = (
@@ -65,7 +65,7 @@ class Heisenberg(Marshalled):
 
     def ground_total(self, lattice: Lattice) -> Total:
         fields = self._fields(lattice)
-        # a field couples to the total, unless it adds up to nothing
+        # a field couples to the total, unless it adds up to 0
         if fields is not None and abs(fields.sum()) > _totals.NOISE * np.abs(fields).sum():
             return None
         is_drawn = any(isinstance(coupling, Drawn) for coupling in self.J)
@@ -76,7 +76,7 @@ class Heisenberg(Marshalled):
         return _totals.of_bonds(bonds, lattice.n_sites, alone=fields is None)
 
     def _fields(self, lattice: Lattice) -> NDArray[np.float64] | None:
-        """The field at each site (N,), None where there is none."""
+        """The field at each site (N,), None if there is none."""
         if not isinstance(self.h, Drawn) and self.h == self.h_staggered == 0:
             return None
         fields = _drawn.of_sites(self.h, lattice, "h")
@@ -94,7 +94,7 @@ class Heisenberg(Marshalled):
         return [order for order, coupling in enumerate(self.J, 1) if coupling]
 
     def most_orders(self) -> int | None:
-        return len(self.J) if isinstance(self.J, tuple) else 1  # a coupling that is 0 is one
+        return len(self.J) if isinstance(self.J, tuple) else 1  # a coupling of 0 counts
 
     def lines(self, lattice: Lattice) -> list[str]:
         bonds = {f"J_{n}": (self.J[n - 1], _drawn.of_bonds(self.J[n - 1], lattice, n, "J")) for n in self.orders()}

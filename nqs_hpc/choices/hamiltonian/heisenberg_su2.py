@@ -42,8 +42,8 @@ class HeisenbergSu2(Gauged):
         return True
 
     def ground_total(self, lattice: Lattice) -> Total:
-        """The least total spin of an antiferromagnet (E. Lieb, D. Mattis, J. Math. Phys. 3, 749 (1962),
-        doi:10.1063/1.1724276); the largest one, that of a ferromagnet, is a single state.
+        """The least total spin, for an antiferromagnet (E. Lieb, D. Mattis, J. Math. Phys. 3, 749 (1962),
+        doi:10.1063/1.1724276); for a ferromagnet the largest one, which has a single state.
         """
         return lattice.n_sites % 2 if self.J > 0 else None
 

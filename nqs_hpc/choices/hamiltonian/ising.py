@@ -22,7 +22,7 @@ from nqs_hpc.types import Operator, PauliString
 
 @dataclass(frozen=True)
 class Ising(Gauged):
-    """Each of the keys is a number or `Drawn`, one number for each bond or site."""
+    """Each key is a number, or `Drawn` with one number for each bond or site."""
 
     examples: ClassVar[Examples] = (
         {},
@@ -41,7 +41,7 @@ class Ising(Gauged):
         return self.gauged(lattice)
 
     def conserves(self) -> bool:
-        return self.h == 0  # then it is diagonal; sector=auto stays none, so that a sweep in h stays in one space
+        return self.h == 0  # then H is diagonal; sector=auto stays none, so that a sweep in h stays in one space
 
     def why_not_conserved(self) -> str:
         return " with h other than 0"
@@ -86,6 +86,6 @@ class Ising(Gauged):
             _drawn.of_sites(value, lattice, name) if isinstance(value, Drawn) else value
             for name, value in (("h", self.h), ("g", self.g))
         )
-        if signs_N is not None:  # one field stands at all sites, and so do the signs
+        if signs_N is not None:  # the field is the same at all sites, and so are the signs
             h = h * (signs_N if isinstance(self.h, Drawn) else one_sign(signs_N))
         return ising(lattice.n_sites, edges, J=J, h=h, g=g, weights=weights)

@@ -35,9 +35,9 @@ class Kitaev(OfStrings, Gauged):
         checks.one_or_list(checks.number()), "coupling of the three kinds of bonds, or [Jx, Jy, Jz]"
     )
     heisenberg: float = key(checks.number(), "Heisenberg coupling of all nearest neighbours, with a plus sign")
-    Gamma: float = key(checks.number(), "coupling of the two other components of a bond; elements are complex with it")
+    Gamma: float = key(checks.number(), "coupling of the two other components of a bond; makes elements complex")
     hx: float = key(checks.number(), "field along x")
-    hy: float = key(checks.number(), "field along y; elements are complex with it")
+    hy: float = key(checks.number(), "field along y; makes elements complex")
     hz: float = key(checks.number(), "field along z")
 
     def resolved(self, lattice: Lattice) -> Self:
@@ -66,7 +66,7 @@ class Kitaev(OfStrings, Gauged):
         return [*found, f"lattice: bonds by direction: {', '.join(kinds)}"] if self.orders() else found
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        # Gamma flips single spins too, and can cancel a field
+        # Gamma also flips single spins, and can cancel a field
         return (self.hx != 0 or self.hy != 0) and self.Gamma == 0
 
     def strings(self, lattice: Lattice) -> Sequence[PauliString]:

@@ -22,8 +22,8 @@ from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator, PauliString
 
-MAX_SPINS = 2**13  # each is coupled to all others: their matrix takes half a GiB
-MAX_EXCHANGED = 2**10  # where every pair is a move too: half a million
+MAX_SPINS = 2**13  # the matrix of all couplings takes half a GiB
+MAX_EXCHANGED = 2**10  # if every pair is also a move: half a million moves
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,10 @@ class LongRange(TwoSublattices):
     kac: bool = key(checks.boolean, "divide couplings by the mean over sites of sum_j 1/r_ij^alpha (Kac)")
     distance: Literal["image", "chord"] = key(
         checks.choice("image", "chord"),
-        "along periodic sides: that of the nearest image, or the chord L/pi sin(pi x/L) of the side as a ring",
+        "distance along periodic sides: of the nearest image, or the chord L/pi sin(pi x/L) of the side as a ring",
     )
     cutoff: float | None = key(
-        checks.optional(checks.positive), "largest distance at which spins are coupled; null: all pairs are"
+        checks.optional(checks.positive), "largest distance of coupled spins; null: all pairs are coupled"
     )
 
     @classmethod
@@ -71,7 +71,7 @@ class LongRange(TwoSublattices):
         return chord if self.distance == "chord" else distance
 
     def _couplings(self, lattice: Lattice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The pairs (P, 2) and c_ij (P,), without those that are too small for a number."""
+        """The pairs (P, 2) and c_ij (P,), without those that underflow."""
         pairs, lengths = pairs_within(lattice, self.cutoff, self._measure())
         c_P = power_law(lengths, self.alpha, kac_sites=lattice.n_sites if self.kac else None)
         return pairs[c_P > 0], c_P[c_P > 0]
@@ -83,7 +83,7 @@ class LongRange(TwoSublattices):
         return " with h other than 0"
 
     def ground_total(self, lattice: Lattice) -> Total:
-        """As `_totals`, of couplings that have one sign and one anisotropy."""
+        """As `_totals`, for couplings with one sign and one anisotropy."""
         if self.g != 0 or self.Jxy == 0 or self.Jz <= -abs(self.Jxy):
             return None
         least = lattice.n_sites % 2
@@ -115,18 +115,20 @@ class LongRange(TwoSublattices):
         return total is not None and self.Jxy != 0 and connected(lattice.n_sites, self._couplings(lattice)[0])
 
     def positive_signs(self, lattice: Lattice) -> NDArray[np.int8] | None:
-        """What `elements` lead to, without a list of all pairs where they are not needed."""
+        """The result of `elements`, without a list of all pairs if they are not needed."""
         same = np.ones(lattice.n_sites, dtype=np.int8)
         if self.Jxy <= 0 or lattice.n_sites == 1:
             return -same if self.h < 0 else same
         return self._colours(lattice, -1) if self.h == 0 else None
 
     def _colours(self, lattice: Lattice, sign: float) -> NDArray[np.int8] | None:
-        """c (N,) of +1 and -1 with c_i c_j = ``sign`` for all pairs; None where there is none."""
+        """c (N,) of +1 and -1 with c_i c_j = ``sign`` for all pairs; None if there is none."""
         if sign > 0:
             return np.ones(lattice.n_sites, dtype=np.int8)
         pairs = self._couplings(lattice)[0]
-        if 2 * len(pairs) == lattice.n_sites * (lattice.n_sites - 1) > 2:  # three of them are a triangle
+        if (
+            2 * len(pairs) == lattice.n_sites * (lattice.n_sites - 1) > 2
+        ):  # with three sites the pairs contain a triangle
             return None
         return signed_colouring(lattice.n_sites, pairs.tolist(), np.full(len(pairs), sign))
 

@@ -33,7 +33,7 @@ def _terms(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Pauli(Gauged):
-    """Resolved: ``terms`` are the strings of the whole sum, sorted and merged, wherever they came from."""
+    """Resolved: ``terms`` are the strings of the complete sum, sorted and merged, whatever their source."""
 
     examples: ClassVar[Examples] = (
         {"terms": ["0.5 X0 X1", "0.3 Z0 Y2 Y3", "-1.0 Z1", "0.2 I"]},
@@ -50,17 +50,17 @@ class Pauli(Gauged):
     sources: ClassVar[tuple[str, ...]] = ("file", "format")
     terms: tuple[PauliString, ...] = key(
         checks.optional(Check("a list of {coefficient: -1.0, operators: ZZ, sites: [0, 1]}", _terms)),
-        "list of {coefficient, operators, sites: [..] | all, or neighbours: n (and direction)}, or of text as in file",
+        "list of {coefficient, operators, sites: [..] | all, or neighbours: n (and direction)}, or of lines as in file",
     )
     file: str | None = key(
         checks.optional(checks.path),
-        "the terms in a .yaml file, or text lines like -1.0 Z0 Z1, and -1.5 I for a constant",
+        "file of the terms: .yaml, or text lines like -1.0 Z0 Z1, and -1.5 I for a constant",
         physics=False,
     )
 
     format: str = key(
         checks.choice(*pauli_strings.FORMATS),
-        "of the file: auto, YAML or lines by its name; qiskit, SparsePauliOp.to_list(); a static list of QuSpin with "
+        "format of the file: auto, YAML or lines by its name; qiskit, SparsePauliOp.to_list(); QuSpin with "
         "pauli=1 (quspin), 0 (quspin_spin) or -1 (quspin_minus1)",
         physics=False,
     )
@@ -73,7 +73,7 @@ class Pauli(Gauged):
                 "given; valid: exactly one of them"
             )
         if self.file is None and self.format != "auto":
-            raise bad("hamiltonian.format", self.format, "auto without hamiltonian.file, of which it is the format")
+            raise bad("hamiltonian.format", self.format, "auto without hamiltonian.file")
         key, value = ("hamiltonian.terms", self.terms) if self.file is None else ("hamiltonian.file", self.file)
         file, terms, form = self.file, self.terms, self.format
         strings = one_line(

@@ -45,7 +45,7 @@ class RingExchange(OfStrings, Marshalled):
         return self.J[0] > 0
 
     def ground_total(self, lattice: Lattice) -> Total:
-        # a ferromagnet, whose ground states have many totals; else every multiplet has a state of the least one
+        # the ground states of a ferromagnet have many totals; else every multiplet has a state of the least one
         return None if all(J <= 0 for J in self.J) and self.K <= 0 else lattice.n_sites % 2
 
     def most_orders(self) -> int | None:

@@ -20,7 +20,7 @@ from nqs_hpc.system.hilbert import Total
 from nqs_hpc.system.lattice import Lattice
 from nqs_hpc.types import Operator, PauliString
 
-MAX_ATOMS = 2**13  # each interacts with all others: their matrix takes half a GiB
+MAX_ATOMS = 2**13  # the matrix of all interactions takes half a GiB
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Rydberg(Gauged):
     delta: float = key(checks.number(), "detuning; positive favours excited atoms")
     V: float = key(checks.number(least=0), "repulsion of two excited atoms at distance 1")
     cutoff: float | None = key(
-        checks.optional(checks.positive), "largest distance at which atoms interact; null: all pairs do"
+        checks.optional(checks.positive), "largest distance of interacting atoms; null: all pairs interact"
     )
 
     def resolved(self, lattice: Lattice) -> Self:
@@ -66,5 +66,5 @@ class Rydberg(Gauged):
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.rydberg import rydberg
 
-        Omega = self.Omega * one_sign(signs_N)  # it drives all atoms, and so do the signs stand
+        Omega = self.Omega * one_sign(signs_N)  # the drive is the same for all atoms, and so are the signs
         return rydberg(lattice, Omega=Omega, delta=self.delta, V=self.V, cutoff=self.cutoff)

@@ -28,10 +28,10 @@ from nqs_hpc.types import Operator, PauliString
 class ShastrySutherland(Marshalled):
     examples: ClassVar[Examples] = ({}, {"J": 0.8, "J_dimer": 0.0}, {"J": -0.5, "marshall": False})
     J: float = key(checks.number(), "coupling of nearest neighbours")
-    J_dimer: float = key(checks.number(), "coupling of the dimers, J' of the literature")
+    J_dimer: float = key(checks.number(), "coupling of the dimers, called J' in the literature")
 
     def is_antiferromagnet(self, lattice: Lattice) -> bool:
-        # the dimers join sites of one sublattice: its signs leave them positive, and help where they are weak
+        # dimers join sites of the same sublattice: Marshall's signs leave them positive, and help if they are weak
         return self.J_dimer < self.J
 
     def resolved(self, lattice: Lattice) -> Self:
@@ -52,7 +52,7 @@ class ShastrySutherland(Marshalled):
         return [f"{first}, {len(dimers(lattice))} dimers", *others]
 
     def _couplings(self, lattice: Lattice) -> dict[tuple[int, int], float]:
-        """The whole coupling of each pair i < j."""
+        """The total coupling of each pair i < j."""
         total = defaultdict(float, pair_couplings(lattice, (self.J,)))
         for i, j in dimers(lattice).tolist():
             total[i, j] += self.J_dimer

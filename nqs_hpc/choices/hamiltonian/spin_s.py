@@ -22,7 +22,7 @@ from nqs_hpc.system.lattice import Lattice, pair_couplings
 from nqs_hpc.system.spaces import spin
 from nqs_hpc.types import Operator
 
-MOST_TWO_S = 20  # 21 values of a site, and 441 of two
+MOST_TWO_S = 20  # 21 values per site, 441 per pair
 
 
 def _length(value: Any) -> float:
@@ -53,7 +53,7 @@ class SpinS(TwoSublattices):
     J: tuple[float, ...] = key(_bonds.numbers(), "coupling, or a list by neighbour order: [1, 0.5] is J1-J2")
     delta: float = key(checks.number(), "anisotropy of the z part (XXZ)")
     D: float = key(checks.number(), "single-ion anisotropy; positive favours the plane")
-    E: float = key(checks.number(), "single-ion anisotropy in the plane; a negative one has no positive elements")
+    E: float = key(checks.number(), "single-ion anisotropy in the plane; a negative value has no positive elements")
     h: float = key(checks.number(), "field along z")
 
     @classmethod
@@ -86,7 +86,7 @@ class SpinS(TwoSublattices):
         return self.delta == 1 and self.D == self.E == self.h == 0
 
     def ground_total(self, lattice: Lattice) -> Total:
-        if self.h != 0:  # it decides
+        if self.h != 0:  # the field decides
             return None
         bonds = {pair: (J, J * self.delta) for pair, J in pair_couplings(lattice, self.J).items()}
         return _totals.of_bonds(bonds, lattice.n_sites, two_s=self.two_s, single_ion=self.D)
@@ -117,7 +117,7 @@ class SpinS(TwoSublattices):
         return self.J[0]
 
     def _bonds(self, lattice: Lattice) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """The pairs of sites (n, 2) with a coupling, and these (n,); on small tori those of two orders can cancel."""
+        """The coupled pairs of sites (n, 2) and their couplings (n,); on small tori those of two orders can cancel."""
         found = {pair: J for pair, J in sorted(pair_couplings(lattice, self.J).items()) if J != 0}
         return np.array(list(found), dtype=np.int32).reshape(-1, 2), np.array(list(found.values()), dtype=np.float64)
 

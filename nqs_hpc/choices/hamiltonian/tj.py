@@ -48,8 +48,8 @@ class TJ(Hopping):
         return {pair: J for pair, J in pair_couplings(one_layer(lattice), self.J).items() if J}
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        """Exchanges and hops along the same connected graph bring holes and spins into any order; of one kind of
-        spin, hops alone do, and without holes exchanges alone.
+        """Exchanges and hops along the same connected graph bring holes and spins into any order; with one kind of spin
+        hops are enough, and without holes exchanges are.
         """
         if not isinstance(total, tuple):
             return False
@@ -60,6 +60,6 @@ class TJ(Hopping):
         return joined(one, sorted(swaps if sum(total) == one.n_sites else hops & swaps))
 
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
-        # the mean over the three states of a site: n_i n_j is (2/3)^2, S_i . S_j is 0
+        # means over the three states of a site: n_i n_j is (2/3)^2, S_i . S_j is 0
         mean = -sum(self._exchanges(lattice).values()) / 9
         return super().make(lattice, signs_N)._replace(e_infinity=float(mean))

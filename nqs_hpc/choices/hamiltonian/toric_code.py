@@ -26,12 +26,12 @@ from nqs_hpc.types import Operator, PauliString
 class ToricCode(Gauged):
     examples: ClassVar[Examples] = ({}, {"hx": 0.3, "hz": 0.2}, {"hx": -0.3, "hy": 0.1})
     hx: float = key(checks.number(), "field along x")
-    hy: float = key(checks.number(), "field along y; with it the ground state is complex")
+    hy: float = key(checks.number(), "field along y; makes the ground state complex")
     hz: float = key(checks.number(), "field along z")
 
     def resolved(self, lattice: Lattice) -> Self:
         if lattice.double_bonds:
-            valid = "false with hamiltonian=toric_code, which has two links on the two bonds of a side of 2 as it is"
+            valid = "false with hamiltonian=toric_code, which already has two links on the two bonds of a side of 2"
             raise bad("lattice.double_bonds", True, valid)
         return self.gauged(one_line("hamiltonian", self.name, lambda: self.sites(lattice)))
 
@@ -60,5 +60,5 @@ class ToricCode(Gauged):
     def make(self, lattice: Lattice, signs_N: NDArray[np.int8] | None) -> Operator:
         from nqs_hpc.operators.toric_code import toric_code
 
-        sign = one_sign(signs_N)  # of a field at all sites; stars flip an even number of them
+        sign = one_sign(signs_N)  # for a field at all sites; stars flip an even number of sites
         return toric_code(lattice, hx=self.hx * sign, hy=self.hy * sign, hz=self.hz)

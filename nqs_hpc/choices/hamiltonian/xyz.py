@@ -41,7 +41,7 @@ VECTORS = Check("null, a vector [Dx, Dy, Dz], or a list of such", lambda x: None
 
 @dataclass(frozen=True)
 class Xyz(OfStrings, Gauged):
-    """Resolved: couplings by neighbour order without trailing zeros, ``D`` null where all of it is 0."""
+    """Resolved: couplings by neighbour order without trailing zeros, ``D`` null if it is 0 everywhere."""
 
     examples: ClassVar[Examples] = (
         {},
@@ -59,7 +59,7 @@ class Xyz(OfStrings, Gauged):
         "Dzyaloshinskii-Moriya vector of nearest neighbours, or a list with one for each direction of bonds",
     )
     hx: float = key(checks.number(), "field along x")
-    hy: float = key(checks.number(), "field along y; elements are complex with it")
+    hy: float = key(checks.number(), "field along y; makes elements complex")
     hz: float = key(checks.number(), "field along z")
     h_staggered: float = key(checks.number(), "field along z, with opposite signs on two sublattices")
 
@@ -112,7 +112,7 @@ class Xyz(OfStrings, Gauged):
         return found
 
     def joins_all(self, lattice: Lattice, total: Total) -> bool:
-        if total is None:  # a D in the plane flips single spins too, and can cancel a field
+        if total is None:  # an in-plane D also flips single spins, and can cancel a field
             return (self.hx != 0 or self.hy != 0) and not any(any(vector[:2]) for vector in self.D or ())
         pairs = [sites for sites, _ in of_strings(self.strings(lattice)) if len(sites) == 2]
         return connected(lattice.n_sites, np.array(pairs, dtype=np.int32).reshape(-1, 2))

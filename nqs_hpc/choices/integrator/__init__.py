@@ -1,1 +1,1 @@
-"""The integrators of time evolution: one file a name (`nqs_hpc.choices`)."""
+"""The integrators of time evolution: one file per name (`nqs_hpc.choices`)."""

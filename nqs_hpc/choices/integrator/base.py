@@ -1,4 +1,4 @@
-"""What every integrator answers."""
+"""The facts and methods of every integrator."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ MOST_STEPS = 1e7
 @dataclass(frozen=True)
 class Integrator:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it
-    method: ClassVar[str] = "tvmc"  # the task.method whose parameters it moves in time
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it
+    method: ClassVar[str] = "tvmc"  # the task.method that uses it
 
     def check(self, key: str, t_end: float) -> None:
-        """Raise InputError where it does not fit an evolution until ``t_end``; ``key``: of the integrator."""
+        """Raise InputError if it does not fit an evolution until ``t_end``; ``key``: that of the integrator."""
 
     def is_real(self) -> bool:
         """Whether a real wave function stays real in imaginary time."""
         return True
 
     def make(self) -> Any:
-        """What the method takes: an `integrators.tableau.Integrator`, or an `integrators.product.Product`."""
+        """The integrator for the method: an `integrators.tableau.Integrator`, or an `integrators.product.Product`."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True)
 class Fixed(Integrator):
-    """Steps of one length, shortened only so that times of output are landed on."""
+    """Steps of one length, shortened only to reach times of output exactly."""
 
     dt: float = key(checks.positive, "length of a step, in units of time")
 

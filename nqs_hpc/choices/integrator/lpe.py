@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Lpe(Fixed):
     method: ClassVar[str] = "ptvmc"
-    order: int = key(checks.integer(least=1, below=5), "of the expansion in dt, 1 to 4, of as many substeps")
+    order: int = key(
+        checks.integer(least=1, below=5), "order of the expansion in dt, 1 to 4, which is also the number of substeps"
+    )
 
     def is_real(self) -> bool:
-        return self.order == 1  # the others have complex factors
+        return self.order == 1  # higher orders have complex factors
 
     def make(self) -> Product:
         from nqs_hpc.integrators.lpe import lpe

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
 class Rk23(Integrator):
     tolerance: float = key(
         checks.number(above=0, below=1),
-        "distance in Hilbert space: the error of one step at most, else it is tried shorter",
+        "largest error of one step, a distance in Hilbert space; a step with more is repeated shorter",
     )
-    dt_first: float = key(checks.positive, "length of the first step; small, since a start may look stationary")
-    dt_least: float = key(checks.positive, "length of a step that is taken whatever its error, and a line says so")
-    dt_most: float = key(checks.positive, "length of a step at most")
+    dt_first: float = key(
+        checks.positive, "length of the first step; small, because the state may look stationary at the start"
+    )
+    dt_least: float = key(checks.positive, "shortest step, which is taken whatever its error, with a warning")
+    dt_most: float = key(checks.positive, "longest step")
 
     def check(self, key: str, t_end: float) -> None:
         if self.dt_first < self.dt_least:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Slpe(Fixed):
     method: ClassVar[str] = "ptvmc"
-    order: int = key(checks.integer(least=1, below=4), "of the expansion in dt, 1 to 3, of 1, 2 and 4 substeps")
+    order: int = key(checks.integer(least=1, below=4), "order of the expansion in dt, 1 to 3, with 1, 2 and 4 substeps")
 
     def is_real(self) -> bool:
-        return self.order == 1  # the others have complex factors
+        return self.order == 1  # higher orders have complex factors
 
     def make(self) -> Product:
         from nqs_hpc.integrators.slpe import slpe

@@ -1,1 +1,1 @@
-"""The lattices: one file a name (`nqs_hpc.choices`)."""
+"""The lattices: one file per name (`nqs_hpc.choices`)."""

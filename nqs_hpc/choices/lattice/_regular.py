@@ -18,7 +18,7 @@ from nqs_hpc.system import lattice as lattices
 
 @dataclass(frozen=True)
 class RegularLattice(Lattice):
-    """Resolved: ``extent`` and ``pbc`` have one entry a dimension, ``length`` is None."""
+    """Resolved: ``extent`` and ``pbc`` have one entry per dimension, ``length`` is None."""
 
     length: int | None = key(checks.optional(checks.integer()), "unit cells in every direction", physics=False)
     extent: tuple[int, ...] = key(
@@ -27,7 +27,7 @@ class RegularLattice(Lattice):
     pbc: tuple[bool, ...] = key(checks.one_or_list(checks.boolean), "periodic boundaries, or a list by direction")
     double_bonds: bool = key(
         checks.boolean,
-        "count a bond once for each way around a periodic side: twice on a side of 2, where false counts it once",
+        "count a bond once for each way around a periodic side: twice on a side of 2; false: once",
         physics="given",
     )
 
@@ -48,7 +48,7 @@ class RegularLattice(Lattice):
         return lattices.DIMENSIONS[self.name]
 
     def _extent(self) -> tuple[str, Any, tuple[int, ...]]:
-        """The key that says it, its value, and unit cells by direction."""
+        """The key that gives the size, its value, and unit cells by direction."""
         key, value = ("lattice.length", self.length) if self.extent is None else ("lattice.extent", self.extent)
         if value is None:
             raise bad("lattice.length", None, "a whole number, at least 1, where lattice.extent is not given")

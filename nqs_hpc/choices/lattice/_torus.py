@@ -21,11 +21,11 @@ from nqs_hpc.system import lattice as lattices
 
 @dataclass(frozen=True)
 class TorusLattice(RegularLattice):
-    """Resolved: as a regular lattice; of a tilted ``cluster`` there is no ``extent``."""
+    """Resolved: as a regular lattice; a tilted ``cluster`` has no ``extent``."""
 
     cluster: tuple[tuple[int, ...], ...] | None = key(
         checks.optional(checks.list_of(checks.list_of(checks.integer(least=None)))),
-        "instead of length and extent: the sides of a tilted torus, rows of whole numbers in primitive vectors",
+        "sides of a tilted torus instead of length and extent: rows of whole numbers in primitive vectors",
         physics="given",
     )
 
@@ -50,7 +50,7 @@ class TorusLattice(RegularLattice):
             raise bad(key, sides, few)
         full = dataclasses.replace(self, length=None, pbc=pbc)
         if all(x != 0 if i == j else x == 0 for i, side in enumerate(sides) for j, x in enumerate(side)):
-            # cells in rows after all: the same run as one that says so
+            # not tilted: the same run as with extent
             along = tuple(abs(side[i]) for i, side in enumerate(sides))
             if min(along) < 2:
                 raise bad(key, sides, "sides along the primitive vectors of at least 2 cells each")

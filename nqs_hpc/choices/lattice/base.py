@@ -1,4 +1,4 @@
-"""What every lattice answers."""
+"""The facts and methods of every lattice."""
 
 from __future__ import annotations
 
@@ -11,29 +11,30 @@ from nqs_hpc.system.lattice import Lattice as Sites
 if TYPE_CHECKING:
     from nqs_hpc.choices.hamiltonian.base import Hamiltonian
 
-MAX_SITES = 2**16  # 256 x 256: a slip of the finger, not a lattice, is above it, and would not fit into memory
+MAX_SITES = 2**16  # 256 x 256: more is a typing error, and would not fit into memory
 
 
 @dataclass(frozen=True)
 class Lattice:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it: few sites
-    # what a run has read from a file and keeps in config.yaml: the fields, the first of which says that it has
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it: few sites
+    # fields read from a file, which a run keeps in config.yaml; the first one shows whether they have been read
     read: ClassVar[tuple[str, ...]] = ()
 
     def resolved(self) -> Self:
-        """One entry a direction, files read; raises InputError."""
+        """The choice with one entry per direction and its files read; raises InputError."""
         return self
 
     def settled(self, given: Hamiltonian, hamiltonian: Hamiltonian, *, before: Any) -> Self:
-        """With what its bonds decide, as ``hamiltonian`` uses them; raises InputError where they do not fit it.
+        """The choice with everything that depends on the bonds that ``hamiltonian`` uses; raises InputError if they do
+        not fit.
 
-        ``given``: the Hamiltonian as it was read; ``before``: this lattice as it was read, before `resolved`. Bonds
-        that a run has kept are taken as they are.
+        ``given``: the Hamiltonian as read; ``before``: this lattice as read, before `resolved`. Bonds that a run has
+        kept are taken unchanged.
         """
         del given, hamiltonian, before
         return self
 
     def make(self) -> Sites:
-        """The lattice of a resolved choice, as it is given: of the toric code that of the vertices."""
+        """The lattice of a resolved choice as given; for the toric code that of the vertices."""
         raise NotImplementedError

@@ -25,28 +25,29 @@ class EdgesLattice(Lattice):
     read: ClassVar[tuple[str, ...]] = ("edges", "n_sites", "weights", "turned")
     file: str = key(
         checks.path,
-        "text file of bonds, one a line: two sites from 0, and a neighbour order where not 1; or a GRAPH of ALPS",
+        "text file of bonds, one per line: two sites from 0, and a neighbour order if not 1; or a GRAPH of ALPS",
         physics=False,
     )
     third_column: str = key(
         checks.choice("auto", "order", "weight"),
-        "order: of neighbours; weight: a factor of the bond's coupling; auto: order, if H has a coupling for each",
+        "order: neighbour order; weight: a factor of the bond's coupling; auto: order, if H has a coupling for each",
         physics=False,
     )
     first_site: int = key(checks.choice_of(0, 1), "number of the first site in the file", physics=False)
     n_sites: int = key(
-        checks.optional(checks.integer(least=2)), "number of sites, where some have no bond; null: each must have one"
+        checks.optional(checks.integer(least=2)), "number of sites, if some have no bond; null: each must have one"
     )
     edges: tuple[tuple[int, int, int], ...] = derived()  # site, site, neighbour order
-    weights: tuple[float, ...] = derived(physics="given")  # of the edges; none where their third column is an order
-    # numbers of the edges that the file gives from the larger site; none where the Hamiltonian asks for no sense
+    weights: tuple[float, ...] = derived(physics="given")  # of the edges; none if their third column is an order
+    # numbers of the edges that the file gives from the larger site; none if the sense does not matter to the
+    # Hamiltonian
     turned: tuple[int, ...] = derived(physics="given")
 
     def resolved(self) -> Self:
         return self._kept() if self.edges else self._from_file()
 
     def _kept(self) -> Self:
-        """Of a run: the file may be another one by now."""
+        """The edges that a run has kept: the file may have changed since."""
         try:
             edges = tuple((int(i), int(j), int(order)) for i, j, order in self.edges)
             weights = tuple(float(weight) for weight in self.weights)
@@ -79,7 +80,7 @@ class EdgesLattice(Lattice):
             free = [site + self.first_site for site in range(n_sites) if site not in joined]
             what = f"a bond for every site, and there is none for {sites_in_words(free)}"
             from_1 = "lattice.first_site=1 where sites count from 1; " if free == [0] else ""
-            valid = f"{what} (counted from {self.first_site}); {from_1}lattice.n_sites={n_sites} where that is meant"
+            valid = f"{what} (counted from {self.first_site}); {from_1}lattice.n_sites={n_sites} if that is intended"
             raise bad("lattice.file", self.file, valid)
         weights = bonds.weights or ()
         return dataclasses.replace(self, n_sites=n_sites, edges=bonds.edges, weights=weights, turned=bonds.turned)

@@ -1,4 +1,4 @@
-"""lattice=ladder: legs of a length, and rungs between them."""
+"""lattice=ladder: legs of equal length, and rungs between them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from nqs_hpc.system import lattice as lattices
 
 @dataclass(frozen=True)
 class Ladder(RegularLattice):
-    """Resolved: ``extent`` is [rungs, legs], ``length`` and ``legs`` are None, and ``rung`` where it is 1."""
+    """Resolved: ``extent`` is [rungs, legs], ``length`` and ``legs`` are None, and so is a ``rung`` of 1."""
 
     examples: ClassVar[Examples] = (
         {"length": 3, "rung": 1.1},
         {"length": 2, "legs": 3, "pbc": False},
     )
     legs: int | None = key(
-        checks.optional(checks.integer(least=2)), "legs, with length; null: 2, or those of extent", physics=False
+        checks.optional(checks.integer(least=2)),
+        "number of legs, with length; null: 2, or that of extent",
+        physics=False,
     )
     rung: float | None = key(
         checks.optional(checks.number(above=families.LEAST_RUNG, below=families.MOST_RUNG)),
-        "length of a rung, in those of a leg: above 1 legs are order 1 and rungs 2, below 1 the reverse; null: 1",
+        "length of a rung, a bond of a leg being 1: above 1 legs are order 1 and rungs 2, below 1 the reverse; null: 1",
         physics="given",
     )
 

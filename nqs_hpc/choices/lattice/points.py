@@ -21,14 +21,14 @@ from nqs_hpc.system.points import points_lattice, read_points
 
 @dataclass(frozen=True)
 class PointsLattice(Lattice):
-    """Resolved: ``tolerance`` is null where the bonds are the same by any."""
+    """Resolved: ``tolerance`` is null if it does not change the bonds."""
 
     examples: ClassVar[Examples] = ()  # it needs a file
     read: ClassVar[tuple[str, ...]] = ("positions", "n_sites")
-    file: str = key(checks.path, "text file of positions, one site a line: 'x', 'x y' or 'x y z'", physics=False)
+    file: str = key(checks.path, "text file of positions, one site per line: 'x', 'x y' or 'x y z'", physics=False)
     tolerance: float | None = key(
         checks.optional(checks.number(above=0, below=0.5)),
-        "relative difference up to which two distances are the same, of one neighbour order; null: 0.005",
+        "relative difference up to which two distances belong to the same neighbour order; null: 0.005",
         physics="given",
     )
     n_sites: int = derived()
@@ -39,7 +39,7 @@ class PointsLattice(Lattice):
             points = one_line("lattice.file", self.file, lambda: read_points(self.file))
             tolerance = self.tolerance or shells.TOLERANCE
             return dataclasses.replace(self, tolerance=tolerance, n_sites=len(points), positions=tuple(points))
-        try:  # of a run: the file may be another one by now
+        try:  # those that a run has kept: the file may have changed since
             positions = tuple(tuple(float(x) for x in point) for point in self.positions)
             lattice = points_lattice(positions, self.tolerance)
             return dataclasses.replace(self, n_sites=lattice.n_sites, positions=positions)
@@ -56,7 +56,7 @@ class PointsLattice(Lattice):
             _check_reach(made, reach)
         if before.tolerance is not None:
             return self
-        # Exact positions have the same bonds by any tolerance, and their runs the name they always had.
+        # Exact positions have the same bonds for any tolerance, so their runs keep their names.
         exact = dataclasses.replace(self, tolerance=None).make()
         if all(_same(exact, made, order) for order in {1, *bonds}):
             return dataclasses.replace(self, tolerance=None)
@@ -78,7 +78,7 @@ def _same(exact: lattices.Lattice, made: lattices.Lattice, order: int) -> bool:
 
 
 def _check_reach(lattice: lattices.Lattice, cutoff: float) -> None:
-    """Raise InputError where a cutoff takes some of the pairs of a shell and leaves others."""
+    """Raise InputError if a cutoff includes only some of the pairs of a shell."""
     assert lattice.tolerance is not None
     lengths = shells.by_distance(lattice.positions)[1]
     starts = np.nonzero(np.diff(lengths) / lengths[:-1] > lattice.tolerance)[0] + 1

@@ -19,7 +19,7 @@ from nqs_hpc.system.unit_cell import factory_of
 
 @dataclass(frozen=True)
 class UnitCellLattice(TorusLattice):
-    """Resolved: as a torus, with what the file holds."""
+    """Resolved: as a torus, with the content of the file."""
 
     examples: ClassVar[Examples] = ()  # it needs a file
     read: ClassVar[tuple[str, ...]] = ("vectors", "basis", "bonds")
@@ -27,7 +27,9 @@ class UnitCellLattice(TorusLattice):
         checks.path, "unit cell in YAML or JSON (vectors, basis, bonds), or a lattice library of ALPS", physics=False
     )
     unit: str | None = key(
-        checks.optional(checks.text), "the LATTICEGRAPH or UNITCELL of a file of ALPS that has several", physics=False
+        checks.optional(checks.text),
+        "name of the LATTICEGRAPH or UNITCELL, if a file of ALPS has several",
+        physics=False,
     )
     orders: str = key(
         checks.choice("auto", "bonds", "distance"),
@@ -36,10 +38,12 @@ class UnitCellLattice(TorusLattice):
     )
     vectors: tuple[tuple[float, ...], ...] = derived()
     basis: tuple[tuple[float, ...], ...] = derived()
-    bonds: tuple[tuple[int, ...], ...] = derived(physics="given")  # order, from, to, cell; none where distances count
+    bonds: tuple[tuple[int, ...], ...] = derived(
+        physics="given"
+    )  # order, from, to, cell; none if distances define the orders
 
     def resolved(self) -> Self:
-        if self.vectors:  # of a run: the file may be another one by now
+        if self.vectors:  # those that a run has kept: the file may have changed since
             try:
                 vectors, basis = (tuple(tuple(map(float, row)) for row in rows) for rows in (self.vectors, self.basis))
                 bonds = tuple(tuple(map(int, bond)) for bond in self.bonds)

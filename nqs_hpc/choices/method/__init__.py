@@ -1,1 +1,1 @@
-"""How the parameters follow an evolution in time: one file a name (`nqs_hpc.choices`)."""
+"""Methods of time evolution: one file per name (`nqs_hpc.choices`)."""

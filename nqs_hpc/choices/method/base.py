@@ -1,4 +1,4 @@
-"""What every method of time evolution answers."""
+"""The facts and methods of every method of time evolution."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Method:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it
-    integrator: ClassVar[str] = "heun"  # of a task that names none
-    adapts: ClassVar[bool] = False  # whether it gives the projection a shift in place of the number of a step
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it
+    integrator: ClassVar[str] = "heun"  # default of task.integrator
+    adapts: ClassVar[bool] = False  # whether it passes a shift to the projection instead of the number of a step
 
     def make(
         self, pieces: Pieces, projection: Projection, *, integrator: Integrator, least_shift: float, **options: Any
     ) -> Task:
-        """``least_shift``: of one that adapts it, the least; ``options``: what all methods take."""
+        """``least_shift``: the smallest shift, for methods that adapt it; ``options``: arguments of all methods."""
         raise NotImplementedError

@@ -21,9 +21,9 @@ class Ptvmc(Method):
     adapts: ClassVar[bool] = True
     infidelity: float = key(
         checks.number(above=0, below=1),
-        "1 - fidelity of a substep below which its search ends; one whose steps bring nothing more ends above",
+        "1 - fidelity at which the search of a substep ends; it also ends when steps no longer improve it",
     )
-    iterations: int = key(checks.integer(least=2), "evaluations in the search of a substep at most")
+    iterations: int = key(checks.integer(least=2), "most evaluations in the search of a substep")
 
     def make(
         self, pieces: Pieces, projection: Projection, *, integrator: Integrator, least_shift: float, **options: Any

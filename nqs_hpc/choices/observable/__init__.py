@@ -1,1 +1,1 @@
-"""The observables: one file a name (`nqs_hpc.choices`)."""
+"""The observables: one file per name (`nqs_hpc.choices`)."""

@@ -1,4 +1,4 @@
-"""What observables of spins and of fermions ask of the sites."""
+"""What observables of spins and of fermions require of the sites."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from nqs_hpc.inputs.checks import bad
 
 
 def check_spins(context: Context, prefix: str, name: str, *, halves: bool = False, of_fermions: bool = False) -> None:
-    """InputError where the sites hold no spins, or with ``halves`` where these are not spins 1/2; ``of_fermions``: the
-    spins of fermions are valid too.
+    """InputError if the sites hold no spins, or, with ``halves``, other spins than 1/2; ``of_fermions``: spins of
+    fermions are valid too.
     """
     if of_fermions and context.hilbert.fermionic and context.lattice.layers == 2:
         return
@@ -21,7 +21,7 @@ def check_spins(context: Context, prefix: str, name: str, *, halves: bool = Fals
 
 
 def check_fermions(context: Context, prefix: str, name: str, *, with_spin: bool = False) -> None:
-    """InputError where the sites are not modes of fermions, or ``with_spin`` where these have none."""
+    """InputError if the sites are not modes of fermions, or, ``with_spin``, if the fermions have none."""
     if not context.hilbert.fermionic:
         words = context.hamiltonian.words
         raise bad(prefix, name, f"an observable that fits {words}: this one is of fermions, as of hamiltonian=hubbard")

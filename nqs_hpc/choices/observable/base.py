@@ -1,4 +1,4 @@
-"""What every observable answers."""
+"""The facts and methods of every observable."""
 
 from __future__ import annotations
 
@@ -16,17 +16,20 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Observable:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it, on a chain of six sites
     of_trajectories: ClassVar[bool] = False  # whether it compares the state of a trajectory with its first one
-    place: ClassVar[str] = "observables.LABEL"  # where a choice stands
+    place: ClassVar[str] = "observables.LABEL"  # the key of a choice
 
-    of_state: ClassVar[bool] = True  # whether it is of the wave function, and not of the network that represents it
-    of_sites: ClassVar[bool] = True  # whether it asks what spins or particles each site holds, or permutes the sites
+    of_state: ClassVar[bool] = (
+        True  # whether it depends only on the wave function, not on the network that represents it
+    )
+    of_sites: ClassVar[bool] = True  # whether it depends on the values of single sites, or permutes the sites
     of_hamiltonian: ClassVar[bool] = False  # whether it is made from the matrix elements of the Hamiltonian
-    few_values: ClassVar[int] = 1  # values of each sample that are kept to the end, at most; 0 where sums are kept
+    few_values: ClassVar[int] = 1  # most values per sample that are kept to the end; 0 if sums are kept
 
     def resolved(self, context: Context, prefix: str) -> Self:
-        """Every key in its final form; InputError where it does not fit the system. ``prefix``: the key it is under."""
+        """The choice with every key in its final form; InputError if it does not fit the system. ``prefix``: its
+        key."""
         del context, prefix
         return self
 

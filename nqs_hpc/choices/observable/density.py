@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Density(Observable):
-    few_values: ClassVar[int] = 8  # of few sites; of more, sums are kept
+    few_values: ClassVar[int] = 8  # for few sites; for more, sums are kept
 
     def resolved(self, context: Context, prefix: str) -> Self:
         if min(context.hilbert.local_values) < 0:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DensityCorrelations(Observable):
-    few_values: ClassVar[int] = 8  # of two sites; of more, sums are kept
+    few_values: ClassVar[int] = 8  # for two sites; for more, sums are kept
 
     def resolved(self, context: Context, prefix: str) -> Self:
         values = set(context.hilbert.local_values)

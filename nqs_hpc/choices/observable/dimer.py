@@ -22,11 +22,9 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Dimer(Observable):
     examples: ClassVar[Examples] = ({}, {"order": 2, "reference": 3})
-    few_values: ClassVar[int] = 8  # of four bonds; of more, sums are kept
-    order: int = key(checks.integer(), "which neighbours the bonds join: 1 the nearest, 2 the next")
-    reference: int = key(
-        checks.integer(least=0), "the number of the bond whose correlations with all others are measured"
-    )
+    few_values: ClassVar[int] = 8  # for four bonds; for more, sums are kept
+    order: int = key(checks.integer(), "neighbour order of the bonds: 1 nearest, 2 next-nearest")
+    reference: int = key(checks.integer(least=0), "number of the bond whose correlations with all others are measured")
 
     def resolved(self, context: Context, prefix: str) -> Self:
         check_spins(context, prefix, self.name, halves=True)

@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DoubleOccupancy(Observable):
-    few_values: ClassVar[int] = 8  # of few sites; of more, sums are kept
+    few_values: ClassVar[int] = 8  # for few sites; for more, sums are kept
 
     def resolved(self, context: Context, prefix: str) -> Self:
         check_fermions(context, prefix, self.name, with_spin=True)
         if context.hilbert.excluded:
             raise bad(
-                prefix, self.name, f"another observable: hamiltonian={context.hamiltonian.name} has no orbital hold two"
+                prefix,
+                self.name,
+                f"another observable: hamiltonian={context.hamiltonian.name} has no orbitals with two fermions",
             )
         return self
 

@@ -1,4 +1,4 @@
-"""How fast the state changes with the couplings that its network is told (`observables.fidelity_susceptibility`)."""
+"""How fast the state changes with the couplings of its network (`observables.fidelity_susceptibility`)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FidelitySusceptibility(Observable):
-    examples: ClassVar[Examples] = ()  # it needs a network that is told couplings
+    examples: ClassVar[Examples] = ()  # it needs a network with couplings as inputs
     of_sites: ClassVar[bool] = False
-    few_values: ClassVar[int] = 8  # of up to two couplings five are
+    few_values: ClassVar[int] = 8  # two couplings need five
 
     def resolved(self, context: Context, prefix: str) -> Self:
         if not context.ansatz.takes_couplings:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class LocalSpins(Observable):
     examples: ClassVar[Examples] = ({}, {"components": "z"})
-    few_values: ClassVar[int] = 8  # of two sites, or eight with z alone; of more, sums are kept
-    components: str = key(checks.choice("all", "z"), "all: x, y and z; z: z alone, which costs no ratio")
+    few_values: ClassVar[int] = 8  # for two sites, or eight with only z; for more, sums are kept
+    components: str = key(checks.choice("all", "z"), "all: x, y and z; z: only z, which needs no ratios")
 
     def resolved(self, context: Context, prefix: str) -> Self:
         check_spins(context, prefix, self.name, halves=True)

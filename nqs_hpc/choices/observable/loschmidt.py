@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Loschmidt(Observable):
     of_sites: ClassVar[bool] = False
-    examples: ClassVar[Examples] = ()  # one state alone has none
+    examples: ClassVar[Examples] = ()  # a single state has none
     few_values: ClassVar[int] = 0
     of_trajectories: ClassVar[bool] = True
 

@@ -28,11 +28,11 @@ class Magnetization(Observable):
     few_values: ClassVar[int] = 4
     axis: str = key(
         checks.choice("x", "y", "z"),
-        "z: m, |m|, m2, m4 and the Binder cumulant; x, y: m alone, of spins 1/2; in units of Pauli matrices",
+        "z: m, |m|, m2, m4 and the Binder cumulant; x, y: only m, for spins 1/2; in units of Pauli matrices",
     )
     staggered: bool = key(
         checks.either("auto", checks.boolean),
-        "with the signs of the two sublattices; auto: along z in a sector, which fixes the plain sum",
+        "with opposite signs on the two sublattices; auto: along z in a sector, which fixes the plain sum",
     )
 
     def resolved(self, context: Context, prefix: str) -> Self:
@@ -40,7 +40,7 @@ class Magnetization(Observable):
         if max(values) != -min(values):
             raise bad(prefix, self.name, f"another observable, such as formula: the sites hold {words}, not spins")
         if self.axis != "z" and set(values) != {1, -1}:
-            raise bad(f"{prefix}.axis", self.axis, "z: the others are of spins 1/2")
+            raise bad(f"{prefix}.axis", self.axis, "z: x and y need spins 1/2")
         given: object = self.staggered
         is_fixed = self.axis == "z" and context.hilbert.total is not None
         if given == "auto":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Momenta(Observable):
     examples: ClassVar[Examples] = ({}, {"phases": [0.5]})
-    few_values: ClassVar[int] = 8  # of few sites; of more, sums are kept
+    few_values: ClassVar[int] = 8  # for few sites; for more, sums are kept
     phases: tuple[float, ...] | None = key(
         checks.either("auto", checks.optional(checks.list_of(checks.number()))),
         "phases of hops across the boundary in units of pi, one for each direction, which shift the momenta; auto: "

@@ -28,13 +28,13 @@ class Overlap(Observable):
     few_values: ClassVar[int] = 2
     run: str = key(
         Check("exact, or the folder of a run, or one of its checkpoints step_….h5", checks.path.read, (EXACT,), "run"),
-        "run folder or checkpoint file of the other wave function, on the same sites; exact: the lowest eigenvector of "
-        "the Hamiltonian in the sector that is sampled, of symmetries too",
+        "run folder or checkpoint of the other wave function, on the same sites; exact: the lowest eigenvector of "
+        "the Hamiltonian in the sampled sector, including symmetries",
     )
 
     def resolved(self, context: Context, prefix: str) -> Self:
         if self.run == EXACT and dimension_up_to(context.hilbert, MAX_STATES) > MAX_STATES:
-            raise bad(f"{prefix}.run", self.run, f"a run: exact diagonalisation is of at most {MAX_STATES} states")
+            raise bad(f"{prefix}.run", self.run, f"a run: exact diagonalisation takes at most {MAX_STATES} states")
         return self
 
     def make(self, pieces: Pieces) -> Functions:

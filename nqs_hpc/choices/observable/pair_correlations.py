@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class PairCorrelations(Observable):
     examples: ClassVar[Examples] = ({}, {"wave": "extended_s"})
-    few_values: ClassVar[int] = 8  # of three sites; of more, sums are kept
+    few_values: ClassVar[int] = 8  # for three sites; for more, sums are kept
     wave: str = key(
         checks.choice(*WAVES),
-        "s: two fermions on a site; extended_s: on nearest neighbours, all alike; d: of lattice=square, with opposite "
+        "s: two fermions on a site; extended_s: on nearest neighbours, equal signs; d: on lattice=square, opposite "
         "signs along x and y",
     )
 
@@ -35,7 +35,9 @@ class PairCorrelations(Observable):
         one_line(f"{prefix}.wave", self.wave, lambda: form_factors(one_layer(context.lattice), self.wave))
         if self.wave == "s" and context.hilbert.excluded:
             name = context.hamiltonian.name
-            raise bad(f"{prefix}.wave", self.wave, f"extended_s or d: hamiltonian={name} has no orbital hold two")
+            raise bad(
+                f"{prefix}.wave", self.wave, f"extended_s or d: hamiltonian={name} has no orbitals with two fermions"
+            )
         return self
 
     def make(self, pieces: Pieces) -> Functions:

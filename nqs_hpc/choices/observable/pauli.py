@@ -27,7 +27,7 @@ def _terms(value: Any) -> Any:
 
 @dataclass(frozen=True)
 class Pauli(Observable):
-    """Resolved: ``terms`` are the strings of the whole sum, sorted and merged."""
+    """Resolved: ``terms`` are the strings of the complete sum, sorted and merged."""
 
     examples: ClassVar[Examples] = (
         {"terms": ["0.5 Z0 Z1", "-1.0 X2"]},

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plaquette(Observable):
-    examples: ClassVar[Examples] = ()  # none on a chain
-    few_values: ClassVar[int] = 8  # of eight plaquettes; of more, sums are kept
+    examples: ClassVar[Examples] = ()  # a chain has no plaquettes
+    few_values: ClassVar[int] = 8  # for eight plaquettes; for more, sums are kept
     operator: str = key(
         checks.choice("ring", "X", "Z"),
         "ring: the cyclic exchange of the four spins and its inverse; X, Z: the product of these Pauli matrices",
@@ -39,7 +39,7 @@ class Plaquette(Observable):
         return plaquette(self._groups(pieces.lattice), self.operator)
 
     def _groups(self, lattice: Lattice) -> list[tuple[int, ...]]:
-        """On the links of a lattice X is of its stars, Z of its faces, as in the toric code."""
+        """On the links of a lattice X acts on stars, Z on faces, as in the toric code."""
         if lattice.name != links.NAME or self.operator == "ring":
             return plaquettes.squares(lattice)
         return links.stars(lattice) if self.operator == "X" else links.plaquettes(lattice)

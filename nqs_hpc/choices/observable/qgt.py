@@ -21,7 +21,7 @@ class Qgt(Observable):
     of_state: ClassVar[bool] = False
     few_values: ClassVar[int] = 0
     cut: float = key(
-        checks.number(least=0, below=1), "eigenvalues above this part of the largest one count for the rank"
+        checks.number(least=0, below=1), "eigenvalues above this fraction of the largest one count for the rank"
     )
 
     def make(self, pieces: Pieces) -> Functions:

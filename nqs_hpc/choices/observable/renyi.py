@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Renyi(Observable):
-    """Resolved: ``region`` is a tuple of sites, of fermions with spin of orbitals, which are two modes each."""
+    """Resolved: ``region`` is a tuple of sites; for fermions with spin, of orbitals, each with two modes."""
 
     examples: ClassVar[Examples] = ({}, {"region": [0, 2]})
     region: tuple[int, ...] = key(
         checks.either("half", checks.list_of(checks.integer(least=0))),
-        "the sites whose entropy is measured, of fermions the orbitals; half: the first half of them",
+        "sites whose entropy is measured, orbitals for fermions; half: the first half of them",
     )
 
     def resolved(self, context: Context, prefix: str) -> Self:
@@ -34,7 +34,7 @@ class Renyi(Observable):
         given: Any = self.region
         region = tuple(range(n // 2)) if given == "half" else tuple(sorted(given))
         if len(set(region)) < len(region) or max(region) >= n or len(region) == n:
-            valid = f"half, or different sites from 0 to {n - 1}, some of them and not all"
+            valid = f"half, or different sites from 0 to {n - 1}, not all of them"
             raise bad(f"{prefix}.region", given, valid)
         return dataclasses.replace(self, region=region)
 

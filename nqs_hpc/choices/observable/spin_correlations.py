@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class SpinCorrelations(Observable):
     examples: ClassVar[Examples] = ({}, {"components": "z"})
-    few_values: ClassVar[int] = 8  # of two or three sites; of more, sums are kept
-    components: str = key(checks.choice("all", "z"), "all: xx, yy, zz and their sum; z: zz alone, which costs no ratio")
+    few_values: ClassVar[int] = 8  # for two or three sites; for more, sums are kept
+    components: str = key(checks.choice("all", "z"), "all: xx, yy, zz and their sum; z: only zz, which needs no ratios")
 
     def resolved(self, context: Context, prefix: str) -> Self:
         check_spins(context, prefix, self.name, of_fermions=True)

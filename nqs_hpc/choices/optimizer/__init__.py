@@ -1,1 +1,1 @@
-"""The optimizers: one file a name (`nqs_hpc.choices`)."""
+"""The optimizers: one file per name (`nqs_hpc.choices`)."""

@@ -1,4 +1,4 @@
-"""What natural-gradient steps share: a shift that leaves their systems solvable, a kernel that fits into memory."""
+"""What natural-gradient steps share: a shift that makes the linear system solvable, a kernel that fits into memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nqs_hpc.inputs.checks import bad
 from nqs_hpc.inputs.schedules import Schedule, lowest, schedule
 from nqs_hpc.types import Update
 
-RCOND = "eigh drops eigenvalues below this times the largest"
+RCOND = "eigh drops eigenvalues below this fraction of the largest"
 CG_TOLERANCE = "relative residual at which cg stops"
 CG_MAX_ITERATIONS = "iterations after which cg stops"
 
@@ -22,8 +22,8 @@ CG_MAX_ITERATIONS = "iterations after which cg stops"
 @dataclass(frozen=True)
 class Natural(Optimizer):
     solves: ClassVar[bool] = True
-    filtering: ClassVar[tuple[str, ...]] = ("auto",)  # solvers that a cut of eigenvalues goes with
-    takes_cg: ClassVar[bool] = False  # whether ``auto`` may stand for cg
+    filtering: ClassVar[tuple[str, ...]] = ("auto",)  # solvers that allow a cut of eigenvalues
+    takes_cg: ClassVar[bool] = False  # whether ``auto`` may choose cg
     diag_shift: Schedule = key(
         schedule(zero=True),
         "added to the diagonal, a number or a schedule; 0 needs solver=eigh or a cut",
@@ -32,30 +32,30 @@ class Natural(Optimizer):
 
     cut: float | None = key(
         checks.optional(checks.number(above=0, below=1)),
-        "eigenvalues below this part of the largest are smoothly left out; null: none",
+        "eigenvalues below this fraction of the largest are smoothly suppressed; null: none",
         physics="given",
     )
     signal_to_noise: float | None = key(
         checks.optional(checks.positive),
-        "directions whose force is below so many of its errors are smoothly left out (Schmitt & Heyl 2020); null: none",
+        "directions with a force below this many errors are smoothly suppressed (Schmitt & Heyl 2020); null: none",
         physics="given",
     )
     trust_region: Literal["shift", "step"] | None = key(
         checks.optional(checks.choice("shift", "step")),
-        "raise the shift, or shorten the step, after changes of energy that are significantly bad, and take that back "
-        "after those that keep what the steps promised; null: neither",
+        "raise the shift, or shorten the step, after significant increases of the energy, and take that back "
+        "after steps that lower the energy as predicted; null: neither",
         physics="given",
     )
 
     @property
     def filters(self) -> bool:
-        """Whether eigenvalues are left out, so that all of them have to be known."""
+        """Whether eigenvalues are suppressed, so that all of them have to be computed."""
         return self.cut is not None or self.signal_to_noise is not None
 
     def check(self, context: Context) -> None:
         self.check_search(context)
         if self.line_search is not None and self.trust_region is not None:
-            valid = "null with optimizer.line_search: both say how long a step is"
+            valid = "null with optimizer.line_search: both set the length of a step"
             raise bad("optimizer.trust_region", self.trust_region, valid)
         solver = self.asked_solver()
         if solver != "eigh" and self.cut is None and lowest(self.diag_shift) == 0:
@@ -69,7 +69,7 @@ class Natural(Optimizer):
         if self.filters and solver not in self.filtering:
             given = "optimizer.cut" if self.cut is not None else "optimizer.signal_to_noise"
             raise bad(
-                "optimizer.solver", solver, f"{' or '.join(self.filtering)} with {given}, which asks all eigenvalues"
+                "optimizer.solver", solver, f"{' or '.join(self.filtering)} with {given}, which needs all eigenvalues"
             )
         if self.signal_to_noise is not None and context.sampler.is_exact:
             valid = f"null with sampler={context.sampler.name}, whose sums have no noise"
@@ -86,17 +86,17 @@ class Natural(Optimizer):
             raise bad("optimizer.preconditioner", columns, valid)
 
     def most_samples(self, context: Context, n_ranks: int) -> int:
-        """Samples whose kernel fits into the memory of so many ranks."""
+        """The number of samples whose kernel fits into the memory of this many ranks."""
         width = (8 if context.solve_dtype == "float64" else 4) * context.ansatz.row_size()
         return int((context.memory_gib * 2**30 * n_ranks / width) ** 0.5)
 
     def check_kernel(self, context: Context, *, shared: bool) -> None:
-        """Raise InputError where the kernel of minsr is too large: every rank holds that of all samples, or where it is
-        ``shared`` its part, and a slip here would end in the machine running out of memory.
+        """Raise InputError if the kernel of minsr is too large. Every rank holds the kernel of all samples, or its part
+        if it is ``shared``; without this check the machine could run out of memory.
         """
-        n_ranks = context.n_ranks if shared and not self.filters else 1  # eigenvalues are of whole kernels
+        n_ranks = context.n_ranks if shared and not self.filters else 1  # eigenvalues need the whole kernel
         most = self.most_samples(context, n_ranks)
-        if context.sampler.is_exact:  # over all states for each of the wave functions
+        if context.sampler.is_exact:  # a sum over all states for each of the wave functions
             most //= context.task.n_points
         why = f"at most {most}: minsr holds the square of it in numbers, and memory_gib={context.memory_gib:g}"
         if n_ranks > 1:
@@ -115,7 +115,7 @@ class Natural(Optimizer):
         }
 
     def filter(self, chain_length: int) -> dict[str, Any]:
-        """The arguments of a solution that leaves eigenvalues out, where that is asked for."""
+        """The arguments for the suppression of eigenvalues, if requested."""
         if not self.filters:
             return {}
         from nqs_hpc.update.spectral import Cut
@@ -124,8 +124,8 @@ class Natural(Optimizer):
         return {"solver": "filter", "cut": Cut(self.cut, signal_to_noise=self.signal_to_noise, chain_length=length)}
 
     def trusted(self, make: Callable[..., Update], arguments: dict[str, Any]) -> Update:
-        """``make(**arguments)`` of clipped local energies, in a trust region, where these are asked for. The region is
-        outside: it judges energies as they are, whose errors are known.
+        """``make(**arguments)`` with clipped local energies and in a trust region, if requested. The trust region is
+        the outer one, because it needs unclipped energies with known errors.
         """
         if self.trust_region is None:
             return self.clipped(make(**arguments))
@@ -144,7 +144,7 @@ def blocks_key(doc: str) -> Any:
 
 
 def preconditioner_key() -> Any:
-    """It changes a step within the tolerance of cg alone, as the solver does within rounding."""
+    """It changes a step only within the tolerance of cg, as the solver does within rounding."""
     return key(
         checks.optional(checks.either("auto", checks.integer())),
         "random columns whose products make the preconditioner of cg (Frangella et al. 2023, arXiv:2110.02820); auto: "

@@ -1,4 +1,4 @@
-"""What every optimizer answers, and the keys that all share."""
+"""The facts and methods of every optimizer, and the keys that all share."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ def _fractions(value: Any) -> tuple[float, ...]:
 @dataclass(frozen=True)
 class Optimizer:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
-    solves: ClassVar[bool] = False  # whether a step solves a linear system: then it has ``solver`` and ``blocks``
-    # whether its sums are centred for each of several wave functions apart, whose samples a batch holds
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it, on a chain of six sites
+    solves: ClassVar[bool] = False  # whether a step solves a linear system; then there are ``solver`` and ``blocks``
+    # whether it centres sums separately for each of several wave functions in a batch
     by_coupling: ClassVar[bool] = False
-    needs_jacobian: ClassVar[bool] = False  # whether ansaetze with factors have one made too
+    needs_jacobian: ClassVar[bool] = False  # also for ansaetze with factors
     learning_rate: Schedule = key(schedule(), "step size, a number or a schedule", physics=False)
     max_norm: float | None = key(
-        checks.optional(checks.positive), "bound on the Euclidean norm of one step of the parameters", physics=False
+        checks.optional(checks.positive), "largest Euclidean norm of one step of the parameters", physics=False
     )
     clip: float | None = key(
         checks.optional(checks.positive),
-        "a local energy further from the median than this many mean absolute deviations enters the gradient as if it "
-        "were that far away, which biases the gradient; null: off",
+        "in the gradient, local energies further from the median than this many mean absolute deviations are clipped "
+        "to that distance, which biases it; null: off",
         physics="given",
     )
     line_search: tuple[float, ...] | None = key(
         checks.optional(Check("a list of different numbers above 0, at most 1", _fractions)),
-        "fractions of a step, of which the one with the least energy by the same samples, reweighted, is taken, while "
-        "half of these are left; null: whole steps",
+        "fractions of a step; the one with the lowest energy on the same samples, reweighted, is taken, as long as "
+        "half of the effective samples are left; null: whole steps",
         physics="given",
     )
     average: float | None = key(
@@ -58,7 +58,7 @@ class Optimizer:
     broadcast: bool = key(checks.boolean, "take rank 0's update on every rank, for mixed hardware", physics=False)
 
     def check(self, context: Context) -> None:
-        """Raise InputError where the optimizer cannot do its part of this job."""
+        """Raise InputError if the optimizer cannot be used in this job."""
         self.check_search(context)
         if context.solve_dtype != "float64":
             raise bad("precision.solve", context.solve_dtype, f"float64: optimizer={self.name} solves nothing")
@@ -75,15 +75,15 @@ class Optimizer:
             raise bad("optimizer.clip", self.clip, f"null {of_it}")
 
     def asked_solver(self) -> str | None:
-        """The solver as the key has it, ``auto`` too; None for optimizers without one."""
+        """The value of the key solver, possibly ``auto``; None for optimizers without one."""
         return None
 
     def asked_blocks(self) -> int | str | None:
-        """The blocks of the Jacobian as the key has them, ``auto`` too; None for optimizers without any."""
+        """The value of the key blocks, possibly ``auto``; None for optimizers without one."""
         return None
 
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
-        """What ``auto`` stands for; ``wide``: bytes of a number, ``memory``: bytes for all matrices together."""
+        """What ``auto`` chooses; ``wide``: bytes of a number, ``memory``: bytes for all matrices together."""
         del size, wide, memory
         return self.asked_solver()
 
@@ -98,14 +98,14 @@ class Optimizer:
         chain_length: int,
         solve_dtype: Float,
     ) -> Update:
-        """The update, `clipped`, and in a trust region where that is asked for.
+        """The update, `clipped`, and in a trust region if requested.
 
         ``solver``, ``blocks`` and ``chunk`` are those of the plan, ``chain_length`` that of the sampler.
         """
         raise NotImplementedError
 
     def clipped(self, made: Update) -> Update:
-        """An update that makes its gradient of clipped local energies where that is asked for."""
+        """An update whose gradient uses clipped local energies, if requested."""
         if self.clip is None:
             return made
         from nqs_hpc.update.clipping import clipping
@@ -124,7 +124,7 @@ def step_schedule(schedule: Schedule) -> StepSchedule:
     if schedule.kind == "constant":
         ((_, constant),) = schedule.arguments
         return lambda step: jax.numpy.asarray(constant)
-    import optax  # an eighth of a second that a constant rate need not wait for
+    import optax  # takes an eighth of a second, which a constant rate does not need
 
     given = dict(schedule.arguments)
     if schedule.kind == "join":

@@ -15,15 +15,15 @@ from nqs_hpc.types import Ansatz, Update
 if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
 
-MADE = "parts the Jacobian is made in, which march needs of every network; auto: by memory_gib"
+MADE = "number of parts in which the Jacobian is made, which march needs for every network; auto: by memory_gib"
 
 
 @dataclass(frozen=True)
 class March(Minsr):
     needs_jacobian: ClassVar[bool] = True
     blocks: Blocks = blocks_key(MADE)
-    momentum: float = key(checks.number(least=0, below=1), "mu, the share of the last direction that is kept")
-    beta: float = key(checks.number(least=0, below=1), "decay of the mean square of how directions change")
+    momentum: float = key(checks.number(least=0, below=1), "mu, the fraction of the previous direction that is kept")
+    beta: float = key(checks.number(least=0, below=1), "decay of the mean square of the changes of direction")
 
     def make(
         self,

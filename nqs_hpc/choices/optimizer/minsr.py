@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
     from nqs_hpc.update.cost import Size
 
-MADE = "parts the Jacobian of minsr is made in, in networks that need one (not rbm, mlp); auto: by memory_gib"
+MADE = (
+    "number of parts in which minsr makes the Jacobian, for networks that need one (not rbm, mlp); auto: by memory_gib"
+)
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Minsr(Natural):
     by_coupling: ClassVar[bool] = True
     solver: Literal["auto", "cholesky", "eigh", "distributed", "cg"] = key(
         checks.choice("auto", "cholesky", "eigh", "distributed", "cg"),
-        "of the linear system: cholesky and eigh on each rank; distributed: Cholesky by all ranks, each with its rows "
+        "solver of the linear system: cholesky, eigh on each rank; distributed: Cholesky by all ranks, each with rows "
         "of the kernel, without a fallback; cg: conjugate gradients with such rows; auto: cholesky, distributed from "
         "4096 rows",
         physics=False,
@@ -83,7 +85,7 @@ class Minsr(Natural):
     def of_kernel(
         self, solver: str | None, chunk: int | None, blocks: int | None, solve_dtype: Float
     ) -> dict[str, Any]:
-        """The arguments that steps in sample space with a momentum share."""
+        """The arguments that sample-space steps with momentum share."""
         return self.natural(chunk, blocks, solve_dtype) | {
             "solver": solver,
             "momentum": self.momentum,

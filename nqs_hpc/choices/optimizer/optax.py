@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
 
 _decay, _small = checks.number(least=0, below=1), checks.number(least=0)
-# what each argument may be, whichever rule has it
+# the check of each argument, for all rules
 ARGUMENTS: dict[str, Check] = {
     **dict.fromkeys(("b1", "b2", "b3", "decay", "rho", "decay_rate", "adam_b1", "adam_b2"), _decay),
     **dict.fromkeys(("eps", "eps_root", "weight_decay", "initial_scale", "initial_accumulator_value"), _small),
@@ -33,9 +33,9 @@ ARGUMENTS: dict[str, Check] = {
     "consistent_rms": checks.optional(checks.positive),
 }
 _ADAM = ("b1", "b2", "eps", "eps_root")
-# Rules without a place here: those that need the energy along the step or differences of exact gradients (lbfgs,
-# polyak_sgd), that draw noise (noisy_sgd, dpsgd), that compare signs of two gradients, which noise turns over, or whose
-# step does not scale with the learning rate (rprop for both reasons, fromage).
+# Not available: rules that need the energy along the step or differences of exact gradients (lbfgs, polyak_sgd), that
+# draw noise (noisy_sgd, dpsgd), that compare signs of two gradients, which noise can flip, or whose step does not scale
+# with the learning rate (rprop for both reasons, fromage).
 RULES: dict[str, tuple[str, ...]] = {
     "adabelief": _ADAM,
     "adadelta": ("rho", "eps", "weight_decay"),
@@ -76,9 +76,9 @@ RULES: dict[str, tuple[str, ...]] = {
     "sm3": ("momentum",),
     "yogi": ("b1", "b2", "eps"),
 }
-NEEDED = {"lars": ("momentum",), "sm3": ("momentum",)}  # a number, where other rules have null
-DECAYS = {"muon": ("beta",)}  # below 1, where other rules have any number above 0
-OF_MATRICES = ("muon",)  # rules that are others for whatever is not a real matrix
+NEEDED = {"lars": ("momentum",), "sm3": ("momentum",)}  # a number is required; other rules also allow null
+DECAYS = {"muon": ("beta",)}  # below 1; other rules allow any number above 0
+OF_MATRICES = ("muon",)  # rules that differ for parameters that are not real matrices
 
 
 def _arguments(given: Any) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class Optax(Optimizer):
     rule: str = key(checks.choice(*RULES), "the rule of optax by its name: " + ", ".join(RULES))
     arguments: dict[str, Any] = key(
         Check("a mapping {NAME: value} of arguments that the rule has in optax", _arguments),
-        "arguments of the rule under their names in optax; what is not given is optax's default",
+        "arguments of the rule with their names in optax; others have optax's defaults",
     )
 
     def check(self, context: Context) -> None:

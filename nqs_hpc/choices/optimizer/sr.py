@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
     from nqs_hpc.update.cost import Size
 
-STORED = "above 1, cg holds no Jacobian, asks the network again (not rbm, mlp, which need none); auto: by memory_gib"
+STORED = "above 1, cg stores no Jacobian but evaluates the network again (rbm, mlp need none); auto: by memory_gib"
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Sr(Natural):
     preconditioner: Preconditioner = preconditioner_key()
     block_diagonal: Literal["layers", "leaves"] | None = key(
         checks.optional(checks.choice("layers", "leaves")),
-        "leave out of the matrix what is between layers (leaves of one parent in the tree of parameters), or between "
-        "leaves, and solve each block on its own; blocks have at most 1024 parameters; null: the whole matrix",
+        "neglect matrix elements between layers (leaves of one parent in the tree of parameters), or between "
+        "leaves, and solve each block separately; blocks have at most 1024 parameters; null: the whole matrix",
         physics="given",
     )
 
@@ -57,15 +57,16 @@ class Sr(Natural):
             if self.solver not in ("auto", "cholesky", "eigh"):
                 raise bad("optimizer.solver", self.solver, "auto, cholesky or eigh with optimizer.block_diagonal")
             if self.filters:
-                valid = "null with optimizer.cut or optimizer.signal_to_noise, which are of the whole matrix"
+                valid = "null with optimizer.cut or optimizer.signal_to_noise, which need the whole matrix"
                 raise bad("optimizer.block_diagonal", self.block_diagonal, valid)
         if self.solver == "cg" and self.broadcast:
-            # each rank counts its iterations from its own bits, which differ on mixed nodes
+            # each rank counts its own iterations, which can differ on mixed hardware
             raise bad("optimizer.broadcast", True, "false with optimizer.solver=cg")
         if self.solver == "minsr":
             from nqs_hpc.update.cost import TOGETHER_FROM
 
-            # ranks share a kernel from so many rows on; if one rank has no room for as many, none may come near them
+            # from this number of rows on ranks share a kernel; if one rank has no room for as many, no kernel may come
+            # near it
             n_rows = self.most_samples(context, 1) * (2 if context.ansatz.row_size() == 4 else 1)
             self.check_kernel(context, shared=n_rows >= TOGETHER_FROM)
 
@@ -78,7 +79,7 @@ class Sr(Natural):
     def chosen_solver(self, size: Size, wide: int, memory: float) -> str | None:
         from nqs_hpc.update.cost import bytes_of_blocks, cheapest, exact
 
-        if self.filters:  # of the smaller matrix
+        if self.filters:  # for the smaller matrix
             return self.solver if self.solver != "auto" else "minsr" if size.n_rows < size.n_parameters else "filter"
         if self.block_diagonal is not None:
             if bytes_of_blocks(size, wide) > 2 * memory:
@@ -87,7 +88,7 @@ class Sr(Natural):
             return "eigh" if self.solver == "eigh" else "cholesky"
         if self.solver != "auto":
             return self.solver
-        # the iterations of cg are counted by each rank from its own bits, which mixed nodes do not share
+        # each rank counts the iterations of cg itself, and they can differ on mixed hardware
         name = cheapest(size, wide, memory, matrix_free=not self.broadcast)
         return exact(size.n_parameters, wide, 2 * memory) if name == "cholesky" else name
 

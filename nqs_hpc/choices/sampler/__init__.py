@@ -1,1 +1,1 @@
-"""The samplers: one file a name (`nqs_hpc.choices`)."""
+"""The samplers: one file per name (`nqs_hpc.choices`)."""

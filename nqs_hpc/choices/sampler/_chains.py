@@ -1,4 +1,4 @@
-"""What samplers by Markov chains share: their keys, and the moves that they propose."""
+"""What samplers with Markov chains share: their keys, and their moves."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
     from nqs_hpc.sampler.moves import Mixture, Proposal
 
-FINAL_CHAIN_LENGTH = 64  # at least so many samples a chain, for R-hat and tau mean nothing below
+FINAL_CHAIN_LENGTH = 64  # least samples per chain, because R-hat and tau mean nothing below
 
 
 @dataclass(frozen=True)
 class Chains(Sampler):
     of_several: ClassVar[bool] = True
-    n_chains: int = key(checks.integer(least=2), "Markov chains over all ranks; the error comes from their spread")
-    n_samples: int = key(checks.integer(), "samples a step over all ranks, a multiple of n_chains")
+    n_chains: int = key(checks.integer(least=2), "Markov chains over all ranks; errors come from their spread")
+    n_samples: int = key(checks.integer(), "samples per step over all ranks, a multiple of n_chains")
     sweep: int | Range = key(
         checks.either("auto", checks.either("adaptive", whole_or_range())),
         "proposals between two samples of a chain; auto: the number of sites; adaptive: from a quarter of that to 16 "
@@ -41,22 +41,22 @@ class Chains(Sampler):
     warmup: int = key(checks.integer(least=0), "sweeps before the first sample of a fresh chain")
     move: str | Weights = key(
         checks.either("auto", one_or_weights(*_moves.MOVES)),
-        "proposal, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson or a "
+        "move, or {NAME: weight, ...}: flip (another value of one site), exchange (of spins), hop (of a boson or a "
         "fermion), pair_hop (of both fermions of a site), heat_bath (one site, in a sector two, takes "
-        "any of its values by their probabilities), plaquette (four spins, of toric_code a star), global_flip, "
-        "hamiltonian (what H joins); auto: in a sector exchange or hop, both where no site holds two fermions, else "
-        "flip, with exchange or hop where sector=auto leaves a conserved total open",
+        "any of its values by their probabilities), plaquette (four spins, for toric_code a star), global_flip, "
+        "hamiltonian (as H connects); auto: in a sector exchange or hop, both if no site holds two fermions, else "
+        "flip, with exchange or hop if sector=auto leaves a conserved total open",
     )
     move_range: int | str | None = key(
         checks.optional(checks.either(_moves.ANY, checks.integer(below=101))),
-        "the two sites of exchange, hop, pair_hop and, in a sector, heat_bath: neighbours of orders up to this number; "
+        "the two sites of exchange, hop, pair_hop and, in a sector, heat_bath: neighbours up to this order; "
         "any: any two sites; null: nearest neighbours",
         physics="given",
     )
 
     power: float | None = key(
         checks.optional(checks.number(above=0, most=2)),
-        "p of the |psi|^p that the chains sample, whose samples have the weights |psi|^(2 - p); below 2 they visit "
+        "the chains sample |psi|^p with this power p, and samples have the weights |psi|^(2 - p); below 2 they visit "
         "states where psi is small more often; 2, or null: |psi|^2",
         physics="given",
     )
@@ -76,13 +76,13 @@ class Chains(Sampler):
         return dataclasses.replace(known, move=move, sweep=known.proposals(context.hilbert.n_sites))
 
     def proposals(self, n_sites: int) -> int | Range:
-        """Between two samples, resolved."""
+        """Proposals between two samples, resolved."""
         sweep: Any = self.sweep
         if sweep == "auto":
             return n_sites
         if sweep == "adaptive" or isinstance(sweep, Range):
             if self.is_weighted:
-                why = "the correlation of samples with weights does not tell it (sampler.blur=null, sampler.power=2)"
+                why = "the correlation of weighted samples does not determine it (sampler.blur=null, sampler.power=2)"
                 raise bad("sampler.sweep", plain(sweep), f"auto, or a whole number: {why}")
             if self.n_samples < 2 * self.n_chains:
                 few = f"sampler.n_samples={self.n_samples} of sampler.n_chains={self.n_chains}"
@@ -102,7 +102,7 @@ class Chains(Sampler):
         return max(FINAL_CHAIN_LENGTH, -(-final_samples // self.n_chains))
 
     def second(self, hilbert: Hilbert) -> SecondPlan:
-        """A quarter as many ladders, of four replicas each, as there are chains."""
+        """Ladders of four replicas each, a quarter as many as chains."""
         n_chains = min(max(self.n_chains // 4, LEAST_LADDERS), MOST_LADDERS)
         return SecondPlan(n_chains, self.sweep if isinstance(self.sweep, int) else hilbert.n_sites, self.warmup)
 
@@ -140,7 +140,7 @@ class Chains(Sampler):
 
 
 def refuse_one_state(context: Context) -> None:
-    """Raise InputError where there is nothing to sample."""
+    """Raise InputError if there is nothing to sample."""
     if dimension_up_to(context.hilbert, MAX_STATES) == 1:
         raise bad("sector", context.sector, "a sector of more than one state, or sampler=enumerate")
 

@@ -1,4 +1,4 @@
-"""Moves of Markov chains: whether they exist here, keep the sector, and together reach all of its states."""
+"""Moves of Markov chains: whether they exist here, keep the sector, and together reach all its states."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from nqs_hpc.sampler.moves import Mixture, Proposal
 
 MOVES = ("flip", "exchange", "hop", "pair_hop", "heat_bath", "plaquette", "global_flip", "hamiltonian")
-ALONG_PAIRS = ("exchange", "hop", "pair_hop")  # of two sites each
-ANY = "any"  # of the sites, whatever their distance
+ALONG_PAIRS = ("exchange", "hop", "pair_hop")  # with two sites each
+ANY = "any"  # two sites at any distance
 
-Reach = int | str | None  # the largest neighbour order of the two sites of a move; None: the nearest
+Reach = int | str | None  # the largest neighbour order of the two sites of a move; None: nearest neighbours
 
 
 def resolved(given: Any, reach: Reach, context: Context) -> Any:
-    """The name of a move, or Weights of several; raises InputError, with the name of the move that does not fit."""
+    """The name of a move, or Weights of several; raises InputError, which names the move that does not fit."""
     found = _resolved(given, reach, context)
     names = dict(found.entries) if isinstance(found, Weights) else (found,)
     if reach is not None:
@@ -54,7 +54,7 @@ def _resolved(given: Any, reach: Reach, context: Context) -> Any:
             basic = suited if isinstance(suited, str) else "{hop: 3, exchange: 1}"
     open_total = context.sector_is_auto and sector is None and hamiltonian.conserves()
     if given == "auto" and open_total and hamiltonian.joins(lattice):
-        # The ground state has one total that nobody knows: moves of single sites find it, and within it they freeze.
+        # The total of the ground state is unknown: moves of single sites find it, but freeze within it.
         return Weights(tuple(sorted({"flip": 0.5, inside: 0.5}.items())))
     if given == "auto":
         return basic
@@ -71,9 +71,9 @@ def _resolved(given: Any, reach: Reach, context: Context) -> Any:
 
 
 def _of_fermions_in_a_sector(context: Context) -> str | Weights:
-    """Hops, which cost the least, with as many exchanges as let the spins relax where sites repel a second fermion,
-    and of pairs where they attract it: the slowest modes of |psi|^2 of Hubbard models decay up to ten times as fast
-    with these (4x2 sites, U = 12), and never much slower (U = 1).
+    """Hops, which cost the least, with enough exchanges to relax the spins if U is repulsive, and with pair hops if it
+    is attractive: in Hubbard models the slowest modes of |psi|^2 decay up to ten times as fast with these (4x2 sites, U
+    = 12), and never much slower (U = 1).
     """
     sector, n = context.sector, context.hilbert.n_sites // 2
     weights = {"hop": 3.0, "exchange": 1.0, "pair_hop": 1.0 if context.hamiltonian.binds_pairs() else 0.0}
@@ -93,7 +93,7 @@ def _are_halves(hilbert: Hilbert) -> bool:
 
 
 def _unfit(move: str, context: Context) -> str | None:
-    """Why a move cannot be made here at all, None where it can."""
+    """Why a move is impossible here, None if it is possible."""
     sector, spins, what = context.sector, _are_halves(context.hilbert), context.hamiltonian.words
     if move == "flip" and sector is not None:
         return f"changing single sites would leave sector={show(sector)}"
@@ -105,27 +105,27 @@ def _unfit(move: str, context: Context) -> str | None:
         return f"pair_hop is a move of fermions with spin, and these are {what}"
     if move == "heat_bath" and len(context.hilbert.local_values) == 2:
         same = "hop" if context.hilbert.fermionic or not spins else "exchange"
-        return f"where a site has two values it is the move {'flip' if sector is None else same}, which costs less"
+        return f"for sites with two values it equals {'flip' if sector is None else same}, which costs less"
     if (move == "plaquette" and not spins) or (move == "global_flip" and not are_spins(context.hilbert)):
         return f"{move} is a move of spins{' 1/2' * (move == 'plaquette')}, and these are {what}"
     if move == "plaquette" and sector is not None:
-        return f"a plaquette that flips would leave sector={show(sector)}"
+        return f"the flip of a plaquette would leave sector={show(sector)}"
     if move == "plaquette":
         try:
             flipped_groups(context.lattice)
         except ValueError as error:
             return str(error)
     if move == "global_flip" and context.hilbert.paths:
-        return "no path stays one when all its steps turn"
+        return "a path with all its steps reversed is not a path"
     if move == "global_flip" and sector not in (None, 0):
-        return f"all spins that flip would leave sector={show(sector)}"
+        return f"the flip of all spins would leave sector={show(sector)}"
     if move == "hamiltonian" and not context.hamiltonian.joins(context.lattice):
-        return "the Hamiltonian is diagonal, and joins no states"
+        return "the Hamiltonian is diagonal and connects no states"
     return None
 
 
 def _stuck(move: str, context: Context) -> str | None:
-    """Why a move of fermions along pairs never changes anything, None where it does."""
+    """Why a move of fermions along pairs never changes anything, None if it does."""
     hilbert = context.hilbert
     if move in ("exchange", "pair_hop") and context.lattice.layers != 2:
         return "these fermions have no spin"
@@ -137,16 +137,16 @@ def _stuck(move: str, context: Context) -> str | None:
 
 
 def _together(names: tuple[str, ...], reach: Reach, context: Context) -> bool:
-    """Whether moves together lead from every state to every other, in the sector where there is one."""
+    """Whether moves together connect all states, in the sector if there is one."""
     if any(_reaches_all(name, reach, context) for name in names):
         return True
-    # without doubly occupied sites the order of the spins stays along a chain: exchanges change it, hops the holes
+    # without doubly occupied sites hops keep the order of the spins along a chain: exchanges change it, hops move holes
     of_both = context.hilbert.fermionic and context.sector is not None and {"exchange", "hop"} <= set(names)
     return of_both and bool(context.hilbert.excluded)
 
 
 def _reaches_all(move: str, reach: Reach, context: Context) -> bool:
-    """Whether a move alone does."""
+    """Whether a single kind of move does."""
     sector, hilbert = context.sector, context.hilbert
     if move in ("flip", "heat_bath"):
         return True
@@ -154,7 +154,7 @@ def _reaches_all(move: str, reach: Reach, context: Context) -> bool:
         if sector is None or move == "pair_hop" or _stuck(move, context):
             return False
         of_one_spin = not isinstance(sector, tuple) or min(sector) == 0
-        if move == "hop":  # to an empty site anywhere: then the fermions come into any order
+        if move == "hop":  # to an empty site anywhere: this brings the fermions into any order
             return not hilbert.excluded or of_one_spin or reach == ANY
         return bool(hilbert.excluded) and _stuck("hop", context) is not None
     if move in ("exchange", "hop"):
@@ -164,13 +164,13 @@ def _reaches_all(move: str, reach: Reach, context: Context) -> bool:
 
 def _alone(given: Any, sector: Total) -> str:
     if isinstance(given, Weights):
-        return "these together do not reach all states"
+        return "together they do not reach all states"
     if given in ("exchange", "hop") and sector is None:
         what = {"exchange": "an exchange of spins", "hop": "a hop of a particle"}[given]
         return f"{what} needs a sector, and sector is none"
     if given == "exchange":
         return "an exchange of particles does not reach all states"
-    return f"{given} alone does not reach all states, as far as is known"
+    return f"{given} by itself does not reach all states, as far as is known"
 
 
 def make(
@@ -185,8 +185,8 @@ def make(
 
 
 def every(lattice: Lattice, hilbert: Hilbert) -> Proposal:
-    """The moves of few sites that the space has, as one: other values of single sites, exchanges of any two, hops
-    where more than two values share a total, stars of links; of fermions hops, exchanges and hops of pairs.
+    """All moves of few sites in the space, as one proposal: other values of single sites, exchanges of any two sites,
+    hops if more than two values share a total, stars of links; for fermions hops, exchanges and pair hops.
     """
     from nqs_hpc.sampler.moves import exchange_any, flip, flip_groups, free_sites, one_of
 
@@ -247,8 +247,8 @@ def _of_fermions(move: str, reach: Reach, lattice: Lattice, hilbert: Hilbert) ->
 
 
 def _pairs(lattice: Lattice, reach: Reach) -> NDArray[np.int32]:
-    """Two sites of a move, (n, 2): of neighbour orders up to ``reach``; all pairs where these do not join all sites.
-    ValueError for an order that the lattice lacks.
+    """The pairs of sites of a move, (n, 2): neighbours up to order ``reach``; all pairs if these do not connect all
+    sites. ValueError for an order that the lattice lacks.
     """
     if reach is None:
         return joined_pairs(lattice)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class Autoregressive(Sampler):
     examples: ClassVar[Examples] = ({"n_samples": 32},)
     n_samples: int = key(
-        checks.integer(least=2), "independent samples a step over all ranks, a multiple of their number"
+        checks.integer(least=2), "independent samples per step over all ranks, a multiple of their number"
     )
 
     def resolved(self, context: Context) -> Self:
@@ -48,7 +48,7 @@ class Autoregressive(Sampler):
             raise bad("sampler.n_samples", self.n_samples, why)
 
     def final_chain_length(self, final_samples: int) -> int:
-        """Of independent samples, how many calls there are."""
+        """The number of calls, because samples are independent."""
         return -(-final_samples // self.n_samples)
 
     def make(

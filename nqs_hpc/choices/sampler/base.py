@@ -1,4 +1,4 @@
-"""What every sampler answers."""
+"""The facts and methods of every sampler."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from nqs_hpc.types import Sampler as Functions
 if TYPE_CHECKING:
     from nqs_hpc.parallel.comm import Comm
 
-MAX_STATES = 2**22  # that are summed over
-# The ladders of a second ensemble: their spread gives its error, with an error of an eighth from 32 of them.
+MAX_STATES = 2**22  # of an exact sum
+# The ladders of a second ensemble: their spread gives its error; with 32 ladders that error is known to an eighth.
 LEAST_LADDERS, MOST_LADDERS = 32, 64
-WARMUP = 100  # sweeps of a second ensemble, where the first needs none
+WARMUP = 100  # sweeps of a second ensemble if the first needs none
 
 
 class SecondPlan(NamedTuple):
-    """The ladders of a second ensemble, their proposals between two samples, and their sweeps before the first."""
+    """The ladders of a second ensemble, their proposals between two samples, and their warm-up sweeps."""
 
     n_chains: int
     sweep: int
@@ -39,28 +39,29 @@ class SecondPlan(NamedTuple):
 @dataclass(frozen=True)
 class Sampler:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
-    is_exact: ClassVar[bool] = False  # whether all states are summed over, without statistical error
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it, on a chain of six sites
+    is_exact: ClassVar[bool] = False  # whether it sums over all states, without statistical error
     of_several: ClassVar[bool] = False  # whether it can sample several wave functions together (`several`)
     blur: float | Auto | None = key(
         checks.optional(checks.either("auto", checks.number(above=0, below=1))),
-        "probability with which a sample is replaced by a neighbour and weighted, so that sums see states where psi is "
-        "small or 0; null: never; auto: what the task says, null but for evolutions in real time",
+        "probability that a sample is replaced by a neighbour and weighted, so that sums include states where psi is "
+        "small or 0; null: never; auto: the task decides, null except for evolution in real time",
         physics="given",
     )
 
     @property
     def exponent(self) -> float:
-        """The p of the |psi|^p that what `make` returns samples."""
+        """The power p of the distribution |psi|^p that `make` samples."""
         return 2.0
 
     @property
     def is_weighted(self) -> bool:
-        """Whether the weights of the samples differ (resolved, exact sums aside)."""
+        """Whether the weights of the samples differ (of a resolved choice, not counting exact sums)."""
         return self.blur is not None or self.exponent != 2
 
     def resolved(self, context: Context) -> Self:
-        """Every ``auto`` replaced; raises InputError where the sampler fits neither the states nor the ranks."""
+        """The choice with every ``auto`` replaced; raises InputError if the sampler does not fit the states or the
+        ranks."""
         blur = self.blur
         if blur == "auto":
             blur = None if self.is_exact else context.task.blur
@@ -73,15 +74,15 @@ class Sampler:
         raise NotImplementedError
 
     def check_samples(self, most: int, hilbert: Hilbert, why: str) -> None:
-        """Raise InputError where a step has more than ``most`` samples; ``why`` says what needs that."""
+        """Raise InputError if a step has more than ``most`` samples; ``why`` gives the reason."""
         raise NotImplementedError
 
     def final_chain_length(self, final_samples: int) -> int:
-        """Samples a chain of an evaluation of at least ``final_samples``; 0 for exact sums."""
+        """Samples per chain of an evaluation with at least ``final_samples``; 0 for exact sums."""
         raise NotImplementedError
 
     def second(self, hilbert: Hilbert) -> SecondPlan | None:
-        """How a second ensemble samples the same wave function; None where the sum is exact."""
+        """How a second ensemble samples the same wave function; None if the sum is exact."""
         return None if self.is_exact else SecondPlan(MOST_LADDERS, hilbert.n_sites, WARMUP)
 
     def make(
@@ -98,7 +99,7 @@ class Sampler:
         raise NotImplementedError
 
     def check_several(self, n: int, context: Context) -> None:
-        """Raise InputError where so many wave functions cannot be sampled together; asked where ``of_several``."""
+        """Raise InputError if this many wave functions cannot be sampled together; called only if ``of_several``."""
 
     def several(
         self,
@@ -111,7 +112,7 @@ class Sampler:
         operator: Operator,
         chunk: int | None,
     ) -> Functions:
-        """Samples of ``ansatz`` told each of K lists of couplings, equally many of each (`types.Groups`)."""
+        """Samples of ``ansatz`` at each of K lists of couplings, equally many of each (`types.Groups`)."""
         raise NotImplementedError
 
     def weighted(
@@ -125,7 +126,7 @@ class Sampler:
         chunk: int | None,
         memory: int,
     ) -> Functions:
-        """The sampler of a resolved choice: what `make` returns, blurred and weighted where that is asked for."""
+        """The sampler of a resolved choice: the result of `make`, blurred and weighted if requested."""
         made = self.make(ansatz, lattice, hilbert, comm, operator=operator, chunk=chunk)
         if self.blur is None:
             if self.exponent == 2:

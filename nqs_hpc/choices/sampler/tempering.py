@@ -1,4 +1,4 @@
-"""sampler=tempering: replicas in powers of psi^2 that swap (`sampler.tempering`)."""
+"""sampler=tempering: replicas of powers of |psi|^2 that swap (`sampler.tempering`)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tempering(Chains):
-    """``n_chains`` ladders of replicas, whose number of proposals is fixed."""
+    """``n_chains`` ladders of replicas with a fixed number of proposals."""
 
     examples: ClassVar[Examples] = (
         {"n_replicas": 3, "n_chains": 8, "n_samples": 32},
         {"n_replicas": 3, "n_chains": 8, "n_samples": 32, "spacing": "adaptive"},
     )
-    n_replicas: int = key(checks.integer(least=2), "replicas of each chain, which walk in powers beta of psi^2")
+    n_replicas: int = key(checks.integer(least=2), "replicas of each chain; they sample powers beta of |psi|^2")
     beta_min: float = key(checks.number(above=0, below=1), "the lowest beta; the highest is 1")
     spacing: Literal["geometric", "linear", "adaptive"] = key(
         checks.choice("geometric", "linear", "adaptive"),

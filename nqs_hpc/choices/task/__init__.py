@@ -1,1 +1,1 @@
-"""The tasks: one file a name (`nqs_hpc.choices`)."""
+"""The tasks: one file per name (`nqs_hpc.choices`)."""

@@ -1,9 +1,9 @@
-"""task.kick: the first state, turned about z at one site.
+"""task.kick: the initial state, rotated about z at one site.
 
     psi(s) -> exp(-i strength s_site) psi(s)
 
-which a field -i strength on that site does exactly. What the spins of the other sites make of it is the response to
-sigma^z of that site, from which `report.response` finds the dynamical structure factor.
+A field -i strength on that site does this exactly. The change of the other spins is the response to sigma^z of that
+site, from which `report.response` computes the dynamical structure factor.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Ansatz as Functions
     from nqs_hpc.types import Tree
 
-MOST = 0.7853981633974483  # pi / 4: the response goes as the sine of twice the strength
+MOST = 0.7853981633974483  # pi / 4: the response is proportional to the sine of twice the strength
 EXAMPLE = "null, or {site: NUMBER, strength: ANGLE}, the angle in radians, of a modulus above 0 and at most pi/4"
 
 
 @dataclass(frozen=True)
 class Kick:
-    site: int = key(checks.integer(least=0), "whose spin is turned")
+    site: int = key(checks.integer(least=0), "site whose spin is rotated")
     strength: float = key(checks.number(), "angle in radians")
 
 
@@ -46,16 +46,16 @@ check = Check(EXAMPLE, _read)
 
 
 def check_kick(kick: Kick, context: Context) -> None:
-    """InputError where the sites, the ansatz or a symmetry leave no place for it."""
+    """InputError if the sites, the ansatz or a symmetry do not allow it."""
     given = {"site": kick.site, "strength": kick.strength}
     if context.hilbert.local_values != (1, -1):
-        raise bad("task.kick", given, "null: it turns spins 1/2")
+        raise bad("task.kick", given, "null: it rotates spins 1/2")
     if context.hilbert.paths:
-        raise bad("task.kick", given, "null: it turns a single spin, and here a state is a path of total spins")
+        raise bad("task.kick", given, "null: it rotates a single spin, and here a state is a path of total spins")
     if kick.site >= context.hilbert.n_sites:
         raise bad("task.kick.site", kick.site, f"the number of a site, 0 to {context.hilbert.n_sites - 1}")
     if context.is_symmetrized:
-        raise bad("task.kick", given, "null with symmetrize: a state that was kicked at one site has no such symmetry")
+        raise bad("task.kick", given, "null with symmetrize: a state kicked at one site has no such symmetry")
     if not context.ansatz.has_fields(complex_=True):
         valid = (
             "null, or an ansatz with a complex field on each site: rbm with ansatz.dtype=complex and ansatz.bias=true"
@@ -64,7 +64,7 @@ def check_kick(kick: Kick, context: Context) -> None:
 
 
 def kicked(kick: Kick, ansatz: Functions, n_sites: int) -> Callable[[Tree], Tree]:
-    """Parameters -> those of the state after the kick; all fields but one are 0."""
+    """A function from parameters to those of the state after the kick; all fields but one are 0."""
     import jax.numpy as jnp
 
     assert ansatz.shifted is not None

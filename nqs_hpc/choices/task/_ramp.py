@@ -1,5 +1,5 @@
-"""Couplings of the Hamiltonian that take several values: those that depend on time, of tasks with a key ``ramp``
-(`inputs.ramps`), and those of a list, one after the other (`inputs.points`).
+"""Couplings of the Hamiltonian with several values: as functions of time, in tasks with a key ``ramp``
+(`inputs.ramps`), or from a list (`inputs.points`).
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ KEY = "task.ramp"
 
 
 class _Number(NamedTuple):
-    """An entry of a coupling, and between which numbers it lies."""
+    """An entry of a coupling and its range."""
 
     key: str
-    entry: int  # 0 where the coupling is a number
+    entry: int  # 0 if the coupling is a number
     path: Any  # `inputs.ramps.Path`, or the values of a list
     least: float
     most: float
 
 
 def driven(hamiltonian: Hamiltonian, ramp: Ramp | None) -> Hamiltonian:
-    """The Hamiltonian as it was read, each coupling that depends on time at the value of largest modulus that it comes
-    to; raises InputError where there is no such coupling, or it cannot have such values.
+    """The Hamiltonian as read, with each coupling that depends on time at its value of largest modulus; raises
+    InputError if there is no such coupling, or it cannot have these values.
 
-    No element vanishes there that does not vanish at all times, so what this one conserves, joins and lacks is right
-    all along. Signs of basis states are those that make the elements at these couplings negative: where a coupling
-    changes its sign the ground state at other times need not be positive, but the basis is as exact as any.
+    An element that vanishes there vanishes at all times, so the facts of this Hamiltonian (what it conserves and
+    connects) hold at all times. Signs of basis states are those that make the elements at these couplings negative: if
+    a coupling changes its sign, the ground state at other times need not be positive, but the basis is still exact.
     """
     if ramp is None:
         return hamiltonian
@@ -49,7 +49,7 @@ def driven(hamiltonian: Hamiltonian, ramp: Ramp | None) -> Hamiltonian:
 def at_largest(
     hamiltonian: Hamiltonian, of: str, plain: dict[str, Any], entries: Iterable[tuple[str, Sequence[Value]]]
 ) -> Hamiltonian:
-    """As `driven`, of the values of each coupling; ``of`` is the key that gives them, ``plain`` what it holds."""
+    """As `driven`, for lists of values; ``of`` is the key that gives them, ``plain`` its value."""
     values: dict[str, Any] = {}
     known = hamiltonian.couplings()
     for key, every in entries:
@@ -72,15 +72,15 @@ def at_largest(
 def operators(
     hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None, ramp: Ramp | None
 ) -> tuple[Operator, tuple[Operator, ...]]:
-    """The matrix elements at time 0, and `types.Operator.at` any other, of a resolved `driven` Hamiltonian in the basis
-    with these signs; and the operators whose symmetries it has at all times. Raises InputError.
+    """The matrix elements of a resolved `driven` Hamiltonian in the basis with these signs, at time 0 and, by
+    `types.Operator.at`, at any other; and the operators whose common symmetries it has at all times. Raises InputError.
     """
     if ramp is None:
         made = hamiltonian.make(lattice, signs_N)
         return made, (made,)
     from nqs_hpc.operators.ramped import of_path
 
-    firsts = {key: extremes(path)[0] for key, path in ramp.entries}  # with what does not change
+    firsts = {key: extremes(path)[0] for key, path in ramp.entries}  # with the constant couplings
     numbers = [one for key, path in ramp.entries for one in _numbers(key, path, extremes(path))]
     return _made(hamiltonian, lattice, signs_N, KEY, ramp.plain(), firsts, numbers, of_path)
 
@@ -88,7 +88,7 @@ def operators(
 def operators_at(
     hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None, of: str, points: Points
 ) -> tuple[Operator, tuple[Operator, ...]]:
-    """As `operators`, the number of a point standing for the time."""
+    """As `operators`, with the number of a point in place of the time."""
     from nqs_hpc.operators.ramped import of_list
 
     firsts = {key: values[0] for key, values in points.entries}
@@ -125,7 +125,7 @@ def _made(
 
 def at_values(hamiltonian: Hamiltonian, values: dict[str, Any]) -> Hamiltonian:
     """A resolved Hamiltonian with other couplings, numbers or sequences of them."""
-    # a coupling that may be a list is one in a resolved Hamiltonian
+    # in a resolved Hamiltonian couplings that may be lists are lists
     is_list = {key: isinstance(getattr(hamiltonian, key), tuple) for key in values}
     rows = {key: tuple(row) if isinstance(row, list | tuple) else (row,) for key, row in values.items()}
     fixed: dict[str, Any] = {key: row if is_list[key] else row[0] for key, row in rows.items()}

@@ -1,4 +1,4 @@
-"""The second ensemble of a task, from its pieces (`tasks.second`)."""
+"""The second ensemble of a task (`tasks.second`)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def second_of(pieces: Pieces, n_samples: int) -> SecondEnsemble | None:
-    """Of about ``n_samples`` samples; None where that is 0, or the sampler sums over all states."""
+    """A second ensemble of about ``n_samples`` samples; None if that is 0, or the sampler sums over all states."""
     plan = pieces.sampler_choice.second(pieces.hilbert)
     if plan is None or n_samples == 0:
         return None

@@ -1,4 +1,4 @@
-"""What every task answers."""
+"""The facts and methods of every task."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Solving(Protocol):
-    """How a choice wants linear systems solved: `choices.optimizer.base.Optimizer` says what each means."""
+    """How a choice solves linear systems: `choices.optimizer.base.Optimizer` explains the fields."""
 
     @property
     def needs_jacobian(self) -> bool: ...
@@ -37,10 +37,10 @@ class Solving(Protocol):
 
 
 def check_series(context: Context, key: str, asked: int, n_samples: int | None = None) -> None:
-    """Raise InputError where the local values of ``n_samples`` (None: as many as ``asked``) do not fit into memory.
+    """Raise InputError if the local values of ``n_samples`` (None: as many as ``asked``) do not fit into memory.
 
-    They are kept, of the energy and of each result that is a number: twice while a step replaces them, and by the host
-    once more. Exact sums are one call.
+    They are kept for the energy and for each result that is a number: twice while a step replaces them, and once more
+    on the host. Exact sums are one call.
     """
     n_values = 1 + sum(one.few_values for one in context.observables.values())
     most = int(context.memory_gib * 2**30 / 64 / n_values)
@@ -52,50 +52,50 @@ def check_series(context: Context, key: str, asked: int, n_samples: int | None =
 @dataclass(frozen=True)
 class Task:
     name: str
-    examples: ClassVar[Examples] = ({},)  # keys under which contract tests try it, on a chain of six sites
+    examples: ClassVar[Examples] = ({},)  # keys with which contract tests run it, on a chain of six sites
     prefix: ClassVar[str] = ""  # of the name of its runs
-    optimizes: ClassVar[bool] = True  # whether the optimizer has anything to do
-    shortens: ClassVar[bool] = False  # whether it tries fractions of a step, as optimizer.line_search asks
+    optimizes: ClassVar[bool] = True  # whether it uses the optimizer
+    shortens: ClassVar[bool] = False  # whether it supports optimizer.line_search
     measures: ClassVar[bool] = False  # whether it measures observables
-    when_measured: ClassVar[str] = "in every step"  # where it does and optimizes nothing
-    has_beginning: ClassVar[bool] = False  # whether its states can be compared with the first one of a trajectory
-    source_key: ClassVar[str | None] = None  # which names a run whose system and wave function it takes over
+    when_measured: ClassVar[str] = "in every step"  # if it measures and does not optimize
+    has_beginning: ClassVar[bool] = False  # whether its states can be compared with the initial state of a trajectory
+    source_key: ClassVar[str | None] = None  # the key that names a run whose system and wave function it takes over
 
     def resolved(self, context: Context) -> Self:
-        """Every key in its final form; raises InputError where the task does not fit the rest."""
+        """The choice with every key in its final form; raises InputError if the task does not fit the rest."""
         del context
         return self
 
     def source(self) -> tuple[str, str] | None:
-        """The key and the value that name the run whose configuration this job takes over; None: it takes none."""
+        """The key and value that name the run whose configuration this job takes over; None: there is none."""
         if self.source_key is None:
             return None
         return f"task.{self.source_key}", getattr(self, self.source_key)
 
     def others(self) -> tuple[tuple[str, Any], ...]:
-        """Runs whose wave functions the job computes with: the path of each, and what it is made from
+        """Runs whose wave functions the job uses: the path of each, and the data of its wave function
         (`config.lower.Wave`).
         """
         return ()
 
     def driven(self, hamiltonian: Hamiltonian) -> Hamiltonian:
-        """The Hamiltonian, as it was read, whose facts (what it conserves, which states it joins, its signs) hold all
-        along the run; raises InputError. Another one where couplings depend on time.
+        """The Hamiltonian, as read, whose facts (conserved quantities, connected states, signs) hold during the whole
+        run; raises InputError. It differs from the given one if couplings depend on time.
         """
         return hamiltonian
 
     def operators(
         self, hamiltonian: Hamiltonian, lattice: Lattice, signs_N: NDArray[np.int8] | None
     ) -> tuple[Operator, tuple[Operator, ...]]:
-        """The matrix elements of the run, in the basis with these signs, and the operators that have a symmetry where
-        those of the run have it all along; raises InputError.
+        """The matrix elements of the run in the basis with these signs, and the operators whose common symmetries hold
+        during the whole run; raises InputError.
         """
         made = hamiltonian.make(lattice, signs_N)
         return made, (made,)
 
     @property
     def swept(self) -> tuple[str, ...]:
-        """The couplings of the Hamiltonian of which the run has several values."""
+        """The couplings of the Hamiltonian with several values in the run."""
         return ()
 
     @property
@@ -104,53 +104,53 @@ class Task:
         return 1
 
     def points(self, hamiltonian: Hamiltonian) -> tuple[Hamiltonian, ...]:
-        """The Hamiltonians of a run that has several, at the values of its couplings, of the resolved one; () where it
-        has one.
+        """The Hamiltonians of a run with several values of couplings, made from the resolved one; () if there is only
+        one.
         """
         del hamiltonian
         return ()
 
     def course(self) -> tuple[tuple[float, ...], bool] | None:
-        """The times of a trajectory, going up from its beginning, and whether they are imaginary; None of a task that
-        evolves nothing.
+        """The times of a trajectory in ascending order, and whether they are imaginary; None for a task without
+        evolution.
         """
         return None
 
     def start(self) -> tuple[str, Any] | None:
-        """The key and its value that say which state the job begins with, in place of random parameters and of those
-        that ``init_from`` names; None: neither.
+        """The key and value that give the initial state, instead of random parameters or those of ``init_from``; None:
+        there is none.
         """
         return None
 
     @property
     def blur(self) -> float | None:
-        """What ``sampler.blur=auto`` stands for: 0.3 where its sums have parts at zeros of psi; None: no blur."""
+        """The value of ``sampler.blur=auto``: 0.3 if zeros of psi contribute to its sums; None: no blur."""
         return None
 
     @property
     def level(self) -> int:
-        """Which level of the sector it looks for, counted with multiplicity from 0."""
+        """The level of the sector that it looks for, counted with multiplicity from 0."""
         return 0
 
     def solving(self, optimizer: Optimizer) -> Solving | None:
-        """What answers how linear systems are solved; None where there are none."""
+        """The choice that says how linear systems are solved; None if there are none."""
         return optimizer if self.optimizes else None
 
     @property
     def total_steps(self) -> int | None:
-        """The lines of metrics.jsonl of a run that is done; None where that is not known beforehand."""
+        """The number of lines in metrics.jsonl of a finished run; None if that is not known beforehand."""
         raise NotImplementedError
 
     def is_met(self, summary: Mapping[str, Any]) -> bool:
-        """Whether a run that ended with this summary.json (of any content) has nothing left to do for such a task;
-        asked where ``total_steps`` is None.
+        """Whether a run that ended with this summary.json (of any content) has nothing left to do for this task; called
+        if ``total_steps`` is None.
         """
         del summary
         return True
 
     @property
     def samples_of_end(self) -> int | None:
-        """The samples that what ends a run is computed from, for tasks that can do that again with more of them."""
+        """The samples of the final evaluation, for tasks that can repeat it with more of them."""
         return None
 
     def make(self, pieces: Pieces) -> Functions:

@@ -33,18 +33,18 @@ if TYPE_CHECKING:
     from nqs_hpc.update.cost import Size
 
 NOT_IN_REAL_TIME = "a positive or signed wave function cannot evolve in real time"
-MOST_TIMES = 2**16  # of output
-# The share of samples that are blurred: their forces have a part where psi vanishes, and a start along z nothing else.
+MOST_TIMES = 2**16  # times of output
+# The fraction of blurred samples: zeros of psi contribute to the forces, and in a start along z nothing else does.
 BLUR = 0.3
-MULTIPLE = 1e-9  # relative: how near t_end has to be to a multiple of the spacing
-# r of the smooth cut. In exact sums eigenvalues are known to rounding; those of N samples only where they are not
-# far below 1 / N of the largest.
+MULTIPLE = 1e-9  # relative tolerance for t_end as a multiple of the spacing
+# r of the smooth cut. Eigenvalues of exact sums are known to rounding; those of N samples only if they are not far
+# below 1 / N of the largest.
 CUT_OF_SUMS, CUT_OF_SAMPLES = 1e-14, 1e-6
-# In a start along z pairs of flips have the weight exp(-4 bias) beside single ones: they are what comes next, and
-# blurred samples know them.
+# In a start along z pairs of flips have the weight exp(-4 bias) relative to single flips. They come next in the
+# evolution, and blurred samples contain them.
 BELOW_PAIRS = 0.05
 DEFAULT_BIAS = 5.0
-MOST_BIAS = 8.0  # beyond it psi changes by more than double precision knows
+MOST_BIAS = 8.0  # beyond it the range of psi exceeds double precision
 
 
 def default_integrator(method: str) -> str:
@@ -66,15 +66,15 @@ class Dynamics(Task):
     time: Literal["real", "imaginary"] = key(checks.choice("real", "imaginary"), "exp(-i H t), or exp(-H t)")
     t_end: float = key(
         checks.positive,
-        "where the evolution ends, a multiple of task.spacing; another start may raise it",
+        "end of the evolution, a multiple of task.spacing; a later start may raise it",
         physics=False,
     )
     spacing: float = key(
-        checks.positive, "time between two measurements of the observables, which begin at 0; landed on exactly"
+        checks.positive, "time between two measurements of the observables, from 0 on; steps end exactly there"
     )
     ramp: ramps.Ramp | None = key(
         ramps.ramp,
-        "couplings of the Hamiltonian in time: {h: [[0, 6.09], [2, 0]]}, linear pieces, constant outside; {h: FILE}, a "
+        "couplings as functions of time: {h: [[0, 6.09], [2, 0]]}, linear pieces, constant outside; {h: FILE}, a "
         "table of lines TIME VALUE; or {h: {mean: 1, amplitude: 0.3, omega: 2, phase: 0}}, a cosine; {}: none",
         physics="given",
     )
@@ -84,49 +84,48 @@ class Dynamics(Task):
     )
     initial_bias: float = key(
         checks.number(above=0, most=MOST_BIAS),
-        "largest field of that state, as of spins along z: a flip away lies the weight exp(-4 bias); halved in a "
+        "largest field of that state, for spins along z: one flip away the weight is exp(-4 bias); halved in a "
         "sector, where two sites change",
     )
     kick: Kick | None = key(
         _kick.check,
-        "psi(0) is multiplied by exp(-i strength s_site) at the start: the spins then show the response to sigma^z of "
-        "that site",
+        "multiply psi(0) by exp(-i strength s_site): the spins then show the response to sigma^z of that site",
         physics="given",
     )
     method: Method = inner(
         "method",
         "task.method",
-        "tvmc (the time-dependent variational principle) or ptvmc (projections of each step); its keys below: "
+        "tvmc (the time-dependent variational principle) or ptvmc (projections of each step); its keys: "
         "task.method.infidelity",
     )
     integrator: Integrator = inner(
         "integrator",
         "task.integrator",
-        "euler, heun, rk4 (of one dt), rk23 (adaptive); of task.method=ptvmc lpe, slpe; its keys below: "
-        "task.integrator.dt",
+        "euler, heun, rk4 (fixed dt), rk23 (adaptive); for task.method=ptvmc lpe, slpe; its keys: task.integrator.dt",
         default=("method", default_integrator),
     )
     cut: float | Auto | None = key(
         checks.optional(checks.either("auto", checks.number(above=0, below=1))),
-        "eigenvalues of the quantum geometric tensor below this part of the largest are smoothly left out; "
-        f"auto: {CUT_OF_SUMS:g} of exact sums, {CUT_OF_SAMPLES:g} of samples, less in a start along z; null: none",
+        "eigenvalues of the quantum geometric tensor below this fraction of the largest are smoothly suppressed; "
+        f"auto: {CUT_OF_SUMS:g} for exact sums, {CUT_OF_SAMPLES:g} for samples, less in a start along z; null: none",
     )
     diag_shift: float = key(
-        checks.number(least=0), "added to the eigenvalues, absolute; with task.method=ptvmc, which adapts it, the least"
+        checks.number(least=0),
+        "added to the eigenvalues, absolute; the least value with task.method=ptvmc, which adapts it",
     )
     signal_to_noise: float | None = key(
         checks.optional(checks.positive),
-        "directions whose force is below so many of its errors are smoothly left out (Schmitt & Heyl 2020); null: none",
+        "directions with a force below this many errors are smoothly suppressed (Schmitt & Heyl 2020); null: none",
     )
     solver: Literal["auto", "parameters", "samples", "cholesky", "cg"] = key(
         checks.choice("auto", "parameters", "samples", "cholesky", "cg"),
-        "eigenvalues in the space of parameters or of samples; auto: the smaller, or cg where neither fits into "
-        "memory_gib; cholesky (parameters) and cg (matrix-free) take diag_shift alone",
+        "eigenvalues in the space of parameters or of samples; auto: the smaller one, or cg if neither fits into "
+        "memory_gib; cholesky (parameters) and cg (matrix-free) take only diag_shift",
         physics=False,
     )
     stop_at_error: float | None = key(
         checks.optional(checks.positive),
-        "the evolution ends where the bound on the distance to the exact state passes this; null: never",
+        "the evolution ends when the bound on the distance to the exact state exceeds this; null: never",
         physics=False,
     )
 
@@ -135,18 +134,18 @@ class Dynamics(Task):
             raise bad("task.time", self.time, f"imaginary, or {context.ansatz.complex_keys()}: {NOT_IN_REAL_TIME}")
         for name, dtype in (("network", context.network_dtype), ("solve", context.solve_dtype)):
             if dtype != "float64":
-                why = "steps in time are too short beside the parameters for single precision"
+                why = "time steps change parameters too little for single precision"
                 raise bad(f"precision.{name}", dtype, f"float64 with task=dynamics: {why}")
         if self.kick is not None and self.time != "real":
             raise bad(
                 "task.kick",
                 {"site": self.kick.site, "strength": self.kick.strength},
-                "null in imaginary time: a response is one in real time",
+                "null in imaginary time: a response needs real time",
             )
         if self.kick is not None:
             check_kick(self.kick, context)
         if self.initial is None and self.initial_bias != DEFAULT_BIAS:
-            raise bad("task.initial_bias", self.initial_bias, f"{DEFAULT_BIAS:g} without a task.initial that it is of")
+            raise bad("task.initial_bias", self.initial_bias, f"{DEFAULT_BIAS:g} without task.initial")
         if self.initial is not None:
             self._check_start(self.initial, context)
         n = self.t_end / self.spacing
@@ -162,14 +161,14 @@ class Dynamics(Task):
             self._check_order()
         for label, one in context.observables.items() if self.ramp is not None else ():
             if one.of_hamiltonian:
-                valid = "another one: with task.ramp the Hamiltonian that it is made from changes"
+                valid = "another one: with task.ramp its Hamiltonian changes"
                 raise bad(f"observables.{label}", one.name, valid)
         self.integrator.check("task.integrator", self.t_end)
         if self.solver in ("cholesky", "cg"):
             if self.cut not in ("auto", None):
-                raise bad("task.cut", self.cut, f"null with task.solver={self.solver}, which knows no eigenvalues")
+                raise bad("task.cut", self.cut, f"null with task.solver={self.solver}, which computes no eigenvalues")
             if self.signal_to_noise is not None:
-                valid = f"null with task.solver={self.solver}, which knows no eigenvalues"
+                valid = f"null with task.solver={self.solver}, which computes no eigenvalues"
                 raise bad("task.signal_to_noise", self.signal_to_noise, valid)
             if self.diag_shift == 0:
                 raise bad("task.diag_shift", self.diag_shift, f"above 0 with task.solver={self.solver}")
@@ -201,7 +200,7 @@ class Dynamics(Task):
         return tuple(times_of_output(self.t_end, self.spacing)), self.time == "imaginary"
 
     def _check_start(self, given: starts.State, context: Context) -> None:
-        """Raise InputError where there is no such state, the network cannot be it, or nothing can come of it."""
+        """Raise InputError if there is no such state, the network cannot represent it, or it does not evolve."""
         hamiltonian, lattice = context.hamiltonian, context.lattice
         basis = Basis(context.hilbert, hamiltonian.signs(lattice), hamiltonian.signs_key)
         a_N = starts.fields("task.initial", given, self.initial_bias, lattice, basis)
@@ -209,7 +208,7 @@ class Dynamics(Task):
             raise bad("task.initial", given, why)
         state = starts.product_state("task.initial", given, self.initial_bias, lattice, context.hilbert)
         if state.along_N.all() and not hamiltonian.joins(lattice):
-            why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, and such a state stays as it is"
+            why = f"hamiltonian={hamiltonian.name} has no element off the diagonal, so such a state does not change"
             raise bad("task.initial", given, f"a state that is not along z: {why}")
 
     def start(self) -> tuple[str, Any] | None:
@@ -242,7 +241,7 @@ class Dynamics(Task):
         if self.solver != "auto":
             return self.solver
         n = min(size.n_rows, size.n_parameters)
-        if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and what LAPACK needs beside them
+        if 4.0 * n * n * wide > memory:  # the matrix, its eigenvectors, and the workspace of LAPACK
             if self.diag_shift > 0 and self.cut in ("auto", None) and self.signal_to_noise is None:
                 return "cg"
             gib = 8.0 * n * n * wide / 2**30
@@ -263,8 +262,8 @@ class Dynamics(Task):
         return float(min(CUT_OF_SAMPLES, BELOW_PAIRS * np.exp(-4.0 * of_a_move * np.abs(np.real(a_N)).max())))
 
     def projection(self, pieces: Pieces) -> Projection:
-        """The projection of velocities, and of the inner steps of other methods, which may adapt the shift: they give
-        it in place of the number of a step.
+        """The projection of velocities, and of the inner steps of other methods. Those may adapt the shift, and then
+        pass it instead of the number of a step.
         """
         from nqs_hpc.update.minsr import in_samples
         from nqs_hpc.update.spectral import Cut

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from nqs_hpc.types import Task as Functions
 
 
-MOST_OF_SECOND = 8192  # samples: they tell energies apart that differ by a hundredth of their standard deviation
+MOST_OF_SECOND = 8192  # samples: they resolve a hundredth of the standard deviation of the energy
 
 
 def _name(value: Any) -> str:
@@ -38,25 +38,27 @@ class Evaluate(Task):
     measures: ClassVar[bool] = True
     run: str = key(
         Check("the folder of a run, or one of its checkpoints step_….h5", checks.path.read, names="run"),
-        "run folder or checkpoint file, whose wave function is evaluated: lattice, hamiltonian, ansatz, sampler, "
-        "sector, seed, symmetrize and precision are those of the run where they are not given",
+        "run folder or checkpoint whose wave function is evaluated: lattice, hamiltonian, ansatz, sampler, "
+        "sector, seed, symmetrize and precision are those of the run unless they are given",
     )
-    samples: int = key(checks.integer(), "samples at most, rounded up to whole calls of the sampler", physics=False)
+    samples: int = key(
+        checks.integer(), "largest number of samples, rounded up to whole calls of the sampler", physics=False
+    )
     error: float | None = key(
-        checks.optional(checks.positive), "the standard error at which it ends before that; null: none", physics=False
+        checks.optional(checks.positive), "standard error at which it ends earlier; null: none", physics=False
     )
     error_of: str = key(
         Check("energy, or the name of a number that is measured: LABEL or LABEL.OUTPUT", _name),
-        "what that error is of: energy, or an observable",
+        "quantity with that error: energy, or an observable",
         physics=False,
     )
     second_samples: int | Auto = key(
         checks.either("auto", checks.integer(least=0)),
-        "samples of the second ensemble, from other starts and by other moves, that the energy is compared with at the "
+        "samples of the second ensemble, with other starts and other moves, with which the energy is compared at the "
         f"end; auto: a quarter of task.samples, at most {MOST_OF_SECOND}; 0: none",
         physics=False,
     )
-    n_steps: int = derived(physics=False)  # calls of the sampler, at most
+    n_steps: int = derived(physics=False)  # largest number of calls of the sampler
 
     def resolved(self, context: Context) -> Self:
         a_step = context.sampler.samples_a_step(context.hilbert)
@@ -109,7 +111,7 @@ class Evaluate(Task):
         return min(self.samples // 4, MOST_OF_SECOND) if self.second_samples == "auto" else self.second_samples
 
     def _check_goal(self, observables: Mapping[str, Any]) -> None:
-        """Raise InputError where the error asked for is not of a number with an error."""
+        """Raise InputError if task.error_of does not name a number with an error."""
         label = self.error_of.partition(".")[0]
         if self.error is None or self.error_of == "energy":
             return

@@ -16,7 +16,7 @@ from nqs_hpc.inputs import checks
 from nqs_hpc.inputs.checks import Check, Invalid, bad
 from nqs_hpc.types import Task as Functions
 
-MOST = 16  # wave functions, each with chains of its own
+MOST = 16  # wave functions, each with its own chains
 AUTO = 5.0  # times (E_infinity - E_low) / n_sites
 
 
@@ -33,22 +33,22 @@ def _paths(value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class ExcitedState(GroundState):
-    """Resolved: ``waves`` are what the wave functions of the runs ``below`` are made from (`config.lower`)."""
+    """Resolved: ``waves`` are the data of the wave functions of the runs ``below`` (`config.lower`)."""
 
     examples: ClassVar[Examples] = ()  # it needs a run
     prefix: ClassVar[str] = "excited-"
-    shortens: ClassVar[bool] = False  # energies at other parameters would ask for the overlaps there
+    shortens: ClassVar[bool] = False  # energies at other parameters would need the overlaps there
     below: tuple[str, ...] = key(
         Check(f"a list of at most {MOST} different run folders, or checkpoints step_….h5", _paths, names="run"),
         "runs of the states below: of the ground state, and of the excited states before this one",
     )
     penalty: float | Auto = key(
         checks.either("auto", checks.positive),
-        "energy that a whole overlap with each of them costs, larger than the distance of the level from theirs; auto: "
+        "energy cost of a full overlap with each of them; must exceed the distance of this level from theirs; auto: "
         "5 (E_infinity - E_low) / sites, E_low a lower bound of the spectrum",
     )
     waves: tuple[Any, ...] = derived()
-    known: int = derived(physics=False)  # how many of them are of the sector of this run
+    known: int = derived(physics=False)  # how many of them are in the sector of this run
 
     def resolved(self, context: Context) -> Self:
         return dataclasses.replace(super().resolved(context), waves=(), known=0)
@@ -78,8 +78,9 @@ class ExcitedState(GroundState):
         )
 
     def _penalty(self, pieces: Pieces) -> float:
-        """A Pauli matrix on one site changes the terms that touch it, two sites of each bond among them, at most by
-        4 (E_infinity - E) / n_sites: above a ground state there is a level within that.
+        """A Pauli matrix on one site changes only the terms that act on it, each bond being counted at two sites, so it
+        changes the energy by at most 4 (E_infinity - E) / n_sites: above a ground state there is a level within that
+        distance.
         """
         if self.penalty != "auto":
             return self.penalty

@@ -1,4 +1,5 @@
-"""task=foundation: the ground states of a list of couplings by one network that is told them (`tasks.foundation`)."""
+"""task=foundation: the ground states at a list of couplings, by one network that takes them as inputs
+(`tasks.foundation`)."""
 
 from __future__ import annotations
 
@@ -26,14 +27,14 @@ KEY = "task.couplings"
 
 @dataclass(frozen=True)
 class Foundation(GroundState):
-    examples: ClassVar[Examples] = ()  # it needs a network that is told couplings
+    examples: ClassVar[Examples] = ()  # it needs a network with couplings as inputs
     prefix: ClassVar[str] = "foundation-"
     measures: ClassVar[bool] = False
-    shortens: ClassVar[bool] = False  # energies at other parameters would be of one Hamiltonian
+    shortens: ClassVar[bool] = False  # energies at other parameters would belong to one Hamiltonian
     couplings: Points = key(
         points,
-        "the values of couplings of the Hamiltonian, {h: [0.5, 0.75, 1.0]}, several couplings together; samples are "
-        "dealt to them in equal parts",
+        "values of couplings of the Hamiltonian, {h: [0.5, 0.75, 1.0]}, several couplings together; samples are "
+        "divided equally between them",
     )
 
     @property
@@ -70,7 +71,7 @@ class Foundation(GroundState):
         return super().resolved(context)
 
     def _check_states(self, context: Context, plain: dict[str, Any]) -> None:
-        """Raise InputError where the ground states are not of one sector and of the same signs."""
+        """Raise InputError if the ground states do not have the same sector and the same signs."""
         hamiltonian, lattice = context.hamiltonian, context.lattice
         taken, best = hamiltonian.signs(lattice), hamiltonian.positive_signs(lattice)
         taken = best if taken is None else taken

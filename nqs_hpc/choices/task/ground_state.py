@@ -27,7 +27,7 @@ class GroundState(Task):
 
     second_samples: int | Auto = key(
         checks.either("auto", checks.integer(least=0)),
-        "samples of the second ensemble, from other starts and by other moves, that the final energy is compared with; "
+        "samples of the second ensemble, with other starts and other moves, with which the final energy is compared; "
         "auto: a quarter of task.final_samples; at least 16 of each ladder; 0: none",
         physics=False,
     )

@@ -1,4 +1,4 @@
-"""What every launcher of a sweep answers."""
+"""The facts and keys of every launcher of a sweep."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ from nqs_hpc.inputs import checks
 @dataclass(frozen=True)
 class Launcher:
     name: str
-    is_queue: ClassVar[bool] = False  # whether points are handed to Slurm, else they run here
-    dry_run: bool = key(checks.boolean, "print what would be started, and make nothing", physics=False)
+    is_queue: ClassVar[bool] = False  # whether points are submitted to Slurm; otherwise they run here
+    dry_run: bool = key(checks.boolean, "print what would be started, without making anything", physics=False)

@@ -12,8 +12,8 @@ from nqs_hpc.inputs import checks
 @dataclass(frozen=True)
 class Local(Launcher):
     n_jobs: int | Auto = key(
-        checks.either("auto", checks.integer()), "points at a time; auto: as many as the cores hold", physics=False
+        checks.either("auto", checks.integer()), "points at a time; auto: as many as fit on the cores", physics=False
     )
     n_ranks: int | None = key(
-        checks.optional(checks.integer()), "MPI ranks of each; null: resources.ranks", physics=False
+        checks.optional(checks.integer()), "MPI ranks of each point; null: resources.ranks", physics=False
     )

@@ -1,4 +1,4 @@
-"""hydra/launcher=slurm: the points of a sweep are handed to Slurm, as arrays."""
+"""hydra/launcher=slurm: the points of a sweep are submitted to Slurm, as arrays."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ from nqs_hpc.inputs import checks
 class Slurm(Launcher):
     is_queue: ClassVar[bool] = True
     array_parallelism: int | None = key(
-        checks.optional(checks.integer()), "points of an array that run at a time; null: no bound", physics=False
+        checks.optional(checks.integer()), "points of an array that run at a time; null: no limit", physics=False
     )
