@@ -150,6 +150,18 @@ def links(markdown: str, uri: str) -> tuple[str, set[str]]:
     return "".join([*pieces, LINK.sub(site_link, markdown[end:])]), files
 
 
+def in_one_line(page: str) -> str:
+    """|ψ|² and its like stay in one line: a browser breaks behind a bar. Attributes are left as they are."""
+    whole = r'<span class="whole">\g<0></span>'
+    return re.sub(r">[^<]+", lambda text: re.sub(r"\|[^\s|<>]{1,12}\|²?", whole, text[0]), page)
+
+
+def on_page_markdown(markdown, page, config, files):
+    if page.file.src_uri.startswith("source/"):
+        return markdown
+    return links(whole(markdown, page.file.src_uri), page.file.src_uri)[0]
+
+
 def on_files(files, config):
     """Pages from outside of docs/, and those of the source files that any page leads to."""
     for source, page in PAGES.items():
@@ -168,17 +180,5 @@ def on_config(config):
     return config
 
 
-def on_page_content(html, page, config, files):
-    """|ψ|² and its like stay in one line: a browser breaks behind a bar. Attributes are left as they are."""
-    whole = r'<span class="whole">\g<0></span>'
-    return re.sub(r">[^<]+", lambda text: re.sub(r"\|[^\s|<>]{1,12}\|²?", whole, text[0]), html)
-
-
-def on_page_markdown(markdown, page, config, files):
-    if page.file.src_uri.startswith("source/"):
-        return markdown
-    return links(whole(markdown, page.file.src_uri), page.file.src_uri)[0]
-
-
 def on_page_content(content, page, config, files):
-    return typeset(content, page.file.src_uri)
+    return in_one_line(typeset(content, page.file.src_uri))
