@@ -34,6 +34,7 @@ TURNS = {
     "is no, for is not a": r"(?<!there )\b(?:is|are|was|were) no (?!longer|more|smaller|larger|faster|better|one)\w+",
     "leave away": r"\b(?:leav(?:e|es|ing)|left) (?:it |them )?away\b",
     "archaic": r"\b(?:whence|thereof|therein|wherein|whilst|lest|henceforth|hereby|naught|nought|unto|albeit|shall)\b",
+    "what every piece answers": r"\bwhat every \w+ answers\b",
     "a cute noun": r"\bclass (?:Told|Way|Leave|Holding)\b",
 }
 
@@ -67,7 +68,7 @@ def test_turns_are_seen():
     """One of each, and sentences that only look like them."""
     bad = """Begin anew. It is invariant by its making. The state has not the symmetry; what the sector has not. The
     file is not to be had. It waits, for the queue is full. Stopped for want of time. Leave it away. That is no group.
-    Lest it stops."""
+    Lest it stops. What every task answers."""
     assert {turn.split(":")[0] for turn in turns(bad)} == set(TURNS) - {"a cute noun"}
     assert len(turns(bad)) == len(TURNS)
     good = """It has not run on a GPU yet. One line for each rank, for example this. A file, for readers that are slow.
