@@ -71,8 +71,8 @@ def double_precision() -> None:
 def _wait_at_exit() -> None:
     """Let Python end only after what is computed in the background is done.
 
-    A script may end behind a step whose numbers it has not read. XLA then stops its threads while the step still waits
-    for them, and the process hangs (jaxlib 0.10.2).
+    A script may end right after a step, before it reads any number of it. XLA then stops its threads while the step
+    still waits for them, and the process hangs (jaxlib 0.10.2).
     """
     import jax
 

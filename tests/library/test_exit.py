@@ -1,4 +1,4 @@
-"""A script that ends behind a step whose numbers it has not read."""
+"""A script that ends right after a step, before it reads any number of it."""
 
 import subprocess
 import sys

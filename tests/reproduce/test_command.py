@@ -16,7 +16,7 @@ from nqs_hpc.config import defaults
 from nqs_hpc.job.lifecycle import SIGNALS
 from nqs_hpc.reproduce import command, described
 from nqs_hpc.reproduce.command import HELP, OPTIONS, machine, sweep_words
-from nqs_hpc.reproduce.described import names, read
+from nqs_hpc.reproduce.described import names, read, read_known
 from nqs_hpc.reproduce.found import compare, points, recorded
 from tests.mpi.starts import environment
 
@@ -256,6 +256,18 @@ def test_the_list_says_what_was_measured(work, say, monkeypatch):
     assert one[1:7] == ["Pfeuty 1970", "critical ring of 4", "4", "2", "exact value", "1:30 min, laptop"]
     assert one[7] == "reached 1 of 3, 1 not run; far missed by 1.6e-01: 16.7 times the tolerance"
     assert (three[6:], two[6:]) == (["laptop", "not run"], ["a day, cluster", "not run"])
+
+
+def test_the_benchmarks_have_every_number():
+    """benchmarks/RESULTS.md has what conf/reproduction says was measured."""
+    results = (Path(__file__).parents[2] / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")
+    for one in map(read_known, names()):
+        for outcome in recorded(one):
+            if outcome.ours is not None:
+                assert re.search(
+                    rf"\| {one.name} \| {re.escape(outcome.target.name)} \|.*\| {re.escape(str(outcome.ours))} \|",
+                    results,
+                )
 
 
 def test_the_page_is_the_generated_one():

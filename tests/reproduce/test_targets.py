@@ -6,7 +6,7 @@ import pytest
 
 from nqs_hpc.reproduce.targets import RULES, Number, Outcome, Target, ours, status
 
-BASE = Target("e", {}, "energy", -2.0, 0.03, 1.0, "within", 0.1, True, "a table")
+BASE = Target("e", {}, "energy", -2.0, 0.03, 1.0, "within", 0.1, True, "table", "a table")
 
 
 @pytest.mark.parametrize(
