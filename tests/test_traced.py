@@ -21,7 +21,7 @@ import documents
 ROOT = documents.ROOT
 REASONS = ("needs jVMC", "needs DeepQMC", "needs MLflow", "needs a queue", "does not end by itself")
 # Other pages print their numbers from these; reproductions.md is written from conf/reproduction (tests/reproduce).
-SOURCES = ["benchmarks/RESULTS.md", "tests/**/*.py", "tests/data/**/*", "conf/**/*.yaml", "nqs_hpc/**/*.py"]
+SOURCES = ["benchmarks/RESULTS.md", "benchmarks/documents/*.json", "tests/**/*.py", "tests/data/**/*", "conf/**/*.yaml", "nqs_hpc/**/*.py"]
 EXPONENT = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 # three decimals and more, an error in brackets, a power of ten
 NUMBER = re.compile(r"(?<![\w.])(?:\d+\.\d+\(\d+\)|\d+(?:\.\d+)?e-?\d+|\d+\.\d{3,}(?![\d(e]))(?!\w)")
