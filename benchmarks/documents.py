@@ -242,7 +242,7 @@ def ran(name: str, command: str, folder: Path) -> dict[str, object]:
         code, output = done.returncode, done.stdout + done.stderr
     except subprocess.TimeoutExpired as expired:
         code, output = 124, (expired.stdout or b"").decode() + (expired.stderr or b"").decode()
-    lines = output.replace(f"{folder}/", "").replace(str(folder), ".").splitlines()
+    lines = placeless(output, folder).splitlines()
     entry: dict[str, object] = {"command": name}
     if key(command) != name and command != "python block.py":
         entry["run"] = key(command)
@@ -250,13 +250,28 @@ def ran(name: str, command: str, folder: Path) -> dict[str, object]:
     entry |= {"exit_code": code, "seconds": seconds, "output": [line.rstrip() for line in lines[-MOST_LINES:]]}
     pages = [folder / line.replace("index.html", "report.md") for line in lines if line.endswith("/report/index.html")]
     if pages and pages[-1].is_file():
-        entry["report"] = [line for line in pages[-1].read_text(encoding="utf-8").splitlines() if line]
+        entry["report"] = [
+            line for line in placeless(pages[-1].read_text(encoding="utf-8"), folder).splitlines() if line
+        ]
     runs = [folder / line.partition(": new, ")[0] for line in lines if ": new, " in line]
     if exact := [read(run / "reference.json").get("energy") for run in runs if (run / "reference.json").is_file()]:
         entry["exact"] = exact
     if trusts := [read(run / "summary.json").get("trust") for run in runs if (run / "summary.json").is_file()]:
         entry["trust"] = trusts
     return entry
+
+
+def placeless(text: str, folder: Path) -> str:
+    """Without the places where this was run."""
+    for place, name in (
+        (f"{folder}/", ""),
+        (str(folder), "."),
+        (str(folder).replace("_", "\\_"), "."),
+        (str(ROOT), "CHECKOUT"),
+        (str(Path.home()), "~"),
+    ):
+        text = text.replace(place, name)
+    return text
 
 
 def read(file: Path) -> dict[str, object]:
