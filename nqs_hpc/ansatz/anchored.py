@@ -3,7 +3,7 @@
     log psi(s) = log phi_0(s) + f_theta(s) - f_theta0(s),     log phi_0(s) = sum_i a_i x_i   (`system.product_states`)
 
 At theta = theta_0, the random first parameters of the network, psi is phi_0 itself, while the log-derivatives are those
-of the network there: all of it can move, not a last layer alone. theta_0 is drawn again in each program from a fixed
+of the network there: all of it can move, not only a last layer. theta_0 is drawn again in each program from a fixed
 key. A ratio is two of the network's own, so that everything takes twice the time.
 
 The fields a_i are numbers and no parameters.

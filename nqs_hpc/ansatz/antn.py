@@ -4,13 +4,13 @@
     p_i(v | s_<i) = l_{i-1} B_i(v) rho_i B_i(v)^+ l_{i-1}^+ / (the sum over v),
     psi(s) = prod_i sqrt(p_i(s_i | s_<i)) exp(i arg(l_N)),
 
-with x(i) the features of a masked network (`masked_net`), which sees the sites before i alone, and rho_i the density
-matrix that the sites behind i of the matrix product state leave on their bond (`densities`). Chen, Newhouse, Chen, Luo
+with x(i) the features of a masked network (`masked_net`), which sees only the sites before i, and rho_i the density
+matrix that the sites after i of the matrix product state leave on their bond (`densities`). Chen, Newhouse, Chen, Luo
 and Soljacic, NeurIPS 2023, arXiv:2304.01996. psi is normalised and drawn site by site, in the sector of a total too;
 with U = 0 it is the matrix product state of A, with open ends and normalised, in a sector its projection.
 
-Each step costs V chi^2 operations beside the network, and rho V chi^3 a site, once for all samples. All of it is
-float64 whatever the floats of the parameters are: small conditional amplitudes are differences of large numbers.
+Each step costs V chi^2 operations beside the network, and rho V chi^3 a site, once for all samples. Everything is
+computed in float64, also for float32 parameters: small conditional amplitudes are differences of large numbers.
 """
 
 from __future__ import annotations

@@ -82,6 +82,6 @@ def _empty_cache(frozen: Tree, s_N: Array) -> tuple[()]:
 
 
 def _replaced(frozen: Tree, s_N: Array, cache: Tree, move: Move, attempted: Tree, accepted: Array | bool) -> Tree:
-    """The new cache, ``attempted``, where the move was accepted."""
+    """The new cache, ``attempted``, if the move was accepted."""
     del frozen, s_N, move
     return jax.tree.map(lambda new, old: jnp.where(accepted, new, old), attempted, cache)

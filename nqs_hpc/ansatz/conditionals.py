@@ -136,7 +136,7 @@ def along_last(x_V: Array) -> np.ndarray:
 
 
 class Terms(NamedTuple):
-    """Log-amplitudes of conditionals, 1/2 (part - log(factor)) + i phase; the phase is None where psi is real."""
+    """Log-amplitudes of conditionals, 1/2 (part - log(factor)) + i phase; the phase is None if psi is real."""
 
     part: Array
     factor: Array

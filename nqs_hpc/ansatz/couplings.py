@@ -1,6 +1,6 @@
-"""A network that is told couplings (`types.Ansatz.bound`) as an ansatz to which they are data: one program for all.
+"""A network that takes couplings as input (`types.Ansatz.bound`), with these as data: one program for all.
 
-``carrying``  the couplings travel with the parameters, (params, gamma_G) in place of params.
+``carrying``  the couplings travel with the parameters, (params, gamma_G) instead of params.
 ``numbered``  they travel with the configuration, whose last entry, one more than there are sites, is their number k in
               a list gamma_KG: samples of several wave functions are differentiated together.
 """

@@ -26,7 +26,7 @@ from nqs_hpc.ansatz.segments import rescaled
 
 class Running(NamedTuple):
     left: Array  # (chi,): the product of the matrices so far, scaled
-    rest: Array  # int32: the total of the digits that the other sites have; 0 where there is none
+    rest: Array  # int32: the total of the digits that the other sites have; 0 if there is none
 
 
 def densities(space: LocalSpace, tensors_NVcc: Array, end_c: Array) -> Array:
@@ -80,6 +80,6 @@ def log_probabilities(weights_V: Array) -> Array:
 
 
 def taken(space: LocalSpace, running: Running, row_c: Array, digit: Array) -> Running:
-    """Behind a site that has ``digit``, whose row l A is ``row_c``."""
+    """After a site that has ``digit``, whose row l A is ``row_c``."""
     left, _ = rescaled(row_c, (0,))
     return Running(left, running.rest if space.total is None else running.rest - digit)

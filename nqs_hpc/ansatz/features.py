@@ -1,4 +1,4 @@
-"""Networks that see which modes are occupied and give numbers in place of one amplitude: what orbitals can depend on.
+"""Networks that see which modes are occupied and give numbers instead of one amplitude: what orbitals can depend on.
 
     x(n): (rows, C),   one row for all modes (`perceptron`), or one for each orbital of a lattice (`convolutional`).
 

@@ -1,6 +1,6 @@
-"""Vision transformer that is told couplings of the Hamiltonian: one network for the ground states of many.
+"""Vision transformer that takes couplings of the Hamiltonian as input: one network for the ground states of many.
 
-    psi(s; gamma, theta):   x_i = E s_i + E' gamma + e   in place of   x_i = E s_i + e   of `vit`,
+    psi(s; gamma, theta):   x_i = E s_i + E' gamma + e   instead of   x_i = E s_i + e   of `vit`,
 
 the couplings gamma embedded with every patch, all else as there. Trained over a list of couplings it has one set of
 parameters for all of them, and answers for those between: R. Rende, L. L. Viteritti, F. Becca, A. Scardicchio, A. Laio
@@ -21,7 +21,7 @@ from nqs_hpc.types import Ansatz
 
 
 def foundation_vit(patches: Patches, *, couplings: Sequence[float], **options: Any) -> Ansatz:
-    """A `vit` with its ``options`` that is told ``couplings``, and with ``bound`` any others, as many of them.
+    """A `vit` with its ``options`` that takes ``couplings`` as input, and with ``bound`` any others of the same number.
 
     They are data: nothing is differentiated by them, and they may be traced.
     """

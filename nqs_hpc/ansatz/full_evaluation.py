@@ -22,7 +22,7 @@ def full_evaluation(
     *,
     freeze: Callable[[Tree], Tree] | None = None,
 ) -> Ansatz:
-    """An ansatz from ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar`` alone.
+    """An ansatz from only ``init(key) -> params`` and ``log_psi(params, s_N) -> scalar``.
 
     With ``freeze(params) -> frozen``, which prepares what is used many times in a step, the second is
     ``log_psi(frozen, s_N)``.

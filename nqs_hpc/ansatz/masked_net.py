@@ -38,7 +38,7 @@ class MaskedNet(NamedTuple):
     first_layer: Callable[[DenseFrozen, Array], Array]  # s_N -> z of the first layer (N, out)
     outputs: Callable[[DenseFrozen, Array], Array]  # z of the first layer -> z of the last one
     begin: Callable[[], tuple[Array, ...]]  # the inputs of each layer before the first site: (N, in), 0
-    # inputs so far, site -> z of the last layer there, and the inputs with those of this site behind the first layer
+    # inputs so far, site -> z of the last layer there, and the inputs with those of this site after the first layer
     at_site: Callable[[DenseFrozen, tuple[Array, ...], Array], tuple[Array, tuple[Array, ...]]]
     # inputs, site, value -> the inputs with the value of this site
     told: Callable[[tuple[Array, ...], Array, Array], tuple[Array, ...]]

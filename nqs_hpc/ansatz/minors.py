@@ -51,7 +51,7 @@ def is_odd(s_N: Array, hops: Hops) -> Array:
 def check_orbitals(
     n_fermions: Sequence[int], orbitals: Sequence[NDArray[np.number]], dtype: NumberName, *, shared: bool
 ) -> int:
-    """The modes of a block. ValueError where orbitals (modes, fermions) do not fit: one matrix for each block, or
+    """The modes of a block. ValueError if orbitals (modes, fermions) do not fit: one matrix for each block, or
     ``shared`` by all; complex ones with real numbers; no fermions at all.
     """
     wanted = [max(n_fermions)] if shared else list(n_fermions)

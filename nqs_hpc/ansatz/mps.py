@@ -4,7 +4,7 @@
 
 of matrices chi x chi. Fannes, Nachtergaele and Werner, Commun. Math. Phys. 144, 443 (1992), doi:10.1007/BF02099178;
 Schollwoeck, Ann. Phys. 326, 96 (2011), arXiv:1008.3477; sampled as here by Sandvik and Vidal, Phys. Rev. Lett. 99,
-220602 (2007), arXiv:0708.2232. The parameters are theta = A - 1, with vectors at open ends in place of matrices, theta
+220602 (2007), arXiv:0708.2232. The parameters are theta = A - 1, with vectors at open ends instead of matrices, theta
 + 1/sqrt(chi): at theta = 0 all amplitudes are equal, and log psi is a number for all sizes of theta. A ring may repeat
 its first matrices along the chain: of one, psi is invariant under translations. Real matrices give a ``signed`` psi,
 complex ones a holomorphic log psi.
@@ -61,7 +61,7 @@ class MPSFrozen(NamedTuple):
 
 
 class Side(NamedTuple):
-    """Environments from one cut: site q is the q-th behind it. V values, r = 1 with open ends, else chi."""
+    """Environments from one cut: site q is the q-th after it. V values, r = 1 with open ends, else chi."""
 
     left: Array  # (N, r, V, chi): L_q A_q(v)
     left_log: Array  # (N,): the logarithm of what was divided out of L_q
@@ -71,7 +71,7 @@ class Side(NamedTuple):
 
 class MPSCache(NamedTuple):
     log_psi: Array
-    sides: tuple[Side, ...]  # from each cut; moves of one site need the first alone
+    sides: tuple[Side, ...]  # from each cut; moves of one site need only the first
 
 
 class TreeCache(NamedTuple):
@@ -85,7 +85,7 @@ class OpenChain(NamedTuple):
 
 
 def open_chain(n_sites: int, chi: int, n_values: int, init_scale: float, dtype: np.dtype) -> OpenChain:
-    """The matrices of an open chain; ``offset`` of 1 is theta + 1, of 0 theta alone."""
+    """The matrices of an open chain; ``offset`` of 1 is theta + 1, of 0 only theta."""
 
     def init(key: Array) -> MPSParams:
         keys = jax.random.split(key, 3)
@@ -132,7 +132,7 @@ def mps(
     n_values, param_dtype = space.n_values, parameter_dtype(dtype, float_dtype)
     is_real = dtype == "real"
     n_rows = chi if periodic else 1
-    ends = jnp.eye(chi, dtype=param_dtype)[:n_rows]  # L before the first site, and R behind the last one
+    ends = jnp.eye(chi, dtype=param_dtype)[:n_rows]  # L before the first site, and R after the last one
     cuts_C = np.array([0, n_sites // 2] if periodic and n_sites > 2 else [0], np.int32)
 
     chain = None if periodic else open_chain(n_sites, chi, n_values, init_scale, param_dtype)
@@ -201,7 +201,7 @@ def mps(
         sides = cache.sides if place_F.shape[0] > 1 else cache.sides[:1]
         place_CF = (place_F[None, :] - cuts_C[: len(sides), None]) % n_sites
         low_C = jnp.min(jnp.where(counts_F, place_CF, n_sites - 1), axis=1)
-        # the site behind a single one counts as changed: it is where the right bracket begins
+        # the site after a single one counts as changed: it is where the right bracket begins
         high_C = jnp.maximum(jnp.max(jnp.where(counts_F, place_CF, 0), axis=1), low_C + 1)
         c = jnp.argmin(high_C - low_C) if len(sides) > 1 else 0
         low, high, cut = low_C[c], high_C[c], jnp.asarray(cuts_C)[c]

@@ -273,7 +273,7 @@ def patched_transformer(
         """log p of the values of one site, given those of the patch that are possible and the site's digit in each."""
         doubled = jnp.where(alive_V, 2 * a_V, -jnp.inf)
         top = jnp.max(doubled)
-        # behind a value of probability 0 nothing is possible: all values alike
+        # after a value of probability 0 nothing is possible: all values alike
         p_V = jnp.exp(doubled - jnp.where(jnp.isneginf(top), 0, top))
         p = jnp.stack([jnp.sum(jnp.where(digit_V == v, p_V, 0)) for v in range(n_values)])
         p = jnp.where(jnp.isneginf(top), 1, p)

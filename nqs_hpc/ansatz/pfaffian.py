@@ -110,7 +110,7 @@ def pfaffian(
     def fits(s_N: Array) -> Array:
         return jnp.all(jnp.sum(s_N.reshape(-1, size), axis=1) == jnp.asarray(n_fermions))
 
-    # opposite pairs: X joins the places of one side with those of the other alone
+    # opposite pairs: X joins the places of one side only with those of the other
     if pairs != "all":
         up, down, more = np.split(np.arange(n), np.cumsum(n_fermions))
         left, right = (up, np.append(down, more)) if major == 0 else (np.append(up, more), down)

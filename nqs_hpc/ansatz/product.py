@@ -21,7 +21,7 @@ _GOLDEN, _SILVER = (5**0.5 - 1) / 2, 2**0.5 - 1  # their multiples fill an inter
 
 
 def fields_as(fields_N: ArrayLike, dtype: np.dtype) -> NDArray[Any]:
-    """The fields (N,) in the dtype of parameters. ValueError where they have phases that real ones have not got."""
+    """The fields (N,) in the dtype of parameters. ValueError if they have phases that real ones have not got."""
     a_N = reduced(fields_N)
     if dtype.kind == "c":
         return a_N.astype(dtype)

@@ -61,7 +61,7 @@ def entries(rows: Rows, hops: Hops) -> Array:
 
 
 def updated(rows: Rows, hops: Hops, accepted: Array | bool) -> Rows:
-    """After the hops where they were ``accepted``, else the same."""
+    """After the hops if they were ``accepted``, else the same."""
     takes = jnp.any(hops.real_h) & accepted & rows.lives
     arguments = (rows.column_M, rows.w, takes, hops)
     column_M, w = jax.lax.platform_dependent(*arguments, cpu=_in_place, default=_masked)
@@ -69,7 +69,7 @@ def updated(rows: Rows, hops: Hops, accepted: Array | bool) -> Rows:
 
 
 def revived(phi_b: tuple[Array, ...], s_N: Array, rows: Rows, wants: Array | bool) -> Rows:
-    """W made afresh at ``s_N`` where a chain ``wants`` it, which is rare: one that has left a state with psi = 0."""
+    """W computed again at ``s_N`` where a chain ``wants`` it, which is rare: one that has left a state with psi = 0."""
     return _revive(phi_b, s_N, rows, jnp.asarray(wants))
 
 
@@ -188,7 +188,7 @@ def _in_place_of_more(axis_size, is_mapped, *arguments):
 
 
 def _one_hop(column_CM: Array, w_C: Array, chain: Array, hops: Hops) -> tuple[Array, Array]:
-    """As `_taken`, of the block in which the fermion hops alone."""
+    """As `_taken`, only of the block in which the fermion hops."""
     _, _, most, n_modes = w_C.shape
     origin, to, none = hops.origin_h[0], hops.to_h[0], jnp.int32(0)
     place = (chain, origin // n_modes, none, none)

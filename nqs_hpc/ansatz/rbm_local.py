@@ -1,4 +1,4 @@
-"""Restricted Boltzmann machine of local range: each hidden unit stands at a site, and sees the sites near it alone.
+"""Restricted Boltzmann machine of local range: each hidden unit belongs to a site and sees only the sites near it.
 
     log psi(s) = sum_i a_i s_i + sum_j log 2 cosh(theta_j),    theta_j = b_j + sum_(i near j) s_i w_ij
 

@@ -1,4 +1,4 @@
-"""Recurrent neural network: a cell goes along a path through the sites and hands on its hidden state.
+"""Recurrent neural network: a cell goes along a path through the sites and passes on its hidden state.
 
     h_i = cell(h of the sites before i, values of these sites),    outputs for site i = W h_i + b
 
@@ -8,7 +8,7 @@ Hibat-Allah, Ganahl, Hayward, Melko and Carrasquilla, Phys. Rev. Research 2, 023
 two dimensions on the zigzag path too. Several layers are cells on top of each other.
 
 The weights are the same at all sites, so their number does not depend on that of the sites. A sample costs one cell
-a site. A move changes all hidden states behind its first site: a ratio begins there, from the hidden states of s, which
+a site. A move changes all hidden states after its first site: a ratio begins there, from the hidden states of s, which
 the cache holds. Ratios of a batch are sorted by their first sites and go through the path in groups, each from the
 first site of its own.
 """
@@ -144,7 +144,7 @@ def rnn(
         return outputs + probes[-1] if probes else outputs, tuple(new), (*kept, new[-1])
 
     def left(hidden: Hidden, site: Array, new: tuple[Array, ...], digit: Array, counts: Array | bool = True) -> Hidden:
-        """``hidden`` behind the site, where it ``counts``, else as it was."""
+        """``hidden`` after the site, where it ``counts``, else as it was."""
         slot = jnp.asarray(along.writes)[site]
         h = tuple(written(old, slot, x, counts) for old, x in zip(hidden.h, new, strict=True))
         digits_of = written(hidden.digit, slot, digit, counts)

@@ -1,7 +1,7 @@
 """Products of a chain of matrices that follow the change of a few of them: a binary tree of products of segments.
 
 The lowest level holds the N matrices, each level above it the products of neighbouring pairs below, and the top the
-product of all. When a matrix changes, one product on each level changes: log2(N) of them in place of N. Each product
+product of all. When a matrix changes, one product on each level changes: log2(N) of them instead of N. Each product
 is divided by its largest entry, whose logarithm stands beside it, so that no length of the chain overflows. All levels
 lie in one array, for on CPUs each gather and each scatter takes its time for every chain.
 """

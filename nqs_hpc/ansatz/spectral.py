@@ -9,7 +9,7 @@ Complexity of Computations, SIAM 1980):
 
     p = (a + b) c,  q = a (d - c),  r = b (c + d):      Re Y = p - r,  Im Y = p + q.
 
-On N sites about 3 N / 2 products of n_in x n_out matrices stand in place of K N. The sums a + b and p - r are made by
+On N sites about 3 N / 2 products of n_in x n_out matrices stand instead of K N. The sums a + b and p - r are made by
 the transforms, which are products with matrices of cosines and sines. Along a periodic direction of even length the
 halves of x are added and subtracted first: the sum has the even, the difference the odd multiples of 2 pi / length (the
 first step of a decimation in frequency, Gentleman and Sande 1966), and the matrices have a quarter of the entries.

@@ -13,7 +13,7 @@ are kept for every g together with log psi(g s).
 Of fermions psi(g s) stands with the sign of sorting, sign(g, s) (`system.exchange`). It is kept for every g: a move of
 F modes changes it by F masks of N / 32 words, less than a ratio of any base costs. A base that is a determinant can
 vanish at some g s where the sum does not. There its cache, an inverse, says nothing, so that psi(g s') is evaluated,
-and the cache is made afresh behind the move.
+and the cache is computed again after the move.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def symmetrize(
         return ratio_to(new.log_psi, old.log_psi), (attempted, new)
 
     def followed(s_N: Array, old: Orbit, move: Move, log_G: Array) -> Orbit:
-        """The orbit behind a move of s, with log psi of all g s' known."""
+        """The orbit after a move of s, with log psi of all g s' known."""
         code_G = odd_G = None
         if old.code_G is not None:
             code_G = old.code_G + move.deltas.astype(jnp.float64) @ jnp.asarray(codes_NG)[move.sites]

@@ -38,7 +38,7 @@ def tape_of_batch(
 
     def record(params: Tree, s_BN: Array) -> Tape:
         batch = len(s_BN)
-        # psi of one sample depends on its own probes alone: the derivative of the sum is that of each
+        # psi of one sample depends only on its own probes: the derivative of the sum is that of each
         whole = [(shape[0], batch, *shape[1:]) for shape in shapes]
         found = differentiated(lambda *given: _summed(probed(*given)), whole, dtype, kind, params, s_BN)
         return tuple((jnp.moveaxis(kept, 1, 0), jnp.moveaxis(back, 2, 0)) for kept, back in found)

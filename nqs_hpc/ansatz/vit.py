@@ -86,7 +86,7 @@ Layer = Callable[[Tree, Array], Array]
 class ViTFrozen(NamedTuple):
     params: ViTParams
     table: Array | None  # (number of different patches, width + I): the embedding, the inputs of the first attention
-    couplings_G: Array | None = None  # where the network is told some and has no table
+    couplings_G: Array | None = None  # if the network takes some as input and has no table
 
 
 def vit(

@@ -1,1 +1,1 @@
-"""The command line: what is asked for, one answer, and the one exit code of all ranks."""
+"""The command line: reads the request, gives one answer, and one exit code on all ranks."""

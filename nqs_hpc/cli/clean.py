@@ -1,7 +1,7 @@
 """``python -m nqs_hpc clean DIR``: what can go in a run, a sweep or a folder of runs; ``--yes`` removes it.
 
 Without ``--yes`` nothing is touched. With it each run is looked at again under its lock, which a job that works on it
-holds, so neither a running job nor one that starts meanwhile loses anything. What can go is said in `job.clutter`.
+holds, so neither a running job nor one that starts meanwhile loses anything. `job.clutter` says what can be removed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ NOT_SEEN = (
     "Runs in other folders are not seen: if one of them begins from a checkpoint listed here (init_from, task.run, "
     "task.below), a larger --keep keeps it"
 )
-KEEP = 2  # good checkpoints: where the newest turns out damaged, a start takes the one before it
+KEEP = 2  # good checkpoints: if the newest is damaged, a start takes the one before it
 HELP = f"""\
 {START} clean {usage("clean")}
 
@@ -127,7 +127,7 @@ def _pieces(place: Place, asked: Asked, named: set[tuple[str, str]]) -> list[Pie
 
 
 def _removed(one: Cleaned) -> Cleaned:
-    """Remove its pieces; what cannot be removed is told, and the rest goes all the same."""
+    """Remove its pieces; name those that cannot be removed, and remove the rest."""
     gone, troubles = [], []
     for piece in one.pieces:
         try:

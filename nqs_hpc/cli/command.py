@@ -1,6 +1,6 @@
 """The command line: what is asked, whether it makes sense, and the one exit code of all ranks.
 
-Rank 0 alone reads and checks the input, before jax is loaded and before a folder is made, and tells the others: either
+Only rank 0 reads and checks the input, before jax is loaded and before a folder is made. It sends the others either
 what to run, or the one line and the exit code with which all of them leave.
 """
 
@@ -44,7 +44,7 @@ class Job(NamedTuple):
     config: Config
     folder: Path
     programs: Path | None  # where compiled programs are kept
-    warning: str  # what the user should know before it starts; empty where there is nothing
+    warning: str  # what the user should know before the start; empty if there is nothing
     made: list[Path]  # the folders that were made for it
 
 
@@ -76,7 +76,7 @@ def main(argv: list[str] | None = None) -> int:
         if n_started > 1:
             line = f"{what} inside a step of {n_started} tasks: each would do it all; start it outside of srun"
             return _leave(Answer(BAD_INPUT, line), speaks=number == 0)
-        with streams.undisturbed():  # `| head` has read enough: what was asked for is done all the same
+        with streams.undisturbed():  # the work is finished even if `| head` has stopped reading
             return {"-m": _sweep, **ALONE}[what](words)
     with streams.undisturbed():
         return _job(words, begun)
@@ -234,7 +234,7 @@ def decide(words: list[str], n_ranks: int) -> Job | Answer:
             return Answer(BAD_INPUT, str(error))
     if words == ["--version"]:
         return Answer(DONE, f"nqs_hpc {__version__}")
-    # an option behind what is perhaps a command, such as `submt --dry-run`, is not what is wrong
+    # after a mistyped command, such as `submt --dry-run`, the option is not the mistake
     odd = next((word for word in words if word.startswith("-") or "=" not in word), "")
     if flags := [odd] if odd.startswith("-") else []:
         near = nearest(flags[0], GENERAL)

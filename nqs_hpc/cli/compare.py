@@ -1,6 +1,6 @@
 """``python -m nqs_hpc compare RUN RUN``: what differs between two runs, as text, JSON or a picture.
 
-Reads files alone; what is compared is said in `report.differences`.
+Reads only files; `report.differences` says what is compared.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def _table(title: str, entries: list[dict[str, Any]], last: str = "") -> list[st
 
 
 def _shown(one: dict[str, Any]) -> dict[str, Any]:
-    """An entry of the table of numbers: what is not known is left out."""
+    """An entry of the table of numbers: unknown numbers are left out."""
     kept = {key: value for key, value in one.items() if value is not None}
     return kept if kept.get("difference") != 0 else {**kept, "difference": 0}
 

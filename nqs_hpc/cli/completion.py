@@ -1,6 +1,6 @@
 """``python -m nqs_hpc completion bash|zsh``: a script that completes keys, choices, words, commands and runs.
 
-Everything that exists stands in the script, as functions of a few `case`, so that a completion starts no Python. It is
+The script contains everything, as functions of a few `case`, so that a completion starts no Python. It is
 of one version of nqs_hpc: it is made again after an update.
 """
 
@@ -31,7 +31,7 @@ HELP = f"""\
 Prints a script for the shell. To have it in every new one, write it to a file once, and again after an update:
 
   {START} completion bash > ~/.nqs_hpc.bash     and in ~/.bashrc:  source ~/.nqs_hpc.bash
-  {START} completion zsh > ~/.nqs_hpc.zsh       and in ~/.zshrc, behind compinit:  source ~/.nqs_hpc.zsh"""
+  {START} completion zsh > ~/.nqs_hpc.zsh       and in ~/.zshrc, after compinit:  source ~/.nqs_hpc.zsh"""
 
 
 def completion(words: list[str]) -> int:

@@ -169,7 +169,7 @@ def _strings(source: Source) -> tuple[Sequence[PauliString], int]:
 
 
 def _fermions(source: Source) -> tuple[tuple[FermionString, ...], int | None]:
-    """The Hamiltonian in operators of fermions, and the number of orbitals, None where these have one spin. ValueError
+    """The Hamiltonian in operators of fermions, and the number of orbitals, None if these have one spin. ValueError
     for another Hamiltonian.
     """
     sites = source.config.make_sites()

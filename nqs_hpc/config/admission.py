@@ -24,7 +24,7 @@ class Answer(NamedTuple):
 
 
 def refusal(config: Config, folder: Path, *, source_is_there: bool = True) -> Answer | None:
-    """Why ``config`` is not to start in ``folder``; None where it is.
+    """Why ``config`` is not to start in ``folder``; None if it is.
 
     ``source_is_there``: whether the run that ``init_from`` names must be there already.
     Raises InputError for an ``init_from`` without checkpoints, ValueError for files of the folder that cannot be read,
@@ -66,7 +66,7 @@ def _evaluated(folder: Path) -> int | None:
 
 
 def _not_measured(config: Config, folder: Path) -> str:
-    """What to do for observables that a run which is done has not measured; empty where there are none."""
+    """What to do for observables that a run which is done has not measured; empty if there are none."""
     known = _summary(folder).get("observables")
     names = {str(name).partition(".")[0] for name in known} if isinstance(known, dict) else set()
     missing = [label for label in config.observables.measured if label not in names]
@@ -77,7 +77,7 @@ def _not_measured(config: Config, folder: Path) -> str:
 
 
 def _summary(folder: Path) -> dict[str, Any]:
-    """The content of summary.json, empty where it is not an object or cannot be read."""
+    """The content of summary.json, empty if it is not an object or cannot be read."""
     try:
         summary = read_json(folder / "summary.json")
     except (OSError, ValueError):

@@ -41,14 +41,14 @@ class Symmetries(NamedTuple):
 
 
 class Sector(NamedTuple):
-    """One sector; None where the group does not have such a name."""
+    """One sector; None if the group does not have such a name."""
 
     momentum: Momentum | None
     star: int  # momenta with the same energies
     irrep: str | None
     dimension: int  # of the irrep
     spin_flip: int | None
-    n_states: int | None  # at this one momentum; None where they cannot be counted
+    n_states: int | None  # at this one momentum; None if they cannot be counted
 
 
 def all_sectors(lattice: Lattice, hilbert: Hilbert, has: Symmetries) -> list[Sector]:
@@ -92,7 +92,7 @@ def _representations(
 
 
 def _traces(perms: NDArray[np.int32], flips: NDArray[np.int8], hilbert: Hilbert) -> list[int] | None:
-    """None where they cannot be counted: with many exclusions, or beyond what a float holds."""
+    """None if they cannot be counted: with many exclusions, or beyond what a float holds."""
     try:
         found = traces(perms, flips, hilbert)
         float(max(found))

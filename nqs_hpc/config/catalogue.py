@@ -27,7 +27,7 @@ class Spot(NamedTuple):
 
     key: str
     owner: str  # the choice that has it, as one gives it: sampler=metropolis; empty outside the groups
-    name: str  # of the choice alone
+    name: str  # only the choice
     check: Check
     default: Any
     doc: str
@@ -118,7 +118,7 @@ def words_of(spot: Spot) -> tuple[str, ...]:
 
 
 def homes(name: str, *, exactly: bool = False) -> str:
-    """Full keys whose last part is ``name``, or near to it, in words; empty where there is none."""
+    """Full keys whose last part is ``name``, or near to it, in words; empty if there is none."""
     last = {key: key.rpartition(".")[2] for key in spots()}
     same = [key for key, part in last.items() if part == name]
     if not same and not exactly:

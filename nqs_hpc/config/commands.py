@@ -67,7 +67,7 @@ COMMANDS = {
     ),
     "clean": Command(
         "DIR [--yes] [--keep N] [--programs] [--json]",
-        "files of runs that nobody needs any more; --yes removes them",
+        "files of runs that are no longer needed; --yes removes them",
         "run",
         ("--yes", "--keep", "--programs", "--json"),
         True,

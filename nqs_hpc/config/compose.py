@@ -1,7 +1,7 @@
 """The command line and conf/ become one checked Config, or one line that says what is wrong.
 
 Hydra resolves the choices of the groups and parses the overrides; every check is made here, in `choices` and in
-`config.resolve`. Rank 0 alone calls ``compose`` and broadcasts what it returns. A configuration is data: ``_target_``
+`config.resolve`. Only rank 0 calls ``compose`` and broadcasts what it returns. A configuration is data: ``_target_``
 and ``${...}`` are refused, nothing in it is executed.
 """
 
@@ -174,7 +174,7 @@ _TAKEN = ("lattice", "hamiltonian", "ansatz", "sampler", "sector", "seed", "symm
 def _source(given: _Given) -> dict[str, Any] | None:
     """The configuration of the run that the task takes over, as plain data; None for tasks that take none.
 
-    Raises InputError where that cannot be read.
+    Raises InputError if that cannot be read.
     """
     found = _named(given)
     return None if found is None else plain_config(*found, _TAKEN)
@@ -189,7 +189,7 @@ def _named(given: _Given) -> tuple[str, str] | None:
 
 
 def _check_couplings(given: _Given) -> None:
-    """Raise InputError where the run that the task takes over has several Hamiltonians, and ``given`` names none."""
+    """Raise InputError if the run that the task takes over has several Hamiltonians, and ``given`` names none."""
     found = _named(given)
     task = None if found is None else plain_config(*found, ("task",)).get("task")
     if found is None or not isinstance(task, Mapping):
@@ -202,22 +202,22 @@ def _check_couplings(given: _Given) -> None:
     missing = [name for name in swept if f"hamiltonian.{name}" not in dict(given.assigned)]
     if missing and "hamiltonian" not in given.picked:
         told = ", ".join(f"hamiltonian.{name}" for name in missing)
-        raise bad(*found, f"with a value of {told}: the run is of several, and its network is told one")
+        raise bad(*found, f"with a value of {told}: the run has several, and the network needs one")
 
 
 def at_coupling(config: Config, coupling: Mapping[str, Any]) -> Config:
-    """What one wave function of a run is made from, of a network that is told couplings: at those of ``coupling``, by
+    """What one wave function of a run is made from, of a network of couplings: at those of ``coupling``, by
     name, whether it was trained there or not. Raises InputError.
     """
     swept = config.task.swept
     names = {str(key).removeprefix("hamiltonian."): value for key, value in coupling.items()}
     told = config.ansatz.told_names
     if not told:
-        valid = f"None: ansatz={config.ansatz.name} is told no couplings"
+        valid = f"None: ansatz={config.ansatz.name} takes no couplings"
         raise bad("coupling", dict(coupling), valid)
     if set(names) - set(told) or set(swept) - set(names):
         least = f"; of {', '.join(swept)} the run has several" if swept else ""
-        raise bad("coupling", dict(coupling), f"values of what the network is told, {', '.join(told)}{least}")
+        raise bad("coupling", dict(coupling), f"values of the couplings of the network, {', '.join(told)}{least}")
     plain = to_plain(config)
     plain["task"] = {"name": "ground_state"}
     if (n := config.task.samples_of_end) is not None:
@@ -226,7 +226,7 @@ def at_coupling(config: Config, coupling: Mapping[str, Any]) -> Config:
 
 
 def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
-    """Raise InputError where ``given`` makes another wave function than that of the run, which is ``own``."""
+    """Raise InputError if ``given`` makes another wave function than that of the run, which is ``own``."""
     for key, value in [*given.picked.items(), *given.assigned]:
         if key.partition(".")[0] == "ansatz" and config.ansatz != own.ansatz:
             raise bad(key, value, "nothing: the wave function that is measured is that of the run")
@@ -242,12 +242,12 @@ def _check_wave_function(given: _Given, config: Config, own: Config) -> None:
 
 
 def _check_untold(config: Config, own: Config) -> None:
-    """Raise InputError where a coupling has another value than in the run, which told its network others alone."""
+    """Raise InputError if a coupling has another value than in the run, whose network does not take it as input."""
     told, here = own.ansatz.told_names, config.hamiltonian
     for name in own.hamiltonian.couplings():
         value, before = getattr(here, name, None), getattr(own.hamiltonian, name)
         if name not in told and value != before:
-            what = f"{show(before)}, as in the run, whose network is told {', '.join(told)} alone"
+            what = f"{show(before)}, as in the run, whose network takes only {', '.join(told)}"
             raise bad(f"hamiltonian.{name}", value, what)
 
 

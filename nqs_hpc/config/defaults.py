@@ -1,7 +1,6 @@
-"""conf/ with some choices and values: one checked Config, each value checked alone.
+"""conf/ with some choices and values: one checked Config, each value checked by itself.
 
-Hydra resolves the choices of the groups; defaults live in conf/ alone.
-"""
+Hydra resolves the choices of the groups; defaults live only in conf/."""
 
 from __future__ import annotations
 
@@ -24,14 +23,14 @@ FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 
 
 def conf_dir() -> Path:
-    """The folder of the YAML files: inside the package where it was installed from a wheel, else beside it."""
+    """The folder of the YAML files: inside the package if it was installed from a wheel, otherwise beside it."""
     package = Path(__file__).resolve().parents[1]
     return package / "conf" if (package / "conf").is_dir() else package.parent / "conf"
 
 
 @cache
 def choices(group: str) -> tuple[str, ...]:
-    """The names a group can be set to; an experiment is a YAML file alone, the others have a dataclass each too."""
+    """The names a group can be set to; an experiment is only a YAML file; each of the others also has a dataclass."""
     if group in groups():
         return names(group)
     return tuple(sorted(file.stem for file in (conf_dir() / group).glob("*.yaml")))
@@ -53,7 +52,7 @@ def place_of(group: str) -> str:
 
 
 def filled(picked: Mapping[str, str | None], assigned: list[tuple[str, Any]]) -> Config:
-    """conf/ with these choices and values, each value checked alone."""
+    """conf/ with these choices and values, each value checked by itself."""
     data, chosen = compose_groups(picked)
     if picked.get("experiment"):
         # The values of an experiment belong to its own choices: those of a group that the command line sets otherwise
@@ -159,7 +158,7 @@ def refuse_code(prefix: str, value: Any) -> None:
 
 
 def _read(data: dict[str, Any], chosen: Mapping[str, str]) -> Config:
-    """The dataclasses of plain data, each value checked alone."""
+    """The dataclasses of plain data, each value checked by itself."""
     values: dict[str, Any] = {"experiment": chosen["experiment"]}
     for name, value in data.items():
         if name not in FIELDS or name == "experiment":

@@ -202,7 +202,7 @@ def _kind(one: Spot) -> str:
 
 
 def asked(words: list[str]) -> list[str] | None:
-    """The words that --help is asked about; None where it is not asked, none for the page of everything."""
+    """The words that --help is asked about; None if it is not asked, none for the page of everything."""
     if not any(word in ("-h", "--help") for word in words):
         return None
     return [word for word in words if word not in GENERAL]

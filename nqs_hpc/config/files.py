@@ -12,7 +12,7 @@ from nqs_hpc.inputs.checks import bad
 
 
 def check_source(key: str, value: str) -> None:
-    """Raise InputError where ``value`` holds no checkpoint. Whether it fits is known once the network is built."""
+    """Raise InputError if ``value`` holds no checkpoint. Whether it fits is known once the network is built."""
     place = Path.cwd() / value
     if key == "init_from" and place.suffix == ".safetensors" and place.is_file():
         if not place.with_suffix(".yaml").is_file():
@@ -26,7 +26,7 @@ def check_source(key: str, value: str) -> None:
 
 
 def what_it_lacks(place: Path) -> str:
-    """Why there is no run with checkpoints at ``place``, in words; empty where something else is wrong with it."""
+    """Why there is no run with checkpoints at ``place``, in words; empty if something else is wrong with it."""
     if place.is_symlink() and not place.exists():
         return "it is a link to nothing"
     if not place.exists():
@@ -46,7 +46,7 @@ def what_it_lacks(place: Path) -> str:
 
 
 def check_packages(config: Config) -> None:
-    """Raise InputError where a package is missing that only this configuration needs."""
+    """Raise InputError if a package is missing that only this configuration needs."""
     package = config.ansatz.package
     if package is not None and find_spec(package) is None:
         valid = "another one, or with the extra modules installed: pip install 'nqs_hpc[modules]'"
@@ -57,7 +57,7 @@ def check_packages(config: Config) -> None:
 
 
 def check_folder(folder: Path, key: str, value: Any) -> None:
-    """Raise InputError where ``folder`` cannot be made or written. Makes nothing."""
+    """Raise InputError if ``folder`` cannot be made or written. Makes nothing."""
     place = folder
     try:
         while not place.exists():

@@ -35,12 +35,12 @@ class Wave:
     precision: Precision
 
     def instead(self, config: Config) -> Config:
-        """``config`` with this wave function in place of its own."""
+        """``config`` with this wave function instead of its own."""
         return dataclasses.replace(config, ansatz=self.ansatz, symmetrize=self.symmetrize, precision=self.precision)
 
 
 def plain_config(key: str, path: str, names: Sequence[str] | None = None) -> dict[str, Any]:
-    """The config.yaml of a run, or some of its keys, given by its folder or one of its checkpoints; InputError where it
+    """The config.yaml of a run, or some of its keys, given by its folder or one of its checkpoints; InputError if it
     cannot be read.
     """
     place = Path.cwd() / path
@@ -60,7 +60,7 @@ def plain_config(key: str, path: str, names: Sequence[str] | None = None) -> dic
 
 def with_waves(config: Config, kept: Sequence[Any], make: Callable[[dict[str, Any]], Config]) -> Config:
     """``config`` with the wave functions of the runs that its task names; ``make`` reads a configuration from plain
-    data, ``kept`` is what config.yaml has of them. Raises InputError where one is not of the same system.
+    data, ``kept`` is what config.yaml has of them. Raises InputError if one is not of the same system.
     """
     key, paths = "task.below", getattr(config.task, "below", ())
     if not paths:

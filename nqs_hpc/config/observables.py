@@ -30,7 +30,7 @@ class Observables:
     """What is measured."""
 
     entries: tuple[tuple[str, Observable], ...]  # by label
-    every: int | None = None  # steps of an optimization between two measurements; None: at its end alone
+    every: int | None = None  # steps of an optimization between two measurements; None: only at its end
 
     @property
     def measured(self) -> dict[str, Observable]:
@@ -72,7 +72,7 @@ def fill_observables(
 
 
 def resolved(given: Observables, context: Context, task: Task) -> Observables:
-    """Every observable in its final form; raises InputError where one fits neither the system nor the task."""
+    """Every observable in its final form; raises InputError if one fits neither the system nor the task."""
     if given.entries and not task.measures:
         raise bad(
             KEY, [label for label, _ in given.entries], f"nothing with task={task.name}, which measures no observables"

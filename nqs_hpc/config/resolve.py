@@ -21,7 +21,7 @@ from nqs_hpc.system.lattice import Lattice
 
 
 def resolve(config: Config, n_ranks: int | None) -> Config:
-    """The configuration with every ``auto`` replaced; raises InputError where its parts do not fit together.
+    """The configuration with every ``auto`` replaced; raises InputError if its parts do not fit together.
 
     ``n_ranks`` None stands for resources.ranks.
     """

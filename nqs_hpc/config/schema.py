@@ -1,6 +1,6 @@
 """What a configuration is: one choice of every group (`nqs_hpc.choices`), the sections, and the keys outside of them.
 
-Defaults live in conf/ alone: a key that is missing there is an error. Fields hold what the key means once resolved:
+Defaults live only in conf/: a key that is missing there is an error. Fields hold what the key means once resolved:
 ``auto`` is replaced by its value before a Config leaves `config.compose` (but for ``solver``, ``blocks`` and
 ``chunk_size``, which are planned once the number of parameters is known). Loads nothing heavy: the check of the input
 comes before JAX and MPI.

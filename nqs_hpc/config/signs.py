@@ -30,7 +30,7 @@ NOT_REAL = (
 
 def why_not_positive(hamiltonian: Hamiltonian, lattice: Lattice) -> str | None:
     """One line where the ground state of a resolved Hamiltonian need not be positive in the basis of the ansatz, so
-    that a positive wave function is an approximation of unknown quality; None where it is positive.
+    that a positive wave function is an approximation of unknown quality; None if it is positive.
     """
     key, found = switched_off(hamiltonian, lattice), hamiltonian.positive_signs(lattice)
     if hamiltonian.fermions(lattice):

@@ -43,7 +43,7 @@ FEW_STATES = 2**16  # sectors without a state are those of a few sites
 
 
 def resolve_symmetrize(config: Config, lattice: Lattice, hilbert: Hilbert) -> Symmetrize:
-    """The section with its file read; raises InputError where it does not fit the sites, or what they hold."""
+    """The section with its file read; raises InputError if it does not fit the sites, or what they hold."""
     given = config.symmetrize
     if given.group is not None and given.file is not None:
         raise bad("symmetrize.file", given.file, f"null, or symmetrize.group=null, which is {given.group}")
@@ -125,7 +125,7 @@ def _is_renamed(config: Config, lattice: Lattice, basis: Basis) -> bool:
 
 
 def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert, basis: Basis) -> None:
-    """Raise InputError where psi would be 0 on all states: of a sector without any, or by the making of the network."""
+    """Raise InputError if psi would be 0 on all states: of a sector without any, or by the making of the network."""
     found = sector_of(config, lattice, basis)
     if found is None:
         return
@@ -159,7 +159,7 @@ def _check_states(config: Config, lattice: Lattice, hilbert: Hilbert, basis: Bas
 
 
 def make_symmetry(given: Symmetrize, lattice: Lattice, basis: Basis) -> Symmetry | None:
-    """What ``symmetrize`` asks for, in the basis of the ansatz; None where it is off. Raises InputError."""
+    """What ``symmetrize`` asks for, in the basis of the ansatz; None if it is off. Raises InputError."""
     perms: NDArray[np.int32] | None = None
     if given.permutations is not None:
         of_file = perms = np.array(given.permutations, dtype=np.int32)
@@ -178,7 +178,7 @@ def make_symmetry(given: Symmetrize, lattice: Lattice, basis: Basis) -> Symmetry
 
 
 def sector_of(config: Config, lattice: Lattice, basis: Basis | None = None) -> Symmetry | None:
-    """The sector of the network, by whatever of the two it has it, in the basis of the ansatz; None where it has none.
+    """The sector of the network, by whatever of the two it has it, in the basis of the ansatz; None if it has none.
 
     ``basis`` stands in for that of the configuration.
     """
@@ -215,7 +215,7 @@ def key_of_group(config: Config) -> tuple[str, Any]:
 def words_of_sector(config: Config, lattice: Lattice) -> dict[str, Any] | None:
     """What summary.json says of the sector: the names of the physical wave function, null where it has none.
 
-    In a basis with signs also ``physical``, the same names again or None where they depend on the state, and
+    In a basis with signs also ``physical``, the same names again or None if they depend on the state, and
     ``ansatz_basis``, what the network itself is. None without a sector.
     """
     if not _is_on(config):

@@ -1,6 +1,6 @@
 """How long a step is, and whether it is taken: plain numbers on the host, the same on every rank.
 
-Times of output are landed on exactly. The length of an adaptive step follows its error as (tolerance / error)^(1/3),
+Times of output are reached exactly. The length of an adaptive step follows its error as (tolerance / error)^(1/3),
 for an error of second order (Hairer, Norsett and Wanner, doi:10.1007/978-3-540-78862-1, section II.4).
 """
 

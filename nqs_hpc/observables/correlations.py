@@ -40,7 +40,7 @@ def structure_factor(c_NN: NDArray[np.float64], lattice: Lattice, waves: WaveVec
 
 
 def sublattices(lattice: Lattice) -> NDArray[np.int8] | None:
-    """+1 and -1 of the two sublattices; None where nearest neighbours form no two, or are not defined."""
+    """+1 and -1 of the two sublattices; None if nearest neighbours form no two, or are not defined."""
     try:
         return bipartition(lattice)
     except ValueError:

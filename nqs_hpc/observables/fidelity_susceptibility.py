@@ -1,4 +1,4 @@
-"""The fidelity susceptibility of a network that is told couplings gamma of the Hamiltonian, by its own derivatives.
+"""The fidelity susceptibility of a network that takes couplings gamma as input, by its own derivatives.
 
     |<psi(gamma)|psi(gamma + d)>| / (norms) = 1 - (1/2) sum_ij chi_ij d_i d_j + O(d^3),
     chi_ij = Re <O_i^* O_j> - Re <O_i>^* <O_j>,     O_i = d log psi(s; gamma) / d gamma_i,
@@ -27,7 +27,7 @@ LABEL = "χ_F"
 
 
 def fidelity_susceptibility(couplings: Sequence[float], *, chunk: int | None) -> Observable:
-    """At the couplings (G,) that the network is told: of one a number, of several the matrix (G, G). Per square of the
+    """At the couplings (G,) of the network: a number for one, the matrix (G, G) for several. Per square of the
     unit of couplings; of all sites together.
     """
     n = len(couplings)

@@ -170,7 +170,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _number(node: ast.AST) -> float | None:
-    """The number that is written there, None where there is something else."""
+    """The number that is written there, None if there is something else."""
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         below = _number(node.operand)
         return None if below is None else -below

@@ -70,7 +70,7 @@ def lanczos(operator: Operator, hilbert: Hilbert, *, chunk: int | None, memory: 
                 log_b, log_A = jnp.split(log_psi(jnp.concatenate([s_bN, goal_AN])), [len(s_bN)])
                 # one call: a program holds the code of local energies once
                 e = energies(frozen, jnp.concatenate([first_N[None], s_bN, goal_AN]))
-                # H - c in place of H keeps digits; c is near the energy where psi is near an eigenstate
+                # H - c instead of H keeps digits; c is near the energy where psi is near an eigenstate
                 c = jnp.where(jnp.isfinite(jnp.real(e[0])), jnp.real(e[0]), 0.0)
                 e_b, e_A = jnp.split(e[1:] - c, [len(s_bN)])
                 log_bK, e_bK = log_A.reshape(elements_bK.shape), e_A.reshape(elements_bK.shape)

@@ -19,7 +19,7 @@ LABELS = {"x": "⟨σˣᵢ⟩", "y": "⟨σʸᵢ⟩", "z": "⟨σᶻᵢ⟩"}
 
 
 def local_spins(lattice: Lattice, axes: str = "xyz") -> Observable:
-    """Outputs x, y and z, those of ``axes``: arrays (N,) over the sites. z alone needs no ratios."""
+    """Outputs x, y and z, those of ``axes``: arrays (N,) over the sites. z by itself needs no ratios."""
     n = lattice.n_sites
     where = (("positions", lattice.positions),) if lattice.edges is None else ()
     sums = tuple((PauliString(1.0, axis.upper(), (i,)),) for axis in axes for i in range(n))

@@ -1,4 +1,4 @@
-"""The momentum distribution of fermions, and the one-body density matrix that it is the Fourier transform of.
+"""The momentum distribution of fermions, and the one-body density matrix, whose Fourier transform it is.
 
     C_ij = <c^+_i c_j>,      n(k) = 1/N sum_ij exp(i k . (r_i - r_j)) C_ij = <c^+_k c_k>
 

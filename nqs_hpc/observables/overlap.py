@@ -75,7 +75,7 @@ def exact_ground_state(operator: Operator, basis: Basis, symmetry: Symmetry | No
     """log phi of the lowest eigenvector of an operator, which is in the basis of the ansatz, as it is physically; with
     ``symmetry`` of its sector.
 
-    Raises ValueError where there are too many states, or the lowest level is degenerate, so that it is not one state.
+    Raises ValueError if there are too many states, or the lowest level is degenerate, so that it is not one state.
     """
     codes_n = codes(basis.hilbert)
     if symmetry is not None and symmetry.dimension > 1:

@@ -8,7 +8,7 @@ Vicentini, Ferrero and Georges, Commun. Phys. (2025), doi:10.1038/s42005-025-020
 rank is exp(-sum p ln p) with p the eigenvalues over their sum: Roy and Vetterli, EUSIPCO 2007.
 
 Of n samples S has at most n - 1 eigenvalues that are not 0 (twice that for a complex ansatz): the rank means something
-where there are many more samples.
+if there are many more samples.
 """
 
 from __future__ import annotations

@@ -124,7 +124,7 @@ def renyi_by_swap(region: Sequence[int], hilbert: Hilbert, *, chain_length: int,
 def renyi_exact(region: Sequence[int], hilbert: Hilbert, *, chunk: int | None) -> Observable:
     """From samples that are all states with their weights. Every rank evaluates psi of all states and holds M twice.
 
-    Raises ValueError where d^N is larger than ``MAX_MATRIX``.
+    Raises ValueError if d^N is larger than ``MAX_MATRIX``.
     """
     d, n = len(hilbert.local_values), hilbert.n_sites
     if d**n > MAX_MATRIX:

@@ -5,7 +5,7 @@
 
 with S = sigma / 2 for spins 1/2 and eps the sign of the sublattice: the square of the staggered magnetization as in A.
 W. Sandvik, Phys. Rev. B 56, 11678 (1997), doi:10.1103/PhysRevB.56.11678, where it is 3 S_zz(pi, pi) / N. What ends in
-_zz has S^z_i S^z_j in place of S_i . S_j, a third of it where the state has no spin.
+_zz has S^z_i S^z_j instead of S_i . S_j, a third of it where the state has no spin.
 
 Of fermions S_i is the spin of all that an orbital holds (`operators.fermion_products`), which is 0 of an empty or a
 doubly occupied one.
@@ -49,7 +49,7 @@ LABELS = {
 
 
 def spin_correlations(lattice: Lattice, basis: Basis, *, of_z: bool, chunk: int | None, memory: int) -> Observable:
-    """All components, or with ``of_z`` the zz alone, which need no ratio.
+    """All components, or with ``of_z`` only zz, which needs no ratio.
 
     ``lattice`` is that of the sites, of fermions of the modes; N are the spins, of fermions the orbitals.
     Outputs: matrices (N, N) ``xx``, ``yy`` (of spins 1/2 and fermions), ``zz`` and ``total``; ``structure_factor`` and

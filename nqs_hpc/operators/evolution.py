@@ -125,7 +125,7 @@ def _step(whole: _Sum, coefficients_Kj: NDArray[np.float64], center: float, x_dt
 
 
 def _polynomials(whole: _Sum, start: float, dt: float) -> NDArray[np.float64] | None:
-    """F_kj of the f_k over a step, of the lowest of ``DEGREES`` that is exact; None where none is."""
+    """F_kj of the f_k over a step, of the lowest of ``DEGREES`` that is exact; None if none is."""
     u_T = (1 - np.cos(np.pi * np.arange(2 * DEGREES[-1] + 1) / (2 * DEGREES[-1]))) / 2
     f_KT = whole.factors(start + dt * u_T)
     for degree in DEGREES:

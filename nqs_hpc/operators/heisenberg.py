@@ -36,7 +36,7 @@ def heisenberg(
     or one a bond.
 
     ``fields_N`` (N,) are the h_i, 0 where they are left out. ``marshall_signs`` (N,), +1 on one sublattice and -1 on
-    the other, gives U H U in place of H. K is the number of distinct pairs whose couplings do not cancel. Raises
+    the other, gives U H U instead of H. K is the number of distinct pairs whose couplings do not cancel. Raises
     ValueError if there are not as many couplings as orders.
     """
     edges, couplings_n = merge_bonds(edges_by_order, couplings)

@@ -34,7 +34,7 @@ def row_basis(hilbert: Hilbert, symmetry: Symmetry) -> csr_matrix:
     """(n_states, n) orthonormal states of one row of a sector, in the order of ``codes(hilbert)``.
 
     float64 where the characters and lambda are real, else complex128. n is the number of states of the sector over its
-    dimension, where an eigenvalue occurs once. ValueError where the elements are not a group.
+    dimension, where an eigenvalue occurs once. ValueError if the elements are not a group.
     """
     table = product_table(_with_flips(symmetry))
     image_GR = _image(table, symmetry)

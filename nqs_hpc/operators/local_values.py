@@ -138,7 +138,7 @@ def pair_by_pair(
     n_pairs, size = alive_bK.size, min(pairs, alive_bK.size)
     moves = jax.tree.map(lambda x: x.reshape(n_pairs, x.shape[-1]), moves_bKF)
     alive = alive_bK.ravel()
-    # the places of the living pairs in front; behind them, places beyond the last, which read and write nothing
+    # first the places of the living pairs, then places beyond the last, which read and write nothing
     places = jnp.nonzero(alive, size=n_pairs + size, fill_value=n_pairs)[0]
 
     def ask(carry: tuple[Array, Array]) -> tuple[Array, Array]:

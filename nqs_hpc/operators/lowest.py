@@ -87,7 +87,7 @@ def of_one_momentum(v: Vector, lattice: Lattice) -> tuple[tuple[int, ...], Vecto
 
 
 def of_one_irrep(v: Vector, perms: NDArray[np.integer], irreps: Mapping[str, Characters]) -> tuple[str | None, Vector]:
-    """The first representation of a group of permutations that holds the level, None where none is known to."""
+    """The first representation of a group of permutations that holds the level, None if none is known to."""
     images_Gn = _images(v, perms)
     for name, characters in irreps.items():
         if (part := _projected(images_Gn, characters)) is not None:
@@ -113,7 +113,7 @@ def _moved(v: Vector, perm: NDArray[np.integer], flip: int) -> NDArray[np.comple
 
 
 def _projected(images_Gn: NDArray[np.complex128], characters: Characters) -> NDArray[np.complex128] | None:
-    """What of a vector has these characters, normalised; None where nothing has."""
+    """What of a vector has these characters, normalised; None if nothing has."""
     part = characters[0].real / len(characters) * (characters.conj() @ images_Gn)
     return _normalised(part) if np.linalg.norm(part) ** 2 > HELD else None
 

@@ -83,7 +83,7 @@ def pauli(n_sites: int, strings: Sequence[PauliString], *, first: int = 1) -> Op
         return flip_moves(sites_kF, real_kF, s_N, alive_k, first), jnp.where(alive_k, elements_k, 0.0)
 
     e_infinity = sum(string.coefficient for string in strings if not string.operators)
-    may_vanish = any(len(terms) > 1 for terms in groups.values())  # one string alone has an element of one size
+    may_vanish = any(len(terms) > 1 for terms in groups.values())  # a single string has elements of one size
     largest = sum(abs(string.coefficient) for string in strings if string.operators)
     bounds = (float(e_infinity - largest), float(e_infinity + largest))
     return Operator(
@@ -123,7 +123,7 @@ def string_signs(masks: np.ndarray | Array, s_N: Array, first: int = 1) -> Array
     """
     if (
         isinstance(masks, np.ndarray) and not masks.any()
-    ):  # strings of X alone: leave XLA no constants of the size of a batch to fold
+    ):  # only strings of X: leave XLA no constants of the size of a batch to fold
         return jnp.ones(masks.shape[:-1], dtype=jnp.int32)
     return 1 - 2 * (down_spins(masks, s_N, first) & 1).astype(jnp.int32)
 

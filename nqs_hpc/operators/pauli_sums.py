@@ -3,7 +3,7 @@
     A_d = sum_t C_dt P_t,      A_d,loc(s) = sum_t C_dt phase_t sign_t(s) psi(s^t) / psi(s),
 
 with s^t the state that P_t leads to from s (`pauli`). All strings that flip the same sites share one ratio, whichever
-sums they are in; strings of Z alone need none. A ratio is asked for where it counts: where its flip stays in the space
+sums they are in; strings of only Z need none. A ratio is asked for where it counts: where its flip stays in the space
 of the ansatz, and the coefficients of some sum do not cancel (XX + YY on parallel spins). Means over samples are means
 of the distinct strings first, to which the coefficients come at the end.
 
@@ -50,10 +50,10 @@ class Rows(NamedTuple):
 
 
 class Tables(NamedTuple):
-    """The distinct strings U, those of Z alone in front, then by the flips K that they share."""
+    """The distinct strings U, first those of only Z, then by the flips K that they share."""
 
     masks_UW: NDArray[np.uint32]  # of the sites whose spins enter the sign
-    flip_V: NDArray[np.int32]  # which flip, of the strings behind those of Z
+    flip_V: NDArray[np.int32]  # which flip, of the strings after those of Z
     sites_KF: NDArray[np.int32]
     real_KF: NDArray[np.bool_]
     always_K: NDArray[np.bool_]  # whether some sum needs the ratio whatever the state

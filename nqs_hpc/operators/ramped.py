@@ -71,7 +71,7 @@ class _Form(NamedTuple):
 def ramped(make: Make, couplings: Sequence[Coupling], hilbert: Hilbert) -> Ramped:
     """H(c(t)) of ``make(c) -> Operator``, for whatever couplings c, on the configurations of ``hilbert``.
 
-    Bounds of the spectrum hold at all times, ``e_infinity`` is that of time 0. Raises ValueError where the elements are
+    Bounds of the spectrum hold at all times, ``e_infinity`` is that of time 0. Raises ValueError if the elements are
     not of first order in each coupling, or the couplings are too many.
     """
     k = len(couplings)
@@ -115,7 +115,7 @@ def of_path(path: Path, entry: int = 0) -> Callable[[Array], Array]:
 
 
 def of_list(values: Sequence[Any], entry: int = 0) -> Callable[[Array], Array]:
-    """An entry of a coupling as a function of the number, in place of a time, of one of its values."""
+    """An entry of a coupling as a function of the number, instead of a time, of one of its values."""
     column = np.array([value[entry] if isinstance(value, tuple) else value for value in values], np.float64)
     return lambda number: jnp.asarray(column)[jnp.asarray(number).astype(jnp.int32)]
 

@@ -41,7 +41,7 @@ def some_states(hilbert: Hilbert, rng: np.random.Generator) -> NDArray[np.int8]:
 
 
 def broken(operator: Operator, hilbert: Hilbert, symmetry: Symmetry) -> int | None:
-    """The number of the first element that does not leave the operator, or the space, as it is; None where all do."""
+    """The number of the first element that does not leave the operator, or the space, as it is; None if all do."""
     rng = np.random.default_rng(0)
     n = hilbert.n_sites
     s_BN = some_states(hilbert, rng)

@@ -2,9 +2,9 @@
 
     title: one line
     source: {authors: …, year: …, where: figure or table, doi: …, arxiv: …}
-    sweep: overrides, as behind `python -m nqs_hpc -m study=NAME`
-    place: laptop, or cluster where it takes more than hours of a few cores
-    cost: in words, where nobody has measured it
+    sweep: overrides, as after `python -m nqs_hpc -m study=NAME`
+    place: laptop, or cluster if it takes more than hours on a few cores
+    cost: in words, if it has not been measured
     cluster: overrides that --slurm adds, resources.* above all
     targets: a list of {name, at, quantity, value, error, times, rule, tolerance, relative, origin, source}
     measured: {date, machine, seconds, values: {target: [value, error]}, notes: {target: doubtful}}, or null: not run
@@ -98,7 +98,7 @@ def load(word: str) -> Reproduction:
 
 
 def read_known(stem: str) -> Reproduction:
-    """One of `names`; raises InputError where its file is not valid."""
+    """One of `names`; raises InputError if its file is not valid."""
     return read(conf_dir() / GROUP / f"{stem}.yaml")
 
 

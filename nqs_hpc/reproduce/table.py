@@ -15,7 +15,7 @@ ORIGIN = "what is expected"  # a column more where there is room
 
 
 def row_of(reproduction: Reproduction) -> tuple[str, ...]:
-    """A line of the list: `OF_ALL`. Raises InputError where its settings are not valid."""
+    """A line of the list: `OF_ALL`. Raises InputError if its settings are not valid."""
     combined = points(reproduction)
     return (
         reproduction.name,

@@ -57,7 +57,7 @@ class Target(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """A target and what came of it. Numbers in the normalisation of the target, None where it was not run."""
+    """A target and what came of it. Numbers in the normalisation of the target, None if it was not run."""
 
     target: Target
     ours: Number | None
@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
 
     @property
     def sigmas(self) -> float | None:
-        """The deviation in standard errors of both numbers together; None where neither has one."""
+        """The deviation in standard errors of both numbers together; None if neither has one."""
         if self.ours is None or not (error := math.hypot(self.ours.error, self.target.error)):
             return None
         return (self.ours.value - self.target.value) / error
@@ -99,7 +99,7 @@ class Outcome(NamedTuple):
 
 
 def ours(target: Target, summary: dict[str, Any]) -> Number | None:
-    """The number of a summary.json that ``target`` compares, in its normalisation; None where it is not there."""
+    """The number of a summary.json that ``target`` compares, in its normalisation; None if it is not there."""
     from_energy = target.quantity == "energy_per_site"
     found: Any = summary
     for key in ("energy" if from_energy else target.quantity).split("."):

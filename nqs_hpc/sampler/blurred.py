@@ -35,7 +35,7 @@ from nqs_hpc.types import Ansatz, Move, Operator, Sampler, Samples, Tree
 LocalValues = Callable[[Ansatz, Operator], Callable[[Tree, Array], Array]]
 
 HELD = 2**16  # moves that are held at a time where one of each sample is taken
-OWN = 2**32 - 2  # in place of the number of a chain, the branch of the key under which samples are blurred
+OWN = 2**32 - 2  # instead of the number of a chain, the branch of the key under which samples are blurred
 
 
 class BlurredState(NamedTuple):

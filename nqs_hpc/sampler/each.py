@@ -1,4 +1,4 @@
-"""Samples of several wave functions together, psi_k = psi(s; gamma_k) of one network that is told couplings.
+"""Samples of several wave functions together, psi_k = psi(s; gamma_k) of one network that takes couplings as input.
 
 Chains belong to one of them for good: with global numbers c = 0 ... n_chains - 1 chain c is of wave function
 

@@ -1,7 +1,7 @@
 """All states with their exact weights |psi|^2 / sum |psi|^2: sums without statistical error, for small systems and
 tests.
 
-The states are dealt to the ranks in equal parts, padded with a valid state of weight 0. The normalisation is a
+The states are distributed over the ranks in equal parts, padded with a valid state of weight 0. The normalisation is a
 log-sum-exp over ranks, in one gather.
 """
 

@@ -24,7 +24,7 @@ from nqs_hpc.types import Move
 
 
 def redrawn_site(hilbert: Hilbert) -> Proposal:
-    """A random site that belongs to no total takes another of its values. ValueError where there is no such site."""
+    """A random site that belongs to no total takes another of its values. ValueError if there is no such site."""
     sites = np.array(free_sites(hilbert), dtype=np.int32)
     if len(sites) == 0:
         raise ValueError("the move heat_bath: no site is free of totals")
@@ -42,7 +42,7 @@ def redrawn_site(hilbert: Hilbert) -> Proposal:
 def redrawn_pair(pairs: np.ndarray, hilbert: Hilbert) -> Proposal:
     """Two sites, one of the pairs (n_pairs, 2) within a block, take other values of the same sum.
 
-    Ergodic in a sector where the pairs connect all sites of each block. ValueError where no pair lies within a block.
+    Ergodic in a sector where the pairs connect all sites of each block. ValueError if no pair lies within a block.
     """
     table = within_blocks(pairs, hilbert)
     lowest, step, n_values = steps(hilbert)

@@ -28,7 +28,7 @@ class MetropolisState(NamedTuple):
 
     chain_C: Array  # int32, global numbers
     s_CN: Array  # int8
-    # float64, where it is adaptive: one number, but for each chain, by which checkpoints deal the leaves of a sampler
+    # float64, if it is adaptive: one number, but for each chain, by which checkpoints deal the leaves of a sampler
     sweep_C: Array | None = None
 
 

@@ -47,7 +47,7 @@ class Mixture(NamedTuple):
 def flip(hilbert: Hilbert) -> Proposal:
     """A random site takes another of its local values: the flip of one spin, any other number of bosons.
 
-    Of the sites of blocks with a total none is taken. ValueError where these are all.
+    Of the sites of blocks with a total none is taken. ValueError if these are all.
     """
     sites = free_sites(hilbert)
     if not sites:
@@ -248,7 +248,7 @@ def free_sites(hilbert: Hilbert) -> list[int]:
 
 
 def within_blocks(pairs: np.ndarray, hilbert: Hilbert) -> np.ndarray:
-    """The pairs (n_pairs, 2) of sites of one block. ValueError where there is none."""
+    """The pairs (n_pairs, 2) of sites of one block. ValueError if there is none."""
     table = np.asarray(pairs, dtype=np.int32).reshape(-1, 2)
     if not hilbert.blocks:
         return table

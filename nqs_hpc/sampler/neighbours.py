@@ -35,7 +35,7 @@ class Neighbours(NamedTuple):
 def neighbours(operator: Operator, hilbert: Hilbert, pairs: Callable[[], np.ndarray]) -> Neighbours:
     """The moves of ``operator``. Where it has none, is not Hermitian, depends on time (then some moves may not be there
     now), or has more than ``MOST``, those of the space, with exchanges or hops along the ``pairs`` (n, 2), which are
-    asked for where a total is fixed. Raises ValueError where there is none.
+    asked for where a total is fixed. Raises ValueError if there is none.
     """
     own = operator.is_hermitian and operator.at is None and 0 < operator.n_connected <= MOST
     return inside(of_operator(operator) if own else of_space(hilbert, pairs), hilbert)

@@ -56,7 +56,7 @@ def hop_fermion(table_NZ: np.ndarray | None, *, layers: int, double: bool = True
 
 
 def exchange_spins(table_NZ: np.ndarray | None) -> Proposal:
-    """The spins of two fermions that are alone on their orbitals, one up and one down, are exchanged."""
+    """The spins of two fermions on singly occupied orbitals, one up and one down, are exchanged."""
     return _of_both_spins(table_NZ, (-1, 1, 1, -1), lambda up_N, down_N: (up_N & ~down_N, down_N & ~up_N))
 
 

@@ -47,7 +47,7 @@ class TemperingState(NamedTuple):
     chain_C: Array  # int32, global numbers
     s_CTN: Array  # int8
     order_CT: Array  # int32, the replica at each beta: betas change places, states and caches stay where they are
-    # float64, where they are adaptive: one ladder of betas, but for each chain, by which checkpoints deal the leaves
+    # float64, if they are adaptive: one ladder of betas, but for each chain, by which checkpoints deal the leaves
     beta_CT: Array | None = None
 
 
@@ -67,7 +67,7 @@ def tempering(
 ) -> Sampler:
     """A sampler of ``n_samples`` configurations a call from ``n_chains`` ladders, both over all ranks.
 
-    ``betas`` fall from 1; where they are ``adaptive`` those between the ends follow the swaps. They are powers of
+    ``betas`` fall from 1; if they are ``adaptive`` those between the ends follow the swaps. They are powers of
     |psi|^power, and so samples are of that, all of the same weight: of another power than 2 `reweighted` makes them
     samples of |psi|^2. Before each sample lie ``sweep`` proposals of every replica and a swap of all neighbours. info:
     the accepted and proposed moves of replicas at beta = 1, as `metropolis`, and swaps as ``accepted_swap_k``,

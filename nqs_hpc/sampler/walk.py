@@ -1,4 +1,4 @@
-"""Sweeps of Markov chains, all those of this rank together: proposals, how they are judged, and what a ratio costs.
+"""Sweeps of Markov chains, all those of this rank together: proposals, their acceptance, and the cost of a ratio.
 
 Taken is a move with probability (Hastings 1970, doi:10.1093/biomet/57.1.97)
 
@@ -33,8 +33,8 @@ from nqs_hpc.types import Ansatz, Move, Tree
 REFRESH = 1024
 # The words of so many proposals are drawn together where their number is known only as a sweep begins.
 DRAWN = 64
-# The number in place of a chain's, under which the kinds of moves are drawn: one for all chains, so that a program
-# branches, and pays for the kind of move that it takes alone.
+# The number instead of a chain's, under which the kinds of moves are drawn: one for all chains, so that a program
+# branches, and pays only for the kind of move that it takes.
 SHARED = 2**32 - 1
 # A move of more sites is evaluated again: an ansatz may unroll its loop over them.
 WIDE = 8
@@ -280,7 +280,7 @@ def of_changed_chains(ansatz: Ansatz) -> Transition:
         n_chains = len(s_CN)
         size = batch(n_chains)
         changes_C = changes(move_CF)
-        # the numbers of the chains in front; behind them numbers beyond the last, which read and write nothing
+        # first the numbers of the chains, then numbers beyond the last, which read and write nothing
         places = jnp.nonzero(changes_C, size=n_chains + size, fill_value=n_chains)[0]
 
         def ask(carry: tuple[Array, Tree]) -> tuple[Array, Tree]:

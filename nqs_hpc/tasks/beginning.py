@@ -34,7 +34,7 @@ class Comparing(NamedTuple):
 
 
 def comparing(ansatz: Ansatz, observables: Mapping[str, Observable], sampler: Sampler, comm: Comm) -> Comparing | None:
-    """Of those of the ``observables`` that compare with the beginning; None where none does."""
+    """Of those of the ``observables`` that compare with the beginning; None if none does."""
     of_both = {label: one for label, one in observables.items() if one.between is not None}
     if not of_both:
         return None

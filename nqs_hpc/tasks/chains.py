@@ -15,7 +15,7 @@ from nqs_hpc.types import Tree
 
 
 def outside(chains: dict[str, Tree], hilbert: Hilbert) -> str:
-    """Why these chains cannot be of a run: configurations that the Hilbert space does not have; empty where they can.
+    """Why these chains cannot be of a run: configurations that the Hilbert space does not have; empty if they can.
 
     The leaves that hold configurations are those whose name begins with ``s_C``.
     """

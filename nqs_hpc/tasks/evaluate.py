@@ -265,7 +265,7 @@ def evaluate(
                 return None
             against = found
             say(in_words(found))
-        # A network that is told couplings stands for the ground state at them. What else is measured need not be one,
+        # A network of couplings stands for the ground state at them. What else is measured need not be one,
         # and has no V-score, which is of eigenstates.
         judged = system if ansatz.bound is not None else system._replace(n_sites=0)
         judge = ending(of_energy, judged, int(state.step), against)
@@ -285,7 +285,7 @@ def evaluate(
     def checked_against(
         second: SecondEnsemble, params: Tree, final: Final, go_on: Callable[[], bool]
     ) -> Compared | None:
-        """The second ensemble; None where it was told to stop."""
+        """The second ensemble; None if it was told to stop."""
         begun, n_own = time.monotonic(), n_rows // comm.size
         w_B, nothing = jnp.full(n_own, 1.0 / n_rows), dict.fromkeys(final.counts, jnp.float64(0))
 

@@ -34,7 +34,7 @@ def excited_state(
     """As `ground_state`, of the lowest level that is orthogonal to ``lower``, which are called ``names``.
 
     ``level``: the number of that level in the sector, counted with multiplicity from 0, where ``lower`` are the lowest
-    ones. The energies of lines and of the final evaluation are those of H alone.
+    ones. The energies of lines and of the final evaluation are only those of H.
     """
 
     def end(final: Final, system: System, step: int, against: Compared | str) -> Callable[..., Ending]:

@@ -48,7 +48,7 @@ class Final(NamedTuple):
     variance: float
     counts: dict[str, float]
     chain_length: int
-    # of each call of the sampler, where there are other wave functions, with the weights
+    # of each call of the sampler, if there are other wave functions, with the weights
     overlaps: tuple[Any, ...] = ()
     overlaps_w_A: tuple[np.ndarray, ...] = ()
     each: tuple[Final, ...] = ()  # of each of several wave functions, where the energy is the mean of theirs

@@ -1,4 +1,4 @@
-"""The ground states of a list of couplings by one network that is told them, by variational Monte Carlo.
+"""The ground states of a list of couplings by one network that takes them as input, by variational Monte Carlo.
 
 Minimised is the mean of the energies of psi_k = psi(s; gamma_k, theta), each with its own Hamiltonian,
 
@@ -59,9 +59,9 @@ def foundation(
     memory: int,
     **options: Any,
 ) -> Task:
-    """As `ground_state`, of the mean of the energies. ``ansatz`` is told couplings, ``operator.at`` takes numbers of
-    ``points``, ``sampler`` has samples of all of them, and ``update`` differentiates `couplings.numbered`. ``second``
-    is an ensemble of `carrying` parameters.
+    """As `ground_state`, of the mean of the energies. ``ansatz`` takes couplings as input, ``operator.at`` numbers
+    of ``points``, ``sampler`` has samples of all of them, and ``update`` differentiates `couplings.numbered`.
+    ``second`` is an ensemble of `carrying` parameters.
     """
     groups = sampler.groups
     assert groups is not None and groups.n == len(points)
@@ -69,7 +69,7 @@ def foundation(
     at_one = jax.jit(evaluation(told, operator, comm, chain_length=0, chunk=chunk, memory=memory))
 
     def compare(params: Tree, final: Final, go_on: Callable[[], bool]) -> tuple[Compared, ...] | None:
-        """The second ensemble of each wave function against the first; None where it was told to stop."""
+        """The second ensemble of each wave function against the first; None if it was told to stop."""
         assert second is not None
         n_rows = sampler.n_samples // comm.size
         w_B, nothing, rank = (
@@ -169,7 +169,7 @@ def of_system(line: dict[str, Any], reference: dict[str, Any] | None, system: Sy
 
 
 def _of_point(lines: Lines, k: int) -> Lines:
-    """Lines of metrics.jsonl as those of one wave function alone."""
+    """Lines of metrics.jsonl as those of a single wave function."""
     found = []
     for line in lines:
         several = {name: line.get(name) for name in ("energies", "energy_errors")}

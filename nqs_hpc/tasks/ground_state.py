@@ -93,7 +93,7 @@ def ground_state(
     ``observables`` are measured in the final evaluation, and every so many steps over the last sample of each chain;
     their operators are seen in ``basis``, by default the physical one. ``lower``: wave functions that psi is kept away
     from (`tasks.excited_state`). ``end`` judges the final evaluation. ``second``: the ensemble with which the final
-    energy is compared; ``no_second``: why there is none; ``compare`` does it in another way, None where it was stopped.
+    energy is compared; ``no_second``: why there is none; ``compare`` does it in another way, None if it was stopped.
     ``fractions`` of a step that are tried (`tasks.line_search`).
     """
     functions = vmc(
@@ -203,7 +203,7 @@ def ground_state(
         params = averaged(state.params, memory.average)
         final = energy(params)
         if final is not None and not believable(final, operator.bounds):
-            # nobody has evaluated what the last update made: perhaps it went too far
+            # the result of the last update is not evaluated yet: it may have gone too far
             how = "is not finite" if not math.isfinite(final.variance) else "is none that the spectrum has"
             say(f"the energy after the last step {how}: evaluating the last good parameters instead")
             params = averaged(memory.good.params, memory.good.average)
@@ -235,7 +235,7 @@ def ground_state(
         return ended
 
     def checked_against(params: Tree, final: Final, go_on: Callable[[], bool]) -> Compared | None:
-        """The second ensemble, of the same compiled energies; None where it was told to stop."""
+        """The second ensemble, of the same compiled energies; None if it was told to stop."""
         assert second is not None
         begun, n_rows = time.monotonic(), sampler.n_samples // comm.size
         # of the types that samplers give, so that no program is compiled again

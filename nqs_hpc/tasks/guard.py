@@ -126,7 +126,7 @@ def why_rejected(line: dict[str, Any], bounds: tuple[float, float]) -> str:
 
 
 def why_impossible(memory: Memory) -> str:
-    """Why no run can have written this memory; empty where one can."""
+    """Why no run can have written this memory; empty if one can."""
     scale, rejected = float(memory.scale), int(memory.rejected)
     if not 0 < scale <= 1:
         return f"memory/scale is {scale:g}, expected a number above 0, at most 1"

@@ -147,7 +147,7 @@ def infidelity(
 
 
 def fitted(batch: Batch, pairs: Pairs) -> Batch:
-    """The batch whose projection fits log R in place of R."""
+    """The batch whose projection fits log R instead of R."""
     scale = 1.0 + jnp.sum(pairs.w_target_A * pairs.v_A)
     log_A = jnp.where(pairs.w_A > 0, _log1p(pairs.u_A), 0)
     log_B = jnp.where(batch.samples.w_B > 0, _log1p(-batch.e_loc_B / scale), 0)

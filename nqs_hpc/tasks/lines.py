@@ -88,7 +88,7 @@ def energy_summary(
     frozen = is_frozen(line)  # the spread of chains that do not move says nothing
     v_score = None
     if energy is not None and variance is not None and not frozen and (gap := energy - e_infinity):
-        v_score = (n_degrees or n_sites) * variance / (gap * gap)  # infinite, and no error, where that is too large
+        v_score = (n_degrees or n_sites) * variance / (gap * gap)  # infinite, and no error, if that is too large
     error = None if frozen else line.get("energy_error")
     return {
         "energy": {"mean": energy, "error": error, "variance": variance},

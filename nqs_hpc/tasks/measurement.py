@@ -19,7 +19,7 @@ class Shared(NamedTuple):
 
     counts: dict[str, Array]  # the sampler's info, summed over ranks
     hash_R: Array  # of the parameters each rank used
-    overlaps: Any = None  # with other wave functions, where there are some (`tasks.penalty.Overlaps`)
+    overlaps: Any = None  # with other wave functions, if there are some (`tasks.penalty.Overlaps`)
 
 
 def gathered(
@@ -27,7 +27,7 @@ def gathered(
 ) -> tuple[list[Array], Array, list[Array], Shared]:
     """This rank's local values (B,), those of all ranks' weights (A,) and values (A,), in the global order of chains.
 
-    They are float64 or complex128 whatever the precision of the network. States of weight 0 (the pads of an
+    They are float64 or complex128 for any precision of the network. States of weight 0 (the pads of an
     enumeration, zeros of psi) count as 0.
     """
     own = []

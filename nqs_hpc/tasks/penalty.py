@@ -54,7 +54,7 @@ class Drawn(NamedTuple):
 class Overlaps(NamedTuple):
     """What overlaps are made from, of all ranks, chain by chain; J wave functions phi."""
 
-    e_loc_A: Array  # of H alone
+    e_loc_A: Array  # only of H
     log_own_JA: Array  # complex128, log phi(s) / psi(s) of the samples of |psi|^2
     log_lower_JA: Array  # log psi(y) / phi(y) of the samples of |phi|^2
     w_lower_JA: Array  # their weights
@@ -77,7 +77,7 @@ def penalised(
     weighted: bool = False,
 ) -> Callable[..., tuple[Batch, Shared]]:
     """``(params, drawn, counts, rank=own) -> (Batch, Shared)`` as `tasks.evaluation`, of H + sum_j lambda_j P_j; two
-    gathers. ``Shared.overlaps`` has the local energies of H alone, and the ratios.
+    gathers. ``Shared.overlaps`` has the local energies of only H, and the ratios.
     """
     e_loc = local_energies(ansatz, operator, chunk=chunk, memory=memory)
     is_real = all(kind in ("real", "signed") for kind in (ansatz.kind, *(one.ansatz.kind for one in lower)))
@@ -122,7 +122,7 @@ def penalised(
 
 
 def of_energy(batch: Batch, shared: Shared, chain_length: int, weighted: bool) -> Batch:
-    """The batch with the local energies of H alone."""
+    """The batch with the local energies of only H."""
     assert shared.overlaps is not None
     energy_A = shared.overlaps.e_loc_A
     return batch._replace(e_loc_A=energy_A, estimate=_estimate_jit(energy_A, batch.w_A, chain_length, weighted))

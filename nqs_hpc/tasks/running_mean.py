@@ -30,7 +30,7 @@ def moved(mean: Average, params: Tree, decay: float) -> Average:
 
 
 def averaged(params: Tree, mean: Average | None) -> Tree:
-    """The running mean of the parameters where there is one, else the parameters."""
+    """The running mean of the parameters if there is one, else the parameters."""
     if mean is None:
         return params
     # before the first good step the mean is empty

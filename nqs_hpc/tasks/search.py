@@ -52,7 +52,7 @@ def search(
     chunk: int | None,
     memory: int = MEMORY,
 ) -> Search:
-    """``projection`` takes the shift in place of the number of a step."""
+    """``projection`` takes the shift instead of the number of a step."""
     rank = np.int32(comm.rank)
     draw, fresh_chains = jax.jit(sampler.sample), jax.jit(sampler.init)
     options: dict[str, Any] = {"chunk": chunk, "memory": memory}

@@ -42,7 +42,7 @@ Energies = Callable[[Tree, Array], Array]
 
 
 class SecondEnsemble(NamedTuple):
-    """``run(params, energies, n_rows, go_on) -> (local energies, chain length)``; None where it was told to stop.
+    """``run(params, energies, n_rows, go_on) -> (local energies, chain length)``; None if it was told to stop.
 
     Collective. ``n_rows``: samples of this rank that ``energies`` takes at a time. The local energies (A,) are chain by
     chain, on every rank, and the same chains at any number of ranks. ``go_on`` is asked before each piece.
@@ -191,7 +191,7 @@ def _mean(x_A: np.ndarray, w_A: np.ndarray, length: int) -> tuple[float, float]:
 
 
 def _apart(difference: float, one: float, other: float, floor: float) -> float | None:
-    """The difference in errors; None where one is not known. Differences within ``floor`` are none."""
+    """The difference in errors; None if one is not known. Differences within ``floor`` are none."""
     if not math.isfinite(difference):
         return math.inf
     if abs(difference) <= floor:

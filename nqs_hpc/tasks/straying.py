@@ -37,7 +37,7 @@ class Limits(NamedTuple):
 
 
 def why_still(line: Mapping[str, Any]) -> str:
-    """Why hardly anything will come of a start, from its line of metrics.jsonl; empty where something will."""
+    """Why hardly anything will come of a start, from its line of metrics.jsonl; empty if something will."""
     if line["energy_variance"] <= NOTHING * (1 + line["energy"] ** 2):
         seen = "" if line.get("noise") is None else ", as far as its samples show"
         return f"the start is an eigenstate of H as it is here{seen}, and stays as it is while H does"

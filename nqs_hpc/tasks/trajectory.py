@@ -1,7 +1,7 @@
 """What every way to evolve in time keeps and tells of a trajectory: where it is, what was measured at the times of
 output, how far it can have strayed.
 
-Times of output are the multiples of one spacing, each landed on exactly. What is measured there is kept in the state,
+Times of output are the multiples of one spacing, each reached exactly. What is measured there is kept in the state,
 so that a run that was stopped ends with the whole trajectory.
 """
 
@@ -31,9 +31,9 @@ class Course(NamedTuple):
     """Of the trajectory so far; the same on every rank. G times of output, D numbers at each, the energy first."""
 
     time: Array  # of the parameters of the state
-    n_measured: Array  # int32, times of output that lie behind
+    n_measured: Array  # int32, times of output already passed
     times_G: Array
-    values_GD: Array  # float64, those that lie ahead 0
+    values_GD: Array  # float64, 0 for those still to come
     errors_GD: Array
     energy: Array  # at the beginning
     drift: Array  # of the energy from that

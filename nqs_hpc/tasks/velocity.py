@@ -9,7 +9,7 @@ doi:10.1038/srep00243; Yuan et al. 2019, arXiv:1812.08767. With
     r^2 = Var(O dtheta/dt + x E_loc) / Var(E_loc)
 
 the state leaves the true one at most at the rate sqrt(r^2 Var(H)), a distance in Hilbert space a unit of time. Over the
-samples that made the velocity r^2 is too small: it vanishes where there are as many parameters as samples. So the
+samples that made the velocity r^2 is too small: it vanishes if there are as many parameters as samples. So the
 velocity of one half of the chains is tried on the other (Hofmann et al., SciPost Phys. 12, 165 (2022),
 arXiv:2105.01054), and its distance from that of all samples is the noise of the latter.
 """
@@ -38,7 +38,7 @@ from nqs_hpc.types import Ansatz, Batch, Estimate, Operator, Projection, Sampler
 class Examined(NamedTuple):
     """How good a velocity is; the same on every rank."""
 
-    r2: Array  # of samples that did not make it, where sums are not exact; 0 where Var(E_loc) is 0
+    r2: Array  # of samples that did not make it, if sums are not exact; 0 if Var(E_loc) is 0
     speed: Array  # ||dtheta/dt||_S, a distance in Hilbert space a unit of time
     noise: Array  # standard error of the velocity in the same norm; 0 of exact sums
 

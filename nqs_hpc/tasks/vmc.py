@@ -33,7 +33,7 @@ CHAINS = "samples"  # the name of the sampler's state among the chains of a run
 
 
 class Vmc(NamedTuple):
-    """Compiled functions; ``update`` alone changes the state, so a step that is not finished has not happened."""
+    """Compiled functions; only ``update`` changes the state, so an unfinished step leaves it as it was."""
 
     init: Callable[[], RunState]  # random parameters, fresh chains
     warmed: Callable[[RunState], RunState]  # the same with its chains warmed up
@@ -42,8 +42,8 @@ class Vmc(NamedTuple):
     energies: Callable[[Tree, Samples, dict[str, Array]], tuple[Batch, Shared]]  # the same of H alone, of any samples
     update: Callable[[RunState, Tree, Batch], tuple[RunState, dict[str, Array]]]
     # params, samples a chain at least, whether to go on (asked before each part), chains whose sampler has learnt
-    # something, what else sees the samples, the state (where there are other wave functions) -> their energy from
-    # fresh chains, or None where it was told to stop
+    # something, what else sees the samples, the state (if there are other wave functions) -> their energy from
+    # fresh chains, or None if it was told to stop
     final: Callable[..., Final | None]
     jitted: tuple[Any, ...]  # every function that is compiled in a run, for those who count compilations
     programs: Callable[..., list[Program]]  # fresh: bool -> the large ones with their arguments, largest first

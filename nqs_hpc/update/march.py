@@ -1,4 +1,4 @@
-"""MARCH: the momentum of SPRING in a metric that knows which parameters have been restless.
+"""MARCH: the momentum of SPRING in a metric of the past fluctuations of each parameter.
 
 With X the weighted, centred Jacobian, eps the residuals and phi = mu d_(k-1),
 

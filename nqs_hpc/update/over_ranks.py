@@ -74,7 +74,7 @@ def layout_of(n: int, comm: Comm) -> Layout | None:
 
 
 def _factor(rows: Array, half: Array, layout: Layout, rank: Array, comm: Comm) -> tuple[Array, Array]:
-    """The rows of L in place of those of K, and y^dagger in place of b^dagger."""
+    """The rows of L instead of those of K, and y^dagger instead of b^dagger."""
     size, block = layout.size, layout.block
     for first, last in levels(layout.n_blocks, LEVELS):
 

@@ -27,7 +27,7 @@ PANEL = 256  # columns that one thread does
 
 
 def cholesky(matrix: Array, rhs: Array, shift: Array, rcond: float) -> tuple[Array, dict[str, Array]]:
-    """x by Cholesky, or by `pseudo_inverse` where the factorisation fails; info: fallback, 1 where it did."""
+    """x by Cholesky, or by `pseudo_inverse` if the factorisation fails; info: fallback, 1 where it did."""
     x = factored(matrix, rhs, shift)
 
     def failed() -> tuple[Array, Array]:
@@ -82,7 +82,7 @@ def _solve_in_place(arguments: list[View], results: list[View]) -> None:
 
 
 def _factor(matrix: View, n_threads: int) -> int:
-    """Cholesky's factor of the lower triangle by columns, in place, panel after panel; 0, or not 0 where there is none.
+    """Cholesky's factor of the lower triangle by columns, in place, panel after panel; 0, or not 0 if there is none.
 
     What a panel leaves to do is split between threads.
     """

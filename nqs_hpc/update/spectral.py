@@ -10,7 +10,7 @@ motion rough, and integrators lose their order. In sample space the same filter 
 rotated residuals are rho_k / sqrt(s_k), gives the same d.
 
 Without a cut by noise f is a rational function, and unless r is very small no eigenvectors are needed:
-`update.tridiagonal`. Then f of s_k <= 0, which rounding alone makes, is s_k^6 / (s_k^6 + (r s_max)^6), and 1 without a
+`update.tridiagonal`. Then f of s_k <= 0, which only rounding makes, is s_k^6 / (s_k^6 + (r s_max)^6), and 1 without a
 smooth cut.
 """
 

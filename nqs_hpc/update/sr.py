@@ -60,7 +60,7 @@ def in_parameters(
     """
 
     def project(params: Tree, batch: Batch, step: Array, last_P: Array | None = None) -> Projected:
-        assert last_P is None, "a last direction is of use in sample space alone"
+        assert last_P is None, "a last direction is of use only in sample space"
         form = flat(params, ansatz.kind)
         samples = batch.samples
         eps_B = residuals(ansatz.kind, batch.e_loc_B, samples.w_B, batch.estimate.mean).astype(form.dtype)

@@ -26,13 +26,13 @@ from nqs_hpc.parallel import foreign
 from nqs_hpc.parallel.foreign import PREFIXES, View
 
 FILTER = "nqs_hpc_filter"
-LEAST = 1e-8  # cut, where there is one
+LEAST = 1e-8  # cut, if there is one
 BLOCK = 64  # columns that LAPACK reflects at a time, at most
 
 
 def filtered_solution(matrix: Array, rhs: Array, relative: float, shift: float | Array) -> tuple[Array, Array]:
     """g(S) rhs of a Hermitian matrix (n, n), whose upper triangle counts, with c = ``relative`` * the largest
-    eigenvalue, and the eigenvalues (n,), ascending; both NaN where they are not finite, the first 0 where S has no
+    eigenvalue, and the eigenvalues (n,), ascending; both NaN if they are not finite, the first 0 where S has no
     eigenvalue above 0. ``relative`` 0: 1 / (s + shift).
     """
     assert matrix.shape == rhs.shape * 2

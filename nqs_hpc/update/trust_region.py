@@ -17,7 +17,7 @@ are compared with an anchor some steps back, whose energy is E_a and since which
 
 with s^2 = s_k^2 + s_a^2 and z = 3; the energy is the next anchor. After ``WINDOW`` steps without either the factor
 returns half of its way (in its logarithm) to 1, and there is a new anchor. So where noise dominates the shift is what
-its schedule says. A step that is adapted in place of the shift is halved where the shift would double; where that would
+its schedule says. A step that is adapted instead of the shift is halved where the shift would double; where that would
 be halved it is doubled, as far as the length of its schedule. A fall short of the promise alone says nothing: F and d
 are of the same samples, and with fewer samples than parameters P is too large. Exact sums have no errors, and each of
 their changes counts.
@@ -41,7 +41,7 @@ WINDOW = 32
 ROUNDING = 1e-13  # of an energy: changes of exact sums below it are none
 MOST = 64.0  # how far the factor goes from 1 on the side of caution
 BOLDEST = {"shift": MOST, "step": 1.0}  # the same on the other side: steps longer than their schedule's ran off
-UNKNOWN = 1e150  # in place of an error that is not known: no change is significant, and its square is finite
+UNKNOWN = 1e150  # instead of an error that is not known: no change is significant, and its square is finite
 
 Adapted = Literal["shift", "step"]
 

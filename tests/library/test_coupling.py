@@ -70,7 +70,7 @@ def test_a_job_evaluates_it(folder):
 
 def test_which_one_has_to_be_said(folder):
     with pytest.raises(
-        InputError, match=r"^task.run=.* is not valid; valid: with a value of hamiltonian.h: the run is"
+        InputError, match=r"^task.run=.* is not valid; valid: with a value of hamiltonian.h: the run has"
     ):
         checked(["task=evaluate", f"task.run={folder / 'run'}"], 1)
     run = load_run(folder / "run")
@@ -90,14 +90,14 @@ def test_couplings_that_it_is_not_told(folder, coupling):
 def test_a_job_leaves_couplings_that_it_is_not_told_as_they_are(folder):
     words = ["task=evaluate", f"task.run={folder / 'run'}", "hamiltonian.h=0.9"]
     with pytest.raises(
-        InputError, match=r"^hamiltonian.J=2.0 is not valid; valid: 1.0, as in the run, whose network is told h alone"
+        InputError, match=r"^hamiltonian.J=2.0 is not valid; valid: 1.0, as in the run, whose network takes only h"
     ):
         checked([*words, "hamiltonian.J=2.0"], 1)
 
 
 def test_a_network_that_is_told_none():
     with pytest.raises(
-        InputError, match=r"^coupling={h: 1.0} is not valid; valid: None: ansatz=rbm is told no couplings"
+        InputError, match=r"^coupling={h: 1.0} is not valid; valid: None: ansatz=rbm takes no couplings"
     ):
         at_coupling(from_plain({"lattice": "chain", "lattice.length": N}), {"h": 1.0})
 
