@@ -58,7 +58,9 @@ FOREIGN = (
     "pip",
     "conda",
 )
-COMMAND = re.compile(rf"(?:# |(?:{'|'.join(map(re.escape, FOREIGN))}|python|mpiexec|nqs-hpc|cat|printf|mkdir|touch)\b)")
+COMMAND = re.compile(
+    rf"(?:# |(?:[A-Z_]+=\S+ )*(?:{'|'.join(map(re.escape, FOREIGN))}|python|mpiexec|nqs-hpc|cat|printf|mkdir|touch)\b)"
+)
 LONGEST = 1800.0  # seconds of a command
 MOST_LINES = 400  # of an output that are kept, the last ones
 
@@ -110,8 +112,7 @@ def blocks(page: str) -> list[Block]:
             shown = re.findall(r"^\$ (.*)$", match["fenced"], flags=re.MULTILINE)
             pieces = [("refused", f"{line}\n") for line in shown]
         found += [Block(language, text, not_run, page_whole or whole) for language, text in pieces]
-        if match["language"] != "text":
-            not_run, whole = None, False
+        not_run, whole = None, False
     return found
 
 
@@ -150,7 +151,9 @@ def is_ours(command: str) -> bool:
 
 
 def foreign(command: str) -> bool:
-    return command.split()[0] in FOREIGN
+    """A command of the machine; of ours only what srun starts, which needs a cluster."""
+    first = next(word for word in command.split() if not re.fullmatch(r"[A-Z_]+=\S+", word))
+    return first in FOREIGN and (not is_ours(command) or first == "srun")
 
 
 # --- how a command is run ---

@@ -9,7 +9,7 @@ from nqs_hpc.reproduce.described import Reproduction, Source
 from nqs_hpc.reproduce.found import Compared, points, recorded, sizes
 from nqs_hpc.reproduce.targets import NOT_RUN, ORIGINS, Number, Outcome, Target, status
 
-OF_ALL = ("name", "source", "what", "sites", "points", "compared with", "cost", "status")
+OF_ALL = ("name", "source", "what", "status", "cost", "sites", "points", "compared with")
 OF_ONE = ("target", "expected", "ours", "deviation", "tolerance", "sigma", "verdict")
 ORIGIN = "what is expected"  # a column more where there is room
 
@@ -21,11 +21,11 @@ def row_of(reproduction: Reproduction) -> tuple[str, ...]:
         reproduction.name,
         str(reproduction.source),
         reproduction.title,
+        status(recorded(reproduction)),
+        cost(reproduction),
         ", ".join(map(str, sizes(combined))),
         str(len(combined)),
         ", ".join(dict.fromkeys(ORIGINS[target.origin] for target in reproduction.targets)),
-        cost(reproduction),
-        status(recorded(reproduction)),
     )
 
 

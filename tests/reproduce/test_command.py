@@ -252,10 +252,10 @@ def test_the_list_says_what_was_measured(work, say, monkeypatch):
     assert names() == ["one", "three", "two"] and defaults.conf_dir() != work / "conf"
     code, text = say("--list")
     head, one, three, two = [re.split(r" {2,}", line) for line in text.splitlines()]
-    assert code == 0 and head == ["name", "source", "what", "sites", "points", "compared with", "cost", "status"]
-    assert one[1:7] == ["Pfeuty 1970", "critical ring of 4", "4", "2", "exact value", "1:30 min, laptop"]
-    assert one[7] == "reached 1 of 3, 1 not run; far missed by 1.6e-01: 16.7 times the tolerance"
-    assert (three[6:], two[6:]) == (["laptop", "not run"], ["a day, cluster", "not run"])
+    assert code == 0 and head == ["name", "source", "what", "status", "cost", "sites", "points", "compared with"]
+    assert [*one[1:3], *one[4:]] == ["Pfeuty 1970", "critical ring of 4", "1:30 min, laptop", "4", "2", "exact value"]
+    assert one[3] == "reached 1 of 3, 1 not run; far missed by 1.6e-01: 16.7 times the tolerance"
+    assert (three[3:5], two[3:5]) == (["not run", "laptop"], ["not run", "a day, cluster"])
 
 
 def test_the_benchmarks_have_every_number():
