@@ -33,7 +33,7 @@ def refused(words: list[str]) -> str:
         (["sector=[2,1]", "ansatz=jastrow", "symmetrize.spin_flip=1"], "symmetrize.spin_flip=1", "sector=[2, 1]"),
         (["sector=[2,2]", "ansatz=jastrow", TURNS, "symmetrize.mode=log_psi"], "symmetrize.mode=log_psi", "exchanges"),
         (["sector=[2,2]", "ansatz=gcnn"], "ansatz=gcnn", "symmetrize.group"),
-        (["sector=[2,2]", "ansatz=cnn"], "ansatz=cnn", "one site a cell"),
+        (["sector=[2,2]", "ansatz=cnn"], "ansatz=cnn", "one site per cell"),
         (["sector=[2,2]", "ansatz=masked_conv"], "ansatz=masked_conv", "not in rows"),
         (["sector=[2,2]", "ansatz=masked_dense"], "ansatz=masked_dense", "one total"),
         (["sector=[2,2]", "ansatz=rbm_symm"], "ansatz=rbm_symm", "depends on the state"),
