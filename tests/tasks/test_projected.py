@@ -171,7 +171,9 @@ def test_a_start_in_the_middle_of_a_search_changes_no_bit():
         state, found = run(task, state, turns=1)
         other += found
         state = through_a_file(state)
-    assert task.progress(state).is_complete and all(one._cache_size() == 1 for one in task.jitted if one._cache_size())
+    assert task.progress(state).is_complete
+    compiled = [(getattr(one, "__name__", one), one._cache_size()) for one in task.jitted]
+    assert all(times <= 1 for _, times in compiled), compiled  # once for all turns, with a state from a file too
     for one, two in zip(jax.tree.leaves(whole), jax.tree.leaves(state), strict=True):
         assert np.asarray(one).tobytes() == np.asarray(two).tobytes()
     clocks = {"seconds", "sample_s", "local_energy_s", "solve_s"}
