@@ -79,6 +79,12 @@ def test_blocks_are_of_languages_that_are_looked_at(page):
     assert {*found} <= {"sh", "python", "text", "yaml"}
 
 
+def test_records_do_not_say_where_they_were_made():
+    for file in documents.RECORDS.glob("*.json"):
+        text = json.dumps(json.loads(file.read_text(encoding="utf-8")), ensure_ascii=False)
+        assert re.findall(r"(?<![\w.~/-])/(?:tmp|root|home|work|scratch)/[^\s\"]*", text) == [], file.name
+
+
 def test_commands_and_blocks_are_found():
     page = (
         "words\n\n    python -m nqs_hpc a=1    # said\n    cat > x <<'END'\n    it's\n    END\n\n"
