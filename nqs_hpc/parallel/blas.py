@@ -16,7 +16,7 @@ _added: dict[str, str] = {}
 
 
 def one_thread() -> None:
-    """Set what nobody has set, before NumPy is loaded; without effect behind that."""
+    """Set what nobody has set, before NumPy is loaded; later it has no effect."""
     if "numpy" in sys.modules:
         return
     for name in NAMES:
